@@ -1,0 +1,5 @@
+//! What a DAG is, when it is due, what runs next, and where that is written down.
+
+pub mod clock;
+pub mod log;
+pub mod operator;

@@ -1,0 +1,150 @@
+//! What a task does: the [`Operator`] trait, and what the engine lends to each try.
+//!
+//! An operator is a type with typed arguments. The arguments derive [`JsonSchema`], from which Updraft makes the JSON
+//! Schema of DAG files, the operator's documentation page and its form in the UI; the doc comments on the fields are the
+//! texts that people read there. A [`Registry`] forgets the types, so that the engine can run any operator by its name.
+//!
+//! ```text
+//!   DAG file ──> arguments with templates ──render──> JSON ──deserialize──> Args ──> execute(args, ctx)
+//! ```
+//!
+//! # What an operator must do
+//!
+//! * Watch [`TaskContext::cancelled`] and stop soon after it fires, leaving nothing half-written that could be taken for
+//!   data later.
+//! * Say what it does in [`TaskContext::log`]; a person reads it at 3 a.m.
+//! * Keep a core busy only inside `spawn_blocking` or on a runtime of its own, so that leases are renewed on time.
+//! * Answer with [`TaskError::retry`] for the world's fault, and with [`TaskError::fail`] for the author's.
+
+mod context;
+mod registry;
+
+use std::fmt;
+use std::future::Future;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+pub use context::{Checkpoint, RunFacts, TaskContext, TaskKey, XComReader};
+pub use registry::{ErasedOperator, Registry, RegistryError};
+
+/// A kind of work that a task can ask for.
+pub trait Operator: Send + Sync + 'static {
+    /// The word that people write after `operator:`.
+    const NAME: &'static str;
+
+    /// The Airflow classes that mean this operator, as full paths or as bare class names (`BashOperator`).
+    const AIRFLOW_CLASSES: &'static [&'static str] = &[];
+
+    /// One sentence on what it does, for `updraft schema`, the docs and the UI.
+    const SUMMARY: &'static str;
+
+    /// The keys beside `operator:` in the DAG file. Unknown keys are mistakes, so derive with `deny_unknown_fields`.
+    type Args: DeserializeOwned + JsonSchema + Send + 'static;
+
+    /// Makes one try.
+    fn execute(
+        &self,
+        args: Self::Args,
+        ctx: &TaskContext,
+    ) -> impl Future<Output = Result<Outcome, TaskError>> + Send;
+
+    /// Looks for mistakes that the JSON Schema cannot express, while the DAG file is loaded.
+    ///
+    /// `args` are the keys as written: strings may still hold templates (`{{ … }}`), which must be let pass.
+    fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+        let _ = args;
+        Vec::new()
+    }
+}
+
+/// A mistake in a task's arguments, found by [`Operator::check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArgumentProblem {
+    /// Where, as a JSON pointer below the task (`/sql`, `/rules/2/cast`).
+    pub pointer: String,
+    /// What is wrong, in lower case and without a full stop.
+    pub message: String,
+    /// What to try instead.
+    pub help: Option<String>,
+}
+
+/// How a try ended well.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The work is done.
+    Success {
+        /// Stored as the XCom `return_value`; `null` is not stored (Airflow 3: XCom).
+        return_value: Value,
+        /// More XComs, by key.
+        xcoms: Vec<(String, Value)>,
+    },
+    /// The task chose not to run (Airflow 3: `AirflowSkipException`).
+    Skipped {
+        /// Why, for the log and the UI.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Success with nothing to say.
+    pub fn done() -> Outcome {
+        Outcome::Success { return_value: Value::Null, xcoms: Vec::new() }
+    }
+
+    /// Success with the XCom `return_value`.
+    pub fn value(return_value: impl Into<Value>) -> Outcome {
+        Outcome::Success { return_value: return_value.into(), xcoms: Vec::new() }
+    }
+}
+
+/// Why a try failed, and whether another may succeed.
+#[derive(Debug)]
+pub struct TaskError {
+    /// Whether the task's `retries` apply.
+    pub verdict: Verdict,
+    /// The cause, for the log.
+    pub error: anyhow::Error,
+}
+
+/// Whether another try could end differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The world's fault (a timeout, a 503, an exit code): try again if `retries` allow.
+    Retry,
+    /// The author's fault (bad SQL, a missing column): another try would fail alike (Airflow 3: `AirflowFailException`).
+    Fail,
+    /// The try was cancelled from outside; nobody's fault.
+    Cancelled,
+}
+
+impl TaskError {
+    /// Another try may succeed.
+    pub fn retry(error: impl Into<anyhow::Error>) -> TaskError {
+        TaskError { verdict: Verdict::Retry, error: error.into() }
+    }
+
+    /// Another try would fail alike.
+    pub fn fail(error: impl Into<anyhow::Error>) -> TaskError {
+        TaskError { verdict: Verdict::Fail, error: error.into() }
+    }
+
+    /// The try stopped because [`TaskContext::cancelled`] fired.
+    pub fn cancelled() -> TaskError {
+        TaskError { verdict: Verdict::Cancelled, error: anyhow::anyhow!("cancelled") }
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+/// Errors of unknown nature are worth another try: that is what `retries` are for.
+impl From<anyhow::Error> for TaskError {
+    fn from(error: anyhow::Error) -> TaskError {
+        TaskError::retry(error)
+    }
+}

@@ -1,0 +1,87 @@
+//! What the engine lends to one try of a task.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::log::TaskLog;
+
+/// Which task instance: a task within a run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TaskKey {
+    /// The DAG.
+    pub dag_id: String,
+    /// The run, as people name it (`scheduled__2026-11-21T00:00:00+00:00`).
+    pub run_id: String,
+    /// The task.
+    pub task_id: String,
+    /// The index within a mapped task; -1 when it is not mapped.
+    pub map_index: i32,
+}
+
+/// What a task may know of the run that it is part of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFacts {
+    /// `scheduled`, `manual`, ….
+    pub run_type: String,
+    /// Identifies the stretch of time that the run is about; none for some manual runs (Airflow 3: logical date).
+    pub logical_date: Option<DateTime<Utc>>,
+    /// The beginning of that stretch.
+    pub data_interval_start: Option<DateTime<Utc>>,
+    /// The end of that stretch; the same as its beginning under Airflow 3's trigger timetables.
+    pub data_interval_end: Option<DateTime<Utc>>,
+    /// The earliest instant at which the run might start.
+    pub run_after: DateTime<Utc>,
+    /// When its first task became due.
+    pub start_date: Option<DateTime<Utc>>,
+    /// What the person or program that triggered it passed along.
+    pub conf: Map<String, Value>,
+    /// The DAG's params with `conf` laid over them.
+    pub params: Map<String, Value>,
+    /// The DAG's owner, as written.
+    pub owner: String,
+}
+
+/// Reads what other tasks of the run left behind.
+#[async_trait]
+pub trait XComReader: Send + Sync {
+    /// The value under `key` of `task_id` in this run, if there is one.
+    async fn pull(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Value>>;
+}
+
+/// Keeps a small value that survives the process, for operators that started something elsewhere.
+#[async_trait]
+pub trait Checkpoint: Send + Sync {
+    /// What an earlier process, or an earlier try, stored.
+    async fn load(&self) -> anyhow::Result<Option<Value>>;
+    /// Stores `value` durably before it returns.
+    async fn save(&self, value: Value) -> anyhow::Result<()>;
+}
+
+/// Everything that one try may use. Cheap to clone.
+#[derive(Clone)]
+pub struct TaskContext {
+    /// Which task instance this is.
+    pub key: TaskKey,
+    /// Counts from 1.
+    pub try_number: u32,
+    /// Identifies this try everywhere; pass it on wherever the other side understands idempotency keys.
+    pub try_id: Uuid,
+    /// The run around it.
+    pub run: Arc<RunFacts>,
+    /// `UPDRAFT_HOME`: where relative data paths of native operators begin.
+    pub home: PathBuf,
+    /// What a person reads of this try.
+    pub log: TaskLog,
+    /// Fires when the try must stop: cancelled, timed out, or the process shuts down.
+    pub cancelled: CancellationToken,
+    /// What other tasks left behind.
+    pub xcom: Arc<dyn XComReader>,
+    /// What this task left for itself.
+    pub checkpoint: Arc<dyn Checkpoint>,
+}

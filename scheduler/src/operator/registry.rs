@@ -1,0 +1,114 @@
+//! The operators that this process knows, by name.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::Schema;
+use serde_json::{Map, Value};
+
+use super::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+
+/// An operator whose argument type has been forgotten.
+#[derive(Clone)]
+pub struct ErasedOperator {
+    /// The word after `operator:`.
+    pub name: &'static str,
+    /// Airflow's classes for it.
+    pub airflow_classes: &'static [&'static str],
+    /// One sentence on what it does.
+    pub summary: &'static str,
+    /// The JSON Schema of its arguments.
+    pub schema: Schema,
+    inner: Arc<dyn Erased>,
+}
+
+impl ErasedOperator {
+    /// Runs one try with rendered arguments. Arguments that do not fit the schema are the author's fault.
+    pub async fn execute(&self, args: Map<String, Value>, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        self.inner.execute(args, ctx).await
+    }
+
+    /// See [`Operator::check`].
+    pub fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+        self.inner.check(args)
+    }
+}
+
+trait Erased: Send + Sync {
+    fn execute<'a>(
+        &'a self,
+        args: Map<String, Value>,
+        ctx: &'a TaskContext,
+    ) -> Pin<Box<dyn Future<Output = Result<Outcome, TaskError>> + Send + 'a>>;
+
+    fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem>;
+}
+
+impl<O: Operator> Erased for O {
+    fn execute<'a>(
+        &'a self,
+        args: Map<String, Value>,
+        ctx: &'a TaskContext,
+    ) -> Pin<Box<dyn Future<Output = Result<Outcome, TaskError>> + Send + 'a>> {
+        Box::pin(async move {
+            let args = serde_json::from_value(Value::Object(args)).map_err(|error| {
+                TaskError::fail(anyhow::anyhow!("the arguments of operator `{}` do not fit: {error}", O::NAME))
+            })?;
+            Operator::execute(self, args, ctx).await
+        })
+    }
+
+    fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+        Operator::check(self, args)
+    }
+}
+
+/// Two operators answer to one name.
+#[derive(Debug, thiserror::Error)]
+#[error("two operators are called `{0}`")]
+pub struct RegistryError(String);
+
+/// The operators that this process knows.
+#[derive(Clone, Default)]
+pub struct Registry {
+    operators: BTreeMap<&'static str, ErasedOperator>,
+    airflow: BTreeMap<&'static str, &'static str>,
+}
+
+impl Registry {
+    /// Adds an operator; its name and its Airflow classes must be new.
+    pub fn register<O: Operator>(&mut self, operator: O) -> Result<(), RegistryError> {
+        let erased = ErasedOperator {
+            name: O::NAME,
+            airflow_classes: O::AIRFLOW_CLASSES,
+            summary: O::SUMMARY,
+            schema: schemars::schema_for!(O::Args),
+            inner: Arc::new(operator),
+        };
+        if self.operators.insert(O::NAME, erased).is_some() {
+            return Err(RegistryError(O::NAME.to_owned()));
+        }
+        for class in O::AIRFLOW_CLASSES {
+            if self.airflow.insert(class, O::NAME).is_some() {
+                return Err(RegistryError((*class).to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The operator that a DAG file means by `name`: a short name, or an Airflow class with or without its module path.
+    pub fn find(&self, name: &str) -> Option<&ErasedOperator> {
+        let class = name.rsplit('.').next().unwrap_or(name);
+        self.operators
+            .get(name)
+            .or_else(|| self.airflow.get(name).and_then(|short| self.operators.get(short)))
+            .or_else(|| self.airflow.get(class).and_then(|short| self.operators.get(short)))
+    }
+
+    /// All operators, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &ErasedOperator> {
+        self.operators.values()
+    }
+}
