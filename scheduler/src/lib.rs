@@ -1,5 +1,6 @@
 //! What a DAG is, when it is due, what runs next, and where that is written down.
 
 pub mod clock;
+pub mod dag;
 pub mod log;
 pub mod operator;
