@@ -4,3 +4,4 @@ pub mod clock;
 pub mod dag;
 pub mod log;
 pub mod operator;
+pub mod store;
