@@ -5,3 +5,5 @@ pub mod dag;
 pub mod log;
 pub mod operator;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
