@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod dag;
+pub mod events;
 pub mod log;
 pub mod operator;
+pub mod run;
 pub mod store;
