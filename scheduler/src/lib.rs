@@ -2,8 +2,10 @@
 
 pub mod clock;
 pub mod dag;
+pub mod events;
 pub mod log;
 pub mod operator;
+pub mod run;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

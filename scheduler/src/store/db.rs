@@ -151,3 +151,8 @@ fn sqlite_path(url: &str) -> Option<PathBuf> {
     let path = rest.strip_prefix("//").unwrap_or(rest);
     Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
 }
+
+/// Makes a transaction durable.
+pub async fn commit(txn: DatabaseTransaction) -> Result<(), StoreError> {
+    txn.commit().await.map_err(doing("committing"))
+}

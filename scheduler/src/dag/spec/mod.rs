@@ -1,0 +1,62 @@
+//! DAG files: from YAML text to DAGs, or to every mistake in it at once.
+//!
+//! One grammar, two spellings: a single DAG at the top of the file, or several keyed by their ids with an optional
+//! `default:` block that is laid under each of them (the format of dag-factory). A broken DAG does not take its
+//! neighbours with it; a file that is not YAML takes them all.
+//!
+//! ```text
+//!   text ──compose──> nodes with places ──merge default──> one mapping for each DAG ──read──> Dag
+//!                │                                                │
+//!                └────────────────── problems ────────────────────┘
+//! ```
+//!
+//! The tree with places is built from the events of `granit-parser`, the parser that serde-saphyr stands on and
+//! re-exports: through serde, a duplicate key ends the reading, a collection has no end, and quotes and tags are gone
+//! before anybody could complain about them.
+
+mod problem;
+mod render;
+mod source;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::dag::Dag;
+use crate::operator::Registry;
+
+pub use problem::{Code, Label, Problem};
+pub use render::render;
+pub use source::{Place, SourceFile};
+
+/// What a DAG file holds.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The DAGs without mistakes, in the order of the file.
+    pub dags: Vec<LoadedDag>,
+    /// Every mistake, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// A DAG as it was read.
+#[derive(Clone, Debug)]
+pub struct LoadedDag {
+    /// The DAG.
+    pub dag: Arc<Dag>,
+    /// Two DAGs with the same hash mean the same (see [`crate::dag::version`]).
+    pub hash: String,
+    /// The DAG with everything written out; itself a DAG file that means the same.
+    pub document: Value,
+}
+
+/// Reads a DAG file.
+pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
+    let _ = (source, registry);
+    Loaded::default()
+}
+
+/// The JSON Schema (draft 2020-12) of DAG files, for editors.
+pub fn schema_for_dag_files(registry: &Registry) -> Value {
+    let _ = registry;
+    Value::Bool(true)
+}
