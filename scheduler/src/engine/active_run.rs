@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::dag::{Dag, TaskIndex};
 use crate::run::{Instance, Run, RunState, TaskState};
+use crate::store::StoreError;
 use crate::store::entity::{dag_run, task_instance, task_instance_history};
 use crate::store::runs::InstanceKey;
-use crate::store::StoreError;
 
 /// Orders what is ready within a run: larger weights first, then the order of the file.
 type ReadyKey = (std::cmp::Reverse<i32>, u32);
@@ -161,7 +161,12 @@ impl ActiveRun {
     }
 
     /// The last try of a task, as it goes into history when another begins.
-    pub(super) fn history_row(&self, task: TaskIndex, place: &Place, now: DateTime<Utc>) -> task_instance_history::Model {
+    pub(super) fn history_row(
+        &self,
+        task: TaskIndex,
+        place: &Place,
+        now: DateTime<Utc>,
+    ) -> task_instance_history::Model {
         let row = self.instance_row(task, place, now);
         task_instance_history::Model {
             dag_run_id: row.dag_run_id,

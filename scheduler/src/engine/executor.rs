@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,11 +18,12 @@ use uuid::Uuid;
 use super::rendering;
 use super::try_storage::{StoredCheckpoint, StoredXComs};
 use crate::clock::Clock;
-use crate::dag::{Dag, TaskIndex};
+use crate::dag::{Dag, TaskIndex, params};
 use crate::log::{self, TaskLog};
 use crate::operator::{Outcome, Registry, RunFacts, TaskContext, TaskError, TaskKey, Verdict};
 use crate::run::TryEnd;
 use crate::store::Db;
+use crate::store::entity::dag_run;
 
 /// After a try was told to stop, it has this long before it is abandoned.
 const CANCEL_GRACE: Duration = Duration::from_secs(30);
@@ -43,7 +44,11 @@ pub(super) struct Order {
     /// Which task instance, as people name it.
     pub(super) key: TaskKey,
     /// The run around it.
-    pub(super) facts: Arc<RunFacts>,
+    pub(super) row: dag_run::Model,
+    /// When the run began.
+    pub(super) started: Option<DateTime<Utc>>,
+    /// When the try was ordered.
+    pub(super) ordered_at: DateTime<Utc>,
 }
 
 /// What became of a try.
@@ -148,9 +153,14 @@ async fn make_try(surroundings: &Surroundings, order: Order, cancel: Cancellatio
     let mut rendered = None;
     let ended = match open_log(surroundings, &order) {
         Ok(task_log) => {
-            let ctx = context(surroundings, &order, task_log, cancel.clone());
-            let ended = supervise(surroundings, &order, &ctx, &mut rendered).await;
-            write_end(&ctx.log, &ended);
+            let ended = match facts(&order) {
+                Ok(facts) => {
+                    let ctx = context(surroundings, &order, facts, task_log.clone(), cancel);
+                    supervise(surroundings, &order, &ctx, &mut rendered).await
+                }
+                Err(error) => Err(error),
+            };
+            write_end(&task_log, &ended);
             ended
         }
         Err(error) => Err(TaskError::retry(error.context("cannot write the log of this try"))),
@@ -174,12 +184,18 @@ fn open_log(surroundings: &Surroundings, order: &Order) -> anyhow::Result<TaskLo
     Ok(TaskLog::open(&path, surroundings.clock.clone())?)
 }
 
-fn context(surroundings: &Surroundings, order: &Order, task_log: TaskLog, cancelled: CancellationToken) -> TaskContext {
+fn context(
+    surroundings: &Surroundings,
+    order: &Order,
+    facts: RunFacts,
+    task_log: TaskLog,
+    cancelled: CancellationToken,
+) -> TaskContext {
     TaskContext {
         key: order.key.clone(),
         try_number: order.try_number,
         try_id: order.try_id,
-        run: Arc::clone(&order.facts),
+        run: Arc::new(facts),
         home: surroundings.home.clone(),
         log: task_log,
         cancelled,
@@ -297,22 +313,22 @@ fn spoken(duration: Duration) -> String {
     }
 }
 
-/// The facts of a run that tasks may know.
-pub(super) fn facts(
-    row: &crate::store::entity::dag_run::Model,
-    dag: &Dag,
-    params: Map<String, Value>,
-    started: Option<DateTime<Utc>>,
-) -> RunFacts {
-    RunFacts {
-        run_type: row.run_type.clone(),
-        logical_date: row.logical_date,
-        data_interval_start: row.data_interval_start,
-        data_interval_end: row.data_interval_end,
-        run_after: row.run_after,
-        start_date: started,
-        conf: row.conf.as_object().cloned().unwrap_or_default(),
+/// What tasks may know of the run: with its params, which are checked again when a task begins (Airflow 3: params).
+fn facts(order: &Order) -> Result<RunFacts, TaskError> {
+    let conf = order.row.conf.as_object().cloned().unwrap_or_default();
+    let params = params::merge_and_validate(&order.dag, &conf).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        TaskError::fail(anyhow::anyhow!("{}", problems.join("; ")))
+    })?;
+    Ok(RunFacts {
+        run_type: order.row.run_type.clone(),
+        logical_date: order.row.logical_date,
+        data_interval_start: order.row.data_interval_start,
+        data_interval_end: order.row.data_interval_end,
+        run_after: order.row.run_after,
+        start_date: order.started,
+        conf,
         params,
-        owner: dag.owner.clone(),
-    }
+        owner: order.dag.owner.clone(),
+    })
 }

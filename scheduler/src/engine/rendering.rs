@@ -22,7 +22,7 @@ pub(super) async fn render(
         dag: order.dag.clone(),
         task_id: task.task_id.clone(),
         run_id: order.key.run_id.clone(),
-        run: order.facts.clone(),
+        run: ctx.run.clone(),
         try_number: order.try_number,
         map_index: order.key.map_index,
         now: order.ordered_at,

@@ -38,18 +38,16 @@ impl ScheduledDag {
         let definition = catalog
             .definition(&row.dag_id, &row.version_hash, &row.relative_fileloc, &row.source)
             .map_err(|error| error.to_string())?;
-        let timetable =
-            Timetable::new(&definition.schedule, definition.timezone).map_err(|error| error.to_string())?;
+        let timetable = Timetable::new(&definition.schedule, definition.timezone).map_err(|error| error.to_string())?;
         let last = last.map(|date| timetable.manual_interval(date));
         let mut dag = ScheduledDag { row, definition, timetable, last, next: None };
-        dag.compute_next(now);
+        dag.next = dag.next_after(dag.last.as_ref(), now);
         Ok(dag)
     }
 
-    /// Works out the next run anew, as after a change of the clock or of the definition.
-    pub(super) fn compute_next(&mut self, now: DateTime<Utc>) {
+    fn next_after(&self, last: Option<&DataInterval>, now: DateTime<Utc>) -> Option<NextRun> {
         let bounds = Bounds { earliest: self.definition.start_date, latest: self.definition.end_date };
-        self.next = self.timetable.next_run(self.last.as_ref(), now, bounds, self.definition.runs.catchup);
+        self.timetable.next_run(last, now, bounds, self.definition.runs.catchup)
     }
 
     /// The run that is due at `now`, if one is.
@@ -57,10 +55,15 @@ impl ScheduledDag {
         self.next.filter(|next| next.run_after <= now && !self.row.is_paused && !self.row.is_stale)
     }
 
-    /// A run was made: the next one is the one after it.
-    pub(super) fn made(&mut self, run: &NextRun, now: DateTime<Utc>) {
+    /// What follows once `run` is made.
+    pub(super) fn after(&self, run: &NextRun, now: DateTime<Utc>) -> Option<NextRun> {
+        self.next_after(Some(&run.data_interval), now)
+    }
+
+    /// `run` was made, and is durable: `next` follows it.
+    pub(super) fn made(&mut self, run: &NextRun, next: Option<NextRun>) {
         self.last = Some(run.data_interval);
-        self.compute_next(now);
+        self.next = next;
     }
 
     /// The latest logical date for which a run was made.
@@ -71,15 +74,6 @@ impl ScheduledDag {
     /// Most runs at the same time.
     pub(super) fn max_active_runs(&self) -> usize {
         if self.timetable.one_run_at_a_time() { 1 } else { self.definition.runs.max_active_runs as usize }
-    }
-
-    /// What people are shown of the next run.
-    pub(super) fn next_dagrun(&self) -> NextDagrun {
-        self.next.map_or_else(NextDagrun::default, |next| NextDagrun {
-            logical_date: next.logical_date,
-            data_interval: Some((next.data_interval.start, next.data_interval.end)),
-            run_after: Some(next.run_after),
-        })
     }
 
     /// The row of a run that the schedule asks for.
@@ -112,3 +106,12 @@ impl ScheduledDag {
 
 /// The DAGs by id.
 pub(super) type ScheduledDags = HashMap<String, ScheduledDag>;
+
+/// What people are shown of the next run.
+pub(super) fn shown(next: Option<NextRun>) -> NextDagrun {
+    next.map_or_else(NextDagrun::default, |next| NextDagrun {
+        logical_date: next.logical_date,
+        data_interval: Some((next.data_interval.start, next.data_interval.end)),
+        run_after: Some(next.run_after),
+    })
+}

@@ -13,8 +13,8 @@ pub enum Wake {
     Requests,
     /// These DAGs changed: their definition, or whether they are paused.
     Dags(Vec<String>),
-    /// A DAG is due; all of them when none is named.
-    Due(Option<String>),
+    /// A DAG may be due.
+    Due,
 }
 
 /// Wakes the engine. Cheap to clone.

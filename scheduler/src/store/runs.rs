@@ -182,6 +182,11 @@ pub async fn write(
     super::requests::delete(db, &batch.requests_done).await
 }
 
+/// Writes a run that is over, and so belongs to nobody.
+pub async fn update_unowned(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(), StoreError> {
+    update_run(db, run).await
+}
+
 async fn update_run(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(), StoreError> {
     dag_run::Entity::update_many()
         .col_expr(dag_run::Column::State, Expr::value(run.state.clone()))
