@@ -11,6 +11,7 @@ use sea_orm::{
 
 use super::filter::{Pattern, Range, TagMatch};
 use super::keyset::{Direction, Kind, Listing, Paging, SortKey, Sorting, fetch, listing, total};
+use super::runs::{RunRow, with_versions};
 use crate::store::entity::{dag, dag_run, dag_tag};
 use crate::store::error::{StoreError, doing};
 
@@ -250,7 +251,7 @@ pub async fn recent_runs(
     db: &impl ConnectionTrait,
     dag_ids: &[String],
     count: u32,
-) -> Result<HashMap<String, Vec<dag_run::Model>>, StoreError> {
+) -> Result<HashMap<String, Vec<RunRow>>, StoreError> {
     let window = WindowStatement::partition_by(dag_run::Column::DagId)
         .order_by(dag_run::Column::RunAfter, Order::Desc)
         .order_by(dag_run::Column::Id, Order::Desc)
@@ -273,9 +274,9 @@ pub async fn recent_runs(
         .all(db)
         .await
         .map_err(doing("reading the recent runs"))?;
-    let mut by_dag: HashMap<String, Vec<dag_run::Model>> = HashMap::new();
-    for run in rows {
-        by_dag.entry(run.dag_id.clone()).or_default().push(run);
+    let mut by_dag: HashMap<String, Vec<RunRow>> = HashMap::new();
+    for row in with_versions(db, rows).await? {
+        by_dag.entry(row.run.dag_id.clone()).or_default().push(row);
     }
     Ok(by_dag)
 }

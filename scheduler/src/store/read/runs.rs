@@ -11,6 +11,7 @@ use sea_orm::{
 use super::dag_versions;
 use super::filter::{Pattern, Range, micros_between, micros_range, occurs};
 use super::keyset::{KeyValue, Kind, Listing, Paging, SortKey, Sorting, fetch, listing, total};
+use crate::store::Db;
 use crate::store::entity::{dag_run, dag_version};
 use crate::store::error::{StoreError, doing};
 
@@ -102,7 +103,7 @@ fn conf_text() -> Expr {
 }
 
 /// What runs can be ordered by (Airflow 3); `id` tells any two apart.
-pub fn run_sort_key(word: &str, backend: DbBackend) -> Option<SortKey<RunRow>> {
+pub fn run_sort_key(word: &str, db: &Db) -> Option<SortKey<RunRow>> {
     use dag_run::Column as C;
     type Read = fn(&RunRow) -> KeyValue;
 
@@ -120,7 +121,7 @@ pub fn run_sort_key(word: &str, backend: DbBackend) -> Option<SortKey<RunRow>> {
         // No run has a partition here.
         "partition_date" => Some(SortKey::new(Expr::cust("1"), Kind::Number, |_| KeyValue::Number(1))),
         "conf" => Some(SortKey::without_cursor(conf_text(), Kind::Text)),
-        "duration" => Some(SortKey::new(duration(backend), Kind::Number, |row| {
+        "duration" => Some(SortKey::new(duration(db.read().get_database_backend()), Kind::Number, |row| {
             let micros =
                 row.run.start_date.zip(row.run.end_date).and_then(|(start, end)| (end - start).num_microseconds());
             micros.map_or(KeyValue::Null, KeyValue::Number)

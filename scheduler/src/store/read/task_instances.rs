@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::filter::{Pattern, Range, micros_between, micros_range};
 use super::keyset::{KeyValue, Kind, Listing, Paging, SortKey, Sorting, fetch, listing, total};
 use super::runs::{RunRow, with_versions};
+use crate::store::Db;
 use crate::store::entity::{dag_run, dag_version, task_instance, task_instance_history};
 use crate::store::error::{StoreError, doing};
 
@@ -156,7 +157,7 @@ fn duration(backend: DbBackend) -> Expr {
 
 /// What task instances can be ordered by (Airflow 3), and the words `run`, `place` and `task_id` of our own, which
 /// together with `map_index` tell any two apart and keep the order of the file.
-pub fn task_instance_sort_key(word: &str, backend: DbBackend) -> Option<SortKey<TaskInstanceRow>> {
+pub fn task_instance_sort_key(word: &str, db: &Db) -> Option<SortKey<TaskInstanceRow>> {
     use task_instance::Column as C;
     type Read = fn(&TaskInstanceRow) -> KeyValue;
 
@@ -177,7 +178,7 @@ pub fn task_instance_sort_key(word: &str, backend: DbBackend) -> Option<SortKey<
         "run_after" => run(dag_run::Column::RunAfter, |row| Some(row.run.run.run_after).into()),
         "data_interval_start" => run(dag_run::Column::DataIntervalStart, |row| row.run.run.data_interval_start.into()),
         "data_interval_end" => run(dag_run::Column::DataIntervalEnd, |row| row.run.run.data_interval_end.into()),
-        "duration" => Some(SortKey::new(duration(backend), Kind::Number, |row| {
+        "duration" => Some(SortKey::new(duration(db.read().get_database_backend()), Kind::Number, |row| {
             let ends = row.instance.start_date.zip(row.instance.end_date);
             let micros = ends.and_then(|(start, end)| (end - start).num_microseconds());
             micros.map_or(KeyValue::Null, KeyValue::Number)
