@@ -136,10 +136,10 @@ impl Problem {
         self
     }
 
-    /// Fills in line and column, and keeps every label within the text.
+    /// Fills in line and column, and keeps every label within one line of the text.
     pub(super) fn located(mut self, text: &str) -> Problem {
         for label in &mut self.labels {
-            label.place = label.place.within(text);
+            label.place = label.place.first_line(text);
         }
         if let Some(first) = self.labels.first() {
             (self.line, self.column) = first.place.line_and_column(text);

@@ -99,3 +99,25 @@ fn sentence(problem: &TemplateProblem) -> String {
 fn sentences(problems: &[TemplateProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
+
+/// A template that cannot be read, found while a DAG file is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Which bytes of the text it is about.
+    pub range: std::ops::Range<usize>,
+    /// What is wrong, in lower case and without a full stop.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// Whether a string holds anything to fill in.
+pub fn holds_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+/// What is wrong with a template, as far as that can be told before there is a run.
+pub fn check(text: &str) -> Vec<Mistake> {
+    let _ = text;
+    Vec::new()
+}
