@@ -13,3 +13,5 @@ pub mod run;
 pub mod run_id;
 pub mod sources;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
