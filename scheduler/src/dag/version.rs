@@ -12,11 +12,14 @@ use super::{Dag, Param, Schedule, Task};
 ///
 /// Comments, formatting, the order of keys, aliases and which defaults were left out do not show in it.
 pub fn document(dag: &Dag) -> Value {
-    let tasks: Vec<Value> = dag.tasks().map(|(index, task)| {
-        let mut upstream: Vec<&str> = dag.upstream(index).map(|index| dag.task(index).task_id.as_str()).collect();
-        upstream.sort_unstable();
-        task_document(task, &upstream)
-    }).collect();
+    let tasks: Vec<Value> = dag
+        .tasks()
+        .map(|(index, task)| {
+            let mut upstream: Vec<&str> = dag.upstream(index).map(|index| dag.task(index).task_id.as_str()).collect();
+            upstream.sort_unstable();
+            task_document(task, &upstream)
+        })
+        .collect();
     json!({
         "dag_id": dag.dag_id,
         "description": dag.description,

@@ -129,7 +129,8 @@ impl Arguments<'_> {
             ValidationErrorKind::Enum { options } => {
                 let known: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let message = format!("{} cannot be {}", self.subject(pointer), error.instance());
-                let problem = Problem::new(Code::InvalidArgument, message, self.place(pointer), "not one of the choices");
+                let problem =
+                    Problem::new(Code::InvalidArgument, message, self.place(pointer), "not one of the choices");
                 let choices = (!known.is_empty()).then(|| format!("the choices are {}", known.join(", ")));
                 let near = error.instance().as_str().and_then(|word| did_you_mean(word, known.iter().copied()));
                 problems.push(problem.maybe_help(choices).maybe_help(near));
@@ -280,9 +281,7 @@ fn within_scalar(source: &str, scalar: Place, value: &str, range: std::ops::Rang
     }
     let skipped = value.get(..start).unwrap_or_default().matches(wanted).count();
     match raw.match_indices(wanted).nth(skipped) {
-        Some((offset, found)) => {
-            Place { start: scalar.start + offset, end: scalar.start + offset + found.len() }
-        }
+        Some((offset, found)) => Place { start: scalar.start + offset, end: scalar.start + offset + found.len() },
         None => scalar,
     }
 }

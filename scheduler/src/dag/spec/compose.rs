@@ -120,10 +120,9 @@ impl<'a> Composer<'a> {
             }
             Event::UnresolvedAlias(name) => {
                 let message = format!("the alias `*{name}` has no anchor");
-                self.problems.push(
-                    Problem::new(Code::Syntax, message, place, "used here")
-                        .help(format!("an anchor `&{name}` must come before it; a text that begins with `*` needs quotes")),
-                );
+                self.problems.push(Problem::new(Code::Syntax, message, place, "used here").help(format!(
+                    "an anchor `&{name}` must come before it; a text that begins with `*` needs quotes"
+                )));
                 (0, Node::new(place, Yaml::Null))
             }
             _ => (0, Node::new(place, Yaml::Null)),
@@ -328,6 +327,5 @@ fn syntax_problem(text: &str, error: &ScanError) -> Problem {
     } else {
         None
     };
-    Problem::new(Code::Syntax, format!("this is not YAML: {info}"), place, "here")
-        .maybe_help(help.map(str::to_owned))
+    Problem::new(Code::Syntax, format!("this is not YAML: {info}"), place, "here").maybe_help(help.map(str::to_owned))
 }

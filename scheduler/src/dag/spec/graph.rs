@@ -60,8 +60,8 @@ impl GraphPlaces {
             (self.dependency(&pair[1], &pair[0]), label)
         });
         let (place, label) = edges.next().unwrap_or_default();
-        let problem = Problem::new(Code::Cycle, fault.to_string(), place, label)
-            .help("take one of these dependencies away");
+        let problem =
+            Problem::new(Code::Cycle, fault.to_string(), place, label).help("take one of these dependencies away");
         edges.fold(problem, |problem, (place, label)| problem.also(place, label))
     }
 

@@ -51,36 +51,138 @@ const fn key(
 
 /// The keys of a DAG.
 pub(super) const DAG_KEYS: &[Key] = &[
-    key("dag_id", Kind::Id, "", "sales_daily", "The DAG's id, unique within the installation. Letters, digits, `_`, `-` and `.`, at most 250. By default the file's name without its extension, or the key above the DAG."),
+    key(
+        "dag_id",
+        Kind::Id,
+        "",
+        "sales_daily",
+        "The DAG's id, unique within the installation. Letters, digits, `_`, `-` and `.`, at most 250. By default the file's name without its extension, or the key above the DAG.",
+    ),
     key("description", Kind::Text, "null", "Loads yesterday's sales", "One line for lists."),
     key("doc_md", Kind::Text, "null", "\"# Sales\\nAsk the data team.\"", "Markdown for the DAG's page."),
-    key("schedule", Kind::Schedule, "null", "\"0 3 * * mon-fri\"", "When runs are due: a cron expression (5 fields; a 6th is the second, a 7th the year), a preset (`@hourly`, `@daily`, `@weekly`, `@monthly`, `@quarterly`, `@yearly`), `@once`, `@continuous`, or nothing for runs that somebody triggers."),
-    key("timezone", Kind::Timezone, "\"UTC\"", "Europe/Amsterdam", "The zone in which the schedule and dates without an offset are meant. Daylight saving is taken care of."),
-    key("start_date", Kind::Instant, "null", "2026-01-01", "No run is due before it. A date, or a date and time; without an offset in the DAG's time zone."),
-    key("end_date", Kind::Instant, "null", "2026-12-31T23:59:59", "No run is due after it. Written as `start_date` is."),
-    key("catchup", Kind::Boolean, "false", "true", "Whether runs that were missed since `start_date` are made up for, one by one. Otherwise only the latest one is."),
+    key(
+        "schedule",
+        Kind::Schedule,
+        "null",
+        "\"0 3 * * mon-fri\"",
+        "When runs are due: a cron expression (5 fields; a 6th is the second, a 7th the year), a preset (`@hourly`, `@daily`, `@weekly`, `@monthly`, `@quarterly`, `@yearly`), `@once`, `@continuous`, or nothing for runs that somebody triggers.",
+    ),
+    key(
+        "timezone",
+        Kind::Timezone,
+        "\"UTC\"",
+        "Europe/Amsterdam",
+        "The zone in which the schedule and dates without an offset are meant. Daylight saving is taken care of.",
+    ),
+    key(
+        "start_date",
+        Kind::Instant,
+        "null",
+        "2026-01-01",
+        "No run is due before it. A date, or a date and time; without an offset in the DAG's time zone.",
+    ),
+    key(
+        "end_date",
+        Kind::Instant,
+        "null",
+        "2026-12-31T23:59:59",
+        "No run is due after it. Written as `start_date` is.",
+    ),
+    key(
+        "catchup",
+        Kind::Boolean,
+        "false",
+        "true",
+        "Whether runs that were missed since `start_date` are made up for, one by one. Otherwise only the latest one is.",
+    ),
     key("max_active_runs", Kind::Count(1), "16", "1", "Most runs of the DAG at the same time."),
     key("max_active_tasks", Kind::Count(1), "16", "4", "Most task instances of one run at the same time."),
-    key("dagrun_timeout", Kind::Duration, "null", "2h", "A run that takes longer fails, and its unfinished tasks are skipped."),
-    key("is_paused_upon_creation", Kind::Boolean, "null", "false", "Whether the DAG is paused when it first appears. By default the installation decides."),
+    key(
+        "dagrun_timeout",
+        Kind::Duration,
+        "null",
+        "2h",
+        "A run that takes longer fails, and its unfinished tasks are skipped.",
+    ),
+    key(
+        "is_paused_upon_creation",
+        Kind::Boolean,
+        "null",
+        "false",
+        "Whether the DAG is paused when it first appears. By default the installation decides.",
+    ),
     key("tags", Kind::Tags, "[]", "[sales, daily]", "Words to filter lists by."),
     key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the `owner` in `default_args`, else `airflow`."),
-    key("params", Kind::Params, "{}", "{region: {type: string, enum: [eu, us], default: eu}}", "What a run can be given. Each param is a plain value, which is its default, or a JSON Schema with an optional `default`; a param without a default must be given. Templates read them as `{{ params.region }}`."),
-    key("default_args", Kind::DefaultArgs, "{}", "{retries: 2, retry_delay: 5m}", "Keys for all tasks: keys that every task has, and arguments of operators, which go to the tasks whose operator has them. A task's own key wins."),
-    key("tasks", Kind::Tasks, "", "[{task_id: hello, operator: bash, bash_command: \"echo hello\"}]", "The tasks: a list of mappings with `task_id`, or a mapping from ids to tasks."),
+    key(
+        "params",
+        Kind::Params,
+        "{}",
+        "{region: {type: string, enum: [eu, us], default: eu}}",
+        "What a run can be given. Each param is a plain value, which is its default, or a JSON Schema with an optional `default`; a param without a default must be given. Templates read them as `{{ params.region }}`.",
+    ),
+    key(
+        "default_args",
+        Kind::DefaultArgs,
+        "{}",
+        "{retries: 2, retry_delay: 5m}",
+        "Keys for all tasks: keys that every task has, and arguments of operators, which go to the tasks whose operator has them. A task's own key wins.",
+    ),
+    key(
+        "tasks",
+        Kind::Tasks,
+        "",
+        "[{task_id: hello, operator: bash, bash_command: \"echo hello\"}]",
+        "The tasks: a list of mappings with `task_id`, or a mapping from ids to tasks.",
+    ),
 ];
 
 /// The keys of every task, whatever its operator.
 pub(super) const TASK_KEYS: &[Key] = &[
-    key("task_id", Kind::Id, "", "load", "The task's id, unique within the DAG. Needed in a list of tasks; in a mapping the key is the id."),
-    key("operator", Kind::Operator, "", "bash", "What the task does: the short name of an operator, or the Airflow class that it stands for. The operator's arguments stand beside it."),
-    key("dependencies", Kind::Dependencies, "[]", "[extract, check]", "The ids of the tasks that must end before this one starts."),
-    key("trigger_rule", Kind::TriggerRule, "\"all_success\"", "all_done", "How the tasks in `dependencies` must have ended: `all_success`, `all_done` (however they ended), or `none_failed_min_one_success` (none failed, one succeeded, the rest skipped)."),
+    key(
+        "task_id",
+        Kind::Id,
+        "",
+        "load",
+        "The task's id, unique within the DAG. Needed in a list of tasks; in a mapping the key is the id.",
+    ),
+    key(
+        "operator",
+        Kind::Operator,
+        "",
+        "bash",
+        "What the task does: the short name of an operator, or the Airflow class that it stands for. The operator's arguments stand beside it.",
+    ),
+    key(
+        "dependencies",
+        Kind::Dependencies,
+        "[]",
+        "[extract, check]",
+        "The ids of the tasks that must end before this one starts.",
+    ),
+    key(
+        "trigger_rule",
+        Kind::TriggerRule,
+        "\"all_success\"",
+        "all_done",
+        "How the tasks in `dependencies` must have ended: `all_success`, `all_done` (however they ended), or `none_failed_min_one_success` (none failed, one succeeded, the rest skipped).",
+    ),
     key("retries", Kind::Count(0), "0", "3", "Further tries after the first one failed."),
     key("retry_delay", Kind::Duration, "\"5m\"", "30s", "The wait before another try."),
-    key("retry_exponential_backoff", Kind::Factor, "0", "2", "The factor by which the wait grows from try to try; 0 is off, true is 2."),
+    key(
+        "retry_exponential_backoff",
+        Kind::Factor,
+        "0",
+        "2",
+        "The factor by which the wait grows from try to try; 0 is off, true is 2.",
+    ),
     key("max_retry_delay", Kind::Duration, "null", "1h", "The wait never grows beyond it."),
-    key("execution_timeout", Kind::Duration, "null", "15m", "A try that takes longer is cancelled and counts as failed; retries apply."),
+    key(
+        "execution_timeout",
+        Kind::Duration,
+        "null",
+        "15m",
+        "A try that takes longer is cancelled and counts as failed; retries apply.",
+    ),
     key("priority_weight", Kind::Integer, "1", "10", "When slots are short, larger goes first."),
     key("pool", Kind::Text, "\"default_pool\"", "warehouse", "The pool from which the task takes slots while it runs."),
     key("pool_slots", Kind::Count(1), "1", "2", "How many slots it takes."),
@@ -113,10 +215,12 @@ const fn harmless(name: &'static str, value: &'static str, help: &'static str) -
     Refused { name, harmless: Some(value), help }
 }
 
-const CALLBACK: &str = "a DAG file has no Python to call; a task with `trigger_rule: all_done` can tell people how a run went";
+const CALLBACK: &str =
+    "a DAG file has no Python to call; a task with `trigger_rule: all_done` can tell people how a run went";
 const MAPPING: &str = "mapped tasks are not served yet; write one task for each item";
 const PYTHON: &str = "a DAG file has no Python to call; `bash` runs a script, with an interpreter of your choice";
-const GROUPS: &str = "task groups are not served yet; give the tasks ids that begin alike, and list them in `dependencies`";
+const GROUPS: &str =
+    "task groups are not served yet; give the tasks ids that begin alike, and list them in `dependencies`";
 const EMAIL: &str = "e-mail is not served yet";
 const ASSETS: &str = "assets are not served yet";
 const MACROS: &str = "templates know Airflow's own macros and filters, and no others";
@@ -141,7 +245,11 @@ pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
     refused("dag_display_name", "a second name is not served; `dag_id` is what people see"),
     refused("owner_links", "links for owners are not served yet; put them into `doc_md`"),
     refused("access_control", "rights by DAG are not served yet"),
-    harmless("render_template_as_native_obj", "false", "a string that is one expression becomes a number, list or mapping where the operator takes one"),
+    harmless(
+        "render_template_as_native_obj",
+        "false",
+        "a string that is one expression becomes a number, list or mapping where the operator takes one",
+    ),
     refused("template_searchpath", "templates are read from the DAG file alone"),
     refused("user_defined_macros", MACROS),
     refused("user_defined_filters", MACROS),
@@ -185,8 +293,16 @@ pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
     refused("email", EMAIL),
     harmless("email_on_failure", "false", EMAIL),
     harmless("email_on_retry", "false", EMAIL),
-    harmless("depends_on_past", "false", "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order"),
-    harmless("wait_for_downstream", "false", "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order"),
+    harmless(
+        "depends_on_past",
+        "false",
+        "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order",
+    ),
+    harmless(
+        "wait_for_downstream",
+        "false",
+        "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order",
+    ),
     refused("inlets", ASSETS),
     refused("outlets", ASSETS),
     refused("start_date", "dates belong to the DAG"),

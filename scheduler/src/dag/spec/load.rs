@@ -125,8 +125,8 @@ fn no_dag(place: Place, message: &str) -> Problem {
 /// A file is one DAG when any key at its top is a word that only DAGs have.
 fn is_single(mapping: &Mapping) -> bool {
     mapping.entries.iter().any(|entry| {
-        let is_dag_word = names(DAG_KEYS).any(|known| known == entry.key)
-            || find_refused(REFUSED_IN_DAGS, &entry.key).is_some();
+        let is_dag_word =
+            names(DAG_KEYS).any(|known| known == entry.key) || find_refused(REFUSED_IN_DAGS, &entry.key).is_some();
         // A DAG may be called `sales` or `owner`, but then it is a mapping with tasks.
         let is_dag = entry.value.as_map().is_some_and(|inner| inner.has("tasks"));
         is_dag_word && !is_dag

@@ -144,7 +144,10 @@ impl DagReader<'_> {
         }
     }
 
-    fn dates(&mut self, timezone: Tz) -> (Option<chrono::DateTime<chrono::Utc>>, Option<chrono::DateTime<chrono::Utc>>) {
+    fn dates(
+        &mut self,
+        timezone: Tz,
+    ) -> (Option<chrono::DateTime<chrono::Utc>>, Option<chrono::DateTime<chrono::Utc>>) {
         let start = self.date("start_date", timezone);
         let end = self.date("end_date", timezone);
         if let (Some((start, start_place)), Some((end, end_place))) = (start, end)
@@ -259,7 +262,8 @@ impl DagReader<'_> {
 
     /// What `default_args` holds for operators.
     fn default_arguments(&self) -> Mapping {
-        let common = |name: &str| names(TASK_KEYS).chain(DAG_KEYS_IN_DEFAULT_ARGS.iter().copied()).any(|key| key == name);
+        let common =
+            |name: &str| names(TASK_KEYS).chain(DAG_KEYS_IN_DEFAULT_ARGS.iter().copied()).any(|key| key == name);
         let entries = self.default_args.entries.iter().filter(|entry| !common(&entry.key)).cloned().collect();
         Mapping { entries }
     }
@@ -277,9 +281,7 @@ fn read_tasks(dag: &Mapping, id_place: Place, reader: &mut TaskReader<'_>, probl
     match &entry.value.value {
         Yaml::Null => Vec::new(),
         Yaml::List(items) => items.iter().filter_map(|item| listed_task(item, reader, problems)).collect(),
-        Yaml::Map(mapping) => {
-            mapping.entries.iter().filter_map(|entry| named_task(entry, reader, problems)).collect()
-        }
+        Yaml::Map(mapping) => mapping.entries.iter().filter_map(|entry| named_task(entry, reader, problems)).collect(),
         _ => {
             let subject = Subject { key: "tasks", within: "" };
             problems.push(wrong_type(subject, &entry.value, "a list of tasks, or a mapping from ids to tasks"));
@@ -291,7 +293,11 @@ fn read_tasks(dag: &Mapping, id_place: Place, reader: &mut TaskReader<'_>, probl
 fn listed_task(item: &Node, reader: &mut TaskReader<'_>, problems: &mut Problems) -> Option<ReadTask> {
     let Some(mapping) = item.as_map() else {
         let subject = Subject { key: "tasks", within: "" };
-        problems.push(wrong_type(Subject { key: "a task", ..subject }, item, "a mapping with `task_id` and `operator`"));
+        problems.push(wrong_type(
+            Subject { key: "a task", ..subject },
+            item,
+            "a mapping with `task_id` and `operator`",
+        ));
         return None;
     };
     let Some(id) = mapping.get("task_id") else {

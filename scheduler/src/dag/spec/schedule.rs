@@ -48,7 +48,8 @@ fn word(text: &str, node: &Node, timezone: Tz) -> Result<Schedule, Problem> {
 
 /// `{__type__: airflow.timetables.trigger.CronTriggerTimetable, cron: "0 3 * * *", timezone: UTC}`.
 fn timetable(subject: Subject<'_>, node: &Node, timezone: Tz) -> Result<(Schedule, Option<Tz>), Problem> {
-    let class = node.as_map().and_then(|mapping| mapping.get(values::OBJECT_KEY)).and_then(|class| class.value.as_text());
+    let class =
+        node.as_map().and_then(|mapping| mapping.get(values::OBJECT_KEY)).and_then(|class| class.value.as_text());
     match class {
         Some("airflow.timetables.trigger.CronTriggerTimetable" | "airflow.sdk.CronTriggerTimetable") => (),
         Some("datetime.timedelta" | "dateutil.relativedelta.relativedelta") => {

@@ -228,7 +228,11 @@ pub(super) fn timezone(subject: Subject<'_>, node: &Node) -> Result<Tz, Problem>
 }
 
 /// A list of texts; `wanted` says of what.
-pub(super) fn texts(subject: Subject<'_>, node: &Node, wanted: &str) -> Result<Vec<(String, super::source::Place)>, Vec<Problem>> {
+pub(super) fn texts(
+    subject: Subject<'_>,
+    node: &Node,
+    wanted: &str,
+) -> Result<Vec<(String, super::source::Place)>, Vec<Problem>> {
     let Yaml::List(items) = &node.value else {
         let problem = wrong_type(subject, node, wanted);
         let problem = match node.as_text() {
