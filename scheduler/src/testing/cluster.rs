@@ -124,7 +124,9 @@ fn template(bin: &Path, account: Account) -> PathBuf {
     match fs::DirBuilder::new().mode(0o700).create(&home) {
         Ok(()) => drop(account.own(home.clone())),
         // What someone else put there is not ours to run.
-        Err(_) => assert_eq!(fs::metadata(&home).map(|found| found.uid()).ok(), Some(account.uid), "{}", home.display()),
+        Err(_) => {
+            assert_eq!(fs::metadata(&home).map(|found| found.uid()).ok(), Some(account.uid), "{}", home.display())
+        }
     }
     let template = home.join(version);
     if template.exists() {

@@ -27,9 +27,8 @@ impl Problems {
         }
     }
 
-    /// A key that is in no table.
-    pub fn unknown_key<'a>(&mut self, entry: &Entry, within: &str, known: impl IntoIterator<Item = &'a str>) {
-        let message = format!("{within} has no key `{}`", entry.key);
+    /// A key that is in no table; `message` says so.
+    pub fn unknown_key<'a>(&mut self, entry: &Entry, message: String, known: impl IntoIterator<Item = &'a str>) {
         let problem = Problem::new(Code::UnknownKey, message, entry.key_place, "unknown key");
         self.push(problem.maybe_help(did_you_mean(&entry.key, known)));
     }

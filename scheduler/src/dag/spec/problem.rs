@@ -136,6 +136,11 @@ impl Problem {
         self
     }
 
+    /// The place to mend.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.labels.first().map(|label| label.place)
+    }
+
     /// Fills in line and column, and keeps every label within one line of the text.
     pub(super) fn located(mut self, text: &str) -> Problem {
         for label in &mut self.labels {

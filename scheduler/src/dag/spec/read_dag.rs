@@ -89,7 +89,10 @@ impl DagReader<'_> {
             }
             match find_refused(REFUSED_IN_DAGS, &entry.key) {
                 Some(refused) => self.problems.refuse(entry, refused),
-                None => self.problems.unknown_key(entry, "a DAG", names(DAG_KEYS)),
+                None => {
+                    let message = format!("a DAG has no key `{}`", entry.key);
+                    self.problems.unknown_key(entry, message, names(DAG_KEYS));
+                }
             }
         }
     }
@@ -257,7 +260,8 @@ impl DagReader<'_> {
             return self.problems.push(Problem::new(Code::UnknownKey, message, entry.key_place, "not here"));
         }
         let known = for_all_tasks().chain(arguments.iter().flatten().flatten().copied());
-        self.problems.unknown_key(entry, "no task and no operator", known);
+        let message = format!("no task and no operator has a key `{name}`");
+        self.problems.unknown_key(entry, message, known);
     }
 
     /// What `default_args` holds for operators.

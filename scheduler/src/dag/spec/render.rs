@@ -16,7 +16,10 @@ pub fn render(source: &SourceFile, problems: &[Problem], colour: bool) -> String
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
     let named = NamedSource::new(&source.name, source.text.clone()).with_language("yaml");
     let mut out = String::new();
-    for problem in problems {
+    for (position, problem) in problems.iter().enumerate() {
+        if position > 0 {
+            out.push('\n');
+        }
         let within = Within { problem, source: &named };
         // Writing into a string cannot fail; should miette fail to read the source, the plain line still tells all.
         if handler.render_report(&mut out, &within).is_err() {
