@@ -155,14 +155,6 @@ pub fn dag(text: &str) -> Arc<Dag> {
     Arc::clone(&loaded.dags[0].dag)
 }
 
-/// All problems of a file, as people read them.
-pub fn complaints(text: &str) -> String {
-    let source = SourceFile::new("dags/example.yaml", text);
-    let loaded = load(&source, &registry());
-    assert!(!loaded.problems.is_empty(), "no problem was found");
-    render(&source, &loaded.problems, false)
-}
-
 pub fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().with_timezone(&Utc)
 }

@@ -93,7 +93,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read(text in any::<String>()) {
@@ -103,6 +103,23 @@ proptest! {
     #[test]
     fn any_pieces_are_read(text in pieces()) {
         read(&text)?;
+    }
+
+    #[test]
+    fn any_template_is_checked(text in prop_oneof![any::<String>(), pieces()]) {
+        for mistake in scheduler::dag::template::check(&text) {
+            prop_assert!(text.get(mistake.range.clone()).is_some());
+        }
+    }
+
+    #[test]
+    fn any_cron_expression_is_read(text in prop_oneof![any::<String>(), "[0-9*/,L#?a-z -]{0,24}"]) {
+        let _ = scheduler::dag::timetable::Timetable::new(&scheduler::dag::Schedule::Cron(text), chrono_tz::Tz::UTC);
+    }
+
+    #[test]
+    fn any_duration_is_read(text in prop_oneof![any::<String>(), "[PT0-9.smhdw -]{0,16}"]) {
+        let _ = scheduler::dag::duration::parse(&text);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::OperatorSchemas;
-use super::collect::{Problems, Subject, names, wrong_type};
+use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
 use super::compose::compose;
 use super::keys::{DAG_KEYS, REFUSED_IN_DAGS, find_refused};
 use super::node::{Mapping, Yaml};
@@ -59,8 +59,14 @@ pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
         problem.place().is_none_or(|place| !unreadable.iter().any(|inner| place.contains(*inner)))
     });
     problems.extend(shared_once(of_dags, texts.len()));
-    let mut problems: Vec<Problem> = problems.into_iter().map(|problem| problem.located(&source.text)).collect();
-    problems.sort_by_key(|problem| problem.labels.first().map_or(0, |label| label.place.start));
+    problems.sort_by_key(|problem| problem.place().map_or(0, |place| place.start));
+    if problems.len() > PROBLEMS_MAX {
+        problems.truncate(PROBLEMS_MAX);
+        let last = problems.last().and_then(Problem::place).unwrap_or_default();
+        let message = format!("the file has more than {PROBLEMS_MAX} mistakes; the rest is not shown");
+        problems.push(Problem::new(Code::TooLarge, message, last, ""));
+    }
+    let problems = problems.into_iter().map(|problem| problem.located(&source.text)).collect();
     Loaded { dags, problems }
 }
 

@@ -2,4 +2,5 @@
 
 mod editor_schema;
 pub mod grammar;
+mod hostile;
 mod mistakes;
