@@ -8,6 +8,9 @@ use super::source::Place;
 use super::suggest::did_you_mean;
 use crate::dag::InvalidGraph;
 
+/// A longer cycle is told by its first steps; the message names more of its tasks.
+const EDGES_SHOWN_MAX: usize = 12;
+
 /// Where ids and dependencies stand in the text, kept while the tasks themselves go into the graph.
 pub(super) struct GraphPlaces {
     ids: HashMap<String, Vec<Place>>,
@@ -55,7 +58,7 @@ impl GraphPlaces {
     }
 
     fn cycle(&self, path: &[String], fault: &InvalidGraph) -> Problem {
-        let mut edges = path.windows(2).map(|pair| {
+        let mut edges = path.windows(2).take(EDGES_SHOWN_MAX).map(|pair| {
             let label = format!("`{}` waits for `{}`", pair[1], pair[0]);
             (self.dependency(&pair[1], &pair[0]), label)
         });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::OperatorSchemas;
-use super::collect::{Problems, Subject, names, wrong_type};
+use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
 use super::compose::compose;
 use super::keys::{DAG_KEYS, REFUSED_IN_DAGS, find_refused};
 use super::node::{Mapping, Yaml};
@@ -24,12 +24,17 @@ const DEFAULT_KEY: &str = "default";
 pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
     let (root, problems) = compose(&source.text);
     let mut file = Problems { list: problems };
+    if root.is_none() && file.list.is_empty() {
+        file.push(no_dag(Place::default(), "the file is empty"));
+    }
     let texts = root.and_then(|root| dags_in(&root, source, &mut file)).unwrap_or_default();
     // What is wrong with the text itself cannot be laid at one DAG's door.
-    let file_is_sound = file.list.is_empty();
+    let file_is_sound = file.list.iter().all(|problem| problem.dag_id.is_some());
     let mut schemas = OperatorSchemas::default();
     let mut dags: Vec<LoadedDag> = Vec::new();
     let mut problems = file.list;
+    let unreadable: Vec<Place> =
+        problems.iter().filter(|problem| problem.code == Code::Syntax).filter_map(Problem::place).collect();
     let mut of_dags = Vec::new();
     for text in &texts {
         let mut own = Problems::default();
@@ -49,9 +54,19 @@ pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
         }
         of_dags.extend(own.list.into_iter().map(|problem| Problem { dag_id: Some(text.id.clone()), ..problem }));
     }
+    // What follows from unreadable text is only its echo.
+    of_dags.retain(|problem: &Problem| {
+        problem.place().is_none_or(|place| !unreadable.iter().any(|inner| place.contains(*inner)))
+    });
     problems.extend(shared_once(of_dags, texts.len()));
-    let mut problems: Vec<Problem> = problems.into_iter().map(|problem| problem.located(&source.text)).collect();
-    problems.sort_by_key(|problem| problem.labels.first().map_or(0, |label| label.place.start));
+    problems.sort_by_key(|problem| problem.place().map_or(0, |place| place.start));
+    if problems.len() > PROBLEMS_MAX {
+        problems.truncate(PROBLEMS_MAX);
+        let last = problems.last().and_then(Problem::place).unwrap_or_default();
+        let message = format!("the file has more than {PROBLEMS_MAX} mistakes; the rest is not shown");
+        problems.push(Problem::new(Code::TooLarge, message, last, ""));
+    }
+    let problems = problems.into_iter().map(|problem| problem.located(&source.text)).collect();
     Loaded { dags, problems }
 }
 
@@ -127,8 +142,8 @@ fn is_single(mapping: &Mapping) -> bool {
     mapping.entries.iter().any(|entry| {
         let is_dag_word =
             names(DAG_KEYS).any(|known| known == entry.key) || find_refused(REFUSED_IN_DAGS, &entry.key).is_some();
-        // A DAG may be called `sales` or `owner`, but then it is a mapping with tasks.
-        let is_dag = entry.value.as_map().is_some_and(|inner| inner.has("tasks"));
+        // A DAG may be called `owner`, but then it is a mapping with tasks; `tasks` itself is always what it says.
+        let is_dag = entry.key != "tasks" && entry.value.as_map().is_some_and(|inner| inner.has("tasks"));
         is_dag_word && !is_dag
     })
 }

@@ -1,6 +1,6 @@
 //! One DAG: its keys, its defaults, its tasks, its graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 
@@ -89,7 +89,10 @@ impl DagReader<'_> {
             }
             match find_refused(REFUSED_IN_DAGS, &entry.key) {
                 Some(refused) => self.problems.refuse(entry, refused),
-                None => self.problems.unknown_key(entry, "a DAG", names(DAG_KEYS)),
+                None => {
+                    let message = format!("a DAG has no key `{}`", entry.key);
+                    self.problems.unknown_key(entry, message, names(DAG_KEYS));
+                }
             }
         }
     }
@@ -196,16 +199,16 @@ impl DagReader<'_> {
         }
     }
 
-    fn tags(&mut self) -> std::collections::BTreeSet<String> {
-        let Some(entry) = self.mapping.get("tags") else { return Default::default() };
+    fn tags(&mut self) -> BTreeSet<String> {
+        let Some(entry) = self.mapping.get("tags") else { return BTreeSet::new() };
         if matches!(entry.value.value, Yaml::Null) {
-            return Default::default();
+            return BTreeSet::new();
         }
         match values::tags(Subject { key: "tags", within: "" }, &entry.value) {
             Ok(tags) => tags,
             Err(list) => {
                 self.problems.list.extend(list);
-                Default::default()
+                BTreeSet::new()
             }
         }
     }
@@ -244,7 +247,7 @@ impl DagReader<'_> {
         if for_all_tasks().chain(DAG_KEYS_IN_DEFAULT_ARGS.iter().copied()).any(|known| known == name) {
             return;
         }
-        let arguments: Vec<Option<std::collections::BTreeSet<&str>>> =
+        let arguments: Vec<Option<BTreeSet<&str>>> =
             registry.iter().map(|operator| crate::dag::shape::properties(operator.schema.as_value())).collect();
         if arguments.iter().any(|names| names.as_ref().is_none_or(|names| names.contains(name))) {
             return;
@@ -257,7 +260,8 @@ impl DagReader<'_> {
             return self.problems.push(Problem::new(Code::UnknownKey, message, entry.key_place, "not here"));
         }
         let known = for_all_tasks().chain(arguments.iter().flatten().flatten().copied());
-        self.problems.unknown_key(entry, "no task and no operator", known);
+        let message = format!("no task and no operator has a key `{name}`");
+        self.problems.unknown_key(entry, message, known);
     }
 
     /// What `default_args` holds for operators.

@@ -148,7 +148,10 @@ impl TaskReader<'_> {
         let operator = self.operator(mapping, &within, id_place, problems);
         let own = self.own_arguments(mapping, operator.as_ref(), &within, problems);
         let (name, args) = match operator {
-            None => (String::new(), own.to_json()),
+            None => {
+                arguments::check_templates(self.source, &own, problems);
+                (String::new(), own.to_json())
+            }
             Some(operator) => {
                 let complete = self.with_defaults(own, &operator);
                 let operator_place = mapping.get("operator").map_or(id_place, |entry| entry.value.place);

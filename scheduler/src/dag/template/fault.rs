@@ -10,7 +10,7 @@ use crate::dag::spec::suggest::did_you_mean;
 
 /// Words an error of a template with that text. The context, where there is one, gives suggestions.
 pub(super) fn mistake(text: &str, error: &Error, context: Option<&TemplateContext>) -> Mistake {
-    let range = range(text, error);
+    let range = whole_path(text, range(text, error));
     let source = text.get(range.clone()).unwrap_or_default();
     if error.kind() == ErrorKind::UndefinedError {
         let (message, help) = undefined(source, context);
@@ -95,6 +95,16 @@ fn range(text: &str, error: &Error) -> Range<usize> {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let length = text.get(start..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
     start.min(text.len())..(start + length).min(text.len())
+}
+
+/// The engine points at the last step of `a.b.c`; people look for all of it.
+fn whole_path(text: &str, range: Range<usize>) -> Range<usize> {
+    let is_step = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    if !text[range.clone()].starts_with(is_step) {
+        return range;
+    }
+    let before = &text[..range.start];
+    before.trim_end_matches(is_step).len()..range.end
 }
 
 /// What is wrong with an expression that has no value, and what may help.

@@ -132,7 +132,7 @@ fn timedelta(args: &[Value]) -> Result<Value, Error> {
     }
     kwargs.assert_all_used()?;
     let too_long = || invalid("the stretch of time is too long".to_owned());
-    if !(seconds.abs() < 1e12) {
+    if !seconds.is_finite() || seconds.abs() >= 1e12 {
         return Err(too_long());
     }
     // Below 10^12 seconds, milliseconds are exact.

@@ -221,7 +221,6 @@ impl TaskInstance {
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             return Err(invalid(format!("there is no task `{task_id}` to pull an XCom from{hint}")));
         }
-        let found = self.0.pull(XComRef { task_id: task_id.to_owned(), key: key.to_owned() });
-        Ok(found.map_or_else(|| default.clone(), |value| from_json(&value)))
+        Ok(self.0.pull(XComRef { task_id: task_id.to_owned(), key: key.to_owned() }, default))
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::Value;
+use minijinja::Error;
+use minijinja::value::{Object, Value};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
@@ -28,13 +29,17 @@ impl Session {
         Arc::new(Session { context: context.clone(), xcoms: xcoms.clone(), state: Mutex::default() })
     }
 
-    /// The XCom; `None` when there is none, or when it has to be fetched first, which is then noted.
-    pub fn pull(&self, xcom: XComRef) -> Option<Json> {
+    /// The XCom, or the default when there is none.
+    ///
+    /// One that has to be fetched first is noted, and something stands in for it that lets the template go on, so that
+    /// all that is missing shows in one rendering.
+    pub fn pull(&self, xcom: XComRef, default: &Value) -> Value {
         match self.xcoms.get(&xcom) {
-            Some(found) => found.clone(),
+            Some(Some(found)) => from_json(found),
+            Some(None) => default.clone(),
             None => {
                 self.lock().needed.insert(xcom);
-                None
+                Value::from_object(Pending)
             }
         }
     }
@@ -64,6 +69,24 @@ impl Session {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Stands in for a value that is still to be fetched: whatever is asked of it, it answers with itself.
+#[derive(Debug)]
+struct Pending;
+
+impl Object for Pending {
+    fn get_value(self: &Arc<Self>, _: &Value) -> Option<Value> {
+        Some(Value::from_object(Pending))
+    }
+
+    fn call(self: &Arc<Self>, _: &mut minijinja::State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        Ok(Value::from_object(Pending))
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut minijinja::State<'_, '_>, _: &str, _: &[Value]) -> Result<Value, Error> {
+        Ok(Value::from_object(Pending))
     }
 }
 

@@ -27,13 +27,13 @@ impl<'s> Wanted<'s> {
             return value;
         }
         match &value {
-            Value::String(text) => self.from_text(text.trim()).unwrap_or(value),
+            Value::String(text) => self.read(text.trim()).unwrap_or(value),
             Value::Number(number) => self.whole(number).unwrap_or(value),
             _ => value,
         }
     }
 
-    fn from_text(&self, text: &str) -> Option<Value> {
+    fn read(&self, text: &str) -> Option<Value> {
         let parsed = match text {
             "True" => Value::Bool(true),
             "False" => Value::Bool(false),
