@@ -306,7 +306,8 @@ impl Dag {
 
 /// Every knot of tasks that wait for each other, one representative path through each.
 fn cycles(graph: &DiGraph<Task, (), u32>) -> Vec<InvalidGraph> {
-    petgraph::algo::tarjan_scc(graph)
+    // Kosaraju's way keeps its own stack; Tarjan's, in petgraph, recurses, and a chain of ten thousand tasks is long.
+    petgraph::algo::kosaraju_scc(graph)
         .into_iter()
         .filter(|knot| knot.len() > 1 || graph.contains_edge(knot[0], knot[0]))
         .map(|knot| InvalidGraph::Cycle(path_through(graph, &knot)))
