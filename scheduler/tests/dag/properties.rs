@@ -1,10 +1,31 @@
 //! What holds for any text: reading a DAG file never panics, and what it tells lies within the file.
 
+use chrono::{DateTime, TimeDelta};
 use proptest::prelude::*;
+use scheduler::dag::Schedule;
 use scheduler::dag::spec::{SourceFile, load, render};
+
+use scheduler::dag::timetable::{Bounds, Timetable};
 
 use crate::fixtures::registry;
 use crate::spec::grammar::GOOD;
+
+/// Schedules of every kind that daylight saving treats differently.
+const EXPRESSIONS: &[&str] = &[
+    "@daily",
+    "@hourly",
+    "30 2 * * *",
+    "*/7 1-3 * * *",
+    "15,45 2 * * *",
+    "0 */2 * * *",
+    "0 3 1 * mon",
+    "0 0 l * *",
+    "0 12 * * 5#2",
+];
+
+/// Zones with gaps of an hour, of half an hour, of a whole day, and with none.
+const ZONES: &[&str] =
+    &["UTC", "Europe/Amsterdam", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca"];
 
 /// Reads the text, and checks what must hold for whatever comes of it.
 fn read(text: &str) -> Result<(), TestCaseError> {
@@ -120,6 +141,35 @@ proptest! {
     #[test]
     fn any_duration_is_read(text in prop_oneof![any::<String>(), "[PT0-9.smhdw -]{0,16}"]) {
         let _ = scheduler::dag::duration::parse(&text);
+    }
+
+    #[test]
+    fn time_only_moves_on(
+        expression in prop::sample::select(EXPRESSIONS),
+        zone in prop::sample::select(ZONES),
+        start in 0..2_000_000_000i64,
+        ahead in 0..10_000_000i64,
+    ) {
+        let timetable = Timetable::new(&Schedule::Cron(expression.to_owned()), zone.parse().unwrap()).unwrap();
+        let start = DateTime::from_timestamp(start, 0).unwrap();
+        let bounds = Bounds { earliest: Some(start), latest: None };
+        let first = timetable.next_run(None, start, bounds, true).unwrap();
+        prop_assert!(first.run_after >= start);
+        let mut last = first;
+        for _ in 0..40 {
+            let next = timetable.next_run(Some(&last.data_interval), start, bounds, true).unwrap();
+            prop_assert!(next.run_after > last.run_after, "{} is not after {}", next.run_after, last.run_after);
+            prop_assert_eq!(next.logical_date, Some(next.run_after));
+            let again = timetable.next_run(Some(&last.data_interval), start, bounds, true).unwrap();
+            prop_assert_eq!(next, again);
+            last = next;
+        }
+        // Without catchup, what was missed is jumped over, but never backwards, and not further than the tick after now.
+        let now = start + TimeDelta::seconds(ahead);
+        let latest = timetable.next_run(Some(&first.data_interval), now, bounds, false).unwrap();
+        prop_assert!(latest.run_after > first.run_after);
+        let upcoming = timetable.preview(now.max(first.run_after), 1)[0];
+        prop_assert!(latest.run_after <= upcoming, "{} is after {upcoming}", latest.run_after);
     }
 
     #[test]

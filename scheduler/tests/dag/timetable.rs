@@ -75,6 +75,7 @@ fn never_never_comes_and_continuous_follows_on() {
     assert!(continuous.one_run_at_a_time());
     let first = continuous.next_run(None, at(NOW), from(Some("2025-01-01T00:00:00Z")), false).unwrap();
     assert_eq!(first.data_interval, DataInterval { start: at("2025-01-01T00:00:00Z"), end: at(NOW) });
+    assert_eq!(continuous.next_run(None, at(NOW), from(None), false).unwrap().data_interval, DataInterval::at(at(NOW)));
     let later = at(NOW) + TimeDelta::seconds(90);
     let second = continuous.next_run(Some(&first.data_interval), later, from(Some("2025-01-01T00:00:00Z")), false);
     let interval = DataInterval { start: at(NOW), end: later };
