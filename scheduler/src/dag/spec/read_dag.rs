@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono_tz::Tz;
 
 use super::arguments::OperatorSchemas;
-use super::collect::{Problems, Subject, names, wrong_type};
+use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
 use super::graph::GraphPlaces;
 use super::keys::{
     DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, TASK_KEYS, find_refused,
@@ -69,7 +69,7 @@ pub(super) fn read(
         Ok(dag) if problems.list.len() == before => Some(dag),
         Ok(_) => None,
         Err(faults) => {
-            problems.list.extend(faults.iter().map(|fault| places.problem(fault)));
+            problems.list.extend(faults.iter().take(PROBLEMS_MAX + 1).map(|fault| places.problem(fault)));
             None
         }
     }

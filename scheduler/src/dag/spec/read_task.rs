@@ -232,7 +232,7 @@ impl TaskReader<'_> {
         within: &str,
         problems: &mut Problems,
     ) {
-        let Some(operator) = operator else { return };
+        let Some(operator) = operator.filter(|_| !problems.is_full()) else { return };
         let schema = self.schemas.of(operator);
         let message = format!("operator `{}` has no argument `{}`, and {within} no such key", operator.name, entry.key);
         let known = schema.names().chain(names(TASK_KEYS));
