@@ -54,7 +54,8 @@ pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
                 own.push(Problem::new(Code::InvalidId, message, place, "taken already"));
             }
         }
-        of_dags.extend(own.list.into_iter().map(|problem| Problem { dag_id: Some(text.id.clone()), ..problem }));
+        let dag_id = text.mapping.get("dag_id").and_then(|entry| entry.value.as_text()).unwrap_or(&text.id);
+        of_dags.extend(own.list.into_iter().map(|problem| Problem { dag_id: Some(dag_id.to_owned()), ..problem }));
     }
     // What follows from unreadable text is only its echo.
     of_dags.retain(|problem: &Problem| {
