@@ -12,10 +12,10 @@ use super::keys::{
 };
 use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
-use super::read_task::{Common, ReadTask, TaskReader};
+use super::read_task::{ReadTask, TaskReader, blank_task, overlaid};
 use super::source::Place;
 use super::{read_params, schedule, values};
-use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule};
+use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task};
 use crate::operator::Registry;
 
 /// One DAG of a file, with the `default:` block already under it.
@@ -214,13 +214,13 @@ impl DagReader<'_> {
     }
 
     /// The DAG's owner, and what tasks have unless they say otherwise.
-    fn owner_and_common(&mut self) -> (String, Common) {
-        let mut base = Common::default();
+    fn owner_and_common(&mut self) -> (String, Task) {
+        let mut base = blank_task();
         let own = self.optional("owner", values::text);
         if let Some(owner) = &own {
             base.owner.clone_from(owner);
         }
-        let common = base.overlaid(&self.default_args, "`default_args`", self.problems);
+        let common = overlaid(&base, &self.default_args, "`default_args`", self.problems);
         (own.unwrap_or_else(|| common.owner.clone()), common)
     }
 
