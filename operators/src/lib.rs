@@ -3,6 +3,7 @@
 pub mod bash;
 pub mod empty;
 pub mod guardian;
+pub mod location;
 mod process;
 
 use scheduler::operator::{Registry, RegistryError};
