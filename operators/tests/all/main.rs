@@ -1,0 +1,3 @@
+//! The operators as the engine sees them: arguments in, files, log and XCom out.
+
+mod support;
