@@ -40,7 +40,7 @@ impl Bench {
             xcom: Arc::new(NothingBefore),
             checkpoint: Arc::new(Kept::default()),
         };
-        Bench { folder, xcoms, ctx }
+        Bench { folder, ctx }
     }
 
     /// Where relative locations begin.
