@@ -2,6 +2,7 @@
 
 pub mod bash;
 pub mod empty;
+pub mod emulation;
 pub mod guardian;
 pub mod location;
 mod process;
@@ -13,5 +14,6 @@ pub fn registry() -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
     registry.register(bash::Bash)?;
     registry.register(empty::Empty)?;
+    registry.register(emulation::Emulation::new(location::S3Settings::from_process()))?;
     Ok(registry)
 }
