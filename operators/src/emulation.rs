@@ -47,8 +47,8 @@ const SAMPLE: &str = "sample";
 /// So many batches wait between source and sink: both are busy, and a stop is soon felt.
 const BATCHES_WAITING: usize = 8;
 
-/// More rows than this are a mistake: names of objects count to ten digits, and the generator keeps a few bytes a row.
-const ROWS_MAX: u64 = 100_000_000;
+/// More rows than this are a mistake: the generator keeps some hundred bytes of each poster in memory.
+const ROWS_MAX: u64 = 10_000_000;
 
 /// The `emulation` operator.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub struct EmulationArgs {
     user_id: String,
     /// How many rows `sample` makes for each table. Other sources have as many as they have.
     #[serde(default = "default_rows")]
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[schemars(range(min = 1, max = 10_000_000))]
     rows: u64,
     /// Decides which rows `sample` makes; the same seed always makes the same rows.
     #[serde(default = "default_seed")]

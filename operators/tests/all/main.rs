@@ -1,3 +1,6 @@
 //! The operators as the engine sees them: arguments in, files, log and XCom out.
 
+mod emulation;
+mod emulation_s3;
+mod moto;
 mod support;

@@ -171,7 +171,8 @@ mod tests {
             (11_153, 11_154, "vehicles"),
             (0, 1, "art"),
             (99, 100, "vehicles"),
-            (8, 100, "beauty"),
+            (8, 100, "art"),
+            (9, 100, "beauty"),
         ] {
             assert_eq!(CATEGORIES[category_of(row, rows)].name, name, "{row} of {rows}");
         }
