@@ -48,7 +48,10 @@ impl Packer {
 
     /// Adds the next record; answers with a batch when one is full.
     pub(super) fn push(&mut self, record: &[u8]) -> Option<Batch> {
-        self.content.reserve_exact(record.len() + 1);
+        if self.flush_size == 1 {
+            // The usual case, and then nothing is wasted.
+            self.content.reserve_exact(record.len() + 1);
+        }
         self.content.extend_from_slice(record);
         self.content.push(b'\n');
         self.records += 1;

@@ -3,4 +3,5 @@
 mod emulation;
 mod emulation_s3;
 mod moto;
+mod sample;
 mod support;
