@@ -68,19 +68,14 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let poked = tokio::spawn(WakeFile::in_home(&config.home).watch(waker.clone(), stop.clone()));
 
     let password = admin_password(&config)?;
-    let state = AppState {
-        control: Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker),
-        db: db.clone(),
-        changes,
-        catalog,
-        clock,
-        log_folder: config.log_folder(),
-        auth: AuthSettings {
-            username: "admin".to_owned(),
-            password: password.text.clone(),
-            secret: home::session_secret(&config.home)?,
-        },
+    let auth = AuthSettings {
+        username: "admin".to_owned(),
+        password: password.text.clone(),
+        secret: home::session_secret(&config.home)?,
     };
+    let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker);
+    let log_folder = config.log_folder();
+    let state = AppState::new(db.clone(), control, changes, catalog, clock, log_folder, &auth, stop.clone());
     let url = format!("http://{}", listener.local_addr().context("the listener has no address")?);
     let serving = tokio::spawn(web::serve(listener, web::build_router(state), stop.clone()));
     greet(&config, &url, &password)?;

@@ -9,7 +9,7 @@ use scheduler::store::runs;
 use super::installation::Installation;
 use crate::cli::TasksCommand;
 use crate::config::Config;
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::report::{BadInput, Status};
 
 /// Runs the command.

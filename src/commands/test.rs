@@ -72,9 +72,10 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         holder: Holder { instance: "test".to_owned(), hostname: "localhost".to_owned(), pid: std::process::id() },
         grace: Duration::ZERO,
     };
+    let logs = settings.log_folder.clone();
     let engine = Engine::start(settings, waker, wakes).await?;
     let state = tokio::select! {
-        state = follow(&db, hints, &dag_id, &run.run_id, &scratch.path().join("logs")) => state?,
+        state = follow(&db, hints, &dag_id, &run.run_id, &logs) => state?,
         _ = tokio::signal::ctrl_c() => {
             Progress::new().line("stopping");
             RunState::Failed

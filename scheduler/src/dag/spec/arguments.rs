@@ -7,7 +7,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::collect::Problems;
+use super::collect::{PROBLEMS_MAX, Problems};
 use super::node::{Mapping, Node, Yaml, place_at};
 use super::problem::{Code, Problem};
 use super::read_task::TaskReader;
@@ -58,9 +58,7 @@ pub(super) fn check(
     problems: &mut Problems,
 ) {
     let before = problems.list.len();
-    for entry in &arguments.entries {
-        check_strings(reader.source, &entry.key, &entry.value, problems);
-    }
+    check_templates(reader.source, arguments, problems);
     let instance = Value::Object(arguments.to_json());
     let at = Arguments { operator: operator.name, schema: operator.schema.as_value(), operator_place, arguments };
     let schema = reader.schemas.of(operator);
@@ -79,6 +77,13 @@ pub(super) fn check(
         let subject = at.subject(&complaint.pointer);
         let message = format!("{subject}: {}", complaint.message);
         problems.push(Problem::new(Code::InvalidArgument, message, place, "here").maybe_help(complaint.help));
+    }
+}
+
+/// Checks what can be checked of arguments whatever their operator is.
+pub(super) fn check_templates(source: &str, arguments: &Mapping, problems: &mut Problems) {
+    for entry in &arguments.entries {
+        check_strings(source, &entry.key, &entry.value, problems);
     }
 }
 
@@ -111,7 +116,7 @@ impl Arguments<'_> {
             ValidationErrorKind::Required { property } => self.missing(pointer, property, problems),
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                for name in unexpected {
+                for name in unexpected.iter().take(PROBLEMS_MAX + 1) {
                     self.stranger(pointer, name, problems);
                 }
             }

@@ -5,7 +5,10 @@ use super::node::{Entry, Node};
 use super::problem::{Code, Problem};
 use super::suggest::did_you_mean;
 
-/// The mistakes found so far.
+/// Nobody mends more at a time; what a hostile file could make us say must end somewhere.
+pub(super) const PROBLEMS_MAX: usize = 100;
+
+/// The mistakes found so far; those beyond [`PROBLEMS_MAX`] may be left out.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     pub list: Vec<Problem>,
@@ -13,7 +16,14 @@ pub(super) struct Problems {
 
 impl Problems {
     pub fn push(&mut self, problem: Problem) {
-        self.list.push(problem);
+        if !self.is_full() {
+            self.list.push(problem);
+        }
+    }
+
+    /// Whether there are more mistakes than will be told, so that wording another one is in vain.
+    pub fn is_full(&self) -> bool {
+        self.list.len() > PROBLEMS_MAX
     }
 
     /// The value, or none and its problem noted.
@@ -21,15 +31,17 @@ impl Problems {
         match result {
             Ok(value) => Some(value),
             Err(problem) => {
-                self.list.push(problem);
+                self.push(problem);
                 None
             }
         }
     }
 
-    /// A key that is in no table.
-    pub fn unknown_key<'a>(&mut self, entry: &Entry, within: &str, known: impl IntoIterator<Item = &'a str>) {
-        let message = format!("{within} has no key `{}`", entry.key);
+    /// A key that is in no table; `message` says so.
+    pub fn unknown_key<'a>(&mut self, entry: &Entry, message: String, known: impl IntoIterator<Item = &'a str>) {
+        if self.is_full() {
+            return;
+        }
         let problem = Problem::new(Code::UnknownKey, message, entry.key_place, "unknown key");
         self.push(problem.maybe_help(did_you_mean(&entry.key, known)));
     }
@@ -37,7 +49,8 @@ impl Problems {
     /// A key of Airflow's or dag-factory's that is not served, unless its value says what holds anyway.
     pub fn refuse(&mut self, entry: &Entry, refused: &Refused) {
         let value = entry.value.to_json();
-        if value.is_null() || refused.harmless.is_some_and(|harmless| value.to_string() == harmless) {
+        let written = value.to_string();
+        if value.is_null() || refused.harmless == Some(written.as_str()) {
             return;
         }
         let message = format!("`{}` is not served by Updraft", entry.key);

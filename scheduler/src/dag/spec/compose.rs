@@ -14,7 +14,7 @@ use super::source::Place;
 pub(super) const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Values in a file, aliases written out. Ten thousand tasks have about a fifth of that; a "billion laughs" has more.
-const NODES_MAX: usize = 1_000_000;
+pub(super) const NODES_MAX: usize = 1_000_000;
 
 /// Levels of nesting. People lose track at ten; the limit keeps recursion off the end of the stack.
 const DEPTH_MAX: usize = 64;
@@ -153,6 +153,7 @@ impl<'a> Composer<'a> {
         if core_tag(tag) == Some(usual) {
             return;
         }
+        let tag = tag.replacen("tag:yaml.org,2002:", "!!", 1);
         let problem = Problem::new(Code::Unsupported, format!("the tag `{tag}` is not served"), place, "tagged here")
             .help("DAG files are data: there is no Python behind them, so tags have nothing to make");
         self.problems.push(problem);
@@ -314,14 +315,16 @@ fn syntax_problem(text: &str, error: &ScanError) -> Problem {
     let start = error.marker().byte_offset().unwrap_or(text.len());
     let place = Place { start, end: start.saturating_add(1) }.within(text);
     let info = error.info();
+    if info.contains("recursion limit") {
+        let message = format!("values are nested more than {DEPTH_MAX} levels deep");
+        return Problem::new(Code::TooLarge, message, place, "the limit is passed here");
+    }
     let line_start = text[..place.start].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
     let help = if info.contains("tab") || line[..line.len() - line.trim_start().len()].contains('\t') {
         Some("YAML is indented with spaces; replace the tab")
     } else if line.contains(": {{") || line.contains(": {%") || line.contains("- {{") {
         Some("a template that begins a value needs quotes around it: \"{{ ds }}\"")
-    } else if info.contains("nested") || info.contains("limit") || info.contains("recursion") {
-        Some("a DAG file has at most 64 levels of nesting")
     } else if info.contains("mapping") || info.contains("simple key") || info.contains("indentation") {
         Some("look at the indentation of this line and of the one before it, and for a missing `:` or quote")
     } else {

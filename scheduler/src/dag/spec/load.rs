@@ -1,10 +1,11 @@
 //! A whole file: which spelling it has, which DAGs are in it, and whose mistakes are whose.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::arguments::OperatorSchemas;
-use super::collect::{Problems, Subject, names, wrong_type};
-use super::compose::compose;
+use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
+use super::compose::{NODES_MAX, compose};
 use super::keys::{DAG_KEYS, REFUSED_IN_DAGS, find_refused};
 use super::node::{Mapping, Yaml};
 use super::problem::{Code, Problem};
@@ -18,40 +19,57 @@ use crate::operator::Registry;
 /// The key of the block that is laid under every DAG of a file.
 const DEFAULT_KEY: &str = "default";
 
+/// A file with more DAGs was made by a program, which can as well make several files.
+const DAGS_MAX: usize = 10_000;
+
 /// Reads a DAG file.
 ///
 /// The DAGs without mistakes are given even when others have some. Nothing that `source` holds makes it panic.
 pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
     let (root, problems) = compose(&source.text);
     let mut file = Problems { list: problems };
+    if root.is_none() && file.list.is_empty() {
+        file.push(no_dag(Place::default(), "the file is empty"));
+    }
     let texts = root.and_then(|root| dags_in(&root, source, &mut file)).unwrap_or_default();
     // What is wrong with the text itself cannot be laid at one DAG's door.
-    let file_is_sound = file.list.is_empty();
+    let file_is_sound = file.list.iter().all(|problem| problem.dag_id.is_some());
     let mut schemas = OperatorSchemas::default();
     let mut dags: Vec<LoadedDag> = Vec::new();
+    let mut taken = HashSet::new();
     let mut problems = file.list;
+    let unreadable: Vec<Place> =
+        problems.iter().filter(|problem| problem.code == Code::Syntax).filter_map(Problem::place).collect();
     let mut of_dags = Vec::new();
     for text in &texts {
         let mut own = Problems::default();
         let dag = read_dag::read(text, &source.text, registry, &mut schemas, &mut own);
         if let Some(dag) = dag.filter(|_| file_is_sound) {
-            match dags.iter().find(|other| other.dag.dag_id == dag.dag_id) {
-                None => {
-                    let document = version::document(&dag);
-                    dags.push(LoadedDag { hash: version::hash(&document), document, dag: Arc::new(dag) });
-                }
-                Some(_) => {
-                    let message = format!("two DAGs of this file are called `{}`", dag.dag_id);
-                    let place = text.mapping.get("dag_id").map_or(text.id_place, |entry| entry.value.place);
-                    own.push(Problem::new(Code::InvalidId, message, place, "taken already"));
-                }
+            if taken.insert(dag.dag_id.clone()) {
+                let document = version::document(&dag);
+                dags.push(LoadedDag { hash: version::hash(&document), document, dag: Arc::new(dag) });
+            } else {
+                let message = format!("two DAGs of this file are called `{}`", dag.dag_id);
+                let place = text.mapping.get("dag_id").map_or(text.id_place, |entry| entry.value.place);
+                own.push(Problem::new(Code::InvalidId, message, place, "taken already"));
             }
         }
-        of_dags.extend(own.list.into_iter().map(|problem| Problem { dag_id: Some(text.id.clone()), ..problem }));
+        let dag_id = text.mapping.get("dag_id").and_then(|entry| entry.value.as_text()).unwrap_or(&text.id);
+        of_dags.extend(own.list.into_iter().map(|problem| Problem { dag_id: Some(dag_id.to_owned()), ..problem }));
     }
+    // What follows from unreadable text is only its echo.
+    of_dags.retain(|problem: &Problem| {
+        problem.place().is_none_or(|place| !unreadable.iter().any(|inner| place.contains(*inner)))
+    });
     problems.extend(shared_once(of_dags, texts.len()));
-    let mut problems: Vec<Problem> = problems.into_iter().map(|problem| problem.located(&source.text)).collect();
-    problems.sort_by_key(|problem| problem.labels.first().map_or(0, |label| label.place.start));
+    problems.sort_by_key(|problem| problem.place().map_or(0, |place| place.start));
+    if problems.len() > PROBLEMS_MAX {
+        problems.truncate(PROBLEMS_MAX);
+        let last = problems.last().and_then(Problem::place).unwrap_or_default();
+        let message = format!("the file has more than {PROBLEMS_MAX} mistakes; the rest is not shown");
+        problems.push(Problem::new(Code::TooLarge, message, last, ""));
+    }
+    let problems = problems.into_iter().map(|problem| problem.located(&source.text)).collect();
     Loaded { dags, problems }
 }
 
@@ -127,14 +145,17 @@ fn is_single(mapping: &Mapping) -> bool {
     mapping.entries.iter().any(|entry| {
         let is_dag_word =
             names(DAG_KEYS).any(|known| known == entry.key) || find_refused(REFUSED_IN_DAGS, &entry.key).is_some();
-        // A DAG may be called `sales` or `owner`, but then it is a mapping with tasks.
-        let is_dag = entry.value.as_map().is_some_and(|inner| inner.has("tasks"));
+        // A DAG may be called `owner`, but then it is a mapping with tasks; `tasks` itself is always what it says.
+        let is_dag = entry.key != "tasks" && entry.value.as_map().is_some_and(|inner| inner.has("tasks"));
         is_dag_word && !is_dag
     })
 }
 
 fn keyed(mapping: &Mapping, default: Option<&Mapping>, problems: &mut Problems) -> Vec<DagText> {
     let mut texts = Vec::new();
+    let default_weight =
+        default.map_or(0, |default| default.entries.iter().map(|entry| entry.value.weight).sum::<usize>());
+    let mut weight: usize = 0;
     for entry in mapping.entries.iter().filter(|entry| entry.key != DEFAULT_KEY && !entry.key.starts_with("x-")) {
         let own = match &entry.value.value {
             Yaml::Map(own) => own,
@@ -151,6 +172,15 @@ fn keyed(mapping: &Mapping, default: Option<&Mapping>, problems: &mut Problems) 
             }
         };
         let mapping = default.map_or_else(|| own.clone(), |default| own.over(default));
+        weight = weight.saturating_add(entry.value.weight).saturating_add(default_weight);
+        if texts.len() == DAGS_MAX || weight > NODES_MAX {
+            let message = format!("the file holds more than {DAGS_MAX} DAGs, or {NODES_MAX} values in them");
+            problems.push(
+                Problem::new(Code::TooLarge, message, entry.key_place, "the limit is passed here")
+                    .help("split the file, or make the `default` block smaller"),
+            );
+            break;
+        }
         texts.push(DagText { id: entry.key.clone(), id_place: entry.key_place, mapping });
     }
     texts

@@ -18,16 +18,20 @@ mod arguments;
 mod collect;
 mod compose;
 mod graph;
+mod key_schema;
 mod keys;
 mod load;
 mod node;
+mod operator_schema;
 mod problem;
 mod read_dag;
 mod read_params;
 mod read_task;
+mod reference;
 mod render;
 mod scalar;
 mod schedule;
+mod schema;
 mod source;
 pub(in crate::dag) mod suggest;
 mod values;
@@ -37,11 +41,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::dag::Dag;
-use crate::operator::Registry;
 
 pub use load::load;
 pub use problem::{Code, Label, Problem};
+pub use reference::{Table, reference_table};
 pub use render::render;
+pub use schema::schema_for_dag_files;
 pub use source::{Place, SourceFile};
 
 /// What a DAG file holds.
@@ -62,10 +67,4 @@ pub struct LoadedDag {
     pub hash: String,
     /// The DAG with everything written out; itself a DAG file that means the same.
     pub document: Value,
-}
-
-/// The JSON Schema (draft 2020-12) of DAG files, for editors.
-pub fn schema_for_dag_files(registry: &Registry) -> Value {
-    let _ = registry;
-    Value::Bool(true)
 }

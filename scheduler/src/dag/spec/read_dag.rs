@@ -1,21 +1,21 @@
 //! One DAG: its keys, its defaults, its tasks, its graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 
 use super::arguments::OperatorSchemas;
-use super::collect::{Problems, Subject, names, wrong_type};
+use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
 use super::graph::GraphPlaces;
 use super::keys::{
     DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, TASK_KEYS, find_refused,
 };
 use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
-use super::read_task::{Common, ReadTask, TaskReader};
+use super::read_task::{ReadTask, TaskReader, blank_task, overlaid};
 use super::source::Place;
 use super::{read_params, schedule, values};
-use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule};
+use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task};
 use crate::operator::Registry;
 
 /// One DAG of a file, with the `default:` block already under it.
@@ -69,7 +69,7 @@ pub(super) fn read(
         Ok(dag) if problems.list.len() == before => Some(dag),
         Ok(_) => None,
         Err(faults) => {
-            problems.list.extend(faults.iter().map(|fault| places.problem(fault)));
+            problems.list.extend(faults.iter().take(PROBLEMS_MAX + 1).map(|fault| places.problem(fault)));
             None
         }
     }
@@ -89,7 +89,10 @@ impl DagReader<'_> {
             }
             match find_refused(REFUSED_IN_DAGS, &entry.key) {
                 Some(refused) => self.problems.refuse(entry, refused),
-                None => self.problems.unknown_key(entry, "a DAG", names(DAG_KEYS)),
+                None => {
+                    let message = format!("a DAG has no key `{}`", entry.key);
+                    self.problems.unknown_key(entry, message, names(DAG_KEYS));
+                }
             }
         }
     }
@@ -196,28 +199,28 @@ impl DagReader<'_> {
         }
     }
 
-    fn tags(&mut self) -> std::collections::BTreeSet<String> {
-        let Some(entry) = self.mapping.get("tags") else { return Default::default() };
+    fn tags(&mut self) -> BTreeSet<String> {
+        let Some(entry) = self.mapping.get("tags") else { return BTreeSet::new() };
         if matches!(entry.value.value, Yaml::Null) {
-            return Default::default();
+            return BTreeSet::new();
         }
         match values::tags(Subject { key: "tags", within: "" }, &entry.value) {
             Ok(tags) => tags,
             Err(list) => {
                 self.problems.list.extend(list);
-                Default::default()
+                BTreeSet::new()
             }
         }
     }
 
     /// The DAG's owner, and what tasks have unless they say otherwise.
-    fn owner_and_common(&mut self) -> (String, Common) {
-        let mut base = Common::default();
+    fn owner_and_common(&mut self) -> (String, Task) {
+        let mut base = blank_task();
         let own = self.optional("owner", values::text);
         if let Some(owner) = &own {
             base.owner.clone_from(owner);
         }
-        let common = base.overlaid(&self.default_args, "`default_args`", self.problems);
+        let common = overlaid(&base, &self.default_args, "`default_args`", self.problems);
         (own.unwrap_or_else(|| common.owner.clone()), common)
     }
 
@@ -244,7 +247,7 @@ impl DagReader<'_> {
         if for_all_tasks().chain(DAG_KEYS_IN_DEFAULT_ARGS.iter().copied()).any(|known| known == name) {
             return;
         }
-        let arguments: Vec<Option<std::collections::BTreeSet<&str>>> =
+        let arguments: Vec<Option<BTreeSet<&str>>> =
             registry.iter().map(|operator| crate::dag::shape::properties(operator.schema.as_value())).collect();
         if arguments.iter().any(|names| names.as_ref().is_none_or(|names| names.contains(name))) {
             return;
@@ -257,7 +260,8 @@ impl DagReader<'_> {
             return self.problems.push(Problem::new(Code::UnknownKey, message, entry.key_place, "not here"));
         }
         let known = for_all_tasks().chain(arguments.iter().flatten().flatten().copied());
-        self.problems.unknown_key(entry, "no task and no operator", known);
+        let message = format!("no task and no operator has a key `{name}`");
+        self.problems.unknown_key(entry, message, known);
     }
 
     /// What `default_args` holds for operators.

@@ -1,7 +1,13 @@
 //! "Did you mean": the known word that a mistyped one is closest to.
 
+/// Nobody mistypes a longer word, and comparing takes time and space that grow with it.
+const WORD_BYTES_MAX: usize = 128;
+
 /// The closest of `known`, if it is close enough to be what was meant.
 pub(in crate::dag) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > WORD_BYTES_MAX {
+        return None;
+    }
     let lower = word.to_lowercase();
     known
         .into_iter()

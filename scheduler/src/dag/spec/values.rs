@@ -62,7 +62,12 @@ pub(super) fn count(subject: Subject<'_>, node: &Node, min: u32) -> Result<u32, 
         return Err(wrong_type(subject, node, "a whole number"));
     }
     number.as_u64().and_then(|value| u32::try_from(value).ok()).filter(|value| *value >= min).ok_or_else(|| {
-        let message = format!("{subject} is {number}; it goes from {min} to {}", u32::MAX);
+        let bound = if number.as_u64().is_some_and(|value| value >= u64::from(min)) {
+            format!("at most {}", u32::MAX)
+        } else {
+            format!("at least {min}")
+        };
+        let message = format!("{subject} is {number}; it must be {bound}");
         Problem::new(Code::InvalidValue, message, node.place, "out of bounds")
     })
 }
@@ -96,7 +101,7 @@ pub(super) fn duration(subject: Subject<'_>, node: &Node) -> Result<Duration, Pr
     };
     match &node.value {
         Yaml::Number(number) => duration::from_seconds(number.as_f64().unwrap_or(f64::NAN)).map_err(complain),
-        Yaml::Text(text) => duration::parse(text).map_err(|why| complain(format!("`{text}` {why}"))),
+        Yaml::Text(text) => duration::parse(text).map_err(|why| complain(format!("is `{text}`, which {why}"))),
         Yaml::Map(_) => timedelta(subject, node),
         _ => Err(wrong_type(subject, node, "a duration").help("write `30s`, `5m`, `1h30m`, or a number of seconds")),
     }
@@ -199,8 +204,8 @@ fn within_years(instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
 
 /// dag-factory's `{__type__: datetime.datetime, year: 2026, month: 1, day: 1}`.
 fn datetime_object(subject: Subject<'_>, node: &Node, timezone: Tz) -> Result<DateTime<Utc>, Problem> {
-    let mut parts = [0u32, 0, 0, 0, 0, 0];
     const NAMES: [&str; 6] = ["year", "month", "day", "hour", "minute", "second"];
+    let mut parts = [0u32; 6];
     for entry in object(subject, node, &["datetime.datetime", "datetime.date", "pendulum.datetime"], "a date")? {
         let Some(position) = NAMES.iter().position(|name| *name == entry.key) else {
             return Err(unknown_field(entry, "datetime.datetime"));
