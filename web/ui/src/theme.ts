@@ -8,8 +8,10 @@ import {
   Tabs,
   TextInput,
   Tooltip,
+  defaultVariantColorsResolver,
   type CSSVariablesResolver,
   type MantineColorsTuple,
+  type VariantColorsResolver,
 } from '@mantine/core'
 
 const ink: MantineColorsTuple = [
@@ -51,12 +53,26 @@ const gray: MantineColorsTuple = [
   '#1b2430',
 ]
 
+/** The main button is ink on paper in both schemes: dark on light, and light on dark. */
+const variantColors: VariantColorsResolver = (input) => {
+  if (input.variant === 'filled' && (input.color === undefined || input.color === 'ink')) {
+    return {
+      background: 'var(--ink)',
+      hover: 'color-mix(in srgb, var(--ink) 86%, var(--paper))',
+      color: 'var(--paper)',
+      border: '1px solid transparent',
+    }
+  }
+  return defaultVariantColorsResolver(input)
+}
+
 /** Mantine in Updraft's clothes: the colours themselves are in `styles/tokens.css`. */
 export const theme = createTheme({
   colors: { ink, dark, gray },
   primaryColor: 'ink',
   primaryShade: { light: 8, dark: 0 },
   autoContrast: true,
+  variantColorResolver: variantColors,
   defaultRadius: 6,
   fontFamily: 'var(--sans)',
   fontFamilyMonospace: 'var(--mono)',
@@ -70,7 +86,10 @@ export const theme = createTheme({
     Tooltip: Tooltip.extend({
       defaultProps: { openDelay: 250, withArrow: true, arrowSize: 6, fz: 12, events: { hover: true, focus: true, touch: true } },
     }),
-    Modal: Modal.extend({ defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45, blur: 2 } } }),
+    Modal: Modal.extend({
+      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45, blur: 2 } },
+      styles: { content: { background: 'var(--surface)' }, header: { background: 'var(--surface)' } },
+    }),
     Menu: Menu.extend({ defaultProps: { shadow: 'md', withinPortal: true } }),
     Switch: Switch.extend({ defaultProps: { color: 'var(--good)', withThumbIndicator: false } }),
     Tabs: Tabs.extend({ defaultProps: { color: 'var(--ember)', keepMounted: false } }),

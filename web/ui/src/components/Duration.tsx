@@ -1,4 +1,4 @@
-import { elapsedSeconds, formatDuration } from '../lib/durations'
+import { elapsedSeconds, formatDuration, formatElapsed } from '../lib/durations'
 import { useNow } from '../lib/useNow'
 
 interface Props {
@@ -18,5 +18,5 @@ export function Duration({ start, end, seconds }: Props) {
 
 function Growing({ start }: { start: string }) {
   const seconds = elapsedSeconds(start, null, useNow()) ?? 0
-  return <span className="numeric">{formatDuration(Math.floor(seconds))}</span>
+  return <span className="numeric">{formatElapsed(seconds)}</span>
 }

@@ -23,8 +23,8 @@ export function PageHead({ documentTitle, crumbs = [], title, badge, description
         <nav aria-label="Breadcrumb" className={classes.crumbs}>
           {crumbs.map((crumb, place) => (
             <span key={place} className={classes.crumb}>
+              {place > 0 && <span aria-hidden="true"> / </span>}
               {crumb}
-              <span aria-hidden="true"> / </span>
             </span>
           ))}
         </nav>

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
-import { elapsedSeconds, formatDuration, timeDeltaSeconds } from './durations'
+import { elapsedSeconds, formatDuration, formatElapsed, timeDeltaSeconds } from './durations'
 
 test.each([
-  [0, '0 ms'],
+  [0, '0 s'],
   [0.4, '400 ms'],
   [1.25, '1.3 s'],
+  [2, '2 s'],
   [9.96, '10 s'],
   [59.4, '59 s'],
   [60, '1 min 00 s'],
@@ -17,6 +18,10 @@ test.each([
   [Number.NaN, '–'],
 ])('%f seconds read %s', (seconds, text) => {
   expect(formatDuration(seconds)).toBe(text)
+})
+
+test('what still grows counts whole seconds', () => {
+  expect([0, 0.9, 3.2, 61.5].map(formatElapsed)).toEqual(['0 s', '0 s', '3 s', '1 min 01 s'])
 })
 
 test('elapsed time ends with the task, else now', () => {

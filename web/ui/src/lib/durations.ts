@@ -4,6 +4,7 @@
  */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return '–'
+  if (Number.isInteger(seconds) && seconds < 60) return `${seconds} s`
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`
   const whole = Math.round(seconds)
@@ -13,6 +14,11 @@ export function formatDuration(seconds: number): string {
   if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`
   const hours = Math.round(seconds / 3600)
   return `${Math.floor(hours / 24)} d ${pad(hours % 24)} h`
+}
+
+/** The same for what still grows: whole seconds, so that it counts and does not flicker. */
+export function formatElapsed(seconds: number): string {
+  return formatDuration(Math.floor(seconds))
 }
 
 /** Seconds between two instants; to `now` while there is no end; null before the start. */

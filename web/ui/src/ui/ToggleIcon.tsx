@@ -15,8 +15,7 @@ export function ToggleIcon({ icon, label, on, onToggle }: Props) {
     <Tooltip label={label}>
       <ActionIcon
         size={30}
-        variant={on === true ? 'light' : 'subtle'}
-        color={on === true ? 'ink' : 'gray'}
+        variant={on === true ? 'default' : 'subtle'}
         aria-label={label}
         aria-pressed={on}
         onClick={onToggle}

@@ -16,15 +16,16 @@ interface Props {
   tasks: Task[]
   /** The states to show; none when the graph is of the DAG itself. */
   instances?: TaskInstance[]
-  /** CSS length. */
-  height: string
+  /** CSS length. A small DAG takes less. */
+  maxHeight: string
 }
 
 const NODE_TYPES = { task: TaskNode }
 const EDGE_TYPES = { routed: RoutedEdge }
 const MANY_TASKS = 40
+const FIT = { padding: 0.04, maxZoom: 1 }
 
-export function DagGraph({ tasks, instances, height }: Props) {
+export function DagGraph({ tasks, instances, maxHeight }: Props) {
   const shape = useMemo(() => graphTasks(tasks), [tasks])
   const layout = useQuery({
     queryKey: ['layout', shape],
@@ -33,17 +34,17 @@ export function DagGraph({ tasks, instances, height }: Props) {
   })
   if (tasks.length === 0) return <EmptyMessage icon="graph" title="This DAG has no tasks" />
   if (layout.isError) return <EmptyMessage icon="alert" title="The graph could not be laid out" />
-  if (layout.data === undefined) return <Skeleton height={height} role="status" aria-label="Laying out the graph" />
+  if (layout.data === undefined) return <Skeleton height={maxHeight} role="status" aria-label="Laying out the graph" />
   return (
     <ReactFlowProvider>
-      <div style={{ height }} className={classes.graph}>
+      <div style={{ height: heightOf(layout.data, maxHeight) }} className={classes.graph}>
         <Flow tasks={tasks} instances={instances} layout={layout.data} />
       </div>
     </ReactFlowProvider>
   )
 }
 
-function Flow({ tasks, instances, layout }: Omit<Props, 'height'> & { layout: GraphLayout }) {
+function Flow({ tasks, instances, layout }: Omit<Props, 'maxHeight'> & { layout: GraphLayout }) {
   const [hovered, setHovered] = useState<string>()
   const nodes = useMemo(() => flowNodes(tasks, instances, layout), [tasks, instances, layout])
   const edges = useMemo(() => flowEdges(instances, layout, hovered), [instances, layout, hovered])
@@ -54,7 +55,7 @@ function Flow({ tasks, instances, layout }: Omit<Props, 'height'> & { layout: Gr
       nodeTypes={NODE_TYPES}
       edgeTypes={EDGE_TYPES}
       fitView
-      fitViewOptions={{ padding: 0.06, maxZoom: 1 }}
+      fitViewOptions={FIT}
       minZoom={0.1}
       maxZoom={1.75}
       nodesDraggable={false}
@@ -69,10 +70,20 @@ function Flow({ tasks, instances, layout }: Omit<Props, 'height'> & { layout: Gr
       preventScrolling={false}
       aria-label="Task graph"
     >
-      <Controls showInteractive={false} fitViewOptions={{ padding: 0.06, maxZoom: 1 }} />
+      <Controls showInteractive={false} fitViewOptions={FIT} />
       {tasks.length > MANY_TASKS && <MiniMap<TaskFlowNode> pannable zoomable nodeColor={miniMapColour} />}
     </ReactFlow>
   )
+}
+
+const MARGIN = 48
+const LEAST_HEIGHT = 220
+
+/** As high as the layout needs; less where the page is too narrow for it, and never more than allowed. */
+function heightOf(layout: GraphLayout, maxHeight: string): string {
+  const natural = Math.max(LEAST_HEIGHT, layout.height + MARGIN)
+  const aspect = (layout.height / Math.max(1, layout.width)).toFixed(3)
+  return `min(${natural}px, ${maxHeight}, max(${LEAST_HEIGHT}px, 100vw * ${aspect} + ${MARGIN}px))`
 }
 
 function graphTasks(tasks: Task[]): GraphTask[] {

@@ -1,5 +1,7 @@
 import { Autocomplete, Select, Switch, Textarea, TextInput } from '@mantine/core'
+import { Prose } from '../../ui/Prose'
 import { choicesOf, type Draft, type Param } from './params'
+import classes from './TriggerForm.module.css'
 
 interface Props {
   param: Param
@@ -10,9 +12,10 @@ interface Props {
 
 /** The field that fits the param's schema. */
 export function ParamField({ param, draft, problem, onChange }: Props) {
+  const description = param.description === null ? null : <Prose text={param.description} />
   const frame = {
-    label: param.title,
-    description: describe(param),
+    label: <Label param={param} />,
+    description,
     error: problem,
     required: !param.nullable,
     withAsterisk: false,
@@ -22,8 +25,8 @@ export function ParamField({ param, draft, problem, onChange }: Props) {
     case 'boolean':
       return (
         <Switch
-          label={param.title}
-          description={describe(param)}
+          label={<Label param={param} />}
+          description={description}
           checked={draft === true}
           onChange={(event) => onChange(event.currentTarget.checked)}
         />
@@ -76,9 +79,13 @@ export function ParamField({ param, draft, problem, onChange }: Props) {
   }
 }
 
-/** The description, with the param's own name where the title hides it. */
-function describe(param: Param): string | undefined {
-  const name = param.title === param.name ? null : param.name
-  const parts = [param.description, name === null ? null : `Param ${name}`].filter((each) => each !== null)
-  return parts.length > 0 ? parts.join(' · ') : undefined
+/** The title, and the param's own name where the title hides it. */
+function Label({ param }: { param: Param }) {
+  if (param.title === param.name) return param.name
+  return (
+    <>
+      {param.title}
+      <code className={classes.name}>{param.name}</code>
+    </>
+  )
 }

@@ -1,8 +1,8 @@
-import { Alert, Modal, Skeleton } from '@mantine/core'
+import { Modal, Skeleton } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { messageOf } from '../../api/errors'
 import { dagDetailsQuery } from '../../api/queries/dags'
-import { Icon } from '../../ui/Icon'
+import { Notice } from '../../ui/Notice'
 import { readParams } from './params'
 import { TriggerForm } from './TriggerForm'
 
@@ -21,9 +21,9 @@ export function TriggerDialog({ dagId, isPaused, opened, onClose, conf }: Props)
   return (
     <Modal opened={opened} onClose={onClose} size="lg" title={<b>Trigger {dagId}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
       {details.isError ? (
-        <Alert color="var(--bad)" icon={<Icon name="alert" />}>
+        <Notice tone="bad" icon="alert">
           {messageOf(details.error)}
-        </Alert>
+        </Notice>
       ) : details.data === undefined ? (
         <Skeleton height={180} role="status" aria-label="Loading the params" />
       ) : (

@@ -1,4 +1,4 @@
-import { Alert, Button, SegmentedControl, Textarea, TextInput } from '@mantine/core'
+import { Button, SegmentedControl, Textarea, TextInput } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { messageOf } from '../../api/errors'
@@ -8,6 +8,7 @@ import { useTriggerRun } from '../../api/queries/runs'
 import { instantFromWallClock } from '../../lib/dates'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
+import { Notice } from '../../ui/Notice'
 import { toast } from '../../ui/toast'
 import { ParamField } from './ParamField'
 import { readConf, type Param } from './params'
@@ -67,14 +68,14 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
     >
       <div ref={top} className={classes.notices}>
         {problem !== undefined && (
-          <Alert role="alert" color="var(--bad)" title="The run was not created" icon={<Icon name="alert" />} className={classes.problem}>
+          <Notice urgent tone="bad" icon="alert" title="The run was not created">
             {problem}
-          </Alert>
+          </Notice>
         )}
         {isPaused && (
-          <Alert color="var(--notice)" title="This DAG is paused" icon={<Icon name="pause" />}>
+          <Notice tone="notice" icon="pause" title="This DAG is paused">
             A run that is triggered now stays queued until the DAG is unpaused.
-          </Alert>
+          </Notice>
         )}
       </div>
 

@@ -18,6 +18,7 @@ interface Props {
 export function DetailsTab({ dag, zone }: Props) {
   return (
     <div className={classes.details}>
+      <div className={classes.column}>
       <Panel title="When it runs">
         <Facts
           facts={[
@@ -32,9 +33,6 @@ export function DetailsTab({ dag, zone }: Props) {
           ]}
         />
       </Panel>
-      <Panel title="Next runs" flush>
-        <NextRuns dag={dag} zone={zone} />
-      </Panel>
       <ParamsPanel dag={dag} />
       <Panel title="Default args">
         {Object.keys(dag.default_args ?? {}).length === 0 ? (
@@ -42,6 +40,11 @@ export function DetailsTab({ dag, zone }: Props) {
         ) : (
           <CodeBlock text={JSON.stringify(dag.default_args, null, 2)} label="Default args" />
         )}
+      </Panel>
+      </div>
+      <div className={classes.column}>
+      <Panel title="Next runs" flush>
+        <NextRuns dag={dag} zone={zone} />
       </Panel>
       <Panel title="Where it comes from">
         <Facts
@@ -58,6 +61,7 @@ export function DetailsTab({ dag, zone }: Props) {
           <CodeBlock text={dag.doc_md} label="Documentation" wrap />
         </Panel>
       )}
+      </div>
     </div>
   )
 }

@@ -24,7 +24,7 @@ export function GraphTab({ dagId, zone }: Props) {
   const title = plural(data.tasks.length, 'task')
   return last === undefined ? (
     <Panel flush title={title} aside={<span className={classes.aside}>No runs yet</span>}>
-      <DagGraph tasks={data.tasks} height={HEIGHT} />
+      <DagGraph tasks={data.tasks} maxHeight={MAX_HEIGHT} />
     </Panel>
   ) : (
     <Panel flush title={title} aside={<LastRun run={last} zone={zone} />}>
@@ -33,11 +33,11 @@ export function GraphTab({ dagId, zone }: Props) {
   )
 }
 
-const HEIGHT = 'clamp(340px, calc(100dvh - 400px), 720px)'
+const MAX_HEIGHT = 'max(360px, calc(100dvh - 390px))'
 
 function RunGraph({ tasks, run }: { tasks: Parameters<typeof DagGraph>[0]['tasks']; run: DagRun }) {
   const instances = useQuery(runTasksQuery(run.dag_id, run.dag_run_id)).data
-  return <DagGraph tasks={tasks} instances={instances} height={HEIGHT} />
+  return <DagGraph tasks={tasks} instances={instances} maxHeight={MAX_HEIGHT} />
 }
 
 function LastRun({ run, zone }: { run: DagRun; zone: string }) {

@@ -14,6 +14,7 @@ import { paths } from '../../paths'
 import { DAG_TABS } from '../../search'
 import { KeyFacts } from '../../ui/Facts'
 import { Icon, type IconName } from '../../ui/Icon'
+import { Notice } from '../../ui/Notice'
 import classes from './DagPage.module.css'
 import { DetailsTab } from './DetailsTab'
 import { GraphTab } from './GraphTab'
@@ -91,12 +92,11 @@ export function DagPage() {
         }
       />
       {dag.has_import_errors && (
-        <p className={classes.broken} data-tone="bad">
-          <Icon name="alert" size={15} />
-          <span>
+        <div className={classes.broken}>
+          <Notice tone="bad" icon="alert">
             The file of this DAG does not load; its last good version goes on running. <Link {...paths.importErrors()}>Show why</Link>
-          </span>
-        </p>
+          </Notice>
+        </div>
       )}
       <Tabs
         value={search.tab ?? 'graph'}

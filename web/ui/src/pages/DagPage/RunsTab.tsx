@@ -98,7 +98,7 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
           <tr>
             <th>Logical date</th>
             <th>State</th>
-            <th>Type</th>
+            <th className={classes.wide}>Type</th>
             <th className={classes.wide}>Started</th>
             <th>Duration</th>
             <th className={classes.wide}>Started by</th>
@@ -116,7 +116,7 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
               <td>
                 <RunStateBadge state={run.state} />
               </td>
-              <td>
+              <td className={classes.wide}>
                 <span className={classes.type}>
                   <Icon name={RUN_TYPES[run.run_type].icon} size={13} /> {RUN_TYPES[run.run_type].label}
                 </span>

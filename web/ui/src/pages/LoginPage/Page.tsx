@@ -1,12 +1,12 @@
-import { Alert, Button, PasswordInput, TextInput } from '@mantine/core'
+import { Button, PasswordInput, TextInput } from '@mantine/core'
 import { useDocumentTitle } from '@mantine/hooks'
 import { useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { useState, type FormEvent } from 'react'
 import { isSignedOut, messageOf } from '../../api/errors'
 import { signIn } from '../../api/queries/session'
-import { Icon } from '../../ui/Icon'
 import { Logo } from '../../ui/Logo'
+import { Notice } from '../../ui/Notice'
 import classes from './LoginPage.module.css'
 
 const route = getRouteApi('/login')
@@ -46,9 +46,9 @@ export function LoginPage() {
         </div>
         <form className={classes.form} onSubmit={(event) => void submit(event)}>
           {problem !== undefined && (
-            <Alert role="alert" color="var(--bad)" icon={<Icon name="alert" />} className={classes.alert}>
+            <Notice urgent tone="bad" icon="alert">
               {problem}
-            </Alert>
+            </Notice>
           )}
           <TextInput name="username" label="User name" autoComplete="username" size="md" required autoFocus withAsterisk={false} />
           <PasswordInput

@@ -15,6 +15,7 @@ import { paths } from '../../paths'
 import { CopyText } from '../../ui/CopyText'
 import { KeyFacts } from '../../ui/Facts'
 import { Icon } from '../../ui/Icon'
+import { Notice } from '../../ui/Notice'
 import { Panel } from '../../ui/Panel'
 import { Conf } from './Conf'
 import { FailureCause } from './FailureCause'
@@ -70,14 +71,16 @@ export function RunPage() {
         }
       />
       {run.state === 'queued' && dag.is_paused && (
-        <p className={classes.waiting} data-tone="notice">
-          <Icon name="pause" size={15} /> This run is queued because the DAG is paused. It starts once you unpause it.
-        </p>
+        <div className={classes.waiting}>
+          <Notice tone="notice" icon="pause">
+            This run is queued because the DAG is paused. It starts once you unpause it.
+          </Notice>
+        </div>
       )}
       <FailureCause run={run} instances={instances} />
       <div className={classes.panels}>
         <Panel flush title="Graph" aside={<StateTally instances={instances} />}>
-          <DagGraph tasks={tasks.tasks} instances={instances} height="clamp(300px, 52vh, 620px)" />
+          <DagGraph tasks={tasks.tasks} instances={instances} maxHeight="max(360px, 68vh)" />
         </Panel>
         <Panel flush title={plural(instances.length, 'task')}>
           <TaskTable run={run} instances={instances} live={!isRunFinished(run.state)} />

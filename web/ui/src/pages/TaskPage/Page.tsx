@@ -15,6 +15,7 @@ import { paths } from '../../paths'
 import { TASK_TABS } from '../../search'
 import { KeyFacts } from '../../ui/Facts'
 import { Icon } from '../../ui/Icon'
+import { Notice } from '../../ui/Notice'
 import { Panel } from '../../ui/Panel'
 import { DetailsTab } from './DetailsTab'
 import { LogTab } from './LogTab'
@@ -154,21 +155,21 @@ function Callout({ instance }: { instance: TaskInstance }) {
   if (instance.reason !== null && state !== 'running') {
     const done = isTaskFinished(state)
     return (
-      <p className={classes.callout} data-tone={TASK_FACES[state].tone}>
-        <Icon name={done ? TASK_FACES[state].icon : 'clock'} size={15} />
-        <span>
+      <div className={classes.callout}>
+        <Notice tone={TASK_FACES[state].tone} icon={done ? TASK_FACES[state].icon : 'clock'}>
           {!done && <b>Not running yet: </b>}
           {instance.reason}
-        </span>
-      </p>
+        </Notice>
+      </div>
     )
   }
   if (instance.note !== null) {
     return (
-      <p className={classes.callout} data-tone={state === 'failed' ? 'bad' : 'quiet'}>
-        <Icon name={state === 'failed' ? 'alert' : 'list'} size={15} />
-        <span>{instance.note}</span>
-      </p>
+      <div className={classes.callout}>
+        <Notice tone={state === 'failed' ? 'bad' : 'quiet'} icon={state === 'failed' ? 'alert' : 'list'}>
+          {instance.note}
+        </Notice>
+      </div>
     )
   }
   return null
