@@ -10,6 +10,7 @@ import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { makeQueryClient } from './api/cache'
+import { makeLive } from './api/live'
 import { paths } from './paths'
 import { makeRouter } from './routes'
 import { cssVariables, theme } from './theme'
@@ -17,9 +18,11 @@ import { cssVariables, theme } from './theme'
 const queries = makeQueryClient(() => {
   // Back to the sign-in, keeping the page wanted; unless that is where we are.
   const { href, pathname } = router.state.location
+  live.stop()
   if (pathname !== '/login') void router.navigate(paths.login(href))
 })
-const router = makeRouter(queries)
+const live = makeLive(queries)
+const router = makeRouter({ queries, live })
 
 const place = document.getElementById('root')
 if (place === null) throw new Error('index.html has no element #root')

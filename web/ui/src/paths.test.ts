@@ -1,12 +1,14 @@
 import { createMemoryHistory, createRouter } from '@tanstack/react-router'
 import { expect, test } from 'vitest'
 import { makeQueryClient } from './api/cache'
+import { makeLive } from './api/live'
 import { paths, streams } from './paths'
 import { makeRouter } from './routes'
 
 test('every URL of the app', () => {
   const run = 'manual__2026-11-21T08:00:00+00:00'
-  const { options } = makeRouter(makeQueryClient(() => undefined))
+  const queries = makeQueryClient(() => undefined)
+  const { options } = makeRouter({ queries, live: makeLive(queries) })
   const router = createRouter({ ...options, history: createMemoryHistory() })
   // Each link is checked against the routes where it is used; here any will do.
   const url = (link: object) => router.buildLocation(link as never).href

@@ -8,6 +8,7 @@ import {
   redirect,
 } from '@tanstack/react-router'
 import { isSignedOut } from './api/errors'
+import type { Live } from './api/live'
 import { meQuery } from './api/queries/session'
 import { NotFound, PageError } from './components/PageError'
 import { PagePending } from './components/PagePending'
@@ -19,6 +20,7 @@ import { dagSearch, dagsSearch, loginSearch, taskSearch } from './search'
 
 interface Context {
   queries: QueryClient
+  live: Live
 }
 
 const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: NotFound })
@@ -41,6 +43,8 @@ const signedIn = createRoute({
       if (isSignedOut(error)) throw redirect(paths.login(location.href))
       throw error
     }
+    // First the stream, then the data: no change can fall between the two.
+    await context.live.start()
   },
   component: Shell,
   errorComponent: PageError,
@@ -89,10 +93,10 @@ const task = createRoute({
 
 const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, dag, run, task])])
 
-export function makeRouter(queries: QueryClient) {
+export function makeRouter(context: Context) {
   return createRouter({
     routeTree: tree,
-    context: { queries },
+    context,
     defaultErrorComponent: PageError,
     defaultPendingComponent: PagePending,
     defaultNotFoundComponent: NotFound,

@@ -47,7 +47,7 @@ const gray: MantineColorsTuple = [
   '#dbd8cf',
   '#cfccc2',
   '#a8a69d',
-  '#656f7e',
+  '#5f6978',
   '#4f5b6b',
   '#343e4b',
   '#1b2430',
@@ -87,7 +87,12 @@ export const theme = createTheme({
       defaultProps: { openDelay: 250, withArrow: true, arrowSize: 6, fz: 12, events: { hover: true, focus: true, touch: true } },
     }),
     Modal: Modal.extend({
-      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45, blur: 2 } },
+      defaultProps: {
+        centered: true,
+        overlayProps: { backgroundOpacity: 0.45, blur: 2 },
+        // The page has one banner; the head of a dialog is none.
+        attributes: { header: { role: 'presentation' } },
+      },
       styles: { content: { background: 'var(--surface)' }, header: { background: 'var(--surface)' } },
     }),
     Menu: Menu.extend({ defaultProps: { shadow: 'md', withinPortal: true } }),

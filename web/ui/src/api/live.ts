@@ -30,32 +30,54 @@ export function staleKeys(hint: Hint): QueryKey[] {
 
 export type LiveState = 'connecting' | 'live' | 'lost'
 
+/** The way to the server's events. */
+export interface Live {
+  /**
+   * Opens the stream, unless it is open. Settles when the server answers: what is asked for afterwards cannot miss a
+   * change. It does not wait for long: a page without the stream is better than none.
+   */
+  start: () => Promise<void>
+  stop: () => void
+  state: () => LiveState
+  subscribe: (listener: () => void) => () => void
+}
+
 const GATHER_MS = 100
 const LONGEST_FLUSH_MS = 2000
+const LONGEST_START_MS = 1500
 const FIRST_RETRY_MS = 1000
 const LONGEST_RETRY_MS = 10_000
 
 /**
- * Keeps the cache in step with the server: opens the event stream, gathers its hints for a moment, and invalidates
- * what they name. Returns a function that ends it.
+ * Keeps the cache in step with the server: gathers the hints of the event stream for a moment, and invalidates what
+ * they name.
  *
  * The browser's own reconnection is not enough: it gives up for good on an HTTP error, such as a proxy's 502.
  */
-export function followServer(queries: QueryClient, onState: (state: LiveState) => void): () => void {
+export function makeLive(queries: QueryClient): Live {
   const stale = gather((batch) => invalidate(queries, batch))
+  const listeners = new Set<() => void>()
+  let state: LiveState = 'connecting'
   let source: EventSource | undefined
   let retry: ReturnType<typeof setTimeout> | undefined
   let wait = FIRST_RETRY_MS
-  let wasLost = false
+  let begun: Promise<void> | undefined
+  // Answers may be older than the stream: it was lost, or it came after the pages had stopped waiting for it.
+  let mayHaveMissed = false
 
-  const open = () => {
+  const become = (next: LiveState) => {
+    state = next
+    for (const listener of listeners) listener()
+  }
+
+  const open = (answered?: () => void) => {
     source = new EventSource(streams.events())
     source.onopen = () => {
       wait = FIRST_RETRY_MS
-      onState('live')
-      // Whatever happened while nobody listened is unknown.
-      if (wasLost) stale.add([[]])
-      wasLost = false
+      become('live')
+      if (mayHaveMissed) stale.add([[]])
+      mayHaveMissed = false
+      answered?.()
     }
     source.onmessage = (event: MessageEvent<string>) => {
       const hint = parseHint(event.data)
@@ -63,18 +85,41 @@ export function followServer(queries: QueryClient, onState: (state: LiveState) =
     }
     source.onerror = () => {
       source?.close()
-      wasLost = true
-      onState('lost')
-      retry = setTimeout(open, wait)
+      mayHaveMissed = true
+      become('lost')
+      answered?.()
+      retry = setTimeout(() => open(), wait)
       wait = Math.min(wait * 2, LONGEST_RETRY_MS)
     }
   }
 
-  open()
-  return () => {
-    clearTimeout(retry)
-    stale.end()
-    source?.close()
+  return {
+    start: () => {
+      begun ??= new Promise((resolve) => {
+        const late = setTimeout(() => {
+          mayHaveMissed = true
+          resolve()
+        }, LONGEST_START_MS)
+        open(() => {
+          clearTimeout(late)
+          resolve()
+        })
+      })
+      return begun
+    },
+    stop: () => {
+      clearTimeout(retry)
+      stale.clear()
+      source?.close()
+      begun = undefined
+      mayHaveMissed = false
+      become('connecting')
+    },
+    state: () => state,
+    subscribe: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
   }
 }
 
@@ -96,7 +141,7 @@ async function invalidate(queries: QueryClient, batch: QueryKey[]): Promise<void
  * Collects keys for [`GATHER_MS`] and hands them on together, one batch after the other: an invalidation cancels the
  * request under way, so that batches that overlap could starve a page for as long as hints keep coming.
  */
-export function gather(flush: (batch: QueryKey[]) => Promise<void>): { add: (more: QueryKey[]) => void; end: () => void } {
+export function gather(flush: (batch: QueryKey[]) => Promise<void>): { add: (more: QueryKey[]) => void; clear: () => void } {
   const waiting = new Map<string, QueryKey>()
   let timer: ReturnType<typeof setTimeout> | undefined
   let busy = false
@@ -120,8 +165,9 @@ export function gather(flush: (batch: QueryKey[]) => Promise<void>): { add: (mor
       for (const key of more) waiting.set(JSON.stringify(key), key)
       if (!busy) arm()
     },
-    end: () => {
+    clear: () => {
       clearTimeout(timer)
+      timer = undefined
       waiting.clear()
     },
   }

@@ -1,6 +1,6 @@
 import { ActionIcon, Menu, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, Outlet, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, Link, Outlet, useNavigate } from '@tanstack/react-router'
 import { messageOf } from '../api/errors'
 import { importErrorsQuery } from '../api/queries/dags'
 import { meQuery, signOut, versionQuery } from '../api/queries/session'
@@ -9,12 +9,14 @@ import { paths } from '../paths'
 import { Icon } from '../ui/Icon'
 import { Logo } from '../ui/Logo'
 import { toast } from '../ui/toast'
-import { LostStrip, useFollowServer } from './LiveStatus'
+import { LostStrip } from './LiveStatus'
 import classes from './Shell.module.css'
+
+const route = getRouteApi('/signed-in')
 
 /** What stands around every page of a signed-in person. */
 export function Shell() {
-  const live = useFollowServer()
+  const { live } = route.useRouteContext()
   return (
     <>
       <a href="#content" className={classes.skip}>
@@ -34,7 +36,7 @@ export function Shell() {
         <SchemeToggle />
         <UserMenu />
       </header>
-      <LostStrip state={live} />
+      <LostStrip live={live} />
       <main id="content" className={classes.main}>
         <Outlet />
       </main>
@@ -76,6 +78,7 @@ function UserMenu() {
   const version = useQuery(versionQuery)
   const queries = useQueryClient()
   const navigate = useNavigate()
+  const { live } = route.useRouteContext()
 
   const leave = async () => {
     try {
@@ -84,6 +87,7 @@ function UserMenu() {
       toast.bad('You are still signed in', messageOf(error))
       return
     }
+    live.stop()
     queries.clear()
     await navigate(paths.login())
   }
