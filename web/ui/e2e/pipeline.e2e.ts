@@ -52,7 +52,7 @@ test('the report of a clean task is drawn as figures', async ({ signedIn: page }
 
   await expect(page.getByText('Rows read')).toBeVisible()
   await expect(page.getByText('Rows rejected')).toBeVisible()
-  await expect(page.getByText('Values changed, by rule')).toBeVisible()
+  await expect(page.getByText('Rows changed, by rule')).toBeVisible()
 })
 
 test('a run is stopped after a question, and triggered again', async ({ signedIn: page }) => {

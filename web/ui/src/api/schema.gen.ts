@@ -1962,7 +1962,9 @@ export interface operations {
     };
     get_log: {
         parameters: {
-            query?: never;
+            query?: {
+                full_content?: boolean;
+            };
             header?: never;
             path: {
                 dag_id: string;

@@ -1,6 +1,7 @@
 import { queryOptions } from '@tanstack/react-query'
 import { answer, client } from '../client'
 import { keys } from '../keys'
+import type { LogLine } from '../model'
 
 const TI = '/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}'
 
@@ -30,11 +31,24 @@ export function taskLogQuery(dagId: string, runId: string, taskId: string, tryNu
     queryFn: () =>
       answer(
         client.GET(`${TI}/logs/{try_number}`, {
-          params: { path: { ...path(dagId, runId, taskId), try_number: tryNumber } },
+          params: {
+            path: { ...path(dagId, runId, taskId), try_number: tryNumber },
+            query: { full_content: true },
+          },
         }),
       ),
-    select: (log) => log.content,
+    select: (log) => ownLines(log.content),
   })
+}
+
+/**
+ * The lines of the task itself. The log opens with a group that says where it is kept, which the stream of a running
+ * try does not have.
+ */
+export function ownLines(log: LogLine[]): LogLine[] {
+  const [first, second] = log
+  const isOpening = first?.event === '::group::Log message source details' && second?.event === '::endgroup::'
+  return isOpening ? log.slice(2) : log
 }
 
 export interface XComEntry {

@@ -16,7 +16,7 @@ export function CleanPanel({ report }: { report: CleanReport }) {
       </div>
       {report.changed.length > 0 && (
         <>
-          <h3 className={classes.subtitle}>Values changed, by rule</h3>
+          <h2 className={classes.subtitle}>Rows changed, by rule</h2>
           <table className={classes.rules}>
             <tbody>
               {report.changed.map(([rule, count]) => (

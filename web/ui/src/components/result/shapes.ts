@@ -26,7 +26,7 @@ export interface CleanReport {
   read: number
   written: number
   rejected: number
-  /** How many values each rule changed, in the order of the rules. */
+  /** How many rows each rule changed, in the order of the rules. */
   changed: [rule: string, count: number][]
   /** The other values of the report, to be shown as they are. */
   others: [name: string, value: unknown][]

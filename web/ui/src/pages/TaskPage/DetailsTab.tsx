@@ -20,7 +20,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
   return (
     <div className={classes.details}>
       <section>
-        <h3>Attempts</h3>
+        <h2>Attempts</h2>
         {instance.try_number === 0 ? (
           <p className={classes.quiet}>None yet.</p>
         ) : (
@@ -28,7 +28,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
         )}
       </section>
       <section>
-        <h3>This instance</h3>
+        <h2>This instance</h2>
         <Facts
           facts={[
             ['Id', <CopyText key="id" text={instance.id} />],
@@ -45,7 +45,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
       </section>
       {definition !== undefined && (
         <section>
-          <h3>As the DAG says</h3>
+          <h2>As the DAG says</h2>
           <Facts
             facts={[
               ['Trigger rule', <code key="rule">{definition.trigger_rule}</code>],
@@ -59,10 +59,10 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
       )}
       {rendered.length > 0 && (
         <section className={classes.rendered}>
-          <h3>Rendered fields</h3>
+          <h2>Rendered fields</h2>
           {rendered.map(([name, value]) => (
             <div key={name}>
-              <h4>{name}</h4>
+              <h3>{name}</h3>
               <CodeBlock text={typeof value === 'string' ? value : JSON.stringify(value, null, 2)} label={name} wrap />
             </div>
           ))}

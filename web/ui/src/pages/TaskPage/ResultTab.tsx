@@ -40,9 +40,9 @@ export function ResultTab({ instance }: { instance: TaskInstance }) {
       {result !== undefined && <Value entry={result} fileName={`${dagId}.${taskId}`} />}
       {rest.map((entry) => (
         <div key={entry.key} className={classes.xcom}>
-          <h3>
+          <h2>
             XCom <code>{entry.key}</code>
-          </h3>
+          </h2>
           <CodeBlock text={pretty(entry.value)} label={entry.key} wrap />
         </div>
       ))}
