@@ -98,7 +98,7 @@ impl ApiError {
     }
 
     /// The answer to a run that clashes with another (Airflow 3: what its database's refusal looks like).
-    pub(crate) fn not_unique(message: String) -> ApiError {
+    pub(crate) fn not_unique(message: &str) -> ApiError {
         let detail = json!({
             "reason": "Unique constraint violation",
             "statement": "hidden",

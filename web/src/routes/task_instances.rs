@@ -51,7 +51,7 @@ impl IntoParams for TaskInstanceParams {
 pub(crate) fn task_instance_order(app: &AppState, words: &[String]) -> Result<Sorting<TaskInstanceRow>, ApiError> {
     let key = |word: &str| read::task_instance_sort_key(word, &app.db);
     let tie_break = ["run", "place", "task_id", "map_index"];
-    order(words, Order { default: &["map_index"], allowed: &ORDER, tie_break: &tie_break, key: &key })
+    order(words, &Order { default: &["map_index"], allowed: &ORDER, tie_break: &tie_break, key: &key })
 }
 
 /// State words of a filter; `none` and `no_status` mean the absence of a state.

@@ -4,6 +4,8 @@
 //! engine would have written. Whatever reads the database is tested on SQLite and on Postgres. Bodies are snapshots below
 //! `snapshots/`, in which names that differ from run to run are masked; one snapshot holds for both databases.
 
+#![allow(clippy::unwrap_used, reason = "what a test sets up must be there; helpers of tests are tests, too")]
+
 mod assets;
 mod auth;
 mod client;

@@ -174,25 +174,25 @@ impl Server {
         self.send(request).await
     }
 
-    /// GETs a path below `/api/v2`.
+    /// Gets a path below `/api/v2`.
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         let request = Request::get(format!("/api/v2{path}")).body(Body::empty()).unwrap();
         read(self.send_signed(request).await).await
     }
 
-    /// GETs a path below `/api/v2` that must be there.
+    /// Gets a path below `/api/v2` that must be there.
     pub(crate) async fn get_ok(&self, path: &str) -> Value {
         let (status, body) = self.get(path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         body
     }
 
-    /// POSTs to a path below `/api/v2`.
+    /// Posts to a path below `/api/v2`.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         read(self.send_signed(json_request(Method::POST, &format!("/api/v2{path}"), body)).await).await
     }
 
-    /// PATCHes a path below `/api/v2`.
+    /// Patches a path below `/api/v2`.
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         read(self.send_signed(json_request(Method::PATCH, &format!("/api/v2{path}"), body)).await).await
     }

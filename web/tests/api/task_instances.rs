@@ -33,8 +33,8 @@ async fn with_two_runs(backend: Backend) -> Server {
     rows::insert(&server.db, rest).await;
     let b = rows::run(&server.db, "b", "running", 1).await;
     let mut load = rows::instance(&b, "load", 1, None);
-    load.queue = "big".to_owned();
-    load.pool = "warehouse".to_owned();
+    "big".clone_into(&mut load.queue);
+    "warehouse".clone_into(&mut load.pool);
     rows::insert(&server.db, [rows::instance(&b, "extract", 0, Some("running")), load]).await;
     server
 }

@@ -134,7 +134,7 @@ impl DagFilter {
 }
 
 fn concat() -> sea_orm::sea_query::BinOper {
-    sea_orm::sea_query::BinOper::Custom("||".into())
+    sea_orm::sea_query::BinOper::Custom("||")
 }
 
 /// A column of the latest run of the DAG of the row.
