@@ -1,1 +1,18 @@
-//! stub
+//! The schema of Updraft's database, as sea-orm migrations that run alike on Postgres and SQLite.
+//!
+//! Migrations are never edited after a release: a change is a new file, listed last in [`Migrator`].
+
+mod columns;
+mod m20261121_000001_initial;
+
+use sea_orm_migration::prelude::*;
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261121_000001_initial::Migration)]
+    }
+}

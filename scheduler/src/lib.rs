@@ -1,5 +1,17 @@
 //! What a DAG is, when it is due, what runs next, and where that is written down.
 
+pub mod catalog;
+pub mod chain;
 pub mod clock;
+pub mod control;
+pub mod dag;
+pub mod engine;
+pub mod events;
 pub mod log;
 pub mod operator;
+pub mod run;
+pub mod run_id;
+pub mod sources;
+pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;

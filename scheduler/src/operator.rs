@@ -44,11 +44,7 @@ pub trait Operator: Send + Sync + 'static {
     type Args: DeserializeOwned + JsonSchema + Send + 'static;
 
     /// Makes one try.
-    fn execute(
-        &self,
-        args: Self::Args,
-        ctx: &TaskContext,
-    ) -> impl Future<Output = Result<Outcome, TaskError>> + Send;
+    fn execute(&self, args: Self::Args, ctx: &TaskContext) -> impl Future<Output = Result<Outcome, TaskError>> + Send;
 
     /// Looks for mistakes that the JSON Schema cannot express, while the DAG file is loaded.
     ///

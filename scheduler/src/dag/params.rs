@@ -1,0 +1,64 @@
+//! What a run is given: the DAG's params, with what the person who triggered it passed laid over them.
+
+use jsonschema::Validator;
+use serde_json::{Map, Value};
+
+use super::{Dag, Param};
+
+/// A param that does not hold what its schema asks for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("param `{name}` {message}")]
+pub struct ParamProblem {
+    /// The param.
+    pub name: String,
+    /// What is wrong with its value, to be read after the name.
+    pub message: String,
+}
+
+/// The params of a run: the DAG's defaults with `conf` over them (Airflow 3: `dag_run_conf_overrides_params`).
+///
+/// Keys of `conf` that are no param are passed on as they are. Returns every problem, not the first one.
+pub fn merge_and_validate(dag: &Dag, conf: &Map<String, Value>) -> Result<Map<String, Value>, Vec<ParamProblem>> {
+    let mut merged = Map::new();
+    let mut problems = Vec::new();
+    for (name, param) in &dag.params {
+        match conf.get(name).or(param.default.as_ref()) {
+            Some(value) => {
+                let complaints = complaints(param, value);
+                problems.extend(complaints.into_iter().map(|message| ParamProblem { name: name.clone(), message }));
+                merged.insert(name.clone(), value.clone());
+            }
+            None => problems
+                .push(ParamProblem { name: name.clone(), message: "has no default, so it must be given".to_owned() }),
+        }
+    }
+    for (name, value) in conf {
+        if !merged.contains_key(name) {
+            merged.insert(name.clone(), value.clone());
+        }
+    }
+    if problems.is_empty() { Ok(merged) } else { Err(problems) }
+}
+
+/// What is wrong with `value` as a value of `param`, each to be read after the name of the param.
+pub(super) fn complaints(param: &Param, value: &Value) -> Vec<String> {
+    match validator(&param.schema) {
+        Ok(validator) => validator
+            .iter_errors(value)
+            .map(|error| match error.instance_path().as_str() {
+                "" => format!("does not fit: {error}"),
+                path => format!("does not fit at `{path}`: {error}"),
+            })
+            .collect(),
+        Err(message) => vec![format!("has a schema that is not one: {message}")],
+    }
+}
+
+/// JSON Schema 2020-12 with its formats checked (Airflow 3: Draft202012Validator with a format checker).
+pub(super) fn validator(schema: &Map<String, Value>) -> Result<Validator, String> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        .build(&Value::Object(schema.clone()))
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,130 @@
+//! Templates: Jinja with Airflow's context, in the arguments of tasks.
+//!
+//! Rendering is a function of the arguments, a [`TemplateContext`] and the [`XComs`] at hand. It fetches nothing: a template
+//! that pulls an XCom that is not at hand makes [`render_args`] answer [`RenderError::NeedsXCom`], and the caller fetches
+//! what that names and renders again.
+//!
+//! A name that is not there is an error, never an empty text (Airflow 3: `StrictUndefined`).
+
+mod check;
+mod environment;
+mod fault;
+mod instant;
+mod macros;
+mod names;
+mod objects;
+mod python;
+mod render;
+mod session;
+mod span;
+mod typed;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::dag::Dag;
+use crate::operator::RunFacts;
+
+pub use check::{check, holds_template};
+pub use render::{render_args, render_text};
+
+/// What the templates of one try of a task can see.
+#[derive(Clone, Debug)]
+pub struct TemplateContext {
+    /// The DAG, in the version that the run is pinned to.
+    pub dag: Arc<Dag>,
+    /// The task whose arguments are rendered.
+    pub task_id: String,
+    /// The run, as people name it.
+    pub run_id: String,
+    /// What is known of the run.
+    pub run: Arc<RunFacts>,
+    /// Counts from 1.
+    pub try_number: u32,
+    /// The index within a mapped task; -1 when it is not mapped.
+    pub map_index: i32,
+    /// The instant that `macros.datetime.now()` and the like answer with.
+    pub now: DateTime<Utc>,
+}
+
+/// A value that another task of the run left behind, by its names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct XComRef {
+    /// The task that left it.
+    pub task_id: String,
+    /// Under which key; `return_value` for what its operator answered.
+    pub key: String,
+}
+
+/// The values that were fetched for a rendering; a value that was looked for and not found is `None`.
+#[derive(Clone, Debug, Default)]
+pub struct XComs(Arc<HashMap<XComRef, Option<Value>>>);
+
+impl XComs {
+    /// Nothing fetched yet.
+    pub fn new() -> XComs {
+        XComs::default()
+    }
+
+    /// Keeps what was found, or that nothing was.
+    pub fn insert(&mut self, xcom: XComRef, value: Option<Value>) {
+        Arc::make_mut(&mut self.0).insert(xcom, value);
+    }
+
+    /// What was found, if it was looked for at all.
+    pub fn get(&self, xcom: &XComRef) -> Option<&Option<Value>> {
+        self.0.get(xcom)
+    }
+}
+
+/// Why arguments could not be rendered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// A template pulls XComs that have not been fetched: fetch them, and render again.
+    #[error("{} XComs have to be fetched first", .0.len())]
+    NeedsXCom(Vec<XComRef>),
+    /// Templates are wrong; every one that is.
+    #[error("{}", sentences(.0))]
+    Failed(Vec<TemplateProblem>),
+}
+
+/// A template that cannot be read or rendered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", sentence(self))]
+pub struct TemplateProblem {
+    /// The argument, as a JSON pointer below the task (`/env/DATE`).
+    pub pointer: String,
+    /// What is wrong, in lower case and without a full stop.
+    pub message: String,
+    /// The line within the argument's text, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+fn sentence(problem: &TemplateProblem) -> String {
+    let TemplateProblem { pointer, message, line, column, help } = problem;
+    let argument = pointer.trim_start_matches('/').replace('/', ".");
+    let hint = help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+    format!("the template in `{argument}`, line {line}, column {column}: {message}{hint}")
+}
+
+fn sentences(problems: &[TemplateProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A template that cannot be read, found while a DAG file is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Which bytes of the text it is about.
+    pub range: std::ops::Range<usize>,
+    /// What is wrong, in lower case and without a full stop.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}

@@ -1,0 +1,334 @@
+//! The local executor: runs tries in this process.
+//!
+//! A try is an async operator on tokio. It is ordered only after its `running` is durable, and its end is reported to
+//! the coordinator, which makes that durable in turn.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::rendering;
+use super::try_storage::{StoredCheckpoint, StoredXComs};
+use crate::clock::Clock;
+use crate::dag::{Dag, TaskIndex, params};
+use crate::log::{self, TaskLog};
+use crate::operator::{Outcome, Registry, RunFacts, TaskContext, TaskError, TaskKey, Verdict};
+use crate::run::TryEnd;
+use crate::store::Db;
+use crate::store::entity::dag_run;
+
+/// After a try was told to stop, it has this long before it is abandoned.
+const CANCEL_GRACE: Duration = Duration::from_secs(30);
+
+/// An order to make a try.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    /// The run's key.
+    pub(super) run: Uuid,
+    /// Which task.
+    pub(super) task: TaskIndex,
+    /// The try.
+    pub(super) try_id: Uuid,
+    /// Counts from 1.
+    pub(super) try_number: u32,
+    /// The definition that the run is pinned to.
+    pub(super) dag: Arc<Dag>,
+    /// Which task instance, as people name it.
+    pub(super) key: TaskKey,
+    /// The run around it.
+    pub(super) row: dag_run::Model,
+    /// When the run began.
+    pub(super) started: Option<DateTime<Utc>>,
+    /// When the try was ordered.
+    pub(super) ordered_at: DateTime<Utc>,
+}
+
+/// What became of a try.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    /// The run's key.
+    pub(super) run: Uuid,
+    /// Which task.
+    pub(super) task: TaskIndex,
+    /// The try.
+    pub(super) try_id: Uuid,
+    /// How it ended.
+    pub(super) end: TryEnd,
+    /// What it left behind.
+    pub(super) xcoms: Vec<(String, Value)>,
+    /// The arguments after templates were filled in.
+    pub(super) rendered: Option<Value>,
+}
+
+/// Why a running try is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// It took longer than `execution_timeout`.
+    Timeout(Duration),
+    /// The coordinator asked for it.
+    Cancelled,
+}
+
+/// What tries need of the process.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) db: Db,
+    pub(super) registry: Arc<Registry>,
+    pub(super) clock: Clock,
+    pub(super) home: PathBuf,
+    pub(super) log_folder: PathBuf,
+}
+
+/// Runs tries in this process.
+pub(super) struct LocalExecutor {
+    surroundings: Surroundings,
+    reports: mpsc::UnboundedSender<Report>,
+    running: HashMap<Uuid, Held>,
+    tracker: TaskTracker,
+}
+
+struct Held {
+    run: Uuid,
+    cancel: CancellationToken,
+}
+
+impl LocalExecutor {
+    /// An executor that reports to `reports`.
+    pub(super) fn new(surroundings: Surroundings, reports: mpsc::UnboundedSender<Report>) -> LocalExecutor {
+        LocalExecutor { surroundings, reports, running: HashMap::new(), tracker: TaskTracker::new() }
+    }
+
+    /// Starts a try.
+    pub(super) fn start(&mut self, order: Order) {
+        let cancel = CancellationToken::new();
+        self.running.insert(order.try_id, Held { run: order.run, cancel: cancel.clone() });
+        let surroundings = self.surroundings.clone();
+        let reports = self.reports.clone();
+        self.tracker.spawn(async move {
+            let report = make_try(&surroundings, order, cancel).await;
+            // Nobody listens any more only when the process ends; the next one finds the try lost.
+            let _ = reports.send(report);
+        });
+    }
+
+    /// Tells a try to stop; it reports when it has.
+    pub(super) fn cancel(&self, try_id: Uuid) {
+        if let Some(held) = self.running.get(&try_id) {
+            held.cancel.cancel();
+        }
+    }
+
+    /// Tells every try to stop.
+    pub(super) fn cancel_all(&self) {
+        for held in self.running.values() {
+            held.cancel.cancel();
+        }
+    }
+
+    /// A try has reported.
+    pub(super) fn forget(&mut self, try_id: Uuid) {
+        self.running.remove(&try_id);
+    }
+
+    /// The runs whose tries are under way, once for each try.
+    pub(super) fn held(&self) -> impl Iterator<Item = Uuid> {
+        self.running.values().map(|held| held.run)
+    }
+
+    /// Whether no try is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+}
+
+async fn make_try(surroundings: &Surroundings, order: Order, cancel: CancellationToken) -> Report {
+    let mut rendered = None;
+    let ended = match open_log(surroundings, &order) {
+        Ok(task_log) => {
+            let ended = match facts(&order) {
+                Ok(facts) => {
+                    let ctx = context(surroundings, &order, facts, task_log.clone(), cancel);
+                    supervise(surroundings, &order, &ctx, &mut rendered).await
+                }
+                Err(error) => Err(error),
+            };
+            write_end(&task_log, &ended);
+            ended
+        }
+        Err(error) => Err(TaskError::retry(error.context("cannot write the log of this try"))),
+    };
+    let (end, xcoms) = match ended {
+        Ok(Outcome::Success { return_value, xcoms }) => (TryEnd::Success, with_return_value(return_value, xcoms)),
+        Ok(Outcome::Skipped { reason }) => (TryEnd::Skipped { reason }, Vec::new()),
+        Err(error) => match error.verdict {
+            Verdict::Cancelled => (TryEnd::GivenBack, Vec::new()),
+            verdict => {
+                let may_retry = verdict == Verdict::Retry;
+                (TryEnd::Failed { error: error.to_string(), may_retry }, Vec::new())
+            }
+        },
+    };
+    Report { run: order.run, task: order.task, try_id: order.try_id, end, xcoms, rendered }
+}
+
+fn open_log(surroundings: &Surroundings, order: &Order) -> anyhow::Result<TaskLog> {
+    let path = log::path(&surroundings.log_folder, &order.key, order.try_number);
+    Ok(TaskLog::open(&path, surroundings.clock.clone())?)
+}
+
+fn context(
+    surroundings: &Surroundings,
+    order: &Order,
+    facts: RunFacts,
+    task_log: TaskLog,
+    cancelled: CancellationToken,
+) -> TaskContext {
+    TaskContext {
+        key: order.key.clone(),
+        try_number: order.try_number,
+        try_id: order.try_id,
+        run: Arc::new(facts),
+        home: surroundings.home.clone(),
+        log: task_log,
+        cancelled,
+        xcom: Arc::new(StoredXComs { db: surroundings.db.clone(), run: order.run }),
+        checkpoint: Arc::new(StoredCheckpoint {
+            db: surroundings.db.clone(),
+            run: order.run,
+            task_id: order.key.task_id.clone(),
+            map_index: order.key.map_index,
+            clock: surroundings.clock.clone(),
+        }),
+    }
+}
+
+/// Runs the operator, and stops it when its time is up or somebody says so.
+async fn supervise(
+    surroundings: &Surroundings,
+    order: &Order,
+    ctx: &TaskContext,
+    rendered: &mut Option<Value>,
+) -> Result<Outcome, TaskError> {
+    let task = order.dag.task(order.task);
+    ctx.log.line(
+        log::Level::Info,
+        "updraft",
+        &format!("Try {} of task `{}` (operator `{}`) begins", order.try_number, task.task_id, task.operator),
+    );
+    let operator = surroundings
+        .registry
+        .find(&task.operator)
+        .ok_or_else(|| TaskError::fail(anyhow::anyhow!("this Updraft has no operator `{}`", task.operator)))?
+        .clone();
+    let args = rendering::render(&operator, order, ctx).await?;
+    *rendered = Some(Value::Object(args.clone()));
+
+    let stopping = ctx.cancelled.clone();
+    let work = {
+        let ctx = TaskContext { cancelled: CancellationToken::new(), ..ctx.clone() };
+        let token = ctx.cancelled.clone();
+        (token, tokio::spawn(async move { operator.execute(args, &ctx).await }))
+    };
+    let (token, mut handle) = work;
+    let stop = tokio::select! {
+        joined = &mut handle => return by_itself(flatten(joined)),
+        () = stopping.cancelled() => Stop::Cancelled,
+        stop = time_up(task.execution_timeout) => stop,
+    };
+    token.cancel();
+    let last_word = tokio::time::timeout(CANCEL_GRACE, &mut handle).await;
+    if last_word.is_err() {
+        handle.abort();
+    }
+    match (stop, last_word) {
+        // It was told to stop but had just ended: its result counts.
+        (_, Ok(Ok(Ok(outcome)))) => Ok(outcome),
+        (Stop::Timeout(limit), _) => {
+            Err(TaskError::retry(anyhow::anyhow!("took longer than its execution_timeout of {}", spoken(limit))))
+        }
+        (Stop::Cancelled, _) => Err(TaskError::cancelled()),
+    }
+}
+
+fn flatten(joined: Result<Result<Outcome, TaskError>, tokio::task::JoinError>) -> Result<Outcome, TaskError> {
+    joined.unwrap_or_else(|error| {
+        // A panic in an operator is a fault of ours, but it must not take the scheduler with it.
+        Err(TaskError::retry(anyhow::anyhow!("the operator broke down: {error}")))
+    })
+}
+
+/// An operator that gives up without having been told to has failed: making the same try again at once could go on for
+/// ever.
+fn by_itself(ended: Result<Outcome, TaskError>) -> Result<Outcome, TaskError> {
+    ended.map_err(|error| match error.verdict {
+        Verdict::Cancelled => TaskError::retry(error.error),
+        _ => error,
+    })
+}
+
+async fn time_up(limit: Option<Duration>) -> Stop {
+    match limit {
+        Some(limit) => {
+            tokio::time::sleep(limit).await;
+            Stop::Timeout(limit)
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn write_end(task_log: &TaskLog, ended: &Result<Outcome, TaskError>) {
+    let (level, event) = match ended {
+        Ok(Outcome::Success { .. }) => (log::Level::Info, "Ended well".to_owned()),
+        Ok(Outcome::Skipped { reason }) => (log::Level::Info, format!("Skipped: {reason}")),
+        Err(error) if error.verdict == Verdict::Cancelled => (log::Level::Warning, "Stopped from outside".to_owned()),
+        Err(error) => (log::Level::Error, format!("Failed: {error}")),
+    };
+    task_log.line(level, "updraft", &event);
+}
+
+fn with_return_value(return_value: Value, mut xcoms: Vec<(String, Value)>) -> Vec<(String, Value)> {
+    if !return_value.is_null() {
+        xcoms.push(("return_value".to_owned(), return_value));
+    }
+    xcoms
+}
+
+/// A duration as people say it: `1h 30m`, `2.5s`.
+fn spoken(duration: Duration) -> String {
+    let secs = duration.as_secs();
+    match (secs / 3600, secs / 60 % 60, secs % 60) {
+        (0, 0, _) => format!("{}s", duration.as_secs_f64()),
+        (0, minutes, 0) => format!("{minutes}m"),
+        (0, minutes, rest) => format!("{minutes}m {rest}s"),
+        (hours, 0, _) => format!("{hours}h"),
+        (hours, minutes, _) => format!("{hours}h {minutes}m"),
+    }
+}
+
+/// What tasks may know of the run: with its params, which are checked again when a task begins (Airflow 3: params).
+fn facts(order: &Order) -> Result<RunFacts, TaskError> {
+    let conf = order.row.conf.as_object().cloned().unwrap_or_default();
+    let params = params::merge_and_validate(&order.dag, &conf).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        TaskError::fail(anyhow::anyhow!("{}", problems.join("; ")))
+    })?;
+    Ok(RunFacts {
+        run_type: order.row.run_type.clone(),
+        logical_date: order.row.logical_date,
+        data_interval_start: order.row.data_interval_start,
+        data_interval_end: order.row.data_interval_end,
+        run_after: order.row.run_after,
+        start_date: order.started,
+        conf,
+        params,
+        owner: order.dag.owner.clone(),
+    })
+}

@@ -1,0 +1,113 @@
+//! What time asks for: the engine that moves runs on.
+//!
+//! ```text
+//!   API, CLI ──control──> database ──wake──┐
+//!   DAG files ──────────> database ──wake──┤
+//!   cron ticks, retry timers ──────────────┼──> coordinator ──step──> changes ──one commit──> database
+//!   executor ──reports of tries────────────┘         ^                              │
+//!                                                    └── starts, stops, hints <─────┘ only after the commit
+//! ```
+//!
+//! The coordinator is one task that owns all state in memory, so nothing in it is locked. It takes every message that
+//! has gathered while the last commit was under way, moves the runs on with the pure step function, writes everything in
+//! one transaction, and only then lets the world know: tries start, API calls are answered, watchers are told.
+//!
+//! **Invariant:** the database is the truth. Whatever is in memory can be rebuilt from it, and is, after a restart.
+//!
+//! **Invariant:** every write is fenced by the lease of this process (see [`crate::store::leases`]).
+
+mod active_run;
+mod admission;
+mod adoption;
+mod coordinator;
+mod executor;
+mod lease;
+mod pending;
+mod rendering;
+mod schedules;
+mod ticks;
+mod timers;
+mod try_storage;
+pub mod wake;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::events::Changes;
+use crate::store::leases::Holder;
+use crate::store::{Db, StoreError};
+use wake::{Wake, Waker};
+
+use coordinator::Coordinator;
+
+/// What the engine needs to know.
+pub struct EngineSettings {
+    /// Where the truth is.
+    pub db: Db,
+    /// Definitions and operators.
+    pub catalog: Catalog,
+    /// The time.
+    pub clock: Clock,
+    /// Whom to tell.
+    pub changes: Changes,
+    /// `UPDRAFT_HOME`.
+    pub home: PathBuf,
+    /// Where the logs of tries are.
+    pub log_folder: PathBuf,
+    /// Most task instances at the same time (Airflow 3: `[core] parallelism`, default 32).
+    pub parallelism: usize,
+    /// Who we are.
+    pub holder: Holder,
+    /// How long running tries may go on after [`Engine::stop`].
+    pub grace: Duration,
+}
+
+/// A running engine.
+pub struct Engine {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Takes over what earlier processes left, and starts.
+    ///
+    /// `waker` and `wakes` are the two ends of [`Waker::new`].
+    pub async fn start(
+        settings: EngineSettings,
+        waker: Waker,
+        wakes: tokio::sync::mpsc::UnboundedReceiver<Wake>,
+    ) -> Result<Engine, EngineError> {
+        let stop = CancellationToken::new();
+        let coordinator = Coordinator::start(settings, waker, wakes).await?;
+        let task = tokio::spawn(coordinator.run(stop.clone()));
+        Ok(Engine { stop, task })
+    }
+
+    /// Stops: nothing new starts, running tries get their grace period, then they are stopped and given back.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // A panic of the coordinator has been reported by then; there is nothing left to stop.
+        let _ = self.task.await;
+    }
+
+    /// Completes when the engine has ended by itself, which it does only when it is broken.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.task).await;
+    }
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The database refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The cron clock refuses.
+    #[error("the cron clock does not start")]
+    Clock(#[from] tokio_cron_scheduler::JobSchedulerError),
+}

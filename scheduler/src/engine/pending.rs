@@ -1,0 +1,103 @@
+//! What the next commit will make durable, and what may happen only after it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::active_run::{ActiveRun, Place};
+use super::executor::Order;
+use crate::dag::TaskIndex;
+use crate::events::{Change, Changes};
+use crate::run::TaskState;
+use crate::store::entity::task_instance_history;
+use crate::store::runs::{Batch, InstanceKey, NewXCom};
+
+/// Changes that gather while the commit before them is under way.
+#[derive(Default)]
+pub(super) struct Pending {
+    touched: HashMap<Uuid, Touched>,
+    pub(super) history: Vec<task_instance_history::Model>,
+    pub(super) forget_xcoms: Vec<InstanceKey>,
+    pub(super) xcoms: Vec<NewXCom>,
+    pub(super) requests_done: Vec<i64>,
+    /// Tries to start once their `running` is durable.
+    pub(super) orders: Vec<Order>,
+    /// Tries to stop once it is durable that nobody waits for them.
+    pub(super) cancels: Vec<Uuid>,
+}
+
+#[derive(Default)]
+struct Touched {
+    run: bool,
+    tasks: BTreeSet<TaskIndex>,
+}
+
+impl Pending {
+    /// The run itself changed.
+    pub(super) fn touch_run(&mut self, run: Uuid) {
+        self.touched.entry(run).or_default().run = true;
+    }
+
+    /// These task instances of the run changed.
+    pub(super) fn touch_tasks(&mut self, run: Uuid, tasks: impl IntoIterator<Item = TaskIndex>) {
+        self.touched.entry(run).or_default().tasks.extend(tasks);
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.requests_done.is_empty()
+    }
+
+    /// The rows to write.
+    pub(super) fn batch(
+        &mut self,
+        runs: &mut HashMap<Uuid, ActiveRun>,
+        place: &Place,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Batch {
+        let mut batch = Batch {
+            history: std::mem::take(&mut self.history),
+            forget_xcoms: std::mem::take(&mut self.forget_xcoms),
+            xcoms: std::mem::take(&mut self.xcoms),
+            requests_done: std::mem::take(&mut self.requests_done),
+            ..Batch::default()
+        };
+        for (id, touched) in &mut self.touched {
+            let Some(active) = runs.get_mut(id) else { continue };
+            if touched.run {
+                batch.runs.push(active.run_row(now));
+            }
+            if let Some(all) = active.take_all_if_new() {
+                touched.tasks.extend(all);
+            }
+            batch.instances.extend(touched.tasks.iter().map(|&task| active.instance_row(task, place, now)));
+        }
+        batch
+    }
+
+    /// Tells whoever watches what is now durable.
+    pub(super) fn announce(&self, runs: &HashMap<Uuid, ActiveRun>, changes: &Changes) {
+        if !changes.is_watched() {
+            return;
+        }
+        for (id, touched) in &self.touched {
+            let Some(active) = runs.get(id) else { continue };
+            let (dag_id, run_id) = (&active.row.dag_id, &active.row.run_id);
+            for &task in &touched.tasks {
+                let state = active.run.instance(task).state;
+                if state != TaskState::None {
+                    let task_id = &active.run.dag.task(task).task_id;
+                    changes.send(Change::task_instance(dag_id, run_id, task_id, state.word()));
+                }
+            }
+            if touched.run {
+                changes.send(Change::dag_run(dag_id, run_id, active.run.state.word()));
+            }
+        }
+    }
+
+    /// The runs that were touched.
+    pub(super) fn runs(&self) -> impl Iterator<Item = Uuid> {
+        self.touched.keys().copied()
+    }
+}

@@ -1,0 +1,108 @@
+//! Hints that something changed, for whoever watches: the web UI, a waiting command, a test.
+//!
+//! A hint says what is stale, never what is true: the truth is read from the database. Hints are sent after the change
+//! is durable, and a watcher that falls behind is told so and reads everything again.
+
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+/// Hints kept for a slow watcher before it must read everything again.
+const HINTS_KEPT: usize = 4096;
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// A DAG: its definition, or whether it is paused.
+    Dag,
+    /// A run.
+    DagRun,
+    /// A task instance.
+    TaskInstance,
+    /// What is wrong with DAG files.
+    ImportError,
+}
+
+/// A hint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What changed.
+    pub kind: ChangeKind,
+    /// Of which DAG.
+    pub dag_id: Option<String>,
+    /// Of which run.
+    pub dag_run_id: Option<String>,
+    /// Of which task.
+    pub task_id: Option<String>,
+    /// Of which mapped instance; -1 when not mapped.
+    pub map_index: Option<i32>,
+    /// The new state, in Airflow's word.
+    pub state: Option<&'static str>,
+}
+
+impl Change {
+    /// A DAG changed.
+    pub fn dag(dag_id: &str) -> Change {
+        Change { dag_id: Some(dag_id.to_owned()), ..Change::of(ChangeKind::Dag) }
+    }
+
+    /// A run changed.
+    pub fn dag_run(dag_id: &str, run_id: &str, state: &'static str) -> Change {
+        Change {
+            dag_id: Some(dag_id.to_owned()),
+            dag_run_id: Some(run_id.to_owned()),
+            state: Some(state),
+            ..Change::of(ChangeKind::DagRun)
+        }
+    }
+
+    /// A task instance changed.
+    pub fn task_instance(dag_id: &str, run_id: &str, task_id: &str, state: Option<&'static str>) -> Change {
+        Change {
+            dag_id: Some(dag_id.to_owned()),
+            dag_run_id: Some(run_id.to_owned()),
+            task_id: Some(task_id.to_owned()),
+            map_index: Some(-1),
+            state,
+            ..Change::of(ChangeKind::TaskInstance)
+        }
+    }
+
+    /// The import errors changed.
+    pub fn import_errors() -> Change {
+        Change::of(ChangeKind::ImportError)
+    }
+
+    fn of(kind: ChangeKind) -> Change {
+        Change { kind, dag_id: None, dag_run_id: None, task_id: None, map_index: None, state: None }
+    }
+}
+
+/// Where hints are sent and received. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    sender: broadcast::Sender<Change>,
+}
+
+impl Default for Changes {
+    fn default() -> Changes {
+        Changes { sender: broadcast::channel(HINTS_KEPT).0 }
+    }
+}
+
+impl Changes {
+    /// Receives every hint from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.sender.subscribe()
+    }
+
+    /// Whether anybody watches, so that no hint need be made for nobody.
+    pub fn is_watched(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
+    /// Sends a hint; nobody may be listening.
+    pub fn send(&self, change: Change) {
+        let _ = self.sender.send(change);
+    }
+}

@@ -1,0 +1,9 @@
+//! What happens next in a run. Pure: the engine feeds it events and carries out its answers.
+
+mod retry;
+pub mod state;
+mod step;
+pub mod trigger_rule;
+
+pub use state::{RunState, RunType, TaskState};
+pub use step::{Event, Instance, Run, TryEnd, UnknownTry};

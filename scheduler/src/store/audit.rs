@@ -1,0 +1,37 @@
+//! Who did what and when.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
+
+use super::entity::event_log;
+use super::error::{StoreError, doing};
+
+/// Something that a person or the scheduler did.
+#[derive(Clone, Debug, Default)]
+pub struct Deed<'a> {
+    /// What, in the words of Airflow's operation ids (`trigger_dag_run`).
+    pub event: &'a str,
+    /// To which DAG.
+    pub dag_id: Option<&'a str>,
+    /// To which run.
+    pub run_id: Option<&'a str>,
+    /// Who.
+    pub owner: Option<&'a str>,
+    /// The rest, without secrets.
+    pub extra: Option<serde_json::Value>,
+}
+
+/// Writes it down.
+pub async fn record(db: &impl ConnectionTrait, deed: Deed<'_>, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let row = event_log::ActiveModel {
+        dttm: Set(now),
+        event: Set(deed.event.to_owned()),
+        dag_id: Set(deed.dag_id.map(str::to_owned)),
+        run_id: Set(deed.run_id.map(str::to_owned)),
+        owner: Set(deed.owner.map(str::to_owned)),
+        extra: Set(deed.extra.map(|extra| extra.to_string())),
+        ..Default::default()
+    };
+    event_log::Entity::insert(row).exec_without_returning(db).await.map_err(doing("writing the audit log"))?;
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! DAGs, their tags, versions and import errors.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use super::entity::{dag, dag_run, dag_tag, dag_version, import_error};
+use super::error::{StoreError, doing};
+
+/// Rows in one statement: SQLite takes 32,766 values.
+const ROWS_MAX: usize = 500;
+
+/// Every DAG, also those whose files are gone.
+pub async fn list_all(db: &impl ConnectionTrait) -> Result<Vec<dag::Model>, StoreError> {
+    dag::Entity::find().order_by_asc(dag::Column::DagId).all(db).await.map_err(doing("listing DAGs"))
+}
+
+/// What of a DAG may change at any time.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct DagState {
+    /// Its id.
+    pub dag_id: String,
+    /// Whether it is paused.
+    pub is_paused: bool,
+    /// The hash of its current definition.
+    pub version_hash: String,
+}
+
+/// The states of all DAGs that have a file.
+pub async fn list_states(db: &impl ConnectionTrait) -> Result<Vec<DagState>, StoreError> {
+    dag::Entity::find()
+        .select_only()
+        .columns([dag::Column::DagId, dag::Column::IsPaused, dag::Column::VersionHash])
+        .filter(dag::Column::IsStale.eq(false))
+        .into_model()
+        .all(db)
+        .await
+        .map_err(doing("listing the states of DAGs"))
+}
+
+/// The DAG with that id.
+pub async fn find(db: &impl ConnectionTrait, dag_id: &str) -> Result<Option<dag::Model>, StoreError> {
+    dag::Entity::find_by_id(dag_id).one(db).await.map_err(doing("looking for a DAG"))
+}
+
+/// The DAG with that id, which must exist and have a file.
+pub async fn get_live(db: &impl ConnectionTrait, dag_id: &str) -> Result<dag::Model, StoreError> {
+    match find(db, dag_id).await? {
+        Some(dag) if !dag.is_stale => Ok(dag),
+        _ => Err(StoreError::NotFound { what: "DAG", id: dag_id.to_owned() }),
+    }
+}
+
+/// Writes DAGs as their files now say, with their tags. Whether a known DAG is paused is left as it is, and when its
+/// next run is due is the scheduler's to say.
+pub async fn upsert(db: &impl ConnectionTrait, dags: &[(dag::Model, BTreeSet<String>)]) -> Result<(), StoreError> {
+    for chunk in dags.chunks(ROWS_MAX) {
+        let rows = chunk.iter().map(|(row, _)| dag::ActiveModel::from(row.clone()));
+        let on_conflict = OnConflict::column(dag::Column::DagId)
+            .update_columns([
+                dag::Column::IsStale,
+                dag::Column::HasImportErrors,
+                dag::Column::Fileloc,
+                dag::Column::RelativeFileloc,
+                dag::Column::BundleName,
+                dag::Column::LastParsedTime,
+                dag::Column::LastParseDurationMs,
+                dag::Column::Description,
+                dag::Column::Owners,
+                dag::Column::TimetableSummary,
+                dag::Column::TimetableDescription,
+                dag::Column::Timezone,
+                dag::Column::MaxActiveRuns,
+                dag::Column::MaxActiveTasks,
+                dag::Column::VersionHash,
+                dag::Column::Source,
+                dag::Column::UpdatedAt,
+            ])
+            .to_owned();
+        dag::Entity::insert_many(rows)
+            .on_conflict(on_conflict)
+            .exec_without_returning(db)
+            .await
+            .map_err(doing("writing DAGs"))?;
+        let ids: Vec<&str> = chunk.iter().map(|(row, _)| row.dag_id.as_str()).collect();
+        dag_tag::Entity::delete_many()
+            .filter(dag_tag::Column::DagId.is_in(ids))
+            .exec(db)
+            .await
+            .map_err(doing("writing tags"))?;
+        let tags: Vec<dag_tag::ActiveModel> = chunk
+            .iter()
+            .flat_map(|(row, tags)| {
+                tags.iter().map(|tag| dag_tag::ActiveModel { dag_id: Set(row.dag_id.clone()), name: Set(tag.clone()) })
+            })
+            .collect();
+        if !tags.is_empty() {
+            dag_tag::Entity::insert_many(tags).exec_without_returning(db).await.map_err(doing("writing tags"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Says that the file of these DAGs is gone, or no longer defines them.
+pub async fn mark_stale(db: &impl ConnectionTrait, dag_ids: &[String], now: DateTime<Utc>) -> Result<(), StoreError> {
+    dag::Entity::update_many()
+        .col_expr(dag::Column::IsStale, Expr::value(true))
+        .col_expr(dag::Column::HasImportErrors, Expr::value(false))
+        .col_expr(dag::Column::UpdatedAt, Expr::value(now))
+        .filter(dag::Column::DagId.is_in(dag_ids))
+        .exec(db)
+        .await
+        .map_err(doing("marking DAGs stale"))?;
+    Ok(())
+}
+
+/// Says whether the file of a DAG is broken just now.
+pub async fn mark_broken(db: &impl ConnectionTrait, dag_ids: &[String], is_broken: bool) -> Result<(), StoreError> {
+    dag::Entity::update_many()
+        .col_expr(dag::Column::HasImportErrors, Expr::value(is_broken))
+        .filter(dag::Column::DagId.is_in(dag_ids))
+        .exec(db)
+        .await
+        .map_err(doing("marking DAGs with import errors"))?;
+    Ok(())
+}
+
+/// Pauses or unpauses; true when the DAG exists.
+pub async fn set_paused(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    is_paused: bool,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let updated = dag::Entity::update_many()
+        .col_expr(dag::Column::IsPaused, Expr::value(is_paused))
+        .col_expr(dag::Column::UpdatedAt, Expr::value(now))
+        .filter(dag::Column::DagId.eq(dag_id))
+        .exec(db)
+        .await
+        .map_err(doing("pausing a DAG"))?;
+    Ok(updated.rows_affected > 0)
+}
+
+/// When the next scheduled run of a DAG is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NextDagrun {
+    /// Its logical date.
+    pub logical_date: Option<DateTime<Utc>>,
+    /// Its data interval.
+    pub data_interval: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// When it may start; none when no run is due ever again.
+    pub run_after: Option<DateTime<Utc>>,
+}
+
+/// Writes when the next scheduled run is due, for people to see.
+pub async fn set_next_dagrun(db: &impl ConnectionTrait, dag_id: &str, next: &NextDagrun) -> Result<(), StoreError> {
+    dag::Entity::update_many()
+        .col_expr(dag::Column::NextDagrunLogicalDate, Expr::value(next.logical_date))
+        .col_expr(dag::Column::NextDagrunDataIntervalStart, Expr::value(next.data_interval.map(|interval| interval.0)))
+        .col_expr(dag::Column::NextDagrunDataIntervalEnd, Expr::value(next.data_interval.map(|interval| interval.1)))
+        .col_expr(dag::Column::NextDagrunRunAfter, Expr::value(next.run_after))
+        .filter(dag::Column::DagId.eq(dag_id))
+        .exec(db)
+        .await
+        .map_err(doing("writing when a DAG is due"))?;
+    Ok(())
+}
+
+/// The latest logical date for which the schedule made a run, by DAG.
+pub async fn last_scheduled(db: &impl ConnectionTrait) -> Result<Vec<(String, DateTime<Utc>)>, StoreError> {
+    let rows: Vec<(String, Option<DateTime<Utc>>)> = dag_run::Entity::find()
+        .select_only()
+        .column(dag_run::Column::DagId)
+        .column_as(dag_run::Column::LogicalDate.max(), "last")
+        .filter(dag_run::Column::RunType.eq("scheduled"))
+        .group_by(dag_run::Column::DagId)
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(doing("looking for the last scheduled runs"))?;
+    Ok(rows.into_iter().filter_map(|(dag_id, last)| Some((dag_id, last?))).collect())
+}
+
+/// The version that runs of this DAG are pinned to from now on; made when the first run needs it.
+pub async fn version_of(db: &impl ConnectionTrait, dag: &dag::Model, now: DateTime<Utc>) -> Result<Uuid, StoreError> {
+    let known = dag_version::Entity::find()
+        .filter(dag_version::Column::DagId.eq(&dag.dag_id))
+        .filter(dag_version::Column::Hash.eq(&dag.version_hash))
+        .one(db)
+        .await
+        .map_err(doing("looking for a DAG version"))?;
+    if let Some(known) = known {
+        return Ok(known.id);
+    }
+    let last: Option<Option<i32>> = dag_version::Entity::find()
+        .select_only()
+        .column_as(dag_version::Column::VersionNumber.max(), "last")
+        .filter(dag_version::Column::DagId.eq(&dag.dag_id))
+        .into_tuple()
+        .one(db)
+        .await
+        .map_err(doing("counting DAG versions"))?;
+    let id = Uuid::now_v7();
+    let version = dag_version::ActiveModel {
+        id: Set(id),
+        dag_id: Set(dag.dag_id.clone()),
+        version_number: Set(last.flatten().unwrap_or(0) + 1),
+        hash: Set(dag.version_hash.clone()),
+        source: Set(dag.source.clone()),
+        relative_fileloc: Set(dag.relative_fileloc.clone()),
+        created_at: Set(now),
+    };
+    dag_version::Entity::insert(version).exec_without_returning(db).await.map_err(doing("writing a DAG version"))?;
+    Ok(id)
+}
+
+/// The version with that key.
+pub async fn find_version(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<dag_version::Model>, StoreError> {
+    dag_version::Entity::find_by_id(id).one(db).await.map_err(doing("looking for a DAG version"))
+}
+
+/// Says what is wrong with a file now; `None` when nothing is any more.
+pub async fn set_import_error(
+    db: &impl ConnectionTrait,
+    bundle_name: &str,
+    filename: &str,
+    stack_trace: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    import_error::Entity::delete_many()
+        .filter(import_error::Column::BundleName.eq(bundle_name))
+        .filter(import_error::Column::Filename.eq(filename))
+        .exec(db)
+        .await
+        .map_err(doing("writing import errors"))?;
+    let Some(stack_trace) = stack_trace else { return Ok(()) };
+    let row = import_error::ActiveModel {
+        filename: Set(filename.to_owned()),
+        bundle_name: Set(bundle_name.to_owned()),
+        timestamp: Set(now),
+        stack_trace: Set(stack_trace.to_owned()),
+        ..Default::default()
+    };
+    import_error::Entity::insert(row).exec_without_returning(db).await.map_err(doing("writing import errors"))?;
+    Ok(())
+}
+
+/// Every import error of a bundle.
+pub async fn list_import_errors(
+    db: &impl ConnectionTrait,
+    bundle_name: &str,
+) -> Result<Vec<import_error::Model>, StoreError> {
+    import_error::Entity::find()
+        .filter(import_error::Column::BundleName.eq(bundle_name))
+        .all(db)
+        .await
+        .map_err(doing("listing import errors"))
+}

@@ -1,0 +1,158 @@
+//! Opening the database, and the one way to write to it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use migrations::Migrator;
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, Statement,
+    TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+
+use super::error::{StoreError, doing};
+
+/// Connections of one process. Tasks never hold one, so few are enough whatever runs.
+const POSTGRES_CONNECTIONS_MAX: u32 = 10;
+
+/// Readers of an SQLite file beside its one writer.
+const SQLITE_READERS_MAX: u32 = 4;
+
+/// How long a statement waits for another process that writes to the same SQLite file.
+const SQLITE_BUSY: Duration = Duration::from_secs(10);
+
+/// The database of an installation. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+}
+
+impl Db {
+    /// Opens the database that `url` names (`sqlite:///path`, `postgres://…`) and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] when a later version of Updraft has been at work in it.
+    pub async fn open(url: &str) -> Result<Db, StoreError> {
+        let db = Db::connect(url).await?;
+        db.migrate().await?;
+        Ok(db)
+    }
+
+    /// Opens the database as it is.
+    pub async fn connect(url: &str) -> Result<Db, StoreError> {
+        if let Some(path) = sqlite_path(url) {
+            return Db::connect_sqlite(&path).await;
+        }
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(POSTGRES_CONNECTIONS_MAX)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_timeout(Duration::from_secs(10))
+            .sqlx_logging(false);
+        let pool = Database::connect(options).await.map_err(StoreError::Unavailable)?;
+        Ok(Db { read: pool.clone(), write: pool })
+    }
+
+    async fn connect_sqlite(path: &Path) -> Result<Db, StoreError> {
+        let url = format!("sqlite://{}?mode=rwc", path.display());
+        let connect = |connections: u32| {
+            let mut options = ConnectOptions::new(url.clone());
+            options.max_connections(connections).min_connections(1).sqlx_logging(false);
+            options.map_sqlx_sqlite_opts(|sqlite| {
+                sqlite
+                    .journal_mode(SqliteJournalMode::Wal)
+                    // A commit that was answered survives a loss of power, too.
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(SQLITE_BUSY)
+                    .foreign_keys(true)
+                    .pragma("temp_store", "memory")
+            });
+            Database::connect(options)
+        };
+        // One connection writes, so that our own writers queue up here instead of meeting SQLITE_BUSY.
+        let write = connect(1).await.map_err(doing("opening the SQLite database"))?;
+        let read = connect(SQLITE_READERS_MAX).await.map_err(doing("opening the SQLite database"))?;
+        Ok(Db { read, write })
+    }
+
+    /// Runs the migrations that are missing. Several processes may do so at once.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.refuse_newer().await?;
+        if self.is_postgres() {
+            return self.migrate_postgres().await;
+        }
+        Migrator::up(&self.write, None).await.map_err(doing("migrating the database"))
+    }
+
+    /// One migrates while the others wait: the lock is the transaction's, so it cannot outlive a killed process.
+    async fn migrate_postgres(&self) -> Result<(), StoreError> {
+        let guard = self.write.begin().await.map_err(doing("migrating the database"))?;
+        let lock = Statement::from_string(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(7205759403792794)");
+        guard.execute_raw(lock).await.map_err(doing("migrating the database"))?;
+        Migrator::up(&self.write, None).await.map_err(doing("migrating the database"))?;
+        guard.commit().await.map_err(doing("migrating the database"))
+    }
+
+    async fn refuse_newer(&self) -> Result<(), StoreError> {
+        let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+        let applied = match Migrator::get_migration_models(&self.write).await {
+            Ok(applied) => applied,
+            // A new database has no table of migrations yet.
+            Err(error) => match doing("reading the schema's version")(error) {
+                StoreError::Database { .. } => return Ok(()),
+                other => return Err(other),
+            },
+        };
+        match applied.into_iter().find(|model| !known.contains(&model.version)) {
+            Some(unknown) => Err(StoreError::Newer(unknown.version)),
+            None => Ok(()),
+        }
+    }
+
+    /// For statements that only read.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// Starts a transaction that writes. On SQLite it takes the write lock at once: a transaction that began by
+    /// reading could not be upgraded while another one writes.
+    pub async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        self.write.begin_with_options(options).await.map_err(doing("beginning a transaction"))
+    }
+
+    /// Whether the database is Postgres; else it is SQLite.
+    pub fn is_postgres(&self) -> bool {
+        self.read.get_database_backend() == DbBackend::Postgres
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read.ping().await.map_err(doing("asking the database for a sign of life"))
+    }
+
+    /// Closes all connections; what is under way ends first.
+    pub async fn close(self) -> Result<(), StoreError> {
+        if !self.is_postgres() {
+            self.write.close().await.map_err(doing("closing the database"))?;
+        }
+        self.read.close().await.map_err(doing("closing the database"))
+    }
+}
+
+/// The file that an SQLite URL names.
+fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+}
+
+/// Makes a transaction durable.
+pub async fn commit(txn: DatabaseTransaction) -> Result<(), StoreError> {
+    txn.commit().await.map_err(doing("committing"))
+}

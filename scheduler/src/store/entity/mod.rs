@@ -1,0 +1,14 @@
+//! The tables, one file each. A row is what the database keeps; the engine means something richer.
+
+pub mod dag;
+pub mod dag_run;
+pub mod dag_tag;
+pub mod dag_version;
+pub mod event_log;
+pub mod import_error;
+pub mod run_request;
+pub mod scheduler_lease;
+pub mod task_checkpoint;
+pub mod task_instance;
+pub mod task_instance_history;
+pub mod xcom;

@@ -1,0 +1,28 @@
+//! A value that a task left for itself, to go on after a restart.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "task_checkpoint")]
+pub struct Model {
+    /// The run's key.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub dag_run_id: Uuid,
+    /// The task.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub task_id: String,
+    /// The index within a mapped task; -1 when not mapped.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub map_index: i32,
+    /// The value, as JSON.
+    pub value: Json,
+    /// When the row was last written.
+    pub updated_at: DateTimeUtc,
+}
+
+/// Rows are joined by hand where that is needed.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,17 @@
+//! All SQL: what is kept, on Postgres and on SQLite alike.
+//!
+//! Functions take a connection first and so work on a pool or inside a transaction; the use case opens the transaction
+//! with [`Db::begin_write`]. Time is written by us, never by the database, so that tests own it.
+
+pub mod audit;
+pub mod dags;
+mod db;
+pub mod entity;
+mod error;
+pub mod leases;
+pub mod read;
+pub mod requests;
+pub mod runs;
+
+pub use db::{Db, commit};
+pub use error::StoreError;

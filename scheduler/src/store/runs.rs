@@ -1,0 +1,344 @@
+//! Runs and their task instances.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, TryInsertResult,
+};
+use uuid::Uuid;
+
+use super::entity::{dag_run, task_checkpoint, task_instance, task_instance_history, xcom};
+use super::error::{StoreError, doing, is_duplicate};
+use super::leases;
+
+/// Rows in one statement: SQLite takes 32,766 values, and a task instance has some 30.
+const ROWS_MAX: usize = 500;
+
+/// Stores a run that somebody asked for.
+///
+/// # Errors
+/// [`StoreError::Exists`] when there is one with its id or its logical date.
+pub async fn insert(db: &impl ConnectionTrait, run: dag_run::Model) -> Result<(), StoreError> {
+    let id = run.run_id.clone();
+    dag_run::Entity::insert(run.into_active_model()).exec_without_returning(db).await.map_err(|error| {
+        if is_duplicate(&error) { StoreError::Exists { what: "run", id } } else { doing("writing a run")(error) }
+    })?;
+    Ok(())
+}
+
+/// Stores a run that the schedule asks for, unless it is there: a doubled tick makes no doubled run. True when stored.
+pub async fn insert_if_new(db: &impl ConnectionTrait, run: dag_run::Model) -> Result<bool, StoreError> {
+    let inserted = dag_run::Entity::insert_many([run.into_active_model()])
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .try_insert()
+        .exec_without_returning(db)
+        .await
+        .map_err(doing("writing a scheduled run"))?;
+    Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows > 0))
+}
+
+/// The run that people call `run_id`.
+pub async fn find(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -> Result<Option<dag_run::Model>, StoreError> {
+    dag_run::Entity::find()
+        .filter(dag_run::Column::DagId.eq(dag_id))
+        .filter(dag_run::Column::RunId.eq(run_id))
+        .one(db)
+        .await
+        .map_err(doing("looking for a run"))
+}
+
+/// The run that people call `run_id`, which must exist.
+pub async fn get(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -> Result<dag_run::Model, StoreError> {
+    find(db, dag_id, run_id).await?.ok_or_else(|| StoreError::NotFound { what: "run", id: run_id.to_owned() })
+}
+
+/// The newest runs, of one DAG or of all.
+pub async fn newest(
+    db: &impl ConnectionTrait,
+    dag_id: Option<&str>,
+    limit: u64,
+) -> Result<Vec<dag_run::Model>, StoreError> {
+    let mut query = dag_run::Entity::find().order_by_desc(dag_run::Column::Id).limit(limit);
+    if let Some(dag_id) = dag_id {
+        query = query.filter(dag_run::Column::DagId.eq(dag_id));
+    }
+    query.all(db).await.map_err(doing("listing runs"))
+}
+
+/// Makes up to `limit` unfinished runs that nobody owns ours, oldest first.
+pub async fn adopt(db: &impl ConnectionTrait, lease: Uuid, limit: u64) -> Result<Vec<dag_run::Model>, StoreError> {
+    let mut orphans = dag_run::Entity::find()
+        .select_only()
+        .column(dag_run::Column::Id)
+        .filter(dag_run::Column::Owner.is_null())
+        .filter(dag_run::Column::State.is_in(["queued", "running"]))
+        .order_by_asc(dag_run::Column::Id)
+        .limit(limit);
+    if db.get_database_backend() == DbBackend::Postgres {
+        // Two schedulers that look at once take different runs instead of waiting for each other.
+        orphans = orphans
+            .lock_with_behavior(sea_orm::sea_query::LockType::Update, sea_orm::sea_query::LockBehavior::SkipLocked);
+    }
+    let ids: Vec<Uuid> = orphans.into_tuple().all(db).await.map_err(doing("looking for runs without an owner"))?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    dag_run::Entity::update_many()
+        .col_expr(dag_run::Column::Owner, Expr::value(lease))
+        .filter(dag_run::Column::Id.is_in(ids))
+        .filter(dag_run::Column::Owner.is_null())
+        .exec_with_returning(db)
+        .await
+        .map_err(doing("adopting runs"))
+}
+
+/// The task instances of a run, in the order of the DAG file.
+pub async fn instances(db: &impl ConnectionTrait, run: Uuid) -> Result<Vec<task_instance::Model>, StoreError> {
+    task_instance::Entity::find()
+        .filter(task_instance::Column::DagRunId.eq(run))
+        .order_by_asc(task_instance::Column::TaskIndex)
+        .order_by_asc(task_instance::Column::MapIndex)
+        .all(db)
+        .await
+        .map_err(doing("reading task instances"))
+}
+
+/// An XCom that a try left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewXCom {
+    /// By which task instance.
+    pub instance: InstanceKey,
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: serde_json::Value,
+}
+
+/// A task instance, as the database names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceKey {
+    /// The run's key.
+    pub dag_run_id: Uuid,
+    /// Its DAG, for the rows' sake.
+    pub dag_id: String,
+    /// Its name, for the rows' sake.
+    pub run_id: String,
+    /// The task.
+    pub task_id: String,
+    /// -1 when not mapped.
+    pub map_index: i32,
+}
+
+/// Everything that changed since the commit before, as rows.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Runs, as they are now.
+    pub runs: Vec<dag_run::Model>,
+    /// Task instances, as they are now.
+    pub instances: Vec<task_instance::Model>,
+    /// Tries that are over and followed by another.
+    pub history: Vec<task_instance_history::Model>,
+    /// Task instances whose XComs go, because a new try begins (Airflow 3: XCom).
+    pub forget_xcoms: Vec<InstanceKey>,
+    /// What tries left behind.
+    pub xcoms: Vec<NewXCom>,
+    /// Requests that were carried out.
+    pub requests_done: Vec<i64>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.instances.is_empty() && self.requests_done.is_empty()
+    }
+}
+
+/// Writes a batch under `lease`, inside the caller's transaction.
+///
+/// # Errors
+/// [`StoreError::Fenced`] when the lease was taken over; nothing is written then.
+pub async fn write(
+    db: &impl ConnectionTrait,
+    lease: Uuid,
+    batch: &Batch,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    leases::assert_held(db, lease).await?;
+    for run in &batch.runs {
+        update_run(db, run).await?;
+    }
+    for rows in batch.history.chunks(ROWS_MAX) {
+        // A try that was given back and taken up again ends only once, but its process may have been killed between.
+        task_instance_history::Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .try_insert()
+            .exec_without_returning(db)
+            .await
+            .map_err(doing("writing earlier tries"))?;
+    }
+    for rows in batch.instances.chunks(ROWS_MAX) {
+        upsert_instances(db, rows).await?;
+    }
+    for key in &batch.forget_xcoms {
+        xcom::Entity::delete_many()
+            .filter(xcom::Column::DagRunId.eq(key.dag_run_id))
+            .filter(xcom::Column::TaskId.eq(&key.task_id))
+            .filter(xcom::Column::MapIndex.eq(key.map_index))
+            .exec(db)
+            .await
+            .map_err(doing("forgetting XComs"))?;
+    }
+    for rows in batch.xcoms.chunks(ROWS_MAX) {
+        upsert_xcoms(db, rows, now).await?;
+    }
+    super::requests::delete(db, &batch.requests_done).await
+}
+
+/// Writes a run that is over, and so belongs to nobody.
+pub async fn update_unowned(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(), StoreError> {
+    update_run(db, run).await
+}
+
+async fn update_run(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(), StoreError> {
+    dag_run::Entity::update_many()
+        .col_expr(dag_run::Column::State, Expr::value(run.state.clone()))
+        .col_expr(dag_run::Column::StartDate, Expr::value(run.start_date))
+        .col_expr(dag_run::Column::EndDate, Expr::value(run.end_date))
+        .col_expr(dag_run::Column::QueuedAt, Expr::value(run.queued_at))
+        .col_expr(dag_run::Column::LastSchedulingDecision, Expr::value(run.last_scheduling_decision))
+        .col_expr(dag_run::Column::ClearNumber, Expr::value(run.clear_number))
+        .col_expr(dag_run::Column::Owner, Expr::value(run.owner))
+        .col_expr(dag_run::Column::UpdatedAt, Expr::value(run.updated_at))
+        .filter(dag_run::Column::Id.eq(run.id))
+        .exec(db)
+        .await
+        .map_err(doing("writing a run"))?;
+    Ok(())
+}
+
+async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Model]) -> Result<(), StoreError> {
+    use task_instance::Column as C;
+    let on_conflict = OnConflict::columns([C::DagRunId, C::TaskId, C::MapIndex])
+        .update_columns([
+            C::State,
+            C::TryNumber,
+            C::MaxTries,
+            C::TryId,
+            C::LostTries,
+            C::ScheduledWhen,
+            C::QueuedWhen,
+            C::StartDate,
+            C::EndDate,
+            C::NextTryAt,
+            C::Hostname,
+            C::Pid,
+            C::Reason,
+            C::Error,
+            C::RenderedFields,
+            C::UpdatedAt,
+        ])
+        .to_owned();
+    task_instance::Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
+        .on_conflict(on_conflict)
+        .exec_without_returning(db)
+        .await
+        .map_err(doing("writing task instances"))?;
+    Ok(())
+}
+
+async fn upsert_xcoms(db: &impl ConnectionTrait, rows: &[NewXCom], now: DateTime<Utc>) -> Result<(), StoreError> {
+    use xcom::Column as C;
+    let rows = rows.iter().map(|new| xcom::ActiveModel {
+        dag_run_id: Set(new.instance.dag_run_id),
+        task_id: Set(new.instance.task_id.clone()),
+        map_index: Set(new.instance.map_index),
+        key: Set(new.key.clone()),
+        dag_id: Set(new.instance.dag_id.clone()),
+        run_id: Set(new.instance.run_id.clone()),
+        value: Set(new.value.clone()),
+        timestamp: Set(now),
+    });
+    let on_conflict = OnConflict::columns([C::DagRunId, C::TaskId, C::MapIndex, C::Key])
+        .update_columns([C::Value, C::Timestamp])
+        .to_owned();
+    xcom::Entity::insert_many(rows)
+        .on_conflict(on_conflict)
+        .exec_without_returning(db)
+        .await
+        .map_err(doing("writing XComs"))?;
+    Ok(())
+}
+
+/// The value of an XCom.
+pub async fn pull_xcom(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    task_id: &str,
+    map_index: i32,
+    key: &str,
+) -> Result<Option<serde_json::Value>, StoreError> {
+    let row = xcom::Entity::find_by_id((run, task_id.to_owned(), map_index, key.to_owned()))
+        .one(db)
+        .await
+        .map_err(doing("reading an XCom"))?;
+    Ok(row.map(|row| row.value))
+}
+
+/// What a task left for itself.
+pub async fn load_checkpoint(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    task_id: &str,
+    map_index: i32,
+) -> Result<Option<serde_json::Value>, StoreError> {
+    let row = task_checkpoint::Entity::find_by_id((run, task_id.to_owned(), map_index))
+        .one(db)
+        .await
+        .map_err(doing("reading a checkpoint"))?;
+    Ok(row.map(|row| row.value))
+}
+
+/// Leaves a value for the task itself.
+pub async fn save_checkpoint(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    task_id: &str,
+    map_index: i32,
+    value: serde_json::Value,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    use task_checkpoint::Column as C;
+    let row = task_checkpoint::ActiveModel {
+        dag_run_id: Set(run),
+        task_id: Set(task_id.to_owned()),
+        map_index: Set(map_index),
+        value: Set(value),
+        updated_at: Set(now),
+    };
+    let on_conflict =
+        OnConflict::columns([C::DagRunId, C::TaskId, C::MapIndex]).update_columns([C::Value, C::UpdatedAt]).to_owned();
+    task_checkpoint::Entity::insert(row)
+        .on_conflict(on_conflict)
+        .exec_without_returning(db)
+        .await
+        .map_err(doing("writing a checkpoint"))?;
+    Ok(())
+}
+
+/// A remark of a person on a run.
+pub async fn set_note(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    note: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    dag_run::Entity::update_many()
+        .col_expr(dag_run::Column::Note, Expr::value(note.map(str::to_owned)))
+        .col_expr(dag_run::Column::UpdatedAt, Expr::value(now))
+        .filter(dag_run::Column::Id.eq(run))
+        .exec(db)
+        .await
+        .map_err(doing("writing a note"))?;
+    Ok(())
+}

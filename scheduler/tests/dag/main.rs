@@ -1,0 +1,8 @@
+//! DAG files, timetables, params and templates, from outside.
+
+mod fixtures;
+mod params;
+mod properties;
+mod spec;
+mod template;
+mod timetable;

@@ -1,0 +1,8 @@
+//! Tests of Updraft as its users meet it: the real binary, real databases, real signals.
+
+mod architecture;
+mod bad_input;
+mod command_line;
+mod durability;
+mod scheduling;
+mod server;

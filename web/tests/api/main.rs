@@ -1,0 +1,3 @@
+//! The API from outside: requests in, status codes and bodies out.
+
+mod openapi;
