@@ -2,7 +2,9 @@
 
 pub mod bash;
 pub mod empty;
+pub mod emulation;
 pub mod guardian;
+pub mod location;
 mod process;
 
 use scheduler::operator::{Registry, RegistryError};
@@ -12,5 +14,6 @@ pub fn registry() -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
     registry.register(bash::Bash)?;
     registry.register(empty::Empty)?;
+    registry.register(emulation::Emulation::new(location::S3Settings::from_process()))?;
     Ok(registry)
 }

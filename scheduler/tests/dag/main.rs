@@ -1,5 +1,6 @@
 //! DAG files, timetables, params and templates, from outside.
 
+mod documentation;
 mod fixtures;
 mod params;
 mod properties;

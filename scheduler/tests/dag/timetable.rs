@@ -75,6 +75,7 @@ fn never_never_comes_and_continuous_follows_on() {
     assert!(continuous.one_run_at_a_time());
     let first = continuous.next_run(None, at(NOW), from(Some("2025-01-01T00:00:00Z")), false).unwrap();
     assert_eq!(first.data_interval, DataInterval { start: at("2025-01-01T00:00:00Z"), end: at(NOW) });
+    assert_eq!(continuous.next_run(None, at(NOW), from(None), false).unwrap().data_interval, DataInterval::at(at(NOW)));
     let later = at(NOW) + TimeDelta::seconds(90);
     let second = continuous.next_run(Some(&first.data_interval), later, from(Some("2025-01-01T00:00:00Z")), false);
     let interval = DataInterval { start: at(NOW), end: later };
@@ -229,7 +230,9 @@ fn what_is_no_schedule_says_why(#[case] expression: &str, #[case] message: &str)
 #[case("0 6,18 * * *", "Every day at 06:00 and 18:00")]
 #[case("30 9 l * *", "At 09:30, on the last day of every month")]
 #[case("0 9 * * mon#1", "At 09:00, on the first Monday")]
-#[case("0 9 1 * mon", "At 09:00, on day 1 and also only on Monday")]
+#[case("0 9 1 * mon", "At 09:00, on day 1 of the month and on Monday")]
+#[case("0 9 * jan,jul mon,fri", "At 09:00, Monday and Friday in January and July")]
+#[case("0 9 * mar *", "At 09:00, every day in March")]
 #[case("*/7 * * * *", "*/7 * * * *")]
 #[case("0 */5 * * *", "0 */5 * * *")]
 #[case("*/5 1-4 * * *", "*/5 1-4 * * *")]

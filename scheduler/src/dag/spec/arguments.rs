@@ -7,7 +7,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::collect::Problems;
+use super::collect::{PROBLEMS_MAX, Problems};
 use super::node::{Mapping, Node, Yaml, place_at};
 use super::problem::{Code, Problem};
 use super::read_task::TaskReader;
@@ -116,7 +116,7 @@ impl Arguments<'_> {
             ValidationErrorKind::Required { property } => self.missing(pointer, property, problems),
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                for name in unexpected {
+                for name in unexpected.iter().take(PROBLEMS_MAX + 1) {
                     self.stranger(pointer, name, problems);
                 }
             }

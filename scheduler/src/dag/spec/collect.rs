@@ -16,9 +16,14 @@ pub(super) struct Problems {
 
 impl Problems {
     pub fn push(&mut self, problem: Problem) {
-        if self.list.len() <= PROBLEMS_MAX {
+        if !self.is_full() {
             self.list.push(problem);
         }
+    }
+
+    /// Whether there are more mistakes than will be told, so that wording another one is in vain.
+    pub fn is_full(&self) -> bool {
+        self.list.len() > PROBLEMS_MAX
     }
 
     /// The value, or none and its problem noted.
@@ -34,7 +39,7 @@ impl Problems {
 
     /// A key that is in no table; `message` says so.
     pub fn unknown_key<'a>(&mut self, entry: &Entry, message: String, known: impl IntoIterator<Item = &'a str>) {
-        if self.list.len() > PROBLEMS_MAX {
+        if self.is_full() {
             return;
         }
         let problem = Problem::new(Code::UnknownKey, message, entry.key_place, "unknown key");

@@ -14,7 +14,7 @@ use super::source::Place;
 pub(super) const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Values in a file, aliases written out. Ten thousand tasks have about a fifth of that; a "billion laughs" has more.
-const NODES_MAX: usize = 1_000_000;
+pub(super) const NODES_MAX: usize = 1_000_000;
 
 /// Levels of nesting. People lose track at ten; the limit keeps recursion off the end of the stack.
 const DEPTH_MAX: usize = 64;

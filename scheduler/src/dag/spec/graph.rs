@@ -11,6 +11,9 @@ use crate::dag::InvalidGraph;
 /// A longer cycle is told by its first steps; the message names more of its tasks.
 const EDGES_SHOWN_MAX: usize = 12;
 
+/// Among more ids than that nearly every word is close to some other, and looking takes long.
+const COMPARED_IDS_MAX: usize = 2_000;
+
 /// Where ids and dependencies stand in the text, kept while the tasks themselves go into the graph.
 pub(super) struct GraphPlaces {
     ids: HashMap<String, Vec<Place>>,
@@ -50,9 +53,11 @@ impl GraphPlaces {
 
     fn unknown(&self, task: &str, missing: &str, fault: &InvalidGraph) -> Problem {
         let place = self.dependency(task, missing);
-        let others = self.ids.keys().map(String::as_str).filter(|id| *id != task);
-        let mut known: Vec<&str> = others.collect();
-        known.sort_unstable();
+        let mut known: Vec<&str> = Vec::new();
+        if self.ids.len() <= COMPARED_IDS_MAX {
+            known.extend(self.ids.keys().map(String::as_str).filter(|id| *id != task));
+            known.sort_unstable();
+        }
         Problem::new(Code::UnknownDependency, fault.to_string(), place, "no such task")
             .maybe_help(did_you_mean(missing, known))
     }

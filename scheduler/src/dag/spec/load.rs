@@ -1,10 +1,11 @@
 //! A whole file: which spelling it has, which DAGs are in it, and whose mistakes are whose.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::arguments::OperatorSchemas;
 use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
-use super::compose::compose;
+use super::compose::{NODES_MAX, compose};
 use super::keys::{DAG_KEYS, REFUSED_IN_DAGS, find_refused};
 use super::node::{Mapping, Yaml};
 use super::problem::{Code, Problem};
@@ -17,6 +18,9 @@ use crate::operator::Registry;
 
 /// The key of the block that is laid under every DAG of a file.
 const DEFAULT_KEY: &str = "default";
+
+/// A file with more DAGs was made by a program, which can as well make several files.
+const DAGS_MAX: usize = 10_000;
 
 /// Reads a DAG file.
 ///
@@ -32,6 +36,7 @@ pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
     let file_is_sound = file.list.iter().all(|problem| problem.dag_id.is_some());
     let mut schemas = OperatorSchemas::default();
     let mut dags: Vec<LoadedDag> = Vec::new();
+    let mut taken = HashSet::new();
     let mut problems = file.list;
     let unreadable: Vec<Place> =
         problems.iter().filter(|problem| problem.code == Code::Syntax).filter_map(Problem::place).collect();
@@ -40,19 +45,17 @@ pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
         let mut own = Problems::default();
         let dag = read_dag::read(text, &source.text, registry, &mut schemas, &mut own);
         if let Some(dag) = dag.filter(|_| file_is_sound) {
-            match dags.iter().find(|other| other.dag.dag_id == dag.dag_id) {
-                None => {
-                    let document = version::document(&dag);
-                    dags.push(LoadedDag { hash: version::hash(&document), document, dag: Arc::new(dag) });
-                }
-                Some(_) => {
-                    let message = format!("two DAGs of this file are called `{}`", dag.dag_id);
-                    let place = text.mapping.get("dag_id").map_or(text.id_place, |entry| entry.value.place);
-                    own.push(Problem::new(Code::InvalidId, message, place, "taken already"));
-                }
+            if taken.insert(dag.dag_id.clone()) {
+                let document = version::document(&dag);
+                dags.push(LoadedDag { hash: version::hash(&document), document, dag: Arc::new(dag) });
+            } else {
+                let message = format!("two DAGs of this file are called `{}`", dag.dag_id);
+                let place = text.mapping.get("dag_id").map_or(text.id_place, |entry| entry.value.place);
+                own.push(Problem::new(Code::InvalidId, message, place, "taken already"));
             }
         }
-        of_dags.extend(own.list.into_iter().map(|problem| Problem { dag_id: Some(text.id.clone()), ..problem }));
+        let dag_id = text.mapping.get("dag_id").and_then(|entry| entry.value.as_text()).unwrap_or(&text.id);
+        of_dags.extend(own.list.into_iter().map(|problem| Problem { dag_id: Some(dag_id.to_owned()), ..problem }));
     }
     // What follows from unreadable text is only its echo.
     of_dags.retain(|problem: &Problem| {
@@ -150,6 +153,9 @@ fn is_single(mapping: &Mapping) -> bool {
 
 fn keyed(mapping: &Mapping, default: Option<&Mapping>, problems: &mut Problems) -> Vec<DagText> {
     let mut texts = Vec::new();
+    let default_weight =
+        default.map_or(0, |default| default.entries.iter().map(|entry| entry.value.weight).sum::<usize>());
+    let mut weight: usize = 0;
     for entry in mapping.entries.iter().filter(|entry| entry.key != DEFAULT_KEY && !entry.key.starts_with("x-")) {
         let own = match &entry.value.value {
             Yaml::Map(own) => own,
@@ -166,6 +172,15 @@ fn keyed(mapping: &Mapping, default: Option<&Mapping>, problems: &mut Problems) 
             }
         };
         let mapping = default.map_or_else(|| own.clone(), |default| own.over(default));
+        weight = weight.saturating_add(entry.value.weight).saturating_add(default_weight);
+        if texts.len() == DAGS_MAX || weight > NODES_MAX {
+            let message = format!("the file holds more than {DAGS_MAX} DAGs, or {NODES_MAX} values in them");
+            problems.push(
+                Problem::new(Code::TooLarge, message, entry.key_place, "the limit is passed here")
+                    .help("split the file, or make the `default` block smaller"),
+            );
+            break;
+        }
         texts.push(DagText { id: entry.key.clone(), id_place: entry.key_place, mapping });
     }
     texts

@@ -27,6 +27,7 @@ mod problem;
 mod read_dag;
 mod read_params;
 mod read_task;
+mod reference;
 mod render;
 mod scalar;
 mod schedule;
@@ -43,6 +44,7 @@ use crate::dag::Dag;
 
 pub use load::load;
 pub use problem::{Code, Label, Problem};
+pub use reference::{Table, reference_table};
 pub use render::render;
 pub use schema::schema_for_dag_files;
 pub use source::{Place, SourceFile};

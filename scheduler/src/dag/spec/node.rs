@@ -1,5 +1,6 @@
 //! YAML as a tree in which every key and every value knows its place.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
@@ -58,10 +59,13 @@ impl Mapping {
     /// This mapping with `default` laid under it: mappings merge key by key, anything else only fills what is absent.
     pub fn over(&self, default: &Mapping) -> Mapping {
         let mut merged = self.clone();
+        let index: HashMap<&str, usize> =
+            self.entries.iter().enumerate().map(|(position, entry)| (entry.key.as_str(), position)).collect();
         for under in &default.entries {
-            match merged.entries.iter_mut().find(|entry| entry.key == under.key) {
+            match index.get(under.key.as_str()) {
                 None => merged.entries.push(under.clone()),
-                Some(own) => {
+                Some(&position) => {
+                    let own = &mut merged.entries[position];
                     if let (Yaml::Map(mine), Yaml::Map(theirs)) = (&own.value.value, &under.value.value) {
                         own.value = Arc::new(Node::new(own.value.place, Yaml::Map(mine.over(theirs))));
                     }

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono_tz::Tz;
 
 use super::arguments::OperatorSchemas;
-use super::collect::{Problems, Subject, names, wrong_type};
+use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
 use super::graph::GraphPlaces;
 use super::keys::{
     DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, TASK_KEYS, find_refused,
 };
 use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
-use super::read_task::{Common, ReadTask, TaskReader};
+use super::read_task::{ReadTask, TaskReader, blank_task, overlaid};
 use super::source::Place;
 use super::{read_params, schedule, values};
-use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule};
+use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task};
 use crate::operator::Registry;
 
 /// One DAG of a file, with the `default:` block already under it.
@@ -69,7 +69,7 @@ pub(super) fn read(
         Ok(dag) if problems.list.len() == before => Some(dag),
         Ok(_) => None,
         Err(faults) => {
-            problems.list.extend(faults.iter().map(|fault| places.problem(fault)));
+            problems.list.extend(faults.iter().take(PROBLEMS_MAX + 1).map(|fault| places.problem(fault)));
             None
         }
     }
@@ -214,13 +214,13 @@ impl DagReader<'_> {
     }
 
     /// The DAG's owner, and what tasks have unless they say otherwise.
-    fn owner_and_common(&mut self) -> (String, Common) {
-        let mut base = Common::default();
+    fn owner_and_common(&mut self) -> (String, Task) {
+        let mut base = blank_task();
         let own = self.optional("owner", values::text);
         if let Some(owner) = &own {
             base.owner.clone_from(owner);
         }
-        let common = base.overlaid(&self.default_args, "`default_args`", self.problems);
+        let common = overlaid(&base, &self.default_args, "`default_args`", self.problems);
         (own.unwrap_or_else(|| common.owner.clone()), common)
     }
 

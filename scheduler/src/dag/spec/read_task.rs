@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Map;
+
 use super::arguments::{self, OperatorSchemas};
 use super::collect::{Problems, Subject, names};
 use super::keys::{REFUSED_IN_TASKS, TASK_KEYS, find_refused};
@@ -20,111 +22,74 @@ pub(super) struct ReadTask {
     pub dependencies: Vec<(String, Place)>,
 }
 
-/// The keys of a task that do not depend on its operator.
-#[derive(Clone, Debug)]
-pub(super) struct Common {
-    pub trigger_rule: TriggerRule,
-    pub retries: u32,
-    pub retry_delay: Duration,
-    pub retry_exponential_backoff: f64,
-    pub max_retry_delay: Option<Duration>,
-    pub execution_timeout: Option<Duration>,
-    pub priority_weight: i32,
-    pub pool: String,
-    pub pool_slots: u32,
-    pub queue: String,
-    pub owner: String,
-    pub doc_md: Option<String>,
-}
-
-impl Default for Common {
-    fn default() -> Common {
-        Common {
-            trigger_rule: TriggerRule::AllSuccess,
-            retries: 0,
-            retry_delay: Duration::from_secs(300),
-            retry_exponential_backoff: 0.0,
-            max_retry_delay: None,
-            execution_timeout: None,
-            priority_weight: 1,
-            pool: "default_pool".to_owned(),
-            pool_slots: 1,
-            queue: "default".to_owned(),
-            owner: "airflow".to_owned(),
-            doc_md: None,
-        }
+/// A task that says nothing, with Airflow's defaults.
+pub(super) fn blank_task() -> Task {
+    Task {
+        task_id: String::new(),
+        operator: String::new(),
+        args: Map::new(),
+        trigger_rule: TriggerRule::AllSuccess,
+        retries: 0,
+        retry_delay: Duration::from_mins(5),
+        retry_exponential_backoff: 0.0,
+        max_retry_delay: None,
+        execution_timeout: None,
+        priority_weight: 1,
+        pool: "default_pool".to_owned(),
+        pool_slots: 1,
+        queue: "default".to_owned(),
+        owner: "airflow".to_owned(),
+        doc_md: None,
     }
 }
 
-impl Common {
-    /// These values with those of `mapping` over them; a null is Airflow's way to say "as if absent".
-    pub fn overlaid(&self, mapping: &Mapping, within: &str, problems: &mut Problems) -> Common {
-        let mut common = self.clone();
-        for entry in &mapping.entries {
-            let node = &entry.value;
-            if matches!(node.value, super::node::Yaml::Null) {
-                match entry.key.as_str() {
-                    "max_retry_delay" => common.max_retry_delay = None,
-                    "execution_timeout" => common.execution_timeout = None,
-                    "doc_md" => common.doc_md = None,
-                    _ => (),
-                }
-                continue;
-            }
-            let subject = Subject { key: &entry.key, within };
-            common.set(subject, entry, problems);
-        }
-        common
-    }
-
-    fn set(&mut self, subject: Subject<'_>, entry: &Entry, problems: &mut Problems) {
-        fn into<T>(slot: &mut T, result: Result<T, Problem>, problems: &mut Problems) {
-            if let Some(value) = problems.keep(result) {
-                *slot = value;
-            }
-        }
+/// The keys that every task has, `base` with those of `mapping` over it; a null is Airflow's way to say "as if absent".
+pub(super) fn overlaid(base: &Task, mapping: &Mapping, within: &str, problems: &mut Problems) -> Task {
+    let mut task = base.clone();
+    for entry in &mapping.entries {
         let node = &entry.value;
-        match entry.key.as_str() {
-            "trigger_rule" => into(&mut self.trigger_rule, values::trigger_rule(subject, node), problems),
-            "retries" => into(&mut self.retries, values::count(subject, node, 0), problems),
-            "retry_delay" => into(&mut self.retry_delay, values::duration(subject, node), problems),
-            "retry_exponential_backoff" => {
-                into(&mut self.retry_exponential_backoff, values::factor(subject, node), problems);
+        if matches!(node.value, super::node::Yaml::Null) {
+            match entry.key.as_str() {
+                "max_retry_delay" => task.max_retry_delay = None,
+                "execution_timeout" => task.execution_timeout = None,
+                "doc_md" => task.doc_md = None,
+                _ => (),
             }
-            "max_retry_delay" => {
-                into(&mut self.max_retry_delay, values::duration(subject, node).map(Some), problems);
-            }
-            "execution_timeout" => {
-                into(&mut self.execution_timeout, values::duration(subject, node).map(Some), problems);
-            }
-            "priority_weight" => into(&mut self.priority_weight, values::integer(subject, node), problems),
-            "pool" => into(&mut self.pool, values::text(subject, node), problems),
-            "pool_slots" => into(&mut self.pool_slots, values::count(subject, node, 1), problems),
-            "queue" => into(&mut self.queue, values::text(subject, node), problems),
-            "owner" => into(&mut self.owner, values::text(subject, node), problems),
-            "doc_md" => into(&mut self.doc_md, values::text(subject, node).map(Some), problems),
-            _ => (),
+            continue;
+        }
+        let subject = Subject { key: &entry.key, within };
+        set(&mut task, subject, entry, problems);
+    }
+    task
+}
+
+fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Problems) {
+    fn into<T>(slot: &mut T, result: Result<T, Problem>, problems: &mut Problems) {
+        if let Some(value) = problems.keep(result) {
+            *slot = value;
         }
     }
-
-    fn into_task(self, task_id: String, operator: String, args: serde_json::Map<String, serde_json::Value>) -> Task {
-        Task {
-            task_id,
-            operator,
-            args,
-            trigger_rule: self.trigger_rule,
-            retries: self.retries,
-            retry_delay: self.retry_delay,
-            retry_exponential_backoff: self.retry_exponential_backoff,
-            max_retry_delay: self.max_retry_delay,
-            execution_timeout: self.execution_timeout,
-            priority_weight: self.priority_weight,
-            pool: self.pool,
-            pool_slots: self.pool_slots,
-            queue: self.queue,
-            owner: self.owner,
-            doc_md: self.doc_md,
+    let node = &entry.value;
+    match entry.key.as_str() {
+        "trigger_rule" => into(&mut task.trigger_rule, values::trigger_rule(subject, node), problems),
+        "retries" => into(&mut task.retries, values::count(subject, node, 0), problems),
+        "retry_delay" => into(&mut task.retry_delay, values::duration(subject, node), problems),
+        "retry_exponential_backoff" => {
+            into(&mut task.retry_exponential_backoff, values::factor(subject, node), problems);
         }
+        "max_retry_delay" => {
+            into(&mut task.max_retry_delay, values::duration(subject, node).map(Some), problems);
+        }
+        "execution_timeout" => {
+            into(&mut task.execution_timeout, values::duration(subject, node).map(Some), problems);
+        }
+        "priority_weight" => into(&mut task.priority_weight, values::integer(subject, node), problems),
+        "pool" => into(&mut task.pool, values::text(subject, node), problems),
+        "pool_slots" => into(&mut task.pool_slots, values::count(subject, node, 1), problems),
+        "queue" => into(&mut task.queue, values::text(subject, node), problems),
+        "owner" => into(&mut task.owner, values::text(subject, node), problems),
+        "doc_md" => into(&mut task.doc_md, values::text(subject, node).map(Some), problems),
+        _ => (),
     }
 }
 
@@ -133,7 +98,8 @@ pub(super) struct TaskReader<'a> {
     pub registry: &'a Registry,
     pub schemas: &'a mut OperatorSchemas,
     pub source: &'a str,
-    pub defaults: Common,
+    /// What a task has unless it says otherwise; its id, operator and arguments are blank.
+    pub defaults: Task,
     /// Arguments of operators in `default_args`.
     pub default_arguments: Mapping,
 }
@@ -143,7 +109,7 @@ impl TaskReader<'_> {
     pub fn read(&mut self, id: &str, id_place: Place, mapping: &Mapping, problems: &mut Problems) -> ReadTask {
         problems.keep(values::check_id("task", id, id_place));
         let within = format!("task `{id}`");
-        let common = self.defaults.overlaid(mapping, &within, problems);
+        let common = overlaid(&self.defaults, mapping, &within, problems);
         let dependencies = dependencies(mapping, &within, problems);
         let operator = self.operator(mapping, &within, id_place, problems);
         let own = self.own_arguments(mapping, operator.as_ref(), &within, problems);
@@ -159,7 +125,7 @@ impl TaskReader<'_> {
                 (operator.name.to_owned(), complete.to_json())
             }
         };
-        ReadTask { task: common.into_task(id.to_owned(), name, args), id_place, dependencies }
+        ReadTask { task: Task { task_id: id.to_owned(), operator: name, args, ..common }, id_place, dependencies }
     }
 
     fn operator(
@@ -232,7 +198,7 @@ impl TaskReader<'_> {
         within: &str,
         problems: &mut Problems,
     ) {
-        let Some(operator) = operator else { return };
+        let Some(operator) = operator.filter(|_| !problems.is_full()) else { return };
         let schema = self.schemas.of(operator);
         let message = format!("operator `{}` has no argument `{}`, and {within} no such key", operator.name, entry.key);
         let known = schema.names().chain(names(TASK_KEYS));

@@ -204,8 +204,8 @@ fn within_years(instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
 
 /// dag-factory's `{__type__: datetime.datetime, year: 2026, month: 1, day: 1}`.
 fn datetime_object(subject: Subject<'_>, node: &Node, timezone: Tz) -> Result<DateTime<Utc>, Problem> {
-    let mut parts = [0u32, 0, 0, 0, 0, 0];
     const NAMES: [&str; 6] = ["year", "month", "day", "hour", "minute", "second"];
+    let mut parts = [0u32; 6];
     for entry in object(subject, node, &["datetime.datetime", "datetime.date", "pendulum.datetime"], "a date")? {
         let Some(position) = NAMES.iter().position(|name| *name == entry.key) else {
             return Err(unknown_field(entry, "datetime.datetime"));

@@ -195,7 +195,7 @@ impl Instant {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "microseconds since 1970 fit into the 53 bits of a float")]
-    fn timestamp(&self) -> f64 {
+    pub fn timestamp(&self) -> f64 {
         self.0.timestamp_micros() as f64 / 1e6
     }
 }

@@ -99,7 +99,7 @@ impl Object for MacroModule {
                 Ok(from_json(&value))
             }
             (Module::Uuid, "uuid4" | "uuid1") => Ok(Value::from(uuid(self.session.draw()))),
-            (Module::Time, "time") => Ok(Value::from(now().0.timestamp_millis() as f64 / 1000.0)),
+            (Module::Time, "time") => Ok(Value::from(now().timestamp())),
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }

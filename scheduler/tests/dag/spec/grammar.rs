@@ -201,7 +201,7 @@ fn two_dags_of_a_file_cannot_share_an_id() {
     assert_eq!(loaded.dags.len(), 1, "the first one stays");
     assert_eq!(loaded.problems.len(), 1);
     assert_eq!(loaded.problems[0].message, "two DAGs of this file are called `same`");
-    assert_eq!((loaded.problems[0].line, loaded.problems[0].dag_id.as_deref()), (2, Some("b")));
+    assert_eq!((loaded.problems[0].line, loaded.problems[0].dag_id.as_deref()), (2, Some("same")));
 }
 
 #[test]

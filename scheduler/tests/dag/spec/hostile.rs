@@ -50,6 +50,24 @@ fn merges_are_counted_like_values() {
 }
 
 #[test]
+fn a_default_block_is_counted_under_every_dag() {
+    let tags = "x, ".repeat(50_000);
+    let dags: String = (0..30).map(|number| format!("d{number}: {{tasks: []}}\n")).collect();
+    let (_, loaded) = read(format!("default: {{tags: [{tags}]}}\n{dags}"));
+    assert!(loaded.dags.is_empty());
+    assert!(loaded.problems.iter().any(|problem| problem.code == Code::TooLarge && problem.dag_id.is_none()));
+}
+
+#[test]
+fn many_broken_tasks_cost_no_more_than_they_are_worth() {
+    let tasks: String = (0..20_000)
+        .map(|number| format!("  t{number}: {{operator: empty, dependencies: [u{number}], x{number}: 1}}\n"))
+        .collect();
+    let (_, loaded) = read(format!("tasks:\n{tasks}"));
+    assert_eq!(loaded.problems.len(), 101);
+}
+
+#[test]
 fn ten_thousand_tasks_are_read() {
     let tasks: String = (0..10_000)
         .map(|number| {
