@@ -3,6 +3,8 @@
 //! An object is seen whole or not at all, and the new ones have the names of the old ones. So they are simply put, and
 //! those that earlier runs put beyond them are deleted at the end.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::{Context, anyhow};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future, stream};
@@ -25,12 +27,14 @@ pub(super) struct Bucket {
     opened: Opened,
     user_id: String,
     flush_size: u64,
+    /// How many objects have been put so far.
+    puts: AtomicU64,
 }
 
 impl Bucket {
     /// `topics` is the prefix above the topics'; `opened` is the same.
     pub(super) fn new(topics: Location, opened: Opened, user_id: String, flush_size: u64) -> Bucket {
-        Bucket { topics, opened, user_id, flush_size }
+        Bucket { topics, opened, user_id, flush_size, puts: AtomicU64::new(0) }
     }
 
     /// Finds out whether there is such a bucket, and whether we may use it.
@@ -65,7 +69,10 @@ impl Bucket {
         let path = self.partition(table).join(object_name(&topic, object.offset));
         let landed = Landed { rows: object.records, objects: 1 };
         match self.opened.store.put(&path, object.content.into()).await {
-            Ok(_) => Ok(landed),
+            Ok(_) => {
+                self.puts.fetch_add(1, Ordering::Relaxed);
+                Ok(landed)
+            }
             Err(error) => Err(explain(error, &self.topics)),
         }
     }
@@ -89,6 +96,12 @@ impl Bucket {
             }
         }
         Ok(())
+    }
+
+    /// What stays behind when the landing is given up: S3 has no way back.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        let puts = self.puts.load(Ordering::Relaxed);
+        (puts > 0).then(|| format!("{puts} objects were put in {} and stay; the next try puts them again", self.topics))
     }
 
     fn partition(&self, table: Table) -> ObjectPath {

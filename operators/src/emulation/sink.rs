@@ -86,10 +86,7 @@ impl Sink {
     pub(super) async fn abandon(&self) -> Option<String> {
         match self {
             Sink::Folder(folder) => folder.abandon().await,
-            Sink::Bucket(_) => Some(
-                "objects that were put already stay: S3 has no way back. The next try puts all of them again"
-                    .to_owned(),
-            ),
+            Sink::Bucket(bucket) => bucket.left_behind(),
         }
     }
 }

@@ -43,6 +43,7 @@ fn text<'r>(row: &'r Row, column: &str) -> &'r str {
 }
 
 /// The share of rows, in per cent.
+#[expect(clippy::cast_precision_loss, reason = "there are few rows")]
 fn percent(rows: &[Row], is: impl Fn(&Row) -> bool) -> f64 {
     rows.iter().filter(|row| is(row)).count() as f64 * 100.0 / rows.len() as f64
 }
