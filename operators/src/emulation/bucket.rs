@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future, stream};
 use object_store::path::Path as ObjectPath;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Batch, Object};
 use super::sink::Landed;
 use super::table::{PARTITION, Table, object_name};
-use crate::location::{Location, Opened};
+use crate::location::{Location, Opened, cause};
 
 /// So many objects are under way at a time.
 const PUTS: usize = 64;
@@ -41,7 +41,7 @@ impl Bucket {
     pub(super) async fn start(&self, stop: &CancellationToken) -> Result<(), TaskError> {
         let mut objects = self.opened.store.list(Some(&self.opened.prefix));
         tokio::select! {
-            first = objects.try_next() => first.map(drop).map_err(|error| explain(error, &self.topics)),
+            first = objects.try_next() => first.map(drop).map_err(|error| explain(&error, &self.topics)),
             () = stop.cancelled() => Err(TaskError::cancelled()),
         }
     }
@@ -73,7 +73,7 @@ impl Bucket {
                 self.puts.fetch_add(1, Ordering::Relaxed);
                 Ok(landed)
             }
-            Err(error) => Err(explain(error, &self.topics)),
+            Err(error) => Err(explain(&error, &self.topics)),
         }
     }
 
@@ -82,7 +82,6 @@ impl Bucket {
         for &(table, landed) in landed {
             let topic = table.topic(&self.user_id);
             let prefix = self.opened.prefix.clone().join(topic.as_str());
-            let context = format!("cannot delete older objects of {topic} in {}", self.topics);
             let fresh =
                 Fresh { partition: self.partition(table), topic, rows: landed.rows, flush_size: self.flush_size };
             let stale = self.opened.store.list(Some(&prefix)).try_filter_map(move |found| {
@@ -91,7 +90,7 @@ impl Bucket {
             });
             let deleted = self.opened.store.delete_stream(stale.boxed()).try_for_each(|_| future::ready(Ok(())));
             tokio::select! {
-                deleted = deleted => deleted.context(context)?,
+                deleted = deleted => deleted.map_err(|error| explain(&error, &self.topics))?,
                 () = stop.cancelled() => return Err(TaskError::cancelled()),
             }
         }
@@ -132,16 +131,17 @@ impl Fresh {
 }
 
 /// What an answer of S3 means to whoever wrote `location`.
-pub(super) fn explain(error: Error, location: &Location) -> TaskError {
+pub(super) fn explain(error: &Error, location: &Location) -> TaskError {
     let text = error.to_string();
     if text.contains("NoSuchBucket") {
         return TaskError::fail(anyhow!("the bucket of {location} does not exist"));
     }
+    let cause = cause(error);
     match error {
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => TaskError::fail(
-            anyhow::Error::new(error).context(format!("S3 refuses access to {location}; look at the AWS_* variables")),
-        ),
-        error => TaskError::retry(anyhow::Error::new(error).context(format!("cannot reach {location}"))),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            TaskError::fail(anyhow!("S3 refuses access to {location}; look at the AWS_* variables: {cause}"))
+        }
+        _ => TaskError::retry(anyhow!("cannot reach {location}: {cause}")),
     }
 }
 

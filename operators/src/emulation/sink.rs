@@ -22,7 +22,7 @@ pub(super) enum Sink {
     /// The layout of Kafka Connect's S3 sink, in a folder.
     Folder(Folder),
     /// The same in a bucket.
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
 }
 
 /// What has landed of one table.
