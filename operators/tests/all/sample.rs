@@ -181,7 +181,7 @@ async fn a_poster_has_one_identity_and_one_place_and_they_crowd() {
 
 #[tokio::test]
 async fn any_number_of_rows_works() {
-    for rows in [1, 2, 13, 14, 1000, 25_000] {
+    for rows in [1, 2, 13, 14, 1000, 4001] {
         let tables = sample(rows, 3).await;
         assert_eq!([tables.pin.len(), tables.geo.len(), tables.user.len()], [usize::try_from(rows).unwrap(); 3]);
     }
