@@ -167,6 +167,15 @@ impl fmt::Display for Location {
     }
 }
 
+/// What is at the bottom of an error of a store. Those above it repeat what is below them, several times over.
+pub fn cause(error: &object_store::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
+}
+
 fn store_url(text: &str) -> Result<Url, LocationError> {
     Url::parse(text).map_err(|error| LocationError::Invalid { text: text.to_owned(), reason: error.to_string() })
 }

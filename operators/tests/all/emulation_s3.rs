@@ -1,6 +1,7 @@
 //! `emulation` with S3 on either side.
 
 use operators::emulation::Emulation;
+use operators::location::S3Settings;
 use scheduler::operator::Verdict;
 use serde_json::json;
 
@@ -64,4 +65,16 @@ async fn a_bucket_that_does_not_exist_is_one_clear_error() {
         assert!(error.to_string().contains("the bucket of s3://nobody"), "{error}");
         assert!(error.to_string().contains("does not exist"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_one_short_error() {
+    // Nothing listens on port 9 of this machine, and no secret comes back.
+    let variables =
+        [("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "hush")];
+    let settings = S3Settings::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let args = json!({ "lake": "s3://bucket/lake", "rows": 2 });
+    let error = Bench::new().run(&Emulation::new(settings), args).await.unwrap_err();
+    assert_eq!(error.verdict, Verdict::Retry);
+    assert_eq!(error.to_string(), "cannot reach s3://bucket/lake/topics: Connection refused (os error 111)");
 }

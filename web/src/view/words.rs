@@ -5,8 +5,9 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 
+// A word is a `tt` and no `literal`: wrapped as a `literal`, the description of the API would not see the renaming.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:tt),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
         pub(crate) enum $name { $(#[serde(rename = $word)] $variant),* }

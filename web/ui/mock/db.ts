@@ -138,7 +138,7 @@ export class Db {
   /** True when the try ends well. */
   private async runTry(record: RunRecord, instance: Instance, task: MockTask, attempt: number): Promise<boolean> {
     const queued = iso(Date.now())
-    Object.assign(instance, { state: 'queued', try_number: attempt, queued_when: queued, start_date: null, end_date: null, duration: null, reason: null })
+    Object.assign(instance, { state: 'queued', try_number: attempt, queued_when: queued, start_date: null, end_date: null, duration: null, reason: null, error: null })
     this.taskChanged(instance)
     await this.pause(0.15)
     const entry: Attempt = { instance, log: [] }
@@ -157,7 +157,7 @@ export class Db {
     instance.state = good ? 'success' : 'failed'
     instance.end_date = iso(Date.now())
     instance.duration = seconds(instance.start_date, instance.end_date)
-    instance.note = good ? null : (task.fails?.message ?? null)
+    instance.error = good ? null : (task.fails?.message ?? null)
     entry.instance = structuredClone(instance)
     for (const listener of this.logListeners) listener(instance, null)
     this.taskChanged(instance)
@@ -207,8 +207,8 @@ export class Db {
       const length = task.seconds * (700 + ((clock / 900_000 + attempt * 37) % 7) * 130)
       Object.assign(instance, { try_number: attempt, queued_when: iso(clock), start_date: iso(clock + 90), end_date: iso(clock + length), duration: (length - 90) / 1000 })
       instance.state = falls ? 'failed' : 'success'
-      instance.note = falls ? (task.fails?.message ?? 'the command exited with code 2') : null
-      const script = falls ? { ...task, fails: { tries: 9, message: instance.note ?? '' } } : { ...task, fails: undefined }
+      instance.error = falls ? (task.fails?.message ?? 'the command exited with code 2') : null
+      const script = falls ? { ...task, fails: { tries: 9, message: instance.error ?? '' } } : { ...task, fails: undefined }
       const log = linesOf(script, attempt).map((line, place) => ({ ...line, timestamp: iso(clock + 100 + (place * length) / 9) }))
       record.attempts.set(task.id, [...(record.attempts.get(task.id) ?? []), { instance: structuredClone(instance), log }])
       clock += length + 150
@@ -223,6 +223,7 @@ function newRecord(dag: MockDag, id: string, logicalDate: string | null, runAfte
     duration: null, data_interval_start: logicalDate, data_interval_end: logicalDate, run_after: runAfter,
     last_scheduling_decision: null, run_type: type, state: 'queued', triggered_by: null, triggering_user_name: null,
     conf: {}, note: null, dag_versions: [], bundle_version: null, dag_display_name: dag.id, partition_key: null,
+    partition_date: null,
   }
   const instances = new Map(dag.tasks.map((task) => [task.id, newInstance(dag, run, task)]))
   return { run, instances, attempts: new Map() }
@@ -235,7 +236,7 @@ function newInstance(dag: MockDag, run: Run, task: MockTask): Instance {
     try_number: 0, max_tries: task.retries ?? 0, task_display_name: task.id, dag_display_name: dag.id, hostname: 'localhost',
     unixname: null, pool: 'default_pool', pool_slots: 1, queue: 'default', priority_weight: 1, operator: task.operator,
     operator_name: task.operator, queued_when: null, scheduled_when: null, pid: null, executor: 'local', executor_config: '{}',
-    note: null, rendered_map_index: null, trigger: null, triggerer_job: null, dag_version: null,
+    note: null, error: null, rendered_map_index: null, trigger: null, triggerer_job: null, dag_version: null,
     rendered_fields: task.operator === 'bash' ? { bash_command: `echo "${task.id} of {{ ds }}"` } : { sql: 'SELECT 1' },
     reason: task.after.length > 0 ? `waits for ${task.after.join(', ')}` : null,
   }

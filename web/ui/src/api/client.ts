@@ -15,6 +15,13 @@ interface Reply<T> {
   response: Response
 }
 
+/** An answer that the API also knows as plain text, of which we asked for the JSON. */
+export async function jsonAnswer<T>(call: Promise<Reply<T>>): Promise<Exclude<T, string>> {
+  const body = await answer(call)
+  if (typeof body === 'string') throw new ApiError(0, 'The server answered with text instead of JSON')
+  return body as Exclude<T, string>
+}
+
 /** The body of a good answer; an [`ApiError`] with the server's own words for any other. */
 export async function answer<T>(call: Promise<Reply<T>>): Promise<T> {
   let reply: Reply<T>

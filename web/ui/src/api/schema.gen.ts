@@ -4,134 +4,6 @@
  */
 
 export interface paths {
-    "/auth/login": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["login"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/auth/logout": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["logout"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/updraft/me": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_me"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/version": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_version"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/monitor/health": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_health"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/updraft/dags": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["list_updraft_dags"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/dags/{dag_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_dag"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch: operations["patch_dag"];
-        trace?: never;
-    };
-    "/api/v2/dags/{dag_id}/details": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_dag_details"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v2/dagSources/{dag_id}": {
         parameters: {
             query?: never;
@@ -139,6 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Read the file of a DAG. */
         get: operations["get_dag_source"];
         put?: never;
         post?: never;
@@ -148,14 +21,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v2/dags/{dag_id}/tasks": {
+    "/api/v2/dagStats": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_tasks"];
+        /** Count the runs of DAGs by state. */
+        get: operations["get_dag_stats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -164,20 +38,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v2/updraft/dags/{dag_id}/next": {
+    "/api/v2/dagTags": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["list_next_runs"];
+        /** List tags. */
+        get: operations["get_dag_tags"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List DAGs. */
+        get: operations["get_dags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Pause or unpause every DAG whose id matches.
+         * @description Without `dag_id_pattern` none does; `~` matches all.
+         */
+        patch: operations["patch_dags"];
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a DAG. */
+        get: operations["get_dag"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Pause or unpause a DAG. */
+        patch: operations["patch_dag"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns": {
@@ -187,9 +101,35 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** List the runs of a DAG, or of all (`~`). */
         get: operations["get_dag_runs"];
         put?: never;
+        /**
+         * Trigger a run.
+         * @description A paused DAG takes it too; the run then stays queued.
+         */
         post: operations["trigger_dag_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * List runs by filters in the body.
+         * @description Beside the fields shown, the body takes `_gte`, `_gt`, `_lte` and `_lt` of `run_after`, `logical_date`, `start_date`,
+         *     `end_date` and `duration`.
+         */
+        post: operations["get_list_dag_runs_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -203,12 +143,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Look at a run. */
         get: operations["get_dag_run"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
+        /** Mark a run, or write a remark on it. */
         patch: operations["patch_dag_run"];
         trace?: never;
     };
@@ -219,9 +161,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** List the task instances of a run; `~` stands for all DAGs or all runs. */
         get: operations["get_task_instances"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * List task instances by filters in the body.
+         * @description Beside the fields shown, the body takes `_gte`, `_gt`, `_lte` and `_lt` of `run_after`, `logical_date`, `start_date`,
+         *     `end_date` and `duration`.
+         */
+        post: operations["get_task_instances_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -235,6 +199,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Look at a task instance. */
         get: operations["get_task_instance"];
         put?: never;
         post?: never;
@@ -244,14 +209,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/tries": {
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/listMapped": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_task_instance_tries"];
+        /** List the instances of a mapped task. */
+        get: operations["get_mapped_task_instances"];
         put?: never;
         post?: never;
         delete?: never;
@@ -267,7 +233,45 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /**
+         * Read the log of a try.
+         * @description In JSON by parts, or in NDJSON all of it as a stream.
+         */
         get: operations["get_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/tries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tries of a task instance. */
+        get: operations["get_task_instance_tries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/tries/{task_try_number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a try of a task instance. */
+        get: operations["get_task_instance_try_details"];
         put?: never;
         post?: never;
         delete?: never;
@@ -283,6 +287,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** List XComs, without their values; `~` stands for all DAGs, runs or tasks. */
         get: operations["get_xcom_entries"];
         put?: never;
         post?: never;
@@ -299,7 +304,181 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /**
+         * Look at an XCom.
+         * @description By default `value` is the JSON of the value, as text.
+         */
         get: operations["get_xcom_entry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at one instance of a mapped task. */
+        get: operations["get_mapped_task_instance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/tries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tries of one instance of a mapped task. */
+        get: operations["get_mapped_task_instance_tries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/tries/{task_try_number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a try of one instance of a mapped task. */
+        get: operations["get_mapped_task_instance_try_details"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagVersions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the versions of a DAG, or of all (`~`). */
+        get: operations["get_dag_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagVersions/{version_number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a version of a DAG. */
+        get: operations["get_dag_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/details": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a DAG with what its file says. */
+        get: operations["get_dag_details"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tasks of a DAG. */
+        get: operations["get_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/tasks/{task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a task of a DAG. */
+        get: operations["get_task"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/eventLogs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who did what and when. */
+        get: operations["get_event_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/eventLogs/{event_log_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at one entry. */
+        get: operations["get_event_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -315,6 +494,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** List what is wrong with DAG files. */
         get: operations["get_import_errors"];
         put?: never;
         post?: never;
@@ -324,7 +504,222 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v2/dags/{dag_id}/clearTaskInstances": {
+    "/api/v2/importErrors/{import_error_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at one of them. */
+        get: operations["get_import_error"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/monitor/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the parts of the installation are.
+         * @description Answers 200 also when something is unhealthy.
+         */
+        get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/updraft/dags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List DAGs with their latest runs. */
+        get: operations["list_updraft_dags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/updraft/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the log of a try.
+         * @description Events are `line` (a line of the log) and `end` (the try is over; `state` says how). Each has the place in the log as
+         *     its id, so that a browser that reconnects goes on where it was.
+         */
+        get: operations["stream_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/updraft/dags/{dag_id}/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List when a DAG will be due.
+         * @description Says nothing about whether it is paused.
+         */
+        get: operations["list_next_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/updraft/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch what changes.
+         * @description Each event is a `Hint`. The stream ends after a quarter of an hour; connect again.
+         */
+        get: operations["watch_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/updraft/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ask who is signed in. */
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which API this is. */
+        get: operations["get_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Go to the page that signs in. */
+        get: operations["login"];
+        put?: never;
+        /**
+         * Sign in, in the browser.
+         * @description The token goes into a cookie that scripts cannot read.
+         */
+        post: operations["sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sign out, and go to the page that signs in. */
+        get: operations["logout"];
+        put?: never;
+        /**
+         * Sign out.
+         * @description The token is good for nothing any more.
+         */
+        post: operations["sign_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Make a token without a password.
+         * @description Airflow allows this when everybody is an administrator; here nobody is without signing in.
+         */
+        get: operations["create_token_all_admins"];
+        put?: never;
+        /**
+         * Make a token.
+         * @description Takes a JSON body or a form.
+         */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/token/cli": {
         parameters: {
             query?: never;
             header?: never;
@@ -333,7 +728,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_clear_task_instances"];
+        /**
+         * Make a token for the command line.
+         * @description It is good for an hour.
+         */
+        post: operations["create_token_cli"];
         delete?: never;
         options?: never;
         head?: never;
@@ -344,106 +743,20 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @enum {string} */
-        DagRunState: "queued" | "running" | "success" | "failed";
-        /** @enum {string} */
-        DagRunMutableStates: "queued" | "success" | "failed";
-        /** @enum {string} */
-        DagRunType: "backfill" | "scheduled" | "manual" | "operator_triggered" | "asset_triggered" | "asset_materialization";
-        /** @enum {string} */
-        DagRunTriggeredByType: "cli" | "operator" | "rest_api" | "ui" | "test" | "timetable" | "asset" | "backfill";
-        /** @enum {string} */
-        TaskInstanceState: "removed" | "scheduled" | "queued" | "running" | "success" | "restarting" | "failed" | "up_for_retry" | "up_for_reschedule" | "upstream_failed" | "skipped" | "deferred" | "awaiting_input";
-        DagTagResponse: {
-            name: string;
-            dag_id: string;
-            dag_display_name: string;
+        /** @description How the database is: `healthy` or `unhealthy`. */
+        BaseInfoResponse: {
+            status: string | null;
         };
-        DagVersionResponse: {
-            id: string;
-            version_number: number;
-            dag_id: string;
-            bundle_name: string | null;
-            bundle_version: string | null;
-            /** Format: date-time */
-            created_at: string;
-            dag_display_name: string;
-            bundle_url: string | null;
+        /** @description A page of DAGs. */
+        DAGCollectionResponse: {
+            dags: components["schemas"]["DAGResponse"][];
+            /** Format: int64 */
+            total_entries: number;
         };
-        DAGResponse: {
-            dag_id: string;
-            dag_display_name: string;
-            is_paused: boolean;
-            is_stale: boolean;
-            /** Format: date-time */
-            last_parsed_time: string | null;
-            last_parse_duration: number | null;
-            /** Format: date-time */
-            last_expired: string | null;
-            bundle_name: string | null;
-            bundle_version: string | null;
-            relative_fileloc: string | null;
-            fileloc: string;
-            description: string | null;
-            timetable_summary: string | null;
-            timetable_description: string | null;
-            timetable_partitioned: boolean;
-            timetable_periodic: boolean;
-            tags: components["schemas"]["DagTagResponse"][];
-            max_active_tasks: number;
-            max_active_runs: number | null;
-            max_consecutive_failed_dag_runs: number;
-            has_task_concurrency_limits: boolean;
-            has_import_errors: boolean;
-            /** Format: date-time */
-            next_dagrun_logical_date: string | null;
-            /** Format: date-time */
-            next_dagrun_data_interval_start: string | null;
-            /** Format: date-time */
-            next_dagrun_data_interval_end: string | null;
-            /** Format: date-time */
-            next_dagrun_run_after: string | null;
-            owners: string[];
-            is_backfillable: boolean;
-            file_token: string;
-        };
-        DAGDetailsResponse: {
-            dag_id: string;
-            dag_display_name: string;
-            is_paused: boolean;
-            is_stale: boolean;
-            /** Format: date-time */
-            last_parsed_time: string | null;
-            last_parse_duration: number | null;
-            /** Format: date-time */
-            last_expired: string | null;
-            bundle_name: string | null;
-            bundle_version: string | null;
-            relative_fileloc: string | null;
-            fileloc: string;
-            description: string | null;
-            timetable_summary: string | null;
-            timetable_description: string | null;
-            timetable_partitioned: boolean;
-            timetable_periodic: boolean;
-            tags: components["schemas"]["DagTagResponse"][];
-            max_active_tasks: number;
-            max_active_runs: number | null;
-            max_consecutive_failed_dag_runs: number;
-            has_task_concurrency_limits: boolean;
-            has_import_errors: boolean;
-            /** Format: date-time */
-            next_dagrun_logical_date: string | null;
-            /** Format: date-time */
-            next_dagrun_data_interval_start: string | null;
-            /** Format: date-time */
-            next_dagrun_data_interval_end: string | null;
-            /** Format: date-time */
-            next_dagrun_run_after: string | null;
-            owners: string[];
-            is_backfillable: boolean;
-            file_token: string;
+        /** @description A DAG with what its file says. */
+        DAGDetailsResponse: components["schemas"]["DAGResponse"] & {
             catchup: boolean;
+            /** @description ISO 8601. */
             dag_run_timeout: string | null;
             asset_expression: {
                 [key: string]: unknown;
@@ -454,6 +767,7 @@ export interface components {
             /** Format: date-time */
             end_date: string | null;
             is_paused_upon_creation: boolean | null;
+            /** @description By name: `value` (the default), `description` and `schema` (JSON Schema). */
             params: {
                 [key: string]: unknown;
             } | null;
@@ -465,17 +779,35 @@ export interface components {
             default_args: {
                 [key: string]: unknown;
             } | null;
-            active_runs_count?: number;
+            rerun_with_latest_version: boolean | null;
+            owner_links: {
+                [key: string]: unknown;
+            } | null;
+            is_favorite: boolean;
+            /** Format: int64 */
+            active_runs_count: number;
+            /** Format: int32 */
             concurrency: number;
-            latest_dag_version: null | components["schemas"]["DagVersionResponse"];
+            latest_dag_version: components["schemas"]["DagVersionResponse"] | null;
         };
-        UpdraftDagResponse: {
+        /** @description What can be changed of a DAG. */
+        DAGPatchBody: {
+            /** @description Whether no run may start. */
+            is_paused: boolean;
+        };
+        /** @description A DAG. */
+        DAGResponse: {
             dag_id: string;
             dag_display_name: string;
             is_paused: boolean;
+            /** @description Whether its file is gone. */
             is_stale: boolean;
             /** Format: date-time */
             last_parsed_time: string | null;
+            /**
+             * Format: double
+             * @description In seconds.
+             */
             last_parse_duration: number | null;
             /** Format: date-time */
             last_expired: string | null;
@@ -484,13 +816,19 @@ export interface components {
             relative_fileloc: string | null;
             fileloc: string;
             description: string | null;
+            /** @description The schedule as written; null for none. */
             timetable_summary: string | null;
+            /** @description The schedule in words. */
             timetable_description: string | null;
             timetable_partitioned: boolean;
+            /** @description Whether runs are due again and again. */
             timetable_periodic: boolean;
             tags: components["schemas"]["DagTagResponse"][];
+            /** Format: int32 */
             max_active_tasks: number;
+            /** Format: int32 */
             max_active_runs: number | null;
+            /** Format: int32 */
             max_consecutive_failed_dag_runs: number;
             has_task_concurrency_limits: boolean;
             has_import_errors: boolean;
@@ -500,42 +838,37 @@ export interface components {
             next_dagrun_data_interval_start: string | null;
             /** Format: date-time */
             next_dagrun_data_interval_end: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the next scheduled run is due.
+             */
             next_dagrun_run_after: string | null;
+            /** @description Null means all of them. */
+            allowed_run_types: components["schemas"]["DagRunType"][] | null;
             owners: string[];
             is_backfillable: boolean;
             file_token: string;
-            recent_runs: components["schemas"]["DAGRunResponse"][];
-            timezone: string;
         };
-        UpdraftDagCollectionResponse: {
-            dags: components["schemas"]["UpdraftDagResponse"][];
+        /** @description A page of runs. */
+        DAGRunCollectionResponse: {
+            dag_runs: components["schemas"]["DAGRunResponse"][];
+            /** Format: int64 */
             total_entries: number;
+            /**
+             * Format: int64
+             * @description The total is counted no further, when paging by cursor.
+             */
+            total_entries_limit: number | null;
+            next_cursor: string | null;
+            previous_cursor: string | null;
         };
-        NextRunResponse: {
-            /** Format: date-time */
-            run_after: string;
-            /** Format: date-time */
-            logical_date: string;
-            /** Format: date-time */
-            data_interval_start: string;
-            /** Format: date-time */
-            data_interval_end: string;
+        /** @description What can be changed of a run. */
+        DAGRunPatchBody: {
+            state?: components["schemas"]["DagRunMutableStates"] | null;
+            /** @description A remark; an empty one deletes it. */
+            note?: string | null;
         };
-        NextRunCollectionResponse: {
-            runs: components["schemas"]["NextRunResponse"][];
-        };
-        MeResponse: {
-            username: string;
-            role: string;
-        };
-        LoginBody: {
-            username: string;
-            password: string;
-        };
-        DAGPatchBody: {
-            is_paused: boolean;
-        };
+        /** @description A run. */
         DAGRunResponse: {
             dag_run_id: string;
             dag_id: string;
@@ -547,6 +880,10 @@ export interface components {
             start_date: string | null;
             /** Format: date-time */
             end_date: string | null;
+            /**
+             * Format: double
+             * @description In seconds; null until the run is over.
+             */
             duration: number | null;
             /** Format: date-time */
             data_interval_start: string | null;
@@ -558,7 +895,7 @@ export interface components {
             last_scheduling_decision: string | null;
             run_type: components["schemas"]["DagRunType"];
             state: components["schemas"]["DagRunState"];
-            triggered_by: null | components["schemas"]["DagRunTriggeredByType"];
+            triggered_by: components["schemas"]["DagRunTriggeredByType"] | null;
             triggering_user_name: string | null;
             conf: {
                 [key: string]: unknown;
@@ -568,31 +905,310 @@ export interface components {
             bundle_version: string | null;
             dag_display_name: string;
             partition_key: string | null;
+            /** Format: date-time */
+            partition_date: string | null;
         };
-        DAGRunCollectionResponse: {
-            dag_runs: components["schemas"]["DAGRunResponse"][];
+        /** @description Filters on runs. */
+        DAGRunsBatchBody: {
+            order_by?: string | null;
+            /**
+             * Format: int64
+             * @default 0
+             */
+            page_offset: number;
+            /**
+             * Format: int64
+             * @default 100
+             */
+            page_limit: number;
+            dag_ids?: string[];
+            states?: (components["schemas"]["DagRunState"] | null)[] | null;
+            conf_contains?: string | null;
+        };
+        /** @description The text of a DAG's file. */
+        DAGSourceResponse: {
+            content: string | null;
+            dag_id: string;
+            /** Format: int32 */
+            version_number: number | null;
+            dag_display_name: string;
+        };
+        /** @description A page of tags. */
+        DAGTagCollectionResponse: {
+            tags: string[];
+            /** Format: int64 */
             total_entries: number;
         };
-        TriggerDAGRunPostBody: {
-            dag_run_id?: string | null;
+        /** @description A page of versions. */
+        DAGVersionCollectionResponse: {
+            dag_versions: components["schemas"]["DagVersionResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description How whoever reads DAG files is: in Updraft the scheduler does. */
+        DagProcessorInfoResponse: {
+            status: string | null;
+            latest_dag_processor_heartbeat: string | null;
+        };
+        /**
+         * @description What a person may make of a run.
+         * @enum {string}
+         */
+        DagRunMutableStates: "queued" | "success" | "failed";
+        /**
+         * @description Where a run stands.
+         * @enum {string}
+         */
+        DagRunState: "queued" | "running" | "success" | "failed";
+        /**
+         * @description Through what a run was triggered.
+         * @enum {string}
+         */
+        DagRunTriggeredByType: "cli" | "operator" | "rest_api" | "ui" | "test" | "timetable" | "asset" | "backfill";
+        /**
+         * @description Why a run exists.
+         * @enum {string}
+         */
+        DagRunType: "backfill" | "scheduled" | "manual" | "operator_triggered" | "asset_triggered" | "asset_materialization";
+        /** @description The numbers of several DAGs. */
+        DagStatsCollectionResponse: {
+            dags: components["schemas"]["DagStatsResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description How many runs a DAG has in each state. */
+        DagStatsResponse: {
+            dag_id: string;
+            dag_display_name: string;
+            stats: components["schemas"]["DagStatsStateResponse"][];
+        };
+        /** @description How many runs a DAG has in a state. */
+        DagStatsStateResponse: {
+            state: components["schemas"]["DagRunState"];
+            /** Format: int64 */
+            count: number;
+        };
+        /** @description A tag of a DAG. */
+        DagTagResponse: {
+            name: string;
+            dag_id: string;
+            dag_display_name: string;
+        };
+        /** @description A definition of a DAG that runs are pinned to. */
+        DagVersionResponse: {
+            /** Format: uuid */
+            id: string;
+            /** Format: int32 */
+            version_number: number;
+            dag_id: string;
+            bundle_name: string | null;
+            bundle_version: string | null;
             /** Format: date-time */
-            data_interval_start?: string | null;
+            created_at: string;
+            dag_display_name: string;
+            bundle_url: string | null;
+        };
+        /** @description A page of the audit log. */
+        EventLogCollectionResponse: {
+            event_logs: components["schemas"]["EventLogResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description Something that somebody did. */
+        EventLogResponse: {
+            /** Format: int64 */
+            event_log_id: number;
             /** Format: date-time */
-            data_interval_end?: string | null;
+            when: string;
+            dag_id: string | null;
+            task_id: string | null;
+            run_id: string | null;
+            /** Format: int32 */
+            map_index: number | null;
+            /** Format: int32 */
+            try_number: number | null;
+            event: string;
             /** Format: date-time */
             logical_date: string | null;
+            owner: string | null;
+            extra: string | null;
+            dag_display_name: string | null;
+            task_display_name: string | null;
+        };
+        /** @description A refusal in one sentence, or in an object. */
+        HTTPExceptionResponse: {
+            detail: unknown;
+        };
+        /** @description Values that are not as they must be. */
+        HTTPValidationError: {
+            detail: components["schemas"]["ValidationError"][];
+        };
+        /** @description How the parts of the installation are. */
+        HealthInfoResponse: {
+            metadatabase: components["schemas"]["BaseInfoResponse"];
+            scheduler: components["schemas"]["SchedulerInfoResponse"];
+            triggerer: components["schemas"]["TriggererInfoResponse"];
+            dag_processor: components["schemas"]["DagProcessorInfoResponse"] | null;
+        };
+        /** @description A hint: what is stale, never what is true. */
+        Hint: {
+            /** @description `dag`, `dag_run`, `task_instance`, `import_error`, or `resync`: hints were lost, everything may be stale. */
+            kind: string;
+            dag_id: string | null;
+            dag_run_id: string | null;
+            task_id: string | null;
+            /** Format: int32 */
+            map_index: number | null;
+            state: string | null;
+        };
+        /** @description A page of import errors. */
+        ImportErrorCollectionResponse: {
+            import_errors: components["schemas"]["ImportErrorResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description What is wrong with a DAG file. */
+        ImportErrorResponse: {
+            /** Format: int64 */
+            import_error_id: number;
             /** Format: date-time */
-            run_after?: string | null;
-            conf?: {
-                [key: string]: unknown;
-            } | null;
-            note?: string | null;
+            timestamp: string;
+            /** @description The path within the bundle. */
+            filename: string;
+            bundle_name: string | null;
+            /** @description Every mistake in the file, with its place. */
+            stack_trace: string;
         };
-        DAGRunPatchBody: {
-            state?: null | components["schemas"]["DagRunMutableStates"];
-            note?: string | null;
+        /** @description A name and a password. */
+        LoginBody: {
+            username: string;
+            password: string;
         };
-        TaskInstanceResponse: {
+        /** @description A token. */
+        LoginResponse: {
+            /** @description To be sent as `Authorization: Bearer …`. */
+            access_token: string;
+        };
+        /** @description Who is signed in. */
+        MeResponse: {
+            username: string;
+            /** @description `ADMIN`. */
+            role: string;
+        };
+        /** @description The runs to come, first to last. */
+        NextRunCollectionResponse: {
+            runs: components["schemas"]["NextRunResponse"][];
+        };
+        /** @description A run that will be due. */
+        NextRunResponse: {
+            /** Format: date-time */
+            run_after: string;
+            /** Format: date-time */
+            logical_date: string;
+            /** Format: date-time */
+            data_interval_start: string;
+            /** Format: date-time */
+            data_interval_end: string;
+        };
+        /** @description How the scheduler is. */
+        SchedulerInfoResponse: {
+            status: string | null;
+            latest_scheduler_heartbeat: string | null;
+        };
+        /** @description A line of a log. */
+        StructuredLogMessage: {
+            /** Format: date-time */
+            timestamp?: string | null;
+            event: string;
+            /** @description `debug`, `info`, `warning` or `error`. */
+            level?: string | null;
+            /** @description Who speaks: `task`, `stdout`, `stderr`, or a part of Updraft. */
+            logger?: string | null;
+            /** @description Where the log is kept, on the line that opens it. */
+            sources?: string[] | null;
+        };
+        /** @description The tasks of a DAG. */
+        TaskCollectionResponse: {
+            tasks: components["schemas"]["TaskResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description A page of task instances. */
+        TaskInstanceCollectionResponse: {
+            task_instances: components["schemas"]["TaskInstanceResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+            /**
+             * Format: int64
+             * @description The total is counted no further, when paging by cursor.
+             */
+            total_entries_limit: number | null;
+            next_cursor: string | null;
+            previous_cursor: string | null;
+        };
+        /** @description The tries of a task instance. */
+        TaskInstanceHistoryCollectionResponse: {
+            task_instances: components["schemas"]["TaskInstanceHistoryResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description One try of a task instance. */
+        TaskInstanceHistoryResponse: {
+            task_id: string;
+            dag_id: string;
+            dag_run_id: string;
+            /**
+             * Format: int32
+             * @description -1 when the task is not mapped.
+             */
+            map_index: number;
+            /** Format: date-time */
+            start_date: string | null;
+            /** Format: date-time */
+            end_date: string | null;
+            /**
+             * Format: double
+             * @description In seconds; null until the try is over.
+             */
+            duration: number | null;
+            state: components["schemas"]["TaskInstanceState"] | null;
+            /**
+             * Format: int32
+             * @description 0 before the first.
+             */
+            try_number: number;
+            /** Format: int32 */
+            max_tries: number;
+            task_display_name: string;
+            dag_display_name: string;
+            hostname: string | null;
+            unixname: string | null;
+            pool: string;
+            /** Format: int32 */
+            pool_slots: number;
+            queue: string | null;
+            /** Format: int32 */
+            priority_weight: number | null;
+            operator: string | null;
+            operator_name: string | null;
+            /** Format: date-time */
+            queued_when: string | null;
+            /** Format: date-time */
+            scheduled_when: string | null;
+            /** Format: int32 */
+            pid: number | null;
+            executor: string | null;
+            executor_config: string;
+            dag_version: components["schemas"]["DagVersionResponse"] | null;
+            /** @description Why the try failed, in one line (Updraft's own). */
+            error: string | null;
+        };
+        /** @description A task instance: a task within a run, at its latest try. */
+        TaskInstanceResponse: components["schemas"]["TaskInstanceHistoryResponse"] & {
+            /**
+             * Format: uuid
+             * @description Names the try.
+             */
             id: string;
             /** Format: date-time */
             logical_date: string | null;
@@ -600,7 +1216,8 @@ export interface components {
             run_after: string;
             note: string | null;
             rendered_map_index: string | null;
-            rendered_fields?: {
+            /** @description The arguments with their templates filled in. */
+            rendered_fields: {
                 [key: string]: unknown;
             };
             trigger: {
@@ -609,215 +1226,188 @@ export interface components {
             triggerer_job: {
                 [key: string]: unknown;
             } | null;
+            /** @description Why it does not run now (Updraft's own); null when it does, or is over. */
             reason: string | null;
-            task_id: string;
-            dag_id: string;
-            dag_run_id: string;
-            map_index: number;
-            /** Format: date-time */
-            start_date: string | null;
-            /** Format: date-time */
-            end_date: string | null;
-            duration: number | null;
-            state: null | components["schemas"]["TaskInstanceState"];
-            try_number: number;
-            max_tries: number;
-            task_display_name: string;
-            dag_display_name: string;
-            hostname: string | null;
-            unixname: string | null;
-            pool: string;
-            pool_slots: number;
-            queue: string | null;
-            priority_weight: number | null;
-            operator: string | null;
-            operator_name: string | null;
-            /** Format: date-time */
-            queued_when: string | null;
-            /** Format: date-time */
-            scheduled_when: string | null;
-            pid: number | null;
-            executor: string | null;
-            executor_config: string;
-            dag_version: null | components["schemas"]["DagVersionResponse"];
         };
-        TaskInstanceHistoryResponse: {
-            task_id: string;
-            dag_id: string;
-            dag_run_id: string;
-            map_index: number;
-            /** Format: date-time */
-            start_date: string | null;
-            /** Format: date-time */
-            end_date: string | null;
-            duration: number | null;
-            state: null | components["schemas"]["TaskInstanceState"];
-            try_number: number;
-            max_tries: number;
-            task_display_name: string;
-            dag_display_name: string;
-            hostname: string | null;
-            unixname: string | null;
-            pool: string;
-            pool_slots: number;
-            queue: string | null;
-            priority_weight: number | null;
-            operator: string | null;
-            operator_name: string | null;
-            /** Format: date-time */
-            queued_when: string | null;
-            /** Format: date-time */
-            scheduled_when: string | null;
-            pid: number | null;
-            executor: string | null;
-            executor_config: string;
-            dag_version: null | components["schemas"]["DagVersionResponse"];
+        /**
+         * @description Where a task instance stands; before its turn it has no state.
+         * @enum {string}
+         */
+        TaskInstanceState: "removed" | "scheduled" | "queued" | "running" | "success" | "restarting" | "failed" | "up_for_retry" | "up_for_reschedule" | "upstream_failed" | "skipped" | "deferred" | "awaiting_input";
+        /** @description Filters on task instances. */
+        TaskInstancesBatchBody: {
+            order_by?: string | null;
+            /**
+             * Format: int64
+             * @default 0
+             */
+            page_offset: number;
+            /**
+             * Format: int64
+             * @default 100
+             */
+            page_limit: number;
+            dag_ids?: string[];
+            dag_run_ids?: string[];
+            task_ids?: string[];
+            state?: (components["schemas"]["TaskInstanceState"] | null)[] | null;
+            pool?: string[];
+            queue?: string[];
+            executor?: string[];
         };
-        TaskInstanceCollectionResponse: {
-            task_instances: components["schemas"]["TaskInstanceResponse"][];
-            total_entries: number;
+        /** @description A part of the log of a try. */
+        TaskInstancesLogResponse: {
+            content: components["schemas"]["StructuredLogMessage"][];
+            /** @description Where to go on; null at the end of the log. */
+            continuation_token: string | null;
         };
-        TaskInstanceHistoryCollectionResponse: {
-            task_instances: components["schemas"]["TaskInstanceHistoryResponse"][];
-            total_entries: number;
-        };
-        ClearTaskInstancesBody: {
-            dry_run?: boolean;
-            only_failed?: boolean;
-            reset_dag_runs?: boolean;
-            task_ids?: string[] | null;
-            dag_run_id?: string | null;
-            include_upstream?: boolean;
-            include_downstream?: boolean;
-        };
-        TimeDelta: {
-            __type?: string;
-            days: number;
-            seconds: number;
-            microseconds: number;
-        };
+        /** @description A task. */
         TaskResponse: {
-            task_id: string | null;
-            task_display_name: string | null;
+            task_id: string;
+            task_display_name: string;
             owner: string | null;
             /** Format: date-time */
             start_date: string | null;
             /** Format: date-time */
             end_date: string | null;
-            trigger_rule: string | null;
+            trigger_rule: unknown;
             depends_on_past: boolean;
             wait_for_downstream: boolean;
-            retries: number | null;
+            /** Format: int32 */
+            retries: number;
             queue: string | null;
             pool: string | null;
-            pool_slots: number | null;
-            execution_timeout: null | components["schemas"]["TimeDelta"];
-            retry_delay: null | components["schemas"]["TimeDelta"];
+            /** Format: int32 */
+            pool_slots: number;
+            execution_timeout: components["schemas"]["TimeDelta"] | null;
+            retry_delay: components["schemas"]["TimeDelta"] | null;
+            /** Format: double */
             retry_exponential_backoff: number;
-            priority_weight: number | null;
+            /** Format: int32 */
+            priority_weight: number;
             weight_rule: string | null;
             ui_color: string | null;
             ui_fgcolor: string | null;
-            template_fields: string[] | null;
-            downstream_task_ids: string[] | null;
+            template_fields: string[];
+            downstream_task_ids: string[];
             doc_md: string | null;
             operator_name: string | null;
             params: {
                 [key: string]: unknown;
-            } | null;
+            };
             class_ref: {
                 [key: string]: unknown;
-            } | null;
-            is_mapped: boolean | null;
+            };
+            is_mapped: boolean;
             extra_links: string[];
         };
-        TaskCollectionResponse: {
-            tasks: components["schemas"]["TaskResponse"][];
-            total_entries: number;
+        /** @description A duration, as Airflow takes it apart. */
+        TimeDelta: {
+            /** @description `TimeDelta`. */
+            __type: string;
+            /** Format: int64 */
+            days: number;
+            /** Format: int64 */
+            seconds: number;
+            /** Format: int32 */
+            microseconds: number;
         };
-        ImportErrorResponse: {
-            import_error_id: number;
+        /** @description A run to be made. */
+        TriggerDAGRunPostBody: {
+            /** @description Made up from the instant when absent. */
+            dag_run_id?: string | null;
+            /**
+             * Format: date-time
+             * @description Both ends or none, and only with a logical date.
+             */
+            data_interval_start?: string | null;
             /** Format: date-time */
-            timestamp: string;
-            filename: string;
-            bundle_name: string | null;
-            stack_trace: string;
-        };
-        ImportErrorCollectionResponse: {
-            import_errors: components["schemas"]["ImportErrorResponse"][];
-            total_entries: number;
-        };
-        DAGSourceResponse: {
-            content: string | null;
-            dag_id: string;
-            version_number: number | null;
-            dag_display_name: string;
-        };
-        StructuredLogMessage: {
-            /** Format: date-time */
-            timestamp?: string | null;
-            event: string;
-            level?: string | null;
-            logger?: string | null;
-        };
-        TaskInstancesLogResponse: {
-            content: components["schemas"]["StructuredLogMessage"][];
-            continuation_token: string | null;
-        };
-        XComResponse: {
-            key: string;
-            /** Format: date-time */
-            timestamp: string;
-            /** Format: date-time */
+            data_interval_end?: string | null;
+            /**
+             * Format: date-time
+             * @description The key must be there; null makes a run without a logical date.
+             */
             logical_date: string | null;
-            map_index: number;
-            task_id: string;
-            dag_id: string;
-            run_id: string;
-            dag_display_name: string;
-            task_display_name: string;
-            /** Format: date-time */
-            run_after: string;
+            /**
+             * Format: date-time
+             * @description The earliest start; now when absent.
+             */
+            run_after?: string | null;
+            /** @description Values for the DAG's params, and anything else that tasks may read. */
+            conf?: {
+                [key: string]: unknown;
+            } | null;
+            note?: string | null;
+            /** @description Not used: runs have no partitions. */
+            partition_key?: string | null;
         };
-        XComResponseNative: {
-            key: string;
-            /** Format: date-time */
-            timestamp: string;
-            /** Format: date-time */
-            logical_date: string | null;
-            map_index: number;
-            task_id: string;
-            dag_id: string;
-            run_id: string;
-            dag_display_name: string;
-            task_display_name: string;
-            /** Format: date-time */
-            run_after: string;
-            value: unknown;
+        /** @description How whoever waits for deferred tasks is: in Updraft the scheduler does. */
+        TriggererInfoResponse: {
+            status: string | null;
+            latest_triggerer_heartbeat: string | null;
         };
-        XComCollectionResponse: {
-            xcom_entries: components["schemas"]["XComResponse"][];
+        /** @description A page of DAGs with their latest runs. */
+        UpdraftDagCollectionResponse: {
+            dags: components["schemas"]["UpdraftDagResponse"][];
+            /** Format: int64 */
             total_entries: number;
         };
+        /** @description A DAG with its latest runs. */
+        UpdraftDagResponse: components["schemas"]["DAGResponse"] & {
+            /** @description The zone in which the schedule is meant. */
+            timezone: string;
+            /** @description Latest first. */
+            recent_runs: components["schemas"]["DAGRunResponse"][];
+        };
+        /** @description One value that is not as it must be (Airflow 3: pydantic's errors). */
+        ValidationError: {
+            /** @description The kind of fault. */
+            type: string;
+            /** @description Where it is: `body`, `query` or `path`, then the name. */
+            loc: unknown[];
+            /** @description What is wrong. */
+            msg: string;
+            /** @description The value. */
+            input: unknown;
+        };
+        /** @description Which API this is. */
         VersionInfo: {
+            /** @description The version of Airflow whose API is spoken: clients decide by it what they may ask. */
             version: string;
+            /** @description The version of Updraft. */
             git_version: string | null;
         };
-        BaseInfoResponse: {
-            status: string | null;
+        /** @description A page of XComs. */
+        XComCollectionResponse: {
+            xcom_entries: components["schemas"]["XComResponse"][];
+            /** Format: int64 */
+            total_entries: number;
         };
-        SchedulerInfoResponse: {
-            status: string | null;
-            latest_scheduler_heartbeat: string | null;
+        /** @description An XCom without its value. */
+        XComResponse: {
+            /** @description `return_value` for the result of a task. */
+            key: string;
+            /** Format: date-time */
+            timestamp: string;
+            /** Format: date-time */
+            logical_date: string | null;
+            /** Format: int32 */
+            map_index: number;
+            task_id: string;
+            dag_id: string;
+            run_id: string;
+            dag_display_name: string;
+            task_display_name: string;
+            /** Format: date-time */
+            run_after: string;
         };
-        HealthInfoResponse: {
-            metadatabase: components["schemas"]["BaseInfoResponse"];
-            scheduler: components["schemas"]["SchedulerInfoResponse"];
+        /** @description An XCom with its value as it is. */
+        XComResponseNative: components["schemas"]["XComResponse"] & {
+            value: unknown;
         };
-        HTTPExceptionResponse: {
-            detail: string | {
-                [key: string]: unknown;
-            };
+        /** @description An XCom with its value as text. */
+        XComResponseString: components["schemas"]["XComResponse"] & {
+            value: string | null;
         };
     };
     responses: never;
@@ -828,137 +1418,257 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    login: {
+    get_dag_source: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The version; the file as it last loaded when absent. */
+                version_number?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGSourceResponse"];
+                    "text/plain": string;
+                };
+            };
+            /** @description There is no such DAG or version */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Neither JSON nor plain text is wanted */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_dag_stats: {
+        parameters: {
+            query?: {
+                dag_ids?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DagStatsCollectionResponse"];
+                };
+            };
+        };
+    };
+    get_dag_tags: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                tag_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                tag_name_prefix_pattern?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tags */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGTagCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_dags: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                tags?: string[];
+                owners?: string[];
+                dag_run_state?: string[];
+                /** @description `any` (default) or `all` of the tags. */
+                tags_match_mode?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_display_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_display_name_prefix_pattern?: string;
+                /** @description Leave out DAGs whose files are gone; true when absent. */
+                exclude_stale?: boolean;
+                /** @description Only paused DAGs, or only the others. */
+                paused?: boolean;
+                /** @description Only DAGs whose files are broken now, or only the others. */
+                has_import_errors?: boolean;
+                /** @description The state of the latest run. */
+                last_dag_run_state?: string;
+                bundle_name?: string;
+                dag_run_start_date_gte?: string;
+                dag_run_start_date_gt?: string;
+                dag_run_start_date_lte?: string;
+                dag_run_start_date_lt?: string;
+                dag_run_end_date_gte?: string;
+                dag_run_end_date_gt?: string;
+                dag_run_end_date_lte?: string;
+                dag_run_end_date_lt?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of DAGs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    patch_dags: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                tags?: string[];
+                owners?: string[];
+                dag_run_state?: string[];
+                /** @description `any` (default) or `all` of the tags. */
+                tags_match_mode?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_display_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_display_name_prefix_pattern?: string;
+                /** @description Leave out DAGs whose files are gone; true when absent. */
+                exclude_stale?: boolean;
+                /** @description Only paused DAGs, or only the others. */
+                paused?: boolean;
+                /** @description Only DAGs whose files are broken now, or only the others. */
+                has_import_errors?: boolean;
+                /** @description The state of the latest run. */
+                last_dag_run_state?: string;
+                bundle_name?: string;
+                dag_run_start_date_gte?: string;
+                dag_run_start_date_gt?: string;
+                dag_run_start_date_lte?: string;
+                dag_run_start_date_lt?: string;
+                dag_run_end_date_gte?: string;
+                dag_run_end_date_gt?: string;
+                dag_run_end_date_lte?: string;
+                dag_run_end_date_lt?: string;
+                update_mask?: string[];
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LoginBody"];
+                "application/json": components["schemas"]["DAGPatchBody"];
             };
         };
         responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    logout: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_me: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
+            /** @description The DAGs as they are now */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MeResponse"];
+                    "application/json": components["schemas"]["DAGCollectionResponse"];
                 };
             };
-            /** @description error */
+            /** @description Another field is masked */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -967,208 +1677,13 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            401: {
+            /** @description The body is invalid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_version: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["VersionInfo"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_health: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HealthInfoResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    list_updraft_dags: {
-        parameters: {
-            query?: {
-                limit?: number;
-                offset?: number;
-                dag_id_pattern?: string;
-                tags?: string[];
-                paused?: boolean;
-                last_dag_run_state?: components["schemas"]["DagRunState"];
-                order_by?: string[];
-                runs?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UpdraftDagCollectionResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -1184,7 +1699,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The DAG */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1193,35 +1708,8 @@ export interface operations {
                     "application/json": components["schemas"]["DAGResponse"];
                 };
             };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
+            /** @description There is no such DAG */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1233,7 +1721,9 @@ export interface operations {
     };
     patch_dag: {
         parameters: {
-            query?: never;
+            query?: {
+                update_mask?: string[];
+            };
             header?: never;
             path: {
                 dag_id: string;
@@ -1246,7 +1736,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description ok */
+            /** @description The DAG as it is now */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1255,7 +1745,7 @@ export interface operations {
                     "application/json": components["schemas"]["DAGResponse"];
                 };
             };
-            /** @description error */
+            /** @description Another field is masked */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1264,16 +1754,7 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
+            /** @description There is no such DAG */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1282,8 +1763,1065 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_dag_runs: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Pages by cursor: empty for the first page, then `next_cursor` or `previous_cursor` of an answer. */
+                cursor?: string;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                run_after_gte?: string;
+                run_after_gt?: string;
+                run_after_lte?: string;
+                run_after_lt?: string;
+                logical_date_gte?: string;
+                logical_date_gt?: string;
+                logical_date_lte?: string;
+                logical_date_lt?: string;
+                start_date_gte?: string;
+                start_date_gt?: string;
+                start_date_lte?: string;
+                start_date_lt?: string;
+                end_date_gte?: string;
+                end_date_gt?: string;
+                end_date_lte?: string;
+                end_date_lt?: string;
+                updated_at_gte?: string;
+                updated_at_gt?: string;
+                updated_at_lte?: string;
+                updated_at_lt?: string;
+                duration_gte?: number;
+                duration_gt?: number;
+                duration_lte?: number;
+                duration_lt?: number;
+                /** @description Text that occurs in `conf`, written as JSON. */
+                conf_contains?: string;
+                run_type?: string[];
+                state?: string[];
+                dag_version?: number[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                run_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                run_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                triggering_user_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                triggering_user_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_id_prefix_pattern?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of runs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGRunCollectionResponse"];
+                };
+            };
+            /** @description The order or the cursor is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    trigger_dag_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TriggerDAGRunPostBody"];
+            };
+        };
+        responses: {
+            /** @description The run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGRunResponse"];
+                };
+            };
+            /** @description The DAG's file is broken, or `conf` or the id does not fit */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such DAG, or its file is gone */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is a run with that id or logical date */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_list_dag_runs_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Always `~` */
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DAGRunsBatchBody"];
+            };
+        };
+        responses: {
+            /** @description A page of runs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGRunCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The path names a DAG, or the body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_dag_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGRunResponse"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    patch_dag_run: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DAGRunPatchBody"];
+            };
+        };
+        responses: {
+            /** @description The run as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGRunResponse"];
+                };
+            };
+            /** @description Another field is masked */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_task_instances: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Pages by cursor: empty for the first page, then `next_cursor` or `previous_cursor` of an answer. */
+                cursor?: string;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Only the instances of this task. */
+                task_id?: string;
+                run_after_gte?: string;
+                run_after_gt?: string;
+                run_after_lte?: string;
+                run_after_lt?: string;
+                logical_date_gte?: string;
+                logical_date_gt?: string;
+                logical_date_lte?: string;
+                logical_date_lt?: string;
+                start_date_gte?: string;
+                start_date_gt?: string;
+                start_date_lte?: string;
+                start_date_lt?: string;
+                end_date_gte?: string;
+                end_date_gt?: string;
+                end_date_lte?: string;
+                end_date_lt?: string;
+                updated_at_gte?: string;
+                updated_at_gt?: string;
+                updated_at_lte?: string;
+                updated_at_lt?: string;
+                duration_gte?: number;
+                duration_gt?: number;
+                duration_lte?: number;
+                duration_lt?: number;
+                state?: string[];
+                pool?: string[];
+                queue?: string[];
+                executor?: string[];
+                operator?: string[];
+                version_number?: number[];
+                try_number?: number[];
+                map_index?: number[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                task_display_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                task_display_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                run_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                run_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                pool_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                pool_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                queue_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                queue_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                operator_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                operator_name_prefix_pattern?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of task instances */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description The order or the cursor is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_task_instances_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Always `~` */
+                dag_id: string;
+                /** @description Always `~` */
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskInstancesBatchBody"];
+            };
+        };
+        responses: {
+            /** @description A page of task instances */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The path names something, or the body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_task_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task instance */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceResponse"];
+                };
+            };
+            /** @description There is no such task instance, or it is mapped */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_mapped_task_instances: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Pages by cursor: empty for the first page, then `next_cursor` or `previous_cursor` of an answer. */
+                cursor?: string;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Only the instances of this task. */
+                task_id?: string;
+                run_after_gte?: string;
+                run_after_gt?: string;
+                run_after_lte?: string;
+                run_after_lt?: string;
+                logical_date_gte?: string;
+                logical_date_gt?: string;
+                logical_date_lte?: string;
+                logical_date_lt?: string;
+                start_date_gte?: string;
+                start_date_gt?: string;
+                start_date_lte?: string;
+                start_date_lt?: string;
+                end_date_gte?: string;
+                end_date_gt?: string;
+                end_date_lte?: string;
+                end_date_lt?: string;
+                updated_at_gte?: string;
+                updated_at_gt?: string;
+                updated_at_lte?: string;
+                updated_at_lt?: string;
+                duration_gte?: number;
+                duration_gt?: number;
+                duration_lte?: number;
+                duration_lt?: number;
+                state?: string[];
+                pool?: string[];
+                queue?: string[];
+                executor?: string[];
+                operator?: string[];
+                version_number?: number[];
+                try_number?: number[];
+                map_index?: number[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                task_display_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                task_display_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                run_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                run_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                pool_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                pool_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                queue_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                queue_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                operator_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                operator_name_prefix_pattern?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of task instances */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_log: {
+        parameters: {
+            query?: {
+                /** @description All of the log at once, instead of about 1 MiB. */
+                full_content?: boolean;
+                /** @description The mapped instance; -1 when absent. */
+                map_index?: number;
+                /** @description Where to go on: the `continuation_token` of the answer before. */
+                token?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                try_number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstancesLogResponse"];
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description There is no such try */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Neither JSON nor NDJSON is wanted */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_task_instance_tries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tries, first to last */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceHistoryCollectionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_task_instance_try_details: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                task_try_number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The try */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceHistoryResponse"];
+                };
+            };
+            /** @description There is no such try */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_xcom_entries: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Only this key. */
+                xcom_key?: string;
+                /** @description Only of this mapped instance; -1 of those that are not mapped. */
+                map_index?: number;
+                map_index_filter?: number[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                xcom_key_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                xcom_key_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_display_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_display_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                run_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                run_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                task_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                task_id_prefix_pattern?: string;
+                logical_date_gte?: string;
+                logical_date_gt?: string;
+                logical_date_lte?: string;
+                logical_date_lt?: string;
+                run_after_gte?: string;
+                run_after_gt?: string;
+                run_after_lte?: string;
+                run_after_lt?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of XComs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["XComCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_xcom_entry: {
+        parameters: {
+            query?: {
+                /** @description The mapped instance; -1 when absent. */
+                map_index?: number;
+                /** @description The value as it is, instead of its JSON as text. */
+                deserialize?: boolean;
+                /** @description The value as text, whatever it is. */
+                stringify?: boolean;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                xcom_key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The XCom */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["XComResponseNative"] | components["schemas"]["XComResponseString"];
+                };
+            };
+            /** @description There is no such XCom */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_mapped_task_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task instance */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_mapped_task_instance_tries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tries, first to last */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceHistoryCollectionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_mapped_task_instance_try_details: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+                task_try_number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The try */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceHistoryResponse"];
+                };
+            };
+            /** @description There is no such try */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_dag_versions: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Only the version with this number. */
+                version_number?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of versions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGVersionCollectionResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_dag_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                version_number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DagVersionResponse"];
+                };
+            };
+            /** @description There is no such version */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1304,7 +2842,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The DAG */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1313,7 +2851,7 @@ export interface operations {
                     "application/json": components["schemas"]["DAGDetailsResponse"];
                 };
             };
-            /** @description error */
+            /** @description Its stored definition cannot be read */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1322,84 +2860,8 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
+            /** @description There is no such DAG */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_dag_source: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                dag_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DAGSourceResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1412,6 +2874,7 @@ export interface operations {
     get_tasks: {
         parameters: {
             query?: {
+                /** @description One attribute of tasks, with `-` before it to turn the order around; `task_id` when absent. */
                 order_by?: string;
             };
             header?: never;
@@ -1422,7 +2885,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The tasks */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1431,7 +2894,7 @@ export interface operations {
                     "application/json": components["schemas"]["TaskCollectionResponse"];
                 };
             };
-            /** @description error */
+            /** @description The order is not allowed */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1440,26 +2903,8 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
+            /** @description There is no such DAG */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1469,29 +2914,28 @@ export interface operations {
             };
         };
     };
-    list_next_runs: {
+    get_task: {
         parameters: {
-            query?: {
-                count?: number;
-            };
+            query?: never;
             header?: never;
             path: {
                 dag_id: string;
+                task_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The task */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NextRunCollectionResponse"];
+                    "application/json": components["schemas"]["TaskResponse"];
                 };
             };
-            /** @description error */
+            /** @description The DAG's stored definition cannot be read */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1500,26 +2944,8 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
+            /** @description There is no such DAG or task */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1529,33 +2955,63 @@ export interface operations {
             };
         };
     };
-    get_dag_runs: {
+    get_event_logs: {
         parameters: {
             query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
                 limit?: number;
+                /** @description Rows before the page. */
                 offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
                 order_by?: string[];
-                state?: string[];
-                run_type?: string[];
+                dag_id?: string;
+                task_id?: string;
+                run_id?: string;
+                map_index?: number;
+                try_number?: number;
+                owner?: string;
+                event?: string;
+                excluded_events?: string[];
+                included_events?: string[];
+                before?: string;
+                after?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                task_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                task_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                run_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                run_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                owner_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                owner_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                event_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                event_prefix_pattern?: string;
             };
             header?: never;
-            path: {
-                dag_id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description A page of the audit log */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DAGRunCollectionResponse"];
+                    "application/json": components["schemas"]["EventLogCollectionResponse"];
                 };
             };
-            /** @description error */
+            /** @description The order is not allowed */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1564,582 +3020,39 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            401: {
+            /** @description A parameter is invalid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
     };
-    trigger_dag_run: {
+    get_event_log: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                dag_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TriggerDAGRunPostBody"];
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DAGRunResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_dag_run: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                dag_id: string;
-                dag_run_id: string;
+                event_log_id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The entry */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DAGRunResponse"];
+                    "application/json": components["schemas"]["EventLogResponse"];
                 };
             };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
+            /** @description There is no such entry */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    patch_dag_run: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                dag_id: string;
-                dag_run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["DAGRunPatchBody"];
-            };
-        };
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DAGRunResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_task_instances: {
-        parameters: {
-            query?: {
-                limit?: number;
-                offset?: number;
-                order_by?: string[];
-            };
-            header?: never;
-            path: {
-                dag_id: string;
-                dag_run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_task_instance: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                dag_id: string;
-                dag_run_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskInstanceResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_task_instance_tries: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                dag_id: string;
-                dag_run_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskInstanceHistoryCollectionResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_log: {
-        parameters: {
-            query?: {
-                full_content?: boolean;
-            };
-            header?: never;
-            path: {
-                dag_id: string;
-                dag_run_id: string;
-                task_id: string;
-                try_number: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskInstancesLogResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_xcom_entries: {
-        parameters: {
-            query?: {
-                limit?: number;
-                offset?: number;
-            };
-            header?: never;
-            path: {
-                dag_id: string;
-                dag_run_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["XComCollectionResponse"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-        };
-    };
-    get_xcom_entry: {
-        parameters: {
-            query?: {
-                deserialize?: boolean;
-            };
-            header?: never;
-            path: {
-                dag_id: string;
-                dag_run_id: string;
-                task_id: string;
-                xcom_key: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["XComResponseNative"];
-                };
-            };
-            /** @description error */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2152,8 +3065,18 @@ export interface operations {
     get_import_errors: {
         parameters: {
             query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
                 limit?: number;
+                /** @description Rows before the page. */
                 offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                filename_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                filename_prefix_pattern?: string;
+                filename?: string;
+                bundle_name?: string;
             };
             header?: never;
             path?: never;
@@ -2161,7 +3084,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description A page of import errors */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2170,7 +3093,7 @@ export interface operations {
                     "application/json": components["schemas"]["ImportErrorCollectionResponse"];
                 };
             };
-            /** @description error */
+            /** @description The order is not allowed */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2179,26 +3102,39 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            401: {
+            /** @description A parameter is invalid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description error */
+        };
+    };
+    get_import_error: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_error_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The import error */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportErrorResponse"];
+                };
+            };
+            /** @description There is no such import error */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
-                };
-            };
-            /** @description error */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2208,31 +3144,84 @@ export interface operations {
             };
         };
     };
-    post_clear_task_instances: {
+    get_health: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                dag_id: string;
-            };
+            path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ClearTaskInstancesBody"];
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description The health */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                    "application/json": components["schemas"]["HealthInfoResponse"];
                 };
             };
-            /** @description error */
+        };
+    };
+    list_updraft_dags: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                tags?: string[];
+                owners?: string[];
+                dag_run_state?: string[];
+                /** @description `any` (default) or `all` of the tags. */
+                tags_match_mode?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_display_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_display_name_prefix_pattern?: string;
+                /** @description Leave out DAGs whose files are gone; true when absent. */
+                exclude_stale?: boolean;
+                /** @description Only paused DAGs, or only the others. */
+                paused?: boolean;
+                /** @description Only DAGs whose files are broken now, or only the others. */
+                has_import_errors?: boolean;
+                /** @description The state of the latest run. */
+                last_dag_run_state?: string;
+                bundle_name?: string;
+                dag_run_start_date_gte?: string;
+                dag_run_start_date_gt?: string;
+                dag_run_start_date_lte?: string;
+                dag_run_start_date_lt?: string;
+                dag_run_end_date_gte?: string;
+                dag_run_end_date_gt?: string;
+                dag_run_end_date_lte?: string;
+                dag_run_end_date_lt?: string;
+                /** @description Runs of each DAG: 14 when absent, at most 100. */
+                runs?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of DAGs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpdraftDagCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2241,16 +3230,44 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            401: {
+            /** @description A parameter is invalid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
-            /** @description error */
+        };
+    };
+    stream_log: {
+        parameters: {
+            query?: {
+                /** @description The mapped instance; -1 when absent. */
+                map_index?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                try_number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["StructuredLogMessage"];
+                };
+            };
+            /** @description There is no such try */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2259,8 +3276,355 @@ export interface operations {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
-            /** @description error */
-            409: {
+            /** @description There are too many streams */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    list_next_runs: {
+        parameters: {
+            query?: {
+                /** @description How many: 10 when absent, at most 100. */
+                count?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The runs to come */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NextRunCollectionResponse"];
+                };
+            };
+            /** @description The DAG's stored definition cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    watch_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Hint"];
+                };
+            };
+            /** @description There are too many streams */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeResponse"];
+                };
+            };
+            /** @description Nobody is */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionInfo"];
+                };
+            };
+        };
+    };
+    login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To `/login` */
+            307: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginBody"];
+            };
+        };
+        responses: {
+            /** @description Signed in */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Name or password wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Too many wrong guesses */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To `/login` */
+            307: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    create_token_all_admins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Always */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginBody"];
+                "application/x-www-form-urlencoded": components["schemas"]["LoginBody"];
+            };
+        };
+        responses: {
+            /** @description The token */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            /** @description Name or password missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Name or password wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Neither JSON nor a form */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Too many wrong guesses */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    create_token_cli: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginBody"];
+            };
+        };
+        responses: {
+            /** @description The token */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            /** @description Name or password wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Too many wrong guesses */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

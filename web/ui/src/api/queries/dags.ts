@@ -1,5 +1,5 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
-import { answer, client } from '../client'
+import { answer, client, jsonAnswer } from '../client'
 import { keys } from '../keys'
 import type { RunState } from '../model'
 
@@ -75,7 +75,7 @@ export function dagSourceQuery(dagId: string) {
   return queryOptions({
     queryKey: [...keys.dag(dagId), 'source'],
     queryFn: () =>
-      answer(
+      jsonAnswer(
         client.GET('/api/v2/dagSources/{dag_id}', {
           params: { path: { dag_id: dagId } },
           headers: { Accept: 'application/json' },

@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
-import { answer, client } from '../client'
+import { answer, client, jsonAnswer } from '../client'
 import { keys } from '../keys'
 import type { LogLine } from '../model'
 
@@ -29,7 +29,7 @@ export function taskLogQuery(dagId: string, runId: string, taskId: string, tryNu
   return queryOptions({
     queryKey: [...keys.task(dagId, runId, taskId), 'log', tryNumber],
     queryFn: () =>
-      answer(
+      jsonAnswer(
         client.GET(`${TI}/logs/{try_number}`, {
           params: {
             path: { ...path(dagId, runId, taskId), try_number: tryNumber },

@@ -39,6 +39,7 @@ export function FailureCause({ run, instances }: Props) {
           Open its log
         </LinkButton>
       </header>
+      {first.error !== null && <p className={classes.causeError}>{first.error}</p>}
       <LogEnd instance={first} />
       {others.length > 0 && (
         <p className={classes.causeOthers}>
@@ -56,10 +57,9 @@ export function FailureCause({ run, instances }: Props) {
 }
 
 function LogEnd({ instance }: { instance: TaskInstance }) {
-  const { dag_id, dag_run_id, task_id, try_number, note } = instance
+  const { dag_id, dag_run_id, task_id, try_number } = instance
   const log = useQuery(taskLogQuery(dag_id, dag_run_id, task_id, try_number))
   const lines = tellingLines(log.data ?? [])
-  if (note !== null) return <pre className={classes.causeLog}>{note}</pre>
   if (lines.length === 0) return null
   return <pre className={classes.causeLog}>{lines.map((line) => plainText(line.event)).join('\n')}</pre>
 }

@@ -39,6 +39,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
             ['Ended', instance.end_date !== null && <Time at={instance.end_date} zone={zone} seconds />],
             ['Host', instance.hostname || null],
             ['Process', instance.pid],
+            ['Error', instance.error],
             ['Note', instance.note],
           ]}
         />
@@ -50,7 +51,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
             facts={[
               ['Trigger rule', <code key="rule">{definition.trigger_rule}</code>],
               ['Retries', retriesOf(definition)],
-              ['Timeout', definition.execution_timeout && formatDuration(timeDeltaSeconds(definition.execution_timeout))],
+              ['Timeout', definition.execution_timeout !== null && formatDuration(timeDeltaSeconds(definition.execution_timeout))],
               ['Depends on past', definition.depends_on_past && 'yes'],
               ['Owner', definition.owner],
             ]}

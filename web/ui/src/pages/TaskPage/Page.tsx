@@ -84,7 +84,7 @@ export function TaskPage() {
           </>
         }
       />
-      <Callout instance={instance} />
+      <Callout instance={instance} error={attempt.error} />
       <Panel flush>
         <Tabs
           value={tab}
@@ -150,7 +150,7 @@ function TryChoice({ instance, tries, value, onChange }: TryChoiceProps) {
 }
 
 /** Why the task is not running, or what it failed with. */
-function Callout({ instance }: { instance: TaskInstance }) {
+function Callout({ instance, error }: { instance: TaskInstance; error: string | null }) {
   const state = taskState(instance)
   if (instance.reason !== null && state !== 'running') {
     const done = isTaskFinished(state)
@@ -163,10 +163,19 @@ function Callout({ instance }: { instance: TaskInstance }) {
       </div>
     )
   }
+  if (error !== null) {
+    return (
+      <div className={classes.callout}>
+        <Notice tone="bad" icon="alert">
+          {error}
+        </Notice>
+      </div>
+    )
+  }
   if (instance.note !== null) {
     return (
       <div className={classes.callout}>
-        <Notice tone={state === 'failed' ? 'bad' : 'quiet'} icon={state === 'failed' ? 'alert' : 'list'}>
+        <Notice tone="quiet" icon="list">
           {instance.note}
         </Notice>
       </div>
