@@ -35,8 +35,8 @@ pub fn registry() -> Result<Registry, RegistryError> {
 /// All operators, reaching buckets through `s3`.
 pub fn registry_with(s3: &S3) -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
-    // registry.register(emulation::Emulation::new(s3.clone()))?;
+    registry.register(emulation::Emulation::new(s3.clone()))?;
     registry.register(clean::Clean::new(s3.clone()))?;
-    // registry.register(query::Query::new(s3.clone()))?;
+    registry.register(query::Query::new(s3.clone()))?;
     Ok(registry)
 }
