@@ -4,7 +4,7 @@
 //! - task_id: emulate
 //!   operator: emulation
 //!   source: sample
-//!   lake: s3://user-0a3db223d459-bucket
+//!   sink: s3://user-0a3db223d459-bucket
 //!   rows: 11154
 //! ```
 //!
@@ -29,7 +29,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::location::{Location, LocationError, S3Settings};
+use crate::location::{Location, LocationError, S3};
 pub use args::EmulationArgs;
 use args::SAMPLE;
 use batch::Packer;
@@ -48,12 +48,12 @@ const BATCHES_WAITING: usize = 8;
 /// The `emulation` operator.
 #[derive(Clone, Debug)]
 pub struct Emulation {
-    s3: S3Settings,
+    s3: S3,
 }
 
 impl Emulation {
     /// Reaches S3 as `s3` says.
-    pub fn new(s3: S3Settings) -> Emulation {
+    pub fn new(s3: S3) -> Emulation {
         Emulation { s3 }
     }
 }
@@ -65,7 +65,7 @@ impl Operator for Emulation {
 
     async fn execute(&self, args: EmulationArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         args.validate()?;
-        let lake = Location::parse(&args.lake, &ctx.home).map_err(|error| author("lake", &error))?;
+        let lake = Location::parse(&args.sink, &ctx.home).map_err(|error| author("sink", &error))?;
         let source = self.source(&args, ctx)?;
         let sink = self.sink(&args, &lake, ctx)?;
         // Fires when the try is cancelled, when a part of it fails, and when it is dropped half-way.
@@ -90,7 +90,7 @@ impl Operator for Emulation {
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let written = |key: &str| args.get(key).and_then(Value::as_str).filter(|text| !text.contains("{{"));
         let mut problems = Vec::new();
-        for key in ["lake", "source"] {
+        for key in ["sink", "source"] {
             let Some(text) = written(key) else { continue };
             if let Err(error) = Location::parse(text, std::path::Path::new("/")) {
                 problems.push(ArgumentProblem { pointer: format!("/{key}"), message: error.to_string(), help: None });
@@ -111,11 +111,11 @@ impl Emulation {
     }
 
     fn sink(&self, args: &EmulationArgs, lake: &Location, ctx: &TaskContext) -> Result<Sink, TaskError> {
-        let topics = lake.join("topics").map_err(|error| author("lake", &error))?;
+        let topics = lake.join("topics");
         if let Some(path) = topics.local_path() {
             return Ok(Sink::Folder(Folder::new(path.to_owned(), args.user_id.clone(), ctx.try_id)));
         }
-        let opened = topics.open(&self.s3).map_err(|error| author("lake", &error))?;
+        let opened = topics.open(&self.s3).map_err(|error| author("sink", &error))?;
         let bucket = Bucket::new(topics, opened, args.user_id.clone(), args.flush_size);
         Ok(Sink::Bucket(Box::new(bucket)))
     }

@@ -21,8 +21,8 @@ pub struct EmulationArgs {
     pub(super) source: String,
     /// Where the folder `topics` goes: a folder (relative ones begin in `UPDRAFT_HOME`) or `s3://bucket/prefix`. What
     /// earlier runs landed there for the same user is replaced.
-    #[serde(default = "default_lake")]
-    pub(super) lake: String,
+    #[serde(default = "default_sink")]
+    pub(super) sink: String,
     /// Begins the names of the topics; 12 hexadecimal digits.
     #[serde(default = "default_user_id")]
     #[schemars(regex(pattern = r"^[0-9a-f]{12}$"))]
@@ -49,7 +49,7 @@ fn default_source() -> String {
     SAMPLE.to_owned()
 }
 
-fn default_lake() -> String {
+fn default_sink() -> String {
     "lake".to_owned()
 }
 

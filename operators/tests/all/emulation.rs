@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use operators::emulation::Emulation;
-use operators::location::S3Settings;
+use operators::location::S3;
 use scheduler::operator::Verdict;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const USER: &str = "0a3db223d459";
 const TABLES: [&str; 3] = ["pin", "geo", "user"];
 
 fn emulation() -> Emulation {
-    Emulation::new(S3Settings::from_variables([]))
+    Emulation::new(S3::from_variables([]))
 }
 
 /// The names below a folder, sorted; empty when there is none.
@@ -191,7 +191,7 @@ async fn arguments_out_of_range_are_refused() {
         (json!({ "rows": 0 }), "`rows` is 0"),
         (json!({ "flush_size": 0 }), "`flush_size` is 0"),
         (json!({ "max_broken_share": 1.5 }), "between 0 and 1"),
-        (json!({ "lake": "../x" }), "`lake`: the location \"../x\" climbs"),
+        (json!({ "sink": "../x" }), "`sink`: the location \"../x\" climbs"),
     ] {
         let error = bench.run(&emulation(), args).await.unwrap_err();
         assert_eq!(error.verdict, Verdict::Fail);

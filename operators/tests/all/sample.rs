@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use operators::emulation::Emulation;
-use operators::location::S3Settings;
+use operators::location::S3;
 use serde_json::{Map, Value, json};
 
 use crate::support::{Bench, return_value};
@@ -25,7 +25,7 @@ struct Tables {
 async fn sample(rows: u64, seed: u64) -> Tables {
     let bench = Bench::new();
     let args = json!({ "rows": rows, "seed": seed, "flush_size": rows });
-    return_value(bench.run(&Emulation::new(S3Settings::from_variables([])), args).await);
+    return_value(bench.run(&Emulation::new(S3::from_variables([])), args).await);
     let mut text = String::new();
     let mut read = |table: &str| -> Vec<Row> {
         let topic = format!("0a3db223d459.{table}");
