@@ -194,7 +194,7 @@ fn text(draw: &mut Draw, category: &str, words_min: u64, words_max: u64) -> Stri
     if draw.chance(0.3) {
         words[place] = category.replace('-', " ");
     }
-    if draw.chance(0.3) {
+    if draw.chance(0.24) {
         words[place] = (*draw.pick(SYMBOLS)).to_owned();
     }
     if draw.chance(0.02) {

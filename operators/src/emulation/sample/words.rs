@@ -36,7 +36,7 @@ pub const SYMBOLS: &[&str] = &[
 ];
 
 /// How a text ends.
-pub const CLOSERS: &[&str] = &["", "", "", "", "", ".", "!", " …", " ✨", " – part 2", " | Blog", "?"];
+pub const CLOSERS: &[&str] = &["", "", "", "", "", ".", "!", "...", " ✨", " - part 2", " | Blog", "?"];
 
 /// What posters and tags are about.
 pub const TOPICS: &[&str] = &[
