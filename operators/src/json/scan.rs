@@ -71,6 +71,8 @@ pub enum Document<'a> {
 
 /// Reads the first value of a line. Anything but an object or an array of objects is malformed.
 pub fn scan_document(line: &str) -> Result<Document<'_>, Malformed> {
+    // As Spark's parser does, on every line: files that were joined have byte order marks in the middle.
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
     let mut scanner = Scanner::new(line);
     scanner.skip_blanks();
     if scanner.at == line.len() {
