@@ -11,14 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::{ClientConfigKey, RetryConfig};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, RetryConfig};
 use url::Url;
 
 /// The region that AWS itself assumes, and that most servers that imitate it accept.
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// An S3 request is given up after this long, repeated tries included: the task's own `retries` come after that.
-const S3_RETRY_TIME_MAX: Duration = Duration::from_secs(60);
+const S3_RETRY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A place for data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,51 +36,92 @@ pub enum Location {
     },
 }
 
-/// Why a text is no location.
-#[derive(Debug, thiserror::Error)]
+/// Why a text is no location, or a location cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// There is nothing to read the place from.
-    #[error("a location is empty; write a folder, a file or `s3://bucket/prefix`")]
+    #[error("the location is empty; write a folder, a file or s3://bucket/prefix")]
     Empty,
+    /// A relative path that leaves the home folder.
+    #[error("the location {0:?} climbs above its root with `..`")]
+    Climbs(String),
     /// `https://…`, `gs://…` and the like.
-    #[error("`{text}` begins with `{scheme}://`, which Updraft does not read; use a local path or `s3://bucket/prefix`")]
-    UnknownScheme {
-        /// As written.
-        text: String,
-        /// What stands before `://`.
-        scheme: String,
-    },
+    #[error("the location has the unknown scheme {0:?}; use a path, file:// or s3://")]
+    UnknownScheme(String),
     /// `s3:///key`.
-    #[error("`{0}` names no bucket; write `s3://bucket/prefix`")]
+    #[error("the location {0:?} names no bucket; write s3://bucket/prefix")]
     NoBucket(String),
+    /// `s3://key:secret@bucket`. The text is not repeated.
+    #[error("the location holds credentials; put them into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead")]
+    Credentials,
+    /// Anything else that no path or key may hold.
+    #[error("the location {text:?} is not valid: {reason}")]
+    Invalid {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The settings of S3 do not fit together.
+    #[error("cannot set up S3: {0}")]
+    Settings(String),
+}
+
+/// The store that a location lies in.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The whole file system, or the whole bucket.
+    pub store: Arc<dyn ObjectStore>,
+    /// The location within it.
+    pub prefix: ObjectPath,
 }
 
 impl Location {
-    /// Reads a location as people write it. Relative paths begin at `home`.
+    /// Reads a location as people write it; relative paths begin at `home`. Outer blanks do not count.
+    ///
+    /// It need not exist, and may hold glob signs.
     pub fn parse(text: &str, home: &Path) -> Result<Location, LocationError> {
         let text = text.trim();
         if text.is_empty() {
             return Err(LocationError::Empty);
         }
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Ok(Location::Local(normalize(&home.join(text))));
-        };
-        match scheme {
-            "file" => Ok(Location::Local(normalize(&Path::new("/").join(rest)))),
-            "s3" | "s3a" | "s3n" => {
-                let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-                if bucket.is_empty() {
-                    return Err(LocationError::NoBucket(text.to_owned()));
-                }
-                let key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-                Ok(Location::S3 { bucket: bucket.to_owned(), key })
-            }
-            _ => Err(LocationError::UnknownScheme { text: text.to_owned(), scheme: scheme.to_owned() }),
+        match text.split_once("://") {
+            None => local(text, home),
+            Some((scheme, rest)) => match scheme.to_ascii_lowercase().as_str() {
+                "file" => file_url(text),
+                "s3" | "s3a" | "s3n" => s3(text, rest),
+                _ => Err(LocationError::UnknownScheme(scheme.to_owned())),
+            },
         }
     }
 
-    /// The place `name` below this one; `name` may have several parts.
+    /// The path, when it is on this machine.
+    pub fn local_path(&self) -> Option<&Path> {
+        match self {
+            Location::Local(path) => Some(path),
+            Location::S3 { .. } => None,
+        }
+    }
+
+    /// The store around this location. Nothing is read or written yet.
+    pub fn open(&self, s3: &S3) -> Result<Opened, LocationError> {
+        let invalid = |reason: String| LocationError::Invalid { text: self.to_string(), reason };
+        match self {
+            Location::Local(path) => {
+                let prefix = ObjectPath::from_absolute_path(path).map_err(|error| invalid(error.to_string()))?;
+                Ok(Opened { store: Arc::new(LocalFileSystem::new()), prefix })
+            }
+            Location::S3 { bucket, key } => {
+                let store = s3.bucket(bucket).map_err(|error| LocationError::Settings(error.to_string()))?;
+                let prefix = ObjectPath::parse(key).map_err(|error| invalid(error.to_string()))?;
+                Ok(Opened { store, prefix })
+            }
+        }
+    }
+
+    /// The place `name` below this one; `name` is ours, not a person's, and may have several parts.
     pub fn join(&self, name: &str) -> Location {
+        let name = name.trim_matches('/');
         match self {
             Location::Local(path) => Location::Local(normalize(&path.join(name))),
             Location::S3 { bucket, key } if key.is_empty() => {
@@ -121,9 +164,62 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Local(path) => path.display().fmt(f),
+            Location::S3 { bucket, key } if key.is_empty() => write!(f, "s3://{bucket}"),
             Location::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
         }
     }
+}
+
+/// What is at the bottom of an error of a store. Those above it repeat what is below them, several times over.
+pub fn cause(error: &object_store::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
+}
+
+fn file_url(text: &str) -> Result<Location, LocationError> {
+    let invalid = |reason: &str| LocationError::Invalid { text: text.to_owned(), reason: reason.to_owned() };
+    let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
+    let path = url.to_file_path().map_err(|()| invalid("a file URL has three slashes and no host: file:///path"))?;
+    let path = path.to_str().ok_or_else(|| invalid("it is not UTF-8"))?;
+    local(path, Path::new("/"))
+}
+
+fn local(text: &str, base: &Path) -> Result<Location, LocationError> {
+    if text.contains('\0') {
+        return Err(LocationError::Invalid { text: text.to_owned(), reason: "it holds a NUL character".to_owned() });
+    }
+    let mut below = Vec::new();
+    for component in Path::new(text).components() {
+        match component {
+            Component::Normal(name) => below.push(name),
+            Component::ParentDir if below.pop().is_none() => return Err(LocationError::Climbs(text.to_owned())),
+            Component::ParentDir | Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    let start = if text.starts_with('/') { Path::new("/") } else { base };
+    Ok(Location::Local(normalize(&start.join(below.iter().collect::<PathBuf>()))))
+}
+
+fn s3(text: &str, rest: &str) -> Result<Location, LocationError> {
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.contains('@') {
+        return Err(LocationError::Credentials);
+    }
+    if bucket.is_empty() {
+        return Err(LocationError::NoBucket(text.to_owned()));
+    }
+    if !bucket.chars().all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-' | '_')) {
+        let reason = "a bucket's name has letters, digits, dots and hyphens only".to_owned();
+        return Err(LocationError::Invalid { text: text.to_owned(), reason });
+    }
+    if key.split('/').any(|part| part == "..") {
+        return Err(LocationError::Climbs(text.to_owned()));
+    }
+    let key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    Ok(Location::S3 { bucket: bucket.to_owned(), key })
 }
 
 /// Resolves `.` and `..` by name, so that one place has one spelling. Links are left to the file system.
@@ -141,7 +237,10 @@ fn normalize(path: &Path) -> PathBuf {
     normal
 }
 
-/// Reaches buckets with one set of credentials. Cheap to clone.
+/// Reaches buckets with one set of credentials: the `AWS_*` variables, as the AWS tools name them. Cheap to clone.
+///
+/// `AWS_ENDPOINT_URL` leads to another server than Amazon's; plain HTTP is spoken only if it says so, and buckets are
+/// then part of the path. The region is `us-east-1` unless `AWS_REGION` or `AWS_DEFAULT_REGION` says otherwise.
 #[derive(Clone)]
 pub struct S3 {
     settings: AmazonS3Builder,
@@ -149,31 +248,46 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Credentials, region and endpoint of the process: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-    /// `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, and what else the AWS tools read.
+    /// What the environment of this process says.
     pub fn from_env() -> S3 {
-        S3::with_settings(AmazonS3Builder::from_env())
+        S3::from_variables(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
     }
 
     /// A server of one's own, with these keys.
     pub fn with_endpoint(endpoint: &str, access_key_id: &str, secret_access_key: &str) -> S3 {
-        let settings = AmazonS3Builder::new()
-            .with_endpoint(endpoint)
-            .with_access_key_id(access_key_id)
-            .with_secret_access_key(secret_access_key);
-        S3::with_settings(settings)
+        let variables = [
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("AWS_ACCESS_KEY_ID", access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", secret_access_key),
+        ];
+        S3::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
     }
 
-    fn with_settings(mut settings: AmazonS3Builder) -> S3 {
-        if settings.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
-            settings = settings.with_region(DEFAULT_REGION);
-        }
-        let endpoint = settings.get_config_value(&AmazonS3ConfigKey::Endpoint);
-        if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-            settings = settings.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp), "true");
-        }
+    /// What these variables say; those that do not concern S3 are passed over.
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> S3 {
         let retry = RetryConfig { retry_timeout: S3_RETRY_TIME_MAX, ..RetryConfig::default() };
-        S3 { settings: settings.with_retry(retry), buckets: Arc::default() }
+        let mut settings = AmazonS3Builder::new().with_retry(retry);
+        for (name, value) in variables {
+            // An empty variable is as good as none, as for the AWS tools.
+            let setting = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse()).and_then(Result::ok);
+            if let (Some(setting), false) = (setting, value.is_empty()) {
+                settings = settings.with_config(setting, value);
+            }
+        }
+        if settings.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
+            let region = settings.get_config_value(&AmazonS3ConfigKey::DefaultRegion);
+            settings = settings.with_region(region.unwrap_or_else(|| DEFAULT_REGION.to_owned()));
+        }
+        let endpoint = settings
+            .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
+            .or_else(|| settings.get_config_value(&AmazonS3ConfigKey::Endpoint));
+        if let Some(endpoint) = endpoint {
+            let plain = endpoint.to_ascii_lowercase().starts_with("http://");
+            settings = settings.with_allow_http(plain).with_virtual_hosted_style_request(false);
+        }
+        S3 { settings, buckets: Arc::default() }
     }
 
     /// The store of a bucket; the connections to it are shared.
@@ -187,3 +301,16 @@ impl S3 {
         Ok(store)
     }
 }
+
+/// Without the secrets.
+impl fmt::Debug for S3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3")
+            .field("endpoint", &self.settings.get_config_value(&AmazonS3ConfigKey::Endpoint))
+            .field("region", &self.settings.get_config_value(&AmazonS3ConfigKey::Region))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

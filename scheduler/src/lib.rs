@@ -11,4 +11,7 @@ pub mod log;
 pub mod operator;
 pub mod run;
 pub mod run_id;
+pub mod sources;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;

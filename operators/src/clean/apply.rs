@@ -99,9 +99,7 @@ impl Change {
             (Change::BecameNull, Some(before)) => {
                 Ok(datafusion::arrow::compute::and(&is_not_null(before)?, &is_null(after)?)?)
             }
-            (Change::Differs, Some(before)) if before.data_type() == after.data_type() => {
-                Ok(distinct(before, after)?)
-            }
+            (Change::Differs, Some(before)) if before.data_type() == after.data_type() => Ok(distinct(before, after)?),
             (Change::Differs, Some(before)) => Ok(distinct(&text_array(before)?, &text_array(after)?)?),
         }
     }

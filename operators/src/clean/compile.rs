@@ -14,7 +14,9 @@ use crate::spark::{SparkFunction, Target, TimestampFormat, UnknownPattern};
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
     /// The rule names a column that is not there.
-    #[error("the rule `{rule}` names the column `{column}`, which {input} does not have at this point; it has {known}{hint}")]
+    #[error(
+        "the rule `{rule}` names the column `{column}`, which {input} does not have at this point; it has {known}{hint}"
+    )]
     UnknownColumn {
         /// The rule's label.
         rule: String,
@@ -113,9 +115,11 @@ pub fn compile(rule: &Rule, schema: &Schema, input: &str) -> Result<Option<Step>
             names.names().iter().try_for_each(|name| scope.require(name))?;
             scope.untouched(|name| !names.names().iter().any(|dropped| dropped == name)).collect()
         }
-        Rule::Select(names) => {
-            names.names().iter().map(|name| scope.column(name).map(|expr| keep(name, expr))).collect::<Result<_, _>>()?
-        }
+        Rule::Select(names) => names
+            .names()
+            .iter()
+            .map(|name| scope.column(name).map(|expr| keep(name, expr)))
+            .collect::<Result<_, _>>()?,
         Rule::Order(names) => {
             let first: Result<Vec<_>, _> =
                 names.names().iter().map(|name| scope.column(name).map(|expr| keep(name, expr))).collect();
@@ -284,9 +288,7 @@ impl Scope<'_> {
             ConcatNulls::Any => {
                 let null = Expr::Literal(datafusion::common::ScalarValue::Utf8(None), None);
                 match parts.into_iter().map(Expr::is_null).reduce(Expr::or) {
-                    Some(any_null) => {
-                        when(any_null, null).otherwise(joined).map_err(|source| self.refused(source))?
-                    }
+                    Some(any_null) => when(any_null, null).otherwise(joined).map_err(|source| self.refused(source))?,
                     None => joined,
                 }
             }

@@ -12,8 +12,8 @@ mod compile;
 mod rules;
 mod run;
 
-use schemars::JsonSchema;
 use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

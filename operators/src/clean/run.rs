@@ -80,7 +80,10 @@ impl Job {
         let mut counts = Counts::default();
         let frame = self.apply_rules(frame, &session, &mut counts).await?;
         if frame.schema().fields().is_empty() {
-            return Err(TaskError::fail(anyhow::anyhow!("`{}` holds no rows, so that no columns are known", self.input)));
+            return Err(TaskError::fail(anyhow::anyhow!(
+                "`{}` holds no rows, so that no columns are known",
+                self.input
+            )));
         }
         let version = delta::overwrite(&self.output, frame.into_unoptimized_plan(), &session, &self.s3).await?;
         let rows_written = counts.rows(counts.rows_in.len() - 1);

@@ -1,98 +1,82 @@
-//! Where the records come from.
+//! Where rows come from.
+//!
+//! A source is looked through before anything is landed, so that a bad one costs nothing of what is there already; then it
+//! sends each table's rows, packed into objects, to whichever sink there is.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor};
+use anyhow::Context;
+use scheduler::operator::TaskError;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use anyhow::Context as _;
-use object_store::{ObjectStoreExt as _, path::Path as ObjectPath};
-
+use super::batch::{Batch, Packer};
+use super::jsonl::JsonLines;
 use super::sample::Sample;
-use crate::location::{Location, S3};
+use super::table::Table;
 
-/// One of the three source tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SourceTable {
-    /// Posts.
-    Pin,
-    /// Where and when they were posted.
-    Geo,
-    /// By whom.
-    User,
+/// Where rows come from.
+pub(super) enum Source {
+    /// The built-in generator.
+    Sample(Sample),
+    /// Files of JSON Lines.
+    Lines(JsonLines),
 }
 
-impl SourceTable {
-    /// In the order in which the scripts post them.
-    pub const ALL: [SourceTable; 3] = [SourceTable::Pin, SourceTable::Geo, SourceTable::User];
-
-    /// The name of its topic after the user's, and of its file before `.jsonl`.
-    pub fn name(self) -> &'static str {
-        match self {
-            SourceTable::Pin => "pin",
-            SourceTable::Geo => "geo",
-            SourceTable::User => "user",
-        }
-    }
-}
-
-/// The lines of a table, without their line ends.
-pub type Lines = Box<dyn Iterator<Item = anyhow::Result<Vec<u8>>> + Send>;
-
-/// Where the records come from.
-pub enum Source {
-    /// The generator.
-    Sample {
-        /// Rows of each table.
-        rows: u64,
-        /// What it begins with.
-        seed: u64,
-    },
-    /// A folder of JSON Lines.
-    Folder(Location),
+/// What a look through one table of a source found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Inspection {
+    /// Rows, broken ones included; blank lines are none.
+    pub rows: u64,
+    /// Rows that are not JSON.
+    pub broken: u64,
+    /// The numbers of the first broken lines, from 1.
+    pub broken_lines: Vec<u64>,
 }
 
 impl Source {
-    /// The records of a table, as JSON documents.
-    pub async fn open(&self, table: SourceTable, s3: &S3) -> anyhow::Result<Lines> {
+    /// Looks through a table.
+    pub(super) async fn inspect(&self, table: Table, stop: &CancellationToken) -> Result<Inspection, TaskError> {
         match self {
-            Source::Sample { rows, seed } => {
-                let sample = Sample::new(*rows, *seed);
-                Ok(Box::new((0..*rows).map(move |row| Ok(sample.record(table, row)))))
+            Source::Sample(sample) => Ok(Inspection { rows: sample.rows(), ..Inspection::default() }),
+            Source::Lines(lines) => lines.inspect(table, stop).await,
+        }
+    }
+
+    /// Sends a table's rows to `sender` until they end, the receiver is gone, or `stop` fires.
+    pub(super) async fn send(
+        &self,
+        table: Table,
+        packer: Packer,
+        sender: mpsc::Sender<Batch>,
+        stop: &CancellationToken,
+    ) -> Result<(), TaskError> {
+        match self {
+            Source::Sample(sample) => {
+                let (sample, stop) = (sample.clone(), stop.clone());
+                let made = tokio::task::spawn_blocking(move || generate(&sample, table, packer, &sender, &stop));
+                made.await.context("the generator of rows ended unexpectedly")??;
+                Ok(())
             }
-            Source::Folder(folder) => {
-                let file = folder.join(&format!("{}.jsonl", table.name()));
-                let opening = || {
-                    format!("`{file}` cannot be read; the source needs `pin.jsonl`, `geo.jsonl` and `user.jsonl`")
-                };
-                let reader: Box<dyn BufRead + Send> = match &file {
-                    Location::Local(path) => Box::new(BufReader::new(File::open(path).with_context(opening)?)),
-                    Location::S3 { bucket, key } => {
-                        let found = s3.bucket(bucket)?.get(&ObjectPath::from(key.as_str())).await;
-                        Box::new(Cursor::new(found.with_context(opening)?.bytes().await.with_context(opening)?))
-                    }
-                };
-                let name = file.to_string();
-                Ok(Box::new(lines(reader).map(move |line| line.with_context(|| format!("`{name}` cannot be read")))))
-            }
+            Source::Lines(lines) => lines.send(table, packer, sender, stop).await,
         }
     }
 }
 
-/// Lines that hold something: a blank one is no record.
-fn lines(mut reader: Box<dyn BufRead + Send>) -> impl Iterator<Item = std::io::Result<Vec<u8>>> + Send {
-    std::iter::from_fn(move || {
-        loop {
-            let mut line = Vec::new();
-            match reader.read_until(b'\n', &mut line) {
-                Err(error) => return Some(Err(error)),
-                Ok(0) => return None,
-                Ok(_) => (),
-            }
-            if line.last() == Some(&b'\n') {
-                line.pop();
-            }
-            if !line.trim_ascii().is_empty() {
-                return Some(Ok(line));
-            }
+fn generate(
+    sample: &Sample,
+    table: Table,
+    mut packer: Packer,
+    sender: &mpsc::Sender<Batch>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    for row in sample.rows_of(table) {
+        let full = packer.push(&row?);
+        // A receiver that is gone has a better reason than we could give.
+        if stop.is_cancelled() || full.is_some_and(|batch| sender.blocking_send(batch).is_err()) {
+            return Ok(());
         }
-    })
+    }
+    if let Some(batch) = packer.finish() {
+        let _ = sender.blocking_send(batch);
+    }
+    Ok(())
 }

@@ -96,10 +96,7 @@ impl Chunk {
             Chunk::Part { file, .. } => std::slice::from_ref(file),
         };
         let requests: Vec<_> = files.iter().map(|file| read_object(file.clone(), s3.clone())).collect();
-        let contents: Vec<_> = futures::stream::iter(requests)
-            .buffered(S3_REQUESTS)
-            .try_collect()
-            .await?;
+        let contents: Vec<_> = futures::stream::iter(requests).buffered(S3_REQUESTS).try_collect().await?;
         let mut bytes = Vec::with_capacity(contents.iter().map(|content| content.len() + 1).sum());
         let mut starts = Vec::with_capacity(contents.len());
         for content in contents {

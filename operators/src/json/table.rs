@@ -59,10 +59,8 @@ struct KeptChunk {
 impl JsonTable {
     /// Reads all documents once, to learn the schema. `parallelism` chunks are under way at a time.
     pub async fn open(files: &[InputFile], s3: &S3, parallelism: usize) -> anyhow::Result<JsonTable> {
-        let chunks: Vec<KeptChunk> = plan_chunks(files)
-            .into_iter()
-            .map(|chunk| KeptChunk { chunk, text: OnceLock::new() })
-            .collect();
+        let chunks: Vec<KeptChunk> =
+            plan_chunks(files).into_iter().map(|chunk| KeptChunk { chunk, text: OnceLock::new() }).collect();
         let chunks = Arc::new(chunks);
         let mut passes = futures::stream::iter(0..chunks.len())
             .map(|index| tokio::spawn(first_pass(Arc::clone(&chunks), index, s3.clone())))
@@ -122,11 +120,7 @@ struct Found {
     types: BTreeMap<String, JsonType>,
 }
 
-async fn first_pass(
-    chunks: Arc<Vec<KeptChunk>>,
-    index: usize,
-    s3: S3,
-) -> anyhow::Result<(usize, ChunkText, Found)> {
+async fn first_pass(chunks: Arc<Vec<KeptChunk>>, index: usize, s3: S3) -> anyhow::Result<(usize, ChunkText, Found)> {
     let chunk = &chunks[index].chunk;
     let text = chunk.read(&s3).await?;
     let mut found = Found::default();
@@ -224,11 +218,7 @@ impl PartitionStream for JsonPartition {
     }
 }
 
-async fn second_pass(
-    kept: &KeptChunk,
-    schema: &SchemaRef,
-    s3: &S3,
-) -> Result<Vec<RecordBatch>, DataFusionError> {
+async fn second_pass(kept: &KeptChunk, schema: &SchemaRef, s3: &S3) -> Result<Vec<RecordBatch>, DataFusionError> {
     if let Some(text) = kept.text.get() {
         return build_batches(&text.text, schema);
     }
@@ -268,11 +258,7 @@ fn build_batches(text: &str, schema: &SchemaRef) -> Result<Vec<RecordBatch>, Dat
     Ok(batches)
 }
 
-fn finish_batch(
-    builder: &mut StructFields,
-    schema: &SchemaRef,
-    rows: usize,
-) -> Result<RecordBatch, DataFusionError> {
+fn finish_batch(builder: &mut StructFields, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DataFusionError> {
     let arrays = builder.finish()?;
     let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)

@@ -91,7 +91,8 @@ pub fn push_csv(line: &mut String, value: &Value) {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let must_quote = text.is_empty() || text.contains([',', '"', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ');
+    let must_quote =
+        text.is_empty() || text.contains([',', '"', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ');
     if must_quote {
         line.push('"');
         line.push_str(&text.replace('"', "\"\""));

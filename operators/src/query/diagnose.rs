@@ -19,10 +19,9 @@ pub fn explain(error: &DataFusionError, tables: &KnownTables) -> String {
         DataFusionError::Shared(inner) => explain(inner, tables),
         DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
             SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields, tables),
-            SchemaError::AmbiguousReference { field } => format!(
-                "the column `{}` is in more than one table; write `table.{}`",
-                field.name, field.name
-            ),
+            SchemaError::AmbiguousReference { field } => {
+                format!("the column `{}` is in more than one table; write `table.{}`", field.name, field.name)
+            }
             other => other.to_string(),
         },
         DataFusionError::Plan(text) => match text.strip_prefix("table '").and_then(|rest| rest.split_once('\'')) {
@@ -51,7 +50,8 @@ fn unknown_column(field: &Column, valid: &[Column], tables: &KnownTables) -> Str
         })
         .collect();
     if known.is_empty() {
-        known = tables.iter().flat_map(|(table, columns)| columns.iter().map(move |c| format!("{table}.{c}"))).collect();
+        known =
+            tables.iter().flat_map(|(table, columns)| columns.iter().map(move |c| format!("{table}.{c}"))).collect();
     }
     let bare: Vec<&str> = known.iter().map(|name| name.rsplit('.').next().unwrap_or(name)).collect();
     let written = match &field.relation {

@@ -8,8 +8,8 @@ mod statement;
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

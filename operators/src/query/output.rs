@@ -95,7 +95,9 @@ impl FileOutput {
         let location = self.location;
         let writing = || format!("`{location}` cannot be written");
         let file = match self.writer {
-            Writer::Csv(file) => file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(writing)?,
+            Writer::Csv(file) => {
+                file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(writing)?
+            }
             Writer::Parquet(writer) => writer.into_inner().with_context(writing)?,
         };
         file.sync_all().with_context(writing)?;

@@ -80,9 +80,10 @@ impl Job {
         for table in &self.tables {
             // In SQL, unquoted names are in lower case.
             let name = table.name.rsplit('.').next().unwrap_or(&table.name).to_lowercase();
-            let input = table::open(&table.location, table.format, CsvTypes::Inferred, session, &self.s3)
-                .await
-                .map_err(|error| TaskError::retry(error.context(format!("the table `{}` cannot be read", table.name))))?;
+            let input =
+                table::open(&table.location, table.format, CsvTypes::Inferred, session, &self.s3).await.map_err(
+                    |error| TaskError::retry(error.context(format!("the table `{}` cannot be read", table.name))),
+                )?;
             if input.report.broken > 0 {
                 let broken = input.report.broken;
                 self.log.warning(format_args!("{broken} malformed documents in `{}` are rows of NULLs", table.name));
@@ -114,9 +115,8 @@ impl Job {
             None => (None, FileFormat::Csv),
         };
         let mut stream = frame.execute_stream().await.map_err(failed)?;
-        let mut file = location
-            .map(|location| FileOutput::begin(location, format, &stream.schema(), self.try_id))
-            .transpose()?;
+        let mut file =
+            location.map(|location| FileOutput::begin(location, format, &stream.schema(), self.try_id)).transpose()?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed)?;
             tap.see(&batch).map_err(failed)?;

@@ -7,9 +7,7 @@ use datafusion::arrow::array::{
     TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-};
+use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -106,14 +104,17 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
         (_, Target::String) => Ok(Arc::new(text_array(array)?)),
         (DataType::Float16 | DataType::Float32 | DataType::Float64, Target::Int) => {
             let numbers = cast(array, &DataType::Float64)?;
-            Ok(Arc::new(numbers.as_primitive::<Float64Type>().unary::<_, datafusion::arrow::datatypes::Int32Type>(saturate_int)))
+            Ok(Arc::new(
+                numbers.as_primitive::<Float64Type>().unary::<_, datafusion::arrow::datatypes::Int32Type>(saturate_int),
+            ))
         }
         (DataType::Float16 | DataType::Float32 | DataType::Float64, Target::Bigint) => {
             let numbers = cast(array, &DataType::Float64)?;
             Ok(Arc::new(numbers.as_primitive::<Float64Type>().unary::<_, Int64Type>(saturate_long)))
         }
         (DataType::Timestamp(..), Target::Int | Target::Bigint | Target::Double) => {
-            let seconds: Int64Array = micros(array)?.iter().map(|v| v.map(|v| v.div_euclid(MICROS_PER_SECOND))).collect();
+            let seconds: Int64Array =
+                micros(array)?.iter().map(|v| v.map(|v| v.div_euclid(MICROS_PER_SECOND))).collect();
             cast_array(&(Arc::new(seconds) as ArrayRef), target)
         }
         (_, Target::Int) => {

@@ -107,7 +107,9 @@ impl Kind {
                 }))
             }
             Kind::Timestamp(_) => cast_array(array, Target::Timestamp)?,
-            Kind::Remove(text) => map_text(array, |value| value.contains(text.as_str()).then(|| value.replace(text, "")))?,
+            Kind::Remove(text) => {
+                map_text(array, |value| value.contains(text.as_str()).then(|| value.replace(text, "")))?
+            }
             Kind::RemovePrefix(text) => map_text(array, |value| value.strip_prefix(text.as_str()).map(str::to_owned))?,
         })
     }

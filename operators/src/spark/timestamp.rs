@@ -82,9 +82,7 @@ enum Zone {
 impl Zone {
     fn micros(&self, local: NaiveDateTime) -> Option<i64> {
         match self {
-            Zone::OffsetSeconds(seconds) => {
-                Some(local.and_utc().timestamp_micros() - i64::from(*seconds) * 1_000_000)
-            }
+            Zone::OffsetSeconds(seconds) => Some(local.and_utc().timestamp_micros() - i64::from(*seconds) * 1_000_000),
             Zone::Named(zone) => zone.from_local_datetime(&local).earliest().map(|at| at.timestamp_micros()),
         }
     }
@@ -104,8 +102,7 @@ fn parse_time(text: &str) -> Option<Time> {
         return None;
     }
     let micros = fraction.map_or(Some(0), parse_fraction)?;
-    let time =
-        NaiveTime::from_hms_micro_opt(hour, minute.unwrap_or(Some(0))?, second.unwrap_or(Some(0))?, micros)?;
+    let time = NaiveTime::from_hms_micro_opt(hour, minute.unwrap_or(Some(0))?, second.unwrap_or(Some(0))?, micros)?;
     let zone = if zone.is_empty() { None } else { Some(parse_zone(zone.trim())?) };
     Some(Time { time, zone })
 }
@@ -171,7 +168,8 @@ impl TimestampFormat {
                 end
             } else if first.is_ascii_alphabetic() {
                 let width = rest.len() - rest.trim_start_matches(first).len();
-                let is_known = matches!((first, width), ('y' | 'u', 4) | ('M' | 'd' | 'H' | 'm' | 's', 2) | ('S', 1..=6));
+                let is_known =
+                    matches!((first, width), ('y' | 'u', 4) | ('M' | 'd' | 'H' | 'm' | 's', 2) | ('S', 1..=6));
                 if !is_known {
                     return Err(UnknownPattern { pattern: pattern.to_owned(), letters: rest[..width].to_owned() });
                 }

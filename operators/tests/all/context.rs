@@ -9,9 +9,7 @@ use operators::location::S3;
 use operators::registry_with;
 use scheduler::clock::Clock;
 use scheduler::log::TaskLog;
-use scheduler::operator::{
-    Checkpoint, Outcome, RunFacts, TaskContext, TaskError, TaskKey, XComReader,
-};
+use scheduler::operator::{Checkpoint, Outcome, RunFacts, TaskContext, TaskError, TaskKey, XComReader};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -102,6 +100,7 @@ pub fn nowhere() -> S3 {
 /// What a person reads of the tasks that ran in `home`.
 pub fn log_text(home: &Path) -> String {
     let text = std::fs::read_to_string(home.join("task.log")).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].as_str().unwrap().to_owned());
+    let lines =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].as_str().unwrap().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -1,12 +1,17 @@
-//! The data operators from outside, through the registry, as the engine calls them.
+//! The operators as the engine sees them: arguments in, files, log and XCom out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world may panic")]
 
 mod cases;
 mod cleaning;
 mod context;
+mod emulation;
+mod emulation_s3;
 mod golden;
-mod landing;
 mod lake;
+mod moto;
 mod queries;
 mod reference;
 mod s3;
 mod sample;
+mod support;

@@ -6,8 +6,10 @@
 //!                              └────template───> a task's arguments, filled in
 //! ```
 
+pub mod duration;
 mod model;
 pub mod params;
+mod shape;
 pub mod spec;
 pub mod template;
 pub mod timetable;

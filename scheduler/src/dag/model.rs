@@ -1,6 +1,6 @@
 //! The DAG that the engine works with: checked, normalised, in petgraph.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -211,11 +211,14 @@ impl Dag {
             wanted.push((index, upstream));
         }
         for (index, upstream) in wanted {
+            let mut linked = HashSet::with_capacity(upstream.len());
             for missing_or_known in upstream {
                 match by_id.get(&missing_or_known) {
                     // The same dependency written twice is one edge.
                     Some(&from) => {
-                        graph.update_edge(from, index, ());
+                        if linked.insert(from) {
+                            graph.add_edge(from, index, ());
+                        }
                     }
                     None => problems.push(InvalidGraph::UnknownDependency {
                         task: graph[index].task_id.clone(),
@@ -306,7 +309,8 @@ impl Dag {
 
 /// Every knot of tasks that wait for each other, one representative path through each.
 fn cycles(graph: &DiGraph<Task, (), u32>) -> Vec<InvalidGraph> {
-    petgraph::algo::tarjan_scc(graph)
+    // Kosaraju's way keeps its own stack; Tarjan's, in petgraph, recurses, and a chain of ten thousand tasks is long.
+    petgraph::algo::kosaraju_scc(graph)
         .into_iter()
         .filter(|knot| knot.len() > 1 || graph.contains_edge(knot[0], knot[0]))
         .map(|knot| InvalidGraph::Cycle(path_through(graph, &knot)))

@@ -1,12 +1,123 @@
 //! Which DAG files mean the same: a DAG written out in full, and the hash of that.
 
-use serde_json::{Map, Value};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of a document in lower-case hexadecimal; the order of keys does not matter.
+use super::{Dag, Param, Schedule, Task};
+
+/// The DAG with everything written out, in the grammar of DAG files: loading it gives the same DAG again.
+///
+/// Comments, formatting, the order of keys, aliases and which defaults were left out do not show in it.
+pub fn document(dag: &Dag) -> Value {
+    let tasks: Vec<Value> = dag
+        .tasks()
+        .map(|(index, task)| {
+            let mut upstream: Vec<&str> = dag.upstream(index).map(|index| dag.task(index).task_id.as_str()).collect();
+            upstream.sort_unstable();
+            task_document(task, &upstream)
+        })
+        .collect();
+    json!({
+        "dag_id": dag.dag_id,
+        "description": dag.description,
+        "doc_md": dag.doc_md,
+        "schedule": schedule(&dag.schedule),
+        "timezone": dag.timezone.name(),
+        "start_date": dag.start_date.map(instant),
+        "end_date": dag.end_date.map(instant),
+        "catchup": dag.runs.catchup,
+        "max_active_runs": dag.runs.max_active_runs,
+        "max_active_tasks": dag.runs.max_active_tasks,
+        "is_paused_upon_creation": dag.runs.is_paused_upon_creation,
+        "dagrun_timeout": dag.runs.dagrun_timeout.map(seconds),
+        "tags": dag.tags,
+        "owner": dag.owner,
+        "params": dag.params.iter().map(|(name, param)| (name.clone(), param_document(param))).collect::<Map<_, _>>(),
+        "default_args": dag.default_args,
+        "tasks": tasks,
+    })
+}
+
+/// The SHA-256, in lower-case hexadecimal, of what a [`document`] means: the order of keys and of tasks does not matter,
+/// nor does `default_args`, because the tasks hold what follows from it.
 pub fn hash(document: &Value) -> String {
-    let digest = Sha256::digest(canonical(document).to_string().as_bytes());
+    let mut meaning = canonical(document);
+    if let Some(entries) = meaning.as_object_mut() {
+        entries.shift_remove("default_args");
+        if let Some(tasks) = entries.get_mut("tasks").and_then(Value::as_array_mut) {
+            tasks.sort_by_cached_key(|task| task.get("task_id").and_then(Value::as_str).unwrap_or_default().to_owned());
+        }
+    }
+    let digest = Sha256::digest(meaning.to_string().as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn task_document(task: &Task, upstream: &[&str]) -> Value {
+    let mut entries = Map::new();
+    let mut put = |key: &str, value: Value| entries.insert(key.to_owned(), value);
+    put("task_id", json!(task.task_id));
+    put("operator", json!(task.operator));
+    put("dependencies", json!(upstream));
+    put("trigger_rule", json!(task.trigger_rule));
+    put("retries", json!(task.retries));
+    put("retry_delay", seconds(task.retry_delay));
+    put("retry_exponential_backoff", number(task.retry_exponential_backoff));
+    put("max_retry_delay", json!(task.max_retry_delay.map(seconds)));
+    put("execution_timeout", json!(task.execution_timeout.map(seconds)));
+    put("priority_weight", json!(task.priority_weight));
+    put("pool", json!(task.pool));
+    put("pool_slots", json!(task.pool_slots));
+    put("queue", json!(task.queue));
+    put("owner", json!(task.owner));
+    put("doc_md", json!(task.doc_md));
+    entries.extend(task.args.clone());
+    Value::Object(entries)
+}
+
+/// A param as the schema that it is; one that takes anything says so with a list of all types.
+fn param_document(param: &Param) -> Value {
+    let mut entries = param.schema.clone();
+    if let Some(description) = &param.description {
+        entries.insert("description".to_owned(), json!(description));
+    }
+    match &param.default {
+        Some(default) => {
+            entries.insert("default".to_owned(), default.clone());
+        }
+        None if !entries.contains_key("type") => {
+            let all = json!(["string", "number", "integer", "boolean", "array", "object", "null"]);
+            entries.insert("type".to_owned(), all);
+        }
+        None => (),
+    }
+    Value::Object(entries)
+}
+
+fn schedule(schedule: &Schedule) -> Value {
+    match schedule {
+        Schedule::Never => Value::Null,
+        Schedule::Once => json!("@once"),
+        Schedule::Continuous => json!("@continuous"),
+        Schedule::Cron(expression) => json!(expression),
+    }
+}
+
+fn instant(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+fn seconds(duration: Duration) -> Value {
+    number(duration.as_secs_f64())
+}
+
+/// Whole numbers without a point, so that `5m`, `300` and `300.0` are one.
+fn number(value: f64) -> Value {
+    // Up to 2^53 the cast is exact.
+    #[allow(clippy::cast_possible_truncation, clippy::float_cmp)]
+    if value.trunc() == value && value.abs() < 9e15 { json!(value as i64) } else { json!(value) }
 }
 
 /// The same value with the keys of every mapping in order.

@@ -56,6 +56,12 @@ impl Coordinator {
         if taken_over > 0 {
             info!("took over the runs of {taken_over} schedulers that are gone");
         }
+        for row in dags::list_states(self.settings.db.read()).await? {
+            let known = self.dags.get(&row.dag_id).map(|dag| &dag.row);
+            if known.is_none_or(|known| known.is_paused != row.is_paused || known.version_hash != row.version_hash) {
+                self.todo.dags.insert(row.dag_id);
+            }
+        }
         self.todo.adopt = true;
         self.todo.requests = true;
         self.todo.due = true;

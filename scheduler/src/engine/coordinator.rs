@@ -168,6 +168,7 @@ impl Coordinator {
             Wake::Runs => self.todo.adopt = true,
             Wake::Requests => self.todo.requests = true,
             Wake::Dags(dag_ids) => self.todo.dags.extend(dag_ids),
+            Wake::LookAround => self.todo.look_around = true,
             Wake::Due => {
                 self.ticks.rang();
                 self.todo.due = true;

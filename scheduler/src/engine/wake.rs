@@ -2,7 +2,12 @@
 //!
 //! A wake-up carries no data that matters: what is to be done is in the database, and a lost wake-up costs only time.
 
+use std::path::{Path, PathBuf};
+
+use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,23 +20,74 @@ pub enum Wake {
     Dags(Vec<String>),
     /// A DAG may be due.
     Due,
+    /// Another process changed something.
+    LookAround,
 }
 
 /// Wakes the engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Waker {
     sender: mpsc::UnboundedSender<Wake>,
+    file: Option<WakeFile>,
 }
 
 impl Waker {
     /// A waker, and where its wake-ups arrive.
     pub fn new() -> (Waker, mpsc::UnboundedReceiver<Wake>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Waker { sender }, receiver)
+        (Waker { sender, file: None }, receiver)
+    }
+
+    /// A waker for a process without an engine, which reaches the one that works in the same home folder.
+    pub fn through_file(file: WakeFile) -> Waker {
+        Waker { file: Some(file), ..Waker::new().0 }
     }
 
     /// Wakes the engine; it may be gone, which is none of the caller's business.
     pub fn wake(&self, wake: Wake) {
-        let _ = self.sender.send(wake);
+        match &self.file {
+            Some(file) => file.touch(),
+            None => {
+                let _ = self.sender.send(wake);
+            }
+        }
+    }
+}
+
+/// A file in the home folder that a command touches after it changed something.
+#[derive(Clone, Debug)]
+pub struct WakeFile {
+    path: PathBuf,
+}
+
+impl WakeFile {
+    /// The file of that home.
+    pub fn in_home(home: &Path) -> WakeFile {
+        WakeFile { path: home.join("wake") }
+    }
+
+    /// The engine finds the change at its regular look when this fails.
+    fn touch(&self) {
+        if let Err(error) = std::fs::write(&self.path, b"") {
+            warn!(%error, "cannot wake the scheduler; it will look by itself in a few seconds");
+        }
+    }
+
+    /// Wakes the engine of this process whenever another process touches the file, until told to stop.
+    pub async fn watch(self, waker: Waker, stop: CancellationToken) {
+        self.touch();
+        let touched = move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                waker.wake(Wake::LookAround);
+            }
+        };
+        let watching = notify::recommended_watcher(touched).and_then(|mut watcher| {
+            watcher.watch(&self.path, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        match watching {
+            Ok(_watcher) => stop.cancelled().await,
+            Err(error) => warn!(%error, "commands of other processes are found by a regular look only"),
+        }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
 use super::entity::{dag, dag_run, dag_tag, dag_version, import_error};
@@ -16,6 +18,29 @@ const ROWS_MAX: usize = 500;
 /// Every DAG, also those whose files are gone.
 pub async fn list_all(db: &impl ConnectionTrait) -> Result<Vec<dag::Model>, StoreError> {
     dag::Entity::find().order_by_asc(dag::Column::DagId).all(db).await.map_err(doing("listing DAGs"))
+}
+
+/// What of a DAG may change at any time.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct DagState {
+    /// Its id.
+    pub dag_id: String,
+    /// Whether it is paused.
+    pub is_paused: bool,
+    /// The hash of its current definition.
+    pub version_hash: String,
+}
+
+/// The states of all DAGs that have a file.
+pub async fn list_states(db: &impl ConnectionTrait) -> Result<Vec<DagState>, StoreError> {
+    dag::Entity::find()
+        .select_only()
+        .columns([dag::Column::DagId, dag::Column::IsPaused, dag::Column::VersionHash])
+        .filter(dag::Column::IsStale.eq(false))
+        .into_model()
+        .all(db)
+        .await
+        .map_err(doing("listing the states of DAGs"))
 }
 
 /// The DAG with that id.

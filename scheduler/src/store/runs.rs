@@ -53,6 +53,19 @@ pub async fn get(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -> Resul
     find(db, dag_id, run_id).await?.ok_or_else(|| StoreError::NotFound { what: "run", id: run_id.to_owned() })
 }
 
+/// The newest runs, of one DAG or of all.
+pub async fn newest(
+    db: &impl ConnectionTrait,
+    dag_id: Option<&str>,
+    limit: u64,
+) -> Result<Vec<dag_run::Model>, StoreError> {
+    let mut query = dag_run::Entity::find().order_by_desc(dag_run::Column::Id).limit(limit);
+    if let Some(dag_id) = dag_id {
+        query = query.filter(dag_run::Column::DagId.eq(dag_id));
+    }
+    query.all(db).await.map_err(doing("listing runs"))
+}
+
 /// Makes up to `limit` unfinished runs that nobody owns ours, oldest first.
 pub async fn adopt(db: &impl ConnectionTrait, lease: Uuid, limit: u64) -> Result<Vec<dag_run::Model>, StoreError> {
     let mut orphans = dag_run::Entity::find()

@@ -1,81 +1,227 @@
-//! What generated texts are made of.
+//! The words that made-up rows are made of.
 
-/// The categories, and the first row of each in a table of 11,154 rows.
-pub const CATEGORIES: &[(u32, &str)] = &[
-    (0, "art"),
-    (893, "beauty"),
-    (1640, "christmas"),
-    (2636, "diy-and-crafts"),
-    (3467, "education"),
-    (4330, "event-planning"),
-    (5078, "finance"),
-    (5864, "home-decor"),
-    (6722, "mens-fashion"),
-    (7574, "quotes"),
-    (8487, "tattoos"),
-    (9457, "travel"),
-    (10313, "vehicles"),
+/// A category, where its posts begin among the 11,154 real ones, and words that its posts use.
+pub(super) struct Category {
+    /// As the column `category` has it.
+    pub name: &'static str,
+    /// The first index of the category in the real table.
+    pub start: u64,
+    /// For titles, descriptions and posters' names.
+    pub words: &'static [&'static str],
+    /// For `tag_list`.
+    pub tags: &'static [&'static str],
+}
+
+/// So many rows do the starts of the categories stand for.
+pub(super) const ROWS_REAL: u64 = 11_154;
+
+/// In the order of the real table.
+pub(super) const CATEGORIES: [Category; 13] = [
+    Category {
+        name: "art",
+        start: 0,
+        words: &["Watercolour", "Sketch", "Canvas", "Portrait", "Gouache", "Mural"],
+        tags: &["Life Drawing", "Ink On Paper", "Colour Theory", "Abstract Canvas", "Gallery Wall", "Clay & Glaze"],
+    },
+    Category {
+        name: "beauty",
+        start: 893,
+        words: &["Lipstick", "Serum", "Eyeliner", "Curls", "Moisturiser", "Manicure"],
+        tags: &["Evening Skin Care", "Nail Colours", "Natural Curls", "Bridal Makeup", "Face Masks", "Quick Braids"],
+    },
+    Category {
+        name: "christmas",
+        start: 1640,
+        words: &["Wreath", "Stocking", "Advent", "Gingerbread", "Ornament", "Mistletoe"],
+        tags: &["Advent Calendars", "Paper Stars", "Tree Toppers", "Gift Wrapping", "Winter Porch", "Cookie Swap"],
+    },
+    Category {
+        name: "diy-and-crafts",
+        start: 2636,
+        words: &["Crochet", "Origami", "Macrame", "Glue", "Pallet", "Needlework"],
+        tags: &[
+            "Rainy Day Crafts",
+            "Felt Animals",
+            "Sewing For Beginners",
+            "Scrap Wood",
+            "Beads & Wire",
+            "Paper Flowers",
+        ],
+    },
+    Category {
+        name: "education",
+        start: 3467,
+        words: &["Classroom", "Phonics", "Worksheet", "Fractions", "Homework", "Spelling"],
+        tags: &["Number Games", "Reading Corner", "Science Fair", "Lesson Plans", "Quiet Time", "Map Skills"],
+    },
+    Category {
+        name: "event-planning",
+        start: 4330,
+        words: &["Venue", "Banquet", "Invitation", "Centrepiece", "Seating", "Catering"],
+        tags: &["Garden Party", "Table Plans", "Budget Wedding", "Corporate Retreat", "Balloon Arch", "Place Cards"],
+    },
+    Category {
+        name: "finance",
+        start: 5078,
+        words: &["Budget", "Savings", "Mortgage", "Invoice", "Pension", "Frugal"],
+        tags: &["No Spend Month", "Debt Payoff", "Side Income", "Meal Budget", "First Investment", "Tax Season"],
+    },
+    Category {
+        name: "home-decor",
+        start: 5864,
+        words: &["Rug", "Lampshade", "Hallway", "Terracotta", "Shelf", "Curtain"],
+        tags: &["Small Hallways", "Warm Lighting", "Open Shelves", "Linen & Wool", "Rental Friendly", "Attic Bedroom"],
+    },
+    Category {
+        name: "mens-fashion",
+        start: 6722,
+        words: &["Blazer", "Denim", "Loafers", "Overcoat", "Cufflinks", "Knitwear"],
+        tags: &["Smart Casual", "Autumn Layers", "Raw Denim", "Suit & Tie", "Weekend Bags", "Leather Boots"],
+    },
+    Category {
+        name: "quotes",
+        start: 7574,
+        words: &["Courage", "Gratitude", "Proverb", "Wisdom", "Patience", "Motto"],
+        tags: &["Morning Words", "Short Proverbs", "Words For Friends", "Letter Board", "Kind Thoughts", "Poems"],
+    },
+    Category {
+        name: "tattoos",
+        start: 8487,
+        words: &["Sleeve", "Linework", "Dotwork", "Compass", "Swallow", "Mandala"],
+        tags: &["Fine Line", "Wrist Pieces", "Botanical Ink", "Cover Ups", "Tiny Symbols", "Sailor Flash"],
+    },
+    Category {
+        name: "travel",
+        start: 9457,
+        words: &["Itinerary", "Island", "Backpack", "Harbour", "Train", "Lagoon"],
+        tags: &["Slow Travel", "Night Trains", "Packing Lists", "Hidden Beaches", "City Breaks", "Mountain Huts"],
+    },
+    Category {
+        name: "vehicles",
+        start: 10_313,
+        words: &["Roadster", "Camper", "Engine", "Motorbike", "Chrome", "Tractor"],
+        tags: &["Classic Coupes", "Van Conversion", "Trail Bikes", "Garage Goals", "Electric Cars", "Rally"],
+    },
 ];
 
-/// Words of titles and descriptions.
-pub const WORDS: &[&str] = &[
-    "Autumn", "Balcony", "Basket", "Before", "Better", "Bright", "Budget", "Canvas", "Checklist", "Clever", "Cosy",
-    "Cotton", "Dinner", "Dream", "Easy", "Evening", "Every", "Favourite", "Fifteen", "First", "Fresh", "Garden",
-    "Gentle", "Gift", "Golden", "Guide", "Handmade", "Happy", "Hidden", "Holiday", "How", "Ideas", "Inspired", "Journey",
-    "Kitchen", "Large", "Lemon", "Letters", "Linen", "List", "Little", "Lovely", "Make", "Minimal", "Modern", "Morning",
-    "Mountain", "Natural", "Never", "Ocean", "Outfit", "Paper", "Pattern", "Plan", "Pocket", "Quick", "Quiet", "Rainy",
-    "Recipe", "Road", "Rustic", "Saving", "Seven", "Silver", "Simple", "Sketch", "Slow", "Small", "Spring", "Stories",
-    "Street", "Style", "Summer", "Tiny", "Tips", "Today", "Together", "Tutorial", "Under", "Velvet", "Vintage", "Warm",
-    "Weekend", "Winter", "Wooden", "Yellow", "for", "from", "in", "of", "that", "the", "to", "with", "without", "your",
+/// Between the words of the category.
+pub(super) const COMMON: [&str; 48] = [
+    "the", "a", "for", "and", "with", "your", "my", "how", "to", "make", "easy", "best", "ideas", "that", "you",
+    "will", "love", "of", "in", "this", "simple", "new", "from", "our", "ways", "things", "every", "day", "little",
+    "free", "guide", "tips", "home", "big", "year", "when", "on", "old", "week", "perfect", "quick", "at", "lovely",
+    "more", "than", "10", "25", "without",
 ];
 
-/// Beyond ASCII: quotes, dashes, accents, other scripts, a blank that does not break, and signs outside the BMP.
-pub const SYMBOLS: &[&str] = &[
-    "you’ll", "don’t", "“home”", "–", "•", "½", "café", "déco", "naïve", "Idées", "Zürich", "señora", "más", "Łódź",
-    "hygge\u{a0}style", "✨", "❤️", "🎄", "🏡", "🚗💨", "手作り", "путь",
+/// Ends of posters' names.
+pub(super) const POSTERS: [&str; 16] = [
+    "Studio",
+    "& Co",
+    "Diaries",
+    "by Nora",
+    "Journal",
+    "House",
+    "Collective",
+    "with Sam",
+    "Notes",
+    "Corner",
+    "Lab",
+    "Daily",
+    "Blog",
+    "Market",
+    "of Leeds",
+    "Workshop",
 ];
 
-/// How a text ends.
-pub const CLOSERS: &[&str] = &["", "", "", "", "", ".", "!", "...", " ✨", " - part 2", " | Blog", "?"];
-
-/// What posters and tags are about.
-pub const TOPICS: &[&str] = &[
-    "Atelier", "Bakery", "Budget", "Camping", "Ceramics", "Cottage", "Craft", "Cycling", "Design", "Family", "Garage",
-    "Garden", "Harbour", "Ink", "Kitchen", "Library", "Market", "Motor", "Nomad", "Paper", "Party", "Portrait", "School",
-    "Sewing", "Studio", "Tailor", "Travel", "Wedding", "Workshop", "Yarn",
+/// Sorted, so that crowding at the least shows as it does in the real data.
+pub(super) const FIRST_NAMES: [&str; 40] = [
+    "Aaron", "Abby", "Ada", "Adele", "Alan", "Amir", "Anouk", "Anya", "Bea", "Boris", "Carla", "Chloé", "Dara",
+    "Dimitri", "Elsa", "Emeka", "Farid", "Fiona", "Greta", "Hana", "Idris", "Ines", "Jonas", "Kofi", "Lena", "Malik",
+    "Marta", "Nadia", "Oskar", "Petra", "Quentin", "Rosa", "Samir", "Tara", "Ugo", "Vera", "Wanda", "Xavier", "Yusuf",
+    "Zoë",
 ];
 
-/// What follows in a poster's name.
-pub const NAME_ENDINGS: &[&str] =
-    &["Club", "Corner", "Daily", "Diary", "Girl", "Guy", "House", "Journal", "Lab", "Notes", "Society", "& Co", "Éditions"];
-
-/// First names.
-pub const FIRST_NAMES: &[&str] = &[
-    "Adele", "Agnes", "Amir", "Anna", "Anton", "Beatrix", "Boris", "Carla", "Cedric", "Clara", "Daniel", "Diana", "Edith",
-    "Elena", "Emil", "Esther", "Felix", "Fiona", "Frida", "Gustav", "Hana", "Helen", "Igor", "Ines", "Jonas", "José",
-    "Judith", "Karim", "Lena", "Leo", "Lucia", "Magnus", "Mara", "Mateo", "Mina", "Nadia", "Noah", "Olga", "Oscar",
-    "Paula", "Pedro", "Quentin", "Rosa", "Ruth", "Samir", "Sofia", "Tariq", "Thea", "Victor", "Zoë",
+/// Sorted.
+pub(super) const LAST_NAMES: [&str; 40] = [
+    "Abbot", "Abara", "Adeyemi", "Ahlgren", "Ames", "Aydin", "Baker", "Banerjee", "Bell", "Castro", "Chen", "Cole",
+    "Dubois", "Eriksen", "Ferrari", "Flynn", "Gomez", "Hale", "Hughes", "Ibarra", "Jensen", "Kaur", "Kovacs", "Lopez",
+    "Mensah", "Moreau", "Nakamura", "Novak", "O'Neill", "Okafor", "Peters", "Quinn", "Rossi", "Silva", "Tanaka",
+    "Ueda", "Vargas", "Weiss", "Young", "Zimmer",
 ];
 
-/// Last names.
-pub const LAST_NAMES: &[&str] = &[
-    "Adler", "Ahmed", "Almeida", "Andersen", "Baker", "Becker", "Bianchi", "Bishop", "Carter", "Castro", "Chen", "Cohen",
-    "Costa", "Dubois", "Evans", "Fischer", "Fontaine", "Garcia", "Grant", "Hansen", "Haddad", "Horvath", "Ito", "Jensen",
-    "Kaya", "Keller", "Khan", "Kovacs", "Larsen", "Lopez", "Marin", "Mbeki", "Meyer", "Moreau", "Nguyen", "Novak",
-    "O'Brien", "Okafor", "Park", "Petrov", "Quinn", "Rossi", "Sato", "Silva", "Tanaka", "Urban", "Vega", "Weber",
-    "Young", "de la Cruz",
+/// Sorted.
+pub(super) const COUNTRIES: [&str; 64] = [
+    "Afghanistan",
+    "Albania",
+    "Algeria",
+    "American Samoa",
+    "Andorra",
+    "Angola",
+    "Anguilla",
+    "Antarctica (the territory South of 60 deg S)",
+    "Antigua and Barbuda",
+    "Argentina",
+    "Armenia",
+    "Aruba",
+    "Australia",
+    "Austria",
+    "Azerbaijan",
+    "Bahamas",
+    "Barbados",
+    "Belgium",
+    "Bolivia",
+    "Bouvet Island (Bouvetoya)",
+    "Brazil",
+    "Bulgaria",
+    "Cambodia",
+    "Canada",
+    "Chile",
+    "Colombia",
+    "Cote d'Ivoire",
+    "Croatia",
+    "Denmark",
+    "Ecuador",
+    "Egypt",
+    "Estonia",
+    "Fiji",
+    "Finland",
+    "France",
+    "Georgia",
+    "Ghana",
+    "Greece",
+    "Guinea-Bissau",
+    "Honduras",
+    "Iceland",
+    "India",
+    "Italy",
+    "Jamaica",
+    "Japan",
+    "Kenya",
+    "Latvia",
+    "Malta",
+    "Mexico",
+    "Nepal",
+    "Norway",
+    "Oman",
+    "Peru",
+    "Poland",
+    "Portugal",
+    "Qatar",
+    "Samoa",
+    "Senegal",
+    "Spain",
+    "Thailand",
+    "Tunisia",
+    "Uruguay",
+    "Vietnam",
+    "Zambia",
 ];
 
-/// Countries, in alphabetical order: the smallest of several is often an early one.
-pub const COUNTRIES: &[&str] = &[
-    "Afghanistan", "Albania", "Algeria", "American Samoa", "Andorra", "Angola", "Antarctica (the territory South of 60 deg S)",
-    "Argentina", "Armenia", "Aruba", "Australia", "Austria", "Azerbaijan", "Bahamas", "Bangladesh", "Barbados", "Belgium",
-    "Bermuda", "Bolivia", "Bouvet Island (Bouvetoya)", "Brazil", "Bulgaria", "Cambodia", "Canada", "Chile", "Colombia",
-    "Cote d'Ivoire", "Croatia", "Cuba", "Denmark", "Ecuador", "Egypt", "Estonia", "Fiji", "Finland", "France", "Georgia",
-    "Germany", "Ghana", "Greece", "Guatemala", "Hungary", "Iceland", "India", "Ireland", "Italy", "Jamaica", "Japan",
-    "Kenya", "Lao People's Democratic Republic", "Latvia", "Libyan Arab Jamahiriya", "Madagascar", "Malta", "Mexico",
-    "Mongolia", "Morocco", "Nepal", "Netherlands", "New Zealand", "Nigeria", "Norway", "Oman", "Panama", "Peru",
-    "Poland", "Portugal", "Qatar", "Romania", "Rwanda", "Samoa", "Senegal", "Slovakia (Slovak Republic)", "Spain",
-    "Sweden", "Switzerland", "Thailand", "Tonga", "Turkey", "Uganda", "Uruguay", "Vanuatu", "Viet Nam", "Yemen", "Zambia",
-    "Zimbabwe",
-];
+/// What people put into texts, within the Basic Multilingual Plane.
+pub(super) const BEYOND_ASCII: [&str; 12] =
+    ["Don’t", "“must see”", "café", "Ünique", "déjà vu", "you’ll…", "–", "\u{a0}", "★", "naïve", "日本", "Кухня"];
+
+/// And beyond it.
+pub(super) const EMOJI: [&str; 6] = ["🎄", "✨🎨", "😍", "👩‍🍳", "🚗", "🏝️🌊"];
+
+/// Quotation marks that JSON must escape.
+pub(super) const QUOTED: [&str; 4] = ["\"how to\"", "12\" x 16\"", "\"yes\"", "the \"one\""];

@@ -14,19 +14,39 @@
 //! re-exports: through serde, a duplicate key ends the reading, a collection has no end, and quotes and tags are gone
 //! before anybody could complain about them.
 
+mod arguments;
+mod collect;
+mod compose;
+mod graph;
+mod key_schema;
+mod keys;
+mod load;
+mod node;
+mod operator_schema;
 mod problem;
+mod read_dag;
+mod read_params;
+mod read_task;
+mod reference;
 mod render;
+mod scalar;
+mod schedule;
+mod schema;
 mod source;
+pub(in crate::dag) mod suggest;
+mod values;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::dag::Dag;
-use crate::operator::Registry;
 
+pub use load::load;
 pub use problem::{Code, Label, Problem};
+pub use reference::{Table, reference_table};
 pub use render::render;
+pub use schema::schema_for_dag_files;
 pub use source::{Place, SourceFile};
 
 /// What a DAG file holds.
@@ -47,16 +67,4 @@ pub struct LoadedDag {
     pub hash: String,
     /// The DAG with everything written out; itself a DAG file that means the same.
     pub document: Value,
-}
-
-/// Reads a DAG file.
-pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
-    let _ = (source, registry);
-    Loaded::default()
-}
-
-/// The JSON Schema (draft 2020-12) of DAG files, for editors.
-pub fn schema_for_dag_files(registry: &Registry) -> Value {
-    let _ = registry;
-    Value::Bool(true)
 }

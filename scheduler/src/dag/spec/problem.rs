@@ -6,6 +6,9 @@ use miette::{Diagnostic, LabeledSpan, Severity};
 
 use super::source::Place;
 
+/// More than a screenful of message helps nobody; what is quoted in it may be as long as the file.
+const MESSAGE_CHARACTERS_MAX: usize = 1_000;
+
 /// A stretch of the text, and what there is to say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
@@ -112,7 +115,7 @@ impl Problem {
     pub(super) fn new(code: Code, message: impl Into<String>, place: Place, label: impl Into<String>) -> Problem {
         Problem {
             code,
-            message: message.into(),
+            message: shortened(message.into()),
             labels: vec![Label { place, text: label.into() }],
             help: None,
             dag_id: None,
@@ -136,16 +139,29 @@ impl Problem {
         self
     }
 
-    /// Fills in line and column, and keeps every label within the text.
+    /// The place to mend.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.labels.first().map(|label| label.place)
+    }
+
+    /// Fills in line and column, and keeps every label within one line of the text.
     pub(super) fn located(mut self, text: &str) -> Problem {
         for label in &mut self.labels {
-            label.place = label.place.within(text);
+            label.place = label.place.first_line(text);
         }
         if let Some(first) = self.labels.first() {
             (self.line, self.column) = first.place.line_and_column(text);
         }
         self
     }
+}
+
+fn shortened(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARACTERS_MAX) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
 }
 
 impl fmt::Display for Problem {

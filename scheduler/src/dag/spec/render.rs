@@ -10,14 +10,24 @@ use super::source::SourceFile;
 /// Columns that a report may take; longer messages are wrapped.
 const WIDTH: usize = 110;
 
+/// Longer lines are not shown: a file that is one line of JSON would be printed whole for each of its mistakes.
+const LINE_BYTES_MAX: usize = 1_000;
+
 /// All problems of a file as text, each with the lines that it is about.
 pub fn render(source: &SourceFile, problems: &[Problem], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
     let named = NamedSource::new(&source.name, source.text.clone()).with_language("yaml");
     let mut out = String::new();
-    for problem in problems {
+    for (position, problem) in problems.iter().enumerate() {
+        if position > 0 {
+            out.push('\n');
+        }
         let within = Within { problem, source: &named };
+        if problem.labels.iter().any(|label| line_length(&source.text, label.place.start) > LINE_BYTES_MAX) {
+            out.push_str(&plain(source, problem));
+            continue;
+        }
         // Writing into a string cannot fail; should miette fail to read the source, the plain line still tells all.
         if handler.render_report(&mut out, &within).is_err() {
             out.push_str(&plain(source, problem));
@@ -26,9 +36,16 @@ pub fn render(source: &SourceFile, problems: &[Problem], colour: bool) -> String
     out
 }
 
+fn line_length(text: &str, at: usize) -> usize {
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    before.len() - start + after.find('\n').unwrap_or(after.len())
+}
+
 fn plain(source: &SourceFile, problem: &Problem) -> String {
-    let Problem { message, line, column, .. } = problem;
-    format!("{}:{line}:{column}: {message}\n", source.name)
+    let Problem { message, line, column, help, .. } = problem;
+    let help = help.as_ref().map(|help| format!("  help: {help}\n")).unwrap_or_default();
+    format!("{}:{line}:{column}: {message}\n{help}", source.name)
 }
 
 /// A problem together with the text that it is about.

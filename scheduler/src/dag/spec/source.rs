@@ -41,6 +41,11 @@ impl Place {
         Place { start, end: floor(text, self.end).max(start) }
     }
 
+    /// Whether all of `inner` lies in this place.
+    pub(super) fn contains(self, inner: Place) -> bool {
+        self.start <= inner.start && inner.end <= self.end
+    }
+
     /// Only the first line of the place, so that a label under a whole task does not fill the screen.
     pub(super) fn first_line(self, text: &str) -> Place {
         let place = self.within(text);

@@ -1,6 +1,23 @@
 //! Templates: Jinja with Airflow's context, in the arguments of tasks.
+//!
+//! Rendering is a function of the arguments, a [`TemplateContext`] and the [`XComs`] at hand. It fetches nothing: a template
+//! that pulls an XCom that is not at hand makes [`render_args`] answer [`RenderError::NeedsXCom`], and the caller fetches
+//! what that names and renders again.
+//!
+//! A name that is not there is an error, never an empty text (Airflow 3: `StrictUndefined`).
 
+mod check;
+mod environment;
+mod fault;
+mod instant;
+mod macros;
+mod names;
+mod objects;
+mod python;
 mod render;
+mod session;
+mod span;
+mod typed;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +28,8 @@ use serde_json::Value;
 use crate::dag::Dag;
 use crate::operator::RunFacts;
 
-pub use render::render_args;
+pub use check::{check, holds_template};
+pub use render::{render_args, render_text};
 
 /// What the templates of one try of a task can see.
 #[derive(Clone, Debug)]
@@ -43,7 +61,7 @@ pub struct XComRef {
 
 /// The values that were fetched for a rendering; a value that was looked for and not found is `None`.
 #[derive(Clone, Debug, Default)]
-pub struct XComs(HashMap<XComRef, Option<Value>>);
+pub struct XComs(Arc<HashMap<XComRef, Option<Value>>>);
 
 impl XComs {
     /// Nothing fetched yet.
@@ -53,7 +71,7 @@ impl XComs {
 
     /// Keeps what was found, or that nothing was.
     pub fn insert(&mut self, xcom: XComRef, value: Option<Value>) {
-        self.0.insert(xcom, value);
+        Arc::make_mut(&mut self.0).insert(xcom, value);
     }
 
     /// What was found, if it was looked for at all.
@@ -98,4 +116,15 @@ fn sentence(problem: &TemplateProblem) -> String {
 
 fn sentences(problems: &[TemplateProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A template that cannot be read, found while a DAG file is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Which bytes of the text it is about.
+    pub range: std::ops::Range<usize>,
+    /// What is wrong, in lower case and without a full stop.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
 }

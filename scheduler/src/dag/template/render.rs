@@ -1,14 +1,26 @@
 //! A task's arguments with their templates filled in.
 
+use std::io;
+use std::sync::Arc;
+
+use minijinja::value::Value as Rendered;
+use minijinja::{Error, ErrorKind};
 use serde_json::{Map, Value};
 
-use super::{RenderError, TemplateContext, XComs};
+use super::check::holds_template;
+use super::environment::environment;
+use super::objects::Root;
+use super::session::Session;
+use super::{Mistake, RenderError, TemplateContext, TemplateProblem, XComs, fault, typed};
 use crate::operator::ErasedOperator;
+
+/// What one template may make. An argument is a command or a query; data goes through files.
+const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Fills in the templates in the values of `args`, at any depth; keys are left as they are.
 ///
-/// A string that is one expression and nothing else becomes a number, boolean, list or mapping where the operator's schema
-/// asks for one; every other string stays text.
+/// Where the operator's schema asks for a number, boolean, list or mapping, what a template makes becomes one; a string
+/// that is one expression and nothing else hands its value over as it is. Everywhere else text stays text.
 ///
 /// Rendering fetches nothing: when a template pulls XComs that `xcoms` does not hold, the error names them, and the caller
 /// renders again with them.
@@ -18,6 +30,135 @@ pub fn render_args(
     context: &TemplateContext,
     xcoms: &XComs,
 ) -> Result<Map<String, Value>, RenderError> {
-    let _ = (operator, context, xcoms);
-    Ok(args.clone())
+    let session = Session::new(context, xcoms);
+    let mut renderer = Renderer { schema: operator.schema.as_value(), session, problems: Vec::new() };
+    let mut rendered = Map::with_capacity(args.len());
+    for (key, value) in args {
+        let value = renderer.value(value, &mut vec![key.clone()]);
+        rendered.insert(key.clone(), value);
+    }
+    renderer.finish(rendered)
+}
+
+/// Fills in one template outside of any operator.
+pub fn render_text(text: &str, context: &TemplateContext, xcoms: &XComs) -> Result<String, RenderError> {
+    let session = Session::new(context, xcoms);
+    let mut renderer = Renderer { schema: &Value::Bool(true), session, problems: Vec::new() };
+    let rendered = match renderer.text(text) {
+        Ok(rendered) => rendered,
+        Err(mistake) => {
+            renderer.note(&[], text, mistake);
+            String::new()
+        }
+    };
+    renderer.finish(rendered)
+}
+
+struct Renderer<'a> {
+    schema: &'a Value,
+    session: Arc<Session>,
+    problems: Vec<TemplateProblem>,
+}
+
+impl Renderer<'_> {
+    fn value(&mut self, value: &Value, path: &mut Vec<String>) -> Value {
+        match value {
+            Value::String(text) if holds_template(text) => self.string(text, path),
+            Value::Array(items) => {
+                let inner = items.iter().enumerate();
+                Value::Array(inner.map(|(index, item)| self.below(item, index.to_string(), path)).collect())
+            }
+            Value::Object(entries) => {
+                let inner = entries.iter();
+                Value::Object(inner.map(|(key, item)| (key.clone(), self.below(item, key.clone(), path))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn below(&mut self, value: &Value, part: String, path: &mut Vec<String>) -> Value {
+        path.push(part);
+        let value = self.value(value, path);
+        path.pop();
+        value
+    }
+
+    fn string(&mut self, text: &str, path: &[String]) -> Value {
+        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+        let wanted = typed::Wanted::at(self.schema, &parts);
+        let result = match typed::sole_expression(text) {
+            Some(range) if wanted.is_not_text() => self.native(text, range).map(|value| wanted.convert(value)),
+            _ => self.text(text).map(|text| wanted.convert(Value::String(text))),
+        };
+        result.unwrap_or_else(|mistake| {
+            self.note(path, text, mistake);
+            Value::Null
+        })
+    }
+
+    fn text(&self, text: &str) -> Result<String, Mistake> {
+        let mistake = |error: Error| fault::mistake(text, &error, Some(&self.session.context));
+        let template = environment().template_from_str(text).map_err(mistake)?;
+        let mut out = Bounded(Vec::new());
+        template.render_captured_to(self.root(), &mut out).map_err(mistake)?;
+        String::from_utf8(out.0).map_err(|error| mistake(Error::new(ErrorKind::WriteFailure, error.to_string())))
+    }
+
+    /// The value of the expression in `range` of the text.
+    fn native(&self, text: &str, range: std::ops::Range<usize>) -> Result<Value, Mistake> {
+        let source = &text[range.clone()];
+        let mistake = |error: Error| {
+            let inner = fault::mistake(source, &error, Some(&self.session.context));
+            Mistake { range: inner.range.start + range.start..inner.range.end + range.start, ..inner }
+        };
+        let value: Rendered = environment()
+            .compile_expression(source)
+            .and_then(|expression| expression.eval(self.root()))
+            .map_err(mistake)?;
+        if value.is_undefined() {
+            // The same text as a template says which part of the expression is missing.
+            return match self.text(text) {
+                Err(mistake) => Err(mistake),
+                Ok(_) => Err(mistake(Error::from(ErrorKind::UndefinedError))),
+            };
+        }
+        serde_json::to_value(&value)
+            .map_err(|error| mistake(Error::new(ErrorKind::BadSerialization, error.to_string())))
+    }
+
+    fn root(&self) -> Rendered {
+        Rendered::from_object(Root(Arc::clone(&self.session)))
+    }
+
+    fn note(&mut self, path: &[String], text: &str, mistake: Mistake) {
+        let (line, column) = fault::position(text, mistake.range.start);
+        let pointer = path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
+        self.problems.push(TemplateProblem { pointer, message: mistake.message, line, column, help: mistake.help });
+    }
+
+    /// XComs that are missing come before mistakes, which may only be their echo.
+    fn finish<T>(self, rendered: T) -> Result<T, RenderError> {
+        let needed = self.session.needed();
+        if !needed.is_empty() {
+            return Err(RenderError::NeedsXCom(needed));
+        }
+        if self.problems.is_empty() { Ok(rendered) } else { Err(RenderError::Failed(self.problems)) }
+    }
+}
+
+/// Text that refuses to grow without end.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > TEXT_BYTES_MAX {
+            return Err(io::Error::other("the text is too long"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -85,8 +85,11 @@ fn days(fields: &CronFields) -> Option<Option<String>> {
     let which = match (day, weekday) {
         (None, None) => None,
         (Some(day), None) => Some(day),
+        (None, Some(weekday)) if fields.weekday.numbers.len() == 1 => Some(format!("only on {weekday}")),
+        (None, Some(weekday)) if !fields.weekday.nth.is_empty() => Some(format!("on {weekday}")),
         (None, Some(weekday)) => Some(weekday),
-        (Some(day), Some(weekday)) => Some(format!("{day} and also {weekday}")),
+        // Either is enough (cron's old rule), which "and" says of a list of days.
+        (Some(day), Some(weekday)) => Some(format!("{day} of the month and on {weekday}")),
     };
     Some(match (which, month) {
         (None, None) => None,
@@ -130,15 +133,14 @@ fn weekdays(weekday: &Field) -> Option<Option<String>> {
             Some(4) => "fourth",
             Some(_) => "fifth",
         };
-        return Some(Some(format!("on the {which} {}", WEEKDAYS[*day as usize % 7])));
+        return Some(Some(format!("the {which} {}", WEEKDAYS[*day as usize % 7])));
     }
     let numbers = &weekday.numbers;
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return None };
     if numbers.len() > 2 && (last - first) as usize + 1 == numbers.len() {
         return Some(Some(format!("{} through {}", WEEKDAYS[*first as usize], WEEKDAYS[*last as usize])));
     }
-    let days = names(numbers, &WEEKDAYS, 0);
-    Some(Some(if days.len() == 1 { format!("only on {}", days[0]) } else { and(&days) }))
+    Some(Some(and(&names(numbers, &WEEKDAYS, 0))))
 }
 
 fn names(numbers: &BTreeSet<u32>, names: &[&str], offset: u32) -> Vec<String> {

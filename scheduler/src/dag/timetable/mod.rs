@@ -119,7 +119,7 @@ impl Timetable {
             Kind::Once if last.is_some() => return None,
             // The start date, however long past and whatever `catchup` says (Airflow 3: OnceTimetable).
             Kind::Once => NextRun::at(bounds.earliest.unwrap_or(now)),
-            Kind::Continuous => next_continuous(last, now, bounds.earliest)?,
+            Kind::Continuous => next_continuous(last, now, bounds.earliest.unwrap_or(now)),
             Kind::Cron(ticks) => NextRun::at(next_tick(ticks, last, now, bounds.earliest, catchup)?),
         };
         match bounds.latest {
@@ -212,17 +212,11 @@ fn first_without_start_date(ticks: &CronTicks, now: DateTime<Utc>) -> Option<Dat
 }
 
 /// The next run follows the one before at once, and covers the time since (Airflow 3: ContinuousTimetable).
-fn next_continuous(
-    last: Option<&DataInterval>,
-    now: DateTime<Utc>,
-    earliest: Option<DateTime<Utc>>,
-) -> Option<NextRun> {
-    let earliest = earliest?;
-    let interval = match last {
+fn next_continuous(last: Option<&DataInterval>, now: DateTime<Utc>, earliest: DateTime<Utc>) -> NextRun {
+    NextRun::over(match last {
         None => DataInterval { start: earliest, end: earliest.max(now) },
         // The first run waits for a start date in the future, and so does what follows it.
         Some(last) if last.end > now => DataInterval { start: earliest, end: earliest + (last.end - last.start) },
         Some(last) => DataInterval { start: last.end, end: now },
-    };
-    Some(NextRun::over(interval))
+    })
 }

@@ -1,0 +1,87 @@
+# The commands of the project. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Debian packages: what the build needs, and what the tests need besides.
+RUN_PACKAGES := gcc libc6-dev bash
+TEST_PACKAGES := $(RUN_PACKAGES) chromium postgresql python3 python3-venv util-linux
+
+VENV := .venv
+UI := web/ui
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: run-packages ui ## Install what is missing, build everything, start Updraft on http://127.0.0.1:8080
+	cargo run --locked -- standalone $(ARGS)
+
+.PHONY: test
+test: test-packages check test-rust test-browser ## Run every check and every test
+
+.PHONY: check
+check: ui ## Formatting, lints, licences, types
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(MAKE) deny
+	cd $(UI) && npm run lint && npm test
+
+.PHONY: deny
+deny: target/tools/bin/cargo-deny ## Licences and sources of the dependencies
+	target/tools/bin/cargo-deny --locked check bans licenses sources
+
+.PHONY: test-rust
+test-rust: ui venv ## The Rust tests: units, properties, stores, operators, API, the real binary
+	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) cargo test --locked --workspace
+
+.PHONY: test-browser
+test-browser: ui ## The journeys of a user in a real Chromium against a real server
+	cargo build --locked
+	tests/browser.sh
+
+.PHONY: screenshot
+screenshot: ui ## Take the picture of the README anew
+	cargo build --locked
+	tests/browser.sh screenshot
+
+.PHONY: regen
+regen: ui ## Write the generated files anew: OpenAPI document, client, JSON Schema, snapshots
+	UPDATE_OPENAPI=1 cargo test --locked -p web
+	cd $(UI) && npm run generate
+	cargo run --locked -- schema > dag.schema.json
+
+.PHONY: bench
+bench: ## Measure: hops of a chain, a fan-out, memory at idle, the pipeline; results in BENCHMARKS.md
+	cargo build --locked --release
+	benches/run.sh
+
+.PHONY: ui
+ui: $(UI)/dist/index.html ## Build the web UI
+
+$(UI)/dist/index.html: $(UI)/node_modules/.package-lock.json $(UI)/index.html $(UI)/vite.config.ts $(shell find $(UI)/src $(UI)/public -type f 2>/dev/null)
+	cd $(UI) && npm run build
+	touch $@
+
+$(UI)/node_modules/.package-lock.json: $(UI)/package.json $(UI)/package-lock.json
+	cd $(UI) && npm ci --no-audit --no-fund
+	touch $@
+
+.PHONY: venv
+venv: $(VENV)/.installed ## The Python peers of the tests: moto, deltalake, Airflow's client
+
+$(VENV)/.installed: tests/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+target/tools/bin/cargo-deny:
+	cargo install --locked --debug --root target/tools cargo-deny
+
+.PHONY: run-packages test-packages
+run-packages:
+	@./packages.sh $(RUN_PACKAGES)
+test-packages:
+	@./packages.sh $(TEST_PACKAGES)

@@ -1,0 +1,148 @@
+//! `bash`: runs a command or a script in bash.
+//!
+//! ```yaml
+//! - task_id: extract
+//!   operator: bash
+//!   bash_command: ./extract.sh --day {{ ds }}
+//!   env: {REGION: eu}
+//!   append_env: true
+//! ```
+//!
+//! The last line of its standard output becomes the XCom `return_value`. Exit code 99 skips the task. The command runs
+//! in a folder of its own that is removed afterwards, and its whole process tree ends with it.
+
+use std::collections::BTreeMap;
+use std::process::ExitStatus;
+
+use anyhow::{Context, anyhow};
+use scheduler::log::Level;
+use scheduler::operator::{Operator, Outcome, TaskContext, TaskError};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::process::{self, Ended};
+
+/// Settings of Updraft that are nobody else's business: they may hold passwords.
+const PRIVATE_PREFIX: &str = "UPDRAFT_";
+
+/// The `bash` operator.
+pub struct Bash;
+
+/// Arguments of the `bash` operator.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BashArgs {
+    /// The command, or a script of many lines. Templates are filled in first.
+    #[schemars(length(min = 1))]
+    bash_command: String,
+    /// Environment variables. They replace the environment of Updraft unless `append_env` is true.
+    #[serde(default)]
+    env: Option<BTreeMap<String, EnvValue>>,
+    /// Whether `env` is laid over the environment of Updraft instead of replacing it.
+    #[serde(default)]
+    append_env: bool,
+    /// The folder to run in; a new, empty one by default.
+    #[serde(default)]
+    cwd: Option<String>,
+    /// The exit codes that skip the task; 99 by default.
+    #[serde(default = "skip_on_99")]
+    skip_on_exit_code: Option<ExitCodes>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum EnvValue {
+    Text(String),
+    Number(f64),
+    Flag(bool),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum ExitCodes {
+    One(i32),
+    Several(Vec<i32>),
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the default of an optional argument")]
+fn skip_on_99() -> Option<ExitCodes> {
+    Some(ExitCodes::One(99))
+}
+
+impl Operator for Bash {
+    const NAME: &'static str = "bash";
+    const AIRFLOW_CLASSES: &'static [&'static str] = &["BashOperator"];
+    const SUMMARY: &'static str = "Runs a command or a script in bash.";
+    type Args = BashArgs;
+
+    async fn execute(&self, args: BashArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        let scratch = tempfile::Builder::new()
+            .prefix("updraft-bash-")
+            .tempdir()
+            .context("cannot make a folder for the command to run in")?;
+        let mut command = Command::new("bash");
+        command.arg("-c").arg(&args.bash_command);
+        match &args.cwd {
+            Some(cwd) => command.current_dir(cwd),
+            None => command.current_dir(scratch.path()),
+        };
+        set_environment(&mut command, &args, ctx);
+        ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));
+        let ended = process::run(command, ctx).await.context("cannot run bash")?;
+        outcome(ended, args.skip_on_exit_code.as_ref())
+    }
+}
+
+fn set_environment(command: &mut Command, args: &BashArgs, ctx: &TaskContext) {
+    if args.env.is_some() && !args.append_env {
+        command.env_clear();
+    }
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with(PRIVATE_PREFIX) && name != "UPDRAFT_HOME" {
+            command.env_remove(name);
+        }
+    }
+    for (name, value) in args.env.iter().flatten() {
+        let value = match value {
+            EnvValue::Text(text) => text.clone(),
+            EnvValue::Number(number) => number.to_string(),
+            EnvValue::Flag(flag) => flag.to_string(),
+        };
+        command.env(name, value);
+    }
+    let logical_date = ctx.run.logical_date.map(|date| date.format("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string());
+    command
+        .env("AIRFLOW_CTX_DAG_ID", &ctx.key.dag_id)
+        .env("AIRFLOW_CTX_TASK_ID", &ctx.key.task_id)
+        .env("AIRFLOW_CTX_DAG_RUN_ID", &ctx.key.run_id)
+        .env("AIRFLOW_CTX_TRY_NUMBER", ctx.try_number.to_string())
+        .env("AIRFLOW_CTX_DAG_OWNER", &ctx.run.owner)
+        .env("AIRFLOW_CTX_LOGICAL_DATE", logical_date.unwrap_or_default());
+}
+
+fn outcome(ended: Ended, skip_on: Option<&ExitCodes>) -> Result<Outcome, TaskError> {
+    let Ended::ByItself { status, last_line } = ended else { return Err(TaskError::cancelled()) };
+    if status.success() {
+        return Ok(last_line.map_or_else(Outcome::done, |line| Outcome::value(Value::String(line))));
+    }
+    let skips = status.code().is_some_and(|code| match skip_on {
+        None => false,
+        Some(ExitCodes::One(skip)) => code == *skip,
+        Some(ExitCodes::Several(skip)) => skip.contains(&code),
+    });
+    if skips {
+        return Ok(Outcome::Skipped { reason: format!("the command ended with {}", spoken(status)) });
+    }
+    Err(TaskError::retry(anyhow!("the command ended with {}", spoken(status))))
+}
+
+fn spoken(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown status".to_owned(),
+    }
+}

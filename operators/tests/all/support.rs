@@ -1,0 +1,137 @@
+//! What the engine would lend to a try, in memory and in a folder that goes away.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::DateTime;
+use scheduler::clock::Clock;
+use scheduler::log::{LogLine, TaskLog};
+use scheduler::operator::{Checkpoint, Operator, Outcome, RunFacts, TaskContext, TaskError, TaskKey, XComReader};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// A home folder, a log and a context; everything goes away with it.
+pub struct Bench {
+    folder: TempDir,
+    pub ctx: TaskContext,
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        let ctx = TaskContext {
+            key: TaskKey {
+                dag_id: "pipeline".to_owned(),
+                run_id: "manual__1".to_owned(),
+                task_id: "task".to_owned(),
+                map_index: -1,
+            },
+            try_number: 1,
+            try_id: Uuid::new_v4(),
+            run: Arc::new(run_facts()),
+            home,
+            log: TaskLog::open(&folder.path().join("try.log"), Clock::System).unwrap(),
+            cancelled: CancellationToken::new(),
+            xcom: Arc::new(NothingBefore),
+            checkpoint: Arc::new(Kept::default()),
+        };
+        Bench { folder, ctx }
+    }
+
+    /// Where relative locations begin.
+    pub fn home(&self) -> &Path {
+        &self.ctx.home
+    }
+
+    /// A file below the home, with its folders.
+    pub fn file(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// What the try has said so far.
+    pub fn log(&self) -> Vec<LogLine> {
+        let text = std::fs::read_to_string(self.folder.path().join("try.log")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The same as one text, a line each.
+    pub fn log_text(&self) -> String {
+        self.log().into_iter().map(|line| line.event + "\n").collect()
+    }
+
+    /// Runs `operator` with arguments as JSON, as the engine does after templates are filled in.
+    pub async fn run<O: Operator>(&self, operator: &O, args: Value) -> Result<Outcome, TaskError> {
+        let args = serde_json::from_value(args).expect("the arguments fit the operator");
+        operator.execute(args, &self.ctx).await
+    }
+}
+
+/// The XCom `return_value` of an outcome that must be a success.
+pub fn return_value(outcome: Result<Outcome, TaskError>) -> Value {
+    match outcome.expect("the try succeeds") {
+        Outcome::Success { return_value, .. } => return_value,
+        Outcome::Skipped { reason } => panic!("skipped: {reason}"),
+    }
+}
+
+/// The reference data that lie beside the repository, if they are there: `UPDRAFT_SHARED`, else `../shared`.
+pub fn shared() -> Option<PathBuf> {
+    let folder = match std::env::var_os("UPDRAFT_SHARED") {
+        Some(folder) => PathBuf::from(folder),
+        None => repository().join("../shared"),
+    };
+    folder.join("data").is_dir().then_some(folder)
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn run_facts() -> RunFacts {
+    let midnight = DateTime::parse_from_rfc3339("2026-11-21T00:00:00Z").unwrap().to_utc();
+    RunFacts {
+        run_type: "manual".to_owned(),
+        logical_date: Some(midnight),
+        data_interval_start: Some(midnight),
+        data_interval_end: Some(midnight),
+        run_after: midnight,
+        start_date: Some(midnight),
+        conf: Map::new(),
+        params: Map::new(),
+        owner: "tests".to_owned(),
+    }
+}
+
+/// No task has run before this one.
+struct NothingBefore;
+
+#[async_trait]
+impl XComReader for NothingBefore {
+    async fn pull(&self, _task_id: &str, _key: &str) -> anyhow::Result<Option<Value>> {
+        Ok(None)
+    }
+}
+
+#[derive(Default)]
+struct Kept(Mutex<Option<Value>>);
+
+#[async_trait]
+impl Checkpoint for Kept {
+    async fn load(&self) -> anyhow::Result<Option<Value>> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    async fn save(&self, value: Value) -> anyhow::Result<()> {
+        *self.0.lock().unwrap() = Some(value);
+        Ok(())
+    }
+}

@@ -1,0 +1,292 @@
+//! A task's arguments against its operator: the JSON Schema, the operator's own check, and the templates in them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use super::collect::{PROBLEMS_MAX, Problems};
+use super::node::{Mapping, Node, Yaml, place_at};
+use super::problem::{Code, Problem};
+use super::read_task::TaskReader;
+use super::source::Place;
+use super::suggest::did_you_mean;
+use crate::dag::{shape, template};
+use crate::operator::ErasedOperator;
+
+/// The compiled schemas of the operators that a file uses.
+#[derive(Default)]
+pub(super) struct OperatorSchemas(HashMap<&'static str, Arc<OperatorSchema>>);
+
+/// The compiled schema of one operator.
+pub(super) struct OperatorSchema {
+    /// `None` when the schema cannot be compiled; then the operator's own reading of its arguments must do.
+    validator: Option<Validator>,
+    /// The names of the arguments; `None` when any goes.
+    names: Option<Vec<String>>,
+}
+
+impl OperatorSchemas {
+    pub fn of(&mut self, operator: &ErasedOperator) -> Arc<OperatorSchema> {
+        let compiled = self.0.entry(operator.name).or_insert_with(|| {
+            let schema = operator.schema.as_value();
+            let names = shape::properties(schema).map(|names| names.into_iter().map(str::to_owned).collect());
+            Arc::new(OperatorSchema { validator: jsonschema::draft202012::new(schema).ok(), names })
+        });
+        Arc::clone(compiled)
+    }
+}
+
+impl OperatorSchema {
+    pub fn has(&self, name: &str) -> bool {
+        self.names.as_ref().is_none_or(|names| names.iter().any(|known| known == name))
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().flatten().map(String::as_str)
+    }
+}
+
+/// Checks the arguments of one task, those that come from `default_args` included.
+pub(super) fn check(
+    reader: &mut TaskReader<'_>,
+    operator: &ErasedOperator,
+    operator_place: Place,
+    arguments: &Mapping,
+    problems: &mut Problems,
+) {
+    let before = problems.list.len();
+    check_templates(reader.source, arguments, problems);
+    let instance = Value::Object(arguments.to_json());
+    let at = Arguments { operator: operator.name, schema: operator.schema.as_value(), operator_place, arguments };
+    let schema = reader.schemas.of(operator);
+    if let Some(validator) = &schema.validator {
+        for error in validator.iter_errors(&instance) {
+            at.report(&error, problems);
+        }
+    }
+    // The operator may take for granted what its schema promises.
+    if problems.list.len() > before {
+        return;
+    }
+    let Value::Object(args) = &instance else { return };
+    for complaint in operator.check(args) {
+        let place = place_at(arguments, &complaint.pointer, false).unwrap_or(operator_place);
+        let subject = at.subject(&complaint.pointer);
+        let message = format!("{subject}: {}", complaint.message);
+        problems.push(Problem::new(Code::InvalidArgument, message, place, "here").maybe_help(complaint.help));
+    }
+}
+
+/// Checks what can be checked of arguments whatever their operator is.
+pub(super) fn check_templates(source: &str, arguments: &Mapping, problems: &mut Problems) {
+    for entry in &arguments.entries {
+        check_strings(source, &entry.key, &entry.value, problems);
+    }
+}
+
+struct Arguments<'a> {
+    operator: &'static str,
+    schema: &'a Value,
+    operator_place: Place,
+    arguments: &'a Mapping,
+}
+
+impl Arguments<'_> {
+    fn subject(&self, pointer: &str) -> String {
+        match pointer.trim_start_matches('/').replace('/', ".").as_str() {
+            "" => format!("operator `{}`", self.operator),
+            path => format!("argument `{path}` of operator `{}`", self.operator),
+        }
+    }
+
+    fn place(&self, pointer: &str) -> Place {
+        place_at(self.arguments, pointer, false).unwrap_or(self.operator_place)
+    }
+
+    /// Words one complaint of the schema, unless a template stands where the value will be.
+    fn report(&self, error: &ValidationError<'_>, problems: &mut Problems) {
+        if will_be_rendered(error) {
+            return;
+        }
+        let pointer = error.instance_path().as_str();
+        match error.kind() {
+            ValidationErrorKind::Required { property } => self.missing(pointer, property, problems),
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                for name in unexpected.iter().take(PROBLEMS_MAX + 1) {
+                    self.stranger(pointer, name, problems);
+                }
+            }
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                match closest_branch(context, error.instance()) {
+                    Some(branch) => branch.iter().for_each(|error| self.report(error, problems)),
+                    None => self.other(error, problems),
+                }
+            }
+            ValidationErrorKind::Type { kind } => {
+                let (wanted, got) = (wanted(kind), said(error.instance()));
+                let message = format!("{} must be {wanted}, and is {got}", self.subject(pointer));
+                problems.push(Problem::new(Code::InvalidArgument, message, self.place(pointer), got));
+            }
+            ValidationErrorKind::Enum { options } => {
+                let known: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let message = format!("{} cannot be {}", self.subject(pointer), error.instance());
+                let problem =
+                    Problem::new(Code::InvalidArgument, message, self.place(pointer), "not one of the choices");
+                let choices = (!known.is_empty()).then(|| format!("the choices are {}", known.join(", ")));
+                let near = error.instance().as_str().and_then(|word| did_you_mean(word, known.iter().copied()));
+                problems.push(problem.maybe_help(choices).maybe_help(near));
+            }
+            _ => self.other(error, problems),
+        }
+    }
+
+    fn missing(&self, pointer: &str, property: &Value, problems: &mut Problems) {
+        let name = property.as_str().unwrap_or_default();
+        let message = format!("{} needs `{name}`", self.subject(pointer));
+        let label = format!("`{name}` is missing");
+        problems.push(Problem::new(Code::MissingArgument, message, self.place(pointer), label));
+    }
+
+    fn stranger(&self, pointer: &str, name: &str, problems: &mut Problems) {
+        let inner = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let place = place_at(self.arguments, &inner, true).unwrap_or(self.operator_place);
+        let message = format!("{} has no key `{name}`", self.subject(pointer));
+        let known = self.known_keys(pointer);
+        let problem = Problem::new(Code::UnknownArgument, message, place, "unknown key");
+        problems.push(problem.maybe_help(did_you_mean(name, known.iter().copied())));
+    }
+
+    /// The keys that the schema knows at a place.
+    fn known_keys(&self, pointer: &str) -> Vec<&str> {
+        let path: Vec<&str> = pointer.split('/').skip(1).collect();
+        shape::at(self.schema, &path)
+            .into_iter()
+            .filter_map(|schema| schema.get("properties").and_then(Value::as_object))
+            .flat_map(|properties| properties.keys().map(String::as_str))
+            .collect()
+    }
+
+    fn other(&self, error: &ValidationError<'_>, problems: &mut Problems) {
+        let pointer = error.instance_path().as_str();
+        let message = format!("{} does not fit: {error}", self.subject(pointer));
+        problems.push(Problem::new(Code::InvalidArgument, message, self.place(pointer), "does not fit"));
+    }
+}
+
+/// Whether the complaint is about a string that a template will replace by something else.
+fn will_be_rendered(error: &ValidationError<'_>) -> bool {
+    if error.instance().as_str().is_some_and(template::holds_template) {
+        return true;
+    }
+    match error.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            context.iter().any(|branch| branch.iter().all(will_be_rendered))
+        }
+        _ => false,
+    }
+}
+
+/// Of several alternatives, the one that was most likely meant: it gets furthest into the value, with the fewest faults.
+fn closest_branch<'a>(
+    context: &'a [Vec<ValidationError<'static>>],
+    instance: &Value,
+) -> Option<&'a [ValidationError<'static>]> {
+    let right_type = |branch: &&Vec<ValidationError<'static>>| {
+        !branch.iter().any(|error| {
+            matches!(error.kind(), ValidationErrorKind::Type { .. } | ValidationErrorKind::Constant { .. })
+                && error.instance().as_ref() == instance
+        })
+    };
+    let depth = |branch: &Vec<ValidationError<'static>>| {
+        branch.iter().map(|error| error.instance_path().as_str().matches('/').count()).max().unwrap_or_default()
+    };
+    context
+        .iter()
+        .filter(|branch| !branch.is_empty())
+        .filter(right_type)
+        .max_by_key(|branch| (depth(branch), std::cmp::Reverse(branch.len())))
+        .map(Vec::as_slice)
+}
+
+fn wanted(kind: &TypeKind) -> String {
+    let word = |name: &str| match name {
+        "string" => "text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "a mapping",
+        _ => "nothing",
+    };
+    match kind {
+        TypeKind::Single(name) => word(name.as_str()).to_owned(),
+        TypeKind::Multiple(names) => {
+            let words: Vec<&str> =
+                names.iter().map(|name| word(name.as_str())).filter(|word| *word != "nothing").collect();
+            words.join(" or ")
+        }
+    }
+}
+
+fn said(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(number) if number.is_f64() => "a number",
+        Value::Number(_) => "a whole number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
+
+/// Templates that do not parse, and notations of dag-factory that would make Python objects.
+fn check_strings(source: &str, argument: &str, node: &Node, problems: &mut Problems) {
+    match &node.value {
+        Yaml::Text(text) if template::holds_template(text) => {
+            for mistake in template::check(text) {
+                let place = within_scalar(source, node.place, text, mistake.range.clone());
+                let message = format!("the template in `{argument}` cannot be used: {}", mistake.message);
+                problems.push(Problem::new(Code::Template, message, place, "here").maybe_help(mistake.help));
+            }
+        }
+        Yaml::List(items) => items.iter().for_each(|item| check_strings(source, argument, item, problems)),
+        Yaml::Map(mapping) => {
+            for entry in &mapping.entries {
+                if matches!(entry.key.as_str(), "__type__" | "__args__" | "__join__" | "__and__" | "__or__") {
+                    let message = format!("`{}` in `{argument}` is not served", entry.key);
+                    problems.push(
+                        Problem::new(Code::Unsupported, message, entry.key_place, "not served")
+                            .help("arguments are plain values; there are no Python objects behind them"),
+                    );
+                }
+                check_strings(source, argument, &entry.value, problems);
+            }
+        }
+        Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::Text(_) => (),
+    }
+}
+
+/// Where a stretch of a scalar's value stands in the file, through quotes, escapes and indentation.
+///
+/// The words themselves are looked for; where escapes keep them from being found, the whole scalar is the answer.
+fn within_scalar(source: &str, scalar: Place, value: &str, range: std::ops::Range<usize>) -> Place {
+    let raw = source.get(scalar.start..scalar.end).unwrap_or_default();
+    let start = range.start.min(value.len());
+    let rest = value.get(start..).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    let wanted = rest.get(..range.end.saturating_sub(start)).filter(|text| !text.contains('\n')).unwrap_or(line);
+    let wanted = if wanted.trim().is_empty() { line } else { wanted };
+    if wanted.trim().is_empty() {
+        return scalar;
+    }
+    let skipped = value.get(..start).unwrap_or_default().matches(wanted).count();
+    match raw.match_indices(wanted).nth(skipped) {
+        Some((offset, found)) => Place { start: scalar.start + offset, end: scalar.start + offset + found.len() },
+        None => scalar,
+    }
+}

@@ -1,0 +1,108 @@
+//! The JSON Schema of the value of one key.
+
+use serde_json::{Value, json};
+
+use super::keys::{Key, Kind};
+use super::schema::described;
+use super::values::RULES;
+
+/// Durations as [`crate::dag::duration`] reads them.
+const DURATION: &str = concat!(
+    r"^\s*([0-9.]+\s*(ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\s*)+$",
+    r"|^\s*[Pp]([0-9.]+[Ww])?([0-9.]+[Dd])?([Tt]([0-9.]+[Hh])?([0-9.]+[Mm])?([0-9.]+[Ss])?)?\s*$",
+    r"|^\s*[0-9.]+\s*$",
+);
+
+/// A date, or a date and a time.
+const INSTANT: &str = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ]\s*[0-9]{2}:[0-9]{2}.*)?\s*$";
+
+/// Five to seven fields; the loader reads them closely.
+const CRON: &str = r"^\s*[^@\s]\S*(\s+\S+){4,6}\s*$";
+
+const ID: &str = r"^[\p{L}\p{N}_.\-]+$";
+
+/// The schema of a key's value. A null stands for a key that is not there, except where a value must be.
+pub(super) fn key_schema(key: &Key) -> Value {
+    let schema = match key.kind {
+        Kind::Id => json!({ "type": "string", "pattern": ID, "maxLength": 250 }),
+        Kind::Text => json!({ "type": ["string", "null"] }),
+        Kind::Boolean => json!({ "type": ["boolean", "null"] }),
+        Kind::Count(min) => json!({ "type": ["integer", "null"], "minimum": min, "maximum": u32::MAX }),
+        Kind::Integer => json!({ "type": ["integer", "null"], "minimum": i32::MIN, "maximum": i32::MAX }),
+        Kind::Factor => json!({ "type": ["number", "boolean", "null"], "minimum": 0 }),
+        Kind::Duration => json!({
+            "anyOf": [
+                { "type": "string", "pattern": DURATION },
+                { "type": "number", "minimum": 0 },
+                object_of(&["datetime.timedelta"]),
+                { "type": "null" },
+            ],
+        }),
+        Kind::Instant => json!({
+            "anyOf": [
+                { "type": "string", "pattern": INSTANT },
+                object_of(&["datetime.datetime", "datetime.date", "pendulum.datetime"]),
+                { "type": "null" },
+            ],
+        }),
+        Kind::Timezone => {
+            let zones: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
+            json!({ "anyOf": [{ "type": "string", "enum": zones }, { "type": "null" }] })
+        }
+        Kind::Schedule => schedule(),
+        Kind::Tags | Kind::Dependencies => {
+            json!({ "anyOf": [{ "type": "array", "items": { "type": "string" } }, { "type": "null" }] })
+        }
+        Kind::TriggerRule => {
+            let rules: Vec<&str> = RULES.iter().map(|(name, _)| *name).collect();
+            json!({ "anyOf": [{ "type": "string", "enum": rules }, { "type": "null" }] })
+        }
+        Kind::Params | Kind::DefaultArgs => json!({ "type": ["object", "null"] }),
+        Kind::Tasks => json!({ "type": ["array", "object", "null"] }),
+        Kind::Operator => json!({ "type": "string" }),
+    };
+    let mut schema = described(key, schema);
+    if let Ok(example) = example(key) {
+        schema["examples"] = json!([example]);
+    }
+    schema
+}
+
+fn schedule() -> Value {
+    let presets = [
+        "@once",
+        "@continuous",
+        "@hourly",
+        "@daily",
+        "@midnight",
+        "@weekly",
+        "@monthly",
+        "@quarterly",
+        "@yearly",
+        "@annually",
+    ];
+    json!({
+        "anyOf": [
+            { "type": "string", "enum": presets },
+            { "type": "string", "pattern": CRON },
+            { "type": "string", "pattern": r"^\s*([Nn][Oo][Nn][Ee]|[Nn][Uu][Ll][Ll])\s*$" },
+            object_of(&["airflow.timetables.trigger.CronTriggerTimetable", "airflow.sdk.CronTriggerTimetable"]),
+            { "type": "null" },
+        ],
+    })
+}
+
+/// dag-factory's notation for a Python object.
+fn object_of(classes: &[&str]) -> Value {
+    json!({ "type": "object", "required": ["__type__"], "properties": { "__type__": { "enum": classes } } })
+}
+
+/// The example is YAML; the plain ones are JSON or words, too.
+fn example(key: &Key) -> Result<Value, serde_json::Error> {
+    match key.kind {
+        Kind::Tags | Kind::Dependencies | Kind::Params | Kind::DefaultArgs | Kind::Tasks => {
+            serde_json::from_str(key.example)
+        }
+        _ => serde_json::from_str(key.example).or_else(|_| Ok(Value::from(key.example))),
+    }
+}

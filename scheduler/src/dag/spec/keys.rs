@@ -1,0 +1,329 @@
+//! Every key of a DAG file: its meaning, its type, its default. The reader, the JSON Schema for editors and the
+//! documentation are all made from these tables.
+
+/// What kind of value a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Id,
+    Text,
+    Boolean,
+    /// A whole number of at least that much.
+    Count(u32),
+    /// A whole number of either sign.
+    Integer,
+    /// A number of at least 0, or true for 2.
+    Factor,
+    Duration,
+    Instant,
+    Timezone,
+    Schedule,
+    Tags,
+    Params,
+    DefaultArgs,
+    Tasks,
+    Operator,
+    Dependencies,
+    TriggerRule,
+}
+
+/// A key of a DAG or of a task.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// What it is for, for editors and for the documentation.
+    pub summary: &'static str,
+    /// The default as JSON; empty when there is none, or when a sentence in the summary tells it.
+    pub default: &'static str,
+    /// How it is written.
+    pub example: &'static str,
+}
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    example: &'static str,
+    summary: &'static str,
+) -> Key {
+    Key { name, kind, summary, default, example }
+}
+
+/// The keys of a DAG.
+pub(super) const DAG_KEYS: &[Key] = &[
+    key(
+        "dag_id",
+        Kind::Id,
+        "",
+        "sales_daily",
+        "The DAG's id, unique within the installation. Letters, digits, `_`, `-` and `.`, at most 250. By default the file's name without its extension, or the key above the DAG.",
+    ),
+    key("description", Kind::Text, "null", "Loads yesterday's sales", "One line for lists."),
+    key("doc_md", Kind::Text, "null", "\"# Sales\\nAsk the data team.\"", "Markdown for the DAG's page."),
+    key(
+        "schedule",
+        Kind::Schedule,
+        "null",
+        "\"0 3 * * mon-fri\"",
+        "When runs are due: a cron expression (5 fields; a 6th is the second, a 7th the year), a preset (`@hourly`, `@daily`, `@weekly`, `@monthly`, `@quarterly`, `@yearly`), `@once`, `@continuous`, or nothing for runs that somebody triggers.",
+    ),
+    key(
+        "timezone",
+        Kind::Timezone,
+        "\"UTC\"",
+        "Europe/Amsterdam",
+        "The zone in which the schedule and dates without an offset are meant. Daylight saving is taken care of.",
+    ),
+    key(
+        "start_date",
+        Kind::Instant,
+        "null",
+        "2026-01-01",
+        "No run is due before it. A date, or a date and time; without an offset in the DAG's time zone.",
+    ),
+    key(
+        "end_date",
+        Kind::Instant,
+        "null",
+        "2026-12-31T23:59:59",
+        "No run is due after it. Written as `start_date` is.",
+    ),
+    key(
+        "catchup",
+        Kind::Boolean,
+        "false",
+        "true",
+        "Whether runs that were missed since `start_date` are made up for, one by one. Otherwise only the latest one is.",
+    ),
+    key("max_active_runs", Kind::Count(1), "16", "1", "Most runs of the DAG at the same time."),
+    key("max_active_tasks", Kind::Count(1), "16", "4", "Most task instances of one run at the same time."),
+    key(
+        "dagrun_timeout",
+        Kind::Duration,
+        "null",
+        "2h",
+        "A run that takes longer fails, and its unfinished tasks are skipped.",
+    ),
+    key(
+        "is_paused_upon_creation",
+        Kind::Boolean,
+        "null",
+        "false",
+        "Whether the DAG is paused when it first appears. By default the installation decides.",
+    ),
+    key("tags", Kind::Tags, "[]", "[sales, daily]", "Words to filter lists by."),
+    key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the `owner` in `default_args`, else `airflow`."),
+    key(
+        "params",
+        Kind::Params,
+        "{}",
+        "{region: {type: string, enum: [eu, us], default: eu}}",
+        "What a run can be given. Each param is a plain value, which is its default, or a JSON Schema with an optional `default`; a param without a default must be given. Templates read them as `{{ params.region }}`.",
+    ),
+    key(
+        "default_args",
+        Kind::DefaultArgs,
+        "{}",
+        "{retries: 2, retry_delay: 5m}",
+        "Keys for all tasks: keys that every task has, and arguments of operators, which go to the tasks whose operator has them. A task's own key wins.",
+    ),
+    key(
+        "tasks",
+        Kind::Tasks,
+        "",
+        "[{task_id: hello, operator: bash, bash_command: \"echo hello\"}]",
+        "The tasks: a list of mappings with `task_id`, or a mapping from ids to tasks.",
+    ),
+];
+
+/// The keys of every task, whatever its operator.
+pub(super) const TASK_KEYS: &[Key] = &[
+    key(
+        "task_id",
+        Kind::Id,
+        "",
+        "load",
+        "The task's id, unique within the DAG. Needed in a list of tasks; in a mapping the key is the id.",
+    ),
+    key(
+        "operator",
+        Kind::Operator,
+        "",
+        "bash",
+        "What the task does: the short name of an operator, or the Airflow class that it stands for. The operator's arguments stand beside it.",
+    ),
+    key(
+        "dependencies",
+        Kind::Dependencies,
+        "[]",
+        "[extract, check]",
+        "The ids of the tasks that must end before this one starts.",
+    ),
+    key(
+        "trigger_rule",
+        Kind::TriggerRule,
+        "\"all_success\"",
+        "all_done",
+        "How the tasks in `dependencies` must have ended: `all_success`, `all_done` (however they ended), or `none_failed_min_one_success` (none failed, one succeeded, the rest skipped).",
+    ),
+    key("retries", Kind::Count(0), "0", "3", "Further tries after the first one failed."),
+    key("retry_delay", Kind::Duration, "\"5m\"", "30s", "The wait before another try."),
+    key(
+        "retry_exponential_backoff",
+        Kind::Factor,
+        "0",
+        "2",
+        "The factor by which the wait grows from try to try; 0 is off, true is 2.",
+    ),
+    key("max_retry_delay", Kind::Duration, "null", "1h", "The wait never grows beyond it."),
+    key(
+        "execution_timeout",
+        Kind::Duration,
+        "null",
+        "15m",
+        "A try that takes longer is cancelled and counts as failed; retries apply.",
+    ),
+    key("priority_weight", Kind::Integer, "1", "10", "When slots are short, larger goes first."),
+    key("pool", Kind::Text, "\"default_pool\"", "warehouse", "The pool from which the task takes slots while it runs."),
+    key("pool_slots", Kind::Count(1), "1", "2", "How many slots it takes."),
+    key("queue", Kind::Text, "\"default\"", "gpu", "Which workers may run it."),
+    key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the DAG's owner."),
+    key("doc_md", Kind::Text, "null", "Counts the rows.", "Markdown for the task's page."),
+];
+
+/// Keys of a task that cannot have a default for all tasks.
+pub(super) const NOT_IN_DEFAULT_ARGS: &[&str] = &["task_id", "operator", "dependencies", "doc_md"];
+
+/// Keys of `default_args` that belong to the DAG (Airflow reads them there, too).
+pub(super) const DAG_KEYS_IN_DEFAULT_ARGS: &[&str] = &["start_date", "end_date", "timezone"];
+
+/// A key of Airflow or dag-factory that Updraft does not serve.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub name: &'static str,
+    /// The value, as JSON, that says what holds anyway, and is let pass.
+    pub harmless: Option<&'static str>,
+    /// What to do instead.
+    pub help: &'static str,
+}
+
+const fn refused(name: &'static str, help: &'static str) -> Refused {
+    Refused { name, harmless: None, help }
+}
+
+const fn harmless(name: &'static str, value: &'static str, help: &'static str) -> Refused {
+    Refused { name, harmless: Some(value), help }
+}
+
+const CALLBACK: &str =
+    "a DAG file has no Python to call; a task with `trigger_rule: all_done` can tell people how a run went";
+const MAPPING: &str = "mapped tasks are not served yet; write one task for each item";
+const PYTHON: &str = "a DAG file has no Python to call; `bash` runs a script, with an interpreter of your choice";
+const GROUPS: &str =
+    "task groups are not served yet; give the tasks ids that begin alike, and list them in `dependencies`";
+const EMAIL: &str = "e-mail is not served yet";
+const ASSETS: &str = "assets are not served yet";
+const MACROS: &str = "templates know Airflow's own macros and filters, and no others";
+
+/// Keys that a DAG may have in Airflow or dag-factory.
+pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
+    refused("schedule_interval", "write `schedule`"),
+    refused("timetable", "write a cron expression in `schedule`"),
+    refused("concurrency", "write `max_active_tasks`"),
+    refused("task_groups", GROUPS),
+    refused("on_success_callback", CALLBACK),
+    refused("on_failure_callback", CALLBACK),
+    refused("on_execute_callback", CALLBACK),
+    refused("on_success_callback_name", CALLBACK),
+    refused("on_success_callback_file", CALLBACK),
+    refused("on_failure_callback_name", CALLBACK),
+    refused("on_failure_callback_file", CALLBACK),
+    refused("sla_miss_callback", CALLBACK),
+    harmless("fail_fast", "false", "stopping a run at its first failure is not served yet"),
+    refused("deadline", "deadlines are not served yet; `dagrun_timeout` bounds a run"),
+    harmless("max_consecutive_failed_dag_runs", "0", "pausing a DAG after failures is not served yet"),
+    refused("dag_display_name", "a second name is not served; `dag_id` is what people see"),
+    refused("owner_links", "links for owners are not served yet; put them into `doc_md`"),
+    refused("access_control", "rights by DAG are not served yet"),
+    harmless(
+        "render_template_as_native_obj",
+        "false",
+        "a string that is one expression becomes a number, list or mapping where the operator takes one",
+    ),
+    refused("template_searchpath", "templates are read from the DAG file alone"),
+    refused("user_defined_macros", MACROS),
+    refused("user_defined_filters", MACROS),
+    refused("jinja_environment_kwargs", MACROS),
+    refused("doc_md_file_path", "write the text in `doc_md`"),
+    refused("doc_md_python_callable_name", "write the text in `doc_md`"),
+    refused("doc_md_python_callable_file", "write the text in `doc_md`"),
+    refused("doc_md_python_arguments", "write the text in `doc_md`"),
+    refused("orientation", "the graph's direction is chosen in the UI"),
+    refused("default_view", "the view is chosen in the UI"),
+    refused("disable_bundle_versioning", "runs are always pinned to the version that they began with"),
+    refused("allowed_run_types", "kinds of runs cannot be ruled out yet"),
+    refused("auto_register", "a DAG in a file is always there"),
+];
+
+/// Keys that a task may have in Airflow or dag-factory.
+pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
+    refused("task_group_name", GROUPS),
+    refused("expand", MAPPING),
+    refused("partial", MAPPING),
+    refused("expand_kwargs", MAPPING),
+    refused("map_index_template", MAPPING),
+    refused("decorator", PYTHON),
+    refused("python_callable", PYTHON),
+    refused("python_callable_name", PYTHON),
+    refused("python_callable_file", PYTHON),
+    refused("pre_execute", PYTHON),
+    refused("post_execute", PYTHON),
+    refused("on_execute_callback", CALLBACK),
+    refused("on_success_callback", CALLBACK),
+    refused("on_failure_callback", CALLBACK),
+    refused("on_retry_callback", CALLBACK),
+    refused("on_skipped_callback", CALLBACK),
+    refused("on_success_callback_name", CALLBACK),
+    refused("on_success_callback_file", CALLBACK),
+    refused("on_failure_callback_name", CALLBACK),
+    refused("on_failure_callback_file", CALLBACK),
+    refused("on_retry_callback_name", CALLBACK),
+    refused("on_retry_callback_file", CALLBACK),
+    refused("sla", "service levels are not served; `execution_timeout` bounds a try"),
+    refused("email", EMAIL),
+    harmless("email_on_failure", "false", EMAIL),
+    harmless("email_on_retry", "false", EMAIL),
+    harmless(
+        "depends_on_past",
+        "false",
+        "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order",
+    ),
+    harmless(
+        "wait_for_downstream",
+        "false",
+        "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order",
+    ),
+    refused("inlets", ASSETS),
+    refused("outlets", ASSETS),
+    refused("start_date", "dates belong to the DAG"),
+    refused("end_date", "dates belong to the DAG"),
+    refused("params", "params belong to the DAG"),
+    harmless("weight_rule", "\"absolute\"", "`priority_weight` counts as it is written, not summed over the graph"),
+    refused("max_active_tis_per_dag", "use a pool with so many slots"),
+    refused("max_active_tis_per_dagrun", "use a pool with so many slots, or `max_active_tasks`"),
+    refused("executor", "choose workers with `queue`"),
+    refused("executor_config", "choose workers with `queue`"),
+    refused("run_as_user", "tasks run as the user of the worker"),
+    harmless("do_xcom_push", "true", "what an operator answers is always kept"),
+    harmless("multiple_outputs", "false", "read parts of an answer with `ti.xcom_pull(task_ids='…')['key']`"),
+    refused("variables_as_arguments", "variables are not served yet"),
+    refused("retry_delay_sec", "write `retry_delay: 30s`"),
+    refused("execution_timeout_secs", "write `execution_timeout: 30s`"),
+    refused("upstream", "write `dependencies`"),
+    refused("depends_on", "write `dependencies`"),
+];
+
+/// What a word of Airflow's or dag-factory's stands for, if it is one that is refused.
+pub(super) fn find_refused(table: &'static [Refused], name: &str) -> Option<&'static Refused> {
+    table.iter().find(|refused| refused.name == name)
+}

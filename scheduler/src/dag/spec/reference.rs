@@ -1,0 +1,86 @@
+//! The tables of keys in the documentation, made from what the loader reads.
+
+use std::fmt::Write;
+
+use super::keys::{DAG_KEYS, Key, Kind, REFUSED_IN_DAGS, REFUSED_IN_TASKS, Refused, TASK_KEYS};
+
+/// Which table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// The keys of a DAG.
+    DagKeys,
+    /// The keys of every task.
+    TaskKeys,
+    /// The keys of Airflow and dag-factory that are refused, and what to do instead.
+    Refused,
+}
+
+/// A table of `docs/dag-files.md` in Markdown.
+pub fn reference_table(table: Table) -> String {
+    match table {
+        Table::DagKeys => keys(DAG_KEYS),
+        Table::TaskKeys => keys(TASK_KEYS),
+        Table::Refused => refused(),
+    }
+}
+
+fn keys(keys: &[Key]) -> String {
+    let mut out = String::from("| key | type | default | meaning | example |\n|---|---|---|---|---|\n");
+    for key in keys {
+        let default = match key.default {
+            "" => "–".to_owned(),
+            "null" => "none".to_owned(),
+            json => code(json.trim_matches('"')),
+        };
+        let example = code(&format!("{}: {}", key.name, key.example));
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {default} | {} | {example} |",
+            key.name,
+            kind(key.kind),
+            key.summary.replace('|', "\\|")
+        );
+    }
+    out
+}
+
+fn refused() -> String {
+    let mut out = String::from("| key | where | instead |\n|---|---|---|\n");
+    let tables: [(&str, &[Refused]); 2] = [("DAG", REFUSED_IN_DAGS), ("task", REFUSED_IN_TASKS)];
+    for (place, table) in tables {
+        for key in table {
+            let harmless =
+                key.harmless.map(|value| format!(" (`{}: {value}` is let pass)", key.name)).unwrap_or_default();
+            let _ = writeln!(out, "| `{}` | {place} | {}{harmless} |", key.name, key.help);
+        }
+    }
+    out
+}
+
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('|', "\\|"))
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Id => "id",
+        Kind::Text => "text",
+        Kind::Boolean => "true or false",
+        Kind::Count(0) => "whole number from 0",
+        Kind::Count(_) => "whole number from 1",
+        Kind::Integer => "whole number",
+        Kind::Factor => "number from 0, or true",
+        Kind::Duration => "[duration](#durations)",
+        Kind::Instant => "[date](#dates-and-time-zones)",
+        Kind::Timezone => "name of a time zone",
+        Kind::Schedule => "[schedule](#schedules)",
+        Kind::Tags => "list of words",
+        Kind::Params => "[params](#params)",
+        Kind::DefaultArgs => "mapping",
+        Kind::Tasks => "list or mapping",
+        Kind::Operator => "operator",
+        Kind::Dependencies => "list of task ids",
+        Kind::TriggerRule => "word",
+    }
+}

@@ -1,0 +1,213 @@
+//! The JSON Schema of DAG files, with which editors complete and check.
+//!
+//! It says what the loader says as far as a JSON Schema can: which keys there are, what they hold, which arguments each
+//! operator has and needs. What only the loader can tell (cycles, dates that never come, templates) stays with it; the
+//! schema never refuses what the loader takes, save for keys that are there to say nothing (`expand: null`).
+
+use serde_json::{Map, Value, json};
+
+use super::key_schema::key_schema;
+use super::keys::{
+    DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, Key, Kind, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, Refused,
+    TASK_KEYS,
+};
+use super::operator_schema::{self, OperatorParts};
+use crate::operator::Registry;
+
+/// The JSON Schema (draft 2020-12) of DAG files in both spellings, with the operators of `registry`.
+pub fn schema_for_dag_files(registry: &Registry) -> Value {
+    let operators: Vec<OperatorParts> = registry.iter().map(operator_schema::parts).collect();
+    let mut defs = Map::new();
+    defs.insert("template".to_owned(), operator_schema::template());
+    for operator in &operators {
+        defs.insert(format!("task.{}", operator.name), task_of(operator));
+        defs.extend(operator.defs.clone());
+    }
+    for key in TASK_KEYS {
+        defs.insert(format!("key.{}", key.name), key_schema(key));
+    }
+    defs.insert("operator".to_owned(), operator_key(&operators));
+    defs.insert("task".to_owned(), task(&operators));
+    defs.insert("default_args".to_owned(), default_args(&operators));
+    defs.insert("dag".to_owned(), dag());
+    defs.insert("complete_dag".to_owned(), complete_dag(&operators));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Updraft DAG file",
+        "description": "One DAG, or several DAGs keyed by their ids with an optional `default` block under each of them.",
+        "type": "object",
+        "if": { "anyOf": [{ "required": ["default"] }, holds_dags()] },
+        "then": keyed(),
+        "else": { "$ref": "#/$defs/complete_dag" },
+        "$defs": defs,
+    })
+}
+
+/// Some value other than that of `tasks` is itself a DAG.
+fn holds_dags() -> Value {
+    let no_dag = json!({ "not": { "type": "object", "required": ["tasks"] } });
+    json!({ "not": { "properties": { "tasks": true }, "patternProperties": { "^x-": true }, "additionalProperties": no_dag } })
+}
+
+fn keyed() -> Value {
+    let default = json!({
+        "description": "Laid under every DAG of the file: mappings merge key by key, anything else fills what is absent.",
+        "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/dag" }],
+    });
+    let dags = |kind: &str| {
+        json!({
+            "properties": { "default": default },
+            "patternProperties": { "^x-": { "description": "For anchors; the loader passes it by." } },
+            "additionalProperties": { "$ref": format!("#/$defs/{kind}") },
+        })
+    };
+    json!({ "if": { "required": ["default"] }, "then": dags("dag"), "else": dags("complete_dag") })
+}
+
+/// A DAG of which parts may stand in the `default` block.
+fn dag() -> Value {
+    let mut properties = Map::new();
+    for key in DAG_KEYS {
+        let schema = match key.kind {
+            Kind::DefaultArgs => {
+                described(key, json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/default_args" }] }))
+            }
+            Kind::Tasks => described(
+                key,
+                json!({
+                    "anyOf": [
+                        { "type": "array", "items": { "$ref": "#/$defs/task" } },
+                        { "type": "object", "additionalProperties": { "$ref": "#/$defs/task" } },
+                        { "type": "null" },
+                    ],
+                }),
+            ),
+            _ => key_schema(key),
+        };
+        properties.insert(key.name.to_owned(), schema);
+    }
+    add_harmless(&mut properties, REFUSED_IN_DAGS);
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
+/// A DAG that stands by itself, so that nothing may be missing.
+fn complete_dag(operators: &[OperatorParts]) -> Value {
+    let mut rules = vec![
+        json!({ "$ref": "#/$defs/dag" }),
+        json!({ "required": ["tasks"] }),
+        json!({
+            "properties": {
+                "tasks": {
+                    "items": { "required": ["task_id", "operator"] },
+                    "additionalProperties": { "required": ["operator"] },
+                },
+            },
+        }),
+    ];
+    for operator in operators {
+        for argument in &operator.required {
+            rules.push(argument_is_there(operator, argument));
+        }
+    }
+    json!({ "type": "object", "allOf": rules })
+}
+
+/// What `default_args` gives, tasks need not.
+fn argument_is_there(operator: &OperatorParts, argument: &str) -> Value {
+    let given = json!({ "required": ["default_args"], "properties": { "default_args": { "required": [argument] } } });
+    let task = json!({ "if": operator.is_meant(), "then": { "required": [argument] } });
+    json!({
+        "if": given,
+        "else": { "properties": { "tasks": { "items": task, "additionalProperties": task } } },
+    })
+}
+
+/// Any task: its operator says which keys it has.
+fn task(operators: &[OperatorParts]) -> Value {
+    let by_operator: Vec<Value> = operators
+        .iter()
+        .map(|operator| {
+            json!({ "if": operator.is_meant(), "then": { "$ref": format!("#/$defs/task.{}", operator.name) } })
+        })
+        .collect();
+    json!({
+        "type": "object",
+        "properties": task_keys(),
+        "allOf": by_operator,
+    })
+}
+
+/// A task with a certain operator.
+fn task_of(operator: &OperatorParts) -> Value {
+    let mut properties = task_keys();
+    let refused = REFUSED_IN_TASKS;
+    add_harmless(&mut properties, refused);
+    properties.extend(operator.arguments.clone());
+    let mut schema = json!({
+        "title": operator.name,
+        "description": operator.summary,
+        "type": "object",
+        "properties": properties,
+    });
+    if operator.is_closed {
+        schema["additionalProperties"] = Value::Bool(false);
+    }
+    schema
+}
+
+fn task_keys() -> Map<String, Value> {
+    TASK_KEYS
+        .iter()
+        .map(|key| {
+            let target = if key.kind == Kind::Operator { "operator".to_owned() } else { format!("key.{}", key.name) };
+            (key.name.to_owned(), json!({ "$ref": format!("#/$defs/{target}") }))
+        })
+        .collect()
+}
+
+fn operator_key(operators: &[OperatorParts]) -> Value {
+    let names: Vec<Value> = operators
+        .iter()
+        .map(|operator| json!({ "const": operator.name, "description": operator.summary }))
+        .chain(operators.iter().filter_map(OperatorParts::airflow_pattern).map(|pattern| json!({ "pattern": pattern })))
+        .collect();
+    let summary = TASK_KEYS.iter().find(|key| key.kind == Kind::Operator).map_or("", |key| key.summary);
+    json!({ "description": summary, "type": "string", "anyOf": names })
+}
+
+fn default_args(operators: &[OperatorParts]) -> Value {
+    let mut properties = Map::new();
+    // An argument is checked with its operator; here any value that one of them could take is let pass.
+    for operator in operators {
+        properties.extend(operator.arguments.keys().map(|name| (name.clone(), Value::Bool(true))));
+    }
+    add_harmless(&mut properties, REFUSED_IN_TASKS);
+    for key in TASK_KEYS.iter().filter(|key| !NOT_IN_DEFAULT_ARGS.contains(&key.name)) {
+        properties.insert(key.name.to_owned(), json!({ "$ref": format!("#/$defs/key.{}", key.name) }));
+    }
+    for key in DAG_KEYS.iter().filter(|key| DAG_KEYS_IN_DEFAULT_ARGS.contains(&key.name)) {
+        properties.insert(key.name.to_owned(), key_schema(key));
+    }
+    let any_goes = operators.iter().any(|operator| !operator.is_closed);
+    json!({ "type": "object", "properties": properties, "additionalProperties": any_goes })
+}
+
+/// Keys of Airflow's that may be there as long as they ask for nothing.
+fn add_harmless(properties: &mut Map<String, Value>, refused: &[Refused]) {
+    for key in refused {
+        let Some(harmless) = key.harmless.and_then(|harmless| serde_json::from_str::<Value>(harmless).ok()) else {
+            continue;
+        };
+        let description = format!("Airflow's, and not served: {}.", key.help);
+        properties.insert(key.name.to_owned(), json!({ "enum": [harmless, null], "description": description }));
+    }
+}
+
+/// The description and the default of a key, on its schema.
+pub(super) fn described(key: &Key, mut schema: Value) -> Value {
+    schema["description"] = Value::from(key.summary);
+    if let Ok(default) = serde_json::from_str::<Value>(key.default) {
+        schema["default"] = default;
+    }
+    schema
+}

@@ -1,0 +1,178 @@
+//! Airflow's `macros`: dates, JSON, and numbers that look random.
+
+use std::sync::Arc;
+
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value, from_args};
+use minijinja::{Error, ErrorKind, State};
+
+use super::instant::{Instant, invalid};
+use super::session::{Session, from_json};
+use super::span::Span;
+
+/// `macros`.
+#[derive(Debug)]
+pub(super) struct Macros(pub Arc<Session>);
+
+impl Object for Macros {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let module = match key.as_str()? {
+            "datetime" => Module::Datetime,
+            "json" => Module::Json,
+            "uuid" => Module::Uuid,
+            "time" => Module::Time,
+            _ => return None,
+        };
+        Some(Value::from_object(MacroModule { module, session: Arc::clone(&self.0) }))
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+        match method {
+            "ds_add" => {
+                let (day, days): (&str, i64) = from_args(args)?;
+                let moved = TimeDelta::try_days(days).and_then(|days| date(day).ok()?.checked_add_signed(days));
+                Ok(Value::from(moved.ok_or_else(|| not_a_day(day))?.format("%Y-%m-%d").to_string()))
+            }
+            "ds_format" => {
+                let (text, input, output): (&str, &str, &str) = from_args(args)?;
+                Ok(Value::from(parse_as(text, input)?.strftime(output)?))
+            }
+            "timedelta" => timedelta(args),
+            "random" => Ok(Value::from(random(&self.0))),
+            "datetime" => datetime(args),
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Module {
+    Datetime,
+    Json,
+    Uuid,
+    Time,
+}
+
+#[derive(Debug)]
+struct MacroModule {
+    module: Module,
+    session: Arc<Session>,
+}
+
+impl Object for MacroModule {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    /// `macros.datetime` is a class in Airflow, so calling it makes a date.
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        match self.module {
+            Module::Datetime => datetime(args),
+            Module::Json | Module::Uuid | Module::Time => Err(invalid("this is a module, not a function".to_owned())),
+        }
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+        let now = || Instant::utc(self.session.context.now);
+        match (self.module, method) {
+            (Module::Datetime, "now" | "utcnow" | "today") => Ok(Value::from_object(now())),
+            (Module::Datetime, "strptime") => {
+                let (text, format): (&str, &str) = from_args(args)?;
+                Ok(Value::from_object(parse_as(text, format)?))
+            }
+            (Module::Datetime, "fromisoformat") => {
+                let (text,): (Value,) = from_args(args)?;
+                Ok(Value::from_object(Instant::of(&text)?))
+            }
+            (Module::Json, "dumps") => {
+                let (value, _): (Value, Kwargs) = from_args(args)?;
+                serde_json::to_string(&value).map(Value::from).map_err(|error| invalid(error.to_string()))
+            }
+            (Module::Json, "loads") => {
+                let (text,): (&str,) = from_args(args)?;
+                let value =
+                    serde_json::from_str(text).map_err(|error| invalid(format!("this is not JSON: {error}")))?;
+                Ok(from_json(&value))
+            }
+            (Module::Uuid, "uuid4" | "uuid1") => Ok(Value::from(uuid(self.session.draw()))),
+            (Module::Time, "time") => Ok(Value::from(now().timestamp())),
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+}
+
+/// `datetime(year, month, day, hour, minute, second)`.
+fn datetime(args: &[Value]) -> Result<Value, Error> {
+    let (parts,): (Rest<u32>,) = from_args(args)?;
+    let part = |index: usize| parts.get(index).copied();
+    let (Some(year), Some(month), Some(day)) = (part(0), part(1), part(2)) else {
+        return Err(invalid("a date has a year, a month and a day".to_owned()));
+    };
+    let time = (part(3).unwrap_or(0), part(4).unwrap_or(0), part(5).unwrap_or(0));
+    i32::try_from(year)
+        .ok()
+        .and_then(|year| NaiveDate::from_ymd_opt(year, month, day))
+        .and_then(|date| date.and_hms_opt(time.0, time.1, time.2))
+        .map(|local| Value::from_object(Instant::utc(local.and_utc())))
+        .ok_or_else(|| invalid("there is no such date".to_owned()))
+}
+
+/// `timedelta(days=1, hours=2)`; the first positional argument is days.
+fn timedelta(args: &[Value]) -> Result<Value, Error> {
+    let (days, kwargs): (Option<f64>, Kwargs) = from_args(args)?;
+    let mut seconds = days.unwrap_or(0.0) * 86_400.0;
+    for (name, unit) in
+        [("weeks", 604_800.0), ("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0), ("seconds", 1.0)]
+    {
+        seconds += kwargs.get::<Option<f64>>(name)?.unwrap_or(0.0) * unit;
+    }
+    kwargs.assert_all_used()?;
+    let too_long = || invalid("the stretch of time is too long".to_owned());
+    if !seconds.is_finite() || seconds.abs() >= 1e12 {
+        return Err(too_long());
+    }
+    // Below 10^12 seconds, milliseconds are exact.
+    #[allow(clippy::cast_possible_truncation)]
+    let delta = TimeDelta::try_milliseconds((seconds * 1000.0).round() as i64).ok_or_else(too_long)?;
+    Ok(Value::from_object(Span(delta)))
+}
+
+fn date(text: &str) -> Result<NaiveDate, Error> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| not_a_day(text))
+}
+
+fn not_a_day(text: &str) -> Error {
+    invalid(format!("`{text}` is not a day such as 2026-01-31, or too far away"))
+}
+
+/// Python's `strptime`; what the format does not say is midnight, UTC.
+fn parse_as(text: &str, format: &str) -> Result<Instant, Error> {
+    NaiveDateTime::parse_from_str(text, format)
+        .ok()
+        .or_else(|| NaiveDate::parse_from_str(text, format).ok().map(|date| date.and_time(NaiveTime::MIN)))
+        .map(|local| Instant::utc(local.and_utc()))
+        .or_else(|| {
+            let instant = chrono::DateTime::parse_from_str(text, format).ok()?;
+            Some(Instant::utc(instant.with_timezone(&chrono::Utc)))
+        })
+        .ok_or_else(|| invalid(format!("`{text}` is not a date in the format `{format}`")))
+}
+
+/// A number from 0 up to 1.
+#[allow(clippy::cast_precision_loss, reason = "53 bits are what a float holds")]
+fn random(session: &Session) -> f64 {
+    let bytes = session.draw();
+    let bits = u64::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]);
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}

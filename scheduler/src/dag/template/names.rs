@@ -1,0 +1,83 @@
+//! The names that templates know, and those that people bring along from elsewhere.
+
+/// Names that every task instance has.
+pub(super) const ALWAYS: &[&str] = &[
+    "run_id",
+    "dag",
+    "dag_run",
+    "task",
+    "ti",
+    "task_instance",
+    "params",
+    "macros",
+    "map_index",
+    "try_number",
+    "test_mode",
+];
+
+/// Names that are there only when the run has a logical date (Airflow 3).
+pub(super) const WITH_LOGICAL_DATE: &[&str] = &[
+    "logical_date",
+    "ds",
+    "ds_nodash",
+    "ts",
+    "ts_nodash",
+    "ts_nodash_with_tz",
+    "data_interval_start",
+    "data_interval_end",
+    "task_instance_key_str",
+];
+
+/// Names that Airflow 3 took away, and what to write instead.
+const REMOVED: &[(&str, &str)] = &[
+    ("execution_date", "write `logical_date`"),
+    ("next_ds", "write `{{ data_interval_end | ds }}`"),
+    ("next_ds_nodash", "write `{{ data_interval_end | ds_nodash }}`"),
+    ("prev_ds", "write `{{ macros.ds_add(ds, -1) }}`"),
+    ("prev_ds_nodash", "write `{{ macros.ds_add(ds, -1) | replace('-', '') }}`"),
+    ("yesterday_ds", "write `{{ macros.ds_add(ds, -1) }}`"),
+    ("yesterday_ds_nodash", "write `{{ macros.ds_add(ds, -1) | replace('-', '') }}`"),
+    ("tomorrow_ds", "write `{{ macros.ds_add(ds, 1) }}`"),
+    ("tomorrow_ds_nodash", "write `{{ macros.ds_add(ds, 1) | replace('-', '') }}`"),
+    ("next_execution_date", "write `data_interval_end`"),
+    ("prev_execution_date", "write `logical_date.subtract(days=1)`, or what the schedule's period is"),
+    ("prev_execution_date_success", "write `logical_date.subtract(days=1)`, or what the schedule's period is"),
+    ("conf", "the settings of the installation are not for templates; `dag_run.conf` is what the run was given"),
+    ("triggering_dataset_events", "assets are not served yet"),
+];
+
+/// Names of Airflow 3 that Updraft does not have yet.
+const NOT_YET: &[(&str, &str)] = &[
+    ("var", "variables are not available yet; `params` and `dag_run.conf` are"),
+    ("conn", "connections are not available in templates yet"),
+    ("prev_data_interval_start_success", "what the run before was about is not available yet"),
+    ("prev_data_interval_end_success", "what the run before was about is not available yet"),
+    ("prev_start_date_success", "what the run before was about is not available yet"),
+    ("prev_end_date_success", "what the run before was about is not available yet"),
+    ("inlets", "assets are not served yet"),
+    ("outlets", "assets are not served yet"),
+    ("inlet_events", "assets are not served yet"),
+    ("outlet_events", "assets are not served yet"),
+    ("triggering_asset_events", "assets are not served yet"),
+    ("templates_dict", "write the template where its value is used"),
+    ("expanded_ti_count", "mapped tasks are not served yet"),
+    ("task_reschedule_count", "sensors keep no such count"),
+    ("exception", "there are no callbacks that could read it"),
+    ("reason", "there are no callbacks that could read it"),
+    ("partition_key", "partitions are not served yet"),
+    ("partition_date", "partitions are not served yet"),
+];
+
+/// What to say of a name that people know from Airflow, if it is one: what is wrong, and what to do.
+pub(super) fn foreign(name: &str) -> Option<(String, &'static str)> {
+    let find = |table: &'static [(&str, &'static str)]| table.iter().find(|(known, _)| *known == name);
+    if let Some((_, help)) = find(REMOVED) {
+        return Some((format!("`{name}` was removed in Airflow 3"), help));
+    }
+    find(NOT_YET).map(|(_, help)| (format!("`{name}` is not available yet"), *help))
+}
+
+/// All names that may be there.
+pub(super) fn known() -> impl Iterator<Item = &'static str> {
+    ALWAYS.iter().chain(WITH_LOGICAL_DATE).copied()
+}

@@ -1,0 +1,226 @@
+//! The objects that templates find: the DAG, its run, the task, the task instance.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Kwargs, Object, Value, from_args};
+use minijinja::{Error, ErrorKind, State};
+use serde_json::Map;
+
+use super::XComRef;
+use super::instant::{Instant, invalid};
+use super::macros::Macros;
+use super::session::{Session, from_json};
+use crate::dag::spec::suggest::did_you_mean;
+
+/// What a run's XCom of an operator's answer is called.
+const RETURN_VALUE: &str = "return_value";
+
+/// The names at the top of every template.
+#[derive(Debug)]
+pub(super) struct Root(pub Arc<Session>);
+
+impl Object for Root {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let session = &self.0;
+        let context = &session.context;
+        let run = &context.run;
+        let logical = run.logical_date.map(Instant::utc);
+        let formatted = |format: &str| logical?.strftime(format).ok().map(Value::from);
+        let instant = |instant: Option<chrono::DateTime<chrono::Utc>>| Some(Value::from_object(Instant::utc(instant?)));
+        match key.as_str()? {
+            "logical_date" => instant(run.logical_date),
+            "data_interval_start" => instant(run.logical_date.and(run.data_interval_start)),
+            "data_interval_end" => instant(run.logical_date.and(run.data_interval_end)),
+            "ds" => formatted("%Y-%m-%d"),
+            "ds_nodash" => formatted("%Y%m%d"),
+            "ts" => Some(Value::from(logical?.isoformat("T"))),
+            "ts_nodash" => formatted("%Y%m%dT%H%M%S"),
+            "ts_nodash_with_tz" => formatted("%Y%m%dT%H%M%S%z"),
+            "task_instance_key_str" => {
+                let day = logical?.strftime("%Y%m%d").ok()?;
+                Some(Value::from(format!("{}__{}__{day}", context.dag.dag_id, context.task_id)))
+            }
+            "run_id" => Some(Value::from(context.run_id.as_str())),
+            "map_index" => Some(Value::from(context.map_index)),
+            "try_number" => Some(Value::from(context.try_number)),
+            "test_mode" => Some(Value::from(false)),
+            "params" => Some(from_map(&run.params)),
+            "dag" => Some(dag(session)),
+            "dag_run" => Some(dag_run(session)),
+            "task" => Some(task(session)),
+            "ti" | "task_instance" => Some(Value::from_object(TaskInstance(Arc::clone(session)))),
+            "macros" => Some(Value::from_object(Macros(Arc::clone(session)))),
+            _ => None,
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Empty
+    }
+}
+
+fn from_map(map: &Map<String, serde_json::Value>) -> Value {
+    Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), from_json(value))))
+}
+
+fn or_none(instant: Option<chrono::DateTime<chrono::Utc>>) -> Value {
+    instant.map_or_else(|| Value::from(()), |instant| Value::from_object(Instant::utc(instant)))
+}
+
+fn dag(session: &Session) -> Value {
+    let dag = &session.context.dag;
+    let tags: Vec<Value> = dag.tags.iter().map(|tag| Value::from(tag.as_str())).collect();
+    let task_ids: Vec<Value> = dag.tasks().map(|(_, task)| Value::from(task.task_id.as_str())).collect();
+    Value::from_pairs([
+        ("dag_id", Value::from(dag.dag_id.as_str())),
+        ("description", dag.description.as_deref().map_or_else(|| Value::from(()), Value::from)),
+        ("owner", Value::from(dag.owner.as_str())),
+        ("tags", Value::from(tags)),
+        ("task_ids", Value::from(task_ids)),
+        ("timezone", Value::from(dag.timezone.name())),
+        ("start_date", or_none(dag.start_date)),
+        ("end_date", or_none(dag.end_date)),
+        ("catchup", Value::from(dag.runs.catchup)),
+    ])
+}
+
+fn dag_run(session: &Session) -> Value {
+    let context = &session.context;
+    let run = &context.run;
+    Value::from_pairs([
+        ("dag_id", Value::from(context.dag.dag_id.as_str())),
+        ("run_id", Value::from(context.run_id.as_str())),
+        ("run_type", Value::from(run.run_type.as_str())),
+        ("conf", from_map(&run.conf)),
+        ("logical_date", or_none(run.logical_date)),
+        ("data_interval_start", or_none(run.data_interval_start)),
+        ("data_interval_end", or_none(run.data_interval_end)),
+        ("run_after", or_none(Some(run.run_after))),
+        ("start_date", or_none(run.start_date)),
+    ])
+}
+
+fn task(session: &Session) -> Value {
+    let context = &session.context;
+    let Some(task) = context.dag.find(&context.task_id).map(|index| context.dag.task(index)) else {
+        return Value::from_pairs([("task_id", Value::from(context.task_id.as_str()))]);
+    };
+    let upstream = |index| context.dag.task(index).task_id.as_str();
+    let index = context.dag.find(&context.task_id);
+    let mut upstream: Vec<&str> =
+        index.into_iter().flat_map(|index| context.dag.upstream(index)).map(upstream).collect();
+    upstream.sort_unstable();
+    Value::from_pairs([
+        ("task_id", Value::from(task.task_id.as_str())),
+        ("operator", Value::from(task.operator.as_str())),
+        ("operator_name", Value::from(task.operator.as_str())),
+        ("owner", Value::from(task.owner.as_str())),
+        ("retries", Value::from(task.retries)),
+        ("pool", Value::from(task.pool.as_str())),
+        ("queue", Value::from(task.queue.as_str())),
+        ("upstream_task_ids", Value::from(upstream.into_iter().map(Value::from).collect::<Vec<_>>())),
+    ])
+}
+
+/// The task instance, which alone can look at what others left behind.
+struct TaskInstance(Arc<Session>);
+
+impl fmt::Debug for TaskInstance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let context = &self.0.context;
+        write!(f, "<TaskInstance: {}.{} {}>", context.dag.dag_id, context.task_id, context.run_id)
+    }
+}
+
+impl Object for TaskInstance {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let context = &self.0.context;
+        Some(match key.as_str()? {
+            "task_id" => Value::from(context.task_id.as_str()),
+            "dag_id" => Value::from(context.dag.dag_id.as_str()),
+            "run_id" => Value::from(context.run_id.as_str()),
+            "try_number" => Value::from(context.try_number),
+            "map_index" => Value::from(context.map_index),
+            "task" => task(&self.0),
+            "max_tries" => {
+                let index = context.dag.find(&context.task_id)?;
+                Value::from(context.dag.task(index).retries)
+            }
+            _ => return None,
+        })
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+        match method {
+            "xcom_pull" => self.xcom_pull(args),
+            "xcom_push" => Err(invalid("a template cannot push an XCom; what the operator answers is one".to_owned())),
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl TaskInstance {
+    /// `xcom_pull(task_ids, dag_id, key, …)`, each positional or by name (Airflow 3).
+    fn xcom_pull(&self, args: &[Value]) -> Result<Value, Error> {
+        type Positional = (Option<Value>, Option<Value>, Option<Value>, Kwargs);
+        let (task_ids, dag_id, key, kwargs): Positional = from_args(args)?;
+        let named = |name: &str, positional: Option<Value>| match positional {
+            Some(value) => Ok(Some(value)),
+            None => kwargs.get::<Option<Value>>(name),
+        };
+        let task_ids = named("task_ids", task_ids)?;
+        let dag_id = named("dag_id", dag_id)?;
+        let key = named("key", key)?;
+        let default = kwargs.get::<Option<Value>>("default")?.unwrap_or_else(|| Value::from(()));
+        let map_indexes = kwargs.get::<Option<Value>>("map_indexes")?;
+        let run_id = kwargs.get::<Option<Value>>("run_id")?;
+        let include_prior_dates = kwargs.get::<Option<bool>>("include_prior_dates")?;
+        kwargs.assert_all_used()?;
+        let context = &self.0.context;
+        let other = |value: &Option<Value>, own: &str| {
+            value.as_ref().is_some_and(|value| !value.is_none() && value.as_str() != Some(own))
+        };
+        if other(&dag_id, &context.dag.dag_id) || other(&run_id, &context.run_id) || include_prior_dates == Some(true) {
+            return Err(invalid("XComs of other runs and DAGs are not available yet".to_owned()));
+        }
+        if map_indexes.is_some_and(|indexes| !indexes.is_none() && indexes.as_i64() != Some(-1)) {
+            return Err(invalid("XComs of mapped tasks are not available yet".to_owned()));
+        }
+        let key = match &key {
+            Some(key) if !key.is_none() => {
+                key.as_str().ok_or_else(|| invalid("the key of an XCom is text".to_owned()))?.to_owned()
+            }
+            _ => RETURN_VALUE.to_owned(),
+        };
+        match task_ids {
+            None => self.one(&context.task_id, &key, &default),
+            Some(ids) if ids.is_none() => self.one(&context.task_id, &key, &default),
+            Some(ids) => match ids.as_str() {
+                Some(id) => self.one(id, &key, &default),
+                None => {
+                    let ids: Vec<Value> = ids.try_iter()?.collect();
+                    let values = ids.iter().map(|id| match id.as_str() {
+                        Some(id) => self.one(id, &key, &default),
+                        None => Err(invalid("`task_ids` is a task id or a list of them".to_owned())),
+                    });
+                    Ok(Value::from(values.collect::<Result<Vec<Value>, Error>>()?))
+                }
+            },
+        }
+    }
+
+    fn one(&self, task_id: &str, key: &str, default: &Value) -> Result<Value, Error> {
+        let dag = &self.0.context.dag;
+        if dag.find(task_id).is_none() {
+            let hint = did_you_mean(task_id, dag.tasks().map(|(_, task)| task.task_id.as_str()));
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            return Err(invalid(format!("there is no task `{task_id}` to pull an XCom from{hint}")));
+        }
+        Ok(self.0.pull(XComRef { task_id: task_id.to_owned(), key: key.to_owned() }, default))
+    }
+}

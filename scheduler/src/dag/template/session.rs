@@ -1,0 +1,107 @@
+//! What one rendering shares: the context, the XComs at hand, and those that turn out to be missing.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::Error;
+use minijinja::value::{Object, Value};
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use super::{TemplateContext, XComRef, XComs};
+
+/// Shared by all objects of one rendering.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub context: TemplateContext,
+    xcoms: XComs,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    needed: BTreeSet<XComRef>,
+    drawn: u64,
+}
+
+impl Session {
+    pub fn new(context: &TemplateContext, xcoms: &XComs) -> Arc<Session> {
+        Arc::new(Session { context: context.clone(), xcoms: xcoms.clone(), state: Mutex::default() })
+    }
+
+    /// The XCom, or the default when there is none.
+    ///
+    /// One that has to be fetched first is noted, and something stands in for it that lets the template go on, so that
+    /// all that is missing shows in one rendering.
+    pub fn pull(&self, xcom: XComRef, default: &Value) -> Value {
+        match self.xcoms.get(&xcom) {
+            Some(Some(found)) => from_json(found),
+            Some(None) => default.clone(),
+            None => {
+                self.lock().needed.insert(xcom);
+                Value::from_object(Pending)
+            }
+        }
+    }
+
+    /// The XComs that were asked for and not at hand.
+    pub fn needed(&self) -> Vec<XComRef> {
+        self.lock().needed.iter().cloned().collect()
+    }
+
+    /// Sixteen bytes that look random and are not: the same try draws the same ones again, however often it is rendered.
+    pub fn draw(&self) -> [u8; 16] {
+        let drawn = {
+            let mut state = self.lock();
+            state.drawn += 1;
+            state.drawn
+        };
+        let context = &self.context;
+        let seed = format!(
+            "{}\n{}\n{}\n{}\n{}\n{drawn}",
+            context.dag.dag_id, context.run_id, context.task_id, context.map_index, context.try_number
+        );
+        let digest = Sha256::digest(seed.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        bytes
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Stands in for a value that is still to be fetched: whatever is asked of it, it answers with itself.
+#[derive(Debug)]
+struct Pending;
+
+impl Object for Pending {
+    fn get_value(self: &Arc<Self>, _: &Value) -> Option<Value> {
+        Some(Value::from_object(Pending))
+    }
+
+    fn call(self: &Arc<Self>, _: &mut minijinja::State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        Ok(Value::from_object(Pending))
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut minijinja::State<'_, '_>, _: &str, _: &[Value]) -> Result<Value, Error> {
+        Ok(Value::from_object(Pending))
+    }
+}
+
+/// A JSON value as templates see it.
+pub(super) fn from_json(value: &Json) -> Value {
+    match value {
+        Json::Null => Value::from(()),
+        Json::Bool(value) => Value::from(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(value), _) => Value::from(value),
+            (_, Some(value)) => Value::from(value),
+            _ => Value::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => Value::from(items.iter().map(from_json).collect::<Vec<_>>()),
+        Json::Object(entries) => Value::from_pairs(entries.iter().map(|(key, value)| (key.as_str(), from_json(value)))),
+    }
+}

@@ -1,0 +1,4 @@
+//! Where DAG files come from.
+
+pub mod folder;
+mod scan;

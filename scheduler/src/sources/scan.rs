@@ -1,0 +1,70 @@
+//! Which DAG files a folder holds, and which of them changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Larger files are not read: nobody writes so much YAML by hand, and a mistake must not fill the memory.
+pub(super) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Folders within folders are followed so far; a link that leads back up must end somewhere.
+const DEPTH_MAX: usize = 16;
+
+/// By what a changed file is known without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    modified: Option<SystemTime>,
+    size_bytes: u64,
+}
+
+impl Stamp {
+    /// Whether the file is too large to be read.
+    pub(super) fn is_too_large(self) -> bool {
+        self.size_bytes > FILE_BYTES_MAX
+    }
+}
+
+/// The DAG files below `folder`, by their path within it. Hidden files and folders are left out.
+///
+/// # Errors
+/// When the folder itself cannot be read; one that lies deeper is passed over, its files seem gone.
+pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((here, depth)) = folders.pop() {
+        let entries = match fs::read_dir(&here) {
+            Ok(entries) => entries,
+            Err(error) if depth == 0 => return Err(error),
+            Err(_) => continue,
+        };
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let path = entry.path();
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            if metadata.is_dir() && depth < DEPTH_MAX {
+                folders.push((path, depth + 1));
+            } else if metadata.is_file() && is_dag_file(&path) {
+                let stamp = Stamp { modified: metadata.modified().ok(), size_bytes: metadata.len() };
+                found.insert(name_within(folder, &path), stamp);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn is_dag_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn name_within(folder: &Path, path: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// The path of a file that [`scan`] named.
+pub(super) fn path_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name)
+}

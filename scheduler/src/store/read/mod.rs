@@ -1,0 +1,27 @@
+//! Queries that only read, for lists and pages: filters, orders and paging as Airflow's REST API has them.
+//!
+//! Every list takes a filter, a [`Sorting`] and a [`Paging`], and answers with a [`Listing`]: rows, the number of rows
+//! that match, and in cursor mode the tokens of the pages around. Rows are entities; related rows that an answer shows are
+//! read with one statement for the page, never one for each row.
+
+mod dag_versions;
+mod dags;
+mod event_logs;
+mod filter;
+mod import_errors;
+mod keyset;
+mod runs;
+mod task_instances;
+mod xcoms;
+
+pub use dag_versions::{VersionFilter, find_dag_version, list_dag_versions, version_sort_key};
+pub use dags::{DagFilter, DagRow, dag_sort_key, find_dag, list_dags, list_tags, recent_runs, run_counts};
+pub use event_logs::{EventLogFilter, event_log_sort_key, find_event_log, list_event_logs};
+pub use filter::{Pattern, Range, TagMatch};
+pub use import_errors::{ImportErrorFilter, find_import_error, import_error_sort_key, list_import_errors};
+pub use keyset::{CURSOR_TOTAL_MAX, Cursor, Direction, InvalidCursor, Listing, Paging, SortKey, Sorting};
+pub use runs::{RunFilter, RunRow, active_run_counts, find_run, list_runs, run_sort_key, with_versions};
+pub use task_instances::{
+    TaskInstanceFilter, TaskInstanceRow, Tries, find_task_instance, list_task_instances, task_instance_sort_key, tries,
+};
+pub use xcoms::{XComFilter, XComRow, find_xcom, list_xcoms, xcom_sort_key};

@@ -1,0 +1,85 @@
+//! `docs/dag-files.md` says what the loader does: its tables are made from the loader's own, and its examples load.
+
+use std::path::{Path, PathBuf};
+
+use scheduler::dag::spec::{SourceFile, Table, load, reference_table, render};
+
+use crate::fixtures::registry;
+
+fn page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dag-files.md")
+}
+
+/// The page with its tables made anew.
+fn regenerated(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("<!-- table: ") {
+        let (name, after) = after.split_once(" -->\n").unwrap();
+        let (_, after) = after.split_once("<!-- end -->").unwrap();
+        let table = match name {
+            "DagKeys" => Table::DagKeys,
+            "TaskKeys" => Table::TaskKeys,
+            "Refused" => Table::Refused,
+            other => panic!("there is no table `{other}`"),
+        };
+        out += &format!("{before}<!-- table: {name} -->\n{}<!-- end -->", reference_table(table));
+        rest = after;
+    }
+    out + rest
+}
+
+#[test]
+fn the_tables_are_those_of_the_loader() {
+    let text = std::fs::read_to_string(page()).unwrap();
+    let wanted = regenerated(&text);
+    if std::env::var_os("UPDRAFT_REGENERATE").is_some() {
+        std::fs::write(page(), &wanted).unwrap();
+        return;
+    }
+    assert!(text == wanted, "docs/dag-files.md is out of date: run this test with UPDRAFT_REGENERATE=1");
+}
+
+#[test]
+fn the_examples_load() {
+    let text = std::fs::read_to_string(page()).unwrap();
+    let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(examples.len() >= 4);
+    for example in examples {
+        // A piece of a DAG becomes one with the key that it lacks.
+        let whole = if example.contains("tasks:") { example.to_owned() } else { format!("{example}tasks: []\n") };
+        let source = SourceFile::new("docs/example.yaml", whole);
+        let loaded = load(&source, &registry());
+        assert!(loaded.problems.is_empty(), "{}", render(&source, &loaded.problems, false));
+    }
+}
+
+/// The examples of a table, each as one line of YAML.
+fn examples(table: Table) -> Vec<String> {
+    let rows = reference_table(table);
+    let cells = rows.lines().skip(2).filter_map(|row| row.rsplit(" | ").next());
+    cells.map(|cell| cell.trim_matches(['`', ' ', '|']).to_owned()).collect()
+}
+
+#[test]
+fn the_examples_of_the_keys_load() {
+    let mut files: Vec<String> = examples(Table::DagKeys);
+    for file in &mut files {
+        if !file.starts_with("tasks") {
+            file.push_str("\ntasks: []");
+        }
+    }
+    files.extend(examples(Table::TaskKeys).into_iter().map(|line| {
+        let own = line.split(':').next().unwrap();
+        let rest = ["task_id: t", "operator: bash", "bash_command: ls"].map(str::to_owned);
+        let rest: Vec<String> = rest.into_iter().filter(|other| !other.starts_with(own)).collect();
+        let others = "  - {task_id: extract, operator: empty}\n  - {task_id: check, operator: empty}";
+        format!("tasks:\n{others}\n  - {line}\n    {}", rest.join("\n    "))
+    }));
+    assert!(files.len() >= 32);
+    for file in files {
+        let source = SourceFile::new("docs/example.yaml", file.clone());
+        let loaded = load(&source, &registry());
+        assert!(loaded.problems.is_empty(), "{file}\n{}", render(&source, &loaded.problems, false));
+    }
+}

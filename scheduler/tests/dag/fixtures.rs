@@ -1,0 +1,160 @@
+//! Operators that do nothing, with arguments of every shape, and short ways to load a file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use scheduler::dag::Dag;
+use scheduler::dag::spec::{Loaded, SourceFile, load, render};
+use scheduler::operator::{ArgumentProblem, Operator, Outcome, Registry, TaskContext, TaskError};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Like Airflow's BashOperator.
+pub struct Bash;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct BashArgs {
+    /// The command, for `bash -c`.
+    bash_command: String,
+    /// Variables of the environment.
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    /// Whether the worker's own environment stays.
+    #[serde(default)]
+    append_env: bool,
+    /// Exit codes that mean "skipped".
+    #[serde(default)]
+    skip_on_exit_code: Vec<u8>,
+    /// Where to run.
+    cwd: Option<String>,
+}
+
+impl Operator for Bash {
+    const NAME: &'static str = "bash";
+    const AIRFLOW_CLASSES: &'static [&'static str] = &["BashOperator"];
+    const SUMMARY: &'static str = "Runs a command.";
+    type Args = BashArgs;
+
+    async fn execute(&self, _: BashArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+        Ok(Outcome::done())
+    }
+}
+
+/// Does nothing, like Airflow's EmptyOperator.
+pub struct Empty;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmptyArgs {}
+
+impl Operator for Empty {
+    const NAME: &'static str = "empty";
+    const AIRFLOW_CLASSES: &'static [&'static str] = &["EmptyOperator", "DummyOperator"];
+    const SUMMARY: &'static str = "Does nothing.";
+    type Args = EmptyArgs;
+
+    async fn execute(&self, _: EmptyArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+        Ok(Outcome::done())
+    }
+}
+
+/// Nested arguments, alternatives and a check of its own.
+pub struct Clean;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct CleanArgs {
+    /// Where the rows come from.
+    input: String,
+    /// What to do with them, in order.
+    rules: Vec<Rule>,
+    /// Most rows to read.
+    limit: Option<u32>,
+    /// How much may be broken, from 0 to 1.
+    #[serde(default)]
+    tolerance: f64,
+    /// What to write.
+    #[serde(default)]
+    format: Format,
+    /// Anything at all, for the reader.
+    #[serde(default)]
+    notes: Value,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct Rule {
+    column: String,
+    cast: Option<Cast>,
+    #[serde(default)]
+    drop: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cast {
+    Int,
+    Float,
+    Timestamp,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    #[default]
+    Delta,
+    Csv,
+}
+
+impl Operator for Clean {
+    const NAME: &'static str = "clean";
+    const SUMMARY: &'static str = "Cleans rows.";
+    type Args = CleanArgs;
+
+    async fn execute(&self, _: CleanArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+        Ok(Outcome::done())
+    }
+
+    fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+        let rules = args.get("rules").and_then(Value::as_array).into_iter().flatten().enumerate();
+        rules
+            .filter(|(_, rule)| rule.get("drop") == Some(&Value::Bool(true)) && rule.get("cast").is_some())
+            .map(|(index, _)| ArgumentProblem {
+                pointer: format!("/rules/{index}/cast"),
+                message: "a dropped column has nothing to cast".to_owned(),
+                help: Some("take `cast` or `drop` away".to_owned()),
+            })
+            .collect()
+    }
+}
+
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    registry.register(Bash).unwrap();
+    registry.register(Empty).unwrap();
+    registry.register(Clean).unwrap();
+    registry
+}
+
+pub fn load_text(text: &str) -> Loaded {
+    load(&SourceFile::new("dags/example.yaml", text), &registry())
+}
+
+/// The only DAG of a file without mistakes.
+pub fn dag(text: &str) -> Arc<Dag> {
+    let source = SourceFile::new("dags/example.yaml", text);
+    let loaded = load(&source, &registry());
+    assert!(loaded.problems.is_empty(), "{}", render(&source, &loaded.problems, false));
+    assert_eq!(loaded.dags.len(), 1);
+    Arc::clone(&loaded.dags[0].dag)
+}
+
+pub fn at(text: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(text).unwrap().with_timezone(&Utc)
+}

@@ -1,0 +1,310 @@
+//! What DAG files mean.
+
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use rstest::rstest;
+use scheduler::dag::spec::{Code, SourceFile, load};
+use scheduler::dag::{Schedule, TriggerRule, version};
+use serde_json::json;
+
+use crate::fixtures::{at, dag, load_text, registry};
+
+const EVERYTHING: &str = r#"
+dag_id: sales_daily
+description: Loads yesterday's sales
+doc_md: |
+  # Sales
+schedule: "0 3 * * mon-fri"
+timezone: Europe/Amsterdam
+start_date: 2026-01-01
+end_date: 2026-12-31T23:59:59
+catchup: true
+max_active_runs: 1
+max_active_tasks: 4
+dagrun_timeout: 2h
+is_paused_upon_creation: false
+tags: [sales, daily]
+owner: data-team
+params:
+  region: {type: string, enum: [eu, us], default: eu, description: Where}
+  limit: 10
+  options: {a: 1}
+default_args:
+  retries: 2
+  retry_delay: 30s
+  depends_on_past: false
+  append_env: true
+tasks:
+  - task_id: extract
+    operator: airflow.providers.standard.operators.bash.BashOperator
+    bash_command: "extract --date {{ ds }} --region {{ params.region | quote }}"
+    env: {LIMIT: "{{ params.limit }}"}
+    execution_timeout: PT15M
+  - task_id: clean
+    operator: clean
+    dependencies: [extract]
+    input: "{{ ti.xcom_pull('extract') }}"
+    rules: "{{ params.rules }}"
+    limit: "{{ params.limit }}"
+    retry_exponential_backoff: true
+    max_retry_delay: 1h
+  - {task_id: done, operator: empty, dependencies: [clean], trigger_rule: all_done, retries: 0, priority_weight: -1,
+     pool: small, pool_slots: 2, queue: gpu, owner: me, doc_md: The end}
+"#;
+
+const DAG_FACTORY: &str = r#"
+default:
+  default_args: {owner: data, start_date: 2025-01-01, retries: 2, retry_delay: {__type__: datetime.timedelta, minutes: 5}}
+  catchup: false
+sales_daily:
+  schedule: "0 3 * * *"
+  timezone: Europe/Amsterdam
+  max_active_runs: 1
+  default_args: {retries: 3}
+  tags: [sales]
+  params: {region: {__type__: airflow.sdk.definitions.param.Param, default: eu, type: string, enum: [eu, us]}}
+  tasks:
+    - task_id: extract
+      operator: airflow.providers.standard.operators.bash.BashOperator
+      bash_command: "extract --date {{ ds }} --region {{ params.region }}"
+    - task_id: report
+      operator: airflow.providers.standard.operators.bash.BashOperator
+      bash_command: "report {{ data_interval_end }}"
+      dependencies: [extract]
+      trigger_rule: all_done
+sales_consumer:
+  schedule: None
+  tasks:
+    use: {operator: airflow.providers.standard.operators.empty.EmptyOperator}
+"#;
+
+/// Files without mistakes, for the comparison with the editor's schema.
+pub const GOOD: &[(&str, &str)] = &[
+    ("everything", EVERYTHING),
+    ("dag_factory", DAG_FACTORY),
+    ("smallest", "tasks: []\n"),
+    ("mapping", "tasks:\n  a: {operator: empty}\n  b: {operator: empty, dependencies: [a]}\n"),
+    ("task_called_tasks", "tasks:\n  tasks: {operator: empty}\n"),
+    ("dag_called_owner", "owner: {tasks: []}\n"),
+    ("nulls", "schedule: null\ndescription: ~\ntags:\nparams:\ndefault_args:\ntasks:\n"),
+    ("anchors", "x-a: &a {operator: empty}\none:\n  tasks:\n    t: *a\n    u: {<<: *a, retries: 1}\n"),
+    (
+        "default_tasks",
+        "default:\n  tasks:\n    t: {operator: bash, bash_command: ls}\none: {}\ntwo:\n  tasks:\n    t: {bash_command: pwd}\n",
+    ),
+    ("default_args_of_operators", "default_args: {bash_command: ls}\ntasks: [{task_id: a, operator: bash}]\n"),
+    (
+        "templates_for_anything",
+        "tasks:\n  - task_id: a\n    operator: clean\n    input: x\n    rules: [{column: '{{ params.c }}', cast: '{{ params.t }}', drop: '{{ params.d }}'}]\n    tolerance: '{{ params.x }}'\n    format: '{% if params.csv %}csv{% else %}delta{% endif %}'\n",
+    ),
+    (
+        "durations",
+        "dagrun_timeout: 90\ntasks:\n  - {task_id: a, operator: empty, retry_delay: 1h30m, execution_timeout: P1DT2H, max_retry_delay: '45'}\n",
+    ),
+    (
+        "harmless",
+        "fail_fast: false\ntasks:\n  - {task_id: a, operator: empty, email_on_failure: false, do_xcom_push: true}\n",
+    ),
+    (
+        "timetable_object",
+        "schedule: {__type__: airflow.timetables.trigger.CronTriggerTimetable, cron: '0 3 * * *', timezone: Europe/Amsterdam}\ntasks: []\n",
+    ),
+    ("date_object", "start_date: {__type__: datetime.datetime, year: 2026, month: 1, day: 2}\ntasks: []\n"),
+    (
+        "undefined_on_purpose",
+        "tasks:\n  - {task_id: a, operator: bash, bash_command: \"{{ x | default('y') }} {% set z = 1 %}{{ z }} {% if q is defined %}{{ q }}{% endif %}\"}\n",
+    ),
+    ("required_param", "params: {rows: {type: integer}}\ntasks: []\n"),
+];
+
+#[test]
+fn a_file_says_everything() {
+    let dag = dag(EVERYTHING);
+    assert_eq!(dag.dag_id, "sales_daily");
+    assert_eq!(dag.description.as_deref(), Some("Loads yesterday's sales"));
+    assert_eq!(dag.doc_md.as_deref(), Some("# Sales\n"));
+    assert_eq!(dag.schedule, Schedule::Cron("0 3 * * mon-fri".to_owned()));
+    assert_eq!(dag.timezone, Tz::Europe__Amsterdam);
+    assert_eq!(dag.start_date, Some(at("2025-12-31T23:00:00Z")), "midnight in Amsterdam");
+    assert_eq!(dag.end_date, Some(at("2026-12-31T22:59:59Z")));
+    assert!(dag.runs.catchup);
+    assert_eq!((dag.runs.max_active_runs, dag.runs.max_active_tasks), (1, 4));
+    assert_eq!(dag.runs.dagrun_timeout, Some(Duration::from_secs(7200)));
+    assert_eq!(dag.runs.is_paused_upon_creation, Some(false));
+    assert_eq!(dag.tags.iter().collect::<Vec<_>>(), ["daily", "sales"]);
+    assert_eq!(dag.owner, "data-team");
+    assert_eq!(dag.params["region"].default, Some(json!("eu")));
+    assert_eq!(dag.params["region"].description.as_deref(), Some("Where"));
+    assert_eq!(json!(dag.params["region"].schema), json!({"type": "string", "enum": ["eu", "us"]}));
+    assert_eq!(dag.params["limit"].default, Some(json!(10)));
+    assert_eq!(dag.params["options"].default, Some(json!({"a": 1})), "a mapping that is no schema is a value");
+
+    let extract = dag.task(dag.find("extract").unwrap());
+    assert_eq!(extract.operator, "bash");
+    assert_eq!((extract.retries, extract.retry_delay), (2, Duration::from_secs(30)));
+    assert_eq!(extract.execution_timeout, Some(Duration::from_secs(900)));
+    assert_eq!(extract.owner, "data-team");
+    assert_eq!(extract.args["append_env"], json!(true), "the argument comes from default_args");
+    let clean = dag.task(dag.find("clean").unwrap());
+    assert_eq!(clean.retry_exponential_backoff, 2.0);
+    assert_eq!(clean.max_retry_delay, Some(Duration::from_secs(3600)));
+    assert_eq!(clean.args.get("append_env"), None, "`clean` has no such argument");
+    let done = dag.task(dag.find("done").unwrap());
+    assert_eq!(done.trigger_rule, TriggerRule::AllDone);
+    assert_eq!((done.retries, done.priority_weight, done.pool_slots), (0, -1, 2));
+    assert_eq!((done.pool.as_str(), done.queue.as_str(), done.owner.as_str()), ("small", "gpu", "me"));
+    let upstream: Vec<_> = dag.upstream(dag.find("done").unwrap()).map(|index| &dag.task(index).task_id).collect();
+    assert_eq!(upstream, ["clean"]);
+}
+
+#[test]
+fn what_is_left_out_has_airflows_default() {
+    let dag = dag("tasks: [{task_id: a, operator: empty}]\n");
+    assert_eq!(dag.dag_id, "example", "the file's name");
+    assert_eq!((&dag.schedule, dag.timezone), (&Schedule::Never, Tz::UTC));
+    assert!(!dag.runs.catchup);
+    assert_eq!((dag.runs.max_active_runs, dag.runs.max_active_tasks), (16, 16));
+    assert_eq!(dag.owner, "airflow");
+    let task = dag.task(dag.find("a").unwrap());
+    assert_eq!((task.retries, task.retry_delay), (0, Duration::from_secs(300)));
+    assert_eq!((task.pool.as_str(), task.queue.as_str()), ("default_pool", "default"));
+}
+
+#[test]
+fn files_of_dag_factory_load_unchanged() {
+    let loaded = load_text(DAG_FACTORY);
+    assert_eq!(loaded.problems, []);
+    let [daily, consumer] = loaded.dags.as_slice() else { panic!("two DAGs") };
+    assert_eq!((daily.dag.dag_id.as_str(), consumer.dag.dag_id.as_str()), ("sales_daily", "sales_consumer"));
+    assert_eq!(daily.dag.start_date, Some(at("2024-12-31T23:00:00Z")), "from default_args, in the DAG's zone");
+    assert_eq!(consumer.dag.start_date, Some(at("2025-01-01T00:00:00Z")));
+    let extract = daily.dag.task(daily.dag.find("extract").unwrap());
+    assert_eq!((extract.retries, extract.retry_delay), (3, Duration::from_secs(300)), "merged key by key");
+    assert_eq!(consumer.dag.schedule, Schedule::Never);
+    assert_eq!(consumer.dag.task(consumer.dag.find("use").unwrap()).retries, 2);
+}
+
+#[test]
+fn a_broken_dag_leaves_its_neighbours_alone() {
+    let loaded =
+        load_text("good: {tasks: []}\nbad: {tasks: [{task_id: a, operator: nope}]}\nodd: 3\nalso_good: {tasks: []}\n");
+    let ids: Vec<_> = loaded.dags.iter().map(|dag| dag.dag.dag_id.as_str()).collect();
+    assert_eq!(ids, ["good", "also_good"]);
+    let told: Vec<_> = loaded.problems.iter().map(|problem| (problem.code, problem.dag_id.as_deref())).collect();
+    assert_eq!(told, [(Code::UnknownOperator, Some("bad")), (Code::WrongType, Some("odd"))]);
+}
+
+#[test]
+fn two_dags_of_a_file_cannot_share_an_id() {
+    let loaded = load_text("a: {dag_id: same, tasks: []}\nb: {dag_id: same, tasks: []}\n");
+    assert_eq!(loaded.dags.len(), 1, "the first one stays");
+    assert_eq!(loaded.problems.len(), 1);
+    assert_eq!(loaded.problems[0].message, "two DAGs of this file are called `same`");
+    assert_eq!((loaded.problems[0].line, loaded.problems[0].dag_id.as_deref()), (2, Some("same")));
+}
+
+#[test]
+fn a_mistake_in_the_default_block_is_told_once() {
+    let loaded = load_text("default: {catchup: often}\na: {tasks: []}\nb: {tasks: []}\n");
+    let told: Vec<_> = loaded.problems.iter().map(|problem| (problem.code, problem.dag_id.as_deref())).collect();
+    assert_eq!(told, [(Code::WrongType, None)]);
+    assert!(loaded.dags.is_empty());
+}
+
+#[rstest]
+#[case("2026-03-01", "2026-03-01T00:00:00Z")]
+#[case("2026-03-01T06:30", "2026-03-01T06:30:00Z")]
+#[case("2026-03-01 06:30:15.5", "2026-03-01T06:30:15.500Z")]
+#[case("2026-03-01T06:30:00Z", "2026-03-01T06:30:00Z")]
+#[case("2026-03-01T06:30:00+01:00", "2026-03-01T05:30:00Z")]
+#[case("2026-03-01 06:30:00 +0100", "2026-03-01T05:30:00Z")]
+#[case("{__type__: datetime.datetime, year: 2026, month: 3, day: 1}", "2026-03-01T00:00:00Z")]
+fn dates(#[case] text: &str, #[case] expected: &str) {
+    assert_eq!(dag(&format!("start_date: {text}\ntasks: []\n")).start_date, Some(at(expected)));
+}
+
+#[test]
+fn dates_that_the_clock_skips_or_repeats_are_as_airflow_reads_them() {
+    let start = |text: &str| dag(&format!("timezone: Europe/Amsterdam\nstart_date: {text}\ntasks: []\n")).start_date;
+    assert_eq!(start("2026-03-29T02:30:00"), Some(at("2026-03-29T01:30:00Z")), "moved forward by the gap");
+    assert_eq!(start("2026-10-25T02:30:00"), Some(at("2026-10-25T01:30:00Z")), "the second one");
+}
+
+#[rstest]
+#[case("30s", 30_000)]
+#[case("5m", 300_000)]
+#[case("1h30m", 5_400_000)]
+#[case("1h 30 min", 5_400_000)]
+#[case("2 days", 172_800_000)]
+#[case("1.5h", 5_400_000)]
+#[case("250ms", 250)]
+#[case("PT5M", 300_000)]
+#[case("P1DT1H", 90_000_000)]
+#[case("P2W", 1_209_600_000)]
+#[case("90", 90_000)]
+#[case("0.5", 500)]
+#[case("{__type__: datetime.timedelta, minutes: 5, seconds: 1}", 301_000)]
+fn durations(#[case] text: &str, #[case] milliseconds: u64) {
+    let dag = dag(&format!("dagrun_timeout: {text}\ntasks: []\n"));
+    assert_eq!(dag.runs.dagrun_timeout, Some(Duration::from_millis(milliseconds)));
+}
+
+#[rstest]
+#[case("5 fortnights")]
+#[case("P1Y")]
+#[case("P1M")]
+#[case("PT")]
+#[case("P")]
+#[case("5")]
+#[case("h")]
+#[case("-5m")]
+#[case("1e400")]
+#[case("10000000 days")]
+fn what_is_no_duration(#[case] text: &str) {
+    let result = scheduler::dag::duration::parse(text);
+    assert_eq!(result.is_ok(), text == "5", "{text}: {result:?}");
+}
+
+#[test]
+fn anchors_and_merge_keys_are_written_out() {
+    let loaded = load_text(
+        "x-base: &base {operator: bash, bash_command: ls, retries: 1}\none:\n  tasks:\n    a: *base\n    b:\n      <<: *base\n      retries: 2\n",
+    );
+    assert_eq!(loaded.problems, []);
+    let dag = &loaded.dags[0].dag;
+    assert_eq!(dag.task(dag.find("a").unwrap()).retries, 1);
+    let b = dag.task(dag.find("b").unwrap());
+    assert_eq!((b.retries, &b.args["bash_command"]), (2, &json!("ls")));
+}
+
+#[test]
+fn a_document_loads_as_the_same_dag() {
+    for (name, text) in GOOD {
+        for loaded in load_text(text).dags {
+            let source = SourceFile::new("document", loaded.document.to_string());
+            let again = load(&source, &registry());
+            assert_eq!(again.problems, [], "{name}");
+            assert_eq!(again.dags[0].document, loaded.document, "{name}");
+            assert_eq!(again.dags[0].hash, loaded.hash, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_hash_is_of_the_meaning() {
+    let hash = |text: &str| load_text(text).dags[0].hash.clone();
+    let one = "schedule: '@daily'\ntasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty, dependencies: [a]}\n";
+    let same = "# a comment\ntasks:\n  b: {dependencies: [a], operator: EmptyOperator, retries: 0, retry_delay: 5m}\n  a: {operator: empty}\nschedule: \"@daily\"\ncatchup: false\n";
+    let other = "schedule: '@daily'\ntasks:\n  - {task_id: a, operator: empty, retries: 1}\n  - {task_id: b, operator: empty, dependencies: [a]}\n";
+    assert_eq!(hash(one), hash(same));
+    assert_ne!(hash(one), hash(other));
+    assert_eq!(hash(one).len(), 64);
+    assert_eq!(version::hash(&json!({"a": 1, "b": 2})), version::hash(&json!({"b": 2, "a": 1})));
+}
+
+#[test]
+fn ids_may_have_letters_of_any_language() {
+    let dag = dag("dag_id: Verkäufe_日次.v2\ntasks: [{task_id: größe-1, operator: empty}]\n");
+    assert_eq!(dag.dag_id, "Verkäufe_日次.v2");
+}

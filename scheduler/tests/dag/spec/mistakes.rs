@@ -1,0 +1,172 @@
+//! One snapshot for each kind of mistake, as people read it.
+
+use scheduler::dag::spec::{Code, SourceFile, load, render};
+
+use crate::fixtures::registry;
+
+/// Who notices a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The loader, and the JSON Schema in the editor.
+    InTheEditor,
+    /// Only the loader, because a JSON Schema cannot say it.
+    WhenLoaded,
+}
+
+/// A file with a mistake.
+pub struct Mistake {
+    pub name: &'static str,
+    pub code: Code,
+    pub seen: Seen,
+    pub text: &'static str,
+}
+
+macro_rules! mistakes {
+    ($($name:ident: $code:ident, $seen:ident, $text:expr;)*) => {
+        /// All of them, for the comparison with the editor's schema.
+        pub const ALL: &[Mistake] = &[$(
+            Mistake { name: stringify!($name), code: Code::$code, seen: Seen::$seen, text: $text },
+        )*];
+        $(
+            #[test]
+            fn $name() {
+                let source = SourceFile::new("dags/example.yaml", $text);
+                let loaded = load(&source, &registry());
+                let codes: Vec<Code> = loaded.problems.iter().map(|problem| problem.code).collect();
+                let rendered = render(&source, &loaded.problems, false);
+                assert!(codes.contains(&Code::$code), "{codes:?}\n{rendered}");
+                assert!(loaded.dags.is_empty(), "a DAG with a mistake was taken");
+                insta::assert_snapshot!(stringify!($name), rendered);
+            }
+        )*
+    };
+}
+
+mistakes! {
+    syntax_tab: Syntax, WhenLoaded, "tasks:\n\t- task_id: a\n\t  operator: empty\n";
+    syntax_unclosed: Syntax, WhenLoaded, "tasks: [{task_id: a, operator: empty}\ntags: [x]\n";
+    syntax_indentation: Syntax, WhenLoaded, "schedule: '@daily'\n tasks: []\n";
+    syntax_template_without_quotes: Syntax, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: {{ ds }}\n";
+    syntax_unknown_alias: Syntax, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: *command\n";
+    syntax_two_documents: Syntax, WhenLoaded, "tasks: []\n---\ntasks: []\n";
+    too_deep: TooLarge, WhenLoaded, concat!(
+        "tasks: [{task_id: a, operator: clean, input: x, rules: [], notes: ",
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+        "1",
+        "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]\n",
+    );
+    too_many_aliases: TooLarge, WhenLoaded, concat!(
+        "a: &a [x, x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n",
+        "c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\n",
+        "e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e, *e]\n",
+        "g: &g [*f, *f, *f, *f, *f, *f, *f, *f, *f, *f]\ntasks: *g\n",
+    );
+    duplicate_key: DuplicateKey, WhenLoaded, "schedule: '@daily'\ntasks: []\nschedule: '@hourly'\n";
+    unknown_key: UnknownKey, InTheEditor, "shedule: '@daily'\ntasks: []\n";
+    unknown_key_in_default_args: UnknownKey, InTheEditor, "default_args: {retires: 2}\ntasks: []\n";
+    unsupported_task_groups: Unsupported, InTheEditor, "task_groups: [{group_name: load}]\ntasks: []\n";
+    unsupported_callback: Unsupported, InTheEditor, "default_args: {on_failure_callback: lib.notify}\ntasks: []\n";
+    unsupported_expand: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, expand: {x: [1]}}\n";
+    unsupported_depends_on_past: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, depends_on_past: true}\n";
+    unsupported_decorator: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, decorator: airflow.sdk.task, python_callable: lib.f}\n";
+    unsupported_asset_schedule: Unsupported, InTheEditor, "schedule: ['s3://bucket/report']\ntasks: []\n";
+    unsupported_interval_schedule: Unsupported, InTheEditor, "schedule: {__type__: datetime.timedelta, minutes: 5}\ntasks: []\n";
+    unsupported_interval_text: Unsupported, InTheEditor, "schedule: 30m\ntasks: []\n";
+    unsupported_trigger_rule: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, trigger_rule: one_failed}\n";
+    unsupported_object: Unsupported, WhenLoaded, "tasks:\n  - {task_id: a, operator: clean, input: x, rules: [], notes: {__join__: [a, b]}}\n";
+    unsupported_tag: Unsupported, WhenLoaded, "tasks:\n  - {task_id: a, operator: bash, bash_command: !!python/name:os.system x}\n";
+    missing_tasks: MissingKey, InTheEditor, "schedule: '@daily'\n";
+    missing_task_id: MissingKey, InTheEditor, "tasks:\n  - operator: empty\n";
+    missing_operator: MissingKey, InTheEditor, "tasks:\n  - task_id: a\n    retries: 2\n";
+    wrong_type_number: WrongType, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, retries: often}\n";
+    wrong_type_boolean: WrongType, InTheEditor, "catchup: yes\ntasks: []\n";
+    wrong_type_list: WrongType, InTheEditor, "tags: daily\ntasks: []\n";
+    wrong_type_text: WrongType, InTheEditor, "description: 12\ntasks: []\n";
+    wrong_type_tasks: WrongType, InTheEditor, "tasks: hello\n";
+    wrong_type_file: WrongType, InTheEditor, "- task_id: a\n  operator: empty\n";
+    invalid_count: InvalidValue, InTheEditor, "max_active_runs: 0\ntasks: []\n";
+    invalid_duration: InvalidValue, InTheEditor, "default_args:\n  retry_delay: 5 fortnights\ntasks: []\n";
+    invalid_negative_duration: InvalidValue, InTheEditor, "dagrun_timeout: -5\ntasks: []\n";
+    invalid_date: InvalidValue, InTheEditor, "start_date: 01.02.2026\ntasks: []\n";
+    invalid_relative_date: InvalidValue, InTheEditor, "start_date: 2 days\ntasks: []\n";
+    invalid_timezone: InvalidValue, InTheEditor, "timezone: Europe/Amsterdm\ntasks: []\n";
+    invalid_bounds: InvalidValue, WhenLoaded, "start_date: 2026-02-01\nend_date: 2026-01-01\ntasks: []\n";
+    invalid_trigger_rule: InvalidValue, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, trigger_rule: all_succes}\n";
+    invalid_second_id: InvalidValue, WhenLoaded, "tasks:\n  a: {task_id: b, operator: empty}\n";
+    invalid_second_zone: InvalidValue, WhenLoaded, "timezone: UTC\nschedule: {__type__: airflow.timetables.trigger.CronTriggerTimetable, cron: '0 3 * * *', timezone: Europe/Amsterdam}\ntasks: []\n";
+    invalid_dag_id: InvalidId, InTheEditor, "dag_id: sales daily\ntasks: []\n";
+    invalid_task_id: InvalidId, InTheEditor, "tasks:\n  - {task_id: a/b, operator: empty}\n";
+    invalid_dag_id_among_several: InvalidId, InTheEditor, "a: {dag_id: c b, tasks: []}\n";
+    invalid_schedule: InvalidSchedule, InTheEditor, "schedule: '@dialy'\ntasks: []\n";
+    invalid_schedule_field: InvalidSchedule, WhenLoaded, "schedule: 0 25 * * *\ntasks: []\n";
+    invalid_schedule_never: InvalidSchedule, WhenLoaded, "schedule: 59 23 31 2 *\ntasks: []\n";
+    invalid_schedule_reboot: InvalidSchedule, InTheEditor, "schedule: '@reboot'\ntasks: []\n";
+    unknown_operator: UnknownOperator, InTheEditor, "tasks:\n  - {task_id: a, operator: bahs, bash_command: ls}\n";
+    unknown_airflow_operator: UnknownOperator, InTheEditor, "tasks:\n  - {task_id: a, operator: airflow.operators.python.PythonOperator}\n";
+    duplicate_task: DuplicateTask, WhenLoaded, "tasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty}\n  - {task_id: a, operator: empty}\n";
+    unknown_dependency: UnknownDependency, WhenLoaded, "tasks:\n  - {task_id: extract, operator: empty}\n  - task_id: load\n    operator: empty\n    dependencies: [extrac]\n";
+    cycle: Cycle, WhenLoaded, "tasks:\n  - task_id: a\n    operator: empty\n    dependencies: [c]\n  - task_id: b\n    operator: empty\n    dependencies:\n      - a\n  - task_id: c\n    operator: empty\n    dependencies: [b]\n";
+    cycle_of_one: Cycle, WhenLoaded, "tasks:\n  - {task_id: a, operator: empty, dependencies: [a]}\n";
+    missing_argument: MissingArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash}\n";
+    missing_nested_argument: MissingArgument, InTheEditor, "tasks:\n  - task_id: a\n    operator: clean\n    input: rows\n    rules:\n      - cast: int\n";
+    unknown_argument: UnknownArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash, bash_command: ls, environ: {A: b}, append_envs: true}\n";
+    unknown_nested_argument: UnknownArgument, InTheEditor, "tasks:\n  - task_id: a\n    operator: clean\n    input: rows\n    rules:\n      - {column: a, casts: int}\n";
+    invalid_argument_type: InvalidArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash, bash_command: [ls], env: PATH}\n";
+    invalid_argument_choice: InvalidArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: clean, input: x, rules: [{column: a, cast: integer}], format: cvs}\n";
+    invalid_argument_bounds: InvalidArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash, bash_command: ls, skip_on_exit_code: [99, 300]}\n";
+    invalid_argument_checked: InvalidArgument, WhenLoaded, "tasks:\n  - task_id: a\n    operator: clean\n    input: x\n    rules:\n      - {column: a}\n      - {column: b, cast: int, drop: true}\n";
+    template_syntax: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: |\n      echo one\n      echo {{ ds + }}\n";
+    template_removed_name: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: \"echo {{ ds }} {{ execution_date }}\"\n";
+    template_not_yet: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: echo {{ var.value.bucket }}\n";
+    template_unknown_name: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: ls\n    env:\n      DAY: \"{{ logical_dat }}\"\n";
+    invalid_param_default: InvalidParam, WhenLoaded, "params:\n  rows: {type: integer, minimum: 1, default: many}\ntasks: []\n";
+    invalid_param_schema: InvalidParam, WhenLoaded, "params:\n  rows: {type: integer, minimum: low}\ntasks: []\n";
+    invalid_param_required: InvalidParam, WhenLoaded, "schedule: '@daily'\nparams:\n  rows: {type: integer}\ntasks: []\n";
+    unknown_param_key: UnknownKey, WhenLoaded, "params:\n  rows: {type: integer, defualt: 3}\ntasks: []\n";
+    no_dag_empty: NoDag, InTheEditor, "# nothing yet\n";
+    no_dag_default_only: NoDag, WhenLoaded, "default:\n  tags: [x]\n";
+    not_a_dag: WrongType, InTheEditor, "start: 2026-01-01\n";
+}
+
+#[test]
+fn every_kind_of_mistake_has_a_snapshot() {
+    let seen: std::collections::BTreeSet<Code> = ALL.iter().map(|mistake| mistake.code).collect();
+    assert_eq!(seen.len(), 20, "{seen:?}");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = "schedule: '@daly'\nretires: 1\ntasks:\n  - {task_id: a, operator: bahs}\n  - {task_id: b, operator: bash, dependencies: [c]}\n";
+    let source = SourceFile::new("dags/example.yaml", text);
+    let loaded = load(&source, &registry());
+    let told: Vec<(Code, usize, usize)> =
+        loaded.problems.iter().map(|problem| (problem.code, problem.line, problem.column)).collect();
+    assert_eq!(
+        told,
+        [
+            (Code::InvalidSchedule, 1, 11),
+            (Code::UnknownKey, 2, 1),
+            (Code::UnknownOperator, 4, 28),
+            (Code::MissingArgument, 5, 28),
+            (Code::UnknownDependency, 5, 49),
+        ]
+    );
+}
+
+#[test]
+fn a_large_file_is_one_clear_mistake() {
+    let text = "# x\n".repeat(2_600_000);
+    let source = SourceFile::new("dags/large.yaml", text);
+    let loaded = load(&source, &registry());
+    assert_eq!(loaded.problems.len(), 1);
+    assert_eq!(loaded.problems[0].code, Code::TooLarge);
+    assert_eq!(loaded.problems[0].message, "the file has 10400000 bytes; a DAG file has at most 4 MiB");
+}
+
+#[test]
+fn problems_are_coloured_only_when_asked() {
+    let source = SourceFile::new("dags/example.yaml", "tsks: []\ntasks: []\n");
+    let loaded = load(&source, &registry());
+    assert!(!render(&source, &loaded.problems, false).contains('\u{1b}'));
+    assert!(render(&source, &loaded.problems, true).contains('\u{1b}'));
+}

@@ -1,0 +1,6 @@
+//! DAG files: what they mean, and what their mistakes look like.
+
+mod editor_schema;
+pub mod grammar;
+mod hostile;
+mod mistakes;

@@ -1,0 +1,334 @@
+//! Templates (airflow-semantics.md §11).
+
+use std::sync::Arc;
+
+use rstest::rstest;
+use scheduler::dag::template::{RenderError, TemplateContext, XComRef, XComs, check, render_args, render_text};
+use scheduler::operator::RunFacts;
+use serde_json::{Map, Value, json};
+
+use crate::fixtures::{at, dag, registry};
+
+const DAG: &str = "
+timezone: Europe/Amsterdam
+owner: data
+tags: [a]
+tasks:
+  - {task_id: extract, operator: empty}
+  - {task_id: load, operator: empty, dependencies: [extract], retries: 3}
+";
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("{other} is not a mapping"),
+    }
+}
+
+fn context() -> TemplateContext {
+    let logical_date = at("2018-01-01T00:00:00Z");
+    TemplateContext {
+        dag: dag(DAG),
+        task_id: "load".to_owned(),
+        run_id: "scheduled__2018-01-01T00:00:00+00:00".to_owned(),
+        run: Arc::new(RunFacts {
+            run_type: "scheduled".to_owned(),
+            logical_date: Some(logical_date),
+            data_interval_start: Some(logical_date),
+            data_interval_end: Some(at("2018-01-02T00:00:00Z")),
+            run_after: logical_date,
+            start_date: Some(at("2018-01-02T00:00:01.5Z")),
+            conf: object(json!({"ticket": 7, "nested": {"a b": [1, 2]}})),
+            params: object(
+                json!({"region": "eu", "rows": 5, "flag": true, "none": null, "names": ["a", "it's"], "text": "a b"}),
+            ),
+            owner: "data".to_owned(),
+        }),
+        try_number: 2,
+        map_index: -1,
+        now: at("2018-01-02T03:04:05.678Z"),
+    }
+}
+
+fn render(template: &str) -> String {
+    render_text(template, &context(), &XComs::new()).unwrap_or_else(|error| panic!("{template}: {error}"))
+}
+
+fn mistake(template: &str) -> String {
+    match render_text(template, &context(), &XComs::new()) {
+        Err(RenderError::Failed(problems)) => {
+            let problem = &problems[0];
+            let help = problem.help.as_ref().map(|help| format!(" [{help}]")).unwrap_or_default();
+            format!("{}:{} {}{help}", problem.line, problem.column, problem.message)
+        }
+        other => panic!("{template}: {other:?}"),
+    }
+}
+
+/// §11: variables.
+#[rstest]
+#[case("{{ ds }}", "2018-01-01")]
+#[case("{{ ds_nodash }}", "20180101")]
+#[case("{{ ts }}", "2018-01-01T00:00:00+00:00")]
+#[case("{{ ts_nodash }}", "20180101T000000")]
+#[case("{{ ts_nodash_with_tz }}", "20180101T000000+0000")]
+#[case("{{ logical_date }}", "2018-01-01 00:00:00+00:00")]
+#[case("{{ data_interval_start }} {{ data_interval_end | ds }}", "2018-01-01 00:00:00+00:00 2018-01-02")]
+#[case("{{ run_id }}", "scheduled__2018-01-01T00:00:00+00:00")]
+#[case("{{ task_instance_key_str }}", "example__load__20180101")]
+#[case("{{ dag.dag_id }} {{ dag.owner }} {{ dag.timezone }} {{ dag.tags }}", "example data Europe/Amsterdam ['a']")]
+#[case("{{ dag_run.run_type }} {{ dag_run.conf.ticket }} {{ dag_run.conf['nested']['a b'][1] }}", "scheduled 7 2")]
+#[case("{{ dag_run.start_date }}", "2018-01-02 00:00:01.500000+00:00")]
+#[case("{{ dag_run.conf.get('missing', 'else') }} {{ dag_run.conf.get('missing') }}", "else None")]
+#[case(
+    "{{ task.task_id }} {{ task.operator }} {{ task.retries }} {{ task.upstream_task_ids }}",
+    "load empty 3 ['extract']"
+)]
+#[case("{{ ti.task_id }} {{ ti.try_number }} {{ task_instance.map_index }} {{ ti.dag_id }}", "load 2 -1 example")]
+#[case("{{ params.region }} {{ params['rows'] + 1 }}", "eu 6")]
+fn variables(#[case] template: &str, #[case] expected: &str) {
+    assert_eq!(render(template), expected);
+}
+
+/// §11: filters, and the one that quotes for a shell.
+#[rstest]
+#[case("{{ logical_date | ds }}", "2018-01-01")]
+#[case("{{ logical_date | ds_nodash }}", "20180101")]
+#[case("{{ logical_date | ts }}", "2018-01-01T00:00:00+00:00")]
+#[case("{{ data_interval_end | ts_nodash }}", "20180102T000000")]
+#[case("{{ data_interval_end | ts_nodash_with_tz }}", "20180102T000000+0000")]
+#[case("{{ params.region | quote }}", "eu")]
+#[case("{{ params.text | quote }}", "'a b'")]
+#[case("{{ params.names[1] | shell_quote }}", r#"'it'"'"'s'"#)]
+#[case("{{ '' | quote }}", "''")]
+#[case("{{ '$(reboot); `x`' | quote }}", "'$(reboot); `x`'")]
+#[case("{{ params.missing | default('x') }}", "x")]
+#[case("{{ params.names | tojson }}", r#"["a", "it\u0027s"]"#)]
+#[case("{{ params.names | join('-') }}", "a-it's")]
+fn filters(#[case] template: &str, #[case] expected: &str) {
+    assert_eq!(render(template), expected);
+}
+
+/// §11: `logical_date` is a pendulum DateTime.
+#[rstest]
+#[case("{{ logical_date.strftime('%d/%m/%Y %H:%M:%S.%f') }}", "01/01/2018 00:00:00.000000")]
+#[case("{{ logical_date.format('YYYY-MM-DD[T]HH:mm:ss.SSS Do dddd Z') }}", "2018-01-01T00:00:00.000 1st Monday +00:00")]
+#[case("{{ logical_date.add(days=1, hours=2) }}", "2018-01-02 02:00:00+00:00")]
+#[case("{{ logical_date.subtract(months=2).to_date_string() }}", "2017-11-01")]
+#[case("{{ logical_date.add(months=1, days=30) | ds }}", "2018-03-03")]
+#[case("{{ logical_date.in_timezone('Europe/Amsterdam') }}", "2018-01-01 01:00:00+01:00")]
+#[case("{{ logical_date.in_timezone('Europe/Amsterdam').isoformat() }}", "2018-01-01T01:00:00+01:00")]
+#[case(
+    "{{ logical_date.year }}-{{ logical_date.month }}-{{ logical_date.day_of_week }}-{{ logical_date.quarter }}",
+    "2018-1-0-1"
+)]
+#[case("{{ logical_date.int_timestamp }} {{ logical_date.timestamp() }}", "1514764800 1514764800.0")]
+#[case(
+    "{{ logical_date.start_of('month') | ds }} {{ logical_date.end_of('month').isoformat() }}",
+    "2018-01-01 2018-01-31T23:59:59.999999+00:00"
+)]
+#[case("{{ logical_date.replace(day=15, hour=6) }}", "2018-01-15 06:00:00+00:00")]
+#[case("{{ logical_date.diff(data_interval_end).in_hours() }}", "24")]
+#[case("{{ logical_date < data_interval_end }} {{ logical_date == data_interval_start }}", "True True")]
+fn dates(#[case] template: &str, #[case] expected: &str) {
+    assert_eq!(render(template), expected);
+}
+
+/// §11: macros.
+#[rstest]
+#[case("{{ macros.ds_add(ds, 5) }} {{ macros.ds_add('2018-03-01', -1) }}", "2018-01-06 2018-02-28")]
+#[case("{{ macros.ds_format(ds, '%Y-%m-%d', '%d-%m-%y') }}", "01-01-18")]
+#[case("{{ macros.datetime(2018, 2, 3, 4).isoformat() }}", "2018-02-03T04:00:00+00:00")]
+#[case("{{ macros.datetime.strptime('2018/02/03', '%Y/%m/%d') | ds }}", "2018-02-03")]
+#[case("{{ macros.datetime.now().isoformat() }}", "2018-01-02T03:04:05.678000+00:00")]
+#[case(
+    "{{ macros.timedelta(days=1, hours=2) }} {{ macros.timedelta(hours=1).total_seconds() }}",
+    "1 day, 2:00:00 3600.0"
+)]
+#[case("{{ macros.json.dumps(params.names) }} {{ macros.json.loads('{\"a\": 1}').a }}", r#"["a","it's"] 1"#)]
+fn macros(#[case] template: &str, #[case] expected: &str) {
+    assert_eq!(render(template), expected);
+}
+
+#[test]
+fn what_looks_random_is_the_same_when_rendered_again() {
+    let template = "{{ macros.uuid.uuid4() }} {{ macros.uuid.uuid4() }} {{ macros.random() }}";
+    let first = render(template);
+    assert_eq!(first, render(template));
+    let parts: Vec<&str> = first.split(' ').collect();
+    assert_ne!(parts[0], parts[1]);
+    assert_eq!((parts[0].len(), &parts[0][14..15]), (36, "4"));
+    assert!((0.0..1.0).contains(&parts[2].parse::<f64>().unwrap()));
+    let other = TemplateContext { try_number: 3, ..context() };
+    assert_ne!(first, render_text(template, &other, &XComs::new()).unwrap(), "another try draws others");
+}
+
+/// Values are written as Python writes them, and text has Python's methods.
+#[rstest]
+#[case("{{ params.flag }} {{ params.none }} {{ 1.5 }} {{ params.names }}", r#"True None 1.5 ['a', "it's"]"#)]
+#[case("{{ dag_run.conf.nested }}", "{'a b': [1, 2]}")]
+#[case("{{ params.region.upper() }} {{ 'a,b'.split(',') }} {{ ' x '.strip() }}", "EU ['a', 'b'] x")]
+#[case("{{ ds.replace('-', '/') }} {{ '-'.join(['a', 'b']) }} {{ ds.startswith('2018') }}", "2018/01/01 a-b True")]
+#[case("{% for key, value in dag_run.conf.nested.items() %}{{ key }}{% endfor %}", "a b")]
+#[case("{% if params.flag %}yes{% endif %}{% set x = 3 %}{{ x }}", "yes3")]
+fn as_python_does(#[case] template: &str, #[case] expected: &str) {
+    assert_eq!(render(template), expected);
+}
+
+/// §11: StrictUndefined; an error names what is missing.
+#[rstest]
+#[case("{{ params.regoin }}", "1:4 `params.regoin` is not there [did you mean `region`?]")]
+#[case("a\n b {{ dag_run.conf.tickt }}", "2:7 `dag_run.conf.tickt` is not there [did you mean `ticket`?]")]
+#[case("{{ execution_date }}", "1:4 `execution_date` was removed in Airflow 3 [write `logical_date`]")]
+#[case(
+    "{{ var.value.x }}",
+    "1:4 `var` is not available yet [variables are not available yet; `params` and `dag_run.conf` are]"
+)]
+#[case("{{ logical_dat }}", "1:4 `logical_dat` is not there [did you mean `logical_date`?]")]
+#[case("{{ ds | upperr }}", "1:9 unknown filter: filter upperr is unknown [did you mean `upper`?]")]
+#[case("{{ ds + }}", "1:9 unexpected end of variable block")]
+#[case(
+    "{{ logical_date - macros.timedelta(days=1) }}",
+    "1:4 tried to use - operator on unsupported types plain object and plain object [dates move with `.add(days=1)` and `.subtract(days=1)`]"
+)]
+#[case("{{ logical_date.strftime('%Q') }}", "1:4 `%Q` is not a format of dates")]
+#[case("{{ macros.ds_add('x', 1) }}", "1:4 `x` is not a day such as 2026-01-31, or too far away")]
+#[case(
+    "{% include 'secrets' %}",
+    "1:4 template not found: tried to include non-existing template 'secrets' [a template stands by itself; there are no others to include]"
+)]
+fn mistakes_say_what_is_missing(#[case] template: &str, #[case] expected: &str) {
+    assert_eq!(mistake(template), expected);
+}
+
+#[rstest]
+#[case::fuel(
+    "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+    "it takes too many steps"
+)]
+#[case::recursion("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion limit exceeded")]
+#[case::output("{% for a in range(300) %}{{ 'x' * 100000 }}{% endfor %}", "the text that it makes is too long")]
+fn hostile_templates_are_stopped(#[case] template: &str, #[case] expected: &str) {
+    let message = mistake(template);
+    assert!(message.contains(expected), "{message}");
+}
+
+/// §1: without a logical date its names are absent.
+#[test]
+fn without_a_logical_date_its_names_are_not_there() {
+    let mut context = context();
+    let run =
+        RunFacts { logical_date: None, data_interval_start: None, data_interval_end: None, ..(*context.run).clone() };
+    context.run = Arc::new(run);
+    for name in ["ds", "ts", "logical_date", "data_interval_start"] {
+        let template = format!("{{{{ {name} }}}}");
+        let error = render_text(&template, &context, &XComs::new()).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{name}` is not there, because the run has no logical date")), "{error}");
+    }
+    assert_eq!(render_text("{{ dag_run.logical_date }}", &context, &XComs::new()).unwrap(), "None");
+    assert_eq!(render_text("{{ dag_run.run_after | ds }}", &context, &XComs::new()).unwrap(), "2018-01-01");
+}
+
+fn xcom(task_id: &str, key: &str) -> XComRef {
+    XComRef { task_id: task_id.to_owned(), key: key.to_owned() }
+}
+
+#[test]
+fn xcoms_are_asked_for_all_at_once_and_rendered_when_they_are_there() {
+    let registry = registry();
+    let bash = registry.find("bash").unwrap();
+    let args = object(json!({
+        "bash_command": "{{ ti.xcom_pull('extract').rows[0] }} {{ ti.xcom_pull(task_ids=['extract', 'load'], key='count') }}",
+        "env": {"OWN": "{{ ti.xcom_pull(key='mine', default='none yet') }}", "PLAIN": "x"},
+    }));
+    let needed = match render_args(bash, &args, &context(), &XComs::new()) {
+        Err(RenderError::NeedsXCom(needed)) => needed,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        needed,
+        [xcom("extract", "count"), xcom("extract", "return_value"), xcom("load", "count"), xcom("load", "mine")]
+    );
+    let mut xcoms = XComs::new();
+    xcoms.insert(xcom("extract", "return_value"), Some(json!({"rows": [3, 4]})));
+    xcoms.insert(xcom("extract", "count"), Some(json!(2)));
+    xcoms.insert(xcom("load", "count"), None);
+    xcoms.insert(xcom("load", "mine"), None);
+    let rendered = render_args(bash, &args, &context(), &xcoms).unwrap();
+    assert_eq!(
+        Value::Object(rendered),
+        json!({"bash_command": "3 [2, None]", "env": {"OWN": "none yet", "PLAIN": "x"}})
+    );
+}
+
+#[test]
+fn a_pull_from_a_task_that_is_not_there_says_so() {
+    assert_eq!(
+        mistake("{{ ti.xcom_pull('extrac') }}"),
+        "1:4 there is no task `extrac` to pull an XCom from; did you mean `extract`?"
+    );
+    assert_eq!(
+        mistake("{{ ti.xcom_pull('extract', 'other_dag') }}"),
+        "1:4 XComs of other runs and DAGs are not available yet"
+    );
+}
+
+#[test]
+fn what_the_schema_wants_as_no_text_becomes_what_it_wants() {
+    let registry = registry();
+    let clean = registry.find("clean").unwrap();
+    let mut xcoms = XComs::new();
+    xcoms.insert(xcom("extract", "return_value"), Some(json!([{"column": "a"}])));
+    let args = object(json!({
+        "input": "{{ params.rows }}",
+        "rules": "{{ ti.xcom_pull('extract') }}",
+        "limit": "{{ params.rows }}",
+        "tolerance": "0.{{ params.rows }}",
+        "notes": {"deep": ["{{ params.flag }}", "{{ params.names }}"], "{{ ds }}": "{{ ds }}"},
+    }));
+    let rendered = render_args(clean, &args, &context(), &xcoms).unwrap();
+    assert_eq!(
+        Value::Object(rendered),
+        json!({
+            "input": "5",
+            "rules": [{"column": "a"}],
+            "limit": 5,
+            "tolerance": 0.5,
+            "notes": {"deep": ["True", r#"['a', "it's"]"#], "{{ ds }}": "2018-01-01"},
+        })
+    );
+    let nested = object(json!({"input": "x", "rules": [{"column": "{{ ds }}", "drop": "{{ params.rows > 3 }}"}]}));
+    let rendered = render_args(clean, &nested, &context(), &XComs::new()).unwrap();
+    assert_eq!(rendered["rules"], json!([{"column": "2018-01-01", "drop": true}]), "through references and lists");
+    let odd = object(json!({"input": "x", "rules": [], "limit": "{{ params.region }}"}));
+    let rendered = render_args(clean, &odd, &context(), &XComs::new()).unwrap();
+    assert_eq!(rendered["limit"], "eu", "what cannot be a number stays, for the operator to complain");
+}
+
+#[test]
+fn every_mistake_in_the_arguments_is_told_with_its_place() {
+    let registry = registry();
+    let bash = registry.find("bash").unwrap();
+    let args = object(json!({"bash_command": "echo\n{{ nope }}", "env": {"A/B": "{{ params.x }}"}}));
+    let Err(RenderError::Failed(problems)) = render_args(bash, &args, &context(), &XComs::new()) else { panic!() };
+    let places: Vec<_> =
+        problems.iter().map(|problem| (problem.pointer.as_str(), problem.line, problem.column)).collect();
+    assert_eq!(places, [("/bash_command", 2, 4), ("/env/A~1B", 1, 4)]);
+    assert_eq!(problems[0].to_string(), "the template in `bash_command`, line 2, column 4: `nope` is not there");
+}
+
+#[test]
+fn strings_without_templates_are_left_as_they_are() {
+    let registry = registry();
+    let bash = registry.find("bash").unwrap();
+    let args = object(json!({"bash_command": "echo ${HOME} {not} a % template\n", "append_env": true}));
+    assert_eq!(render_args(bash, &args, &context(), &XComs::new()).unwrap(), args);
+}
+
+#[test]
+fn names_are_checked_before_there_is_a_run() {
+    let told = |text: &str| check(text).into_iter().map(|mistake| (mistake.range, mistake.message)).collect::<Vec<_>>();
+    assert_eq!(told("{{ ds }} {{ macros.ds_add(ds, 1) }} {{ range(3) }} {{ x | default(1) }}"), []);
+    assert_eq!(told("x {{ next_ds }}"), [(5..12, "`next_ds` was removed in Airflow 3".to_owned())]);
+    assert_eq!(told("{% for x in rows %}{{ x }}{% endfor %}"), [(12..16, "nothing is called `rows`".to_owned())]);
+}

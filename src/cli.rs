@@ -1,0 +1,214 @@
+//! What can be typed: clap types only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A scheduler for pipelines that are configuration: DAGs in YAML, one binary, Airflow's REST API.
+#[derive(Debug, Parser)]
+#[command(name = "updraft", version, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings that all commands share. A flag wins over its variable, the variable over `updraft.toml`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GlobalArgs {
+    /// The folder of the database, the logs and the secrets [default: ~/.updraft]
+    #[arg(long, env = "UPDRAFT_HOME", global = true, value_name = "FOLDER")]
+    pub home: Option<PathBuf>,
+    /// The settings file [default: ./updraft.toml, else updraft.toml in the home]
+    #[arg(long, env = "UPDRAFT_CONFIG", global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The database: sqlite:///path or postgres://… [default: SQLite in the home]
+    #[arg(long, env = "UPDRAFT_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The folder of DAG files [default: ./dags if it exists, else dags in the home]
+    #[arg(long, env = "UPDRAFT_DAGS_FOLDER", global = true, value_name = "FOLDER")]
+    pub dags_folder: Option<PathBuf>,
+    /// How data is printed
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start scheduler, executor and web server in one process
+    Standalone(StandaloneArgs),
+    /// Work with DAGs
+    #[command(subcommand)]
+    Dags(DagsCommand),
+    /// Work with runs
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Work with task instances
+    #[command(subcommand)]
+    Tasks(TasksCommand),
+    /// Work with the database
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Print the JSON Schema of DAG files, for editors
+    Schema,
+    /// Print the version
+    Version,
+    /// Ends what a killed Updraft left running; started by Updraft itself
+    #[command(hide = true)]
+    Guardian {
+        /// What marks the processes
+        identity: String,
+    },
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct StandaloneArgs {
+    /// The address to listen on [default: 127.0.0.1]
+    #[arg(long, env = "UPDRAFT_HOST")]
+    pub host: Option<String>,
+    /// The port to listen on [default: 8080]
+    #[arg(long, env = "UPDRAFT_PORT")]
+    pub port: Option<u16>,
+    /// Most task instances at the same time [default: 32]
+    #[arg(long, env = "UPDRAFT_PARALLELISM", value_name = "N")]
+    pub parallelism: Option<usize>,
+    /// Seconds that running tasks may go on after Ctrl-C [default: 10]
+    #[arg(long, env = "UPDRAFT_GRACE_SECS", value_name = "SECONDS")]
+    pub grace_secs: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DagsCommand {
+    /// List the DAGs
+    List,
+    /// Show a DAG: its schedule, params and tasks
+    Show {
+        /// The DAG
+        dag_id: String,
+    },
+    /// Check DAG files, and say everything that is wrong with them
+    Validate {
+        /// Files or folders [default: the DAGs folder]
+        paths: Vec<PathBuf>,
+    },
+    /// Make a run of a DAG
+    Trigger(TriggerArgs),
+    /// Stop scheduling a DAG
+    Pause {
+        /// The DAG
+        dag_id: String,
+    },
+    /// Schedule a DAG
+    Unpause {
+        /// The DAG
+        dag_id: String,
+    },
+    /// Show when a DAG runs next
+    Next {
+        /// The DAG
+        dag_id: String,
+        /// How many runs
+        #[arg(short = 'n', long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        count: u16,
+    },
+    /// Run a DAG file once, without a server
+    Test(TestArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct TriggerArgs {
+    /// The DAG
+    pub dag_id: String,
+    /// What the run is given, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub conf: Option<String>,
+    /// The id of the run [default: made from the time]
+    #[arg(long)]
+    pub run_id: Option<String>,
+    /// The logical date, as RFC 3339 [default: now]
+    #[arg(long, value_name = "DATE")]
+    pub logical_date: Option<String>,
+    /// A remark
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Wait until the run is over; exit code 1 when it failed
+    #[arg(long)]
+    pub wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// The DAG file
+    pub file: PathBuf,
+    /// Which DAG of the file [default: its only one]
+    #[arg(long)]
+    pub dag_id: Option<String>,
+    /// What the run is given, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub conf: Option<String>,
+    /// The logical date, as RFC 3339 [default: now]
+    #[arg(long, value_name = "DATE")]
+    pub logical_date: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// List runs, newest first
+    List {
+        /// Only those of this DAG
+        dag_id: Option<String>,
+        /// How many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Show a run and its task instances
+    Show {
+        /// The DAG
+        dag_id: String,
+        /// The run [default: the newest]
+        run_id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TasksCommand {
+    /// Print the log of a task
+    Logs {
+        /// The DAG
+        dag_id: String,
+        /// The run
+        run_id: String,
+        /// The task
+        task_id: String,
+        /// Which try [default: the last]
+        #[arg(long, value_name = "N")]
+        try_number: Option<u32>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Bring the schema up to date
+    Migrate,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,271 @@
+//! `updraft dags`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use scheduler::control::{Trigger, TriggeredBy};
+use scheduler::dag::Dag;
+use scheduler::dag::spec::{self, SourceFile};
+use scheduler::dag::timetable::Timetable;
+use scheduler::run::RunState;
+use scheduler::store::entity::{dag, dag_run};
+use scheduler::store::{dags, runs};
+use serde_json::{Map, Value, json};
+
+use super::installation::{Installation, catalog};
+use crate::cli::{DagsCommand, TriggerArgs};
+use crate::config::Config;
+use crate::output::{self, Output};
+use crate::report::{BadInput, Status};
+use crate::terminal::Progress;
+
+/// How often a waiting command looks at the run.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Runs the command.
+pub async fn run(command: DagsCommand, config: Config, output: Output) -> anyhow::Result<Status> {
+    if let DagsCommand::Validate { paths } = command {
+        return validate(paths, &config, output);
+    }
+    let installation = Installation::open(config).await?;
+    match command {
+        DagsCommand::List => list(&installation, output).await,
+        DagsCommand::Show { dag_id } => show(&installation, &dag_id, output).await,
+        DagsCommand::Trigger(args) => trigger(&installation, args, output).await,
+        DagsCommand::Pause { dag_id } => set_paused(&installation, &dag_id, true, output).await,
+        DagsCommand::Unpause { dag_id } => set_paused(&installation, &dag_id, false, output).await,
+        DagsCommand::Next { dag_id, count } => next(&installation, &dag_id, count, output).await,
+        DagsCommand::Validate { .. } | DagsCommand::Test(_) => Ok(Status::Done),
+    }
+}
+
+async fn list(installation: &Installation, output: Output) -> anyhow::Result<Status> {
+    let rows: Vec<dag::Model> =
+        dags::list_all(installation.db.read()).await?.into_iter().filter(|row| !row.is_stale).collect();
+    let data: Vec<Value> = rows.iter().map(summary).collect();
+    output.print(&data, |_| {
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| {
+                vec![
+                    row.dag_id.clone(),
+                    row.timetable_description.clone().unwrap_or_default(),
+                    row.next_dagrun_run_after.map(shown).unwrap_or_default(),
+                    if row.is_paused { "paused".to_owned() } else { "active".to_owned() },
+                    if row.has_import_errors { "import errors".to_owned() } else { String::new() },
+                ]
+            })
+            .collect();
+        output::table(&["DAG", "SCHEDULE", "NEXT RUN", "", ""], &rows)
+    })?;
+    Ok(Status::Done)
+}
+
+fn summary(row: &dag::Model) -> Value {
+    json!({
+        "dag_id": row.dag_id,
+        "is_paused": row.is_paused,
+        "has_import_errors": row.has_import_errors,
+        "description": row.description,
+        "owners": row.owners,
+        "timetable_summary": row.timetable_summary,
+        "timetable_description": row.timetable_description,
+        "next_dagrun_run_after": row.next_dagrun_run_after,
+        "relative_fileloc": row.relative_fileloc,
+    })
+}
+
+async fn definition(installation: &Installation, dag_id: &str) -> anyhow::Result<(dag::Model, std::sync::Arc<Dag>)> {
+    let row = dags::get_live(installation.db.read(), dag_id).await?;
+    let dag = installation.catalog.definition(&row.dag_id, &row.version_hash, &row.relative_fileloc, &row.source)?;
+    Ok((row, dag))
+}
+
+async fn show(installation: &Installation, dag_id: &str, output: Output) -> anyhow::Result<Status> {
+    let (row, dag) = definition(installation, dag_id).await?;
+    let tasks: Vec<Value> = dag
+        .topological()
+        .iter()
+        .map(|&index| {
+            let task = dag.task(index);
+            let mut upstream: Vec<&str> = dag.upstream(index).map(|index| dag.task(index).task_id.as_str()).collect();
+            upstream.sort_unstable();
+            json!({ "task_id": task.task_id, "operator": task.operator, "dependencies": upstream })
+        })
+        .collect();
+    let params: Map<String, Value> =
+        dag.params.iter().map(|(name, param)| (name.clone(), param.default.clone().unwrap_or(Value::Null))).collect();
+    let mut data = summary(&row);
+    data["params"] = Value::Object(params);
+    data["tasks"] = Value::Array(tasks);
+    output.print(&data, |data| {
+        let rows: Vec<Vec<String>> = data["tasks"].as_array().map_or_else(Vec::new, |tasks| {
+            tasks
+                .iter()
+                .map(|task| vec![text(&task["task_id"]), text(&task["operator"]), text(&task["dependencies"])])
+                .collect()
+        });
+        format!(
+            "{}  {}\nschedule: {}\nfile: {}\nparams: {}\n\n{}",
+            row.dag_id,
+            if row.is_paused { "(paused)" } else { "" },
+            row.timetable_description.as_deref().unwrap_or("none"),
+            row.relative_fileloc,
+            data["params"],
+            output::table(&["TASK", "OPERATOR", "DEPENDENCIES"], &rows)
+        )
+    })?;
+    Ok(Status::Done)
+}
+
+/// A JSON value as people write it: text bare, lists joined.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+async fn trigger(installation: &Installation, args: TriggerArgs, output: Output) -> anyhow::Result<Status> {
+    let logical_date = args.logical_date.as_deref().map(parse_date).transpose()?;
+    let trigger = Trigger {
+        run_id: args.run_id,
+        logical_date: Some(logical_date.unwrap_or_else(|| installation.clock.now())),
+        data_interval: None,
+        run_after: None,
+        conf: parse_conf(args.conf.as_deref())?,
+        note: args.note,
+        triggered_by: TriggeredBy::Cli,
+        user: None,
+    };
+    let run = installation.control.trigger(&args.dag_id, trigger).await?;
+    let is_paused = dags::find(installation.db.read(), &args.dag_id).await?.is_some_and(|dag| dag.is_paused);
+    let run = if args.wait { wait(installation, run).await? } else { run };
+    let data = json!({ "dag_id": run.dag_id, "dag_run_id": run.run_id, "state": run.state });
+    output.print(&data, |_| format!("{}  {}", run.run_id, run.state))?;
+    if is_paused && !args.wait {
+        Progress::new()
+            .line(&format!("hint: the DAG is paused; the run begins after `updraft dags unpause {}`", run.dag_id));
+    }
+    Ok(if run.state == RunState::Failed.word() { Status::RunFailed } else { Status::Done })
+}
+
+async fn wait(installation: &Installation, mut run: dag_run::Model) -> anyhow::Result<dag_run::Model> {
+    loop {
+        if run.state.parse::<RunState>().is_ok_and(RunState::is_finished) {
+            return Ok(run);
+        }
+        tokio::time::sleep(LOOK).await;
+        run = runs::get(installation.db.read(), &run.dag_id, &run.run_id).await?;
+    }
+}
+
+/// The object that `--conf` holds.
+pub(super) fn parse_conf(conf: Option<&str>) -> anyhow::Result<Map<String, Value>> {
+    let Some(conf) = conf else { return Ok(Map::new()) };
+    match serde_json::from_str(conf) {
+        Ok(Value::Object(conf)) => Ok(conf),
+        Ok(_) => {
+            Err(BadInput::new("--conf is not a JSON object").hint(r#"write it like --conf '{"rows": 100}'"#).into())
+        }
+        Err(error) => Err(BadInput::new(format!("--conf is not JSON: {error}"))
+            .hint(r#"write it like --conf '{"rows": 100}'"#)
+            .into()),
+    }
+}
+
+/// The instant that an option holds.
+pub(super) fn parse_date(text: &str) -> anyhow::Result<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|date| date.to_utc())
+        .map_err(|_| BadInput::new(format!("`{text}` is not a date")).hint("write it like 2026-11-21T00:00:00Z").into())
+}
+
+async fn set_paused(
+    installation: &Installation,
+    dag_id: &str,
+    is_paused: bool,
+    output: Output,
+) -> anyhow::Result<Status> {
+    let row = installation.control.set_paused(dag_id, is_paused, None).await?;
+    output.print(&json!({ "dag_id": row.dag_id, "is_paused": row.is_paused }), |_| {
+        format!("{dag_id} is {}", if row.is_paused { "paused" } else { "active" })
+    })?;
+    Ok(Status::Done)
+}
+
+async fn next(installation: &Installation, dag_id: &str, count: u16, output: Output) -> anyhow::Result<Status> {
+    let (row, dag) = definition(installation, dag_id).await?;
+    let timetable = Timetable::new(&dag.schedule, dag.timezone)?;
+    let runs = timetable.preview(installation.clock.now(), usize::from(count));
+    output.print(&runs, |runs| {
+        let lines = runs.iter().map(|at| at.with_timezone(&dag.timezone).format("%Y-%m-%d %H:%M:%S %Z").to_string());
+        let lines: Vec<String> = lines.collect();
+        let none = format!("{} never runs by itself: {}", row.dag_id, timetable.describe());
+        if lines.is_empty() { none } else { lines.join("\n") }
+    })?;
+    Ok(Status::Done)
+}
+
+fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Result<Status> {
+    let paths = if paths.is_empty() { vec![config.dags_folder.clone()] } else { paths };
+    let registry = catalog()?;
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for path in dag_files(&paths)? {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| BadInput::new(format!("cannot read `{}`: {error}", path.display())))?;
+        let source = SourceFile::new(path.display().to_string(), text);
+        let loaded = spec::load(&source, registry.registry());
+        count += loaded.dags.len();
+        if !loaded.problems.is_empty() {
+            Progress::new().line(&spec::render(&source, &loaded.problems, output::is_colourful()));
+        }
+        problems.extend(loaded.problems.iter().map(|problem| {
+            json!({
+                "file": source.name,
+                "line": problem.line,
+                "column": problem.column,
+                "code": problem.code.as_str(),
+                "message": problem.message,
+                "help": problem.help,
+                "dag_id": problem.dag_id,
+            })
+        }));
+    }
+    let found = problems.len();
+    output.print(&problems, |_| match found {
+        0 => format!("{count} DAGs, nothing wrong"),
+        1 => format!("{count} DAGs, 1 mistake"),
+        _ => format!("{count} DAGs, {found} mistakes"),
+    })?;
+    Ok(if found == 0 { Status::Done } else { Status::BadInput })
+}
+
+fn dag_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let folder = std::fs::read_dir(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+            let mut inside: Vec<PathBuf> = folder.filter_map(Result::ok).map(|entry| entry.path()).collect();
+            inside.sort();
+            let wanted: Vec<PathBuf> = inside.into_iter().filter(|path| path.is_dir() || is_yaml(path)).collect();
+            files.extend(dag_files(&wanted)?);
+        } else if path.exists() {
+            files.push(path.clone());
+        } else {
+            return Err(BadInput::new(format!("`{}` does not exist", path.display())).into());
+        }
+    }
+    Ok(files)
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+fn shown(date: DateTime<Utc>) -> String {
+    date.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,36 @@
+//! One file and one function for each command.
+
+mod dags;
+mod db;
+mod installation;
+mod runs;
+mod schema;
+mod standalone;
+mod tasks;
+mod test;
+mod version;
+
+use crate::cli::{Cli, Command, DagsCommand, DbCommand, StandaloneArgs};
+use crate::config::Config;
+use crate::output::Output;
+use crate::report::Status;
+
+/// Runs the command that was typed.
+pub async fn run(cli: Cli) -> anyhow::Result<Status> {
+    let output = Output::new(cli.global.output);
+    let server = match &cli.command {
+        Command::Standalone(args) => args.clone(),
+        _ => StandaloneArgs::default(),
+    };
+    let config = Config::resolve(&cli.global, &server)?;
+    match cli.command {
+        Command::Standalone(_) => standalone::run(config).await,
+        Command::Dags(DagsCommand::Test(args)) => test::run(args, &config).await,
+        Command::Dags(command) => dags::run(command, config, output).await,
+        Command::Runs(command) => runs::run(command, config, output).await,
+        Command::Tasks(command) => tasks::run(command, config, output).await,
+        Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
+        Command::Schema => schema::run(),
+        Command::Version | Command::Guardian { .. } => version::run(output),
+    }
+}

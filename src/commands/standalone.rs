@@ -1,0 +1,177 @@
+//! `updraft standalone`: scheduler, executor and web server in one process.
+
+use std::path::Path;
+
+use anyhow::Context;
+use scheduler::clock::Clock;
+use scheduler::control::Control;
+use scheduler::engine::wake::{WakeFile, Waker};
+use scheduler::engine::{Engine, EngineSettings};
+use scheduler::events::Changes;
+use scheduler::sources::folder::DagFolder;
+use scheduler::store::leases::Holder;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+use web::{AppState, AuthSettings};
+
+use super::installation::{catalog, open_database};
+use crate::config::Config;
+use crate::home;
+use crate::output;
+use crate::report::{BadInput, Status};
+
+/// Starts everything, says where it is, and stops it again when told to.
+pub async fn run(config: Config) -> anyhow::Result<Status> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("UPDRAFT_LOG")
+                .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn")),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(output::is_colourful())
+        .init();
+    let listener = listen(&config).await?;
+    home::create(&config.home)?;
+    let lock = home::lock(&config.home).await?;
+    let _guardian = operators::guardian::start(&lock).context("cannot start the guardian of child processes")?;
+    prepare_dags_folder(&config)?;
+
+    let db = open_database(&config).await?;
+    let catalog = catalog()?;
+    let (clock, changes) = (Clock::System, Changes::default());
+    let (waker, wakes) = Waker::new();
+    let mut folder = DagFolder::new(
+        config.dags_folder.clone(),
+        db.clone(),
+        catalog.clone(),
+        clock.clone(),
+        changes.clone(),
+        waker.clone(),
+        config.server.dags_are_paused_at_creation,
+    );
+    folder.sync().await?;
+
+    let settings = EngineSettings {
+        db: db.clone(),
+        catalog: catalog.clone(),
+        clock: clock.clone(),
+        changes: changes.clone(),
+        home: config.home.clone(),
+        log_folder: config.log_folder(),
+        parallelism: config.server.parallelism,
+        holder: Holder { instance: home::instance_id(&config.home)?, hostname: hostname(), pid: std::process::id() },
+        grace: config.server.grace,
+    };
+    let mut engine = Engine::start(settings, waker.clone(), wakes).await?;
+    let stop = CancellationToken::new();
+    let watching = tokio::spawn(folder.watch(stop.clone()));
+    let poked = tokio::spawn(WakeFile::in_home(&config.home).watch(waker.clone(), stop.clone()));
+
+    let password = admin_password(&config)?;
+    let auth = AuthSettings {
+        username: "admin".to_owned(),
+        password: password.text.clone(),
+        secret: home::session_secret(&config.home)?,
+    };
+    let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker);
+    let log_folder = config.log_folder();
+    let state = AppState::new(db.clone(), control, changes, catalog, clock, log_folder, &auth, stop.clone());
+    let url = format!("http://{}", listener.local_addr().context("the listener has no address")?);
+    let serving = tokio::spawn(web::serve(listener, web::build_router(state), stop.clone()));
+    greet(&config, &url, &password)?;
+
+    tokio::select! {
+        () = told_to_stop() => info!("stopping"),
+        () = engine.ended() => anyhow::bail!("the engine broke down; what it did is in the database, so start again"),
+    }
+    // From here on a second signal ends the process at once: nothing is lost by that either.
+    tokio::spawn(async {
+        told_to_stop().await;
+        std::process::exit(130);
+    });
+    engine.stop().await;
+    stop.cancel();
+    let _ = tokio::join!(watching, poked, serving);
+    db.close().await?;
+    Ok(Status::Done)
+}
+
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let (host, port) = (&config.server.host, config.server.port);
+    TcpListener::bind((host.as_str(), port)).await.map_err(|error| {
+        let problem = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!("port {port} on {host} is in use"),
+            _ => format!("cannot listen on {host}, port {port}: {error}"),
+        };
+        BadInput::new(problem).hint("choose another with --port or UPDRAFT_PORT").into()
+    })
+}
+
+/// The default folder is made; a folder that somebody named must be there.
+fn prepare_dags_folder(config: &Config) -> anyhow::Result<()> {
+    let folder = &config.dags_folder;
+    if *folder == config.home.join("dags") {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the DAGs folder `{}`", folder.display()))?;
+    }
+    if let Err(error) = std::fs::read_dir(folder) {
+        let problem = format!("the DAGs folder `{}` cannot be read: {error}", folder.display());
+        return Err(BadInput::new(problem).hint("make it, or name another with --dags-folder").into());
+    }
+    Ok(())
+}
+
+fn admin_password(config: &Config) -> anyhow::Result<Password> {
+    if let Some(given) = &config.server.admin_password {
+        return Ok(Password { text: given.clone(), origin: Origin::Given });
+    }
+    let (text, is_new) = home::admin_password(&config.home)?;
+    Ok(Password { text, origin: if is_new { Origin::New } else { Origin::Kept } })
+}
+
+/// The password of `admin`, and where it came from.
+struct Password {
+    text: String,
+    origin: Origin,
+}
+
+enum Origin {
+    Given,
+    New,
+    Kept,
+}
+
+/// The first lines that matter: where it is, and how to sign in.
+fn greet(config: &Config, url: &str, password: &Password) -> anyhow::Result<()> {
+    let kept = home::password_file(&config.home);
+    let sign_in = match password.origin {
+        Origin::Given => "the password in UPDRAFT_ADMIN_PASSWORD".to_owned(),
+        Origin::New => format!("the password  {}  (kept in {})", password.text, kept.display()),
+        Origin::Kept => format!("the password in {}", kept.display()),
+    };
+    output::line(&format!(
+        "\nUpdraft {} is ready at  {url}\nSign in as  admin  with {sign_in}\nDAG files are read from {}\n",
+        env!("CARGO_PKG_VERSION"),
+        config.dags_folder.display(),
+    ))
+}
+
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the signals end the process, which loses nothing.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname"))
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}

@@ -1,0 +1,53 @@
+//! `updraft tasks`.
+
+use std::io::{BufRead, BufReader};
+
+use scheduler::log::{self, LogLine};
+use scheduler::operator::TaskKey;
+use scheduler::store::runs;
+
+use super::installation::Installation;
+use crate::cli::TasksCommand;
+use crate::config::Config;
+use crate::output::Output;
+use crate::report::{BadInput, Status};
+
+/// Runs the command.
+pub async fn run(command: TasksCommand, config: Config, output: Output) -> anyhow::Result<Status> {
+    let installation = Installation::open(config).await?;
+    let TasksCommand::Logs { dag_id, run_id, task_id, try_number } = command;
+    let run = runs::get(installation.db.read(), &dag_id, &run_id).await?;
+    let instances = runs::instances(installation.db.read(), run.id).await?;
+    let instance = instances
+        .iter()
+        .find(|instance| instance.task_id == task_id)
+        .ok_or_else(|| BadInput::new(format!("run `{run_id}` has no task `{task_id}`")))?;
+    let try_number = try_number.unwrap_or_else(|| u32::try_from(instance.try_number).unwrap_or(0));
+    let key = TaskKey { dag_id, run_id, task_id, map_index: instance.map_index };
+    let path = log::path(&installation.config.log_folder(), &key, try_number);
+    let file = std::fs::File::open(&path)
+        .map_err(|_| BadInput::new(format!("task `{}` has no log of try {try_number}", key.task_id)))?;
+    let lines: Vec<LogLine> = BufReader::new(file)
+        .lines()
+        .map_while(Result::ok)
+        .filter_map(|line| serde_json::from_str(&line).ok())
+        .collect();
+    output.print(&lines, |lines| lines.iter().map(shown).collect::<Vec<_>>().join("\n"))?;
+    Ok(Status::Done)
+}
+
+/// A line of a log as people read it.
+pub(super) fn shown(line: &LogLine) -> String {
+    format!("{}  {:<7}  {}", line.timestamp.format("%H:%M:%S%.3f"), line.level.word(), line.event)
+}
+
+/// The last lines of a log, for a person who asks why.
+pub(super) fn tail(path: &std::path::Path, count: usize) -> Vec<LogLine> {
+    let Ok(file) = std::fs::File::open(path) else { return Vec::new() };
+    let lines: Vec<LogLine> = BufReader::new(file)
+        .lines()
+        .map_while(Result::ok)
+        .filter_map(|line| serde_json::from_str(&line).ok())
+        .collect();
+    lines[lines.len().saturating_sub(count)..].to_vec()
+}

@@ -1,0 +1,179 @@
+//! `updraft dags test`: runs a DAG file once, without a server, with its progress on the terminal.
+//!
+//! It is the same engine on a database that is thrown away afterwards. Data that tasks keep below the home folder stays.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use scheduler::catalog::Catalog;
+use scheduler::clock::Clock;
+use scheduler::control::{Control, Trigger, TriggeredBy};
+use scheduler::dag::spec::{self, LoadedDag, SourceFile};
+use scheduler::engine::wake::Waker;
+use scheduler::engine::{Engine, EngineSettings};
+use scheduler::events::{Change, ChangeKind, Changes};
+use scheduler::log;
+use scheduler::operator::TaskKey;
+use scheduler::run::RunState;
+use scheduler::sources::folder::DagFolder;
+use scheduler::store::leases::Holder;
+use scheduler::store::{Db, runs};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::dags::{parse_conf, parse_date};
+use super::installation::catalog;
+use super::tasks;
+use crate::cli::TestArgs;
+use crate::config::Config;
+use crate::home;
+use crate::output;
+use crate::report::{BadInput, Status};
+use crate::terminal::Progress;
+
+/// Lines of its log that are shown of a task that failed.
+const FAILED_LINES: usize = 20;
+
+/// Runs the DAG of a file once.
+pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
+    let catalog = catalog()?;
+    let Some(loaded) = load(&args, &catalog)? else { return Ok(Status::BadInput) };
+    let trigger = trigger(&args)?;
+    home::create(&config.home)?;
+    let scratch =
+        tempfile::Builder::new().prefix("updraft-test-").tempdir().context("cannot make a folder to work in")?;
+    let lock = std::fs::File::create(scratch.path().join("lock")).context("cannot make a file to lock")?;
+    let _guardian = operators::guardian::start(&lock).context("cannot start the guardian of child processes")?;
+
+    let folder = scratch.path().join("dags");
+    std::fs::create_dir(&folder).context("cannot make a folder for the DAG file")?;
+    let name = args.file.file_name().context("the DAG file has no name")?;
+    std::fs::copy(&args.file, folder.join(name)).context("cannot copy the DAG file")?;
+    let db = Db::open(&format!("sqlite://{}", scratch.path().join("test.db").display())).await?;
+    let (clock, changes) = (Clock::System, Changes::default());
+    let (waker, wakes) = Waker::new();
+    let parts = (db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
+    DagFolder::new(folder, parts.0, parts.1, parts.2, parts.3, parts.4, false).sync().await?;
+
+    let hints = changes.subscribe();
+    let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
+    let dag_id = loaded.dag.dag_id.clone();
+    // Only the run that was asked for: the schedule of the DAG is none of this command's business.
+    let run = control.trigger(&dag_id, trigger).await?;
+    let settings = EngineSettings {
+        db: db.clone(),
+        catalog,
+        clock,
+        changes,
+        home: config.home.clone(),
+        log_folder: scratch.path().join("logs"),
+        parallelism: config.server.parallelism,
+        holder: Holder { instance: "test".to_owned(), hostname: "localhost".to_owned(), pid: std::process::id() },
+        grace: Duration::ZERO,
+    };
+    let logs = settings.log_folder.clone();
+    let engine = Engine::start(settings, waker, wakes).await?;
+    let state = tokio::select! {
+        state = follow(&db, hints, &dag_id, &run.run_id, &logs) => state?,
+        _ = tokio::signal::ctrl_c() => {
+            Progress::new().line("stopping");
+            RunState::Failed
+        }
+    };
+    engine.stop().await;
+    Progress::new().line(&format!("\nrun {}  {}", run.run_id, Progress::new().state(state.word())));
+    Ok(if state == RunState::Success { Status::Done } else { Status::RunFailed })
+}
+
+/// The DAG to run; none when the file has mistakes, which are shown then.
+fn load(args: &TestArgs, catalog: &Catalog) -> anyhow::Result<Option<LoadedDag>> {
+    let text = std::fs::read_to_string(&args.file)
+        .map_err(|error| BadInput::new(format!("cannot read `{}`: {error}", args.file.display())))?;
+    let source = SourceFile::new(args.file.display().to_string(), text);
+    let loaded = spec::load(&source, catalog.registry());
+    if !loaded.problems.is_empty() {
+        Progress::new().line(&spec::render(&source, &loaded.problems, output::is_colourful()));
+        return Ok(None);
+    }
+    let known: Vec<String> = loaded.dags.iter().map(|loaded| loaded.dag.dag_id.clone()).collect();
+    let chosen = match &args.dag_id {
+        Some(wanted) => loaded.dags.into_iter().find(|loaded| loaded.dag.dag_id == *wanted),
+        None if loaded.dags.len() == 1 => loaded.dags.into_iter().next(),
+        None => None,
+    };
+    chosen.map(Some).ok_or_else(|| {
+        BadInput::new(format!("`{}` holds the DAGs {}", args.file.display(), known.join(", ")))
+            .hint("say which with --dag-id")
+            .into()
+    })
+}
+
+fn trigger(args: &TestArgs) -> anyhow::Result<Trigger> {
+    let logical_date = args.logical_date.as_deref().map(parse_date).transpose()?;
+    Ok(Trigger {
+        run_id: None,
+        logical_date: Some(logical_date.unwrap_or_else(|| Clock::System.now())),
+        data_interval: None,
+        run_after: None,
+        conf: parse_conf(args.conf.as_deref())?,
+        note: None,
+        triggered_by: TriggeredBy::Test,
+        user: None,
+    })
+}
+
+/// Shows each change of a task until the run is over.
+async fn follow(
+    db: &Db,
+    mut hints: Receiver<Change>,
+    dag_id: &str,
+    run_id: &str,
+    logs: &Path,
+) -> anyhow::Result<RunState> {
+    let progress = Progress::new();
+    loop {
+        let hint = match hints.recv().await {
+            Ok(hint) => hint,
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => anyhow::bail!("the engine broke down"),
+        };
+        if hint.dag_run_id.as_deref() != Some(run_id) {
+            continue;
+        }
+        match (hint.kind, hint.state) {
+            (ChangeKind::TaskInstance, Some(word)) if word != "scheduled" => {
+                let task_id = hint.task_id.unwrap_or_default();
+                progress.line(&format!("{task_id:<32}  {}", progress.state(word)));
+                if word == "failed" || word == "up_for_retry" {
+                    show_failure(db, dag_id, run_id, &task_id, logs).await?;
+                }
+            }
+            (ChangeKind::DagRun, Some(word)) => {
+                if let Ok(state) = word.parse::<RunState>()
+                    && state.is_finished()
+                {
+                    return Ok(state);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn show_failure(db: &Db, dag_id: &str, run_id: &str, task_id: &str, logs: &Path) -> anyhow::Result<()> {
+    let run = runs::get(db.read(), dag_id, run_id).await?;
+    let instances = runs::instances(db.read(), run.id).await?;
+    let Some(instance) = instances.iter().find(|instance| instance.task_id == task_id) else { return Ok(()) };
+    let key = TaskKey {
+        dag_id: dag_id.to_owned(),
+        run_id: run_id.to_owned(),
+        task_id: task_id.to_owned(),
+        map_index: instance.map_index,
+    };
+    let path = log::path(logs, &key, u32::try_from(instance.try_number).unwrap_or(0));
+    for line in tasks::tail(&path, FAILED_LINES) {
+        Progress::new().line(&format!("    {}", tasks::shown(&line)));
+    }
+    Ok(())
+}

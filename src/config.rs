@@ -1,0 +1,148 @@
+//! The settings: a flag, else its `UPDRAFT_*` variable, else `updraft.toml`, else a default.
+//!
+//! Flags and variables arrive together through clap, in that order; this file lays the rest under them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::cli::{GlobalArgs, StandaloneArgs};
+use crate::report::BadInput;
+
+/// What every command needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `UPDRAFT_HOME`.
+    pub home: PathBuf,
+    /// Where the state is.
+    pub database_url: String,
+    /// Where the DAG files are.
+    pub dags_folder: PathBuf,
+    /// The web server and the executor.
+    pub server: ServerConfig,
+}
+
+/// What `standalone` needs besides.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The address to listen on.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Most task instances at the same time.
+    pub parallelism: usize,
+    /// How long running tasks may go on after the signal to stop.
+    pub grace: Duration,
+    /// Whether new DAGs start paused (Airflow 3: `dags_are_paused_at_creation`).
+    pub dags_are_paused_at_creation: bool,
+    /// The password of `admin`, when it is given from outside.
+    pub admin_password: Option<String>,
+}
+
+/// `updraft.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsFile {
+    home: Option<PathBuf>,
+    database_url: Option<String>,
+    dags_folder: Option<PathBuf>,
+    host: Option<String>,
+    port: Option<u16>,
+    parallelism: Option<usize>,
+    grace_secs: Option<u64>,
+    dags_are_paused_at_creation: Option<bool>,
+}
+
+impl Config {
+    /// Puts the settings together.
+    pub fn resolve(global: &GlobalArgs, standalone: &StandaloneArgs) -> anyhow::Result<Config> {
+        let file = read_file(global)?;
+        let home = match global.home.clone().or(file.home) {
+            Some(home) => std::path::absolute(home).context("the home folder has no absolute path")?,
+            None => default_home()?,
+        };
+        let database_url = global
+            .database_url
+            .clone()
+            .or(file.database_url)
+            .unwrap_or_else(|| format!("sqlite://{}", home.join("updraft.db").display()));
+        check_database_url(&database_url)?;
+        let dags_folder = match global.dags_folder.clone().or(file.dags_folder) {
+            Some(folder) => folder,
+            None if Path::new("dags").is_dir() => PathBuf::from("dags"),
+            None => home.join("dags"),
+        };
+        let server = ServerConfig {
+            host: standalone.host.clone().or(file.host).unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: standalone.port.or(file.port).unwrap_or(8080),
+            parallelism: standalone.parallelism.or(file.parallelism).unwrap_or(32).max(1),
+            grace: Duration::from_secs(standalone.grace_secs.or(file.grace_secs).unwrap_or(10)),
+            dags_are_paused_at_creation: env_flag("UPDRAFT_DAGS_ARE_PAUSED_AT_CREATION")?
+                .or(file.dags_are_paused_at_creation)
+                .unwrap_or(true),
+            admin_password: env_text("UPDRAFT_ADMIN_PASSWORD"),
+        };
+        let dags_folder = std::path::absolute(dags_folder).context("the DAGs folder has no absolute path")?;
+        Ok(Config { home, database_url, dags_folder, server })
+    }
+
+    /// Where the logs of tries are.
+    pub fn log_folder(&self) -> PathBuf {
+        self.home.join("logs")
+    }
+}
+
+fn read_file(global: &GlobalArgs) -> anyhow::Result<SettingsFile> {
+    let path = match &global.config {
+        Some(path) if !path.is_file() => {
+            return Err(BadInput::new(format!("the settings file `{}` does not exist", path.display())).into());
+        }
+        Some(path) => path.clone(),
+        None => {
+            let beside = PathBuf::from("updraft.toml");
+            let home = global.home.clone().map_or_else(default_home, Ok)?;
+            if beside.is_file() { beside } else { home.join("updraft.toml") }
+        }
+    };
+    if !path.is_file() {
+        return Ok(SettingsFile::default());
+    }
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read the settings file `{}`", path.display()))?;
+    toml::from_str(&text)
+        .map_err(|error| BadInput::new(format!("the settings file `{}` is wrong: {error}", path.display())).into())
+}
+
+fn check_database_url(url: &str) -> anyhow::Result<()> {
+    let known = ["sqlite:", "postgres://", "postgresql://"];
+    if known.iter().any(|scheme| url.starts_with(scheme)) {
+        return Ok(());
+    }
+    // The rest may hold a password.
+    let scheme = url.split(':').next().unwrap_or_default();
+    Err(BadInput::new(format!("the database URL begins with `{scheme}:`, which Updraft does not know"))
+        .hint("write sqlite:///path/to/updraft.db or postgres://user:password@host/database")
+        .into())
+}
+
+fn default_home() -> anyhow::Result<PathBuf> {
+    std::env::home_dir()
+        .map(|home| home.join(".updraft"))
+        .ok_or_else(|| BadInput::new("there is no home directory; name a folder with --home").into())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one file that reads the environment")]
+fn env_text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn env_flag(name: &str) -> anyhow::Result<Option<bool>> {
+    match env_text(name).as_deref() {
+        None => Ok(None),
+        Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
+        Some("0" | "false" | "no" | "off") => Ok(Some(false)),
+        Some(other) => Err(BadInput::new(format!("{name} is `{other}`; it can be `true` or `false`")).into()),
+    }
+}

@@ -1,0 +1,90 @@
+//! The command line: what it prints, and its exit codes.
+
+use crate::server::{Backend, Installation};
+
+const DIAMOND: &str = "tasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty, dependencies: [a]}\n  \
+                       - {task_id: c, operator: bash, bash_command: 'exit {{ params.code }}', dependencies: [a]}\n  \
+                       - {task_id: d, operator: empty, dependencies: [b, c]}\nparams: {code: 0}\n";
+
+#[tokio::test]
+async fn dags_test_runs_a_file_once_without_a_server() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    installation.write_dag("diamond.yaml", DIAMOND);
+
+    let good = installation.run(&["dags", "test", "dags/diamond.yaml"]).await;
+    let bad = installation.run(&["dags", "test", "dags/diamond.yaml", "--conf", r#"{"code": 7}"#]).await;
+
+    let progress = String::from_utf8_lossy(&good.stderr).into_owned();
+    assert_eq!(good.status.code(), Some(0), "{progress}");
+    assert!(progress.contains("success"), "{progress}");
+    let progress = String::from_utf8_lossy(&bad.stderr).into_owned();
+    assert_eq!(bad.status.code(), Some(1), "{progress}");
+    assert!(progress.contains("ended with exit code 7"), "{progress}");
+    assert!(progress.contains("upstream_failed"), "{progress}");
+}
+
+#[tokio::test]
+async fn dags_validate_says_everything_that_is_wrong_at_once() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    installation.write_dag(
+        "wrong.yaml",
+        "schedul: '@daily'\ntasks:\n  - {task_id: a, operator: bash, bash_comand: ls, dependencies: [b]}\n  \
+         - {task_id: a, operator: empty, retries: many}\n",
+    );
+
+    let output = installation.run(&["dags", "validate"]).await;
+
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for expected in ["schedul", "did you mean", "bash_comand", "bash_command", "`b`", "retries", "wrong.yaml:1:1"] {
+        assert!(said.contains(expected), "{expected} is missing in\n{said}");
+    }
+}
+
+#[tokio::test]
+async fn commands_work_beside_a_server_and_answer_in_json() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    installation.write_dag("diamond.yaml", DIAMOND);
+    let server = installation.start().await;
+
+    let listed = installation.json(&["dags", "list"]).await;
+    let shown = installation.json(&["dags", "show", "diamond"]).await;
+    let won = installation.json(&["dags", "trigger", "diamond", "--run-id", "won", "--wait"]).await;
+    let lost = ["dags", "trigger", "diamond", "--run-id", "lost", "--conf", r#"{"code": 1}"#, "--wait"];
+    let lost = installation.run(&lost).await;
+    let runs = installation.json(&["runs", "list", "diamond"]).await;
+    let run = installation.json(&["runs", "show", "diamond", "lost"]).await;
+    let logs = installation.json(&["tasks", "logs", "diamond", "lost", "c"]).await;
+
+    assert_eq!(listed[0]["dag_id"], "diamond");
+    assert_eq!(shown["tasks"][3]["dependencies"], serde_json::json!(["b", "c"]));
+    assert_eq!(won["state"], "success");
+    assert_eq!(lost.status.code(), Some(1), "exit code 1 says that the run failed");
+    assert_eq!(runs.as_array().unwrap().len(), 2);
+    let states: Vec<&str> =
+        run["task_instances"].as_array().unwrap().iter().map(|task| task["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["success", "success", "failed", "upstream_failed"]);
+    let events: Vec<&str> = logs.as_array().unwrap().iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert!(events.contains(&"Failed: the command ended with exit code 1"), "{events:?}");
+    assert!(server.stop().await);
+}
+
+#[tokio::test]
+async fn mistakes_of_the_person_exit_with_2() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    installation.write_dag("diamond.yaml", DIAMOND);
+    let table: &[(&[&str], &str)] = &[
+        (&["dags", "trigger", "nobody"], "DAG `nobody` does not exist"),
+        (&["dags", "show", "nobody"], "DAG `nobody` does not exist"),
+        (&["dags", "test", "nowhere.yaml"], "cannot read `nowhere.yaml`"),
+        (&["dags", "test", "dags/diamond.yaml", "--conf", "[1]"], "--conf is not a JSON object"),
+        (&["dags", "test", "dags/diamond.yaml", "--logical-date", "today"], "`today` is not a date"),
+        (&["runs", "show", "nobody", "x"], "run `x` does not exist"),
+    ];
+    for (args, message) in table {
+        let output = installation.run(args).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(message), "{args:?}: {said}");
+    }
+}

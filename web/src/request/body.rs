@@ -1,0 +1,211 @@
+//! JSON bodies, strictly: unknown keys are faults, and every fault is named at once.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use chrono::Utc;
+use scheduler::store::read::Range;
+use serde_json::{Map, Value};
+
+use crate::error::{ApiError, ValidationError};
+use crate::timestamp;
+
+/// A body, read from its fields.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+/// What can be read from the fields of a body.
+pub(crate) trait FromFields: Sized {
+    /// Takes every field that is known; what is wrong or left over is a fault of the request.
+    fn from_fields(fields: &mut Fields) -> Self;
+}
+
+impl<T: FromFields, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<JsonBody<T>, ApiError> {
+        let is_json =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json);
+        let bytes = read(request, state).await?;
+        if !is_json {
+            let problem = ValidationError::new(
+                "model_attributes_type",
+                &["body"],
+                "Input should be JSON, sent as `application/json`",
+                Value::Null,
+            );
+            return Err(ApiError::Invalid(vec![problem]));
+        }
+        Fields::read(&bytes).and_then(Fields::into).map(JsonBody)
+    }
+}
+
+/// Whether a content type is JSON's.
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || kind.ends_with("+json")
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            ApiError::refused(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB")
+        }
+        _ => ApiError::bad_request("The body could not be read"),
+    })
+}
+
+/// The fields of a JSON object, taken one by one.
+pub(crate) struct Fields {
+    object: Map<String, Value>,
+    problems: Vec<ValidationError>,
+}
+
+impl Fields {
+    /// The object in a text.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Fields, ApiError> {
+        let fault = |kind, message: String, input| {
+            ApiError::Invalid(vec![ValidationError::new(kind, &["body"], message, input)])
+        };
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(object)) => Ok(Fields { object, problems: Vec::new() }),
+            Ok(other) => Err(fault("model_attributes_type", "Input should be a valid dictionary".into(), other)),
+            Err(error) => Err(fault("json_invalid", format!("JSON decode error: {error}"), Value::Null)),
+        }
+    }
+
+    /// The value that the fields make up, if nothing is wrong with any of them.
+    pub(crate) fn into<T: FromFields>(mut self) -> Result<T, ApiError> {
+        let value = T::from_fields(&mut self);
+        for (name, input) in std::mem::take(&mut self.object) {
+            let message = "Extra inputs are not permitted";
+            self.problems.push(ValidationError::new("extra_forbidden", &["body", &name], message, input));
+        }
+        if self.problems.is_empty() { Ok(value) } else { Err(ApiError::Invalid(self.problems)) }
+    }
+
+    /// Whether a field is there, `null` included.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.object.contains_key(name)
+    }
+
+    /// Whether a field is there, and null.
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(Value::is_null)
+    }
+
+    /// Says that a field must be there.
+    pub(crate) fn require(&mut self, name: &str) {
+        if !self.has(name) {
+            let input = Value::Object(self.object.clone());
+            self.problems.push(ValidationError::new("missing", &["body", name], "Field required", input));
+        }
+    }
+
+    /// A fault of the body as a whole, or of one field.
+    pub(crate) fn fault(&mut self, name: Option<&str>, message: &str) {
+        let loc: Vec<&str> = std::iter::once("body").chain(name).collect();
+        self.problems.push(ValidationError::new("value_error", &loc, format!("Value error, {message}"), Value::Null));
+    }
+
+    fn take<T>(
+        &mut self,
+        name: &str,
+        kind: &'static str,
+        wanted: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.object.shift_remove(name)?;
+        if value.is_null() {
+            return None;
+        }
+        let read = read(&value);
+        if read.is_none() {
+            let message = format!("Input should be {wanted}");
+            self.problems.push(ValidationError::new(kind, &["body", name], message, value));
+        }
+        read
+    }
+
+    /// A text, or null.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        self.take(name, "string_type", "a valid string", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A text of at most so many characters, or null.
+    pub(crate) fn short_text(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        self.take(name, "string_too_long", &format!("a string of at most {chars_max} characters"), |value| {
+            value.as_str().filter(|text| text.chars().count() <= chars_max).map(str::to_owned)
+        })
+    }
+
+    /// A yes or no, or null.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        self.take(name, "bool_type", "a valid boolean", Value::as_bool)
+    }
+
+    /// A whole number that counts something, or null.
+    pub(crate) fn count(&mut self, name: &str) -> Option<u64> {
+        self.take(name, "greater_than_equal", "an integer greater than or equal to 0", |value| {
+            value.as_u64().filter(|count| i64::try_from(*count).is_ok())
+        })
+    }
+
+    /// An instant with its offset, or null.
+    pub(crate) fn instant(&mut self, name: &str) -> Option<chrono::DateTime<Utc>> {
+        self.take(name, "timezone_aware", "a datetime with a timezone", |value| {
+            value.as_str().and_then(timestamp::read_aware)
+        })
+    }
+
+    /// Bounds of an instant.
+    pub(crate) fn instants(&mut self, name: &str) -> Range<chrono::DateTime<Utc>> {
+        Range {
+            gte: self.instant(&format!("{name}_gte")),
+            gt: self.instant(&format!("{name}_gt")),
+            lte: self.instant(&format!("{name}_lte")),
+            lt: self.instant(&format!("{name}_lt")),
+        }
+    }
+
+    /// Bounds of a number.
+    pub(crate) fn decimals(&mut self, name: &str) -> Range<f64> {
+        let mut bound = |end: &str| self.take(&format!("{name}_{end}"), "float_type", "a valid number", Value::as_f64);
+        Range { gte: bound("gte"), gt: bound("gt"), lte: bound("lte"), lt: bound("lt") }
+    }
+
+    /// An object, or null.
+    pub(crate) fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        self.take(name, "dict_type", "a valid dictionary", |value| value.as_object().cloned())
+    }
+
+    /// A list of texts, or null.
+    pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
+        let read = |value: &Value| {
+            value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>()
+        };
+        self.take(name, "list_type", "a list of strings", read).unwrap_or_default()
+    }
+
+    /// One word of a closed set, or null.
+    pub(crate) fn word(&mut self, name: &str, known: &[&str]) -> Option<String> {
+        self.take(name, "enum", &known.join(", "), |value| {
+            value.as_str().filter(|word| known.contains(word)).map(str::to_owned)
+        })
+    }
+
+    /// Words of a closed set, with null as one of them.
+    pub(crate) fn words(&mut self, name: &str, known: &[&str]) -> Vec<Option<String>> {
+        let read = |value: &Value| {
+            value
+                .as_array()?
+                .iter()
+                .map(|item| match item {
+                    Value::Null => Some(None),
+                    item => item.as_str().filter(|word| known.contains(word)).map(|word| Some(word.to_owned())),
+                })
+                .collect::<Option<Vec<Option<String>>>>()
+        };
+        self.take(name, "enum", &format!("a list of {}", known.join(", ")), read).unwrap_or_default()
+    }
+}

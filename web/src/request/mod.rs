@@ -1,0 +1,11 @@
+//! What comes in: query strings, path segments and bodies, read so that a fault names its place (Airflow 3: pydantic).
+
+mod body;
+mod describe;
+mod path;
+mod query;
+
+pub(crate) use body::{Fields, FromFields, JsonBody};
+pub(crate) use describe::Described;
+pub(crate) use path::UrlPath;
+pub(crate) use query::{Order, Query, order};

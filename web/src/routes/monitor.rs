@@ -1,0 +1,56 @@
+//! Version and health, for everybody.
+
+use axum::Json;
+use axum::extract::State;
+use scheduler::run_id::isoformat;
+use scheduler::store::leases;
+
+use crate::state::AppState;
+use crate::view::{
+    BaseInfoResponse, DagProcessorInfoResponse, HealthInfoResponse, SchedulerInfoResponse, TriggererInfoResponse,
+    VersionInfo,
+};
+
+/// The Airflow whose API is spoken.
+const AIRFLOW_VERSION: &str = "3.3.2";
+
+/// Which API this is.
+#[utoipa::path(
+    get,
+    path = "/api/v2/version",
+    operation_id = "get_version",
+    tag = "Version",
+    security(()),
+    responses((status = 200, description = "The version", body = VersionInfo)),
+)]
+pub(crate) async fn get_version() -> Json<VersionInfo> {
+    Json(VersionInfo { version: AIRFLOW_VERSION, git_version: Some(concat!("updraft-", env!("CARGO_PKG_VERSION"))) })
+}
+
+/// How the parts of the installation are.
+///
+/// Answers 200 also when something is unhealthy.
+#[utoipa::path(
+    get,
+    path = "/api/v2/monitor/health",
+    operation_id = "get_health",
+    tag = "Monitor",
+    security(()),
+    responses((status = 200, description = "The health", body = HealthInfoResponse)),
+)]
+pub(crate) async fn get_health(State(app): State<AppState>) -> Json<HealthInfoResponse> {
+    let (database, lease) = match leases::latest_heartbeat(app.db.read()).await {
+        Ok(lease) => ("healthy", lease),
+        Err(_) => ("unhealthy", None),
+    };
+    let is_alive = lease.as_ref().is_some_and(|lease| lease.expires_at > app.clock.now());
+    // One heartbeat speaks for all: the scheduler process waits for deferred tasks and reads DAG files, too.
+    let status = Some(if is_alive { "healthy" } else { "unhealthy" });
+    let heartbeat = lease.map(|lease| isoformat(lease.heartbeat_at));
+    Json(HealthInfoResponse {
+        metadatabase: BaseInfoResponse { status: Some(database) },
+        scheduler: SchedulerInfoResponse { status, latest_scheduler_heartbeat: heartbeat.clone() },
+        triggerer: TriggererInfoResponse { status, latest_triggerer_heartbeat: heartbeat.clone() },
+        dag_processor: Some(DagProcessorInfoResponse { status, latest_dag_processor_heartbeat: heartbeat }),
+    })
+}

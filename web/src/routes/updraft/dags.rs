@@ -1,0 +1,82 @@
+//! The list of DAGs as the UI shows it: with the latest runs of each.
+
+use axum::Json;
+use axum::extract::State;
+use scheduler::store::read;
+use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
+use crate::request::{Described, Query};
+use crate::routes::dags::{DagParams, dag_filter, dag_order};
+use crate::state::AppState;
+use crate::view::{DagResponse, DagRunResponse};
+
+/// Runs of each DAG when the request does not say.
+const RUNS_DEFAULT: u64 = 14;
+
+/// Most runs of each DAG.
+const RUNS_MAX: u64 = 100;
+
+pub(crate) struct RecentRunsParams;
+
+impl IntoParams for RecentRunsParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::default().number("runs", "Runs of each DAG: 14 when absent, at most 100.").done()
+    }
+}
+
+/// A DAG with its latest runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UpdraftDagResponse {
+    #[serde(flatten)]
+    dag: DagResponse,
+    /// The zone in which the schedule is meant.
+    timezone: String,
+    /// Latest first.
+    recent_runs: Vec<DagRunResponse>,
+}
+
+/// A page of DAGs with their latest runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UpdraftDagCollectionResponse {
+    dags: Vec<UpdraftDagResponse>,
+    total_entries: u64,
+}
+
+/// List DAGs with their latest runs.
+#[utoipa::path(
+    get,
+    path = "/api/v2/updraft/dags",
+    operation_id = "list_updraft_dags",
+    tag = "Updraft",
+    params(DagParams, RecentRunsParams),
+    responses(
+        (status = 200, description = "A page of DAGs", body = UpdraftDagCollectionResponse),
+        (status = 400, description = "The order is not allowed", body = HttpExceptionResponse),
+        (status = 422, description = "A parameter is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn list_updraft_dags(
+    State(app): State<AppState>,
+    mut query: Query,
+) -> Result<Json<UpdraftDagCollectionResponse>, ApiError> {
+    let (filter, sorting, paging) = (dag_filter(&mut query)?, dag_order(&query)?, query.paging());
+    let count = query.count("runs").unwrap_or(RUNS_DEFAULT).min(RUNS_MAX);
+    query.finish()?;
+    let listing = read::list_dags(app.db.read(), &filter, &sorting, &paging).await?;
+    let ids: Vec<String> = listing.rows.iter().map(|row| row.dag.dag_id.clone()).collect();
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let mut recent = read::recent_runs(app.db.read(), &ids, count).await?;
+    let mut dags = Vec::with_capacity(listing.rows.len());
+    for row in listing.rows {
+        let runs = recent.remove(&row.dag.dag_id).unwrap_or_default();
+        dags.push(UpdraftDagResponse {
+            timezone: row.dag.timezone.clone(),
+            recent_runs: runs.into_iter().map(DagRunResponse::try_from).collect::<Result<_, _>>()?,
+            dag: row.into(),
+        });
+    }
+    Ok(Json(UpdraftDagCollectionResponse { dags, total_entries: listing.total }))
+}

@@ -1,0 +1,8 @@
+//! What Updraft adds to Airflow's API, mostly for its own UI.
+
+pub(crate) mod dags;
+pub(crate) mod events;
+pub(crate) mod live;
+pub(crate) mod log_stream;
+pub(crate) mod me;
+pub(crate) mod next_runs;

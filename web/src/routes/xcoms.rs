@@ -1,0 +1,147 @@
+//! XComs: list and look at.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use scheduler::store::read::{self, XComFilter};
+use serde_json::Value;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use super::{assert_dag, assert_run, unless_all};
+use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
+use crate::request::{Described, Order, Query, UrlPath};
+use crate::state::AppState;
+use crate::view::{XComCollectionResponse, XComResponse, XComResponseNative, XComResponseString};
+
+pub(crate) struct XComListParams;
+
+impl IntoParams for XComListParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::paged()
+            .ordered()
+            .text("xcom_key", "Only this key.")
+            .number("map_index", "Only of this mapped instance; -1 of those that are not mapped.")
+            .numbers(&["map_index_filter"])
+            .patterns(&["xcom_key", "dag_display_name", "run_id", "task_id"])
+            .instants(&["logical_date", "run_after"])
+            .done()
+    }
+}
+
+/// List XComs, without their values; `~` stands for all DAGs, runs or tasks.
+#[utoipa::path(
+    get,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries",
+    operation_id = "get_xcom_entries",
+    tag = "XCom",
+    params(("dag_id" = String, Path), ("dag_run_id" = String, Path), ("task_id" = String, Path), XComListParams),
+    responses(
+        (status = 200, description = "A page of XComs", body = XComCollectionResponse),
+        (status = 400, description = "The order is not allowed", body = HttpExceptionResponse),
+        (status = 404, description = "There is no such run", body = HttpExceptionResponse),
+        (status = 422, description = "A parameter is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn get_xcom_entries(
+    State(app): State<AppState>,
+    UrlPath((dag_id, run_id, task_id)): UrlPath<(String, String, String)>,
+    mut query: Query,
+) -> Result<Json<XComCollectionResponse>, ApiError> {
+    let sorting = query.order(&Order {
+        default: &["dag_id", "task_id", "run_id", "map_index", "key"],
+        allowed: &["key", "dag_id", "run_id", "task_id", "map_index", "timestamp", "run_after"],
+        tie_break: &["dag_id", "task_id", "run_id", "map_index", "key"],
+        key: &read::xcom_sort_key,
+    })?;
+    let filter = XComFilter {
+        dag_id: unless_all(&dag_id),
+        run_id: unless_all(&run_id),
+        task_id: unless_all(&task_id),
+        key: query.text("xcom_key"),
+        map_indices: query.number("map_index").into_iter().chain(query.numbers("map_index_filter")).collect(),
+        key_patterns: query.patterns("xcom_key"),
+        dag_id_patterns: query.patterns("dag_display_name"),
+        run_id_patterns: query.patterns("run_id"),
+        task_id_patterns: query.patterns("task_id"),
+        logical_date: query.instants("logical_date"),
+        run_after: query.instants("run_after"),
+    };
+    let paging = query.paging();
+    query.finish()?;
+    assert_dag(&app, &dag_id).await?;
+    assert_run(&app, &dag_id, &run_id).await?;
+    let listing = read::list_xcoms(app.db.read(), &filter, &sorting, &paging).await?;
+    let xcom_entries = listing.rows.iter().map(XComResponse::from).collect();
+    Ok(Json(XComCollectionResponse { xcom_entries, total_entries: listing.total }))
+}
+
+pub(crate) struct XComParams;
+
+impl IntoParams for XComParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::default()
+            .number("map_index", "The mapped instance; -1 when absent.")
+            .flag("deserialize", "The value as it is, instead of its JSON as text.")
+            .flag("stringify", "The value as text, whatever it is.")
+            .done()
+    }
+}
+
+/// Look at an XCom.
+///
+/// By default `value` is the JSON of the value, as text.
+#[utoipa::path(
+    get,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key}",
+    operation_id = "get_xcom_entry",
+    tag = "XCom",
+    params(
+        ("dag_id" = String, Path),
+        ("dag_run_id" = String, Path),
+        ("task_id" = String, Path),
+        ("xcom_key" = String, Path),
+        XComParams,
+    ),
+    responses(
+        (status = 200, description = "The XCom", body = inline(OneXCom)),
+        (status = 404, description = "There is no such XCom", body = HttpExceptionResponse),
+        (status = 422, description = "A parameter is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn get_xcom_entry(
+    State(app): State<AppState>,
+    UrlPath((dag_id, run_id, task_id, key)): UrlPath<(String, String, String, String)>,
+    mut query: Query,
+) -> Result<Response, ApiError> {
+    let map_index = query.number("map_index").unwrap_or(-1);
+    let is_native = query.flag("deserialize").unwrap_or(false);
+    let is_text = query.flag("stringify").unwrap_or(false);
+    query.finish()?;
+    let found = read::find_xcom(app.db.read(), &dag_id, &run_id, &task_id, map_index, &key).await?;
+    let Some(row) = found else {
+        return Err(ApiError::not_found(format!("XCom entry with key: `{key}` not found")));
+    };
+    let xcom = XComResponse::from(&row);
+    let value = row.xcom.value;
+    if is_native && !is_text {
+        return Ok(Json(XComResponseNative { xcom, value }).into_response());
+    }
+    // Stored is the JSON of the value; a value that is made text is, if it is one, that text.
+    let text = match value {
+        Value::String(text) if is_text => text,
+        value => value.to_string(),
+    };
+    Ok(Json(XComResponseString { xcom, value: Some(text) }).into_response())
+}
+
+/// An XCom, with its value as it is or as text.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+#[serde(untagged)]
+pub(crate) enum OneXCom {
+    #[schema(title = "native")]
+    Native(XComResponseNative),
+    #[schema(title = "text")]
+    Text(XComResponseString),
+}

@@ -1,0 +1,186 @@
+//! The log of a try, as it is on disk and may still grow.
+
+use std::io::{ErrorKind, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use scheduler::log;
+use scheduler::operator::TaskKey;
+use scheduler::store::read::TaskInstanceRow;
+use serde_json::Value;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use crate::error::ApiError;
+use crate::routes::task_instances::find;
+use crate::state::AppState;
+use crate::timestamp::{DateTime, read_aware};
+use crate::view::StructuredLogMessage;
+
+/// Bytes of a log in one answer, or in one step of a stream. Longer than any line: those are cut at 64 KiB of text.
+pub(crate) const PART_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Where the log of a try is, and whether more may come.
+pub(crate) struct TryLog {
+    pub(crate) path: PathBuf,
+    /// The path below the log folder, which is all that readers need to know.
+    pub(crate) source: String,
+    /// Whether it goes on.
+    pub(crate) progress: Progress,
+}
+
+/// Whether a try goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It has not begun, or goes on: more may be written.
+    Open,
+    /// It is over, in that state of its task instance; nothing more will be written.
+    Over(Option<String>),
+}
+
+impl Progress {
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Progress::Over(_))
+    }
+}
+
+/// Which try of which task instance.
+#[derive(Clone, Debug)]
+pub(crate) struct TryKey {
+    pub(crate) dag_id: String,
+    pub(crate) run_id: String,
+    pub(crate) task_id: String,
+    pub(crate) map_index: i32,
+    pub(crate) try_number: u32,
+}
+
+impl TryLog {
+    /// The log of a try, of which the database must know.
+    pub(crate) async fn find(app: &AppState, key: &TryKey) -> Result<TryLog, ApiError> {
+        // Only names that are in the database become a path.
+        let row = find(app, &key.dag_id, &key.run_id, &key.task_id, key.map_index).await?;
+        let begun = u32::try_from(row.instance.try_number).unwrap_or(0);
+        if key.try_number > begun + 1 {
+            return Err(ApiError::not_found(format!(
+                "The task instance has no try {}: it has begun {begun}",
+                key.try_number
+            )));
+        }
+        let task = TaskKey {
+            dag_id: row.instance.dag_id.clone(),
+            run_id: row.instance.run_id.clone(),
+            task_id: row.instance.task_id.clone(),
+            map_index: row.instance.map_index,
+        };
+        let path = log::path(&app.log_folder, &task, key.try_number);
+        let source = path.strip_prefix(app.log_folder.as_path()).unwrap_or(&path).display().to_string();
+        Ok(TryLog { path, source, progress: progress(&row, begun, key.try_number) })
+    }
+}
+
+/// Whether a try goes on, or in which state it ended.
+fn progress(row: &TaskInstanceRow, begun: u32, try_number: u32) -> Progress {
+    let state = row.instance.state.as_deref();
+    let is_finished = matches!(state, Some("success" | "failed" | "skipped" | "upstream_failed" | "removed"));
+    // Waiting for the next try, or cleared: the latest try is over, and the next has not begun.
+    let is_between = matches!(state, Some("up_for_retry") | None);
+    match try_number {
+        0 => Progress::Over(None),
+        // An earlier try failed, or there would not have been another.
+        number if number < begun => Progress::Over(Some("failed".to_owned())),
+        number if number == begun && (is_finished || is_between) => Progress::Over(row.instance.state.clone()),
+        number if number > begun && is_finished => Progress::Over(row.instance.state.clone()),
+        _ => Progress::Open,
+    }
+}
+
+/// Lines of a log, from one offset to another.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// Whole lines, each with the offset after it.
+    pub(crate) lines: Vec<(u64, String)>,
+    /// The offset after the last of them.
+    pub(crate) end: u64,
+    /// Whether that is the end of the file, for now.
+    pub(crate) is_at_end: bool,
+}
+
+/// Reads whole lines from `offset` on, at most `bytes_max` bytes. A log that is not there yet is empty.
+///
+/// A last line without an end is a line when the try `is_over`: its process was killed while it wrote.
+pub(crate) async fn read_part(path: &Path, offset: u64, bytes_max: u64, is_over: bool) -> std::io::Result<Part> {
+    let mut file = match File::open(path).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Part { lines: Vec::new(), end: offset, is_at_end: true });
+        }
+        Err(error) => return Err(error),
+    };
+    file.seek(SeekFrom::Start(offset)).await?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes).await?;
+    let is_at_end = (bytes.len() as u64) < bytes_max;
+    let mut part = Part { lines: Vec::new(), end: offset, is_at_end };
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let is_whole = line.ends_with(b"\n") || (is_over && is_at_end);
+        if !is_whole {
+            break;
+        }
+        part.end += line.len() as u64;
+        let text = String::from_utf8_lossy(line).trim_end().to_owned();
+        if !text.is_empty() {
+            part.lines.push((part.end, text));
+        }
+    }
+    Ok(part)
+}
+
+/// A line of the file, as the API shows it. A line that is no JSON (the end of a killed process's) is shown as it is.
+pub(crate) fn message(line: &str) -> StructuredLogMessage {
+    let fields: Value = serde_json::from_str(line).unwrap_or(Value::Null);
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+    StructuredLogMessage {
+        timestamp: text("timestamp").and_then(|instant| read_aware(&instant)).map(DateTime),
+        event: text("event").unwrap_or_else(|| line.to_owned()),
+        level: text("level"),
+        logger: text("logger"),
+        sources: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_whole_lines_are_read_until_the_try_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "{\"event\":\"a\"}\n{\"event\":\"b\"}\n{\"eve").unwrap();
+
+        let first = read_part(&path, 0, PART_BYTES_MAX, false).await.unwrap();
+        let rest = read_part(&path, first.end, PART_BYTES_MAX, true).await.unwrap();
+
+        assert_eq!(first.lines, [(14, r#"{"event":"a"}"#.to_owned()), (28, r#"{"event":"b"}"#.to_owned())]);
+        assert_eq!(rest.lines, [(33, r#"{"eve"#.to_owned())]);
+        assert_eq!(message(&rest.lines[0].1).event, "{\"eve");
+    }
+
+    #[tokio::test]
+    async fn a_part_ends_at_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+
+        let part = read_part(&path, 0, 10, true).await.unwrap();
+
+        assert_eq!(part.lines, [(4, "one".to_owned()), (8, "two".to_owned())]);
+        assert!(!part.is_at_end);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_not_there_is_empty() {
+        let part = read_part(Path::new("/nowhere/at/all"), 0, 10, true).await.unwrap();
+
+        assert!(part.lines.is_empty() && part.is_at_end);
+    }
+}

@@ -1,0 +1,75 @@
+import { expect, setPaused, test } from './start'
+
+test('the list shows each DAG with its schedule', async ({ signedIn: page }) => {
+  await page.goto('/')
+
+  const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'pinterest_batch', exact: true }) })
+  await expect(row).toContainText('At 00:00')
+  await expect(row).toContainText('0 0 * * *')
+  await expect(row.getByRole('button', { name: 'Trigger pinterest_batch' })).toBeVisible()
+})
+
+test('search and filters are in the address', async ({ signedIn: page }) => {
+  await page.goto('/dags')
+  await expect(page.getByRole('link', { name: 'hello', exact: true })).toBeVisible()
+
+  await page.keyboard.press('/')
+  await page.keyboard.type('pinter')
+  await expect(page).toHaveURL(/\?q=pinter$/)
+  await expect(page.getByRole('link', { name: 'hello', exact: true })).toBeHidden()
+  await expect(page.getByRole('link', { name: 'pinterest_batch', exact: true })).toBeVisible()
+
+  await page.reload()
+  await expect(page.getByRole('searchbox', { name: 'Search DAGs by name' })).toHaveValue('pinter')
+  await expect(page.getByRole('link', { name: 'pinterest_batch', exact: true })).toBeVisible()
+
+  await page.getByRole('searchbox', { name: 'Search DAGs by name' }).fill('no such dag')
+  await page.getByRole('button', { name: 'Clear the filters' }).click()
+  await expect(page.getByRole('link', { name: 'hello', exact: true })).toBeVisible()
+})
+
+test('paused and active are told apart, and a switch survives a reload', async ({ signedIn: page }) => {
+  await setPaused(page, 'pinterest_batch', true)
+  await page.goto('/dags?paused=true')
+  const pause = page.getByRole('switch', { name: /^pinterest_batch is/ })
+  await expect(pause).not.toBeChecked()
+
+  await page.goto('/dags/pinterest_batch')
+  await page.getByRole('switch', { name: 'Paused' }).click()
+  await expect(page.getByRole('switch', { name: 'Active' })).toBeChecked()
+  await expect(page.getByText('pinterest_batch is active')).toBeVisible()
+
+  await page.reload()
+  await expect(page.getByRole('switch', { name: 'Active' })).toBeChecked()
+  await page.goto('/dags?paused=true')
+  await expect(page.getByRole('heading', { name: 'DAGs' })).toBeVisible()
+  await expect(page.getByRole('link', { name: 'pinterest_batch', exact: true })).toBeHidden()
+  await setPaused(page, 'pinterest_batch', true)
+})
+
+test('a DAG shows its runs, its params and its source', async ({ signedIn: page }) => {
+  await page.goto('/dags/pinterest_batch')
+  await expect(page.getByRole('heading', { level: 1, name: 'pinterest_batch' })).toBeVisible()
+  await expect(page.getByText('task6_part1')).toBeVisible()
+
+  await page.getByRole('tab', { name: 'Details' }).click()
+  await expect(page).toHaveURL(/tab=details/)
+  await expect(page.getByRole('cell', { name: 'follower_rule' })).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'Next runs' })).toBeVisible()
+
+  await page.getByRole('tab', { name: 'Source' }).click()
+  await expect(page.getByLabel('Source of pinterest_batch')).toContainText('schedule:')
+
+  await page.getByRole('tab', { name: 'Runs' }).click()
+  await expect(page).toHaveURL(/tab=runs/)
+})
+
+test('the colours that were chosen are remembered', async ({ signedIn: page }) => {
+  await page.goto('/dags')
+
+  await page.getByRole('button', { name: 'Switch to dark colours' }).click()
+  await page.reload()
+
+  await expect(page.getByRole('button', { name: 'Switch to light colours' })).toBeVisible()
+  await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', 'dark')
+})

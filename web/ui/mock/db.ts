@@ -1,0 +1,266 @@
+import type { components } from '../src/api/schema.gen'
+import { DAGS, IMPORT_ERROR, type MockDag, type MockTask } from './fixtures'
+
+type Schemas = components['schemas']
+export type Run = Schemas['DAGRunResponse']
+export type Instance = Schemas['TaskInstanceResponse']
+export type Line = Schemas['StructuredLogMessage']
+
+/** One try of a task, with its log. */
+export interface Attempt {
+  instance: Instance
+  log: Line[]
+}
+
+export interface RunRecord {
+  run: Run
+  instances: Map<string, Instance>
+  /** Finished tries and the one under way, by task. */
+  attempts: Map<string, Attempt[]>
+}
+
+export type Hint = Record<string, string | number | null>
+
+/** The state of a small pretended server. `speed` makes its tasks run faster. */
+export class Db {
+  readonly dags = DAGS.map((dag) => structuredClone(dag))
+  readonly runs = new Map<string, RunRecord[]>()
+  readonly listeners = new Set<(hint: Hint) => void>()
+  readonly logListeners = new Set<(instance: Instance, line: Line | null) => void>()
+  importErrors: Schemas['ImportErrorResponse'][] = [
+    { import_error_id: 1, timestamp: iso(Date.now() - 240_000), filename: 'broken.yaml', bundle_name: 'dags-folder', stack_trace: IMPORT_ERROR },
+  ]
+
+  constructor(readonly speed = 1) {
+    for (const dag of this.dags) {
+      this.runs.set(dag.id, [])
+      for (let place = dag.history.count - 1; place >= 0; place--) this.addFinished(dag, place)
+    }
+  }
+
+  dag(id: string): MockDag | undefined {
+    return this.dags.find((dag) => dag.id === id)
+  }
+
+  record(dagId: string, runId: string): RunRecord | undefined {
+    return this.runs.get(dagId)?.find((each) => each.run.dag_run_id === runId)
+  }
+
+  tell(hint: Hint): void {
+    for (const listener of this.listeners) listener(hint)
+  }
+
+  setPaused(dag: MockDag, paused: boolean): void {
+    dag.paused = paused
+    this.tell({ kind: 'dag', dag_id: dag.id })
+    if (paused) return
+    for (const record of this.runs.get(dag.id) ?? []) if (record.run.state === 'queued') void this.execute(dag, record)
+  }
+
+  trigger(dag: MockDag, body: Schemas['TriggerDAGRunPostBody']): Run {
+    const after = iso(Date.now())
+    const id = body.dag_run_id ?? `manual__${after}`
+    const record = newRecord(dag, id, body.logical_date ?? null, after, 'manual')
+    record.run.conf = body.conf ?? {}
+    record.run.note = body.note ?? null
+    record.run.triggered_by = 'ui'
+    record.run.triggering_user_name = 'admin'
+    this.runs.get(dag.id)?.unshift(record)
+    this.runChanged(record)
+    if (dag.paused) for (const instance of record.instances.values()) instance.reason = 'the DAG is paused'
+    else void this.execute(dag, record)
+    return record.run
+  }
+
+  mark(record: RunRecord, state: 'success' | 'failed' | 'queued'): void {
+    const now = iso(Date.now())
+    record.run.state = state
+    record.run.end_date = now
+    record.run.duration = seconds(record.run.start_date ?? now, now)
+    for (const instance of record.instances.values()) {
+      if (instance.end_date !== null) continue
+      instance.state = state === 'success' ? 'success' : instance.state === 'running' ? 'failed' : 'skipped'
+      instance.end_date = now
+      instance.reason = null
+      this.taskChanged(instance)
+    }
+    this.runChanged(record)
+  }
+
+  private runChanged({ run }: RunRecord): void {
+    this.tell({ kind: 'dag_run', dag_id: run.dag_id, dag_run_id: run.dag_run_id, state: run.state })
+  }
+
+  private taskChanged(instance: Instance): void {
+    const { dag_id, dag_run_id, task_id, map_index, state } = instance
+    this.tell({ kind: 'task_instance', dag_id, dag_run_id, task_id, map_index, state })
+  }
+
+  private async execute(dag: MockDag, record: RunRecord): Promise<void> {
+    const { run } = record
+    run.state = 'running'
+    run.start_date = iso(Date.now())
+    this.runChanged(record)
+    const done = new Map<string, Promise<void>>()
+    for (const task of dag.tasks) {
+      done.set(task.id, Promise.all(task.after.map((id) => done.get(id) ?? Promise.resolve())).then(() => this.runTask(record, task)))
+    }
+    await Promise.all(done.values())
+    if (run.state !== 'running') return
+    run.state = [...record.instances.values()].some((each) => each.state === 'failed') ? 'failed' : 'success'
+    run.end_date = iso(Date.now())
+    run.duration = seconds(run.start_date, run.end_date)
+    this.runChanged(record)
+  }
+
+  private async runTask(record: RunRecord, task: MockTask): Promise<void> {
+    const instance = record.instances.get(task.id)
+    if (instance === undefined) return
+    instance.reason = null
+    if (task.after.some((id) => record.instances.get(id)?.state !== 'success')) {
+      instance.state = 'upstream_failed'
+      instance.reason = 'a task before it failed'
+      instance.end_date = iso(Date.now())
+      this.taskChanged(instance)
+      return
+    }
+    for (let attempt = 1; attempt <= (task.retries ?? 0) + 1; attempt++) {
+      if (record.run.state !== 'running') return
+      if (await this.runTry(record, instance, task, attempt)) return
+      if (attempt > (task.retries ?? 0)) return
+      instance.state = 'up_for_retry'
+      instance.reason = 'waits 2 s before its next try'
+      this.taskChanged(instance)
+      await this.pause(2)
+    }
+  }
+
+  /** True when the try ends well. */
+  private async runTry(record: RunRecord, instance: Instance, task: MockTask, attempt: number): Promise<boolean> {
+    const queued = iso(Date.now())
+    Object.assign(instance, { state: 'queued', try_number: attempt, queued_when: queued, start_date: null, end_date: null, duration: null, reason: null, error: null })
+    this.taskChanged(instance)
+    await this.pause(0.15)
+    const entry: Attempt = { instance, log: [] }
+    record.attempts.set(task.id, [...(record.attempts.get(task.id) ?? []), entry])
+    instance.state = 'running'
+    instance.start_date = iso(Date.now())
+    this.taskChanged(instance)
+    for (const line of linesOf(task, attempt)) {
+      await this.pause(task.seconds / 8)
+      const dated = { ...line, timestamp: iso(Date.now()) }
+      entry.log.push(dated)
+      for (const listener of this.logListeners) listener(instance, dated)
+    }
+    if (record.run.state !== 'running') return true
+    const good = attempt > (task.fails?.tries ?? 0)
+    instance.state = good ? 'success' : 'failed'
+    instance.end_date = iso(Date.now())
+    instance.duration = seconds(instance.start_date, instance.end_date)
+    instance.error = good ? null : (task.fails?.message ?? null)
+    entry.instance = structuredClone(instance)
+    for (const listener of this.logListeners) listener(instance, null)
+    this.taskChanged(instance)
+    return good
+  }
+
+  private pause(length: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, (length * 1000) / this.speed))
+  }
+
+  private addFinished(dag: MockDag, place: number): void {
+    const step = dag.cron?.startsWith('*/15') ? 900_000 : dag.cron?.startsWith('5 ') ? 3_600_000 : 86_400_000
+    const at = Math.floor(Date.now() / step) * step - place * step
+    const failed = dag.history.failed.includes(place)
+    const kind = dag.cron === null ? 'manual' : 'scheduled'
+    const record = newRecord(dag, `${kind}__${iso(at)}`, iso(at), iso(at), kind)
+    let clock = at + 1200
+    record.run.start_date = iso(at + 800)
+    let broken = false
+    for (const task of dag.tasks) {
+      const instance = record.instances.get(task.id)
+      if (instance === undefined) continue
+      clock = this.finish(record, instance, task, clock, failed, broken)
+      broken ||= instance.state === 'failed'
+    }
+    record.run.state = broken ? 'failed' : 'success'
+    record.run.end_date = iso(clock)
+    record.run.duration = seconds(record.run.start_date, record.run.end_date)
+    record.run.triggered_by = kind === 'manual' ? 'ui' : 'timetable'
+    record.run.triggering_user_name = kind === 'manual' ? 'admin' : null
+    this.runs.get(dag.id)?.unshift(record)
+  }
+
+  private finish(record: RunRecord, instance: Instance, task: MockTask, from: number, failing: boolean, broken: boolean): number {
+    instance.reason = null
+    if (broken) {
+      instance.state = 'upstream_failed'
+      instance.reason = 'a task before it failed'
+      instance.end_date = iso(from)
+      return from
+    }
+    let clock = from
+    const last = failing ? (task.retries ?? 0) + 1 : 1
+    const falls = failing && task === this.dag(record.run.dag_id)?.tasks.at(-2)
+    const tries = falls ? last : 1
+    for (let attempt = 1; attempt <= tries; attempt++) {
+      const length = task.seconds * (700 + ((clock / 900_000 + attempt * 37) % 7) * 130)
+      Object.assign(instance, { try_number: attempt, queued_when: iso(clock), start_date: iso(clock + 90), end_date: iso(clock + length), duration: (length - 90) / 1000 })
+      instance.state = falls ? 'failed' : 'success'
+      instance.error = falls ? (task.fails?.message ?? 'the command exited with code 2') : null
+      const script = falls ? { ...task, fails: { tries: 9, message: instance.error ?? '' } } : { ...task, fails: undefined }
+      const log = linesOf(script, attempt).map((line, place) => ({ ...line, timestamp: iso(clock + 100 + (place * length) / 9) }))
+      record.attempts.set(task.id, [...(record.attempts.get(task.id) ?? []), { instance: structuredClone(instance), log }])
+      clock += length + 150
+    }
+    return clock
+  }
+}
+
+function newRecord(dag: MockDag, id: string, logicalDate: string | null, runAfter: string, type: Run['run_type']): RunRecord {
+  const run: Run = {
+    dag_run_id: id, dag_id: dag.id, logical_date: logicalDate, queued_at: runAfter, start_date: null, end_date: null,
+    duration: null, data_interval_start: logicalDate, data_interval_end: logicalDate, run_after: runAfter,
+    last_scheduling_decision: null, run_type: type, state: 'queued', triggered_by: null, triggering_user_name: null,
+    conf: {}, note: null, dag_versions: [], bundle_version: null, dag_display_name: dag.id, partition_key: null,
+    partition_date: null,
+  }
+  const instances = new Map(dag.tasks.map((task) => [task.id, newInstance(dag, run, task)]))
+  return { run, instances, attempts: new Map() }
+}
+
+function newInstance(dag: MockDag, run: Run, task: MockTask): Instance {
+  return {
+    id: crypto.randomUUID(), task_id: task.id, dag_id: dag.id, dag_run_id: run.dag_run_id, map_index: -1,
+    logical_date: run.logical_date, run_after: run.run_after, start_date: null, end_date: null, duration: null, state: null,
+    try_number: 0, max_tries: task.retries ?? 0, task_display_name: task.id, dag_display_name: dag.id, hostname: 'localhost',
+    unixname: null, pool: 'default_pool', pool_slots: 1, queue: 'default', priority_weight: 1, operator: task.operator,
+    operator_name: task.operator, queued_when: null, scheduled_when: null, pid: null, executor: 'local', executor_config: '{}',
+    note: null, error: null, rendered_map_index: null, trigger: null, triggerer_job: null, dag_version: null,
+    rendered_fields: task.operator === 'bash' ? { bash_command: `echo "${task.id} of {{ ds }}"` } : { sql: 'SELECT 1' },
+    reason: task.after.length > 0 ? `waits for ${task.after.join(', ')}` : null,
+  }
+}
+
+function linesOf(task: MockTask, attempt: number): Line[] {
+  const fails = attempt <= (task.fails?.tries ?? 0)
+  return [
+    { event: `::group::Try ${attempt} of ${(task.retries ?? 0) + 1}`, level: 'info', logger: 'updraft' },
+    { event: `Operator ${task.operator} starts`, level: 'debug', logger: 'updraft' },
+    { event: '::endgroup::', level: 'info', logger: 'updraft' },
+    { event: `Reading ${task.after.length === 0 ? 'the source' : task.after.join(', ')}`, level: 'info', logger: task.operator },
+    { event: 'Read 11,154 rows in 3 tables; the schema was inferred from the first 1,000 rows of each, which is enough for rows as regular as these', level: 'info', logger: task.operator },
+    { event: '15 rows have an image source that is an error marker', level: 'warning', logger: task.operator },
+    fails
+      ? { event: task.fails?.message ?? 'failed', level: 'error', logger: task.operator }
+      : { event: 'Done', level: 'info', logger: task.operator },
+  ]
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString()
+}
+
+function seconds(from: string, to: string): number {
+  return (Date.parse(to) - Date.parse(from)) / 1000
+}

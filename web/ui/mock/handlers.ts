@@ -1,0 +1,218 @@
+import type { components } from '../src/api/schema.gen'
+import type { Db, RunRecord } from './db'
+import { detailsView, dagView, nextTimes, rowView, taskView } from './views'
+
+type Schemas = components['schemas']
+type Params = Record<string, string>
+type Handler = (db: Db, params: Params, request: Request, url: URL) => Response | Promise<Response>
+
+/** The password of the mock's only user, `admin`. */
+export const MOCK_PASSWORD = 'updraft'
+
+const DAG = '/api/v2/dags/:dag'
+const RUN = `${DAG}/dagRuns/:run`
+const TASK = `${RUN}/taskInstances/:task`
+
+const ROUTES: [method: string, path: string, handler: Handler][] = [
+  ['POST', '/auth/login', login],
+  ['POST', '/auth/logout', () => new Response(null, { status: 204, headers: { 'set-cookie': '_token=; Path=/; Max-Age=0' } })],
+  ['GET', '/api/v2/updraft/me', () => json({ username: 'admin', role: 'ADMIN' })],
+  ['GET', '/api/v2/version', () => json({ version: '0.1.0', git_version: null })],
+  ['GET', '/api/v2/updraft/events', events],
+  ['GET', '/api/v2/importErrors', (db) => json({ import_errors: db.importErrors, total_entries: db.importErrors.length })],
+  ['GET', '/api/v2/updraft/dags', listDags],
+  ['GET', `${DAG}/details`, (db, params) => withDag(db, params, (dag) => json(detailsView(dag, running(db, dag.id))))],
+  ['PATCH', DAG, patchDag],
+  ['GET', '/api/v2/dagSources/:dag', (db, params) => withDag(db, params, (dag) => json({ content: dag.source, dag_id: dag.id, version_number: 3, dag_display_name: dag.id }))],
+  ['GET', `${DAG}/tasks`, (db, params) => withDag(db, params, (dag) => json({ tasks: dag.tasks.map((task) => taskView(dag, task)), total_entries: dag.tasks.length }))],
+  ['GET', '/api/v2/updraft/dags/:dag/next', nextRuns],
+  ['GET', `${DAG}/dagRuns`, listRuns],
+  ['POST', `${DAG}/dagRuns`, trigger],
+  ['GET', RUN, (db, params) => withRun(db, params, (record) => json(record.run))],
+  ['PATCH', RUN, patchRun],
+  ['GET', `${RUN}/taskInstances`, (db, params) => withRun(db, params, (record) => json({ task_instances: [...record.instances.values()], total_entries: record.instances.size }))],
+  ['GET', TASK, (db, params) => withTask(db, params, (record, task) => json(record.instances.get(task)))],
+  ['GET', `${TASK}/tries`, tries],
+  ['GET', `${TASK}/logs/:try`, (db, params) => withTask(db, params, (record, task) => json({ content: record.attempts.get(task)?.[Number(params.try) - 1]?.log ?? [], continuation_token: null }))],
+  ['GET', '/api/v2/updraft/dags/:dag/dagRuns/:run/taskInstances/:task/logs/:try/stream', logStream],
+  ['GET', `${TASK}/xcomEntries`, listXComs],
+  ['GET', `${TASK}/xcomEntries/:key`, (db, params) => withTask(db, params, (_, task) => json({ key: params.key, value: resultOf(db, params, task) }))],
+]
+
+const PATTERNS = ROUTES.map(([method, path, handler]) => ({
+  method,
+  handler,
+  pattern: new RegExp(`^${path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)')}$`),
+}))
+
+/** Answers a request as the server would; null for what is no part of the API. */
+export async function handle(db: Db, request: Request): Promise<Response | null> {
+  const url = new URL(request.url)
+  if (!url.pathname.startsWith('/api/') && !url.pathname.startsWith('/auth/')) return null
+  const isOpen = url.pathname === '/auth/login' || url.pathname === '/api/v2/version'
+  if (!isOpen && !(request.headers.get('cookie') ?? '').includes('_token=mock')) return problem(401, 'Not authenticated')
+  for (const { method, pattern, handler } of PATTERNS) {
+    const match = method === request.method ? pattern.exec(url.pathname) : null
+    if (match === null) continue
+    const params = Object.fromEntries(Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]))
+    return handler(db, params, request, url)
+  }
+  return problem(404, 'API route not found')
+}
+
+async function login(_: Db, __: Params, request: Request): Promise<Response> {
+  const { username, password } = (await request.json()) as { username: string; password: string }
+  if (username !== 'admin' || password !== MOCK_PASSWORD) return problem(401, 'Invalid credentials')
+  return new Response(null, { status: 204, headers: { 'set-cookie': '_token=mock; Path=/; HttpOnly; SameSite=Lax' } })
+}
+
+function listDags(db: Db, _: Params, __: Request, url: URL): Response {
+  const query = url.searchParams
+  const pattern = query.get('dag_id_pattern')?.toLowerCase()
+  const tags = query.getAll('tags')
+  const paused = query.get('paused')
+  const state = query.get('last_dag_run_state')
+  const runs = Number(query.get('runs') ?? 0)
+  const found = db.dags
+    .filter((dag) => pattern === undefined || dag.id.toLowerCase().includes(pattern))
+    .filter((dag) => tags.length === 0 || tags.some((tag) => dag.tags.includes(tag)))
+    .filter((dag) => paused === null || String(dag.paused) === paused)
+    .filter((dag) => state === null || db.runs.get(dag.id)?.[0]?.run.state === state)
+    .sort((a, b) => a.id.localeCompare(b.id))
+  const page = paged(found, url)
+  return json({
+    dags: page.map((dag) => rowView(dag, (db.runs.get(dag.id) ?? []).slice(0, runs).map((record) => record.run))),
+    total_entries: found.length,
+  })
+}
+
+function patchDag(db: Db, params: Params, request: Request): Response | Promise<Response> {
+  return withDag(db, params, async (dag) => {
+    const { is_paused } = (await request.json()) as Schemas['DAGPatchBody']
+    db.setPaused(dag, is_paused === true)
+    return json(dagView(dag))
+  })
+}
+
+function nextRuns(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {
+  return withDag(db, params, (dag) => {
+    const times = dag.cron === null ? [] : nextTimes(dag, Number(url.searchParams.get('count') ?? 10))
+    return json({ runs: times.map((at) => ({ run_after: at, logical_date: at, data_interval_start: at, data_interval_end: at })) })
+  })
+}
+
+function listRuns(db: Db, params: Params, _: Request, url: URL): Response {
+  const states = url.searchParams.getAll('state')
+  const found = (db.runs.get(params.dag ?? '') ?? []).map((record) => record.run).filter((run) => states.length === 0 || states.includes(run.state))
+  return json({ dag_runs: paged(found, url), total_entries: found.length })
+}
+
+function trigger(db: Db, params: Params, request: Request): Response | Promise<Response> {
+  return withDag(db, params, async (dag) => {
+    const body = (await request.json()) as Schemas['TriggerDAGRunPostBody']
+    if (body.conf?.user_id === 'ffffffffffff') return problem(400, 'Invalid input for param user_id: no such user')
+    if (body.dag_run_id != null && db.record(dag.id, body.dag_run_id)) return problem(409, 'There is a run of this id already')
+    return json(db.trigger(dag, body))
+  })
+}
+
+function patchRun(db: Db, params: Params, request: Request): Response | Promise<Response> {
+  return withRun(db, params, async (record) => {
+    const { state } = (await request.json()) as Schemas['DAGRunPatchBody']
+    if (state != null) db.mark(record, state)
+    return json(record.run)
+  })
+}
+
+function tries(db: Db, params: Params): Response | Promise<Response> {
+  return withTask(db, params, (record, task) => {
+    const list = (record.attempts.get(task) ?? []).map((attempt) => attempt.instance)
+    return json({ task_instances: list, total_entries: list.length })
+  })
+}
+
+function listXComs(db: Db, params: Params): Response | Promise<Response> {
+  return withTask(db, params, (_, task) => {
+    const entries = resultOf(db, params, task) === undefined ? [] : [{ key: 'return_value' }]
+    return json({ xcom_entries: entries, total_entries: entries.length })
+  })
+}
+
+function resultOf(db: Db, params: Params, task: string): unknown {
+  const done = db.record(params.dag ?? '', params.run ?? '')?.instances.get(task)?.state === 'success'
+  return done ? db.dag(params.dag ?? '')?.tasks.find((each) => each.id === task)?.result : undefined
+}
+
+function events(db: Db, _: Params, request: Request): Response {
+  return eventStream(request, (send) => {
+    const listener = (hint: object) => send(`data: ${JSON.stringify(hint)}\n\n`)
+    db.listeners.add(listener)
+    return () => db.listeners.delete(listener)
+  })
+}
+
+function logStream(db: Db, params: Params, request: Request): Response | Promise<Response> {
+  return withTask(db, params, (record, task) => {
+    const instance = record.instances.get(task)
+    return eventStream(request, (send) => {
+      const line = (each: object) => send(`event: line\ndata: ${JSON.stringify(each)}\n\n`)
+      record.attempts.get(task)?.[Number(params.try) - 1]?.log.forEach(line)
+      const listener: Parameters<typeof db.logListeners.add>[0] = (of, each) => {
+        if (of !== instance) return
+        if (each === null) send('event: end\ndata: {}\n\n')
+        else line(each)
+      }
+      db.logListeners.add(listener)
+      return () => db.logListeners.delete(listener)
+    })
+  })
+}
+
+function eventStream(request: Request, start: (send: (text: string) => void) => () => void): Response {
+  const encoder = new TextEncoder()
+  let stop: (() => void) | undefined
+  const body = new ReadableStream({
+    start: (controller) => {
+      controller.enqueue(encoder.encode(': hello\n\n'))
+      stop = start((text) => controller.enqueue(encoder.encode(text)))
+      request.signal.addEventListener('abort', () => stop?.())
+    },
+    cancel: () => stop?.(),
+  })
+  return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } })
+}
+
+type Found = Response | Promise<Response>
+
+function withDag(db: Db, params: Params, then: (dag: NonNullable<ReturnType<Db['dag']>>) => Found): Found {
+  const dag = db.dag(params.dag ?? '')
+  return dag === undefined ? problem(404, `The Dag with ID: \`${params.dag}\` was not found`) : then(dag)
+}
+
+function withRun(db: Db, params: Params, then: (record: RunRecord) => Found): Found {
+  const record = db.record(params.dag ?? '', params.run ?? '')
+  return record === undefined ? problem(404, `The DagRun with run_id: \`${params.run}\` was not found`) : then(record)
+}
+
+function withTask(db: Db, params: Params, then: (record: RunRecord, task: string) => Found): Found {
+  return withRun(db, params, (record) =>
+    record.instances.has(params.task ?? '') ? then(record, params.task ?? '') : problem(404, `The Task Instance \`${params.task}\` was not found`),
+  )
+}
+
+function running(db: Db, dagId: string): number {
+  return (db.runs.get(dagId) ?? []).filter(({ run }) => run.state === 'running' || run.state === 'queued').length
+}
+
+function paged<T>(list: T[], url: URL): T[] {
+  const offset = Number(url.searchParams.get('offset') ?? 0)
+  return list.slice(offset, offset + Number(url.searchParams.get('limit') ?? 50))
+}
+
+function json(body: unknown): Response {
+  return Response.json(body)
+}
+
+function problem(status: number, detail: string): Response {
+  return Response.json({ detail }, { status })
+}

@@ -1,0 +1,14 @@
+/**
+ * Query keys, from the general to the particular: what holds of a prefix is stale when the prefix is.
+ */
+export const keys = {
+  me: ['me'] as const,
+  version: ['version'] as const,
+  dagList: ['dags'] as const,
+  importErrors: ['import-errors'] as const,
+  dag: (dagId: string) => ['dag', dagId] as const,
+  dagRuns: (dagId: string) => ['dag', dagId, 'runs'] as const,
+  run: (dagId: string, runId: string) => ['run', dagId, runId] as const,
+  runTasks: (dagId: string, runId: string) => ['run', dagId, runId, 'tasks'] as const,
+  task: (dagId: string, runId: string, taskId: string) => ['run', dagId, runId, 'task', taskId] as const,
+}

@@ -1,0 +1,137 @@
+import { QueryClient, type QueryKey } from '@tanstack/react-query'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { gather, makeLive, staleKeys } from './live'
+
+test.each([
+  [{ kind: 'dag', dag_id: 'hello' }, [['dags'], ['dag', 'hello']]],
+  [{ kind: 'dag_run', dag_id: 'hello', dag_run_id: 'r1' }, [['dags'], ['dag', 'hello', 'runs'], ['run', 'hello', 'r1']]],
+  [
+    { kind: 'task_instance', dag_id: 'hello', dag_run_id: 'r1', task_id: 'say' },
+    [['run', 'hello', 'r1', 'tasks'], ['run', 'hello', 'r1', 'task', 'say']],
+  ],
+  [{ kind: 'import_error' }, [['import-errors'], ['dags']]],
+  [{ kind: 'resync' }, [[]]],
+] as const)('a hint names what is stale: %j', (hint, stale) => {
+  expect(staleKeys(hint)).toEqual(stale)
+})
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
+
+test('hints are gathered, each key once', async () => {
+  const batches: QueryKey[][] = []
+  const stale = gather((batch) => {
+    batches.push(batch)
+    return Promise.resolve()
+  })
+
+  stale.add([['dags'], ['run', 'a']])
+  stale.add([['dags']])
+  await vi.runAllTimersAsync()
+
+  expect(batches).toEqual([[['dags'], ['run', 'a']]])
+})
+
+test('a batch waits for the one before it, and none is lost', async () => {
+  const batches: QueryKey[][] = []
+  let finish: (() => void) | undefined
+  const stale = gather((batch) => {
+    batches.push(batch)
+    return new Promise((resolve) => {
+      finish = resolve
+    })
+  })
+
+  stale.add([['first']])
+  await vi.runAllTimersAsync()
+  stale.add([['second']])
+  await vi.runAllTimersAsync()
+  expect(batches).toEqual([[['first']]])
+
+  finish?.()
+  await vi.runAllTimersAsync()
+  expect(batches).toEqual([[['first']], [['second']]])
+})
+
+/** A stand-in for the browser's: the test opens it, breaks it and speaks through it. */
+class Stream {
+  static made: Stream[] = []
+  onopen: (() => void) | null = null
+  onerror: (() => void) | null = null
+  onmessage: ((event: { data: string }) => void) | null = null
+  readonly close = vi.fn()
+
+  constructor() {
+    Stream.made.push(this)
+  }
+}
+
+function follow() {
+  Stream.made = []
+  vi.stubGlobal('EventSource', Stream)
+  const queries = new QueryClient()
+  const invalidate = vi.spyOn(queries, 'invalidateQueries').mockResolvedValue()
+  const stale = () => invalidate.mock.calls.map(([filters]) => filters?.queryKey)
+  return { live: makeLive(queries), stale }
+}
+
+test('pages wait for the stream, and then follow its hints', async () => {
+  const { live, stale } = follow()
+  const started = vi.fn()
+  void live.start().then(started)
+  await vi.advanceTimersByTimeAsync(100)
+  expect(started).not.toHaveBeenCalled()
+
+  Stream.made[0]?.onopen?.()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(started).toHaveBeenCalled()
+  expect(live.state()).toBe('live')
+
+  Stream.made[0]?.onmessage?.({ data: '{"kind":"import_error"}' })
+  Stream.made[0]?.onmessage?.({ data: 'no JSON' })
+  await vi.advanceTimersByTimeAsync(200)
+  expect(stale()).toEqual([['import-errors'], ['dags']])
+})
+
+test('a lost stream is opened again, and then everything is stale', async () => {
+  const { live, stale } = follow()
+  void live.start()
+  Stream.made[0]?.onopen?.()
+
+  Stream.made[0]?.onerror?.()
+  expect(live.state()).toBe('lost')
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(Stream.made).toHaveLength(2)
+
+  Stream.made[1]?.onopen?.()
+  await vi.advanceTimersByTimeAsync(200)
+  expect(live.state()).toBe('live')
+  expect(stale()).toEqual([[]])
+})
+
+test('a stream that comes late makes stale what was loaded without it', async () => {
+  const { live, stale } = follow()
+  const started = vi.fn()
+  void live.start().then(started)
+  await vi.advanceTimersByTimeAsync(2000)
+  expect(started).toHaveBeenCalled()
+
+  Stream.made[0]?.onopen?.()
+  await vi.advanceTimersByTimeAsync(200)
+  expect(stale()).toEqual([[]])
+})
+
+test('after stop nothing is opened again', async () => {
+  const { live } = follow()
+  void live.start()
+  Stream.made[0]?.onerror?.()
+
+  live.stop()
+  await vi.advanceTimersByTimeAsync(60_000)
+
+  expect(Stream.made).toHaveLength(1)
+  expect(live.state()).toBe('connecting')
+})

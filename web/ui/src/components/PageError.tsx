@@ -1,0 +1,43 @@
+import { Button } from '@mantine/core'
+import { useQueryErrorResetBoundary } from '@tanstack/react-query'
+import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router'
+import { ApiError, messageOf } from '../api/errors'
+import { paths } from '../paths'
+import { EmptyMessage } from '../ui/EmptyMessage'
+import { Icon } from '../ui/Icon'
+import { LinkButton } from './LinkButton'
+
+/** What a page shows that cannot be shown: the server's words, and a way on. */
+export function PageError({ error, reset }: ErrorComponentProps) {
+  const router = useRouter()
+  const boundary = useQueryErrorResetBoundary()
+  const again = () => {
+    boundary.reset()
+    reset()
+    void router.invalidate()
+  }
+  const missing = error instanceof ApiError && error.status === 404
+  return (
+    <EmptyMessage icon={missing ? 'search' : 'alert'} title={missing ? 'There is nothing here' : 'This page did not load'}>
+      <p>{messageOf(error)}</p>
+      <Button.Group style={{ justifyContent: 'center' }}>
+        <Button variant="default" onClick={again} leftSection={<Icon name="retry" />}>
+          Try again
+        </Button>
+        <LinkButton {...paths.dags()} variant="default">
+          All DAGs
+        </LinkButton>
+      </Button.Group>
+    </EmptyMessage>
+  )
+}
+
+export function NotFound() {
+  return (
+    <EmptyMessage icon="search" title="There is no such page">
+      <p>
+        The address may be mistyped. <Link {...paths.dags()}>All DAGs</Link>
+      </p>
+    </EmptyMessage>
+  )
+}

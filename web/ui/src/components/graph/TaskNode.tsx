@@ -1,0 +1,75 @@
+import { Handle, Position, type Node, type NodeProps } from '@xyflow/react'
+import { Link } from '@tanstack/react-router'
+import { taskState, type TaskInstance } from '../../api/model'
+import { paths } from '../../paths'
+import { Icon } from '../../ui/Icon'
+import { Duration } from '../Duration'
+import { TASK_FACES } from '../faces'
+import classes from './Graph.module.css'
+
+export interface TaskNodeData extends Record<string, unknown> {
+  taskId: string
+  operator: string | null
+  /** Absent when the graph shows the DAG and no run of it. */
+  instance: TaskInstance | undefined
+}
+
+export type TaskFlowNode = Node<TaskNodeData, 'task'>
+
+export function TaskNode({ data }: NodeProps<TaskFlowNode>) {
+  return (
+    <>
+      <Handle type="target" position={Position.Left} isConnectable={false} className={classes.handle} />
+      {data.instance === undefined ? <PlainTask {...data} /> : <RunTask {...data} instance={data.instance} />}
+      <Handle type="source" position={Position.Right} isConnectable={false} className={classes.handle} />
+    </>
+  )
+}
+
+function PlainTask({ taskId, operator }: TaskNodeData) {
+  return (
+    <div className={classes.node} data-tone="quiet">
+      <span className={classes.face}>
+        <Icon name="gear" size={15} />
+      </span>
+      <span className={classes.words}>
+        <span className={classes.taskId}>{taskId}</span>
+        <span className={classes.sub}>{operator}</span>
+      </span>
+    </div>
+  )
+}
+
+function RunTask({ taskId, operator, instance }: TaskNodeData & { instance: TaskInstance }) {
+  const state = taskState(instance)
+  const face = TASK_FACES[state]
+  return (
+    <Link
+      {...paths.task(instance.dag_id, instance.dag_run_id, taskId)}
+      className={classes.node}
+      data-tone={face.tone}
+      data-state={state}
+      title={instance.reason ?? undefined}
+    >
+      <span className={classes.face}>
+        <Icon name={face.icon} size={15} spinning={face.spinning} />
+      </span>
+      <span className={classes.words}>
+        <span className={classes.top}>
+          <span className={classes.taskId}>{taskId}</span>
+          <span className={classes.operator}>{operator}</span>
+        </span>
+        <span className={classes.sub}>
+          <b>{face.label}</b>
+          {instance.start_date !== null && (
+            <>
+              {' · '}
+              <Duration start={instance.start_date} end={instance.end_date} seconds={instance.duration} />
+            </>
+          )}
+          {instance.try_number > 1 && <> · try {instance.try_number}</>}
+        </span>
+      </span>
+    </Link>
+  )
+}

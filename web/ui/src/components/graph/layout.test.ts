@@ -1,0 +1,61 @@
+import ELK from 'elkjs/lib/elk.bundled.js'
+import { expect, test } from 'vitest'
+import { elkGraph, layoutGraph, NODE, roundedPath, type GraphTask } from './layout'
+
+const CLEAN = ['clean_pin', 'clean_geo', 'clean_user']
+const QUESTIONS = ['task4', 'task5', 'task6_part1', 'task6_part2', 'task7', 'task8', 'task9', 'task10', 'task11']
+
+const PIPELINE: GraphTask[] = [
+  { id: 'emulate', downstream: CLEAN },
+  ...CLEAN.map((id) => ({ id, downstream: QUESTIONS })),
+  ...QUESTIONS.map((id) => ({ id, downstream: ['report'] })),
+  { id: 'report', downstream: [] },
+]
+
+test('tasks stand in layers, from left to right', async () => {
+  const { nodes } = await layoutGraph(new ELK(), PIPELINE)
+  const x = (id: string) => nodes.find((node) => node.id === id)?.x ?? Number.NaN
+
+  const layers = [['emulate'], CLEAN, QUESTIONS, ['report']].map((ids) => [...new Set(ids.map(x))])
+  expect(layers.map((layer) => layer.length)).toEqual([1, 1, 1, 1])
+  const places = layers.flat()
+  expect(places).toEqual([...places].sort((a, b) => a - b))
+})
+
+test('no two tasks overlap', async () => {
+  const { nodes } = await layoutGraph(new ELK(), PIPELINE)
+
+  const pairs = nodes.flatMap((a, place) => nodes.slice(place + 1).map((b) => [a, b] as const))
+  const overlapping = pairs.filter(
+    ([a, b]) => Math.abs(a.x - b.x) < NODE.width && Math.abs(a.y - b.y) < NODE.height,
+  )
+  expect(overlapping).toEqual([])
+})
+
+test('an edge leaves its source on the right and enters its target on the left', async () => {
+  const { nodes, edges } = await layoutGraph(new ELK(), PIPELINE)
+  const place = new Map(nodes.map((node) => [node.id, node]))
+
+  expect(edges).toHaveLength(3 + 27 + 9)
+  for (const edge of edges) {
+    const [start, end] = [edge.points[0], edge.points.at(-1)]
+    expect(start?.x).toBe((place.get(edge.source)?.x ?? 0) + NODE.width)
+    expect(end?.x).toBe(place.get(edge.target)?.x)
+  }
+})
+
+test('the same DAG is laid out the same way', async () => {
+  expect(await layoutGraph(new ELK(), PIPELINE)).toEqual(await layoutGraph(new ELK(), PIPELINE))
+})
+
+test('an edge to a task that is not there is left out, and no task at all is a layout too', async () => {
+  expect(elkGraph([{ id: 'a', downstream: ['gone'] }]).edges).toEqual([])
+  expect(await layoutGraph(new ELK(), [])).toMatchObject({ nodes: [], edges: [] })
+})
+
+test('corners are rounded, by less than their sides are long', () => {
+  expect(roundedPath([])).toBe('')
+  expect(roundedPath([{ x: 0, y: 0 }, { x: 50, y: 0 }])).toBe('M0 0 L50 0')
+  expect(roundedPath([{ x: 0, y: 0 }, { x: 50, y: 0 }, { x: 50, y: 40 }])).toBe('M0 0 L40 0 Q50 0 50 10 L50 40')
+  expect(roundedPath([{ x: 0, y: 0 }, { x: 8, y: 0 }, { x: 8, y: 40 }])).toBe('M0 0 L4 0 Q8 0 8 4 L8 40')
+})

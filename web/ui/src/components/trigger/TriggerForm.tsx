@@ -1,0 +1,168 @@
+import { Button, SegmentedControl, Textarea, TextInput } from '@mantine/core'
+import { useNavigate } from '@tanstack/react-router'
+import { useRef, useState } from 'react'
+import { messageOf } from '../../api/errors'
+import type { TriggerBody } from '../../api/model'
+import { usePauseDag } from '../../api/queries/dags'
+import { useTriggerRun } from '../../api/queries/runs'
+import { instantFromWallClock } from '../../lib/dates'
+import { paths } from '../../paths'
+import { Icon } from '../../ui/Icon'
+import { Notice } from '../../ui/Notice'
+import { toast } from '../../ui/toast'
+import { ParamField } from './ParamField'
+import { readConf, type Param } from './params'
+import classes from './TriggerForm.module.css'
+import { useConfForm } from './useConfForm'
+
+interface Props {
+  dagId: string
+  isPaused: boolean
+  /** The DAG's time zone: logical dates are typed in it. */
+  zone: string
+  params: Param[]
+  conf: Record<string, unknown> | null
+  onDone: () => void
+}
+
+export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Props) {
+  const form = useConfForm(params, conf)
+  const [more, setMore] = useState({ logicalDate: '', runId: '', note: '' })
+  const [problem, setProblem] = useState<string>()
+  const trigger = useTriggerRun(dagId)
+  const pause = usePauseDag(dagId)
+  const navigate = useNavigate()
+  const top = useRef<HTMLDivElement>(null)
+  const busy = trigger.isPending || pause.isPending
+
+  const submit = async (unpause: boolean) => {
+    const given = form.read()
+    if (given === undefined) return
+    const body: TriggerBody = {
+      conf: given,
+      logical_date: instantFromWallClock(more.logicalDate, zone) ?? new Date().toISOString(),
+      dag_run_id: more.runId === '' ? null : more.runId,
+      note: more.note === '' ? null : more.note,
+    }
+    setProblem(undefined)
+    try {
+      if (unpause) await pause.mutateAsync(false)
+      const run = await trigger.mutateAsync(body)
+      toast.good(`${dagId} is triggered`, run.dag_run_id)
+      onDone()
+      await navigate(paths.run(dagId, run.dag_run_id))
+    } catch (error) {
+      setProblem(messageOf(error))
+      top.current?.scrollIntoView({ block: 'nearest' })
+    }
+  }
+
+  return (
+    <form
+      noValidate
+      className={classes.form}
+      onSubmit={(event) => {
+        event.preventDefault()
+        void submit(isPaused)
+      }}
+    >
+      <div ref={top} className={classes.notices}>
+        {problem !== undefined && (
+          <Notice urgent tone="bad" icon="alert" title="The run was not created">
+            {problem}
+          </Notice>
+        )}
+        {isPaused && (
+          <Notice tone="notice" icon="pause" title="This DAG is paused">
+            A run that is triggered now stays queued until the DAG is unpaused.
+          </Notice>
+        )}
+      </div>
+
+      <div className={classes.head}>
+        <h3 className={classes.title}>Conf</h3>
+        {params.length > 0 && (
+          <SegmentedControl
+            size="xs"
+            aria-label="How to give the conf"
+            value={form.mode}
+            onChange={(mode) => form.setMode(mode === 'json' ? 'json' : 'form')}
+            data={[
+              { value: 'form', label: 'Form' },
+              { value: 'json', label: 'JSON' },
+            ]}
+          />
+        )}
+      </div>
+      {form.mode === 'form' ? (
+        params.map((param) => (
+          <ParamField
+            key={param.name}
+            param={param}
+            draft={form.drafts[param.name] ?? ''}
+            problem={form.problems[param.name]}
+            onChange={(draft) => form.setDraft(param.name, draft)}
+          />
+        ))
+      ) : (
+        <Textarea
+          aria-label="Conf as JSON"
+          description={params.length === 0 ? 'This DAG has no params; its tasks may still read a conf.' : undefined}
+          value={form.json}
+          onChange={(event) => form.setJson(event.currentTarget.value)}
+          error={problemOfJson(form.json)}
+          autosize
+          minRows={params.length === 0 ? 2 : 6}
+          maxRows={20}
+          spellCheck={false}
+          styles={{ input: { fontFamily: 'var(--mono)', fontSize: 12.5 } }}
+        />
+      )}
+
+      <details className={classes.more}>
+        <summary>Logical date, run id, note</summary>
+        <div className={classes.moreFields}>
+          <TextInput
+            type="datetime-local"
+            label="Logical date"
+            description={`In the DAG's time zone, ${zone}. Empty: now`}
+            value={more.logicalDate}
+            onChange={(event) => setMore({ ...more, logicalDate: event.currentTarget.value })}
+          />
+          <TextInput
+            label="Run id"
+            description="Empty: made from the date"
+            value={more.runId}
+            onChange={(event) => setMore({ ...more, runId: event.currentTarget.value })}
+            spellCheck={false}
+          />
+          <Textarea
+            className={classes.wide}
+            label="Note"
+            value={more.note}
+            onChange={(event) => setMore({ ...more, note: event.currentTarget.value })}
+            autosize
+            minRows={1}
+            maxLength={1000}
+          />
+        </div>
+      </details>
+
+      <footer className={classes.actions}>
+        {isPaused && (
+          <Button variant="default" disabled={busy} onClick={() => void submit(false)}>
+            Trigger only
+          </Button>
+        )}
+        <Button type="submit" loading={busy} leftSection={<Icon name="play" size={14} />}>
+          {isPaused ? 'Unpause and trigger' : 'Trigger'}
+        </Button>
+      </footer>
+    </form>
+  )
+}
+
+function problemOfJson(typed: string): string | undefined {
+  const reading = readConf(typed)
+  return 'problem' in reading ? reading.problem : undefined
+}

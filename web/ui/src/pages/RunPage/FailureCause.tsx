@@ -1,0 +1,71 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import type { DagRun, LogLine, TaskInstance } from '../../api/model'
+import { taskLogQuery } from '../../api/queries/tasks'
+import { Duration } from '../../components/Duration'
+import { LinkButton } from '../../components/LinkButton'
+import { plainText } from '../../components/log/lines'
+import { plural } from '../../lib/numbers'
+import { paths } from '../../paths'
+import { Icon } from '../../ui/Icon'
+import classes from './RunPage.module.css'
+
+interface Props {
+  run: DagRun
+  instances: TaskInstance[]
+}
+
+const LAST_LINES = 6
+
+/** Why a run fails: the task that failed first, and the end of its log. */
+export function FailureCause({ run, instances }: Props) {
+  const failed = instances
+    .filter((each) => each.state === 'failed')
+    .sort((a, b) => (a.end_date ?? '').localeCompare(b.end_date ?? ''))
+  const [first, ...others] = failed
+  if (first === undefined) return null
+  return (
+    <section className={classes.cause} data-tone="bad" aria-label="Cause of the failure">
+      <header className={classes.causeHead}>
+        <Icon name="alert" size={18} />
+        <h2>
+          <Link {...paths.task(run.dag_id, run.dag_run_id, first.task_id)}>{first.task_id}</Link> failed
+          {first.try_number > 1 && ` after ${plural(first.try_number, 'try', 'tries')}`}
+        </h2>
+        <span className={classes.causeTime}>
+          ran for <Duration start={first.start_date} end={first.end_date} seconds={first.duration} />
+        </span>
+        <LinkButton {...paths.task(run.dag_id, run.dag_run_id, first.task_id)} size="xs" leftSection={<Icon name="list" size={13} />}>
+          Open its log
+        </LinkButton>
+      </header>
+      {first.error !== null && <p className={classes.causeError}>{first.error}</p>}
+      <LogEnd instance={first} />
+      {others.length > 0 && (
+        <p className={classes.causeOthers}>
+          Failed too:{' '}
+          {others.map((other, place) => (
+            <span key={other.task_id}>
+              {place > 0 && ', '}
+              <Link {...paths.task(run.dag_id, run.dag_run_id, other.task_id)}>{other.task_id}</Link>
+            </span>
+          ))}
+        </p>
+      )}
+    </section>
+  )
+}
+
+function LogEnd({ instance }: { instance: TaskInstance }) {
+  const { dag_id, dag_run_id, task_id, try_number } = instance
+  const log = useQuery(taskLogQuery(dag_id, dag_run_id, task_id, try_number))
+  const lines = tellingLines(log.data ?? [])
+  if (lines.length === 0) return null
+  return <pre className={classes.causeLog}>{lines.map((line) => plainText(line.event)).join('\n')}</pre>
+}
+
+/** The errors at the end of the log; the end of the log if it names none. */
+function tellingLines(log: LogLine[]): LogLine[] {
+  const errors = log.filter((line) => line.level === 'error' || line.level === 'critical')
+  return (errors.length > 0 ? errors : log).slice(-LAST_LINES)
+}

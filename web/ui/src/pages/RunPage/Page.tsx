@@ -1,0 +1,91 @@
+import { useSuspenseQuery } from '@tanstack/react-query'
+import { getRouteApi, Link } from '@tanstack/react-router'
+import { isRunFinished } from '../../api/model'
+import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
+import { runQuery, runTasksQuery } from '../../api/queries/runs'
+import { Duration } from '../../components/Duration'
+import { RUN_TYPES, triggeredBy } from '../../components/faces'
+import { DagGraph } from '../../components/graph/DagGraph'
+import { PageHead } from '../../components/PageHead'
+import { RunStateBadge } from '../../components/StateBadge'
+import { Time } from '../../components/Time'
+import { formatDateTime } from '../../lib/dates'
+import { plural } from '../../lib/numbers'
+import { paths } from '../../paths'
+import { CopyText } from '../../ui/CopyText'
+import { KeyFacts } from '../../ui/Facts'
+import { Icon } from '../../ui/Icon'
+import { Notice } from '../../ui/Notice'
+import { Panel } from '../../ui/Panel'
+import { Conf } from './Conf'
+import { FailureCause } from './FailureCause'
+import { RunActions } from './RunActions'
+import classes from './RunPage.module.css'
+import { StateTally } from './StateTally'
+import { TaskTable } from './TaskTable'
+
+const route = getRouteApi('/signed-in/dags/$dagId/runs/$runId')
+
+export function RunPage() {
+  const { dagId, runId } = route.useParams()
+  const { data: run } = useSuspenseQuery(runQuery(dagId, runId))
+  const { data: instances } = useSuspenseQuery(runTasksQuery(dagId, runId))
+  const { data: dag } = useSuspenseQuery(dagDetailsQuery(dagId))
+  const { data: tasks } = useSuspenseQuery(dagTasksQuery(dagId))
+  const zone = dag.timezone ?? 'UTC'
+  const when = run.logical_date ?? run.run_after
+  const by = triggeredBy(run)
+  return (
+    <>
+      <PageHead
+        documentTitle={`${dagId} · ${formatDateTime(when, { zone })}`}
+        crumbs={[
+          <Link key="dags" {...paths.dags()}>
+            DAGs
+          </Link>,
+          <Link key="dag" {...paths.dag(dagId)}>
+            {dagId}
+          </Link>,
+        ]}
+        title={<Time at={when} zone={zone} as="zoned" />}
+        badge={<RunStateBadge state={run.state} size="large" />}
+        description={run.note}
+        actions={<RunActions run={run} isPaused={dag.is_paused} />}
+        facts={
+          <KeyFacts
+            facts={[
+              ['Duration', <Duration key="duration" start={run.start_date} end={run.end_date} seconds={run.duration} />],
+              ['Started', run.start_date !== null && <Time at={run.start_date} zone={zone} seconds />],
+              ['Ended', run.end_date !== null && <Time at={run.end_date} zone={zone} seconds />],
+              [
+                'Type',
+                <span key="type" className={classes.type}>
+                  <Icon name={RUN_TYPES[run.run_type].icon} size={13} /> {RUN_TYPES[run.run_type].label}
+                </span>,
+              ],
+              ['Started by', by],
+              ['Conf', <Conf key="conf" conf={run.conf} />],
+              ['Run id', <CopyText key="id" text={run.dag_run_id} />],
+            ]}
+          />
+        }
+      />
+      {run.state === 'queued' && dag.is_paused && (
+        <div className={classes.waiting}>
+          <Notice tone="notice" icon="pause">
+            This run is queued because the DAG is paused. It starts once you unpause it.
+          </Notice>
+        </div>
+      )}
+      <FailureCause run={run} instances={instances} />
+      <div className={classes.panels}>
+        <Panel flush title="Graph" aside={<StateTally instances={instances} />}>
+          <DagGraph tasks={tasks.tasks} instances={instances} maxHeight="max(360px, 68vh)" />
+        </Panel>
+        <Panel flush title={plural(instances.length, 'task')}>
+          <TaskTable run={run} instances={instances} live={!isRunFinished(run.state)} />
+        </Panel>
+      </div>
+    </>
+  )
+}

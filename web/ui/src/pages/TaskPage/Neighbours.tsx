@@ -1,0 +1,46 @@
+import { Link } from '@tanstack/react-router'
+import { taskState, type Task, type TaskInstance } from '../../api/model'
+import { TASK_FACES } from '../../components/faces'
+import { paths } from '../../paths'
+import { Icon } from '../../ui/Icon'
+import classes from './TaskPage.module.css'
+
+interface Props {
+  dagId: string
+  runId: string
+  taskId: string
+  tasks: Task[]
+  instances: TaskInstance[]
+}
+
+/** The tasks right before and right after this one, with their states. */
+export function Neighbours({ dagId, runId, taskId, tasks, instances }: Props) {
+  const before = tasks.flatMap((task) => (task.downstream_task_ids?.includes(taskId) ? [task.task_id ?? ''] : []))
+  const after = tasks.find((task) => task.task_id === taskId)?.downstream_task_ids ?? []
+  const link = (id: string) => {
+    const instance = instances.find((each) => each.task_id === id)
+    const face = TASK_FACES[instance === undefined ? 'none' : taskState(instance)]
+    return (
+      <Link key={id} {...paths.task(dagId, runId, id)} className={classes.neighbour} data-tone={face.tone}>
+        <Icon name={face.icon} size={12} spinning={face.spinning} />
+        {id}
+        <span className="visually-hidden">, {face.label}</span>
+      </Link>
+    )
+  }
+  if (before.length + after.length === 0) return null
+  return (
+    <div className={classes.neighbours}>
+      {before.length > 0 && (
+        <span className={classes.side}>
+          <span className={classes.sideName}>After</span> {before.map(link)}
+        </span>
+      )}
+      {after.length > 0 && (
+        <span className={classes.side}>
+          <span className={classes.sideName}>Before</span> {after.map(link)}
+        </span>
+      )}
+    </div>
+  )
+}

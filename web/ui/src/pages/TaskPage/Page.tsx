@@ -1,0 +1,185 @@
+import { SegmentedControl, Tabs } from '@mantine/core'
+import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
+import { getRouteApi, Link } from '@tanstack/react-router'
+import { isTaskFinished, taskState, type TaskInstance, type TaskTry } from '../../api/model'
+import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
+import { runTasksQuery } from '../../api/queries/runs'
+import { taskQuery, taskTriesQuery } from '../../api/queries/tasks'
+import { Duration } from '../../components/Duration'
+import { TASK_FACES } from '../../components/faces'
+import { PageHead } from '../../components/PageHead'
+import { TaskStateBadge } from '../../components/StateBadge'
+import { Time } from '../../components/Time'
+import { formatDateTime } from '../../lib/dates'
+import { paths } from '../../paths'
+import { TASK_TABS } from '../../search'
+import { KeyFacts } from '../../ui/Facts'
+import { Icon } from '../../ui/Icon'
+import { Notice } from '../../ui/Notice'
+import { Panel } from '../../ui/Panel'
+import { DetailsTab } from './DetailsTab'
+import { LogTab } from './LogTab'
+import { Neighbours } from './Neighbours'
+import { ResultTab } from './ResultTab'
+import classes from './TaskPage.module.css'
+
+const route = getRouteApi('/signed-in/dags/$dagId/runs/$runId/tasks/$taskId')
+
+export function TaskPage() {
+  const { dagId, runId, taskId } = route.useParams()
+  const search = route.useSearch()
+  const navigate = route.useNavigate()
+  const { data: instance } = useSuspenseQuery(taskQuery(dagId, runId, taskId))
+  const { data: dag } = useSuspenseQuery(dagDetailsQuery(dagId))
+  const tries = useQuery(taskTriesQuery(dagId, runId, taskId)).data
+  const tasks = useQuery(dagTasksQuery(dagId)).data?.tasks
+  const others = useQuery(runTasksQuery(dagId, runId)).data
+
+  const zone = dag.timezone ?? 'UTC'
+  const tryNumber = Math.min(search.try ?? instance.try_number, instance.try_number)
+  const attempt = tries?.find((each) => each.try_number === tryNumber) ?? instance
+  const state = taskState(attempt)
+  const tab = search.tab ?? (instance.operator_name === 'query' && state === 'success' ? 'result' : 'log')
+  return (
+    <>
+      <PageHead
+        documentTitle={`${taskId} · ${dagId}`}
+        crumbs={[
+          <Link key="dags" {...paths.dags()}>
+            DAGs
+          </Link>,
+          <Link key="dag" {...paths.dag(dagId)}>
+            {dagId}
+          </Link>,
+          <Link key="run" {...paths.run(dagId, runId)}>
+            {formatDateTime(instance.logical_date ?? instance.run_after, { zone, showZone: true })}
+          </Link>,
+        ]}
+        title={instance.task_display_name}
+        badge={<TaskStateBadge state={state} size="large" />}
+        actions={
+          instance.try_number > 1 && (
+            <TryChoice
+              instance={instance}
+              tries={tries ?? []}
+              value={tryNumber}
+              onChange={(value) =>
+                void navigate({ search: (before) => ({ ...before, try: value === instance.try_number ? undefined : value }) })
+              }
+            />
+          )
+        }
+        facts={
+          <>
+            <KeyFacts
+              facts={[
+                ['Duration', <Duration key="duration" start={attempt.start_date} end={attempt.end_date} seconds={attempt.duration} />],
+                ['Started', attempt.start_date !== null && <Time at={attempt.start_date} zone={zone} seconds />],
+                ['Operator', attempt.operator_name],
+                ['Try', tryNumber > 0 && `${tryNumber} of ${instance.max_tries + 1}`],
+                ['Pool', attempt.pool],
+              ]}
+            />
+            {tasks !== undefined && <Neighbours taskId={taskId} tasks={tasks} instances={others ?? []} runId={runId} dagId={dagId} />}
+          </>
+        }
+      />
+      <Callout instance={instance} error={attempt.error} />
+      <Panel flush>
+        <Tabs
+          value={tab}
+          onChange={(value) =>
+            void navigate({ search: (before) => ({ ...before, tab: TASK_TABS.find((each) => each === value) }), replace: true })
+          }
+        >
+          <Tabs.List className={classes.tabs}>
+            <Tabs.Tab value="log" leftSection={<Icon name="list" size={14} />}>
+              Log
+            </Tabs.Tab>
+            <Tabs.Tab value="result" leftSection={<Icon name="table" size={14} />}>
+              Result
+            </Tabs.Tab>
+            <Tabs.Tab value="details" leftSection={<Icon name="gear" size={14} />}>
+              Details
+            </Tabs.Tab>
+          </Tabs.List>
+          <Tabs.Panel value="log">
+            <LogTab key={tryNumber} instance={instance} tryNumber={tryNumber} />
+          </Tabs.Panel>
+          <Tabs.Panel value="result">
+            <ResultTab instance={instance} />
+          </Tabs.Panel>
+          <Tabs.Panel value="details">
+            <DetailsTab instance={instance} tries={tries} definition={tasks?.find((task) => task.task_id === taskId)} zone={zone} />
+          </Tabs.Panel>
+        </Tabs>
+      </Panel>
+    </>
+  )
+}
+
+interface TryChoiceProps {
+  instance: TaskInstance
+  tries: TaskTry[]
+  value: number
+  onChange: (value: number) => void
+}
+
+function TryChoice({ instance, tries, value, onChange }: TryChoiceProps) {
+  const numbers = Array.from({ length: instance.try_number }, (_, place) => place + 1)
+  return (
+    <SegmentedControl
+      aria-label="Try"
+      value={String(value)}
+      onChange={(chosen) => onChange(Number(chosen))}
+      data={numbers.map((number) => {
+        const face = TASK_FACES[taskState(tries.find((each) => each.try_number === number) ?? instance)]
+        return {
+          value: String(number),
+          label: (
+            <span className={classes.try} data-tone={face.tone}>
+              <Icon name={face.icon} size={13} spinning={face.spinning} />
+              Try {number}
+              <span className="visually-hidden">, {face.label}</span>
+            </span>
+          ),
+        }
+      })}
+    />
+  )
+}
+
+/** Why the task is not running, or what it failed with. */
+function Callout({ instance, error }: { instance: TaskInstance; error: string | null }) {
+  const state = taskState(instance)
+  if (instance.reason !== null && state !== 'running') {
+    const done = isTaskFinished(state)
+    return (
+      <div className={classes.callout}>
+        <Notice tone={TASK_FACES[state].tone} icon={done ? TASK_FACES[state].icon : 'clock'}>
+          {!done && <b>Not running yet: </b>}
+          {instance.reason}
+        </Notice>
+      </div>
+    )
+  }
+  if (error !== null) {
+    return (
+      <div className={classes.callout}>
+        <Notice tone="bad" icon="alert">
+          {error}
+        </Notice>
+      </div>
+    )
+  }
+  if (instance.note !== null) {
+    return (
+      <div className={classes.callout}>
+        <Notice tone="quiet" icon="list">
+          {instance.note}
+        </Notice>
+      </div>
+    )
+  }
+  return null
+}

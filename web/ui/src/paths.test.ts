@@ -1,0 +1,39 @@
+import { createMemoryHistory, createRouter } from '@tanstack/react-router'
+import { expect, test } from 'vitest'
+import { makeQueryClient } from './api/cache'
+import { makeLive } from './api/live'
+import { paths, streams } from './paths'
+import { makeRouter } from './routes'
+
+test('every URL of the app', () => {
+  const run = 'manual__2026-11-21T08:00:00+00:00'
+  const queries = makeQueryClient(() => undefined)
+  const { options } = makeRouter({ queries, live: makeLive(queries) })
+  const router = createRouter({ ...options, history: createMemoryHistory() })
+  // Each link is checked against the routes where it is used; here any will do.
+  const url = (link: object) => router.buildLocation(link as never).href
+
+  expect({
+    login: url(paths.login()),
+    loginBack: url(paths.login('/dags/hello?tab=runs')),
+    dags: url(paths.dags()),
+    importErrors: url(paths.importErrors()),
+    dag: url(paths.dag('pinterest_batch')),
+    run: url(paths.run('pinterest_batch', run)),
+    task: url(paths.task('pinterest_batch', run, 'group/task 5')),
+    events: streams.events(),
+    log: streams.log('hello', run, 'say', 2),
+  }).toMatchInlineSnapshot(`
+    {
+      "dag": "/dags/pinterest_batch",
+      "dags": "/dags",
+      "events": "/api/v2/updraft/events",
+      "importErrors": "/import-errors",
+      "log": "/api/v2/updraft/dags/hello/dagRuns/manual__2026-11-21T08%3A00%3A00%2B00%3A00/taskInstances/say/logs/2/stream",
+      "login": "/login",
+      "loginBack": "/login?to=%2Fdags%2Fhello%3Ftab%3Druns",
+      "run": "/dags/pinterest_batch/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00",
+      "task": "/dags/pinterest_batch/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00/tasks/group%2Ftask%205",
+    }
+  `)
+})

@@ -1,0 +1,111 @@
+import type { QueryClient } from '@tanstack/react-query'
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router'
+import { isSignedOut } from './api/errors'
+import type { Live } from './api/live'
+import { meQuery } from './api/queries/session'
+import { NotFound, PageError } from './components/PageError'
+import { PagePending } from './components/PagePending'
+import { Shell } from './components/Shell'
+import { DagsPage } from './pages/DagsPage/Page'
+import { LoginPage } from './pages/LoginPage/Page'
+import { paths } from './paths'
+import { dagSearch, dagsSearch, loginSearch, taskSearch } from './search'
+
+interface Context {
+  queries: QueryClient
+  live: Live
+}
+
+const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: NotFound })
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: '/login',
+  validateSearch: loginSearch,
+  component: LoginPage,
+})
+
+/** Everything behind the sign-in: who is not signed in goes there, and comes back to the page wanted. */
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: 'signed-in',
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.queries.ensureQueryData(meQuery)
+    } catch (error) {
+      if (isSignedOut(error)) throw redirect(paths.login(location.href))
+      throw error
+    }
+    // First the stream, then the data: no change can fall between the two.
+    await context.live.start()
+  },
+  component: Shell,
+  errorComponent: PageError,
+})
+
+const home = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect(paths.dags())
+  },
+})
+
+const dags = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/dags',
+  validateSearch: dagsSearch,
+  component: DagsPage,
+})
+
+const importErrors = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/import-errors',
+  component: lazyRouteComponent(() => import('./pages/ImportErrorsPage/Page'), 'ImportErrorsPage'),
+})
+
+const dag = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/dags/$dagId',
+  validateSearch: dagSearch,
+  component: lazyRouteComponent(() => import('./pages/DagPage/Page'), 'DagPage'),
+})
+
+const run = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/dags/$dagId/runs/$runId',
+  component: lazyRouteComponent(() => import('./pages/RunPage/Page'), 'RunPage'),
+})
+
+const task = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/dags/$dagId/runs/$runId/tasks/$taskId',
+  validateSearch: taskSearch,
+  component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
+})
+
+const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, dag, run, task])])
+
+export function makeRouter(context: Context) {
+  return createRouter({
+    routeTree: tree,
+    context,
+    defaultErrorComponent: PageError,
+    defaultPendingComponent: PagePending,
+    defaultNotFoundComponent: NotFound,
+    scrollRestoration: true,
+  })
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof makeRouter>
+  }
+}

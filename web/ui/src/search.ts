@@ -1,0 +1,83 @@
+import type { RunState } from './api/model'
+
+type Raw = Record<string, unknown>
+
+/** What search parameters of each page mean. A value that makes no sense is dropped, not an error. */
+export interface DagsSearch {
+  q?: string
+  tags?: string[]
+  paused?: boolean
+  state?: RunState
+  /** From one, as people count. */
+  page?: number
+}
+
+export function dagsSearch(raw: Raw): DagsSearch {
+  const tags = Array.isArray(raw.tags) ? raw.tags.map(String) : []
+  return {
+    q: text(raw.q),
+    tags: tags.length > 0 ? tags : undefined,
+    paused: typeof raw.paused === 'boolean' ? raw.paused : undefined,
+    state: runState(raw.state),
+    page: pageNumber(raw.page),
+  }
+}
+
+export const DAG_TABS = ['graph', 'runs', 'details', 'source'] as const
+export type DagTab = (typeof DAG_TABS)[number]
+
+export interface DagSearch {
+  tab?: DagTab
+  state?: RunState
+  page?: number
+}
+
+export function dagSearch(raw: Raw): DagSearch {
+  return { tab: oneOf(DAG_TABS, raw.tab), state: runState(raw.state), page: pageNumber(raw.page) }
+}
+
+export const TASK_TABS = ['log', 'result', 'details'] as const
+export type TaskTab = (typeof TASK_TABS)[number]
+
+export interface TaskSearch {
+  tab?: TaskTab
+  /** The attempt, from one; the last when absent. */
+  try?: number
+}
+
+export function taskSearch(raw: Raw): TaskSearch {
+  return { tab: oneOf(TASK_TABS, raw.tab), try: wholeNumber(raw.try, 1) }
+}
+
+export interface LoginSearch {
+  /** Where to go once signed in: a path of this app, never another site. */
+  to?: string
+}
+
+export function loginSearch(raw: Raw): LoginSearch {
+  const to = text(raw.to)
+  return { to: to !== undefined && /^\/(?![/\\])/.test(to) ? to : undefined }
+}
+
+const RUN_STATES: Record<RunState, true> = { queued: true, running: true, success: true, failed: true }
+
+function runState(value: unknown): RunState | undefined {
+  return typeof value === 'string' && Object.hasOwn(RUN_STATES, value) ? (value as RunState) : undefined
+}
+
+function text(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value)
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function pageNumber(value: unknown): number | undefined {
+  return wholeNumber(value, 2)
+}
+
+function wholeNumber(value: unknown, least: number): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value >= least ? value : undefined
+}
+
+function oneOf<T extends string>(choices: readonly T[], value: unknown): T | undefined {
+  return choices.find((each) => each === value)
+}
