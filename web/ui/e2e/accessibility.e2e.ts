@@ -36,7 +36,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
 
     test('a run and its task are accessible', async ({ signedIn: page }) => {
       await setPaused(page, 'hello', false)
-      const reply = await page.request.post('/api/v2/dags/hello/dagRuns', { data: { logical_date: null } })
+      const reply = await page.request.post('/api/v2/dags/hello/dagRuns', { data: { logical_date: new Date().toISOString() } })
       const { dag_run_id: id } = (await reply.json()) as { dag_run_id: string }
       const run = `/dags/hello/runs/${encodeURIComponent(id)}`
       await page.goto(run)

@@ -4,8 +4,8 @@ test('the list shows each DAG with its schedule', async ({ signedIn: page }) => 
   await page.goto('/')
 
   const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'pinterest_batch', exact: true }) })
-  await expect(row).toContainText('At 00:00')
-  await expect(row).toContainText('0 0 * * *')
+  await expect(row).toContainText('Every day at 00:00')
+  await expect(row).toContainText('@daily')
   await expect(row.getByRole('button', { name: 'Trigger pinterest_batch' })).toBeVisible()
 })
 

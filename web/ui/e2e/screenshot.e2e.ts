@@ -8,7 +8,9 @@ test('take the screenshot', async ({ signedIn: page }) => {
   test.setTimeout(240_000)
   await page.setViewportSize({ width: 1360, height: 980 })
   await setPaused(page, 'pinterest_batch', false)
-  const reply = await page.request.post('/api/v2/dags/pinterest_batch/dagRuns', { data: { logical_date: null } })
+  const reply = await page.request.post('/api/v2/dags/pinterest_batch/dagRuns', {
+    data: { logical_date: new Date().toISOString() },
+  })
   expect(reply.ok(), await reply.text()).toBe(true)
   const { dag_run_id: id } = (await reply.json()) as { dag_run_id: string }
 

@@ -71,8 +71,8 @@ export const DAGS: MockDag[] = [
     id: 'pinterest_batch',
     description: 'Lands the three Pinterest tables, cleans them and answers the eight questions of tasks 4 to 11.',
     tags: ['example', 'pinterest'],
-    cron: '0 0 * * *',
-    words: 'At 00:00',
+    cron: '@daily',
+    words: 'Every day at 00:00',
     timezone: 'UTC',
     paused: true,
     tasks: [

@@ -12,7 +12,7 @@ import type { Live } from './api/live'
 import { meQuery } from './api/queries/session'
 import { NotFound, PageError } from './components/PageError'
 import { PagePending } from './components/PagePending'
-import { Shell } from './components/Shell'
+import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
 import { LoginPage } from './pages/LoginPage/Page'
 import { paths } from './paths'
@@ -47,6 +47,8 @@ const signedIn = createRoute({
     await context.live.start()
   },
   component: Shell,
+  // What comes before the shell stands where the page will.
+  pendingComponent: ShellPending,
   errorComponent: PageError,
 })
 

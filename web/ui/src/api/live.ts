@@ -44,7 +44,7 @@ export interface Live {
 
 const GATHER_MS = 100
 const LONGEST_FLUSH_MS = 2000
-const LONGEST_START_MS = 1500
+const LONGEST_START_MS = 600
 const FIRST_RETRY_MS = 1000
 const LONGEST_RETRY_MS = 10_000
 

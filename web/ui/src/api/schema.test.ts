@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import openapiTS, { astToString, COMMENT_HEADER } from 'openapi-typescript'
 import { expect, test } from 'vitest'
 
-test('the typed client is that of the OpenAPI document (npm run api writes it anew)', async () => {
+test('the typed client is that of the OpenAPI document (npm run generate writes it anew)', async () => {
   const document = new URL('../../../openapi.json', import.meta.url)
   const generated = COMMENT_HEADER + astToString(await openapiTS(document))
 
   const committed = await readFile(new URL('./schema.gen.ts', import.meta.url), 'utf8')
 
   // Not toEqual: a difference of thousands of lines says no more than this.
-  expect(committed === generated, 'src/api/schema.gen.ts is stale: run `npm run api` and commit it').toBe(true)
+  expect(committed === generated, 'src/api/schema.gen.ts is stale: run `npm run generate` and commit it').toBe(true)
 })

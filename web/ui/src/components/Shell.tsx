@@ -10,6 +10,7 @@ import { Icon } from '../ui/Icon'
 import { Logo } from '../ui/Logo'
 import { toast } from '../ui/toast'
 import { LostStrip } from './LiveStatus'
+import { PagePending } from './PagePending'
 import classes from './Shell.module.css'
 
 const route = getRouteApi('/signed-in')
@@ -40,6 +41,23 @@ export function Shell() {
       <main id="content" className={classes.main}>
         <Outlet />
       </main>
+    </>
+  )
+}
+
+/** The shell before it is known who is there. */
+export function ShellPending() {
+  return (
+    <>
+      <div className={classes.bar}>
+        <span className={classes.brand}>
+          <Logo size={24} />
+          <span className={classes.name}>Updraft</span>
+        </span>
+      </div>
+      <div className={classes.main}>
+        <PagePending />
+      </div>
     </>
   )
 }

@@ -61,7 +61,7 @@ function RunTask({ taskId, operator, instance }: TaskNodeData & { instance: Task
         </span>
         <span className={classes.sub}>
           <b>{face.label}</b>
-          {instance.start_date !== null && (
+          {instance.start_date !== null && instance.try_number > 0 && (
             <>
               {' · '}
               <Duration start={instance.start_date} end={instance.end_date} seconds={instance.duration} />

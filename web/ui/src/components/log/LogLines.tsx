@@ -40,14 +40,14 @@ function LineRow({ line, search, current, times }: { line: ShownLine; search: st
   }, [current])
   const face = LEVEL_FACES[line.level]
   return (
-    <div ref={row} className={classes.line} data-tone={face.tone} data-level={line.level} data-current={current || undefined}>
+    <div ref={row} className={classes.line} data-tone={line.stderr && line.level === 'info' ? 'blocked' : face.tone} data-level={line.level} data-current={current || undefined}>
       <span className={classes.number}>{line.number}</span>
       {times && (
         <span className={classes.time} title={line.timestamp ?? undefined}>
           {line.timestamp === null ? '' : formatClock(line.timestamp)}
         </span>
       )}
-      <span className={classes.levelName}>{face.label}</span>
+      <span className={classes.levelName}>{line.stderr && line.level === 'info' ? 'STDERR' : face.label}</span>
       <span className={classes.text} data-heading={line.heading || undefined}>
         {splitMatches(line.text, search).map((part, place) =>
           part.match ? <mark key={place}>{part.text}</mark> : part.text,

@@ -18,12 +18,12 @@ test('lines keep their numbers when some are left out', () => {
     { event: '::group::Set up', level: 'info' },
     { event: 'reading', level: 'debug' },
     { event: '::endgroup::', level: 'info' },
-    { event: '\u001b[31mbroken\u001b[0m', level: 'error', timestamp: '2026-11-21T00:00:00Z' },
+    { event: '\u001b[31mbroken\u001b[0m', level: 'error', timestamp: '2026-11-21T00:00:00Z', logger: 'stderr' },
   ]
 
   expect(shownLines(log, 'info')).toEqual([
-    { number: 1, level: 'info', timestamp: null, text: 'Set up', heading: true },
-    { number: 4, level: 'error', timestamp: '2026-11-21T00:00:00Z', text: 'broken', heading: false },
+    { number: 1, level: 'info', timestamp: null, text: 'Set up', stderr: false, heading: true },
+    { number: 4, level: 'error', timestamp: '2026-11-21T00:00:00Z', text: 'broken', stderr: true, heading: false },
   ])
   expect(shownLines(log, 'debug')).toHaveLength(3)
   expect(shownLines(log, 'critical')).toEqual([])

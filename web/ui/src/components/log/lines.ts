@@ -28,6 +28,8 @@ export interface ShownLine {
   level: Level
   timestamp: string | null
   text: string
+  /** What the task wrote to its error stream: no error by itself, but where one looks first. */
+  stderr: boolean
   /** Opens a group; its text is the name of it. */
   heading: boolean
 }
@@ -48,6 +50,7 @@ export function shownLines(log: readonly LogLine[], least: Level): ShownLine[] {
       level,
       timestamp: line.timestamp ?? null,
       text: plainText(heading ? line.event.slice(GROUP.length) : line.event),
+      stderr: line.logger === 'stderr',
       heading,
     })
   })

@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import type { DagRun, LogLine, TaskInstance } from '../../api/model'
+import type { DagRun, TaskInstance } from '../../api/model'
 import { taskLogQuery } from '../../api/queries/tasks'
 import { Duration } from '../../components/Duration'
 import { LinkButton } from '../../components/LinkButton'
-import { plainText } from '../../components/log/lines'
+import { shownLines } from '../../components/log/lines'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
@@ -15,7 +15,7 @@ interface Props {
   instances: TaskInstance[]
 }
 
-const LAST_LINES = 6
+const LAST_LINES = 8
 
 /** Why a run fails: the task that failed first, and the end of its log. */
 export function FailureCause({ run, instances }: Props) {
@@ -57,15 +57,12 @@ export function FailureCause({ run, instances }: Props) {
 }
 
 function LogEnd({ instance }: { instance: TaskInstance }) {
-  const { dag_id, dag_run_id, task_id, try_number } = instance
+  const { dag_id, dag_run_id, task_id, try_number, error } = instance
   const log = useQuery(taskLogQuery(dag_id, dag_run_id, task_id, try_number))
-  const lines = tellingLines(log.data ?? [])
+  // What the task itself said last is the cause, more often than what we say about its end.
+  const lines = shownLines(log.data ?? [], 'info')
+    .filter((line) => error === null || !line.text.endsWith(error))
+    .slice(-LAST_LINES)
   if (lines.length === 0) return null
-  return <pre className={classes.causeLog}>{lines.map((line) => plainText(line.event)).join('\n')}</pre>
-}
-
-/** The errors at the end of the log; the end of the log if it names none. */
-function tellingLines(log: LogLine[]): LogLine[] {
-  const errors = log.filter((line) => line.level === 'error' || line.level === 'critical')
-  return (errors.length > 0 ? errors : log).slice(-LAST_LINES)
+  return <pre className={classes.causeLog}>{lines.map((line) => line.text).join('\n')}</pre>
 }

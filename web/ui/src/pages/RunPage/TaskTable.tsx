@@ -1,7 +1,8 @@
 import { Link } from '@tanstack/react-router'
 import { taskState, type DagRun, type TaskInstance } from '../../api/model'
-import { Duration } from '../../components/Duration'
+import { TaskDuration } from '../../components/Duration'
 import { TASK_FACES } from '../../components/faces'
+import { Reason } from '../../components/Reason'
 import { TaskStateBadge } from '../../components/StateBadge'
 import { formatClock } from '../../lib/dates'
 import { formatDuration } from '../../lib/durations'
@@ -59,7 +60,11 @@ function Row({ instance, frame, now }: { instance: TaskInstance; frame: Frame | 
         <Link {...paths.task(instance.dag_id, instance.dag_run_id, instance.task_id)} className={classes.task}>
           {instance.task_display_name}
         </Link>
-        {instance.reason !== null && <div className={classes.reason}>{instance.reason}</div>}
+        {instance.reason !== null && (
+          <div className={classes.reason}>
+            <Reason text={instance.reason} />
+          </div>
+        )}
       </td>
       <td>
         <TaskStateBadge state={state} />
@@ -67,13 +72,13 @@ function Row({ instance, frame, now }: { instance: TaskInstance; frame: Frame | 
       <td className={classes.wide}>{instance.operator_name ?? '–'}</td>
       <td className={classes.right}>
         {instance.try_number === 0 ? '–' : instance.try_number}
-        {instance.max_tries > 0 && <span className={classes.of}> of {instance.max_tries + 1}</span>}
+        {instance.try_number > 0 && instance.max_tries > 0 && <span className={classes.of}> of {instance.max_tries + 1}</span>}
       </td>
       <td className={classes.wide}>
-        {instance.start_date === null ? '–' : <time dateTime={instance.start_date}>{formatClock(instance.start_date).slice(0, 8)}</time>}
+        {instance.start_date === null || instance.try_number === 0 ? '–' : <time dateTime={instance.start_date}>{formatClock(instance.start_date).slice(0, 8)}</time>}
       </td>
       <td className={classes.right}>
-        <Duration start={instance.start_date} end={instance.end_date} seconds={instance.duration} />
+        <TaskDuration instance={instance} />
       </td>
       <td className={classes.line}>
         <div className={classes.track}>

@@ -2,6 +2,7 @@ import { taskState, type Task, type TaskInstance, type TaskTry } from '../../api
 import { Duration } from '../../components/Duration'
 import { TaskStateBadge } from '../../components/StateBadge'
 import { Time } from '../../components/Time'
+import { cellText } from '../../lib/csv'
 import { formatDuration, timeDeltaSeconds } from '../../lib/durations'
 import { CodeBlock } from '../../ui/CodeBlock'
 import { CopyText } from '../../ui/CopyText'
@@ -31,7 +32,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
         <h2>This instance</h2>
         <Facts
           facts={[
-            ['Id', <CopyText key="id" text={instance.id} />],
+            ['Try id', instance.try_number > 0 && <CopyText key="id" text={instance.id} />],
             ['Operator', instance.operator_name],
             ['Pool', `${instance.pool}${instance.pool_slots === 1 ? '' : `, ${instance.pool_slots} slots`}`],
             ['Priority weight', instance.priority_weight],
@@ -49,9 +50,9 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
           <h2>As the DAG says</h2>
           <Facts
             facts={[
-              ['Trigger rule', <code key="rule">{definition.trigger_rule}</code>],
+              ['Trigger rule', <code key="rule">{cellText(definition.trigger_rule)}</code>],
               ['Retries', retriesOf(definition)],
-              ['Timeout', definition.execution_timeout !== null && formatDuration(timeDeltaSeconds(definition.execution_timeout))],
+              ['Timeout', timeoutOf(definition)],
               ['Depends on past', definition.depends_on_past && 'yes'],
               ['Owner', definition.owner],
             ]}
@@ -71,6 +72,10 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
       )}
     </div>
   )
+}
+
+function timeoutOf({ execution_timeout: timeout }: Task): string | null {
+  return timeout === null ? null : formatDuration(timeDeltaSeconds(timeout))
 }
 
 function retriesOf(task: Task): string {

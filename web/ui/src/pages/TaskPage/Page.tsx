@@ -5,9 +5,10 @@ import { isTaskFinished, taskState, type TaskInstance, type TaskTry } from '../.
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runTasksQuery } from '../../api/queries/runs'
 import { taskQuery, taskTriesQuery } from '../../api/queries/tasks'
-import { Duration } from '../../components/Duration'
+import { TaskDuration } from '../../components/Duration'
 import { TASK_FACES } from '../../components/faces'
 import { PageHead } from '../../components/PageHead'
+import { Reason } from '../../components/Reason'
 import { TaskStateBadge } from '../../components/StateBadge'
 import { Time } from '../../components/Time'
 import { formatDateTime } from '../../lib/dates'
@@ -73,8 +74,8 @@ export function TaskPage() {
           <>
             <KeyFacts
               facts={[
-                ['Duration', <Duration key="duration" start={attempt.start_date} end={attempt.end_date} seconds={attempt.duration} />],
-                ['Started', attempt.start_date !== null && <Time at={attempt.start_date} zone={zone} seconds />],
+                ['Duration', <TaskDuration key="duration" instance={attempt} />],
+                ['Started', attempt.start_date !== null && tryNumber > 0 && <Time at={attempt.start_date} zone={zone} seconds />],
                 ['Operator', attempt.operator_name],
                 ['Try', tryNumber > 0 && `${tryNumber} of ${instance.max_tries + 1}`],
                 ['Pool', attempt.pool],
@@ -158,7 +159,7 @@ function Callout({ instance, error }: { instance: TaskInstance; error: string | 
       <div className={classes.callout}>
         <Notice tone={TASK_FACES[state].tone} icon={done ? TASK_FACES[state].icon : 'clock'}>
           {!done && <b>Not running yet: </b>}
-          {instance.reason}
+          <Reason text={instance.reason} />
         </Notice>
       </div>
     )
