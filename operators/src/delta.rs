@@ -98,5 +98,5 @@ pub async fn overwrite(
         .await
         .with_context(writing)?;
     let version = table.version().with_context(writing)?;
-    Ok(u64::try_from(version)?)
+    Ok(version)
 }
