@@ -13,6 +13,7 @@
 mod architecture;
 mod bad_input;
 mod command_line;
+mod dags;
 mod durability;
 mod pipeline;
 mod scheduling;
