@@ -1,5 +1,8 @@
 //! The first schema: DAGs and their versions, runs, task instances, XComs, requests, errors, audit and leases.
 
+// The variants are columns; they are called as the columns are.
+#![expect(clippy::enum_variant_names, reason = "a column is named as it is in the table")]
+
 use sea_orm_migration::prelude::*;
 
 use crate::columns::{

@@ -4,13 +4,14 @@
 //! - task_id: emulate
 //!   operator: emulation
 //!   source: sample
-//!   lake: s3://user-0a3db223d459-bucket
+//!   sink: s3://user-0a3db223d459-bucket
 //!   rows: 11154
 //! ```
 //!
 //! A [`source::Source`] sends the rows of each table, packed into objects, to a [`sink::Sink`]; neither knows which the
 //! other is.
 
+mod args;
 mod batch;
 mod bucket;
 mod folder;
@@ -24,13 +25,13 @@ mod table;
 use anyhow::anyhow;
 use futures::{StreamExt, stream};
 use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::location::{Location, LocationError, S3Settings};
+use crate::location::{Location, LocationError, S3};
+pub use args::EmulationArgs;
+use args::SAMPLE;
 use batch::Packer;
 use bucket::Bucket;
 use folder::Folder;
@@ -41,88 +42,20 @@ use sink::{Landed, Sink};
 use source::{Inspection, Source};
 use table::Table;
 
-/// The source that is built in.
-const SAMPLE: &str = "sample";
-
 /// So many batches wait between source and sink: both are busy, and a stop is soon felt.
 const BATCHES_WAITING: usize = 8;
-
-/// More rows than this are a mistake: the generator keeps some hundred bytes of each poster in memory.
-const ROWS_MAX: u64 = 10_000_000;
 
 /// The `emulation` operator.
 #[derive(Clone, Debug)]
 pub struct Emulation {
-    s3: S3Settings,
+    s3: S3,
 }
 
 impl Emulation {
     /// Reaches S3 as `s3` says.
-    pub fn new(s3: S3Settings) -> Emulation {
+    pub fn new(s3: S3) -> Emulation {
         Emulation { s3 }
     }
-}
-
-/// Arguments of the `emulation` operator.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EmulationArgs {
-    /// Where the rows come from: `sample` makes them up, as dirty as real ones; otherwise a folder or S3 prefix that holds
-    /// `pin.jsonl`, `geo.jsonl` and `user.jsonl`, whose lines are landed exactly as they are.
-    #[serde(default = "default_source")]
-    source: String,
-    /// Where the folder `topics` goes: a folder (relative ones begin in `UPDRAFT_HOME`) or `s3://bucket/prefix`. What
-    /// earlier runs landed there for the same user is replaced.
-    #[serde(default = "default_lake")]
-    lake: String,
-    /// Begins the names of the topics; 12 hexadecimal digits.
-    #[serde(default = "default_user_id")]
-    #[schemars(regex(pattern = r"^[0-9a-f]{12}$"))]
-    user_id: String,
-    /// How many rows `sample` makes for each table. Other sources have as many as they have.
-    #[serde(default = "default_rows")]
-    #[schemars(range(min = 1, max = 10_000_000))]
-    rows: u64,
-    /// Decides which rows `sample` makes; the same seed always makes the same rows.
-    #[serde(default = "default_seed")]
-    seed: u64,
-    /// How many records an object holds.
-    #[serde(default = "default_flush_size")]
-    #[schemars(range(min = 1))]
-    flush_size: u64,
-    /// The share of a table's lines that may be something else than JSON, from 0 to 1; with more the task fails before
-    /// anything is landed.
-    #[serde(default = "default_max_broken_share")]
-    #[schemars(range(min = 0, max = 1))]
-    max_broken_share: f64,
-}
-
-fn default_source() -> String {
-    SAMPLE.to_owned()
-}
-
-fn default_lake() -> String {
-    "lake".to_owned()
-}
-
-fn default_user_id() -> String {
-    "0a3db223d459".to_owned()
-}
-
-fn default_rows() -> u64 {
-    11_154
-}
-
-fn default_seed() -> u64 {
-    100
-}
-
-fn default_flush_size() -> u64 {
-    1
-}
-
-fn default_max_broken_share() -> f64 {
-    0.05
 }
 
 impl Operator for Emulation {
@@ -132,7 +65,7 @@ impl Operator for Emulation {
 
     async fn execute(&self, args: EmulationArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         args.validate()?;
-        let lake = Location::parse(&args.lake, &ctx.home).map_err(|error| author("lake", &error))?;
+        let lake = Location::parse(&args.sink, &ctx.home).map_err(|error| author("sink", &error))?;
         let source = self.source(&args, ctx)?;
         let sink = self.sink(&args, &lake, ctx)?;
         // Fires when the try is cancelled, when a part of it fails, and when it is dropped half-way.
@@ -157,7 +90,7 @@ impl Operator for Emulation {
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let written = |key: &str| args.get(key).and_then(Value::as_str).filter(|text| !text.contains("{{"));
         let mut problems = Vec::new();
-        for key in ["lake", "source"] {
+        for key in ["sink", "source"] {
             let Some(text) = written(key) else { continue };
             if let Err(error) = Location::parse(text, std::path::Path::new("/")) {
                 problems.push(ArgumentProblem { pointer: format!("/{key}"), message: error.to_string(), help: None });
@@ -178,31 +111,13 @@ impl Emulation {
     }
 
     fn sink(&self, args: &EmulationArgs, lake: &Location, ctx: &TaskContext) -> Result<Sink, TaskError> {
-        let topics = lake.join("topics").map_err(|error| author("lake", &error))?;
+        let topics = lake.join("topics");
         if let Some(path) = topics.local_path() {
             return Ok(Sink::Folder(Folder::new(path.to_owned(), args.user_id.clone(), ctx.try_id)));
         }
-        let opened = topics.open(&self.s3).map_err(|error| author("lake", &error))?;
-        Ok(Sink::Bucket(Bucket::new(topics, opened, args.user_id.clone(), args.flush_size)))
-    }
-}
-
-impl EmulationArgs {
-    /// What the JSON Schema says of plain values holds for rendered templates, too.
-    fn validate(&self) -> Result<(), TaskError> {
-        let hexadecimal = |sign: u8| sign.is_ascii_digit() || (b'a'..=b'f').contains(&sign);
-        let problem = if self.user_id.len() != 12 || !self.user_id.bytes().all(hexadecimal) {
-            format!("`user_id` is {:?}; it has 12 hexadecimal digits, in lower case", self.user_id)
-        } else if self.rows == 0 || self.rows > ROWS_MAX {
-            format!("`rows` is {}; it is between 1 and {ROWS_MAX}", self.rows)
-        } else if self.flush_size == 0 {
-            "`flush_size` is 0; an object holds at least one record".to_owned()
-        } else if !(0.0..=1.0).contains(&self.max_broken_share) {
-            format!("`max_broken_share` is {}; it is between 0 and 1", self.max_broken_share)
-        } else {
-            return Ok(());
-        };
-        Err(TaskError::fail(anyhow!(problem)))
+        let opened = topics.open(&self.s3).map_err(|error| author("sink", &error))?;
+        let bucket = Bucket::new(topics, opened, args.user_id.clone(), args.flush_size);
+        Ok(Sink::Bucket(Box::new(bucket)))
     }
 }
 

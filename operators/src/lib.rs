@@ -1,19 +1,49 @@
 //! What tasks do: the operators.
+//!
+//! ```text
+//!   emulation ──lands──> JSON objects ──clean──> Delta tables ──query──> answers (XCom, CSV, Parquet, Delta)
+//! ```
+//!
+//! * [`bash`], [`empty`], [`emulation`], [`clean`], [`query`]: the operators, one module each.
+//! * [`location`], [`listing`]: where data is, on this machine or in S3.
+//! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion.
+//! * [`spark`]: what Spark's expressions answer, value by value.
+//! * [`engine`]: the threads that data work runs on.
+//! * [`guardian`]: ends what a killed Updraft left running.
 
 pub mod bash;
+mod broken;
+pub mod clean;
+pub mod delta;
 pub mod empty;
 pub mod emulation;
+pub mod engine;
 pub mod guardian;
+pub mod json;
+pub mod listing;
 pub mod location;
+pub mod memory;
 mod process;
+pub mod query;
+pub mod spark;
+pub mod table;
 
 use scheduler::operator::{Registry, RegistryError};
 
-/// All operators.
+use crate::location::S3;
+
+/// All operators, with the S3 credentials of the process.
 pub fn registry() -> Result<Registry, RegistryError> {
+    registry_with(&S3::from_env())
+}
+
+/// All operators, reaching buckets through `s3`.
+pub fn registry_with(s3: &S3) -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
     registry.register(bash::Bash)?;
     registry.register(empty::Empty)?;
-    registry.register(emulation::Emulation::new(location::S3Settings::from_process()))?;
+    registry.register(emulation::Emulation::new(s3.clone()))?;
+    registry.register(clean::Clean::new(s3.clone()))?;
+    registry.register(query::Query::new(s3.clone()))?;
     Ok(registry)
 }

@@ -1,46 +1,54 @@
-//! Where data lies: a folder on this machine, or a prefix in an S3 bucket.
+//! Where data is: a path on this machine, or below a prefix of an S3 bucket.
 //!
-//! People write locations in DAG files as one string; every native operator reads it the same way:
-//!
-//! | text | meaning |
-//! |---|---|
-//! | `lake/raw` | below `UPDRAFT_HOME` |
-//! | `/srv/lake` or `file:///srv/lake` | that path |
-//! | `s3://bucket/prefix` (also `s3a://`, `s3n://`) | objects whose keys begin with `prefix/` |
-//!
-//! How S3 is reached stands in the environment ([`S3Settings`]), never in the location, so that a location can be logged.
+//! People write `lake/clean_pin`, `/data/pin.jsonl`, `file:///data/lake` or `s3://bucket/lake`. Relative paths begin at
+//! `UPDRAFT_HOME`. S3 is reached with the usual `AWS_*` variables; `AWS_ENDPOINT_URL` points at any server that speaks
+//! its protocol, also without TLS.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, RetryConfig};
-use thiserror::Error;
 use url::Url;
 
-/// Where AWS is asked when nobody says otherwise.
+/// The region that AWS itself assumes, and that most servers that imitate it accept.
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// A server that cannot be reached is reported after so long; the task's own `retries` take over from there.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+/// An S3 request is given up after this long, repeated tries included: the task's own `retries` come after that.
+const S3_RETRY_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Why a text is not a location, or a location cannot be reached.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+/// A place for data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// An absolute, normalised path.
+    Local(PathBuf),
+    /// A key, or a prefix of keys, in a bucket.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// Without leading and trailing slash; empty for the whole bucket.
+        key: String,
+    },
+}
+
+/// Why a text is no location, or a location cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
-    /// Nothing, or only blanks.
-    #[error("the location is empty; write a folder, or s3://bucket/prefix")]
+    /// There is nothing to read the place from.
+    #[error("the location is empty; write a folder, a file or s3://bucket/prefix")]
     Empty,
     /// A relative path that leaves the home folder.
     #[error("the location {0:?} climbs above its root with `..`")]
     Climbs(String),
-    /// Something like `ftp://`.
+    /// `https://…`, `gs://…` and the like.
     #[error("the location has the unknown scheme {0:?}; use a path, file:// or s3://")]
     UnknownScheme(String),
-    /// `s3:///prefix`.
+    /// `s3:///key`.
     #[error("the location {0:?} names no bucket; write s3://bucket/prefix")]
     NoBucket(String),
     /// `s3://key:secret@bucket`. The text is not repeated.
@@ -59,20 +67,6 @@ pub enum LocationError {
     Settings(String),
 }
 
-/// Where data lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location(Place);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    /// Absolute, without `.` and `..`.
-    Local(PathBuf),
-    S3 {
-        bucket: String,
-        prefix: ObjectPath,
-    },
-}
-
 /// The store that a location lies in.
 #[derive(Clone, Debug)]
 pub struct Opened {
@@ -80,8 +74,6 @@ pub struct Opened {
     pub store: Arc<dyn ObjectStore>,
     /// The location within it.
     pub prefix: ObjectPath,
-    /// What query engines call the store: `file:///` or `s3://bucket/`.
-    pub store_url: Url,
 }
 
 impl Location {
@@ -103,72 +95,88 @@ impl Location {
         }
     }
 
-    /// The location `relative` below this one.
-    pub fn join(&self, relative: &str) -> Result<Location, LocationError> {
-        match &self.0 {
-            Place::Local(path) => local(relative.trim_start_matches('/'), path),
-            Place::S3 { bucket, prefix } => {
-                let below = key(relative, relative)?;
-                let prefix = prefix.parts().chain(below.parts()).collect();
-                Ok(Location(Place::S3 { bucket: bucket.clone(), prefix }))
-            }
-        }
-    }
-
     /// The path, when it is on this machine.
     pub fn local_path(&self) -> Option<&Path> {
-        match &self.0 {
-            Place::Local(path) => Some(path),
-            Place::S3 { .. } => None,
-        }
-    }
-
-    /// The location as a URL without a slash at its end, for Delta tables and query engines.
-    pub fn url(&self) -> Result<Url, LocationError> {
-        let invalid = |reason: &str| LocationError::Invalid { text: self.to_string(), reason: reason.to_owned() };
-        match &self.0 {
-            Place::Local(path) => Url::from_file_path(path).map_err(|()| invalid("it is not an absolute path")),
-            Place::S3 { bucket, prefix } => {
-                let mut url =
-                    Url::parse(&format!("s3://{bucket}")).map_err(|_| invalid("the bucket's name is malformed"))?;
-                if !prefix.is_root() {
-                    let mut segments = url.path_segments_mut().map_err(|()| invalid("it cannot hold a path"))?;
-                    segments.extend(prefix.parts().map(|part| part.as_ref().to_owned()));
-                }
-                Ok(url)
-            }
+        match self {
+            Location::Local(path) => Some(path),
+            Location::S3 { .. } => None,
         }
     }
 
     /// The store around this location. Nothing is read or written yet.
-    pub fn open(&self, settings: &S3Settings) -> Result<Opened, LocationError> {
-        match &self.0 {
-            Place::Local(path) => {
-                let prefix = ObjectPath::from_absolute_path(path)
-                    .map_err(|error| LocationError::Invalid { text: self.to_string(), reason: error.to_string() })?;
-                Ok(Opened { store: Arc::new(LocalFileSystem::new()), prefix, store_url: store_url("file:///")? })
+    pub fn open(&self, s3: &S3) -> Result<Opened, LocationError> {
+        let invalid = |reason: String| LocationError::Invalid { text: self.to_string(), reason };
+        match self {
+            Location::Local(path) => {
+                let prefix = ObjectPath::from_absolute_path(path).map_err(|error| invalid(error.to_string()))?;
+                Ok(Opened { store: Arc::new(LocalFileSystem::new()), prefix })
             }
-            Place::S3 { bucket, prefix } => Ok(Opened {
-                store: settings.bucket(bucket)?,
-                prefix: prefix.clone(),
-                store_url: store_url(&format!("s3://{bucket}"))?,
-            }),
+            Location::S3 { bucket, key } => {
+                let store = s3.bucket(bucket).map_err(|error| LocationError::Settings(error.to_string()))?;
+                let prefix = ObjectPath::parse(key).map_err(|error| invalid(error.to_string()))?;
+                Ok(Opened { store, prefix })
+            }
+        }
+    }
+
+    /// The place `name` below this one; `name` is ours, not a person's, and may have several parts.
+    pub fn join(&self, name: &str) -> Location {
+        let name = name.trim_matches('/');
+        match self {
+            Location::Local(path) => Location::Local(normalize(&path.join(name))),
+            Location::S3 { bucket, key } if key.is_empty() => {
+                Location::S3 { bucket: bucket.clone(), key: name.to_owned() }
+            }
+            Location::S3 { bucket, key } => Location::S3 { bucket: bucket.clone(), key: format!("{key}/{name}") },
+        }
+    }
+
+    /// The last part of the name.
+    pub fn file_name(&self) -> &str {
+        match self {
+            Location::Local(path) => path.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
+            Location::S3 { key, .. } => key.rsplit('/').next().unwrap_or_default(),
+        }
+    }
+
+    /// As a URL of a folder, the form in which Delta tables are named.
+    pub fn folder_url(&self) -> anyhow::Result<Url> {
+        match self {
+            Location::Local(path) => {
+                Url::from_directory_path(path).map_err(|()| anyhow::anyhow!("`{self}` cannot be written as a URL"))
+            }
+            Location::S3 { bucket, key } => Ok(Url::parse(&format!("s3://{bucket}/{key}/"))?),
+        }
+    }
+
+    /// As a URL of a file.
+    pub fn file_url(&self) -> anyhow::Result<Url> {
+        match self {
+            Location::Local(path) => {
+                Url::from_file_path(path).map_err(|()| anyhow::anyhow!("`{self}` cannot be written as a URL"))
+            }
+            Location::S3 { bucket, key } => Ok(Url::parse(&format!("s3://{bucket}/{key}"))?),
         }
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Place::Local(path) => write!(f, "{}", path.display()),
-            Place::S3 { bucket, prefix } if prefix.is_root() => write!(f, "s3://{bucket}"),
-            Place::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        match self {
+            Location::Local(path) => path.display().fmt(f),
+            Location::S3 { bucket, key } if key.is_empty() => write!(f, "s3://{bucket}"),
+            Location::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
         }
     }
 }
 
-fn store_url(text: &str) -> Result<Url, LocationError> {
-    Url::parse(text).map_err(|error| LocationError::Invalid { text: text.to_owned(), reason: error.to_string() })
+/// What is at the bottom of an error of a store. Those above it repeat what is below them, several times over.
+pub fn cause(error: &object_store::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
 }
 
 fn file_url(text: &str) -> Result<Location, LocationError> {
@@ -192,13 +200,11 @@ fn local(text: &str, base: &Path) -> Result<Location, LocationError> {
         }
     }
     let start = if text.starts_with('/') { Path::new("/") } else { base };
-    let path = start.join(below.iter().collect::<PathBuf>());
-    // Joining nothing leaves a slash at the end.
-    Ok(Location(Place::Local(path.components().collect())))
+    Ok(Location::Local(normalize(&start.join(below.iter().collect::<PathBuf>()))))
 }
 
 fn s3(text: &str, rest: &str) -> Result<Location, LocationError> {
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.contains('@') {
         return Err(LocationError::Credentials);
     }
@@ -209,70 +215,99 @@ fn s3(text: &str, rest: &str) -> Result<Location, LocationError> {
         let reason = "a bucket's name has letters, digits, dots and hyphens only".to_owned();
         return Err(LocationError::Invalid { text: text.to_owned(), reason });
     }
-    Ok(Location(Place::S3 { bucket: bucket.to_owned(), prefix: key(text, prefix)? }))
-}
-
-fn key(text: &str, key: &str) -> Result<ObjectPath, LocationError> {
-    if key.split('/').any(|segment| segment == "..") {
+    if key.split('/').any(|part| part == "..") {
         return Err(LocationError::Climbs(text.to_owned()));
     }
-    ObjectPath::parse(key).map_err(|error| LocationError::Invalid { text: text.to_owned(), reason: error.to_string() })
+    let key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    Ok(Location::S3 { bucket: bucket.to_owned(), key })
 }
 
-/// How S3 is reached: the `AWS_*` variables, as the AWS tools name them.
+/// Resolves `.` and `..` by name, so that one place has one spelling. Links are left to the file system.
+fn normalize(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => (),
+            Component::ParentDir => {
+                normal.pop();
+            }
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+/// Reaches buckets with one set of credentials: the `AWS_*` variables, as the AWS tools name them. Cheap to clone.
 ///
 /// `AWS_ENDPOINT_URL` leads to another server than Amazon's; plain HTTP is spoken only if it says so, and buckets are
 /// then part of the path. The region is `us-east-1` unless `AWS_REGION` or `AWS_DEFAULT_REGION` says otherwise.
-#[derive(Clone, Default)]
-pub struct S3Settings {
-    builder: AmazonS3Builder,
+#[derive(Clone)]
+pub struct S3 {
+    settings: AmazonS3Builder,
+    buckets: Arc<Mutex<HashMap<String, Arc<AmazonS3>>>>,
 }
 
-impl S3Settings {
+impl S3 {
     /// What the environment of this process says.
-    pub fn from_process() -> S3Settings {
-        S3Settings::from_variables(
+    pub fn from_env() -> S3 {
+        S3::from_variables(
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         )
     }
 
+    /// A server of one's own, with these keys.
+    pub fn with_endpoint(endpoint: &str, access_key_id: &str, secret_access_key: &str) -> S3 {
+        let variables = [
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("AWS_ACCESS_KEY_ID", access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", secret_access_key),
+        ];
+        S3::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
     /// What these variables say; those that do not concern S3 are passed over.
-    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> S3Settings {
-        let retry = RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
-        let mut builder = AmazonS3Builder::new().with_retry(retry);
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> S3 {
+        let retry = RetryConfig { retry_timeout: S3_RETRY_TIME_MAX, ..RetryConfig::default() };
+        let mut settings = AmazonS3Builder::new().with_retry(retry);
         for (name, value) in variables {
             // An empty variable is as good as none, as for the AWS tools.
             let setting = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse()).and_then(Result::ok);
             if let (Some(setting), false) = (setting, value.is_empty()) {
-                builder = builder.with_config(setting, value);
+                settings = settings.with_config(setting, value);
             }
         }
-        if builder.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
-            let region = builder.get_config_value(&AmazonS3ConfigKey::DefaultRegion);
-            builder = builder.with_region(region.unwrap_or_else(|| DEFAULT_REGION.to_owned()));
+        if settings.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
+            let region = settings.get_config_value(&AmazonS3ConfigKey::DefaultRegion);
+            settings = settings.with_region(region.unwrap_or_else(|| DEFAULT_REGION.to_owned()));
         }
-        let endpoint = builder
+        let endpoint = settings
             .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
-            .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
+            .or_else(|| settings.get_config_value(&AmazonS3ConfigKey::Endpoint));
         if let Some(endpoint) = endpoint {
             let plain = endpoint.to_ascii_lowercase().starts_with("http://");
-            builder = builder.with_allow_http(plain).with_virtual_hosted_style_request(false);
+            settings = settings.with_allow_http(plain).with_virtual_hosted_style_request(false);
         }
-        S3Settings { builder }
+        S3 { settings, buckets: Arc::default() }
     }
 
-    fn bucket(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, LocationError> {
-        let store = self.builder.clone().with_bucket_name(bucket).build();
-        Ok(Arc::new(store.map_err(|error| LocationError::Settings(error.to_string()))?))
+    /// The store of a bucket; the connections to it are shared.
+    pub fn bucket(&self, bucket: &str) -> object_store::Result<Arc<AmazonS3>> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = buckets.get(bucket) {
+            return Ok(Arc::clone(store));
+        }
+        let store = Arc::new(self.settings.clone().with_bucket_name(bucket).build()?);
+        buckets.insert(bucket.to_owned(), Arc::clone(&store));
+        Ok(store)
     }
 }
 
 /// Without the secrets.
-impl fmt::Debug for S3Settings {
+impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Settings")
-            .field("endpoint", &self.builder.get_config_value(&AmazonS3ConfigKey::Endpoint))
-            .field("region", &self.builder.get_config_value(&AmazonS3ConfigKey::Region))
+        f.debug_struct("S3")
+            .field("endpoint", &self.settings.get_config_value(&AmazonS3ConfigKey::Endpoint))
+            .field("region", &self.settings.get_config_value(&AmazonS3ConfigKey::Region))
             .finish()
     }
 }

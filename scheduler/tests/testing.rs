@@ -1,5 +1,7 @@
 //! The databases that tests stand on: each is migrated, and is nobody else's.
 
+#![allow(clippy::unwrap_used, reason = "what a test sets up must be there; helpers of tests are tests, too")]
+
 use scheduler::store::entity::dag_tag;
 use scheduler::testing::TestDb;
 use sea_orm::{ActiveValue::Set, EntityTrait, PaginatorTrait};

@@ -26,7 +26,10 @@ use crate::report::{BadInput, Status};
 /// Starts everything, says where it is, and stops it again when told to.
 pub async fn run(config: Config) -> anyhow::Result<Status> {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("UPDRAFT_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn")))
+        .with_env_filter(
+            EnvFilter::try_from_env("UPDRAFT_LOG")
+                .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn")),
+        )
         .with_writer(std::io::stderr)
         .with_ansi(output::is_colourful())
         .init();

@@ -4,5 +4,6 @@ mod architecture;
 mod bad_input;
 mod command_line;
 mod durability;
+mod pipeline;
 mod scheduling;
 mod server;

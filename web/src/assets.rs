@@ -11,6 +11,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 
+use crate::hex::hex;
+
 /// What `npm run build` makes in `web/ui`. The folder may be empty: then the UI was not built.
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/ui/dist"]
@@ -39,7 +41,7 @@ pub(crate) fn serve(path: &str, headers: &HeaderMap) -> Response {
 }
 
 fn respond(name: &str, file: rust_embed::EmbeddedFile, headers: &HeaderMap) -> Response {
-    let hash: String = file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&file.metadata.sha256_hash()[..16]);
     // Names below `assets/` have the hash of the content in them; the page that names them must be asked for each time.
     let caching = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     let etag = format!("\"{hash}\"");

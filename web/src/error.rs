@@ -18,6 +18,8 @@ pub(crate) enum ApiError {
     Refused(StatusCode, Value),
     /// Values that are not as they must be.
     Invalid(Vec<ValidationError>),
+    /// There is nothing at that address.
+    NoRoute,
     /// Our fault; the cause is for the log alone.
     Internal(Arc<dyn std::error::Error + Send + Sync>),
 }
@@ -96,7 +98,7 @@ impl ApiError {
     }
 
     /// The answer to a run that clashes with another (Airflow 3: what its database's refusal looks like).
-    pub(crate) fn not_unique(message: String) -> ApiError {
+    pub(crate) fn not_unique(message: &str) -> ApiError {
         let detail = json!({
             "reason": "Unique constraint violation",
             "statement": "hidden",
@@ -135,6 +137,10 @@ impl IntoResponse for ApiError {
             ApiError::Refused(status, detail) => (status, Json(json!({ "detail": detail }))).into_response(),
             ApiError::Invalid(problems) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "detail": problems }))).into_response()
+            }
+            // Not `detail`: Airflow answers so, too.
+            ApiError::NoRoute => {
+                (StatusCode::NOT_FOUND, Json(json!({ "error": "API route not found" }))).into_response()
             }
             ApiError::Internal(cause) => {
                 let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();

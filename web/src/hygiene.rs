@@ -27,18 +27,15 @@ pub(crate) async fn name_requests(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().simple().to_string();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = match answered {
-        Ok(mut response) => match response.extensions_mut().remove::<Cause>() {
-            Some(Cause(cause)) => {
-                tracing::error!(request.id = %id, %method, %path, error = %Chain(&*cause), "a request failed inside");
-                internal_error(&id)
-            }
-            None => response,
-        },
-        Err(_) => {
-            tracing::error!(request.id = %id, %method, %path, "a request met a bug: its handler panicked");
-            internal_error(&id)
+    let mut response = if let Ok(mut response) = answered {
+        if let Some(Cause(cause)) = response.extensions_mut().remove::<Cause>() {
+            tracing::error!(request.id = %id, %method, %path, error = %Chain(&*cause), "a request failed inside");
+            response = internal_error(&id);
         }
+        response
+    } else {
+        tracing::error!(request.id = %id, %method, %path, "a request met a bug: its handler panicked");
+        internal_error(&id)
     };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);

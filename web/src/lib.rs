@@ -19,6 +19,7 @@ mod assets;
 mod auth;
 mod document;
 mod error;
+mod hex;
 mod hygiene;
 mod request;
 mod router;

@@ -130,7 +130,7 @@ async fn fallback(request: Request) -> Response {
         return (StatusCode::NOT_FOUND, Json(json!({ "error": error }))).into_response();
     }
     if path == "/api" || path.starts_with("/api/") {
-        return (StatusCode::NOT_FOUND, Json(json!({ "error": "API route not found" }))).into_response();
+        return ApiError::NoRoute.into_response();
     }
     if path.starts_with("/auth/") {
         return ApiError::not_found("Not Found").into_response();

@@ -24,8 +24,23 @@ pub(crate) struct TryLog {
     pub(crate) path: PathBuf,
     /// The path below the log folder, which is all that readers need to know.
     pub(crate) source: String,
-    /// The state in which the try ended; none while it goes on, or has not begun.
-    pub(crate) ended: Option<Option<String>>,
+    /// Whether it goes on.
+    pub(crate) progress: Progress,
+}
+
+/// Whether a try goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It has not begun, or goes on: more may be written.
+    Open,
+    /// It is over, in that state of its task instance; nothing more will be written.
+    Over(Option<String>),
+}
+
+impl Progress {
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Progress::Over(_))
+    }
 }
 
 /// Which try of which task instance.
@@ -58,23 +73,23 @@ impl TryLog {
         };
         let path = log::path(&app.log_folder, &task, key.try_number);
         let source = path.strip_prefix(app.log_folder.as_path()).unwrap_or(&path).display().to_string();
-        Ok(TryLog { path, source, ended: ended(&row, begun, key.try_number) })
+        Ok(TryLog { path, source, progress: progress(&row, begun, key.try_number) })
     }
 }
 
-/// In which state a try ended, if it did.
-fn ended(row: &TaskInstanceRow, begun: u32, try_number: u32) -> Option<Option<String>> {
+/// Whether a try goes on, or in which state it ended.
+fn progress(row: &TaskInstanceRow, begun: u32, try_number: u32) -> Progress {
     let state = row.instance.state.as_deref();
     let is_finished = matches!(state, Some("success" | "failed" | "skipped" | "upstream_failed" | "removed"));
     // Waiting for the next try, or cleared: the latest try is over, and the next has not begun.
     let is_between = matches!(state, Some("up_for_retry") | None);
     match try_number {
-        0 => Some(None),
+        0 => Progress::Over(None),
         // An earlier try failed, or there would not have been another.
-        number if number < begun => Some(Some("failed".to_owned())),
-        number if number == begun && (is_finished || is_between) => Some(row.instance.state.clone()),
-        number if number > begun && is_finished => Some(row.instance.state.clone()),
-        _ => None,
+        number if number < begun => Progress::Over(Some("failed".to_owned())),
+        number if number == begun && (is_finished || is_between) => Progress::Over(row.instance.state.clone()),
+        number if number > begun && is_finished => Progress::Over(row.instance.state.clone()),
+        _ => Progress::Open,
     }
 }
 

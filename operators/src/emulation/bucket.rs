@@ -3,7 +3,9 @@
 //! An object is seen whole or not at all, and the new ones have the names of the old ones. So they are simply put, and
 //! those that earlier runs put beyond them are deleted at the end.
 
-use anyhow::{Context, anyhow};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::anyhow;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future, stream};
 use object_store::path::Path as ObjectPath;
@@ -14,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Batch, Object};
 use super::sink::Landed;
 use super::table::{PARTITION, Table, object_name};
-use crate::location::{Location, Opened};
+use crate::location::{Location, Opened, cause};
 
 /// So many objects are under way at a time.
 const PUTS: usize = 64;
@@ -25,19 +27,21 @@ pub(super) struct Bucket {
     opened: Opened,
     user_id: String,
     flush_size: u64,
+    /// How many objects have been put so far.
+    puts: AtomicU64,
 }
 
 impl Bucket {
     /// `topics` is the prefix above the topics'; `opened` is the same.
     pub(super) fn new(topics: Location, opened: Opened, user_id: String, flush_size: u64) -> Bucket {
-        Bucket { topics, opened, user_id, flush_size }
+        Bucket { topics, opened, user_id, flush_size, puts: AtomicU64::new(0) }
     }
 
     /// Finds out whether there is such a bucket, and whether we may use it.
     pub(super) async fn start(&self, stop: &CancellationToken) -> Result<(), TaskError> {
         let mut objects = self.opened.store.list(Some(&self.opened.prefix));
         tokio::select! {
-            first = objects.try_next() => first.map(drop).map_err(|error| explain(error, &self.topics)),
+            first = objects.try_next() => first.map(drop).map_err(|error| explain(&error, &self.topics)),
             () = stop.cancelled() => Err(TaskError::cancelled()),
         }
     }
@@ -65,8 +69,11 @@ impl Bucket {
         let path = self.partition(table).join(object_name(&topic, object.offset));
         let landed = Landed { rows: object.records, objects: 1 };
         match self.opened.store.put(&path, object.content.into()).await {
-            Ok(_) => Ok(landed),
-            Err(error) => Err(explain(error, &self.topics)),
+            Ok(_) => {
+                self.puts.fetch_add(1, Ordering::Relaxed);
+                Ok(landed)
+            }
+            Err(error) => Err(explain(&error, &self.topics)),
         }
     }
 
@@ -75,7 +82,6 @@ impl Bucket {
         for &(table, landed) in landed {
             let topic = table.topic(&self.user_id);
             let prefix = self.opened.prefix.clone().join(topic.as_str());
-            let context = format!("cannot delete older objects of {topic} in {}", self.topics);
             let fresh =
                 Fresh { partition: self.partition(table), topic, rows: landed.rows, flush_size: self.flush_size };
             let stale = self.opened.store.list(Some(&prefix)).try_filter_map(move |found| {
@@ -84,11 +90,17 @@ impl Bucket {
             });
             let deleted = self.opened.store.delete_stream(stale.boxed()).try_for_each(|_| future::ready(Ok(())));
             tokio::select! {
-                deleted = deleted => deleted.context(context)?,
+                deleted = deleted => deleted.map_err(|error| explain(&error, &self.topics))?,
                 () = stop.cancelled() => return Err(TaskError::cancelled()),
             }
         }
         Ok(())
+    }
+
+    /// What stays behind when the landing is given up: S3 has no way back.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        let puts = self.puts.load(Ordering::Relaxed);
+        (puts > 0).then(|| format!("{puts} objects were put in {} and stay; the next try puts them again", self.topics))
     }
 
     fn partition(&self, table: Table) -> ObjectPath {
@@ -119,16 +131,17 @@ impl Fresh {
 }
 
 /// What an answer of S3 means to whoever wrote `location`.
-pub(super) fn explain(error: Error, location: &Location) -> TaskError {
+pub(super) fn explain(error: &Error, location: &Location) -> TaskError {
     let text = error.to_string();
     if text.contains("NoSuchBucket") {
         return TaskError::fail(anyhow!("the bucket of {location} does not exist"));
     }
+    let cause = cause(error);
     match error {
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => TaskError::fail(
-            anyhow::Error::new(error).context(format!("S3 refuses access to {location}; look at the AWS_* variables")),
-        ),
-        error => TaskError::retry(anyhow::Error::new(error).context(format!("cannot reach {location}"))),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            TaskError::fail(anyhow!("S3 refuses access to {location}; look at the AWS_* variables: {cause}"))
+        }
+        _ => TaskError::retry(anyhow!("cannot reach {location}: {cause}")),
     }
 }
 

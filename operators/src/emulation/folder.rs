@@ -5,6 +5,8 @@
 //!   ├── .0a3db223d459.pin.landing-<try>/     being written; hidden from readers, and from `topics/*`
 //!   └── 0a3db223d459.pin/partition=0/        complete, always: it comes and goes by rename
 //! ```
+//!
+//! A try that is cancelled removes what it has written; after one that was killed, the next one does.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};

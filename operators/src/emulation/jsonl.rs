@@ -2,7 +2,7 @@
 //!
 //! Lines are landed byte for byte, also those that are not JSON: what cleaning makes of them is not for us to decide.
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Batch, Packer};
 use super::source::Inspection;
 use super::table::Table;
-use crate::location::{Location, Opened};
+use crate::location::{Location, Opened, cause};
 
 /// So many numbers of broken lines are shown.
 const BROKEN_LINES_SHOWN: usize = 5;
@@ -87,7 +87,7 @@ impl JsonLines {
         match found {
             Ok(found) => Ok(Lines { chunks: found.into_stream(), rest: Vec::new(), number: 0, ended: false, what }),
             Err(object_store::Error::NotFound { .. }) => Err(self.missing(table).await),
-            Err(error) => Err(TaskError::retry(anyhow::Error::new(error).context(what))),
+            Err(error) => Err(TaskError::retry(anyhow!("{what}: {}", cause(&error)))),
         }
     }
 
@@ -104,7 +104,7 @@ impl JsonLines {
                 "the source {folder} has no {}; it needs pin.jsonl, geo.jsonl and user.jsonl",
                 table.file()
             )),
-            Err(error) => super::bucket::explain(error, folder),
+            Err(error) => super::bucket::explain(&error, folder),
         }
     }
 }
@@ -125,7 +125,9 @@ impl Lines {
             return Ok(None);
         }
         let chunk = tokio::select! {
-            chunk = self.chunks.try_next() => chunk.with_context(|| self.what.clone())?,
+            chunk = self.chunks.try_next() => {
+                chunk.map_err(|error| TaskError::retry(anyhow!("{}: {}", self.what, cause(&error))))?
+            }
             () = stop.cancelled() => return Err(TaskError::cancelled()),
         };
         let mut lines = Vec::new();

@@ -124,7 +124,7 @@ fn json(row: &impl Serialize) -> anyhow::Result<Vec<u8>> {
     serde_json::to_vec(row).context("cannot write a row as JSON")
 }
 
-/// As MySQL prints a DATETIME.
+/// As `MySQL` prints a DATETIME.
 fn datetime(seconds: i64) -> anyhow::Result<String> {
     let instant = DateTime::from_timestamp(seconds, 0).context("a time is out of range")?;
     Ok(instant.format("%Y-%m-%d %H:%M:%S").to_string())

@@ -22,7 +22,7 @@ pub(super) enum Sink {
     /// The layout of Kafka Connect's S3 sink, in a folder.
     Folder(Folder),
     /// The same in a bucket.
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
 }
 
 /// What has landed of one table.
@@ -86,10 +86,7 @@ impl Sink {
     pub(super) async fn abandon(&self) -> Option<String> {
         match self {
             Sink::Folder(folder) => folder.abandon().await,
-            Sink::Bucket(_) => Some(
-                "objects that were put already stay: S3 has no way back. The next try puts all of them again"
-                    .to_owned(),
-            ),
+            Sink::Bucket(bucket) => bucket.left_behind(),
         }
     }
 }

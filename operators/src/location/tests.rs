@@ -23,14 +23,14 @@ fn every_spelling_means_one_place() {
         ("/", "/", "file:///"),
         ("file:///srv/my%20lake/", "/srv/my lake", "file:///srv/my%20lake"),
         ("topics/u.pin/*.json", "/home/updraft/topics/u.pin/*.json", "file:///home/updraft/topics/u.pin/*.json"),
-        ("s3://bucket", "s3://bucket", "s3://bucket"),
-        ("s3://bucket/", "s3://bucket", "s3://bucket"),
+        ("s3://bucket", "s3://bucket", "s3://bucket/"),
+        ("s3://bucket/", "s3://bucket", "s3://bucket/"),
         ("S3A://bucket/a/b/", "s3://bucket/a/b", "s3://bucket/a/b"),
         ("s3n://bucket/a b/partition=0", "s3://bucket/a b/partition=0", "s3://bucket/a%20b/partition=0"),
     ] {
         let location = parse(text).unwrap();
         assert_eq!(location.to_string(), shown, "{text}");
-        assert_eq!(location.url().unwrap().as_str(), url, "{text}");
+        assert_eq!(location.file_url().unwrap().as_str(), url, "{text}");
         assert_eq!(location.local_path().is_some(), !shown.starts_with("s3"), "{text}");
     }
 }
@@ -48,7 +48,6 @@ fn bad_text_says_what_is_wrong() {
         ("s3://", "names no bucket"),
         ("s3:///prefix", "names no bucket"),
         ("s3://buc ket/prefix", "letters, digits"),
-        ("s3://bucket/a//b", "not valid"),
         ("file://host/x", "three slashes"),
         ("a\0b", "NUL"),
     ] {
@@ -72,27 +71,25 @@ fn joining_stays_below() {
         ("s3://bucket", "topics", "s3://bucket/topics"),
         ("s3://bucket/lake", "topics/u.pin/", "s3://bucket/lake/topics/u.pin"),
     ] {
-        assert_eq!(parse(base).unwrap().join(below).unwrap().to_string(), shown);
+        assert_eq!(parse(base).unwrap().join(below).to_string(), shown);
     }
-    assert!(matches!(parse("lake").unwrap().join("../x"), Err(LocationError::Climbs(_))));
-    assert!(matches!(parse("s3://bucket/lake").unwrap().join("../x"), Err(LocationError::Climbs(_))));
 }
 
 #[test]
 fn opening_splits_store_and_prefix() {
-    let settings = S3Settings::from_variables([]);
+    let settings = S3::from_variables([]);
     let local = parse("my lake").unwrap().open(&settings).unwrap();
-    assert_eq!((local.store_url.as_str(), local.prefix.as_ref()), ("file:///", "home/updraft/my lake"));
+    assert_eq!(local.prefix.as_ref(), "home/updraft/my lake");
     let s3 = parse("s3://bucket/lake/raw").unwrap().open(&settings).unwrap();
-    assert_eq!((s3.store_url.as_str(), s3.prefix.as_ref()), ("s3://bucket", "lake/raw"));
+    assert_eq!(s3.prefix.as_ref(), "lake/raw");
 }
 
 #[test]
 fn settings_follow_the_variables() {
     let settings = |variables: &[(&str, &str)]| {
-        S3Settings::from_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        S3::from_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     };
-    let get = |settings: &S3Settings, key: AmazonS3ConfigKey| settings.builder.get_config_value(&key);
+    let get = |settings: &S3, key: AmazonS3ConfigKey| settings.settings.get_config_value(&key);
     let allow_http = || AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp);
 
     let none = settings(&[("PATH", "/bin"), ("AWS_ENDPOINT_URL", "")]);

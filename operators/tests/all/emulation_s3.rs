@@ -1,6 +1,7 @@
 //! `emulation` with S3 on either side.
 
 use operators::emulation::Emulation;
+use operators::location::S3;
 use scheduler::operator::Verdict;
 use serde_json::json;
 
@@ -17,18 +18,18 @@ async fn rows_go_round_through_a_bucket_and_replace_older_ones() {
     let bench = Bench::new();
     let lake = "s3://user-bucket/lake";
 
-    let report = return_value(bench.run(&emulation, json!({ "lake": lake, "rows": 30 })).await);
+    let report = return_value(bench.run(&emulation, json!({ "sink": lake, "rows": 30 })).await);
     assert_eq!(report["location"], json!(lake));
     assert_eq!(moto.objects(lake).await.len(), 90);
 
-    return_value(bench.run(&emulation, json!({ "lake": lake, "rows": 4, "seed": 7 })).await);
+    return_value(bench.run(&emulation, json!({ "sink": lake, "rows": 4, "seed": 7 })).await);
     let objects = moto.objects(lake).await;
     assert_eq!(objects.len(), 12);
     let first = format!("lake/topics/{USER}.geo/partition=0/{USER}.geo+0+0000000000.json");
     assert_eq!(objects[0].0, first);
 
     // The same rows on disk are the same bytes.
-    return_value(bench.run(&emulation, json!({ "lake": "local", "rows": 4, "seed": 7 })).await);
+    return_value(bench.run(&emulation, json!({ "sink": "local", "rows": 4, "seed": 7 })).await);
     for (key, content) in objects {
         let path = bench.home().join("local").join(key.strip_prefix("lake/").unwrap());
         assert_eq!(std::fs::read_to_string(path).unwrap(), content);
@@ -58,10 +59,22 @@ async fn a_bucket_that_does_not_exist_is_one_clear_error() {
     let moto = Moto::start();
     let emulation = Emulation::new(moto.settings());
     let bench = Bench::new();
-    for args in [json!({ "lake": "s3://nobody/lake", "rows": 2 }), json!({ "source": "s3://nobody/rows" })] {
+    for args in [json!({ "sink": "s3://nobody/lake", "rows": 2 }), json!({ "source": "s3://nobody/rows" })] {
         let error = bench.run(&emulation, args).await.unwrap_err();
         assert_eq!(error.verdict, Verdict::Fail, "{error}");
         assert!(error.to_string().contains("the bucket of s3://nobody"), "{error}");
         assert!(error.to_string().contains("does not exist"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_one_short_error() {
+    // Nothing listens on port 9 of this machine, and no secret comes back.
+    let variables =
+        [("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "hush")];
+    let settings = S3::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let args = json!({ "sink": "s3://bucket/lake", "rows": 2 });
+    let error = Bench::new().run(&Emulation::new(settings), args).await.unwrap_err();
+    assert_eq!(error.verdict, Verdict::Retry);
+    assert_eq!(error.to_string(), "cannot reach s3://bucket/lake/topics: Connection refused (os error 111)");
 }

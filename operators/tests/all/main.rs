@@ -1,7 +1,17 @@
 //! The operators as the engine sees them: arguments in, files, log and XCom out.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world may panic")]
+
+mod cases;
+mod cleaning;
+mod context;
 mod emulation;
 mod emulation_s3;
+mod golden;
+mod lake;
 mod moto;
+mod queries;
+mod reference;
+mod s3;
 mod sample;
 mod support;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
-use operators::location::{Location, S3Settings};
+use operators::location::{Location, S3};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A running server.
@@ -36,13 +36,13 @@ impl Moto {
     }
 
     /// How to reach it.
-    pub fn settings(&self) -> S3Settings {
+    pub fn settings(&self) -> S3 {
         let variables = [
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
         ];
-        S3Settings::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
+        S3::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
     }
 
     /// Makes a bucket. The object store cannot, so the request is written by hand; moto looks at no signature.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -120,19 +120,12 @@ fn binaries() -> PathBuf {
 /// of them wins the name.
 fn template(bin: &Path, account: Account) -> PathBuf {
     let version = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("unknown");
-    let home = std::env::temp_dir().join(format!("updraft-pg-template-{}", account.uid));
-    match fs::DirBuilder::new().mode(0o700).create(&home) {
-        Ok(()) => drop(account.own(home.clone())),
-        // What someone else put there is not ours to run.
-        Err(_) => {
-            assert_eq!(fs::metadata(&home).map(|found| found.uid()).ok(), Some(account.uid), "{}", home.display())
-        }
-    }
-    let template = home.join(version);
-    if template.exists() {
+    let template = std::env::temp_dir().join(format!("updraft-pg-template-{}-{version}", account.uid));
+    if let Ok(found) = fs::metadata(&template) {
+        assert_eq!(found.uid(), account.uid, "what others put at {} is not ours to run", template.display());
         return template;
     }
-    let fresh = account.own(TempDir::with_prefix_in("new-", &home).expect("a folder can be made").keep());
+    let fresh = account.own(TempDir::with_prefix("updraft-pg-new-").expect("a temporary folder can be made").keep());
     let made = account
         .command(&bin.join("initdb"))
         .args(["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--wal-segsize=1", "-U", ROLE, "-D"])

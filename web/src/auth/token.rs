@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::hex::hex;
+
 /// How long a token is good (Airflow 3: `jwt_expiration_time`).
 pub(super) const TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
 
@@ -56,7 +58,7 @@ impl Signer {
     pub(super) fn new(secret: &[u8]) -> Signer {
         let mut header = Header::new(Algorithm::HS512);
         // Names the key without giving it away, so that a change of the secret can be told from a forged token.
-        header.kid = Some(Sha256::digest(secret).iter().take(8).map(|byte| format!("{byte:02x}")).collect());
+        header.kid = Some(hex(&Sha256::digest(secret)[..8]));
         let mut validation = Validation::new(Algorithm::HS512);
         // Times are compared with our own clock, which tests move.
         validation.validate_exp = false;

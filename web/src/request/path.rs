@@ -16,8 +16,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for UrlPath
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<UrlPath<T>, ApiError> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(segments)) => Ok(UrlPath(segments)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => {
-                let problem = ValidationError::new("int_parsing", &["path"], error.body_text(), parts.uri.path());
+            Err(PathRejection::FailedToDeserializePathParams(_)) => {
+                // Every segment is text or a number, and text always fits.
+                let message = "Input should be a valid integer";
+                let problem = ValidationError::new("int_parsing", &["path"], message, parts.uri.path());
                 Err(ApiError::Invalid(vec![problem]))
             }
             Err(error) => Err(ApiError::internal(error)),

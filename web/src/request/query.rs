@@ -71,12 +71,11 @@ impl Query {
     pub(crate) fn numbers(&mut self, name: &str) -> Vec<i32> {
         let mut numbers = Vec::new();
         for text in self.texts(name) {
-            match text.trim().parse() {
-                Ok(number) => numbers.push(number),
-                Err(_) => {
-                    let message = "Input should be a valid integer";
-                    self.problems.push(ValidationError::new("int_parsing", &["query", name], message, text));
-                }
+            if let Ok(number) = text.trim().parse() {
+                numbers.push(number);
+            } else {
+                let message = "Input should be a valid integer";
+                self.problems.push(ValidationError::new("int_parsing", &["query", name], message, text));
             }
         }
         numbers
@@ -86,7 +85,7 @@ impl Query {
     pub(crate) fn count(&mut self, name: &str) -> Option<u64> {
         self.parsed(name, "greater_than_equal", "an integer greater than or equal to 0", |text| {
             // SQL counts with a sign.
-            text.trim().parse().ok().filter(|count| *count <= i64::MAX as u64)
+            text.trim().parse().ok().filter(|count| i64::try_from(*count).is_ok())
         })
     }
 
@@ -158,7 +157,7 @@ impl Query {
     }
 
     /// `order_by`.
-    pub(crate) fn order<R>(&self, order: Order<'_, R>) -> Result<Sorting<R>, ApiError> {
+    pub(crate) fn order<R>(&self, order: &Order<'_, R>) -> Result<Sorting<R>, ApiError> {
         self::order(&self.texts("order_by"), order)
     }
 
@@ -193,7 +192,7 @@ pub(crate) struct Order<'a, R> {
 }
 
 /// Reads an order: names, each with `-` before it when it goes down.
-pub(crate) fn order<R>(words: &[String], order: Order<'_, R>) -> Result<Sorting<R>, ApiError> {
+pub(crate) fn order<R>(words: &[String], order: &Order<'_, R>) -> Result<Sorting<R>, ApiError> {
     if words.len() > ORDER_KEYS_MAX {
         let message = format!("Ordering with more than {ORDER_KEYS_MAX} parameters is not allowed");
         return Err(ApiError::bad_request(message));

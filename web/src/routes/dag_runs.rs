@@ -56,7 +56,7 @@ impl IntoParams for RunParams {
 /// Reads an order of runs.
 pub(crate) fn run_order(app: &AppState, words: &[String]) -> Result<Sorting<RunRow>, ApiError> {
     let key = |word: &str| read::run_sort_key(word, &app.db);
-    order(words, Order { default: &["id"], allowed: &ORDER, tie_break: &["id"], key: &key })
+    order(words, &Order { default: &["id"], allowed: &ORDER, tie_break: &["id"], key: &key })
 }
 
 /// List the runs of a DAG, or of all (`~`).

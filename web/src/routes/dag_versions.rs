@@ -38,7 +38,7 @@ pub(crate) async fn get_dag_versions(
     UrlPath(dag_id): UrlPath<String>,
     mut query: Query,
 ) -> Result<Json<DagVersionCollectionResponse>, ApiError> {
-    let sorting = query.order(Order {
+    let sorting = query.order(&Order {
         default: &["id"],
         allowed: &["id", "version_number", "bundle_name", "bundle_version"],
         tie_break: &["id"],

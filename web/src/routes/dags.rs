@@ -64,7 +64,7 @@ pub(crate) fn dag_filter(query: &mut Query) -> Result<DagFilter, ApiError> {
 
 /// Reads the order of a list of DAGs.
 pub(crate) fn dag_order(query: &Query) -> Result<Sorting<DagRow>, ApiError> {
-    query.order(Order {
+    query.order(&Order {
         default: &["dag_id"],
         allowed: &[
             "dag_id",
@@ -177,10 +177,10 @@ impl IntoParams for PatchParams {
 
 /// The only thing of a DAG that is not its file's to say.
 fn check_mask(query: &Query) -> Result<(), ApiError> {
-    match query.texts("update_mask").iter().all(|field| field == "is_paused") {
-        true => Ok(()),
-        false => Err(ApiError::bad_request("Only `is_paused` field can be updated through the REST API")),
+    if query.texts("update_mask").iter().all(|field| field == "is_paused") {
+        return Ok(());
     }
+    Err(ApiError::bad_request("Only `is_paused` field can be updated through the REST API"))
 }
 
 /// Pause or unpause a DAG.

@@ -49,7 +49,7 @@ pub(crate) async fn get_event_logs(
     State(app): State<AppState>,
     mut query: Query,
 ) -> Result<Json<EventLogCollectionResponse>, ApiError> {
-    let sorting = query.order(Order {
+    let sorting = query.order(&Order {
         default: &["id"],
         allowed: &[
             "id",

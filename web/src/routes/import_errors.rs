@@ -36,7 +36,7 @@ pub(crate) async fn get_import_errors(
     State(app): State<AppState>,
     mut query: Query,
 ) -> Result<Json<ImportErrorCollectionResponse>, ApiError> {
-    let sorting = query.order(Order {
+    let sorting = query.order(&Order {
         default: &["id"],
         allowed: &["id", "import_error_id", "timestamp", "filename", "bundle_name", "stacktrace"],
         tie_break: &["id"],

@@ -93,7 +93,7 @@ fn opening(log: &TryLog) -> [StructuredLogMessage; 2] {
 }
 
 async fn part_in_json(log: &TryLog, offset: u64, is_full: bool) -> Result<TaskInstancesLogResponse, ApiError> {
-    let is_over = log.ended.is_some();
+    let is_over = log.progress.is_over();
     let bytes_max = if is_full { TRY_LOG_BYTES_MAX + PART_BYTES_MAX } else { PART_BYTES_MAX };
     let part = read_part(&log.path, offset, bytes_max, is_over).await.map_err(ApiError::internal)?;
     let mut content: Vec<StructuredLogMessage> = Vec::with_capacity(part.lines.len() + 2);
@@ -107,7 +107,7 @@ async fn part_in_json(log: &TryLog, offset: u64, is_full: bool) -> Result<TaskIn
 
 /// Everything that is there, and where what comes later begins.
 async fn whole_in_ndjson(log: TryLog, offset: u64) -> Result<Response, ApiError> {
-    let is_over = log.ended.is_some();
+    let is_over = log.progress.is_over();
     let mut first = Vec::new();
     if offset == 0 {
         for line in opening(&log) {

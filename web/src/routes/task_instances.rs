@@ -51,7 +51,7 @@ impl IntoParams for TaskInstanceParams {
 pub(crate) fn task_instance_order(app: &AppState, words: &[String]) -> Result<Sorting<TaskInstanceRow>, ApiError> {
     let key = |word: &str| read::task_instance_sort_key(word, &app.db);
     let tie_break = ["run", "place", "task_id", "map_index"];
-    order(words, Order { default: &["map_index"], allowed: &ORDER, tie_break: &tie_break, key: &key })
+    order(words, &Order { default: &["map_index"], allowed: &ORDER, tie_break: &tie_break, key: &key })
 }
 
 /// State words of a filter; `none` and `no_status` mean the absence of a state.
@@ -200,8 +200,10 @@ pub(crate) async fn get_task_instance(
 )]
 pub(crate) async fn get_mapped_task_instance(
     State(app): State<AppState>,
-    UrlPath((dag_id, run_id, task_id, map_index)): UrlPath<(String, String, String, i32)>,
+    UrlPath((dag_id, run_id, task_id, map_index)): UrlPath<(String, String, String, String)>,
 ) -> Result<Json<TaskInstanceResponse>, ApiError> {
+    // A word in this place is a resource of Airflow's that is not served (`links`, `dependencies`, …).
+    let map_index = map_index.parse().map_err(|_| ApiError::NoRoute)?;
     find(&app, &dag_id, &run_id, &task_id, map_index).await?.try_into().map(Json)
 }
 

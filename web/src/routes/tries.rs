@@ -26,7 +26,7 @@ pub(crate) async fn get_task_instance_tries(
     State(app): State<AppState>,
     UrlPath((dag_id, run_id, task_id)): UrlPath<(String, String, String)>,
 ) -> Result<Json<TaskInstanceHistoryCollectionResponse>, ApiError> {
-    collection(all(&app, &dag_id, &run_id, &task_id, -1).await?)
+    Ok(collection(all(&app, &dag_id, &run_id, &task_id, -1).await?))
 }
 
 /// List the tries of one instance of a mapped task.
@@ -50,7 +50,7 @@ pub(crate) async fn get_mapped_task_instance_tries(
     State(app): State<AppState>,
     UrlPath((dag_id, run_id, task_id, map_index)): UrlPath<(String, String, String, i32)>,
 ) -> Result<Json<TaskInstanceHistoryCollectionResponse>, ApiError> {
-    collection(all(&app, &dag_id, &run_id, &task_id, map_index).await?)
+    Ok(collection(all(&app, &dag_id, &run_id, &task_id, map_index).await?))
 }
 
 /// Look at a try of a task instance.
@@ -145,10 +145,8 @@ async fn one(
     }
 }
 
-fn collection(
-    tries: Vec<(i32, TaskInstanceHistoryResponse)>,
-) -> Result<Json<TaskInstanceHistoryCollectionResponse>, ApiError> {
+fn collection(tries: Vec<(i32, TaskInstanceHistoryResponse)>) -> Json<TaskInstanceHistoryCollectionResponse> {
     let task_instances: Vec<TaskInstanceHistoryResponse> = tries.into_iter().map(|(_, shown)| shown).collect();
     let total_entries = task_instances.len() as u64;
-    Ok(Json(TaskInstanceHistoryCollectionResponse { task_instances, total_entries }))
+    Json(TaskInstanceHistoryCollectionResponse { task_instances, total_entries })
 }

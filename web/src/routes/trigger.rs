@@ -109,7 +109,7 @@ pub(crate) async fn trigger_dag_run(
     };
     let run = app.control.trigger(&dag_id, trigger).await.map_err(|error| match error {
         ControlError::NotFound { .. } => ApiError::not_found(format!("DAG with dag_id: '{dag_id}' not found")),
-        ControlError::Conflict(message) => ApiError::not_unique(message),
+        ControlError::Conflict(message) => ApiError::not_unique(&message),
         other => other.into(),
     })?;
     let row = read::with_versions(app.db.read(), vec![run]).await?.pop();

@@ -48,7 +48,7 @@ pub(crate) async fn get_xcom_entries(
     UrlPath((dag_id, run_id, task_id)): UrlPath<(String, String, String)>,
     mut query: Query,
 ) -> Result<Json<XComCollectionResponse>, ApiError> {
-    let sorting = query.order(Order {
+    let sorting = query.order(&Order {
         default: &["dag_id", "task_id", "run_id", "map_index", "key"],
         allowed: &["key", "dag_id", "run_id", "task_id", "map_index", "timestamp", "run_after"],
         tie_break: &["dag_id", "task_id", "run_id", "map_index", "key"],

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{DagRunState, DagRunType};
+use crate::hex::hex;
 use crate::timestamp::DateTime;
 
 /// The bundle that DAGs come from when the database does not say (Airflow 3: `dags-folder`).
@@ -101,8 +102,7 @@ fn owners(text: &str) -> Vec<String> {
 
 /// Names the file of a DAG. Clients hand it back as it is.
 fn file_token(dag: &dag::Model) -> String {
-    let name = format!("{}:{}", dag.bundle_name, dag.relative_fileloc);
-    name.bytes().map(|byte| format!("{byte:02x}")).collect()
+    hex(format!("{}:{}", dag.bundle_name, dag.relative_fileloc).as_bytes())
 }
 
 /// A tag of a DAG.
@@ -214,25 +214,14 @@ fn params(definition: &Dag) -> Value {
 fn iso_duration(duration: std::time::Duration) -> String {
     let (secs, micros) = (duration.as_secs(), duration.subsec_micros());
     let (days, hours, minutes, seconds) = (secs / 86_400, secs / 3600 % 24, secs / 60 % 60, secs % 60);
-    let mut text = String::from("P");
-    if days > 0 {
-        text += &format!("{days}D");
+    let part = |count: u64, unit: &str| if count > 0 { format!("{count}{unit}") } else { String::new() };
+    let seconds = if micros > 0 { format!("{seconds}.{micros:06}S") } else { part(seconds, "S") };
+    let time = part(hours, "H") + &part(minutes, "M") + &seconds;
+    match (part(days, "D"), time.as_str()) {
+        (date, "") if date.is_empty() => "PT0S".to_owned(),
+        (date, "") => format!("P{date}"),
+        (date, time) => format!("P{date}T{time}"),
     }
-    if secs % 86_400 > 0 || micros > 0 || days == 0 {
-        text.push('T');
-        if hours > 0 {
-            text += &format!("{hours}H");
-        }
-        if minutes > 0 {
-            text += &format!("{minutes}M");
-        }
-        match micros {
-            0 if seconds > 0 || secs == 0 => text += &format!("{seconds}S"),
-            0 => {}
-            micros => text += &format!("{seconds}.{micros:06}S"),
-        }
-    }
-    text
 }
 
 /// A definition of a DAG that runs are pinned to.

@@ -1,3 +1,21 @@
 //! The API from outside: requests in, status codes and bodies out.
+//!
+//! [`server::Server`] is the whole router in memory over a database of the test's own; [`rows`] puts into it what an
+//! engine would have written. Whatever reads the database is tested on SQLite and on Postgres. Bodies are snapshots below
+//! `snapshots/`, in which names that differ from run to run are masked; one snapshot holds for both databases.
 
+#![allow(clippy::unwrap_used, reason = "what a test sets up must be there; helpers of tests are tests, too")]
+
+mod assets;
+mod auth;
+mod client;
+mod dags;
+mod live;
+mod logs;
 mod openapi;
+mod refusals;
+mod rows;
+mod runs;
+mod server;
+mod task_instances;
+mod xcoms;

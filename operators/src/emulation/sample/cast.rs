@@ -128,7 +128,7 @@ fn follower_count(dice: &mut Dice) -> String {
     }
 }
 
-/// Between `-limit` and `limit`, with the six significant digits that MySQL prints of a FLOAT.
+/// Between `-limit` and `limit`, with the six significant digits that `MySQL` prints of a FLOAT.
 fn degrees(dice: &mut Dice, limit: u64, posts: u64) -> f64 {
     let millionths = dice.least(2 * limit * 1_000_000 + 1, posts).cast_signed() - (limit * 1_000_000).cast_signed();
     six_digits(millionths)

@@ -1,7 +1,7 @@
 //! Chance that is the same everywhere.
 //!
 //! Only whole numbers are drawn, by a rule that is written down here, from a generator whose output is fixed by its
-//! specification (ChaCha with 8 rounds). So a seed means the same rows on every machine and in every version.
+//! specification (`ChaCha` with 8 rounds). So a seed means the same rows on every machine and in every version.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

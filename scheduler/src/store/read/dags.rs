@@ -134,7 +134,7 @@ impl DagFilter {
 }
 
 fn concat() -> sea_orm::sea_query::BinOper {
-    sea_orm::sea_query::BinOper::Custom("||".into())
+    sea_orm::sea_query::BinOper::Custom("||")
 }
 
 /// A column of the latest run of the DAG of the row.
@@ -227,17 +227,19 @@ pub async fn list_tags(
     Ok((page, total))
 }
 
-/// The number of runs by DAG and state, for these DAGs.
+/// The number of runs by DAG and state, of these DAGs, or of all when none is named.
 pub async fn run_counts(
     db: &impl ConnectionTrait,
     dag_ids: &[String],
 ) -> Result<Vec<(String, String, i64)>, StoreError> {
+    let all =
+        if dag_ids.is_empty() { Condition::all() } else { Condition::all().add(dag_run::Column::DagId.is_in(dag_ids)) };
     dag_run::Entity::find()
         .select_only()
         .column(dag_run::Column::DagId)
         .column(dag_run::Column::State)
         .column_as(dag_run::Column::Id.count(), "runs")
-        .filter(dag_run::Column::DagId.is_in(dag_ids))
+        .filter(all)
         .group_by(dag_run::Column::DagId)
         .group_by(dag_run::Column::State)
         .into_tuple()

@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::state::AppState;
 
 /// A stream ends after a while, so that whoever was signed out meanwhile must show the token again; browsers reconnect.
-const STREAM_LIFE: Duration = Duration::from_secs(15 * 60);
+const STREAM_LIFE: Duration = Duration::from_mins(15);
 
 /// A line without meaning, so that proxies do not take a quiet stream for a dead one.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

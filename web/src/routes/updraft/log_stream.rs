@@ -19,7 +19,7 @@ use super::live::{Seat, respond};
 use crate::error::{ApiError, HttpExceptionResponse};
 use crate::request::{Described, Query, UrlPath};
 use crate::state::AppState;
-use crate::try_log::{PART_BYTES_MAX, TryKey, TryLog, message, read_part};
+use crate::try_log::{PART_BYTES_MAX, Progress, TryKey, TryLog, message, read_part};
 use crate::view::StructuredLogMessage;
 
 /// How often the file is looked at. The writer may be another process, which tells nobody.
@@ -116,8 +116,8 @@ impl Follower {
     /// Takes what was written since the last look.
     async fn read(&mut self) {
         // The order matters: what was written before the try was over is there when the file is read afterwards.
-        let ended = self.log.ended.clone();
-        let part = match read_part(&self.log.path, self.offset, PART_BYTES_MAX, ended.is_some()).await {
+        let progress = self.log.progress.clone();
+        let part = match read_part(&self.log.path, self.offset, PART_BYTES_MAX, progress.is_over()).await {
             Ok(part) => part,
             Err(error) => {
                 tracing::warn!(path = %self.log.path.display(), %error, "could not read the log of a try");
@@ -130,7 +130,7 @@ impl Follower {
             self.waiting.extend(event.ok());
         }
         self.offset = part.end;
-        if let (Some(state), true) = (ended, part.is_at_end) {
+        if let (Progress::Over(state), true) = (progress, part.is_at_end) {
             let event = Event::default().event("end").id(self.offset.to_string());
             self.waiting.extend(event.json_data(json!({ "state": state })).ok());
             self.is_done = true;

@@ -1,0 +1,155 @@
+//! Fills Arrow arrays from the values of documents.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder,
+    StringBuilder, StructArray,
+};
+use datafusion::arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Fields};
+use datafusion::arrow::error::ArrowError;
+
+use super::scan::{Kind, Value, elements, members};
+
+/// A column, or a part of one, that grows.
+pub enum ColumnBuilder {
+    Boolean(BooleanBuilder),
+    Long(Int64Builder),
+    Decimal(Decimal128Builder),
+    Double(Float64Builder),
+    Text(StringBuilder),
+    List { field: FieldRef, values: Box<ColumnBuilder>, offsets: Vec<i32>, length: i32, nulls: NullBufferBuilder },
+    Struct { fields: StructFields, nulls: NullBufferBuilder },
+}
+
+/// The members of a struct, by name.
+pub struct StructFields {
+    fields: Fields,
+    builders: Vec<ColumnBuilder>,
+    by_name: HashMap<String, usize>,
+}
+
+impl StructFields {
+    pub fn new(fields: &Fields) -> StructFields {
+        let builders = fields.iter().map(|field| ColumnBuilder::new(field.data_type())).collect();
+        let by_name = fields.iter().enumerate().map(|(at, field)| (field.name().clone(), at)).collect();
+        StructFields { fields: fields.clone(), builders, by_name }
+    }
+
+    /// Appends one object. Members without a column are passed over, columns without a member are NULL, and of members
+    /// that are given twice the last one counts.
+    pub fn append_object(&mut self, object: &str) {
+        let mut found = Vec::with_capacity(self.builders.len());
+        let mut slots: Vec<Option<Value<'_>>> = vec![None; self.builders.len()];
+        // The scanner has accepted the text before, so that there is nothing left to fail.
+        let _ = members(object, &mut found);
+        for (name, value) in found {
+            if let Some(at) = self.by_name.get(name.as_ref()) {
+                slots[*at] = Some(value);
+            }
+        }
+        for (builder, slot) in self.builders.iter_mut().zip(slots) {
+            builder.append(slot);
+        }
+    }
+
+    /// Appends a row of NULLs, and `text` in the column `name` if there is such a column.
+    pub fn append_nulls_but(&mut self, name: &str, text: &str) {
+        let at = self.by_name.get(name).copied();
+        for (index, builder) in self.builders.iter_mut().enumerate() {
+            let value = (Some(index) == at).then_some(Value { kind: Kind::Text { escaped: false }, text });
+            builder.append(value);
+        }
+    }
+
+    fn append_nulls(&mut self) {
+        self.builders.iter_mut().for_each(|builder| builder.append(None));
+    }
+
+    pub fn finish(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
+        self.builders.iter_mut().map(ColumnBuilder::finish).collect()
+    }
+}
+
+impl ColumnBuilder {
+    fn new(data_type: &DataType) -> ColumnBuilder {
+        match data_type {
+            DataType::Boolean => ColumnBuilder::Boolean(BooleanBuilder::new()),
+            DataType::Int64 => ColumnBuilder::Long(Int64Builder::new()),
+            DataType::Decimal128(..) => {
+                ColumnBuilder::Decimal(Decimal128Builder::new().with_data_type(data_type.clone()))
+            }
+            DataType::Float64 => ColumnBuilder::Double(Float64Builder::new()),
+            DataType::List(field) => ColumnBuilder::List {
+                field: Arc::clone(field),
+                values: Box::new(ColumnBuilder::new(field.data_type())),
+                offsets: vec![0],
+                length: 0,
+                nulls: NullBufferBuilder::new(0),
+            },
+            DataType::Struct(fields) => {
+                ColumnBuilder::Struct { fields: StructFields::new(fields), nulls: NullBufferBuilder::new(0) }
+            }
+            _ => ColumnBuilder::Text(StringBuilder::new()),
+        }
+    }
+
+    /// Appends a value; one that does not fit the type is NULL (inference has widened the type, so that all fit).
+    fn append(&mut self, value: Option<Value<'_>>) {
+        let value = value.filter(|value| value.kind != Kind::Null);
+        match self {
+            ColumnBuilder::Boolean(builder) => builder.append_option(value.and_then(|value| match value.kind {
+                Kind::True => Some(true),
+                Kind::False => Some(false),
+                _ => None,
+            })),
+            ColumnBuilder::Long(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
+            ColumnBuilder::Decimal(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
+            ColumnBuilder::Double(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
+            ColumnBuilder::Text(builder) => match value {
+                Some(value) => builder.append_value(value.as_text()),
+                None => builder.append_null(),
+            },
+            ColumnBuilder::List { values, offsets, length, nulls, .. } => {
+                let array = value.filter(|value| value.kind == Kind::Array);
+                nulls.append(array.is_some());
+                if let Some(array) = array {
+                    let _ = elements(array.text, |element| {
+                        values.append(Some(element));
+                        *length += 1;
+                    });
+                }
+                offsets.push(*length);
+            }
+            ColumnBuilder::Struct { fields, nulls } => {
+                let object = value.filter(|value| value.kind == Kind::Object);
+                nulls.append(object.is_some());
+                match object {
+                    Some(object) => fields.append_object(object.text),
+                    None => fields.append_nulls(),
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            ColumnBuilder::Boolean(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Long(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Decimal(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Double(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Text(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::List { field, values, offsets, length, nulls } => {
+                let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(offsets, vec![0])));
+                *length = 0;
+                Arc::new(ListArray::try_new(Arc::clone(field), offsets, values.finish()?, nulls.finish())?)
+            }
+            ColumnBuilder::Struct { fields, nulls } => {
+                let arrays = fields.finish()?;
+                Arc::new(StructArray::try_new(fields.fields.clone(), arrays, nulls.finish())?)
+            }
+        })
+    }
+}

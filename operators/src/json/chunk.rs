@@ -1,0 +1,179 @@
+//! Cuts the input into chunks that are read and parsed side by side.
+//!
+//! A chunk is either a part of a large file or a handful of small ones: the cost of a task must not be paid for each of
+//! 30,000 files of 700 bytes.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::{ObjectStoreExt as _, path::Path as ObjectPath};
+
+use crate::listing::InputFile;
+use crate::location::{Location, S3};
+
+/// Large enough that the overhead does not count, small enough that two cores share a file of some megabytes.
+const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
+/// Small files cost by their number: opening one takes as long as reading some kilobytes.
+const CHUNK_FILES: usize = 1024;
+/// Requests to S3 under way for one chunk.
+const S3_REQUESTS: usize = 32;
+
+/// What is read at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chunk {
+    /// Whole files, one after another.
+    Files(Vec<Location>),
+    /// The lines of a local file that begin in this range.
+    Part {
+        /// The file.
+        file: Location,
+        /// The first byte.
+        start: u64,
+        /// The byte after the last one.
+        end: u64,
+    },
+}
+
+/// The text of a chunk.
+#[derive(Debug)]
+pub struct ChunkText {
+    /// One document a line.
+    pub text: String,
+    /// Where each file begins in `text`.
+    pub starts: Vec<usize>,
+}
+
+/// Groups files into chunks, in their order.
+pub fn plan_chunks(files: &[InputFile]) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
+    let mut group = Vec::new();
+    let mut group_bytes = 0;
+    for file in files {
+        let can_be_cut = matches!(file.location, Location::Local(_)) && file.size_bytes > CHUNK_BYTES;
+        let is_full = group_bytes + file.size_bytes > CHUNK_BYTES || group.len() == CHUNK_FILES;
+        if !group.is_empty() && (can_be_cut || is_full) {
+            chunks.push(Chunk::Files(std::mem::take(&mut group)));
+            group_bytes = 0;
+        }
+        if can_be_cut {
+            let starts = (0..file.size_bytes).step_by(usize::try_from(CHUNK_BYTES).unwrap_or(usize::MAX));
+            chunks.extend(starts.map(|start| Chunk::Part {
+                file: file.location.clone(),
+                start,
+                end: (start + CHUNK_BYTES).min(file.size_bytes),
+            }));
+        } else {
+            group_bytes += file.size_bytes;
+            group.push(file.location.clone());
+        }
+    }
+    if !group.is_empty() {
+        chunks.push(Chunk::Files(group));
+    }
+    chunks
+}
+
+impl Chunk {
+    /// Reads the chunk.
+    pub async fn read(&self, s3: &S3) -> anyhow::Result<ChunkText> {
+        match self {
+            Chunk::Part { file: Location::Local(path), start, end } => {
+                let bytes = read_part(path, *start, *end).with_context(|| cannot_read(path))?;
+                Ok(ChunkText { text: into_text(bytes), starts: vec![0] })
+            }
+            Chunk::Part { file, .. } => Chunk::Files(vec![file.clone()]).read_objects(s3).await,
+            Chunk::Files(files) if matches!(files.first(), Some(Location::Local(_))) => read_local(files),
+            Chunk::Files(_) => self.read_objects(s3).await,
+        }
+    }
+
+    async fn read_objects(&self, s3: &S3) -> anyhow::Result<ChunkText> {
+        let files = match self {
+            Chunk::Files(files) => files.as_slice(),
+            Chunk::Part { file, .. } => std::slice::from_ref(file),
+        };
+        let requests: Vec<_> = files.iter().map(|file| read_object(file.clone(), s3.clone())).collect();
+        let contents: Vec<_> = futures::stream::iter(requests).buffered(S3_REQUESTS).try_collect().await?;
+        let mut bytes = Vec::with_capacity(contents.iter().map(|content| content.len() + 1).sum());
+        let mut starts = Vec::with_capacity(contents.len());
+        for content in contents {
+            starts.push(bytes.len());
+            append_file(&mut bytes, &content);
+        }
+        Ok(ChunkText { text: into_text(bytes), starts })
+    }
+
+    /// The file that the byte `at` of the chunk's text comes from.
+    pub fn file_at(&self, starts: &[usize], at: usize) -> &Location {
+        match self {
+            Chunk::Part { file, .. } => file,
+            Chunk::Files(files) => {
+                let index = starts.partition_point(|start| *start <= at).saturating_sub(1);
+                &files[index.min(files.len() - 1)]
+            }
+        }
+    }
+}
+
+async fn read_object(file: Location, s3: S3) -> anyhow::Result<bytes::Bytes> {
+    let Location::S3 { bucket, key } = &file else { anyhow::bail!("`{file}` is not an object of S3") };
+    let reading = || format!("`{file}` cannot be read");
+    let found = s3.bucket(bucket)?.get(&ObjectPath::from(key.as_str())).await.with_context(reading)?;
+    found.bytes().await.with_context(reading)
+}
+
+fn read_local(files: &[Location]) -> anyhow::Result<ChunkText> {
+    let mut bytes = Vec::new();
+    let mut starts = Vec::with_capacity(files.len());
+    for file in files {
+        let Location::Local(path) = file else { anyhow::bail!("`{file}` is not a local file") };
+        starts.push(bytes.len());
+        let mut open = File::open(path).with_context(|| cannot_read(path))?;
+        open.read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
+        end_line(&mut bytes);
+    }
+    Ok(ChunkText { text: into_text(bytes), starts })
+}
+
+fn cannot_read(path: &Path) -> String {
+    format!("`{}` cannot be read", path.display())
+}
+
+/// The lines that begin in `start..end`: a line that goes on beyond the end belongs to the part in which it began.
+fn read_part(path: &Path, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = BufReader::new(File::open(path)?);
+    let mut at = start;
+    if start > 0 {
+        file.seek(SeekFrom::Start(start - 1))?;
+        let mut skipped = Vec::new();
+        at = start - 1 + file.read_until(b'\n', &mut skipped)? as u64;
+    }
+    let mut bytes = Vec::new();
+    if at < end {
+        file.by_ref().take(end - at).read_to_end(&mut bytes)?;
+        if bytes.last() != Some(&b'\n') {
+            file.read_until(b'\n', &mut bytes)?;
+        }
+    }
+    Ok(bytes)
+}
+
+fn append_file(bytes: &mut Vec<u8>, content: &[u8]) {
+    bytes.extend_from_slice(content);
+    end_line(bytes);
+}
+
+/// A file without a line end must not run into the next one.
+fn end_line(bytes: &mut Vec<u8>) {
+    if bytes.last().is_some_and(|last| *last != b'\n') {
+        bytes.push(b'\n');
+    }
+}
+
+/// Bytes that are not UTF-8 become U+FFFD: one bad letter must not cost the file.
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}

@@ -1,0 +1,28 @@
+//! JSON documents, one a line, as rows, with the tolerance and the type inference of Spark's reader.
+//!
+//! ```text
+//!   files ──> chunks ──scan──> documents ──infer──> schema
+//!               └─────scan──> documents ──────────build(schema)──> record batches
+//! ```
+//!
+//! Two passes, because the type of a column depends on all its values. The text of the first pass is kept for the
+//! second up to a limit, above which files are read twice: memory stays bounded however large the input is.
+//!
+//! What a person may rely on (each point measured against Spark 4, ANSI off):
+//!
+//! * A malformed document is a row of NULLs, with its text in `_corrupt_record`; it never ends the reading.
+//! * A line that holds an array of objects is as many rows; a blank line is none.
+//! * A column of mixed types is text, each value as it stood in the document.
+//! * Columns come in alphabetical order.
+
+mod build;
+mod chunk;
+mod scan;
+mod table;
+mod types;
+
+pub use scan::{Document, Malformed, is_well_formed, scan_document};
+pub use table::{JsonTable, ReadReport};
+
+/// The column that holds the text of malformed documents; it exists only when there are some.
+pub const CORRUPT_RECORD: &str = "_corrupt_record";

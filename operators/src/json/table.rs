@@ -1,0 +1,265 @@
+//! A set of files of JSON documents as a table of DataFusion.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::CORRUPT_RECORD;
+use super::build::StructFields;
+use super::chunk::{Chunk, ChunkText, plan_chunks};
+use super::scan::{Document, Kind, Malformed, elements, members, scan_document};
+use super::types::{JsonType, to_arrow_fields};
+use crate::listing::InputFile;
+use crate::location::S3;
+
+/// Text of the first pass that is kept for the second.
+const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Places of malformed documents that are told; the rest is counted.
+const BROKEN_PLACES_MAX: usize = 5;
+/// Rows in a batch.
+const BATCH_ROWS: usize = 8192;
+
+/// What the first pass found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadReport {
+    /// Files that were read.
+    pub files: u64,
+    /// Rows, those of malformed documents included.
+    pub rows: u64,
+    /// Malformed documents: rows of NULLs.
+    pub broken: u64,
+    /// Where the first malformed documents are, for the log.
+    pub broken_places: Vec<String>,
+}
+
+/// Files of JSON documents whose schema is known.
+pub struct JsonTable {
+    schema: SchemaRef,
+    chunks: Arc<Vec<KeptChunk>>,
+    s3: S3,
+    /// What the first pass found.
+    pub report: ReadReport,
+}
+
+struct KeptChunk {
+    chunk: Chunk,
+    text: OnceLock<ChunkText>,
+}
+
+impl JsonTable {
+    /// Reads all documents once, to learn the schema. `parallelism` chunks are under way at a time.
+    pub async fn open(files: &[InputFile], s3: &S3, parallelism: usize) -> anyhow::Result<JsonTable> {
+        let chunks: Vec<KeptChunk> =
+            plan_chunks(files).into_iter().map(|chunk| KeptChunk { chunk, text: OnceLock::new() }).collect();
+        let chunks = Arc::new(chunks);
+        let mut passes = futures::stream::iter(0..chunks.len())
+            .map(|index| tokio::spawn(first_pass(Arc::clone(&chunks), index, s3.clone())))
+            .buffered(parallelism);
+        let mut report = ReadReport { files: files.len() as u64, ..ReadReport::default() };
+        let mut types = BTreeMap::new();
+        let mut kept_bytes = 0;
+        while let Some(pass) = passes.next().await {
+            let (index, text, found) = pass??;
+            report.rows += found.rows;
+            report.broken += found.broken;
+            report.broken_places.extend(found.broken_places);
+            report.broken_places.truncate(BROKEN_PLACES_MAX);
+            for (name, json_type) in found.types {
+                types.entry(name).or_insert(JsonType::Null).merge(json_type);
+            }
+            if kept_bytes + text.text.len() <= KEPT_BYTES_MAX {
+                kept_bytes += text.text.len();
+                let _ = chunks[index].text.set(text);
+            }
+        }
+        drop(passes);
+        if report.broken > 0 {
+            types.insert(CORRUPT_RECORD.to_owned(), JsonType::Text);
+        }
+        let schema = Arc::new(Schema::new(to_arrow_fields(&types)));
+        Ok(JsonTable { schema, chunks, s3: s3.clone(), report })
+    }
+
+    /// The columns, in alphabetical order.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The rows, in at most `parallelism` partitions.
+    pub fn provider(&self, parallelism: usize) -> Result<StreamingTable, DataFusionError> {
+        let partitions = parallelism.min(self.chunks.len()).max(1);
+        let streams = (0..partitions).map(|partition| {
+            let chunks = (partition..self.chunks.len()).step_by(partitions).collect();
+            Arc::new(JsonPartition {
+                schema: Arc::clone(&self.schema),
+                chunks: Arc::clone(&self.chunks),
+                indices: chunks,
+                s3: self.s3.clone(),
+            }) as Arc<dyn PartitionStream>
+        });
+        StreamingTable::try_new(Arc::clone(&self.schema), streams.collect())
+    }
+}
+
+/// What one chunk adds to the report and to the schema.
+#[derive(Default)]
+struct Found {
+    rows: u64,
+    broken: u64,
+    broken_places: Vec<String>,
+    types: BTreeMap<String, JsonType>,
+}
+
+async fn first_pass(chunks: Arc<Vec<KeptChunk>>, index: usize, s3: S3) -> anyhow::Result<(usize, ChunkText, Found)> {
+    let chunk = &chunks[index].chunk;
+    let text = chunk.read(&s3).await?;
+    let mut found = Found::default();
+    for line in lines(&text.text) {
+        if found.add(line).is_err() {
+            found.rows += 1;
+            found.broken += 1;
+            if found.broken_places.len() < BROKEN_PLACES_MAX {
+                let at = line.as_ptr().addr() - text.text.as_ptr().addr();
+                found.broken_places.push(chunk.file_at(&text.starts, at).to_string());
+            }
+        }
+    }
+    Ok((index, text, found))
+}
+
+impl Found {
+    fn add(&mut self, line: &str) -> Result<(), Malformed> {
+        let mut rows = 0;
+        let mut fields = Vec::new();
+        match scan_document(line)? {
+            Document::Blank => (),
+            Document::Object(text) => {
+                rows = 1;
+                members(text, &mut fields)?;
+            }
+            Document::Array(text) => {
+                let mut objects = Vec::new();
+                elements(text, |object| objects.push(object.text))?;
+                rows = objects.len() as u64;
+                for object in objects {
+                    members(object, &mut fields)?;
+                }
+            }
+        }
+        for (name, value) in fields {
+            // The common case, without allocating: the column is known, and wide enough already.
+            let known = self.types.get(name.as_ref());
+            let is_covered = match known {
+                Some(JsonType::Text) => true,
+                Some(JsonType::Long) => value.kind == Kind::Integer && value.text.len() < 18,
+                Some(JsonType::Double) => matches!(value.kind, Kind::Float),
+                Some(_) => value.kind == Kind::Null,
+                None => false,
+            };
+            if !is_covered {
+                let json_type = JsonType::of(&value)?;
+                self.types.entry(name.into_owned()).or_insert(JsonType::Null).merge(json_type);
+            }
+        }
+        self.rows += rows;
+        Ok(())
+    }
+}
+
+/// Lines end as Hadoop ends them: `\n`, `\r\n`, `\r`.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let ends = memchr::memchr2_iter(b'\n', b'\r', text.as_bytes()).chain(std::iter::once(text.len()));
+    let mut start = 0;
+    ends.filter_map(move |end| {
+        let line = &text[start..end];
+        start = end + 1;
+        (!line.is_empty()).then_some(line)
+    })
+}
+
+struct JsonPartition {
+    schema: SchemaRef,
+    chunks: Arc<Vec<KeptChunk>>,
+    indices: Vec<usize>,
+    s3: S3,
+}
+
+impl fmt::Debug for JsonPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JsonPartition of {} chunks", self.indices.len())
+    }
+}
+
+impl PartitionStream for JsonPartition {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let (chunks, schema, s3) = (Arc::clone(&self.chunks), Arc::clone(&self.schema), self.s3.clone());
+        let stream = futures::stream::iter(self.indices.clone())
+            .then(move |index| {
+                let (chunks, schema, s3) = (Arc::clone(&chunks), Arc::clone(&schema), s3.clone());
+                async move { second_pass(&chunks[index], &schema, &s3).await }
+            })
+            .map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok)))
+            .try_flatten();
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream))
+    }
+}
+
+async fn second_pass(kept: &KeptChunk, schema: &SchemaRef, s3: &S3) -> Result<Vec<RecordBatch>, DataFusionError> {
+    if let Some(text) = kept.text.get() {
+        return build_batches(&text.text, schema);
+    }
+    let text = kept.chunk.read(s3).await.map_err(|error| DataFusionError::External(error.into()))?;
+    build_batches(&text.text, schema)
+}
+
+fn build_batches(text: &str, schema: &SchemaRef) -> Result<Vec<RecordBatch>, DataFusionError> {
+    let mut builder = StructFields::new(schema.fields());
+    let mut batches = Vec::new();
+    let mut rows = 0;
+    for line in lines(text) {
+        match scan_document(line) {
+            Ok(Document::Blank) => (),
+            Ok(Document::Object(object)) => {
+                builder.append_object(object);
+                rows += 1;
+            }
+            Ok(Document::Array(array)) => {
+                let _ = elements(array, |object| {
+                    builder.append_object(object.text);
+                    rows += 1;
+                });
+            }
+            Err(Malformed) => {
+                builder.append_nulls_but(CORRUPT_RECORD, line);
+                rows += 1;
+            }
+        }
+        if rows >= BATCH_ROWS {
+            batches.push(finish_batch(&mut builder, schema, std::mem::take(&mut rows))?);
+        }
+    }
+    if rows > 0 {
+        batches.push(finish_batch(&mut builder, schema, rows)?);
+    }
+    Ok(batches)
+}
+
+fn finish_batch(builder: &mut StructFields, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DataFusionError> {
+    let arrays = builder.finish()?;
+    let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+}

@@ -1,0 +1,126 @@
+//! Which files a location means: one file, the files of a folder, or those that a pattern matches.
+//!
+//! As in Spark, files and folders whose names begin with `_` or `.` are not data: that is where half-written files and
+//! table logs live.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use futures::TryStreamExt as _;
+use glob::{MatchOptions, Pattern};
+use object_store::{ObjectStore as _, ObjectStoreExt as _, path::Path as ObjectPath};
+
+use crate::location::{Location, S3};
+
+/// A file to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFile {
+    /// Where it is.
+    pub location: Location,
+    /// How long it was when it was found.
+    pub size_bytes: u64,
+}
+
+/// The files that `location` means, by name. Blocks on local folders: call it off the caller's runtime.
+pub async fn list_files(location: &Location, s3: &S3) -> anyhow::Result<Vec<InputFile>> {
+    let mut files = match location {
+        Location::Local(path) => list_local(path)?,
+        Location::S3 { bucket, key } => list_s3(bucket, key, s3).await?,
+    };
+    files.sort_by(|a, b| a.location.to_string().cmp(&b.location.to_string()));
+    Ok(files)
+}
+
+/// Whether a location has wildcards.
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
+}
+
+struct Matcher(Pattern);
+
+impl Matcher {
+    fn new(pattern: &str) -> anyhow::Result<Matcher> {
+        Pattern::new(pattern).map(Matcher).with_context(|| format!("`{pattern}` is no pattern of file names"))
+    }
+
+    fn is_match(&self, name: &str) -> bool {
+        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
+        self.0.matches_with(name, options)
+    }
+}
+
+/// Splits a pattern at its first part with a wildcard.
+fn split_pattern(text: &str) -> (String, bool) {
+    let fixed: Vec<&str> = text.split('/').take_while(|part| !is_pattern(part)).collect();
+    (fixed.join("/"), is_pattern(text))
+}
+
+fn is_hidden(name: &str) -> bool {
+    name.starts_with(['_', '.'])
+}
+
+fn list_local(path: &Path) -> anyhow::Result<Vec<InputFile>> {
+    let text = path.to_str().with_context(|| format!("`{}` is not UTF-8", path.display()))?;
+    let mut files = Vec::new();
+    // A file whose name happens to hold a bracket is still that file.
+    let (root, has_pattern) = if path.exists() { (text.to_owned(), false) } else { split_pattern(text) };
+    let root = PathBuf::from(if root.is_empty() { "/" } else { &root });
+    let metadata = std::fs::metadata(&root).with_context(|| format!("`{}` cannot be read", root.display()))?;
+    if metadata.is_file() {
+        return Ok(vec![InputFile { location: Location::Local(root), size_bytes: metadata.len() }]);
+    }
+    let matcher = has_pattern.then(|| Matcher::new(text)).transpose()?;
+    walk(&root, matcher.as_ref(), &mut files)?;
+    Ok(files)
+}
+
+fn walk(folder: &Path, matcher: Option<&Matcher>, files: &mut Vec<InputFile>) -> anyhow::Result<()> {
+    let reading = || format!("the folder `{}` cannot be read", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(reading)? {
+        let entry = entry.with_context(reading)?;
+        if entry.file_name().to_str().is_none_or(is_hidden) {
+            continue;
+        }
+        let path = entry.path();
+        let file_type = entry.file_type().with_context(reading)?;
+        if file_type.is_dir() {
+            walk(&path, matcher, files)?;
+        } else if matcher.is_none_or(|matcher| path.to_str().is_some_and(|path| matcher.is_match(path))) {
+            let metadata = std::fs::metadata(&path).with_context(reading)?;
+            files.push(InputFile { location: Location::Local(path), size_bytes: metadata.len() });
+        }
+    }
+    Ok(())
+}
+
+async fn list_s3(bucket: &str, key: &str, s3: &S3) -> anyhow::Result<Vec<InputFile>> {
+    let store = s3.bucket(bucket).with_context(|| format!("the bucket `{bucket}` cannot be reached"))?;
+    let (root, has_pattern) = split_pattern(key);
+    let matcher = has_pattern.then(|| Matcher::new(key)).transpose()?;
+    let listing = || format!("`s3://{bucket}/{root}` cannot be listed");
+    if !has_pattern && !key.is_empty() {
+        match store.head(&ObjectPath::from(key)).await {
+            Ok(found) => {
+                let location = Location::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
+                return Ok(vec![InputFile { location, size_bytes: found.size }]);
+            }
+            Err(object_store::Error::NotFound { .. }) => (),
+            Err(error) => return Err(error).with_context(listing),
+        }
+    }
+    let prefix = ObjectPath::from(root.as_str());
+    let objects: Vec<_> = store.list(Some(&prefix)).try_collect().await.with_context(listing)?;
+    let below = prefix.as_ref().len();
+    Ok(objects
+        .into_iter()
+        .filter(|object| {
+            let name = object.location.as_ref();
+            let is_data = !name[below.min(name.len())..].split('/').any(is_hidden);
+            is_data && matcher.as_ref().is_none_or(|matcher| matcher.is_match(name))
+        })
+        .map(|object| InputFile {
+            location: Location::S3 { bucket: bucket.to_owned(), key: object.location.to_string() },
+            size_bytes: object.size,
+        })
+        .collect())
+}

@@ -1,0 +1,74 @@
+//! How much memory a data task may use.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+
+/// What a task may use unless its DAG file says otherwise. Beyond it, sorting, joining and grouping spill to disk.
+const DEFAULT_BYTES: usize = 1024 * 1024 * 1024;
+
+/// A size such as `512MB` or `2GiB`, or a number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryLimit {
+    /// The size.
+    pub bytes: usize,
+}
+
+impl Default for MemoryLimit {
+    fn default() -> MemoryLimit {
+        MemoryLimit { bytes: DEFAULT_BYTES }
+    }
+}
+
+impl FromStr for MemoryLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MemoryLimit, String> {
+        let text = text.trim();
+        let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
+        let unit: usize = match text[digits..].trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kb" | "kib" => 1024,
+            "m" | "mb" | "mib" => 1024 * 1024,
+            "g" | "gb" | "gib" => 1024 * 1024 * 1024,
+            _ => return Err(format!("`{text}` is no size; write `512MB` or `2GB`")),
+        };
+        let bytes = text[..digits].parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+        match bytes {
+            Some(bytes) if bytes > 0 => Ok(MemoryLimit { bytes }),
+            _ => Err(format!("`{text}` is no size; write `512MB` or `2GB`")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MemoryLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MemoryLimit, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Bytes(u64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Bytes(bytes) => bytes.to_string(),
+            Written::Text(text) => text,
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for MemoryLimit {
+    fn schema_name() -> Cow<'static, str> {
+        "MemoryLimit".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A size such as `512MB` or `2GB`, or a number of bytes.",
+            "type": ["string", "integer"],
+            "minimum": 1
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! Casts of whole columns.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
+};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::error::ArrowError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::number::{
+    double_to_text, saturate_int, saturate_long, text_to_bool, text_to_double, text_to_int, text_to_long,
+};
+use super::timestamp::{format_timestamp, text_to_date, text_to_timestamp};
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// What a column can be cast to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// An integer of 32 bits.
+    #[serde(alias = "integer")]
+    Int,
+    /// An integer of 64 bits.
+    #[serde(alias = "long")]
+    Bigint,
+    /// A floating-point number of 64 bits.
+    Double,
+    /// Text.
+    String,
+    /// True or false.
+    Boolean,
+    /// An instant, to the microsecond, in UTC.
+    Timestamp,
+    /// A day.
+    Date,
+}
+
+impl Target {
+    /// The word that people write.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::Int => "int",
+            Target::Bigint => "bigint",
+            Target::Double => "double",
+            Target::String => "string",
+            Target::Boolean => "boolean",
+            Target::Timestamp => "timestamp",
+            Target::Date => "date",
+        }
+    }
+
+    /// The Arrow type.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Target::Int => DataType::Int32,
+            Target::Bigint => DataType::Int64,
+            Target::Double => DataType::Float64,
+            Target::String => DataType::Utf8,
+            Target::Boolean => DataType::Boolean,
+            Target::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Target::Date => DataType::Date32,
+        }
+    }
+}
+
+/// Timestamps in UTC.
+pub fn timestamps(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+}
+
+/// The column as text, each value as Spark's `CAST(… AS STRING)` writes it.
+pub fn text_array(array: &ArrayRef) -> Result<StringArray, ArrowError> {
+    let text: StringArray = match array.data_type() {
+        DataType::Float64 => array.as_primitive::<Float64Type>().iter().map(|v| v.map(double_to_text)).collect(),
+        DataType::Timestamp(..) => {
+            let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
+            micros.as_primitive::<TimestampMicrosecondType>().iter().map(|v| v.map(format_timestamp)).collect()
+        }
+        _ => cast(array, &DataType::Utf8)?.as_string::<i32>().clone(),
+    };
+    Ok(text)
+}
+
+/// Casts a column as Spark does with ANSI mode off: what cannot be cast is NULL, never an error.
+pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowError> {
+    let to = target.data_type();
+    let from = array.data_type();
+    if *from == to {
+        return Ok(Arc::clone(array));
+    }
+    if from.is_nested() && target != Target::String {
+        return Err(ArrowError::CastError(format!("a column of {from} cannot be cast to {}", target.name())));
+    }
+    if matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+        return cast_text(&text_array(array)?, target);
+    }
+    match (from, target) {
+        (_, Target::String) => Ok(Arc::new(text_array(array)?)),
+        (DataType::Float16 | DataType::Float32 | DataType::Float64, Target::Int) => {
+            let numbers = cast(array, &DataType::Float64)?;
+            Ok(Arc::new(
+                numbers.as_primitive::<Float64Type>().unary::<_, datafusion::arrow::datatypes::Int32Type>(saturate_int),
+            ))
+        }
+        (DataType::Float16 | DataType::Float32 | DataType::Float64, Target::Bigint) => {
+            let numbers = cast(array, &DataType::Float64)?;
+            Ok(Arc::new(numbers.as_primitive::<Float64Type>().unary::<_, Int64Type>(saturate_long)))
+        }
+        (DataType::Timestamp(..), Target::Int | Target::Bigint | Target::Double) => {
+            let seconds: Int64Array =
+                micros(array)?.iter().map(|v| v.map(|v| v.div_euclid(MICROS_PER_SECOND))).collect();
+            cast_array(&(Arc::new(seconds) as ArrayRef), target)
+        }
+        (_, Target::Int) => {
+            #[expect(clippy::cast_possible_truncation, reason = "Spark keeps the low 32 bits")]
+            let low = cast(array, &DataType::Int64)?
+                .as_primitive::<Int64Type>()
+                .unary::<_, datafusion::arrow::datatypes::Int32Type>(|number| number as i32);
+            Ok(Arc::new(low))
+        }
+        (DataType::Date32 | DataType::Timestamp(..), _) => cast(array, &to),
+        (_, Target::Timestamp) => {
+            let seconds = cast(array, &DataType::Int64)?;
+            let micros = seconds.as_primitive::<Int64Type>().iter();
+            Ok(timestamps(micros.map(|v| v.and_then(|v| v.checked_mul(MICROS_PER_SECOND)))))
+        }
+        _ => cast(array, &to),
+    }
+}
+
+fn micros(array: &ArrayRef) -> Result<TimestampMicrosecondArray, ArrowError> {
+    let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
+    Ok(micros.as_primitive::<TimestampMicrosecondType>().clone())
+}
+
+fn cast_text(text: &StringArray, target: Target) -> Result<ArrayRef, ArrowError> {
+    let values = text.iter();
+    Ok(match target {
+        Target::Int => Arc::new(values.map(|v| v.and_then(text_to_int)).collect::<Int32Array>()),
+        Target::Bigint => Arc::new(values.map(|v| v.and_then(text_to_long)).collect::<Int64Array>()),
+        Target::Double => Arc::new(values.map(|v| v.and_then(text_to_double)).collect::<Float64Array>()),
+        Target::Boolean => Arc::new(values.map(|v| v.and_then(text_to_bool)).collect::<BooleanArray>()),
+        Target::Timestamp => timestamps(values.map(|v| v.and_then(text_to_timestamp))),
+        Target::Date => Arc::new(values.map(|v| v.and_then(text_to_date)).collect::<Date32Array>()),
+        Target::String => Arc::new(text.clone()),
+    })
+}
+
+/// The calendar days of a column of dates, timestamps or text.
+pub fn days(array: &ArrayRef) -> Result<Date32Array, ArrowError> {
+    let dates = cast_array(array, Target::Date)?;
+    Ok(dates.as_primitive::<Date32Type>().clone())
+}

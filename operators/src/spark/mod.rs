@@ -1,0 +1,20 @@
+//! What Spark's expressions answer, value by value (ANSI off, session zone UTC).
+//!
+//! The notebooks that Updraft's pipelines come from ran on Databricks, and their answers depend on details of Spark:
+//! what a cast does with ` 20.5 `, which product overflows, where NULLs sort, which of two middle values is the median.
+//! This module has those details and nothing else; `tests/` holds them to values that Spark itself gave.
+
+mod array;
+mod division;
+mod function;
+mod number;
+mod percentile;
+mod session;
+mod timestamp;
+mod year;
+
+pub use array::{Target, cast_array, text_array};
+pub use function::SparkFunction;
+pub use number::{SuffixRule, suffixed_number, text_to_bool, text_to_double, text_to_int, text_to_long};
+pub use session::session;
+pub use timestamp::{TimestampFormat, UnknownPattern, format_timestamp, text_to_date, text_to_timestamp};

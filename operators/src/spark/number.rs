@@ -1,0 +1,132 @@
+//! Numbers in text.
+
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How `12k` and `3M` become numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SuffixRule {
+    /// The letter is taken off, the rest cut to an integer and multiplied: `1.5k` is 1000, and `3000M` overflows.
+    LetterOff,
+    /// The letter is replaced by zeros, and the text cut to an integer: `1.5k` is 1, and `3000M` is NULL.
+    Zeros,
+    /// The letter is taken off, the rest read as a decimal number and multiplied: `1.5k` is 1500, and `3000M` is the
+    /// largest integer.
+    Double,
+}
+
+/// The number in a text such as `136k`, as a 32-bit integer; NULL when there is none.
+pub fn suffixed_number(text: &str, rule: SuffixRule) -> Option<i32> {
+    match rule {
+        SuffixRule::Zeros => text_to_int(&text.replace('k', "000").replace('M', "000000")),
+        SuffixRule::LetterOff => {
+            let (digits, factor) = split_suffix(text);
+            text_to_int(&digits).map(|number| number.wrapping_mul(factor))
+        }
+        SuffixRule::Double => {
+            let (digits, factor) = split_suffix(text);
+            text_to_double(&digits).map(|number| saturate_int(number * f64::from(factor)))
+        }
+    }
+}
+
+/// Takes off all `k`, or else all `M`. A text with both keeps the `M`, and is no number any more.
+fn split_suffix(text: &str) -> (Cow<'_, str>, i32) {
+    if text.contains('k') {
+        (Cow::Owned(text.replace('k', "")), 1_000)
+    } else if text.contains('M') {
+        (Cow::Owned(text.replace('M', "")), 1_000_000)
+    } else {
+        (Cow::Borrowed(text), 1)
+    }
+}
+
+/// A double as an integer: cut, at the nearest end of the range when it is beyond it, 0 when it is no number.
+#[expect(clippy::cast_possible_truncation, reason = "cutting and saturating is what Spark does here")]
+pub fn saturate_int(number: f64) -> i32 {
+    number as i32
+}
+
+/// The same for 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "cutting and saturating is what Spark does here")]
+pub fn saturate_long(number: f64) -> i64 {
+    number as i64
+}
+
+/// `CAST(text AS INT)`: blanks around are ignored and decimals cut; what does not fit 32 bits is NULL.
+pub fn text_to_int(text: &str) -> Option<i32> {
+    text_to_long(text).and_then(|number| i32::try_from(number).ok())
+}
+
+/// `CAST(text AS BIGINT)`.
+pub fn text_to_long(text: &str) -> Option<i64> {
+    let text = trim(text);
+    let (is_negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if digits.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let mut number: i64 = 0;
+    for byte in whole.bytes() {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        // Downwards, because the smallest number has no positive counterpart.
+        number = number.checked_mul(10)?.checked_sub(i64::from(byte - b'0'))?;
+    }
+    if is_negative { Some(number) } else { number.checked_neg() }
+}
+
+/// `CAST(text AS DOUBLE)`: also exponents, `NaN`, `Infinity`, and Java's suffixes `d` and `f`.
+pub fn text_to_double(text: &str) -> Option<f64> {
+    let text = trim(text);
+    match text.to_ascii_lowercase().as_str() {
+        "nan" => return Some(f64::NAN),
+        "inf" | "+inf" | "infinity" | "+infinity" => return Some(f64::INFINITY),
+        "-inf" | "-infinity" => return Some(f64::NEG_INFINITY),
+        _ => (),
+    }
+    let number = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    if is_plain { number.parse().ok() } else { None }
+}
+
+/// `CAST(text AS BOOLEAN)`.
+pub fn text_to_bool(text: &str) -> Option<bool> {
+    match trim(text).to_ascii_lowercase().as_str() {
+        "t" | "true" | "y" | "yes" | "1" => Some(true),
+        "f" | "false" | "n" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// Takes off the blanks and control characters around a text, of ASCII alone.
+pub fn trim(text: &str) -> &str {
+    text.trim_matches(|character: char| character <= ' ' || character == '\u{7f}')
+}
+
+/// A double as text: decimal between 10⁻³ and 10⁷, with exponent beyond.
+pub fn double_to_text(number: f64) -> String {
+    if number.is_nan() {
+        return "NaN".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    let magnitude = number.abs();
+    if magnitude == 0.0 || (1e-3..1e7).contains(&magnitude) {
+        return format!("{number:?}");
+    }
+    let scientific = format!("{number:E}");
+    match scientific.split_once('E') {
+        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0E{exponent}"),
+        _ => scientific,
+    }
+}

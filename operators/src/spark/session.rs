@@ -1,0 +1,56 @@
+//! A DataFusion session that answers as Spark does.
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::delta_datafusion::planner::DeltaPlanner;
+
+use super::division::SparkDivision;
+use super::percentile::PercentileApprox;
+use super::year::DatePart;
+
+/// The catalogue and schema of tables that are named without them.
+const CATALOG: &str = "spark_catalog";
+/// See [`CATALOG`].
+const SCHEMA: &str = "default";
+
+/// A session: Spark's SQL, functions and order of NULLs; work beyond `memory_bytes` is spilled to disk.
+pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(parallelism)
+        .with_information_schema(false)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA);
+    let options = config.options_mut();
+    options.sql_parser.dialect = datafusion::config::Dialect::Databricks;
+    // First ascending, last descending.
+    options.sql_parser.default_null_ordering = "nulls_min".to_owned();
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.time_zone = Some("UTC".to_owned());
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
+        .build_arc()?;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        // Writing to Delta tables adds nodes of its own to plans.
+        .with_query_planner(Arc::new(DeltaPlanner))
+        .build();
+    for part in DatePart::all() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(part)))?;
+    }
+    for percentile in PercentileApprox::all() {
+        state.register_udaf(Arc::new(AggregateUDF::new_from_impl(percentile)))?;
+    }
+    let mut context = SessionContext::new_with_state(state);
+    context.register_expr_planner(Arc::new(SparkDivision))?;
+    Ok(context)
+}

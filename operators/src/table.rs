@@ -1,0 +1,142 @@
+//! Data of any format as a table of a DataFusion session.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::prelude::SessionContext;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::delta;
+use crate::engine::parallelism;
+use crate::json::{JsonTable, ReadReport};
+use crate::listing::{InputFile, is_pattern, list_files};
+use crate::location::{Location, S3};
+
+/// How data is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A Delta table: a folder with `_delta_log`.
+    Delta,
+    /// Parquet files.
+    Parquet,
+    /// Text with commas, and the names of the columns in the first line.
+    Csv,
+    /// One JSON document a line, or one a file.
+    Json,
+}
+
+impl Format {
+    /// The format that the end of a name tells.
+    pub fn of_name(name: &str) -> Option<Format> {
+        match name.rsplit_once('.')?.1 {
+            "parquet" | "pq" => Some(Format::Parquet),
+            "csv" => Some(Format::Csv),
+            "json" | "jsonl" | "ndjson" => Some(Format::Json),
+            "delta" => Some(Format::Delta),
+            _ => None,
+        }
+    }
+
+    /// The word that people write.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Delta => "delta",
+            Format::Parquet => "parquet",
+            Format::Csv => "csv",
+            Format::Json => "json",
+        }
+    }
+}
+
+/// How the columns of text files are typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsvTypes {
+    /// All text, as Spark reads them: rules say what is a number.
+    Text,
+    /// Inferred from the first rows.
+    Inferred,
+}
+
+/// A table that was found.
+pub struct Input {
+    /// To be registered with a session.
+    pub provider: Arc<dyn TableProvider>,
+    /// What was read so far; of formats other than JSON only the number of files is known in advance.
+    pub report: ReadReport,
+    /// The format, given or inferred.
+    pub format: Format,
+}
+
+/// Opens the data at `location`; `format` is inferred if it is not given.
+pub async fn open(
+    location: &Location,
+    format: Option<Format>,
+    csv_types: CsvTypes,
+    session: &SessionContext,
+    s3: &S3,
+) -> anyhow::Result<Input> {
+    let may_be_delta = format.is_none_or(|format| format == Format::Delta) && !is_pattern(location.file_name());
+    if may_be_delta && let Some(table) = delta::open(location, s3).await? {
+        let provider = delta::provider(&table, session).await?;
+        let files = table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
+        return Ok(Input { provider, report: ReadReport { files, ..ReadReport::default() }, format: Format::Delta });
+    }
+    if format == Some(Format::Delta) {
+        bail!("there is no Delta table at `{location}`");
+    }
+    let files = list_files(location, s3).await?;
+    let Some(first) = files.first() else { bail!("there are no files at `{location}`") };
+    let Some(format) = format.or_else(|| Format::of_name(first.location.file_name())) else {
+        bail!("the format of `{}` cannot be told from its name; say `format:`", first.location);
+    };
+    if format == Format::Json {
+        let table = JsonTable::open(&files, s3, parallelism()).await?;
+        let provider = Arc::new(table.provider(parallelism())?);
+        return Ok(Input { provider, report: table.report, format });
+    }
+    let provider = open_listing(&files, format, csv_types, session, s3).await?;
+    Ok(Input { provider, report: ReadReport { files: files.len() as u64, ..ReadReport::default() }, format })
+}
+
+async fn open_listing(
+    files: &[InputFile],
+    format: Format,
+    csv_types: CsvTypes,
+    session: &SessionContext,
+    s3: &S3,
+) -> anyhow::Result<Arc<dyn TableProvider>> {
+    let file_format: Arc<dyn FileFormat> = match format {
+        Format::Csv => Arc::new(CsvFormat::default().with_has_header(true).with_newlines_in_values(true)),
+        _ => Arc::new(ParquetFormat::default()),
+    };
+    let mut urls = Vec::with_capacity(files.len());
+    for file in files {
+        let url = file.location.file_url()?;
+        if let Location::S3 { bucket, .. } = &file.location {
+            session.register_object_store(&url, s3.bucket(bucket)?);
+        }
+        urls.push(ListingTableUrl::parse(url.as_str())?);
+    }
+    let options = ListingOptions::new(file_format).with_file_extension("");
+    let reading = || format!("`{}` cannot be read as {}", files[0].location, format.name());
+    let inferred = options.infer_schema(&session.state(), &urls[0]).await.with_context(reading)?;
+    let schema = match (format, csv_types) {
+        (Format::Csv, CsvTypes::Text) => Arc::new(all_text(&inferred)),
+        _ => inferred,
+    };
+    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
+    Ok(Arc::new(ListingTable::try_new(config).with_context(reading)?))
+}
+
+fn all_text(schema: &Schema) -> Schema {
+    let text = datafusion::arrow::datatypes::DataType::Utf8;
+    Schema::new(schema.fields().iter().map(|field| Field::new(field.name(), text.clone(), true)).collect::<Vec<_>>())
+}

@@ -1,0 +1,103 @@
+"""Drives a server with the official Airflow client. Its models are strict: a wrong type raises."""
+
+import sys
+
+import airflow_client.client as airflow
+from airflow_client.client.api import (
+    config_api,  # noqa: F401  (the import alone checks the installation)
+    dag_api,
+    dag_run_api,
+    dag_source_api,
+    dag_stats_api,
+    dag_version_api,
+    event_log_api,
+    import_error_api,
+    monitor_api,
+    task_api,
+    task_instance_api,
+    version_api,
+    x_com_api,
+)
+from airflow_client.client.models import (
+    DAGPatchBody,
+    DAGRunPatchBody,
+    DAGRunsBatchBody,
+    TaskInstancesBatchBody,
+    TriggerDAGRunPostBody,
+)
+import json
+import urllib.request
+
+url, username, password = sys.argv[1:]
+
+
+def token() -> str:
+    body = json.dumps({"username": username, "password": password}).encode()
+    request = urllib.request.Request(f"{url}/auth/token", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["access_token"]
+
+
+configuration = airflow.Configuration(host=url)
+configuration.access_token = token()
+
+with airflow.ApiClient(configuration) as client:
+    assert version_api.VersionApi(client).get_version().version == "3.3.2"
+    assert monitor_api.MonitorApi(client).get_health().metadatabase.status == "healthy"
+
+    dags = dag_api.DAGApi(client)
+    assert [dag.dag_id for dag in dags.get_dags(order_by=["dag_id"]).dags] == ["manual", "sales"]
+    assert dags.get_dag("sales").timetable_periodic
+    assert dags.get_dag_details("sales").params["rows"]["value"] == 10
+    assert dags.patch_dag("manual", DAGPatchBody(is_paused=False)).is_paused is False
+    assert dags.patch_dags(DAGPatchBody(is_paused=False), dag_id_pattern="sal").total_entries == 1
+    assert dags.get_dag_tags().tags == ["daily", "sales"]
+    assert "What was sold" in dag_source_api.DagSourceApi(client).get_dag_source("sales").content
+    assert dag_stats_api.DagStatsApi(client).get_dag_stats(["sales"]).dags[0].stats[3].count == 1
+    versions = dag_version_api.DagVersionApi(client)
+    assert versions.get_dag_versions("~").dag_versions[0].version_number == 1
+    assert versions.get_dag_version("sales", 1).dag_id == "sales"
+    tasks = task_api.TaskApi(client)
+    assert tasks.get_tasks("sales").total_entries == 3
+    assert tasks.get_task("sales", "extract").retries == 2
+
+    runs = dag_run_api.DagRunApi(client)
+    made = runs.trigger_dag_run("manual", TriggerDAGRunPostBody(logical_date=None, conf={"a": 1}))
+    assert made.state == "queued" and made.conf == {"a": 1}
+    assert runs.get_dag_run("manual", made.dag_run_id).dag_run_id == made.dag_run_id
+    assert runs.get_dag_runs("~", order_by=["-run_after"]).total_entries == 2
+    assert runs.get_dag_runs("~", cursor="", limit=1).next_cursor
+    assert runs.get_list_dag_runs_batch("~", DAGRunsBatchBody(dag_ids=["sales"])).total_entries == 1
+    assert runs.patch_dag_run("sales", "a", DAGRunPatchBody(note="seen")).note == "seen"
+
+    instances = task_instance_api.TaskInstanceApi(client)
+    assert [ti.task_id for ti in instances.get_task_instances("sales", "a").task_instances] == ["extract", "load"]
+    assert instances.get_task_instance("sales", "a", "extract").try_number == 2
+    assert instances.get_task_instance_tries("sales", "a", "extract").total_entries == 2
+    assert instances.get_task_instance_try_details("sales", "a", "extract", 1).state == "failed"
+    assert instances.get_task_instances_batch("~", "~", TaskInstancesBatchBody(task_ids=["load"])).total_entries == 1
+    log = instances.get_log("sales", "a", "extract", 2, accept="application/json")
+    lines = log.content.actual_instance
+    assert lines[2].event == "hello" and log.continuation_token is None, log
+
+    xcoms = x_com_api.XComApi(client)
+    assert xcoms.get_xcom_entries("sales", "a", "extract").xcom_entries[0].key == "return_value"
+    value = xcoms.get_xcom_entry("sales", "extract", "a", "return_value", deserialize=True)
+    assert value.actual_instance.value == {"rows": 3}, value
+    text = xcoms.get_xcom_entry("sales", "extract", "a", "return_value")
+    assert json.loads(text.actual_instance.value) == {"rows": 3}, text
+
+    errors = import_error_api.ImportErrorApi(client)
+    first = errors.get_import_errors().import_errors[0]
+    assert first.filename == "broken.yaml"
+    assert errors.get_import_error(first.import_error_id).filename == "broken.yaml"
+    audit = event_log_api.EventLogApi(client)
+    events = [entry.event for entry in audit.get_event_logs(owner="admin").event_logs]
+    assert "trigger_dag_run" in events and "patch_dag" in events, events
+
+    try:
+        dags.get_dag("nothing")
+    except airflow.exceptions.NotFoundException as error:
+        assert "nothing" in error.body
+    else:
+        raise AssertionError("a DAG that does not exist was found")

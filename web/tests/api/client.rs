@@ -1,0 +1,57 @@
+//! The official Airflow client for Python against a real socket: every model must parse, types and all.
+
+use std::path::{Path, PathBuf};
+
+use rstest::rstest;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+use crate::logs;
+use crate::rows;
+use crate::server::{Backend, Server};
+
+/// The Python that has the packages of `tests/requirements.txt`.
+fn python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let environment = std::env::var_os("UPDRAFT_TEST_VENV").map_or_else(|| root.join(".venv"), PathBuf::from);
+    let python = environment.join("bin/python");
+    assert!(
+        python.exists(),
+        "this test needs {}: python3 -m venv .venv && .venv/bin/pip install -r tests/requirements.txt",
+        python.display()
+    );
+    python
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn the_official_client_reads_every_answer(#[case] backend: Backend) {
+    let python = python();
+    let mut server = Server::start(backend).await;
+    server.write_dag("broken.yaml", "tasks: 1\n").await;
+    let run = rows::run(&server.db, "a", "failed", 1).await;
+    let mut extract = rows::instance(&run, "extract", 0, Some("failed"));
+    extract.try_number = 2;
+    rows::insert_earlier_try(&server.db, &extract, 1).await;
+    rows::insert_xcom(&server.db, &extract, "return_value", json!({ "rows": 3 })).await;
+    rows::insert(&server.db, [extract, rows::instance(&run, "load", 1, None)]).await;
+    logs::open(&server, 2).info("hello");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/client.py");
+    let driven = async {
+        let output = Command::new(python).arg(script).args([&url, "admin", "s3cret"]).output().await.unwrap();
+        server.shutdown.cancel();
+        output
+    };
+    let serving = web::serve(listener, server.router.clone(), server.shutdown.clone());
+    let (served, output) = tokio::join!(serving, driven);
+
+    served.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+}

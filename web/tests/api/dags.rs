@@ -1,0 +1,246 @@
+//! DAGs, their sources, tags, numbers, versions and tasks, and what is wrong with their files.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use chrono::TimeDelta;
+use insta::assert_json_snapshot;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::rows;
+use crate::server::{Backend, Server, now, read_text};
+
+fn ids(body: &Value) -> Vec<&str> {
+    body["dags"].as_array().unwrap().iter().map(|dag| dag["dag_id"].as_str().unwrap()).collect()
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn dags_are_listed_and_looked_at(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    rows::run(&server.db, "scheduled__1", "success", 1).await;
+
+    assert_json_snapshot!("dags", server.masked(&server.get_ok("/dags").await));
+    assert_json_snapshot!("dag_details", server.masked(&server.get_ok("/dags/sales/details").await));
+    assert_json_snapshot!("tasks", server.get_ok("/dags/sales/tasks").await);
+    assert_json_snapshot!("dag_versions", server.masked(&server.get_ok("/dags/~/dagVersions").await));
+    assert_eq!(server.get_ok("/dags/sales").await, server.get_ok("/dags").await["dags"][1]);
+    assert_eq!(server.get_ok("/dags/sales/tasks/list").await["trigger_rule"], "all_done");
+    assert_eq!(server.get_ok("/dags/sales/dagVersions/1").await["version_number"], 1);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn dags_are_filtered_and_ordered(#[case] backend: Backend) {
+    let mut server = Server::start(backend).await;
+    server.write_dag("stocks.yaml", "schedule: '@daily'\ntags: [Daily, stocks]\nowner: cy\ntasks: []\n").await;
+    server.write_dag("gone.yaml", "schedule: null\ntasks: []\n").await;
+    server.remove_dag("gone.yaml").await;
+    rows::run(&server.db, "scheduled__1", "success", 5).await;
+    rows::run(&server.db, "scheduled__2", "failed", 2).await;
+    rows::run_of(&server.db, "manual", "manual__1", "success", 3).await;
+    server.patch("/dags/manual", &json!({ "is_paused": false })).await;
+
+    for (query, expected) in [
+        ("", &["manual", "sales", "stocks"][..]),
+        ("exclude_stale=false", &["gone", "manual", "sales", "stocks"]),
+        ("order_by=-dag_id", &["stocks", "sales", "manual"]),
+        ("limit=1&offset=1", &["sales"]),
+        ("limit=0", &[]),
+        ("tags=daily&tags=stocks", &["sales", "stocks"]),
+        ("tags=daily&tags=sales&tags_match_mode=all", &["sales"]),
+        ("tags=daily&tags=stocks&tags_match_mode=all", &[]),
+        ("owners=bob", &["sales"]),
+        ("owners=bo", &[]),
+        ("paused=false", &["manual"]),
+        ("dag_id_pattern=S", &["sales", "stocks"]),
+        ("dag_id_pattern=s_l", &["sales"]),
+        ("dag_id_pattern=man|sto", &["manual", "stocks"]),
+        ("dag_id_pattern=~", &["manual", "sales", "stocks"]),
+        ("dag_id_prefix_pattern=s", &["sales", "stocks"]),
+        ("dag_id_prefix_pattern=S", &[]),
+        ("dag_id_prefix_pattern=sto_", &["stocks"]),
+        ("dag_id_pattern=%5C", &[]),
+        ("last_dag_run_state=failed", &["sales"]),
+        ("last_dag_run_state=success", &["manual"]),
+        ("dag_run_state=success", &["manual", "sales"]),
+        ("dag_run_start_date_gte=2026-11-21T05:30:00Z", &["sales"]),
+        ("order_by=last_run_start_date", &["manual", "sales", "stocks"]),
+        ("order_by=-last_run_start_date", &["sales", "manual", "stocks"]),
+    ] {
+        assert_eq!(ids(&server.get_ok(&format!("/dags?{query}")).await), expected, "{query}");
+    }
+    assert_eq!(server.get_ok("/dags?limit=0").await["total_entries"], 3);
+    assert_eq!(
+        server.get_ok("/dagTags").await,
+        json!({ "tags": ["Daily", "daily", "sales", "stocks"], "total_entries": 4 })
+    );
+    assert_eq!(
+        server.get_ok("/dagTags?tag_name_pattern=S&limit=1&order_by=-name").await,
+        json!({ "tags": ["stocks"], "total_entries": 2 })
+    );
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn runs_are_counted_by_state(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    rows::run(&server.db, "scheduled__1", "success", 3).await;
+    rows::run(&server.db, "scheduled__2", "success", 2).await;
+    rows::run(&server.db, "scheduled__3", "running", 1).await;
+
+    let stats = server.get_ok("/dagStats?dag_ids=sales").await;
+
+    let counts = json!([
+        { "state": "queued", "count": 0 },
+        { "state": "running", "count": 1 },
+        { "state": "success", "count": 2 },
+        { "state": "failed", "count": 0 },
+    ]);
+    let expected = json!({ "dag_id": "sales", "dag_display_name": "sales", "stats": counts });
+    assert_eq!(stats, json!({ "dags": [expected], "total_entries": 1 }));
+    let all = server.get_ok("/dagStats").await;
+    assert_eq!((ids(&all), &all["dags"][1]), (vec!["manual", "sales"], &stats["dags"][0]));
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn dags_are_paused_one_by_one_and_by_pattern(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+
+    let (status, one) = server.patch("/dags/sales?update_mask=is_paused", &json!({ "is_paused": false })).await;
+    assert_eq!((status, &one["is_paused"]), (StatusCode::OK, &json!(false)));
+
+    let (_, none) = server.patch("/dags", &json!({ "is_paused": false })).await;
+    assert_eq!(none, json!({ "dags": [], "total_entries": 0 }));
+    assert_eq!(ids(&server.get_ok("/dags?paused=true").await), ["manual"]);
+
+    let (status, all) = server.patch("/dags?dag_id_pattern=~", &json!({ "is_paused": true })).await;
+    assert_eq!((status, ids(&all)), (StatusCode::OK, vec!["manual", "sales"]));
+    assert_eq!(ids(&server.get_ok("/dags?paused=true").await), ["manual", "sales"]);
+
+    let audit = server.get_ok("/eventLogs?event=patch_dag&dag_id=sales&order_by=-when").await;
+    assert_eq!(audit["total_entries"], 2);
+    assert_json_snapshot!("event_log", server.get_ok("/eventLogs/1").await);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn the_file_of_a_dag_is_served_as_json_and_as_text(#[case] backend: Backend) {
+    let mut server = Server::start(backend).await;
+    rows::run_of(&server.db, "manual", "manual__1", "success", 1).await;
+    let before = server.get_ok("/dagSources/manual").await;
+    server.write_dag("manual.yaml", "schedule: null\ndescription: New\ntasks: []\n").await;
+    let after = server.get_ok("/dagSources/manual").await;
+    let pinned = server.get_ok("/dagSources/manual?version_number=1").await;
+    let plain = Request::get("/api/v2/dagSources/manual").header(header::ACCEPT, "text/plain");
+
+    assert_eq!((&before["version_number"], &pinned), (&json!(1), &before));
+    assert_eq!((&after["version_number"], after["content"].as_str().unwrap().contains("New")), (&Value::Null, true));
+    let (_, text) = read_text(server.send_signed(plain.body(Body::empty()).unwrap()).await).await;
+    assert_eq!(text, after["content"].as_str().unwrap());
+    let xml = Request::get("/api/v2/dagSources/manual").header(header::ACCEPT, "text/xml");
+    let refused = server.send_signed(xml.body(Body::empty()).unwrap()).await;
+    assert_eq!(refused.status(), StatusCode::NOT_ACCEPTABLE);
+    assert_eq!(server.get("/dagSources/manual?version_number=7").await.0, StatusCode::NOT_FOUND);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_broken_file_is_told_of_and_its_dag_goes_on(#[case] backend: Backend) {
+    let mut server = Server::start(backend).await;
+    server.write_dag("sales.yaml", "schedule: '0 6 * * *'\ntasks: [{ task_id: a, operator: bsh }]\n").await;
+    server.write_dag("other.yaml", "tasks: 1\n").await;
+
+    let errors = server.get_ok("/importErrors?order_by=filename").await;
+    assert_eq!(errors["total_entries"], 2);
+    let (other, sales) = (&errors["import_errors"][0], &errors["import_errors"][1]);
+    assert_eq!((&other["filename"], &sales["filename"]), (&json!("other.yaml"), &json!("sales.yaml")));
+    assert!(sales["stack_trace"].as_str().unwrap().contains("bsh"), "{sales}");
+    let id = &sales["import_error_id"];
+    assert_eq!(&server.get_ok(&format!("/importErrors/{id}")).await, sales);
+    assert_eq!(server.get_ok("/importErrors?filename_pattern=OTH").await["total_entries"], 1);
+
+    let dag = server.get_ok("/dags/sales").await;
+    assert_eq!((&dag["has_import_errors"], &dag["is_stale"]), (&json!(true), &json!(false)));
+    assert_eq!(server.get_ok("/dags/sales/tasks").await["total_entries"], 3);
+    assert_eq!(ids(&server.get_ok("/dags?has_import_errors=true").await), ["sales"]);
+    let (status, _) = server.post("/dags/sales/dagRuns", &json!({ "logical_date": null })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn the_ui_gets_each_dag_with_its_latest_runs(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    for hours in 1..=5 {
+        rows::run(&server.db, &format!("scheduled__{hours}"), "success", hours).await;
+    }
+    rows::run_of(&server.db, "manual", "manual__1", "failed", 9).await;
+
+    let body = server.get_ok("/updraft/dags?runs=3").await;
+
+    let runs = |dag: usize| -> Vec<&Value> {
+        body["dags"][dag]["recent_runs"].as_array().unwrap().iter().map(|run| &run["dag_run_id"]).collect()
+    };
+    assert_eq!(runs(0), ["manual__1"]);
+    assert_eq!(runs(1), ["scheduled__1", "scheduled__2", "scheduled__3"]);
+    assert_eq!(body["dags"][1]["timezone"], "Europe/Amsterdam");
+    assert_eq!(body["total_entries"], 2);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn the_runs_to_come_follow_the_schedule(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+
+    let next = server.get_ok("/updraft/dags/sales/next?count=3").await;
+
+    // 6 o'clock in Amsterdam is 5 o'clock UTC in winter; without a run so far, today's is made up for.
+    let at: Vec<&Value> = next["runs"].as_array().unwrap().iter().map(|run| &run["run_after"]).collect();
+    assert_eq!(at, ["2026-11-21T05:00:00Z", "2026-11-22T05:00:00Z", "2026-11-23T05:00:00Z"]);
+    assert_eq!(server.get_ok("/updraft/dags/manual/next").await, json!({ "runs": [] }));
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn health_follows_the_heartbeat(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    let dead = server.get_ok("/monitor/health").await;
+    rows::insert_lease(&server.db, now(), now() + TimeDelta::seconds(30)).await;
+    let alive = server.get_ok("/monitor/health").await;
+    server.clock.set(now() + TimeDelta::minutes(1));
+    let lost = server.get_ok("/monitor/health").await;
+
+    assert_eq!(
+        (&dead["metadatabase"]["status"], &dead["scheduler"]["status"]),
+        (&json!("healthy"), &json!("unhealthy"))
+    );
+    assert_json_snapshot!("health", alive);
+    assert_eq!(lost["scheduler"]["status"], "unhealthy");
+}
+
+#[tokio::test]
+async fn the_version_is_that_of_the_airflow_whose_api_is_spoken() {
+    let server = Server::start(Backend::Sqlite).await;
+
+    assert_eq!(server.get_ok("/version").await["version"], "3.3.2");
+}
