@@ -28,9 +28,9 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
     Ok(match data_type {
         DataType::Null => vec![Value::Null; array.len()],
         DataType::Boolean => array.as_boolean().iter().map(|value| value.map_or(Value::Null, Value::Bool)).collect(),
-        DataType::UInt64 => array.as_primitive::<UInt64Type>().iter().map(|value| value.into()).collect(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().iter().map(Into::into).collect(),
         _ if data_type.is_integer() => {
-            cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().iter().map(|value| value.into()).collect()
+            cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().iter().map(Into::into).collect()
         }
         _ if data_type.is_floating() => {
             let numbers = cast(array, &DataType::Float64)?;
@@ -47,7 +47,7 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             let text = cast(array, &DataType::Utf8)?;
-            text.as_string::<i32>().iter().map(|value| value.into()).collect()
+            text.as_string::<i32>().iter().map(Into::into).collect()
         }
         DataType::List(_) => array
             .as_list::<i32>()
