@@ -97,6 +97,5 @@ pub async fn overwrite(
         .with_session_state(Arc::new(session.state()))
         .await
         .with_context(writing)?;
-    let version = table.version().with_context(writing)?;
-    Ok(version)
+    table.version().with_context(writing)
 }

@@ -27,7 +27,7 @@ pub async fn list_files(location: &Location, s3: &S3) -> anyhow::Result<Vec<Inpu
         Location::Local(path) => list_local(path)?,
         Location::S3 { bucket, key } => list_s3(bucket, key, s3).await?,
     };
-    files.sort_by_key(|a| a.location.to_string());
+    files.sort_by_cached_key(|file| file.location.to_string());
     Ok(files)
 }
 

@@ -28,9 +28,9 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
     Ok(match data_type {
         DataType::Null => vec![Value::Null; array.len()],
         DataType::Boolean => array.as_boolean().iter().map(|value| value.map_or(Value::Null, Value::Bool)).collect(),
-        DataType::UInt64 => array.as_primitive::<UInt64Type>().iter().map(std::convert::Into::into).collect(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().iter().map(Into::into).collect(),
         _ if data_type.is_integer() => {
-            cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().iter().map(std::convert::Into::into).collect()
+            cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().iter().map(Into::into).collect()
         }
         _ if data_type.is_floating() => {
             let numbers = cast(array, &DataType::Float64)?;
@@ -47,16 +47,14 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             let text = cast(array, &DataType::Utf8)?;
-            text.as_string::<i32>().iter().map(std::convert::Into::into).collect()
+            text.as_string::<i32>().iter().map(Into::into).collect()
         }
         DataType::List(_) => array
             .as_list::<i32>()
             .iter()
             .map(|list| list.map_or(Ok(Value::Null), |list| values(&list).map(Value::Array)))
             .collect::<Result<_>>()?,
-        DataType::Struct(fields) => {
-            structs(array, &fields.iter().map(|field| field.name().clone()).collect::<Vec<_>>())?
-        }
+        DataType::Struct(fields) => structs(array, fields.iter().map(|field| field.name().clone()).collect())?,
         _ => {
             let options = FormatOptions::default();
             let formatter = ArrayFormatter::try_new(array, &options)?;
@@ -66,7 +64,7 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
     })
 }
 
-fn structs(array: &dyn Array, names: &[String]) -> Result<Vec<Value>> {
+fn structs(array: &dyn Array, names: Vec<String>) -> Result<Vec<Value>> {
     let columns: Vec<Vec<Value>> =
         array.as_struct().columns().iter().map(|column| values(column)).collect::<Result<_>>()?;
     let object = |row: usize| -> Map<String, Value> {
