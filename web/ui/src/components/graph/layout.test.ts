@@ -44,6 +44,15 @@ test('an edge leaves its source on the right and enters its target on the left',
   }
 })
 
+test('a large DAG is laid out with less effort, and whole', async () => {
+  const tasks = Array.from({ length: 300 }, (_, place) => ({ id: `t${place}`, downstream: [`t${place + 30}`, `t${place + 31}`] }))
+
+  const { nodes, edges } = await layoutGraph(new ELK(), tasks)
+
+  expect(nodes).toHaveLength(300)
+  expect(edges).toHaveLength(270 + 269)
+}, 60_000)
+
 test('the same DAG is laid out the same way', async () => {
   expect(await layoutGraph(new ELK(), PIPELINE)).toEqual(await layoutGraph(new ELK(), PIPELINE))
 })

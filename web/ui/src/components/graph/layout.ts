@@ -40,12 +40,22 @@ const OPTIONS = {
   'elk.padding': '[top=8,left=8,bottom=8,right=8]',
 }
 
+/** From here on the engine spends less on beauty: its effort grows faster than the DAG. */
+const LARGE = 200
+
+const LARGE_OPTIONS = {
+  ...OPTIONS,
+  'elk.edgeRouting': 'POLYLINE',
+  'elk.layered.thoroughness': '1',
+  'elk.layered.considerModelOrder.strategy': 'NONE',
+}
+
 /** What the layout engine is asked: the tasks in their order, and every edge between two of them. */
 export function elkGraph(tasks: readonly GraphTask[]): ElkNode {
   const known = new Set(tasks.map((task) => task.id))
   return {
     id: 'dag',
-    layoutOptions: OPTIONS,
+    layoutOptions: tasks.length > LARGE ? LARGE_OPTIONS : OPTIONS,
     children: tasks.map((task) => ({ id: task.id, ...NODE })),
     edges: tasks.flatMap((task) =>
       task.downstream
