@@ -50,7 +50,7 @@ screenshot: ui ## Take the picture of the README anew
 .PHONY: regen
 regen: ui ## Write the generated files anew: OpenAPI document, client, JSON Schema, snapshots
 	UPDATE_OPENAPI=1 cargo test --locked -p web
-	cd $(UI) && npm run api
+	cd $(UI) && npm run generate
 	cargo run --locked -- schema > dag.schema.json
 
 .PHONY: bench
