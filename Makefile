@@ -50,13 +50,13 @@ screenshot: ui ## Take the picture of the README anew
 .PHONY: regen
 regen: ui ## Write the generated files anew: OpenAPI document, client, JSON Schema, snapshots
 	UPDATE_OPENAPI=1 cargo test --locked -p web
-	cd $(UI) && npm run generate
+	cd $(UI) && npm run api
 	cargo run --locked -- schema > dag.schema.json
 
 .PHONY: bench
-bench: ## Measure: hops of a chain, a fan-out, memory at idle, the pipeline; results in BENCHMARKS.md
-	cargo build --locked --release
-	benches/run.sh
+bench: test-packages ui ## Measure the build of `make run`: hops of a chain, a fan-out, idling, the pipeline
+	cargo build --locked
+	benches/run.py $(if $(DATA),--data $(DATA))
 
 .PHONY: ui
 ui: $(UI)/dist/index.html ## Build the web UI

@@ -16,11 +16,6 @@ impl Progress {
         Progress { is_colourful: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
     }
 
-    /// A line of progress. A terminal that is gone is no reason to stop.
-    pub fn line(self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
-    }
-
     /// A state's word in its colour.
     pub fn state(self, word: &str) -> String {
         let colour = match word {
@@ -36,4 +31,9 @@ impl Progress {
         let style = Style::new().fg_color(Some(colour.into()));
         format!("{style}{word}{style:#}")
     }
+}
+
+/// Writes a line of progress. A terminal that is gone is no reason to stop.
+pub fn line(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -308,7 +308,7 @@ impl fmt::Debug for S3 {
         f.debug_struct("S3")
             .field("endpoint", &self.settings.get_config_value(&AmazonS3ConfigKey::Endpoint))
             .field("region", &self.settings.get_config_value(&AmazonS3ConfigKey::Region))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

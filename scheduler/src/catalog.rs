@@ -20,11 +20,14 @@ pub struct UnreadableDefinition {
     pub detail: String,
 }
 
+/// Definitions by DAG and hash.
+type Parsed = HashMap<(String, String), Arc<Dag>>;
+
 /// DAG definitions by version. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
     registry: Arc<Registry>,
-    parsed: Arc<RwLock<HashMap<(String, String), Arc<Dag>>>>,
+    parsed: Arc<RwLock<Parsed>>,
 }
 
 impl Catalog {

@@ -18,7 +18,7 @@ use crate::cli::{DagsCommand, TriggerArgs};
 use crate::config::Config;
 use crate::output::{self, Output};
 use crate::report::{BadInput, Status};
-use crate::terminal::Progress;
+use crate::terminal;
 
 /// How often a waiting command looks at the run.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(200);
@@ -146,8 +146,7 @@ async fn trigger(installation: &Installation, args: TriggerArgs, output: Output)
     let data = json!({ "dag_id": run.dag_id, "dag_run_id": run.run_id, "state": run.state });
     output.print(&data, |_| format!("{}  {}", run.run_id, run.state))?;
     if is_paused && !args.wait {
-        Progress::new()
-            .line(&format!("hint: the DAG is paused; the run begins after `updraft dags unpause {}`", run.dag_id));
+        terminal::line(&format!("hint: the DAG is paused; the run begins after `updraft dags unpause {}`", run.dag_id));
     }
     Ok(if run.state == RunState::Failed.word() { Status::RunFailed } else { Status::Done })
 }
@@ -221,7 +220,7 @@ fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Res
         let loaded = spec::load(&source, registry.registry());
         count += loaded.dags.len();
         if !loaded.problems.is_empty() {
-            Progress::new().line(&spec::render(&source, &loaded.problems, output::is_colourful()));
+            terminal::line(&spec::render(&source, &loaded.problems, output::is_colourful()));
         }
         problems.extend(loaded.problems.iter().map(|problem| {
             json!({

@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::home;
 use crate::output;
 use crate::report::{BadInput, Status};
-use crate::terminal::Progress;
+use crate::terminal::{self, Progress};
 
 /// Lines of its log that are shown of a task that failed.
 const FAILED_LINES: usize = 20;
@@ -77,12 +77,12 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     let state = tokio::select! {
         state = follow(&db, hints, &dag_id, &run.run_id, &logs) => state?,
         _ = tokio::signal::ctrl_c() => {
-            Progress::new().line("stopping");
+            terminal::line("stopping");
             RunState::Failed
         }
     };
     engine.stop().await;
-    Progress::new().line(&format!("\nrun {}  {}", run.run_id, Progress::new().state(state.word())));
+    terminal::line(&format!("\nrun {}  {}", run.run_id, Progress::new().state(state.word())));
     Ok(if state == RunState::Success { Status::Done } else { Status::RunFailed })
 }
 
@@ -93,7 +93,7 @@ fn load(args: &TestArgs, catalog: &Catalog) -> anyhow::Result<Option<LoadedDag>>
     let source = SourceFile::new(args.file.display().to_string(), text);
     let loaded = spec::load(&source, catalog.registry());
     if !loaded.problems.is_empty() {
-        Progress::new().line(&spec::render(&source, &loaded.problems, output::is_colourful()));
+        terminal::line(&spec::render(&source, &loaded.problems, output::is_colourful()));
         return Ok(None);
     }
     let known: Vec<String> = loaded.dags.iter().map(|loaded| loaded.dag.dag_id.clone()).collect();
@@ -144,7 +144,7 @@ async fn follow(
         match (hint.kind, hint.state) {
             (ChangeKind::TaskInstance, Some(word)) if word != "scheduled" => {
                 let task_id = hint.task_id.unwrap_or_default();
-                progress.line(&format!("{task_id:<32}  {}", progress.state(word)));
+                terminal::line(&format!("{task_id:<32}  {}", progress.state(word)));
                 if word == "failed" || word == "up_for_retry" {
                     show_failure(db, dag_id, run_id, &task_id, logs).await?;
                 }
@@ -173,7 +173,7 @@ async fn show_failure(db: &Db, dag_id: &str, run_id: &str, task_id: &str, logs: 
     };
     let path = log::path(logs, &key, u32::try_from(instance.try_number).unwrap_or(0));
     for line in tasks::tail(&path, FAILED_LINES) {
-        Progress::new().line(&format!("    {}", tasks::shown(&line)));
+        terminal::line(&format!("    {}", tasks::shown(&line)));
     }
     Ok(())
 }

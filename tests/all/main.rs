@@ -1,8 +1,19 @@
 //! Tests of Updraft as its users meet it: the real binary, real databases, real signals.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    clippy::default_trait_access,
+    clippy::format_push_string,
+    clippy::duration_suboptimal_units,
+    reason = "a test says what it means, and panics when the world is not as it set it up"
+)]
+
 mod architecture;
 mod bad_input;
 mod command_line;
+mod dags;
 mod durability;
 mod pipeline;
 mod scheduling;

@@ -98,7 +98,7 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
         return Err(ArrowError::CastError(format!("a column of {from} cannot be cast to {}", target.name())));
     }
     if matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
-        return cast_text(&text_array(array)?, target);
+        return Ok(cast_text(&text_array(array)?, target));
     }
     match (from, target) {
         (_, Target::String) => Ok(Arc::new(text_array(array)?)),
@@ -139,9 +139,9 @@ fn micros(array: &ArrayRef) -> Result<TimestampMicrosecondArray, ArrowError> {
     Ok(micros.as_primitive::<TimestampMicrosecondType>().clone())
 }
 
-fn cast_text(text: &StringArray, target: Target) -> Result<ArrayRef, ArrowError> {
+fn cast_text(text: &StringArray, target: Target) -> ArrayRef {
     let values = text.iter();
-    Ok(match target {
+    match target {
         Target::Int => Arc::new(values.map(|v| v.and_then(text_to_int)).collect::<Int32Array>()),
         Target::Bigint => Arc::new(values.map(|v| v.and_then(text_to_long)).collect::<Int64Array>()),
         Target::Double => Arc::new(values.map(|v| v.and_then(text_to_double)).collect::<Float64Array>()),
@@ -149,7 +149,7 @@ fn cast_text(text: &StringArray, target: Target) -> Result<ArrayRef, ArrowError>
         Target::Timestamp => timestamps(values.map(|v| v.and_then(text_to_timestamp))),
         Target::Date => Arc::new(values.map(|v| v.and_then(text_to_date)).collect::<Date32Array>()),
         Target::String => Arc::new(text.clone()),
-    })
+    }
 }
 
 /// The calendar days of a column of dates, timestamps or text.

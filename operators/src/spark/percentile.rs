@@ -138,7 +138,8 @@ impl Accumulator for Values {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.arrays.iter().map(|array| array.get_array_memory_size()).sum::<usize>()
+        size_of_val(self)
+            + self.arrays.iter().map(datafusion::arrow::array::Array::get_array_memory_size).sum::<usize>()
     }
 }
 

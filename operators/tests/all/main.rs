@@ -1,6 +1,6 @@
 //! The operators as the engine sees them: arguments in, files, log and XCom out.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world may panic")]
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test that cannot set up its world may panic")]
 
 mod cases;
 mod cleaning;

@@ -51,7 +51,8 @@ async fn the_answer_is_cut_and_the_output_is_whole() {
     let args = |output: &str| json!({ "tables": { "t": "t.jsonl" }, "sql": "SELECT name, n FROM t ORDER BY n", "output": output, "max_rows": 2 });
     let answer = run("query", args("answers/a.csv"), home.path()).await;
     let output = home.path().join("answers/a.csv");
-    let expected = json!({ "columns": ["name", "n"], "rows": [["b", null], ["a", 1]], "row_count": 4, "output": output });
+    let expected =
+        json!({ "columns": ["name", "n"], "rows": [["b", null], ["a", 1]], "row_count": 4, "output": output });
     assert_eq!(answer, expected);
     insta::assert_snapshot!(fs::read_to_string(&output).unwrap(), @"
     name,n

@@ -15,7 +15,7 @@ pub fn at<'s>(schema: &'s Value, path: &[&str]) -> Vec<&'s Value> {
     for part in path {
         here = here
             .into_iter()
-            .flat_map(|place| child(place, part))
+            .filter_map(|place| child(place, part))
             .flat_map(|child| alternatives(schema, child))
             .collect();
     }

@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 use crate::dag::Task;
 
 /// No wait is longer, whatever is asked for (Airflow 3: `max_task_retry_delay`).
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const RETRY_DELAY_MAX: Duration = Duration::from_hours(24);
 
 /// When the try after `try_number`, which ended at `ended`, is due.
 ///

@@ -130,7 +130,7 @@ fn title(text: &str) -> String {
 }
 
 fn map_method(map: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
-    let keys = || map.try_iter().map(|keys| keys.collect::<Vec<Value>>());
+    let keys = || map.try_iter().map(Iterator::collect::<Vec<Value>>);
     Ok(match method {
         "get" => {
             let (key, default): (Value, Option<Value>) = from_args(args)?;

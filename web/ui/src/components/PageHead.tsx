@@ -36,7 +36,7 @@ export function PageHead({ documentTitle, crumbs = [], title, badge, description
         </div>
         {actions !== undefined && <div className={classes.actions}>{actions}</div>}
       </div>
-      {description !== undefined && <div className={classes.description}>{description}</div>}
+      {description !== undefined && description !== null && description !== false && <div className={classes.description}>{description}</div>}
       {facts !== undefined && <div className={classes.facts}>{facts}</div>}
     </header>
   )

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Controls, MiniMap, ReactFlow, ReactFlowProvider } from '@xyflow/react'
 import { useMemo, useState } from 'react'
 import { taskState, type Task, type TaskInstance } from '../../api/model'
+import { byName } from '../../lib/order'
 import { EmptyMessage } from '../../ui/EmptyMessage'
 import { TASK_FACES } from '../faces'
 import { elk } from './engine'
@@ -87,9 +88,11 @@ function heightOf(layout: GraphLayout, maxHeight: string): string {
 }
 
 function graphTasks(tasks: Task[]): GraphTask[] {
-  return tasks.flatMap((task) =>
-    task.task_id === null ? [] : [{ id: task.task_id, downstream: task.downstream_task_ids ?? [] }],
-  )
+  return tasks
+    .flatMap((task) =>
+      task.task_id === null ? [] : [{ id: task.task_id, downstream: [...(task.downstream_task_ids ?? [])].sort(byName) }],
+    )
+    .sort((a, b) => byName(a.id, b.id))
 }
 
 function flowNodes(tasks: Task[], instances: TaskInstance[] | undefined, layout: GraphLayout): TaskFlowNode[] {

@@ -30,7 +30,8 @@ const OPTIONS = {
   'elk.layered.spacing.edgeEdgeBetweenLayers': '9',
   'elk.spacing.nodeNode': '12',
   'elk.spacing.edgeNode': '14',
-  'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
+  'elk.layered.nodePlacement.strategy': 'BRANDES_KOEPF',
+  'elk.layered.nodePlacement.bk.fixedAlignment': 'BALANCED',
   'elk.layered.considerModelOrder.strategy': 'NODES_AND_EDGES',
   'elk.layered.mergeEdges': 'true',
   // Tasks stand in the order in which they are written, as far as lines do not cross the more for it.

@@ -83,7 +83,7 @@ export function LogView({ log, live, fileName }: Props) {
         <span className={classes.count}>{plural(log.length, 'line')}</span>
         <ToggleIcon icon="clock" label="Timestamps" on={times} onToggle={() => setTimes(!times)} />
         <ToggleIcon icon="wrap" label="Wrap long lines" on={wrap} onToggle={() => setWrap(!wrap)} />
-        <ToggleIcon icon="chevronDown" label="Follow the end" on={following} onToggle={() => setFollowing(!following)} />
+        <ToggleIcon icon="toEnd" label="Follow the end" on={following} onToggle={() => setFollowing(!following)} />
         <ToggleIcon icon="download" label="Download the log" onToggle={() => download(`${fileName}.log`, 'text/plain', logText(log))} />
       </div>
       <div ref={box} className={classes.box} onScroll={onScroll} tabIndex={0} role="log" aria-label="Task log" aria-live="off">

@@ -1,3 +1,5 @@
+import { byName } from '../../lib/order'
+
 /** The answer of a `query` task, as it stands in its XCom. */
 export interface QueryAnswer {
   columns: string[]
@@ -62,11 +64,9 @@ export function sortRows(rows: readonly unknown[][], sorting: Sorting | null): r
   })
 }
 
-const TEXTS = new Intl.Collator('en', { numeric: true })
-
 function compare(x: unknown, y: unknown): number {
   if (typeof x === 'number' && typeof y === 'number') return x - y
-  return TEXTS.compare(asText(x), asText(y))
+  return byName(asText(x), asText(y))
 }
 
 function asText(value: unknown): string {

@@ -8,6 +8,7 @@ import { cellText } from '../../lib/csv'
 import { CodeBlock } from '../../ui/CodeBlock'
 import { Facts } from '../../ui/Facts'
 import { Panel } from '../../ui/Panel'
+import { Prose } from '../../ui/Prose'
 import classes from './DagPage.module.css'
 
 interface Props {
@@ -122,7 +123,7 @@ function ParamsPanel({ dag }: { dag: DagDetails }) {
                     <code>{param.value === null || param.value === undefined ? '–' : cellText(param.value)}</code>
                   </td>
                   <td className={classes.meaning}>
-                    {param.description}
+                    {param.description !== null && <Prose text={param.description} />}
                     {param.schema.enum !== undefined && (
                       <div className={classes.quiet}>One of {param.schema.enum.map(cellText).join(', ')}</div>
                     )}

@@ -15,6 +15,7 @@ import { DAG_TABS } from '../../search'
 import { KeyFacts } from '../../ui/Facts'
 import { Icon, type IconName } from '../../ui/Icon'
 import { Notice } from '../../ui/Notice'
+import { Prose } from '../../ui/Prose'
 import classes from './DagPage.module.css'
 import { DetailsTab } from './DetailsTab'
 import { GraphTab } from './GraphTab'
@@ -51,7 +52,7 @@ export function DagPage() {
         ]}
         title={dag.dag_display_name}
         badge={<PauseSwitch dagId={dagId} isPaused={dag.is_paused} withLabel />}
-        description={dag.description}
+        description={dag.description !== null && <Prose text={dag.description} />}
         actions={<TriggerButton dagId={dagId} isPaused={dag.is_paused} />}
         facts={
           <KeyFacts

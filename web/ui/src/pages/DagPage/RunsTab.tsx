@@ -91,6 +91,7 @@ export function RunsTab({ dagId, zone, isPaused, search }: Props) {
 
 function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
   const longest = Math.max(0.001, ...runs.map((run) => run.duration ?? 0))
+  const hasNotes = runs.some((run) => run.note !== null)
   return (
     <div className={classes.scroll}>
       <table className={classes.table}>
@@ -102,7 +103,7 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
             <th className={classes.wide}>Started</th>
             <th>Duration</th>
             <th className={classes.wide}>Started by</th>
-            <th className={classes.wide}>Note</th>
+            {hasNotes && <th className={classes.wide}>Note</th>}
           </tr>
         </thead>
         <tbody>
@@ -126,7 +127,7 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
                 <Length run={run} longest={longest} />
               </td>
               <td className={classes.wide}>{triggeredBy(run) ?? '–'}</td>
-              <td className={classes.note}>{run.note}</td>
+              {hasNotes && <td className={classes.note}>{run.note}</td>}
             </tr>
           ))}
         </tbody>

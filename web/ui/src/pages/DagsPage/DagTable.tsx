@@ -10,6 +10,7 @@ import { Time } from '../../components/Time'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
+import { Prose } from '../../ui/Prose'
 import classes from './DagsPage.module.css'
 
 interface Props {
@@ -78,7 +79,11 @@ function Row({ dag, tags, toggleTag }: { dag: DagRow; tags: string[]; toggleTag:
             </Link>
           )}
         </div>
-        {dag.description !== null && <div className={classes.description}>{dag.description}</div>}
+        {dag.description !== null && (
+          <div className={classes.description}>
+            <Prose text={dag.description} />
+          </div>
+        )}
       </td>
       <td className={classes.cellSchedule}>
         <Schedule dag={dag} />

@@ -20,6 +20,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
   const rendered = Object.entries(instance.rendered_fields ?? {})
   return (
     <div className={classes.details}>
+      <div className={classes.column}>
       <section>
         <h2>Attempts</h2>
         {instance.try_number === 0 ? (
@@ -28,6 +29,21 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
           <Attempts tries={tries ?? [instance]} zone={zone} />
         )}
       </section>
+      {definition !== undefined && (
+        <section>
+          <h2>As the DAG says</h2>
+          <Facts
+            facts={[
+              ['Trigger rule', <code key="rule">{cellText(definition.trigger_rule)}</code>],
+              ['Retries', retriesOf(definition)],
+              ['Timeout', timeoutOf(definition)],
+              ['Depends on past', definition.depends_on_past && 'yes'],
+              ['Owner', definition.owner],
+            ]}
+          />
+        </section>
+      )}
+      </div>
       <section>
         <h2>This instance</h2>
         <Facts
@@ -45,20 +61,6 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
           ]}
         />
       </section>
-      {definition !== undefined && (
-        <section>
-          <h2>As the DAG says</h2>
-          <Facts
-            facts={[
-              ['Trigger rule', <code key="rule">{cellText(definition.trigger_rule)}</code>],
-              ['Retries', retriesOf(definition)],
-              ['Timeout', timeoutOf(definition)],
-              ['Depends on past', definition.depends_on_past && 'yes'],
-              ['Owner', definition.owner],
-            ]}
-          />
-        </section>
-      )}
       {rendered.length > 0 && (
         <section className={classes.rendered}>
           <h2>Rendered fields</h2>

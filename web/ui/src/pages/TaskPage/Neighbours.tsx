@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { taskState, type Task, type TaskInstance } from '../../api/model'
 import { TASK_FACES } from '../../components/faces'
+import { byName } from '../../lib/order'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
 import classes from './TaskPage.module.css'
@@ -15,8 +16,8 @@ interface Props {
 
 /** The tasks right before and right after this one, with their states. */
 export function Neighbours({ dagId, runId, taskId, tasks, instances }: Props) {
-  const before = tasks.flatMap((task) => (task.downstream_task_ids?.includes(taskId) ? [task.task_id ?? ''] : []))
-  const after = tasks.find((task) => task.task_id === taskId)?.downstream_task_ids ?? []
+  const before = tasks.flatMap((task) => (task.downstream_task_ids?.includes(taskId) ? [task.task_id ?? ''] : [])).sort(byName)
+  const after = [...(tasks.find((task) => task.task_id === taskId)?.downstream_task_ids ?? [])].sort(byName)
   const link = (id: string) => {
     const instance = instances.find((each) => each.task_id === id)
     const face = TASK_FACES[instance === undefined ? 'none' : taskState(instance)]
