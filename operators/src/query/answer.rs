@@ -3,7 +3,7 @@
 use datafusion::arrow::array::{Array, AsArray as _, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt64Type,
+    DataType, Decimal128Type, Fields, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt64Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::Result;
@@ -54,7 +54,7 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
             .iter()
             .map(|list| list.map_or(Ok(Value::Null), |list| values(&list).map(Value::Array)))
             .collect::<Result<_>>()?,
-        DataType::Struct(fields) => structs(array, fields.iter().map(|field| field.name().clone()).collect())?,
+        DataType::Struct(fields) => structs(array, fields)?,
         _ => {
             let options = FormatOptions::default();
             let formatter = ArrayFormatter::try_new(array, &options)?;
@@ -64,11 +64,11 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
     })
 }
 
-fn structs(array: &dyn Array, names: Vec<String>) -> Result<Vec<Value>> {
+fn structs(array: &dyn Array, fields: &Fields) -> Result<Vec<Value>> {
     let columns: Vec<Vec<Value>> =
         array.as_struct().columns().iter().map(|column| values(column)).collect::<Result<_>>()?;
     let object = |row: usize| -> Map<String, Value> {
-        names.iter().cloned().zip(columns.iter().map(|column| column[row].clone())).collect()
+        fields.iter().zip(&columns).map(|(field, column)| (field.name().clone(), column[row].clone())).collect()
     };
     let value = |row| if array.is_null(row) { Value::Null } else { Value::Object(object(row)) };
     Ok((0..array.len()).map(value).collect())

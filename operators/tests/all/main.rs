@@ -10,6 +10,7 @@ mod emulation_s3;
 mod golden;
 mod lake;
 mod moto;
+mod python;
 mod queries;
 mod reference;
 mod s3;

@@ -1,7 +1,7 @@
 //! A server that speaks S3, from the Python package moto; it ends with the value that stands for it.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use futures::TryStreamExt;
@@ -18,9 +18,7 @@ pub struct Moto {
 impl Moto {
     /// Starts one on a free port of this machine.
     pub fn start() -> Moto {
-        let program = program();
-        assert!(program.is_file(), "{} is not there; `make test` sets it up", program.display());
-        let mut child = Command::new(program)
+        let mut child = Command::new(crate::python::tool("moto_server"))
             .args(["-H", "127.0.0.1", "-p", "0"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -37,12 +35,18 @@ impl Moto {
 
     /// How to reach it.
     pub fn settings(&self) -> S3 {
-        let variables = [
-            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ];
-        S3::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
+        S3::from_variables(self.variables().map(|(name, value)| (name.to_owned(), value)))
+    }
+
+    /// The same, as the variables of a process.
+    pub fn variables(&self) -> [(&'static str, String); 5] {
+        [
+            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ]
     }
 
     /// Makes a bucket. The object store cannot, so the request is written by hand; moto looks at no signature.
@@ -89,11 +93,4 @@ impl Drop for Moto {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Where `make test` puts it: the environment `.venv` of the repository, or the one that `UPDRAFT_TEST_VENV` names.
-fn program() -> PathBuf {
-    let environment =
-        std::env::var_os("UPDRAFT_TEST_VENV").map_or_else(|| crate::support::repository().join(".venv"), PathBuf::from);
-    environment.join("bin/moto_server")
 }
