@@ -131,13 +131,14 @@ impl Coordinator {
     async fn make_due_runs(&mut self) -> Result<(), StoreError> {
         loop {
             let now = self.settings.clock.now();
-            let due: Vec<String> = self
+            let mut due: Vec<String> = self
                 .dags
                 .values()
                 .filter(|dag| dag.due(now).is_some() && self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
                 .map(|dag| dag.row.dag_id.clone())
                 .take(DUE_MAX)
                 .collect();
+            due.sort_unstable();
             if due.is_empty() {
                 self.todo.due = false;
                 return Ok(());

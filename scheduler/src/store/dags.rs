@@ -188,7 +188,11 @@ pub async fn last_scheduled(db: &impl ConnectionTrait) -> Result<Vec<(String, Da
 }
 
 /// The version that runs of this DAG are pinned to from now on; made when the first run needs it.
+///
+/// The DAG stays locked until the transaction ends: a tick and a trigger that need its first version at the same time make
+/// one, not two. Whoever needs the versions of several DAGs asks in the order of their ids.
 pub async fn version_of(db: &impl ConnectionTrait, dag: &dag::Model, now: DateTime<Utc>) -> Result<Uuid, StoreError> {
+    dag::Entity::find_by_id(&dag.dag_id).lock_exclusive().one(db).await.map_err(doing("locking a DAG"))?;
     let known = dag_version::Entity::find()
         .filter(dag_version::Column::DagId.eq(&dag.dag_id))
         .filter(dag_version::Column::Hash.eq(&dag.version_hash))
