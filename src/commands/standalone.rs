@@ -11,7 +11,7 @@ use scheduler::events::Changes;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::leases::Holder;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
@@ -33,6 +33,8 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         .with_writer(std::io::stderr)
         .with_ansi(output::is_colourful())
         .init();
+    // Before anything can be left half-done, and before anybody is told that we are ready to be stopped.
+    let mut signals = Signals::catch()?;
     let listener = listen(&config).await?;
     home::create(&config.home)?;
     let lock = home::lock(&config.home).await?;
@@ -84,12 +86,12 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     greet(&config, &url, &password)?;
 
     tokio::select! {
-        () = told_to_stop() => info!("stopping"),
+        () = signals.told_to_stop() => info!("stopping"),
         () = engine.ended() => anyhow::bail!("the engine broke down; what it did is in the database, so start again"),
     }
     // From here on a second signal ends the process at once: nothing is lost by that either.
-    tokio::spawn(async {
-        told_to_stop().await;
+    tokio::spawn(async move {
+        signals.told_to_stop().await;
         std::process::exit(130);
     });
     engine.stop().await;
@@ -159,15 +161,27 @@ fn greet(config: &Config, url: &str, password: &Password) -> anyhow::Result<()> 
     ))
 }
 
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the signals end the process, which loses nothing.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask for an end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on the signals do not end the process by themselves.
+    fn catch() -> anyhow::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate()).context("cannot catch SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot catch SIGINT")?,
+        })
+    }
+
+    /// Waits for the next of them.
+    async fn told_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::active_run::ActiveRun;
 use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
-use crate::chain::Chain;
 use crate::events::Change;
 use crate::run::{Event, RunState, TaskState, TryEnd};
 use crate::store::entity::{dag_run, dag_version};
@@ -187,12 +186,19 @@ impl Coordinator {
         let rows = runs::adopt(&txn, self.lease, ADOPT_MAX).await?;
         commit(txn).await?;
         let count = rows.len() as u64;
-        for row in rows {
-            if let Err(problem) = self.take_over(row).await {
-                error!(error = %Chain(&problem), "could not take over a run; trying again");
-                self.todo.adopt = true;
-                return Err(problem);
+        self.todo.take_over.extend(rows);
+        // Oldest first, as they were adopted.
+        while let Some(row) = self.todo.take_over.first().cloned() {
+            match self.take_over(row.clone()).await {
+                Ok(()) => {}
+                Err(problem @ StoreError::Corrupt { .. }) => self.give_up(row, &problem.to_string()).await?,
+                Err(problem) => {
+                    // They are ours and nobody else's now, so they must not be forgotten.
+                    self.todo.adopt = true;
+                    return Err(problem);
+                }
             }
+            self.todo.take_over.remove(0);
         }
         Ok(count)
     }

@@ -27,6 +27,7 @@ use crate::dag::TaskIndex;
 use crate::events::Change;
 use crate::operator::TaskKey;
 use crate::run::{Event, RunState, TaskState};
+use crate::store::entity::dag_run;
 use crate::store::runs::{self, NewXCom};
 use crate::store::{StoreError, commit};
 
@@ -68,6 +69,8 @@ pub(super) struct Coordinator {
 #[derive(Debug, Default)]
 pub(super) struct Todo {
     pub(super) adopt: bool,
+    /// Runs that are ours in the database, and not in memory yet.
+    pub(super) take_over: Vec<dag_run::Model>,
     pub(super) requests: bool,
     pub(super) dags: BTreeSet<String>,
     pub(super) due: bool,

@@ -1,7 +1,5 @@
 //! The JSON Schema for editors takes what the loader takes, and sees the mistakes that a schema can see.
 
-use std::path::Path;
-
 use jsonschema::Validator;
 use scheduler::dag::spec::{SourceFile, load, schema_for_dag_files};
 use serde_json::Value;
