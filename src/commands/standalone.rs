@@ -23,13 +23,13 @@ use crate::home;
 use crate::output;
 use crate::report::{BadInput, Status};
 
+/// What is logged unless `UPDRAFT_LOG` says otherwise: our own doings, and trouble of the libraries.
+const LOG_DEFAULT: &str = "warn,scheduler=info,operators=info,web=info,updraft=info";
+
 /// Starts everything, says where it is, and stops it again when told to.
 pub async fn run(config: Config) -> anyhow::Result<Status> {
     tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_env("UPDRAFT_LOG")
-                .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn")),
-        )
+        .with_env_filter(EnvFilter::try_from_env("UPDRAFT_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT)))
         .with_writer(std::io::stderr)
         .with_ansi(output::is_colourful())
         .init();
