@@ -6,13 +6,17 @@
 //!                              └────template───> a task's arguments, filled in
 //! ```
 
+pub mod asset;
 pub mod duration;
 mod model;
 pub mod params;
+pub mod period;
+pub mod schedule;
 mod shape;
 pub mod spec;
 pub mod template;
 pub mod timetable;
 pub mod version;
 
-pub use model::{Dag, DagHead, DagRunPolicy, InvalidGraph, Param, Schedule, Task, TaskIndex, TriggerRule};
+pub use model::{Dag, DagHead, DagRunPolicy, InvalidGraph, Param, Task, TaskIndex, TriggerRule};
+pub use schedule::Schedule;

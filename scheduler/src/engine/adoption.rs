@@ -1,6 +1,6 @@
 //! What the coordinator fetches from the database: DAGs, runs to take over, requests, runs that are due.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,10 +10,12 @@ use uuid::Uuid;
 use super::active_run::ActiveRun;
 use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
+use crate::dag::timetable::DataInterval;
 use crate::events::Change;
-use crate::run::{Event, RunState, TaskState, TryEnd};
+use crate::run::{Event, RunState, RunType, TaskState, TryEnd};
 use crate::store::entity::{dag_run, dag_version};
 use crate::store::requests::{self, Request};
+use crate::store::schedules::{self, Standing};
 use crate::store::{StoreError, commit, dags, leases, runs};
 
 /// Runs taken over in one go.
@@ -69,38 +71,41 @@ impl Coordinator {
 
     pub(super) async fn load_all_dags(&mut self) -> Result<(), StoreError> {
         let rows = dags::list_all(self.settings.db.read()).await?;
-        let last: HashMap<String, DateTime<Utc>> =
-            dags::last_scheduled(self.settings.db.read()).await?.into_iter().collect();
+        let standings = schedules::standings(self.settings.db.read(), None).await?;
         let now = self.settings.clock.now();
         for row in rows {
-            let last = last.get(&row.dag_id).copied();
+            let last = standings.get(&row.dag_id).and_then(last_interval);
             self.know(row, last, now);
         }
         Ok(())
     }
 
-    fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DataInterval>, now: DateTime<Utc>) {
         let dag_id = row.dag_id.clone();
-        match ScheduledDag::new(row, &self.settings.catalog, last, now) {
+        let known = self.dags.remove(&dag_id);
+        match ScheduledDag::new(row, &self.settings.catalog, last, known.as_ref(), now) {
             Ok(dag) => {
                 self.dags.insert(dag_id, dag);
             }
-            Err(problem) => {
-                warn!(dag = %dag_id, "its stored definition cannot be scheduled: {problem}");
-                self.dags.remove(&dag_id);
-            }
+            Err(problem) => warn!(dag = %dag_id, "its stored definition cannot be scheduled: {problem}"),
         }
     }
 
     /// Reads DAGs that changed: their definition, or whether they are paused.
     async fn reload_dags(&mut self) -> Result<(), StoreError> {
         let now = self.settings.clock.now();
-        let last = self.last_scheduled_of_strangers().await?;
         let changed: Vec<String> = self.todo.dags.iter().cloned().collect();
+        let strangers: Vec<String> =
+            changed.iter().filter(|dag_id| !self.dags.contains_key(*dag_id)).cloned().collect();
+        let standings = match strangers.as_slice() {
+            [] => HashMap::new(),
+            strangers => schedules::standings(self.settings.db.read(), Some(strangers)).await?,
+        };
         for dag_id in changed {
-            let known = self.dags.get(&dag_id).and_then(ScheduledDag::last_logical_date);
+            let known = self.dags.get(&dag_id).and_then(ScheduledDag::last);
+            let last = known.or_else(|| standings.get(&dag_id).and_then(last_interval));
             match dags::find(self.settings.db.read(), &dag_id).await? {
-                Some(row) => self.know(row, known.or_else(|| last.get(&dag_id).copied()), now),
+                Some(row) => self.know(row, last, now),
                 None => {
                     self.dags.remove(&dag_id);
                 }
@@ -118,41 +123,58 @@ impl Coordinator {
         Ok(())
     }
 
-    /// When DAGs were last scheduled, where one that changed is new to us.
-    async fn last_scheduled_of_strangers(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        if self.todo.dags.iter().all(|dag_id| self.dags.contains_key(dag_id)) {
-            return Ok(HashMap::new());
-        }
-        Ok(dags::last_scheduled(self.settings.db.read()).await?.into_iter().collect())
-    }
-
     /// Makes the scheduled runs whose time has come, as far as `max_active_runs` allows (Airflow 3: run creation).
     async fn make_due_runs(&mut self) -> Result<(), StoreError> {
+        // DAGs of which no run could be made; they are looked at again when something changes.
+        let mut held_back: HashSet<String> = HashSet::new();
         loop {
             let now = self.settings.clock.now();
-            let mut due: Vec<String> = self
-                .dags
-                .values()
-                .filter(|dag| dag.due(now).is_some() && self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
-                .map(|dag| dag.row.dag_id.clone())
-                .take(DUE_MAX)
-                .collect();
-            due.sort_unstable();
+            let due = self.due_dags(&held_back, now);
             if due.is_empty() {
                 self.todo.due = false;
                 return Ok(());
             }
-            self.make_runs(&due, now).await?;
+            let made = self.make_runs(&due, now).await?;
+            held_back.extend(due.into_iter().filter(|dag_id| !made.contains(dag_id)));
             while self.adopt().await? >= ADOPT_MAX {}
         }
     }
 
-    async fn make_runs(&mut self, due: &[String], now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// DAGs with a run to make, in the order of their ids.
+    fn due_dags(&mut self, held_back: &HashSet<String>, now: DateTime<Utc>) -> Vec<String> {
+        for dag in self.dags.values_mut() {
+            dag.look(now);
+        }
+        let mut due: Vec<String> = self
+            .dags
+            .values()
+            .filter(|dag| dag.due(now).is_some() && !held_back.contains(&dag.row.dag_id))
+            .filter(|dag| self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
+            .map(|dag| dag.row.dag_id.clone())
+            .take(DUE_MAX)
+            .collect();
+        due.sort_unstable();
+        due
+    }
+
+    /// Makes one run of each of these DAGs, unless other schedulers did, or somebody paused it. Answers with those of which
+    /// one was made.
+    async fn make_runs(&mut self, due: &[String], now: DateTime<Utc>) -> Result<HashSet<String>, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         leases::assert_held(&txn, self.lease).await?;
+        schedules::lock(&txn, due).await?;
+        let standings = schedules::standings(&txn, Some(due)).await?;
+        let active = schedules::active_runs(&txn, due).await?;
         let mut made = Vec::new();
         for dag_id in due {
-            let Some(dag) = self.dags.get(dag_id) else { continue };
+            let Some(dag) = self.dags.get_mut(dag_id) else { continue };
+            let Some(standing) = standings.get(dag_id).filter(|dag| !dag.is_paused && !dag.is_stale) else { continue };
+            if let Some(last) = last_interval(standing) {
+                dag.learn_of(last, now);
+            }
+            if active.get(dag_id).copied().unwrap_or(0) >= dag.max_active_runs() {
+                continue;
+            }
             let Some(next) = dag.due(now) else { continue };
             let version = dags::version_of(&txn, &dag.row, now).await?;
             let row = dag.run_row(&next, version, now);
@@ -165,18 +187,24 @@ impl Coordinator {
         }
         commit(txn).await?;
         // Only now: had the commit failed, the runs would have to be made again.
+        let mut ids = HashSet::with_capacity(made.len());
         for (dag_id, next, following) in made {
             if let Some(dag) = self.dags.get_mut(dag_id) {
                 dag.made(&next, following);
             }
             self.announce_dag(dag_id);
+            ids.insert(dag_id.clone());
         }
-        Ok(())
+        Ok(ids)
     }
 
-    /// Queued and running runs of a DAG, which together must not exceed `max_active_runs` for another to be made.
+    /// Queued and running runs of a DAG, which together must not reach `max_active_runs` for another to be made. Backfills
+    /// have a limit of their own (Airflow 3).
     fn active_runs(&self, dag_id: &str) -> usize {
-        self.queued.get(dag_id).map_or(0, BTreeSet::len) + self.running.get(dag_id).map_or(0, HashSet::len)
+        let queued = self.queued.get(dag_id).into_iter().flatten().map(|(_, id)| id);
+        let active = queued.chain(self.running.get(dag_id).into_iter().flatten());
+        let counts = |id: &&Uuid| self.runs.get(*id).is_some_and(|run| run.row.run_type != RunType::Backfill.word());
+        active.filter(counts).count()
     }
 
     /// Takes over runs that nobody owns; answers with how many.
@@ -288,4 +316,9 @@ impl Coordinator {
         }
         Ok(())
     }
+}
+
+/// The data interval of the newest scheduled run of a DAG, as it was stored.
+fn last_interval(standing: &Standing) -> Option<DataInterval> {
+    standing.last().map(|(start, end)| DataInterval { start, end })
 }

@@ -12,6 +12,7 @@ pub mod leases;
 pub mod read;
 pub mod requests;
 pub mod runs;
+pub mod schedules;
 
 pub use db::{Db, commit};
 pub use error::StoreError;

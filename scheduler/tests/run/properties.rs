@@ -37,6 +37,8 @@ fn task(id: usize, retries: u32, trigger_rule: TriggerRule) -> Task {
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
+        outlets: Vec::new(),
+        inlets: Vec::new(),
     }
 }
 
