@@ -21,6 +21,7 @@ mod admission;
 mod adoption;
 mod coordinator;
 mod executor;
+mod failures;
 mod lease;
 mod pending;
 mod rendering;
