@@ -215,6 +215,7 @@ impl Control {
             conf: Value::Object(trigger.conf),
             note: trigger.note.filter(|note| !note.is_empty()),
             dag_version_id: dags::version_of(txn, dag, now).await?,
+            decided_state: None,
             clear_number: 0,
             owner: None,
             updated_at: now,

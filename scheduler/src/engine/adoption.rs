@@ -238,20 +238,20 @@ impl Coordinator {
             .run
             .instances()
             .filter(|(_, instance)| instance.state.is_held())
-            .map(|(task, instance)| (task, instance.try_id))
+            .map(|(at, instance)| (at, instance.try_id))
             .collect();
         let retries: Vec<_> = active
             .run
             .instances()
             .filter(|(_, instance)| matches!(instance.state, TaskState::UpForRetry | TaskState::Scheduled))
-            .map(|(task, _)| task)
+            .map(|(at, _)| at)
             .collect();
         let before = active.run.state;
-        let mut changed = active.run.settle_all(now);
-        changed.extend(retries);
-        self.settled(id, before, changed);
-        for (task, try_id) in lost {
-            self.step(id, Event::TryEnded { task, try_id, end: TryEnd::Lost });
+        let mut step = active.run.settle_all(now);
+        step.changed.extend(retries);
+        self.settled(id, before, &step);
+        for (at, try_id) in lost {
+            self.step(id, Event::TryEnded { at, try_id, end: TryEnd::Lost });
         }
     }
 

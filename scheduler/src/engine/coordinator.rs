@@ -23,10 +23,9 @@ use super::timers::{Timer, Timers};
 use super::wake::{Wake, Waker};
 use super::{EngineError, EngineSettings, lease};
 use crate::chain::Chain;
-use crate::dag::TaskIndex;
 use crate::events::Change;
 use crate::operator::TaskKey;
-use crate::run::{Event, RunState, TaskState};
+use crate::run::{Event, InstanceIndex, RunState, Step, TaskState};
 use crate::store::entity::dag_run;
 use crate::store::runs::{self, NewXCom};
 use crate::store::{StoreError, commit};
@@ -181,67 +180,61 @@ impl Coordinator {
 
     fn on_report(&mut self, report: Report) {
         self.executor.forget(report.try_id);
-        let Report { run, task, try_id, end, xcoms, rendered } = report;
+        let Report { run, at, try_id, end, xcoms, rendered } = report;
         let Some(active) = self.runs.get_mut(&run) else {
             debug!(run.id = %run, try.id = %try_id, "a try of a run that is over reported its end");
             return;
         };
-        active.set_rendered(task, rendered);
-        let left = active.key(task);
-        if self.step(run, Event::TryEnded { task, try_id, end }) {
+        active.set_rendered(at, rendered);
+        let left = active.key(at);
+        let counts = self.step(run, Event::TryEnded { at, try_id, end }).is_some_and(|step| !step.result_is_void);
+        if counts {
             let new = xcoms.into_iter().map(|(key, value)| NewXCom { instance: left.clone(), key, value });
             self.pending.xcoms.extend(new);
         }
     }
 
-    /// Moves a run on, and remembers what changed. False when the event came too late to count.
-    pub(super) fn step(&mut self, id: Uuid, event: Event) -> bool {
+    /// Moves a run on, and remembers what changed. `None` when the event came too late to count.
+    pub(super) fn step(&mut self, id: Uuid, event: Event) -> Option<Step> {
         let now = self.settings.clock.now();
-        let Some(active) = self.runs.get_mut(&id) else { return false };
+        let active = self.runs.get_mut(&id)?;
         let before = active.run.state;
-        let held_before = held_tries(active, &event);
-        if let Event::RetryDue { task } = event
-            && active.run.instance(task).state == TaskState::UpForRetry
-        {
-            self.pending.history.push(active.history_row(task, &self.place, now));
-        }
         match active.run.step(event, now) {
-            Ok(changed) => {
-                self.settled(id, before, changed);
-                self.cancel_abandoned(id, held_before);
-                true
+            Ok(step) => {
+                self.settled(id, before, &step);
+                Some(step)
             }
             Err(late) => {
                 info!(run.id = %id, error = %late, "ignored a word about a try that nobody waits for");
-                false
+                None
             }
         }
     }
 
-    /// Tries that ran before a person or a timeout closed the run, and that nobody waits for now.
-    fn cancel_abandoned(&mut self, id: Uuid, held_before: Vec<(TaskIndex, Uuid)>) {
-        let Some(active) = self.runs.get(&id) else { return };
-        let abandoned = held_before.into_iter().filter(|&(task, _)| !active.run.instance(task).state.is_held());
-        self.pending.cancels.extend(abandoned.map(|(_, try_id)| try_id));
-    }
-
     /// After a step: brings indices, timers and the next commit in line with what changed.
-    pub(super) fn settled(&mut self, id: Uuid, before: RunState, changed: Vec<TaskIndex>) {
+    pub(super) fn settled(&mut self, id: Uuid, before: RunState, step: &Step) {
+        let now = self.settings.clock.now();
         let Some(active) = self.runs.get_mut(&id) else { return };
-        active.index(&changed);
+        for (at, ended) in &step.superseded {
+            self.pending.history.push(active.history_row(*at, ended, &self.place, now));
+        }
+        let expanded = step.expanded.iter().map(|task| active.key(InstanceIndex::unmapped(*task)));
+        self.pending.expanded.extend(expanded);
+        self.pending.cancels.extend(step.abandoned.iter().copied());
+        active.index(&step.changed);
         if active.first_ready().is_some() {
             self.ready.insert(id);
         } else {
             self.ready.remove(&id);
         }
-        for &task in &changed {
-            let instance = active.run.instance(task);
+        for &at in &step.changed {
+            let Some(instance) = active.run.get(at) else { continue };
             if let (TaskState::UpForRetry, Some(due)) = (instance.state, instance.next_try_at) {
-                self.timers.set(due, Timer::Retry(id, task));
+                self.timers.set(due, Timer::Retry(id, at));
             }
         }
         let after = active.run.state;
-        self.pending.touch_tasks(id, changed);
+        self.pending.touch_instances(id, step.changed.iter().copied());
         if before != after {
             self.pending.touch_run(id);
             self.file(id);
@@ -292,13 +285,10 @@ impl Coordinator {
         let now = self.settings.clock.now();
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
-                Timer::Retry(run, task) => {
-                    let is_due = self
-                        .runs
-                        .get(&run)
-                        .is_some_and(|active| active.run.instance(task).next_try_at.is_some_and(|due| due <= now));
-                    if is_due {
-                        self.step(run, Event::RetryDue { task });
+                Timer::Retry(run, at) => {
+                    let instance = self.runs.get(&run).and_then(|active| active.run.get(at));
+                    if instance.is_some_and(|instance| instance.next_try_at.is_some_and(|due| due <= now)) {
+                        self.step(run, Event::RetryDue { at });
                     }
                 }
                 Timer::RunTimeout(run) => {
@@ -347,18 +337,18 @@ impl Coordinator {
         let is_paused = |dag_id: &str| dags.get(dag_id).is_some_and(|dag| dag.row.is_paused);
         let admitted =
             admission::admit(&self.runs, self.ready.iter().copied(), self.executor.held(), is_paused, limits);
-        for (run, task) in admitted {
-            self.order(run, task);
+        for (run, at) in admitted {
+            self.order(run, at);
         }
         self.explain_waiting(limits);
     }
 
-    fn order(&mut self, id: Uuid, task: TaskIndex) {
+    fn order(&mut self, id: Uuid, at: InstanceIndex) {
         let try_id = Uuid::now_v7();
         let Some(active) = self.runs.get(&id) else { return };
-        let had_tries = !active.run.instance(task).try_id.is_nil();
-        let key = active.key(task);
-        if !self.step(id, Event::TryStarted { task, try_id }) {
+        let had_tries = !active.run.instance(at).try_id.is_nil();
+        let key = active.key(at);
+        if self.step(id, Event::TryStarted { at, try_id }).is_none() {
             return;
         }
         let Some(active) = self.runs.get(&id) else { return };
@@ -368,9 +358,9 @@ impl Coordinator {
         }
         self.pending.orders.push(Order {
             run: id,
-            task,
+            at,
             try_id,
-            try_number: active.run.instance(task).try_number,
+            try_number: active.run.instance(at).try_number,
             dag: Arc::clone(&active.run.dag),
             key: TaskKey { dag_id: key.dag_id, run_id: key.run_id, task_id: key.task_id, map_index: key.map_index },
             row: active.row.clone(),
@@ -389,10 +379,10 @@ impl Coordinator {
             let Some(active) = self.runs.get_mut(&id) else { continue };
             let is_paused = self.dags.get(&active.row.dag_id).is_some_and(|dag| dag.row.is_paused);
             let reason = admission::reason(active, is_paused, held.get(&id).copied().unwrap_or(0), limits);
-            let waiting: Vec<TaskIndex> = active.ready().collect();
-            let news = waiting.into_iter().filter(|&task| active.run.explain(task, Some(&reason))).collect::<Vec<_>>();
+            let waiting: Vec<InstanceIndex> = active.ready().collect();
+            let news = waiting.into_iter().filter(|&at| active.run.explain(at, Some(&reason))).collect::<Vec<_>>();
             if !news.is_empty() {
-                self.pending.touch_tasks(id, news);
+                self.pending.touch_instances(id, news);
             }
         }
     }
@@ -546,17 +536,4 @@ impl Coordinator {
         crate::store::leases::release(&txn, self.lease).await?;
         commit(txn).await
     }
-}
-
-/// The tries under way in a run that an event may close; none for events that close nothing.
-fn held_tries(active: &ActiveRun, event: &Event) -> Vec<(TaskIndex, Uuid)> {
-    if !matches!(event, Event::Marked { .. } | Event::TimedOut) {
-        return Vec::new();
-    }
-    active
-        .run
-        .instances()
-        .filter(|(_, instance)| instance.state.is_held())
-        .map(|(task, instance)| (task, instance.try_id))
-        .collect()
 }

@@ -22,6 +22,7 @@ mod adoption;
 mod coordinator;
 mod executor;
 mod lease;
+mod mapped;
 mod pending;
 mod rendering;
 mod schedules;

@@ -97,6 +97,7 @@ impl ScheduledDag {
             conf: serde_json::json!({}),
             note: None,
             dag_version_id: version,
+            decided_state: None,
             clear_number: 0,
             owner: None,
             updated_at: now,

@@ -139,6 +139,8 @@ pub struct Batch {
     pub instances: Vec<task_instance::Model>,
     /// Tries that are over and followed by another.
     pub history: Vec<task_instance_history::Model>,
+    /// Task instances that have become several, and are no longer there under this key.
+    pub expanded: Vec<InstanceKey>,
     /// Task instances whose XComs go, because a new try begins (Airflow 3: XCom).
     pub forget_xcoms: Vec<InstanceKey>,
     /// What tries left behind.
@@ -177,6 +179,9 @@ pub async fn write(
             .await
             .map_err(doing("writing earlier tries"))?;
     }
+    for key in &batch.expanded {
+        delete_instance(db, key).await?;
+    }
     for rows in batch.instances.chunks(ROWS_MAX) {
         upsert_instances(db, rows).await?;
     }
@@ -207,6 +212,7 @@ async fn update_run(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(
         .col_expr(dag_run::Column::EndDate, Expr::value(run.end_date))
         .col_expr(dag_run::Column::QueuedAt, Expr::value(run.queued_at))
         .col_expr(dag_run::Column::LastSchedulingDecision, Expr::value(run.last_scheduling_decision))
+        .col_expr(dag_run::Column::DecidedState, Expr::value(run.decided_state.clone()))
         .col_expr(dag_run::Column::ClearNumber, Expr::value(run.clear_number))
         .col_expr(dag_run::Column::Owner, Expr::value(run.owner))
         .col_expr(dag_run::Column::UpdatedAt, Expr::value(run.updated_at))
@@ -236,6 +242,9 @@ async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Mode
             C::Reason,
             C::Error,
             C::RenderedFields,
+            C::RenderedMapIndex,
+            C::PushedItems,
+            C::Skips,
             C::UpdatedAt,
         ])
         .to_owned();
@@ -244,6 +253,14 @@ async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Mode
         .exec_without_returning(db)
         .await
         .map_err(doing("writing task instances"))?;
+    Ok(())
+}
+
+async fn delete_instance(db: &impl ConnectionTrait, key: &InstanceKey) -> Result<(), StoreError> {
+    task_instance::Entity::delete_by_id((key.dag_run_id, key.task_id.clone(), key.map_index))
+        .exec(db)
+        .await
+        .map_err(doing("expanding a mapped task"))?;
     Ok(())
 }
 
@@ -270,19 +287,22 @@ async fn upsert_xcoms(db: &impl ConnectionTrait, rows: &[NewXCom], now: DateTime
     Ok(())
 }
 
-/// The value of an XCom.
-pub async fn pull_xcom(
+/// What the instances of a task left under a key, with their map indices, in their order.
+pub async fn pull_xcoms(
     db: &impl ConnectionTrait,
     run: Uuid,
     task_id: &str,
-    map_index: i32,
     key: &str,
-) -> Result<Option<serde_json::Value>, StoreError> {
-    let row = xcom::Entity::find_by_id((run, task_id.to_owned(), map_index, key.to_owned()))
-        .one(db)
+) -> Result<Vec<(i32, serde_json::Value)>, StoreError> {
+    let rows = xcom::Entity::find()
+        .filter(xcom::Column::DagRunId.eq(run))
+        .filter(xcom::Column::TaskId.eq(task_id))
+        .filter(xcom::Column::Key.eq(key))
+        .order_by_asc(xcom::Column::MapIndex)
+        .all(db)
         .await
-        .map_err(doing("reading an XCom"))?;
-    Ok(row.map(|row| row.value))
+        .map_err(doing("reading XComs"))?;
+    Ok(rows.into_iter().map(|row| (row.map_index, row.value)).collect())
 }
 
 /// What a task left for itself.

@@ -78,6 +78,7 @@ fn a_run(run_id: &str, version: Uuid, logical_date: Option<DateTime<Utc>>) -> da
         conf: serde_json::json!({}),
         note: None,
         dag_version_id: version,
+        decided_state: None,
         clear_number: 0,
         owner: None,
         updated_at: noon(),

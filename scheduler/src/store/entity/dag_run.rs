@@ -43,6 +43,8 @@ pub struct Model {
     pub note: Option<String>,
     /// The definition that the run is pinned to.
     pub dag_version_id: Uuid,
+    /// How a person said that it ends, while its teardowns still run.
+    pub decided_state: Option<String>,
     /// How often it was cleared.
     pub clear_number: i32,
     /// The lease of the scheduler that owns the run; NULL when none does.
