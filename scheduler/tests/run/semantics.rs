@@ -12,6 +12,8 @@ use scheduler::run::{Event, InstanceIndex, Next, Pushed, Run, RunState, TaskStat
 use serde_json::json;
 use uuid::Uuid;
 
+use TaskState::{Failed, Skipped, Success, UpForRetry};
+
 use crate::dags::{head, named};
 
 const NOW: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
@@ -124,7 +126,9 @@ fn graph(text: &str) -> Vec<(Task, Vec<String>)> {
 
 fn dag(text: &str, change: impl Fn(&mut Task)) -> Dag {
     let mut tasks = graph(text);
-    tasks.iter_mut().for_each(|(task, _)| change(task));
+    for (task, _) in &mut tasks {
+        change(task);
+    }
     Dag::new(head(), tasks).unwrap()
 }
 
@@ -377,7 +381,6 @@ fn tasks_wait_for_the_run_before() {
         let before: HashMap<_, _> = states.iter().map(|(id, state)| ((*id).to_owned(), vec![*state])).collect();
         past::blocked(&dag, Some(&before)).into_iter().map(|task| dag.task(task).task_id.clone()).collect()
     };
-    use TaskState::{Failed, Skipped, Success, UpForRetry};
     assert_eq!(past::blocked(&dag, None), BTreeSet::new());
     assert_eq!(blocked(&[("a", Success), ("b", Success), ("c", Skipped)]), [""; 0]);
     assert_eq!(blocked(&[("a", Success), ("b", Failed), ("c", UpForRetry)]), ["a", "c"]);
