@@ -1,6 +1,6 @@
 //! A run that this scheduler owns: its state in memory, and the rows that it becomes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -18,28 +18,30 @@ type ReadyKey = (std::cmp::Reverse<i32>, InstanceIndex);
 
 /// A run that this scheduler owns.
 #[derive(Debug)]
-pub(super) struct ActiveRun {
+pub(crate) struct ActiveRun {
     /// The row, as last written or about to be.
-    pub(super) row: dag_run::Model,
+    pub(crate) row: dag_run::Model,
     /// What it means.
-    pub(super) run: Run,
+    pub(crate) run: Run,
     /// Task instances in `scheduled`; derived from the states, and kept beside them so that the best is found at once.
     ready: BTreeSet<ReadyKey>,
     /// What the last try of each task was given; it belongs to the row but not to the decision.
     rendered: HashMap<InstanceIndex, Rendered>,
-    /// Whether the rows of the task instances were never written.
+    /// Whether there are task instances whose rows were never written.
     is_new: bool,
 }
 
 impl ActiveRun {
     /// Builds the run from its rows; a run without task instances has never begun.
-    pub(super) fn restore(
+    pub(crate) fn restore(
         row: dag_run::Model,
         dag: Arc<Dag>,
         rows: Vec<task_instance::Model>,
     ) -> Result<ActiveRun, StoreError> {
         let state: RunState = row.state.parse().map_err(|_| corrupt("dag_run", &row.state))?;
-        let is_new = rows.is_empty();
+        // A version that the run goes on with may have tasks that were never written.
+        let known: HashSet<&str> = rows.iter().map(|row| row.task_id.as_str()).collect();
+        let is_new = dag.tasks().any(|(_, task)| !known.contains(task.task_id.as_str()));
         let mut rendered = HashMap::new();
         let mut instances = Vec::with_capacity(dag.len());
         for stored in rows {
@@ -63,12 +65,12 @@ impl ActiveRun {
     }
 
     /// The tasks to write: those that changed, or all of them the first time.
-    pub(super) fn take_all_if_new(&mut self) -> Option<Vec<InstanceIndex>> {
+    pub(crate) fn take_all_if_new(&mut self) -> Option<Vec<InstanceIndex>> {
         std::mem::take(&mut self.is_new).then(|| self.run.instances().map(|(at, _)| at).collect())
     }
 
     /// Brings the index of ready tasks in line with the states of `changed`.
-    pub(super) fn index(&mut self, changed: &[InstanceIndex]) {
+    pub(crate) fn index(&mut self, changed: &[InstanceIndex]) {
         for &at in changed {
             let key = ready_key(&self.run.dag, at);
             if self.run.get(at).is_some_and(|instance| instance.state == TaskState::Scheduled) {
@@ -80,24 +82,24 @@ impl ActiveRun {
     }
 
     /// The ready task that goes first, with its weight.
-    pub(super) fn first_ready(&self) -> Option<(i32, InstanceIndex)> {
+    pub(crate) fn first_ready(&self) -> Option<(i32, InstanceIndex)> {
         self.ready.first().map(|&(weight, at)| (weight.0, at))
     }
 
     /// All ready tasks, best first.
-    pub(super) fn ready(&self) -> impl Iterator<Item = InstanceIndex> {
+    pub(crate) fn ready(&self) -> impl Iterator<Item = InstanceIndex> {
         self.ready.iter().map(|&(_, at)| at)
     }
 
     /// Remembers what a try was given after templates were filled in.
-    pub(super) fn set_rendered(&mut self, at: InstanceIndex, rendered: Rendered) {
+    pub(crate) fn set_rendered(&mut self, at: InstanceIndex, rendered: Rendered) {
         if rendered.fields.is_some() || rendered.label.is_some() {
             self.rendered.insert(at, rendered);
         }
     }
 
     /// The row of the run as it is now.
-    pub(super) fn run_row(&mut self, now: DateTime<Utc>) -> dag_run::Model {
+    pub(crate) fn run_row(&mut self, now: DateTime<Utc>) -> dag_run::Model {
         self.row.state = self.run.state.word().to_owned();
         self.row.start_date = self.run.start_date;
         self.row.end_date = self.run.end_date;
@@ -112,7 +114,7 @@ impl ActiveRun {
     }
 
     /// How the database names the instance of a task.
-    pub(super) fn key(&self, at: InstanceIndex) -> InstanceKey {
+    pub(crate) fn key(&self, at: InstanceIndex) -> InstanceKey {
         InstanceKey {
             dag_run_id: self.row.id,
             dag_id: self.row.dag_id.clone(),
@@ -123,7 +125,7 @@ impl ActiveRun {
     }
 
     /// The row of a task instance as it is now.
-    pub(super) fn instance_row(&self, at: InstanceIndex, place: &Place, now: DateTime<Utc>) -> task_instance::Model {
+    pub(crate) fn instance_row(&self, at: InstanceIndex, place: &Place, now: DateTime<Utc>) -> task_instance::Model {
         self.row_of(at, self.run.instance(at), place, now)
     }
 
@@ -182,7 +184,7 @@ impl ActiveRun {
     }
 
     /// A try that is over, as it goes into history because another follows.
-    pub(super) fn history_row(
+    pub(crate) fn history_row(
         &self,
         at: InstanceIndex,
         ended: &Instance,
@@ -217,28 +219,53 @@ impl ActiveRun {
         }
     }
 
+    /// The instances that a request names.
+    pub(crate) fn indices_of(&self, named: &[(String, i32)]) -> Vec<InstanceIndex> {
+        let index = |(task_id, map_index): &(String, i32)| {
+            self.run.dag.find(task_id).map(|task| InstanceIndex { task, map_index: *map_index })
+        };
+        named.iter().filter_map(index).collect()
+    }
+
+    /// The run with the tasks that its DAG has, so that others can be taken away.
+    pub(crate) fn vanished(&self) -> (Uuid, Vec<String>) {
+        (self.row.id, self.run.dag.tasks().map(|(_, task)| task.task_id.clone()).collect())
+    }
+
+    /// All rows, as they are now.
+    pub(crate) fn rows(&self, place: &Place, now: DateTime<Utc>) -> Vec<task_instance::Model> {
+        self.run.instances().map(|(at, _)| self.instance_row(at, place, now)).collect()
+    }
+
     /// The run's key.
-    pub(super) fn id(&self) -> Uuid {
+    pub(crate) fn id(&self) -> Uuid {
         self.row.id
     }
 }
 
 /// Where tries run.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The machine.
-    pub(super) hostname: String,
+    pub(crate) hostname: String,
     /// The process.
-    pub(super) pid: u32,
+    pub(crate) pid: u32,
+}
+
+impl Place {
+    /// For rows about tries that did not run here.
+    pub(crate) fn nowhere() -> Place {
+        Place { hostname: String::new(), pid: 0 }
+    }
 }
 
 /// What a try was given, as people see it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rendered {
+pub(crate) struct Rendered {
     /// The arguments after templates were filled in.
-    pub(super) fields: Option<Value>,
+    pub(crate) fields: Option<Value>,
     /// The name of a mapped instance.
-    pub(super) label: Option<String>,
+    pub(crate) label: Option<String>,
 }
 
 /// How a row says that something was left over which cannot be mapped.

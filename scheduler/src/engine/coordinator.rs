@@ -74,6 +74,15 @@ pub(super) struct Todo {
     pub(super) dags: BTreeSet<String>,
     pub(super) due: bool,
     pub(super) look_around: bool,
+    /// DAGs in which tasks wait for the run before, where something changed.
+    pub(super) past: BTreeSet<String>,
+}
+
+impl Todo {
+    fn is_empty(&self) -> bool {
+        let Todo { adopt, take_over, requests, dags, due, look_around, past } = self;
+        !(*adopt || *requests || *due || *look_around) && take_over.is_empty() && dags.is_empty() && past.is_empty()
+    }
 }
 
 impl Coordinator {
@@ -123,13 +132,21 @@ impl Coordinator {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.turn().await;
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = self.next_message() => {}
+            // A run that ended leaves its place to another, and what a task left may be waited for elsewhere.
+            if self.todo.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = self.next_message() => {}
+                }
             }
             self.take_gathered();
         }
         self.wind_down().await;
+    }
+
+    /// Where the tries of this process run.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Waits for something to do.
@@ -180,11 +197,12 @@ impl Coordinator {
 
     fn on_report(&mut self, report: Report) {
         self.executor.forget(report.try_id);
-        let Report { run, at, try_id, end, xcoms, rendered } = report;
+        let Report { run, key, try_id, end, xcoms, rendered } = report;
         let Some(active) = self.runs.get_mut(&run) else {
             debug!(run.id = %run, try.id = %try_id, "a try of a run that is over reported its end");
             return;
         };
+        let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
         active.set_rendered(at, rendered);
         let left = active.key(at);
         let counts = self.step(run, Event::TryEnded { at, try_id, end }).is_some_and(|step| !step.result_is_void);
@@ -429,6 +447,9 @@ impl Coordinator {
         }
         done.announce(&self.runs, &self.settings.changes);
         for id in done.runs() {
+            if let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) {
+                self.todo.past.insert(active.row.dag_id.clone());
+            }
             if self.runs.get(&id).is_some_and(|active| active.run.state.is_finished()) {
                 self.forget(id);
             }

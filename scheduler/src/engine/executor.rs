@@ -57,8 +57,8 @@ pub(super) struct Order {
 pub(super) struct Report {
     /// The run's key.
     pub(super) run: Uuid,
-    /// Which task instance.
-    pub(super) at: InstanceIndex,
+    /// Which task instance, as people name it: the run may go on with another version of its DAG meanwhile.
+    pub(super) key: TaskKey,
     /// The try.
     pub(super) try_id: Uuid,
     /// How it ended.
@@ -180,7 +180,7 @@ async fn make_try(surroundings: &Surroundings, order: Order, cancel: Cancellatio
             }
         },
     };
-    Report { run: order.run, at: order.at, try_id: order.try_id, end, xcoms, rendered }
+    Report { run: order.run, key: order.key, try_id: order.try_id, end, xcoms, rendered }
 }
 
 fn open_log(surroundings: &Surroundings, order: &Order) -> anyhow::Result<TaskLog> {

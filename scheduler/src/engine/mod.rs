@@ -16,7 +16,7 @@
 //!
 //! **Invariant:** every write is fenced by the lease of this process (see [`crate::store::leases`]).
 
-mod active_run;
+pub(crate) mod active_run;
 mod admission;
 mod adoption;
 mod coordinator;

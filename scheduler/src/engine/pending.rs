@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) forget_xcoms: Vec<InstanceKey>,
     pub(super) xcoms: Vec<NewXCom>,
     pub(super) requests_done: Vec<i64>,
+    /// Runs that went on with another version of their DAG, with the tasks that it has.
+    pub(super) vanished: Vec<(Uuid, Vec<String>)>,
     /// Tries to start once their `running` is durable.
     pub(super) orders: Vec<Order>,
     /// Tries to stop once it is durable that nobody waits for them.
@@ -41,7 +43,10 @@ impl Pending {
 
     /// These task instances of the run changed.
     pub(super) fn touch_instances(&mut self, run: Uuid, instances: impl IntoIterator<Item = InstanceIndex>) {
-        self.touched.entry(run).or_default().instances.extend(instances);
+        let mut instances = instances.into_iter().peekable();
+        if instances.peek().is_some() {
+            self.touched.entry(run).or_default().instances.extend(instances);
+        }
     }
 
     /// Whether there is nothing to write.
@@ -62,6 +67,7 @@ impl Pending {
             forget_xcoms: std::mem::take(&mut self.forget_xcoms),
             xcoms: std::mem::take(&mut self.xcoms),
             requests_done: std::mem::take(&mut self.requests_done),
+            vanished: std::mem::take(&mut self.vanished),
             ..Batch::default()
         };
         for (id, touched) in &mut self.touched {

@@ -157,6 +157,11 @@ impl Run {
         true
     }
 
+    /// The tasks that have to wait because of the run before; `None` while nobody has looked.
+    pub fn blocked_by_past(&self) -> Option<&BTreeSet<TaskIndex>> {
+        self.blocked_by_past.as_ref()
+    }
+
     /// Whether nothing is left that could still move by itself.
     pub(super) fn is_stuck(&self) -> bool {
         self.alive == 0 && self.unfinished > 0
