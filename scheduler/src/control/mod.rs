@@ -7,12 +7,14 @@
 //! belongs to nobody, and is changed here, with the same step function.
 
 mod affected;
+mod backfill;
 mod clear;
 mod delete;
 mod finished;
 mod mark;
 
 pub use affected::{Affected, Relatives, TaskRef};
+pub use backfill::{BackfillDate, Fate, NewBackfill, Reprocess};
 pub use clear::{ClearRun, ClearTasks, Runs, StatesMeant};
 pub use mark::MarkTasks;
 
@@ -228,6 +230,8 @@ impl Control {
             conf: Value::Object(trigger.conf),
             note: trigger.note.filter(|note| !note.is_empty()),
             dag_version_id: dags::version_of(txn, dag, now).await?,
+            backfill_id: None,
+            sort_ordinal: None,
             decided_state: None,
             clear_number: 0,
             owner: None,

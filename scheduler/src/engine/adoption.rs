@@ -1,6 +1,6 @@
 //! What the coordinator fetches from the database: DAGs, runs to take over, requests, runs that are due.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -36,6 +36,10 @@ impl Coordinator {
             self.make_due_runs().await?;
             self.arm().await;
         }
+        if self.todo.backfills {
+            self.look_at_backfills().await?;
+            self.todo.backfills = false;
+        }
         while self.todo.adopt {
             self.todo.adopt = self.adopt().await? >= ADOPT_MAX;
         }
@@ -68,6 +72,7 @@ impl Coordinator {
         self.todo.adopt = true;
         self.todo.requests = true;
         self.todo.due = true;
+        self.todo.backfills = true;
         Ok(())
     }
 
@@ -183,7 +188,9 @@ impl Coordinator {
 
     /// Queued and running runs of a DAG, which together must not exceed `max_active_runs` for another to be made.
     fn active_runs(&self, dag_id: &str) -> usize {
-        self.queued.get(dag_id).map_or(0, BTreeSet::len) + self.running.get(dag_id).map_or(0, HashSet::len)
+        let queued = self.queued.get(dag_id).into_iter().flatten();
+        let queued = queued.filter(|(_, id)| self.backfill_of(*id).is_none()).count();
+        queued + self.running_by_schedule_or_hand(dag_id)
     }
 
     /// Takes over runs that nobody owns; answers with how many.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::admission::{self, Limits};
+use super::backfills::ActiveBackfills;
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
 use super::pending::Pending;
 use super::schedules::ScheduledDags;
@@ -52,6 +53,8 @@ pub(super) struct Coordinator {
     pub(super) queued: HashMap<String, BTreeSet<(DateTime<Utc>, Uuid)>>,
     /// Running runs by DAG; derived from `runs`.
     pub(super) running: HashMap<String, HashSet<Uuid>>,
+    /// As last read.
+    pub(super) backfills: ActiveBackfills,
     /// Runs with something ready; derived from `runs`.
     ready: HashSet<Uuid>,
     pub(super) timers: Timers,
@@ -74,14 +77,18 @@ pub(super) struct Todo {
     pub(super) dags: BTreeSet<String>,
     pub(super) due: bool,
     pub(super) look_around: bool,
+    pub(super) backfills: bool,
     /// DAGs in which tasks wait for the run before, where something changed.
     pub(super) past: BTreeSet<String>,
 }
 
 impl Todo {
     fn is_empty(&self) -> bool {
-        let Todo { adopt, take_over, requests, dags, due, look_around, past } = self;
-        !(*adopt || *requests || *due || *look_around) && take_over.is_empty() && dags.is_empty() && past.is_empty()
+        let Todo { adopt, take_over, requests, dags, due, look_around, backfills, past } = self;
+        !(*backfills || *adopt || *requests || *due || *look_around)
+            && take_over.is_empty()
+            && dags.is_empty()
+            && past.is_empty()
     }
 }
 
@@ -114,6 +121,7 @@ impl Coordinator {
             runs: HashMap::new(),
             queued: HashMap::new(),
             running: HashMap::new(),
+            backfills: ActiveBackfills::new(),
             ready: HashSet::new(),
             timers: Timers::default(),
             ticks: Ticks::start(waker).await?,
@@ -121,7 +129,7 @@ impl Coordinator {
             reports,
             wakes,
             pending: Pending::default(),
-            todo: Todo { adopt: true, requests: true, due: true, ..Todo::default() },
+            todo: Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() },
             stopping: false,
         };
         coordinator.load_all_dags().await?;
@@ -187,6 +195,7 @@ impl Coordinator {
             Wake::Runs => self.todo.adopt = true,
             Wake::Requests => self.todo.requests = true,
             Wake::Dags(dag_ids) => self.todo.dags.extend(dag_ids),
+            Wake::Backfills => self.todo.backfills = true,
             Wake::LookAround => self.todo.look_around = true,
             Wake::Due => {
                 self.ticks.rang();
@@ -327,9 +336,11 @@ impl Coordinator {
         let mut begin = Vec::new();
         for (dag_id, queued) in &self.queued {
             let Some(dag) = self.dags.get(dag_id).filter(|dag| !dag.row.is_paused) else { continue };
-            let running = self.running.get(dag_id).map_or(0, HashSet::len);
-            let free = dag.max_active_runs().saturating_sub(running);
-            for &(run_after, id) in queued.iter().take(free) {
+            begin.extend(self.backfill_runs_to_begin(queued.iter().map(|(_, id)| *id)));
+            let free = dag.max_active_runs().saturating_sub(self.running_by_schedule_or_hand(dag_id));
+            let normal = queued.iter().filter(|(_, id)| self.backfill_of(*id).is_none());
+            let normal: Vec<(DateTime<Utc>, Uuid)> = normal.take(free).copied().collect();
+            for (run_after, id) in normal {
                 let earliest = self.runs.get(&id).and_then(|active| active.run.logical_date).unwrap_or(run_after);
                 let earliest = earliest.max(run_after);
                 if earliest > now {
@@ -343,6 +354,12 @@ impl Coordinator {
             self.step(id, Event::Begin);
         }
         self.queued.retain(|_, queued| !queued.is_empty());
+    }
+
+    /// The running runs of a DAG that are not part of a backfill.
+    pub(super) fn running_by_schedule_or_hand(&self, dag_id: &str) -> usize {
+        let running = self.running.get(dag_id).into_iter().flatten();
+        running.filter(|id| self.backfill_of(**id).is_none()).count()
     }
 
     /// Gives slots to ready task instances, and says to the others why they wait.
@@ -459,6 +476,7 @@ impl Coordinator {
     /// Lets go of a run that is over, or no longer ours. A DAG that waits for a free place is looked at again.
     fn forget(&mut self, id: Uuid) {
         let Some(active) = self.runs.remove(&id) else { return };
+        self.todo.backfills |= active.row.backfill_id.is_some();
         self.ready.remove(&id);
         if let Some(running) = self.running.get_mut(&active.row.dag_id) {
             running.remove(&id);
@@ -502,7 +520,7 @@ impl Coordinator {
             lost_sender,
             self.lease_stop.clone(),
         ));
-        self.todo = Todo { adopt: true, requests: true, due: true, ..Todo::default() };
+        self.todo = Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() };
     }
 
     /// Sets the alarm for the earliest run to come.

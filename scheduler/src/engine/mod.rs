@@ -19,6 +19,7 @@
 pub(crate) mod active_run;
 mod admission;
 mod adoption;
+mod backfills;
 mod coordinator;
 mod executor;
 mod lease;

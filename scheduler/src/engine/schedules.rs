@@ -97,6 +97,8 @@ impl ScheduledDag {
             conf: serde_json::json!({}),
             note: None,
             dag_version_id: version,
+            backfill_id: None,
+            sort_ordinal: None,
             decided_state: None,
             clear_number: 0,
             owner: None,

@@ -78,6 +78,8 @@ fn a_run(run_id: &str, version: Uuid, logical_date: Option<DateTime<Utc>>) -> da
         conf: serde_json::json!({}),
         note: None,
         dag_version_id: version,
+        backfill_id: None,
+        sort_ordinal: None,
         decided_state: None,
         clear_number: 0,
         owner: None,
