@@ -12,11 +12,17 @@ mod model;
 pub mod params;
 pub mod period;
 pub mod schedule;
+mod scope;
 mod shape;
 pub mod spec;
 pub mod template;
 pub mod timetable;
 pub mod version;
 
-pub use model::{Dag, DagHead, DagRunPolicy, InvalidGraph, Param, Task, TaskIndex, TriggerRule};
+pub use model::{
+    Dag, DagHead, DagRunPolicy, InvalidGraph, MappedValues, Mapping, Param, PastDependency, Task, TaskGroup, TaskIndex,
+    TaskRole, TriggerRule,
+};
+/// The two directions in a graph: `Incoming` is upstream, `Outgoing` downstream.
+pub use petgraph::Direction;
 pub use schedule::Schedule;

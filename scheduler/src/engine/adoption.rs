@@ -1,6 +1,6 @@
-//! What the coordinator fetches from the database: DAGs, runs to take over, requests, runs that are due.
+//! What the coordinator fetches from the database: DAGs, runs to take over, requests.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,17 +12,14 @@ use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
 use crate::dag::timetable::DataInterval;
 use crate::events::Change;
-use crate::run::{Event, RunState, RunType, TaskState, TryEnd};
+use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
 use crate::store::entity::{dag_run, dag_version};
-use crate::store::requests::{self, Request};
+use crate::store::requests;
 use crate::store::schedules::{self, Standing};
 use crate::store::{StoreError, commit, dags, leases, runs};
 
 /// Runs taken over in one go.
-const ADOPT_MAX: u64 = 1000;
-
-/// Scheduled runs made in one transaction.
-const DUE_MAX: usize = 500;
+pub(super) const ADOPT_MAX: u64 = 1000;
 
 impl Coordinator {
     /// Does what wake-ups asked for. What fails stays to be done.
@@ -38,12 +35,20 @@ impl Coordinator {
             self.make_due_runs().await?;
             self.arm().await;
         }
+        if self.todo.backfills {
+            self.look_at_backfills().await?;
+            self.todo.backfills = false;
+        }
         while self.todo.adopt {
             self.todo.adopt = self.adopt().await? >= ADOPT_MAX;
         }
         if self.todo.requests {
             self.carry_out_requests().await?;
             self.todo.requests = false;
+        }
+        while let Some(dag_id) = self.todo.past.first().cloned() {
+            self.look_at_past(&dag_id).await?;
+            self.todo.past.remove(&dag_id);
         }
         Ok(())
     }
@@ -66,6 +71,7 @@ impl Coordinator {
         self.todo.adopt = true;
         self.todo.requests = true;
         self.todo.due = true;
+        self.todo.backfills = true;
         Ok(())
     }
 
@@ -111,6 +117,9 @@ impl Coordinator {
                 }
             }
             if let Some(dag) = self.dags.get(&dag_id) {
+                if dag.definition.depends_on_past() {
+                    self.todo.past.insert(dag_id.clone());
+                }
                 let next = shown(dag.next);
                 let txn = self.settings.db.begin_write().await?;
                 dags::set_next_dagrun(&txn, &dag_id, &next).await?;
@@ -123,92 +132,8 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Makes the scheduled runs whose time has come, as far as `max_active_runs` allows (Airflow 3: run creation).
-    async fn make_due_runs(&mut self) -> Result<(), StoreError> {
-        // DAGs of which no run could be made; they are looked at again when something changes.
-        let mut held_back: HashSet<String> = HashSet::new();
-        loop {
-            let now = self.settings.clock.now();
-            let due = self.due_dags(&held_back, now);
-            if due.is_empty() {
-                self.todo.due = false;
-                return Ok(());
-            }
-            let made = self.make_runs(&due, now).await?;
-            held_back.extend(due.into_iter().filter(|dag_id| !made.contains(dag_id)));
-            while self.adopt().await? >= ADOPT_MAX {}
-        }
-    }
-
-    /// DAGs with a run to make, in the order of their ids.
-    fn due_dags(&mut self, held_back: &HashSet<String>, now: DateTime<Utc>) -> Vec<String> {
-        for dag in self.dags.values_mut() {
-            dag.look(now);
-        }
-        let mut due: Vec<String> = self
-            .dags
-            .values()
-            .filter(|dag| dag.due(now).is_some() && !held_back.contains(&dag.row.dag_id))
-            .filter(|dag| self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
-            .map(|dag| dag.row.dag_id.clone())
-            .take(DUE_MAX)
-            .collect();
-        due.sort_unstable();
-        due
-    }
-
-    /// Makes one run of each of these DAGs, unless other schedulers did, or somebody paused it. Answers with those of which
-    /// one was made.
-    async fn make_runs(&mut self, due: &[String], now: DateTime<Utc>) -> Result<HashSet<String>, StoreError> {
-        let txn = self.settings.db.begin_write().await?;
-        leases::assert_held(&txn, self.lease).await?;
-        schedules::lock(&txn, due).await?;
-        let standings = schedules::standings(&txn, Some(due)).await?;
-        let active = schedules::active_runs(&txn, due).await?;
-        let mut made = Vec::new();
-        for dag_id in due {
-            let Some(dag) = self.dags.get_mut(dag_id) else { continue };
-            let Some(standing) = standings.get(dag_id).filter(|dag| !dag.is_paused && !dag.is_stale) else { continue };
-            if let Some(last) = last_interval(standing) {
-                dag.learn_of(last, now);
-            }
-            if active.get(dag_id).copied().unwrap_or(0) >= dag.max_active_runs() {
-                continue;
-            }
-            let Some(next) = dag.due(now) else { continue };
-            let version = dags::version_of(&txn, &dag.row, now).await?;
-            let row = dag.run_row(&next, version, now);
-            if !runs::insert_if_new(&txn, row).await? {
-                info!(dag = %dag_id, "the run for {} is there already", next.run_after);
-            }
-            let following = dag.after(&next, now);
-            dags::set_next_dagrun(&txn, dag_id, &shown(following)).await?;
-            made.push((dag_id, next, following));
-        }
-        commit(txn).await?;
-        // Only now: had the commit failed, the runs would have to be made again.
-        let mut ids = HashSet::with_capacity(made.len());
-        for (dag_id, next, following) in made {
-            if let Some(dag) = self.dags.get_mut(dag_id) {
-                dag.made(&next, following);
-            }
-            self.announce_dag(dag_id);
-            ids.insert(dag_id.clone());
-        }
-        Ok(ids)
-    }
-
-    /// Queued and running runs of a DAG, which together must not reach `max_active_runs` for another to be made. Backfills
-    /// have a limit of their own (Airflow 3).
-    fn active_runs(&self, dag_id: &str) -> usize {
-        let queued = self.queued.get(dag_id).into_iter().flatten().map(|(_, id)| id);
-        let active = queued.chain(self.running.get(dag_id).into_iter().flatten());
-        let counts = |id: &&Uuid| self.runs.get(*id).is_some_and(|run| run.row.run_type != RunType::Backfill.word());
-        active.filter(counts).count()
-    }
-
     /// Takes over runs that nobody owns; answers with how many.
-    async fn adopt(&mut self) -> Result<u64, StoreError> {
+    pub(super) async fn adopt(&mut self) -> Result<u64, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         leases::assert_held(&txn, self.lease).await?;
         let rows = runs::adopt(&txn, self.lease, ADOPT_MAX).await?;
@@ -246,6 +171,9 @@ impl Coordinator {
         self.runs.insert(id, ActiveRun::restore(row, definition, instances)?);
         self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
         self.file(id);
+        if self.runs[&id].run.dag.depends_on_past() {
+            self.todo.past.insert(dag_id);
+        }
         self.revive(id);
         Ok(())
     }
@@ -266,20 +194,20 @@ impl Coordinator {
             .run
             .instances()
             .filter(|(_, instance)| instance.state.is_held())
-            .map(|(task, instance)| (task, instance.try_id))
+            .map(|(at, instance)| (at, instance.try_id))
             .collect();
         let retries: Vec<_> = active
             .run
             .instances()
             .filter(|(_, instance)| matches!(instance.state, TaskState::UpForRetry | TaskState::Scheduled))
-            .map(|(task, _)| task)
+            .map(|(at, _)| at)
             .collect();
         let before = active.run.state;
-        let mut changed = active.run.settle_all(now);
-        changed.extend(retries);
-        self.settled(id, before, changed);
-        for (task, try_id) in lost {
-            self.step(id, Event::TryEnded { task, try_id, end: TryEnd::Lost });
+        let mut step = active.run.settle_all(now);
+        step.changed.extend(retries);
+        self.settled(id, before, &step);
+        for (at, try_id) in lost {
+            self.step(id, Event::TryEnded { at, try_id, end: TryEnd::Lost });
         }
     }
 
@@ -298,6 +226,72 @@ impl Coordinator {
         commit(txn).await
     }
 
+    /// Lets a run go on with another version of its DAG: what both have keeps its state, what is gone is stopped.
+    async fn go_on_with(&mut self, id: Uuid, version: Uuid) -> Result<(), StoreError> {
+        let Some(active) = self.runs.get(&id).filter(|active| active.row.dag_version_id != version) else {
+            return Ok(());
+        };
+        let Some(found) = dags::find_version(self.settings.db.read(), version).await? else { return Ok(()) };
+        let Ok(definition) = self.definition(&found) else { return Ok(()) };
+        let gone = active.run.instances().filter(|(at, instance)| {
+            instance.state.is_held() && definition.find(&active.run.dag.task(at.task).task_id).is_none()
+        });
+        self.pending.cancels.extend(gone.map(|(_, instance)| instance.try_id));
+        let now = self.settings.clock.now();
+        let rows = active.rows(self.place(), now);
+        let row = dag_run::Model { dag_version_id: version, ..active.row.clone() };
+        let active = ActiveRun::restore(row, definition, rows)?;
+        self.pending.vanished.push(active.vanished());
+        self.pending.touch_run(id);
+        let step = Step { changed: active.run.instances().map(|(at, _)| at).collect(), ..Step::default() };
+        let state = active.run.state;
+        self.runs.insert(id, active);
+        self.settled(id, state, &step);
+        Ok(())
+    }
+
+    /// Tells the runs of a DAG how the runs before them stand, as far as tasks wait for that.
+    async fn look_at_past(&mut self, dag_id: &str) -> Result<(), StoreError> {
+        let queued = self.queued.get(dag_id).into_iter().flatten().map(|(_, id)| *id);
+        let running = self.running.get(dag_id).into_iter().flatten().copied();
+        let runs: Vec<Uuid> = queued.chain(running).collect();
+        for id in runs {
+            let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) else { continue };
+            let without_manual = active.run.dag.runs.catchup.is_on();
+            let dag = Arc::clone(&active.run.dag);
+            let before = match active.run.logical_date {
+                Some(date) => self.states_before(&dag, date, without_manual).await?,
+                None => None,
+            };
+            let blocked = past::blocked(&dag, before.as_ref());
+            if self.runs[&id].run.blocked_by_past() != Some(&blocked) {
+                self.step(id, Event::PastSeen { blocked });
+            }
+        }
+        Ok(())
+    }
+
+    async fn states_before(
+        &self,
+        dag: &crate::dag::Dag,
+        date: DateTime<Utc>,
+        without_manual: bool,
+    ) -> Result<Option<past::StatesByTask>, StoreError> {
+        let db = self.settings.db.read();
+        let Some(before) = runs::before(db, &dag.dag_id, date, without_manual).await? else { return Ok(None) };
+        let rows = runs::instances(db, before.id).await?;
+        let mut states = past::StatesByTask::new();
+        if rows.is_empty() {
+            // It has not begun: its task instances are still to be written.
+            states.extend(dag.tasks().map(|(_, task)| (task.task_id.clone(), vec![TaskState::None])));
+        }
+        for row in rows {
+            let state = TaskState::from_word(row.state.as_deref()).unwrap_or(TaskState::None);
+            states.entry(row.task_id).or_default().push(state);
+        }
+        Ok(Some(states))
+    }
+
     /// Does what people asked of our runs; the requests go in the transaction of their effect.
     async fn carry_out_requests(&mut self) -> Result<(), StoreError> {
         for (number, run, request) in requests::pending(self.settings.db.read(), self.lease).await? {
@@ -305,12 +299,17 @@ impl Coordinator {
                 // It was taken over, but is not in memory yet; the request waits for it.
                 continue;
             }
-            match request {
-                Request::Mark { state } => {
-                    if let Ok(state) = state.parse() {
-                        self.step(run, Event::Marked { state });
-                    }
-                }
+            if let Some(version) = request.version() {
+                self.go_on_with(run, version).await?;
+            }
+            let was_begun = self.runs[&run].run.state != RunState::Queued;
+            let event = self.runs[&run].event_of(&request);
+            if let Some(event) = event {
+                self.step(run, event);
+            }
+            if let Some(active) = self.runs.get_mut(&run).filter(|active| active.run.state == RunState::Queued) {
+                active.row.clear_number += i32::from(was_begun);
+                active.row.queued_at = Some(self.settings.clock.now());
             }
             self.pending.requests_done.push(number);
         }
@@ -319,6 +318,6 @@ impl Coordinator {
 }
 
 /// The data interval of the newest scheduled run of a DAG, as it was stored.
-fn last_interval(standing: &Standing) -> Option<DataInterval> {
+pub(super) fn last_interval(standing: &Standing) -> Option<DataInterval> {
     standing.last().map(|(start, end)| DataInterval { start, end })
 }

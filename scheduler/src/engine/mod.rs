@@ -16,13 +16,16 @@
 //!
 //! **Invariant:** every write is fenced by the lease of this process (see [`crate::store::leases`]).
 
-mod active_run;
+pub(crate) mod active_run;
 mod admission;
 mod adoption;
+mod backfills;
 mod coordinator;
+mod due_runs;
 mod executor;
 mod failures;
 mod lease;
+mod mapped;
 mod pending;
 mod rendering;
 mod schedules;

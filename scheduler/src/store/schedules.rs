@@ -90,7 +90,8 @@ fn newest_scheduled() -> SelectStatement {
         .column((of.clone(), dag_run::Column::Id))
         .from_as(dag_run::Entity, of.clone())
         .and_where(Expr::col((of.clone(), dag_run::Column::DagId)).equals((dag::Entity, dag::Column::DagId)))
-        .and_where(Expr::col((of.clone(), dag_run::Column::RunType)).eq(RunType::Scheduled.word()))
+        // Not by its type, which a backfill that runs it again changes; nobody else can make a run with such an id.
+        .and_where(Expr::col((of.clone(), dag_run::Column::RunId)).like(format!("{}__%", RunType::Scheduled.word())))
         .order_by((of, dag_run::Column::RunAfter), Order::Desc)
         .limit(1)
         .to_owned()

@@ -17,7 +17,7 @@ fn scheduled(run_id: &str, hours: i64) -> dag_run::Model {
         data_interval_start: Some(end - TimeDelta::hours(1)),
         data_interval_end: Some(end),
         run_after: end,
-        ..a_run(run_id, Uuid::now_v7(), Some(end - TimeDelta::hours(1)))
+        ..a_run(&format!("scheduled__{run_id}"), Uuid::now_v7(), Some(end - TimeDelta::hours(1)))
     }
 }
 
@@ -42,8 +42,9 @@ async fn the_last_run_is_the_newest_scheduled_one_with_its_own_interval(#[case] 
     with_dag(&db).await;
     assert_eq!(last(&db).await, None, "a DAG without runs stands, too");
 
+    let again = dag_run::Model { run_type: "backfill".to_owned(), ..scheduled("three", 3) };
     let by_hand = dag_run::Model { run_after: noon() + TimeDelta::days(9), ..a_run("manual", Uuid::now_v7(), None) };
-    insert(&db, vec![scheduled("one", 1), scheduled("three", 3), scheduled("two", 2), by_hand]).await;
+    insert(&db, vec![scheduled("one", 1), again, scheduled("two", 2), by_hand]).await;
 
     assert_eq!(last(&db).await, Some((noon() + TimeDelta::hours(2), noon() + TimeDelta::hours(3))));
     assert_eq!(schedules::standings(db.read(), None).await.unwrap().len(), 1);
@@ -57,7 +58,10 @@ async fn the_last_run_is_the_newest_scheduled_one_with_its_own_interval(#[case] 
 async fn active_runs_are_those_that_are_neither_over_nor_of_a_backfill(#[case] backend: Backend) {
     let db = open(backend).await;
     with_dag(&db).await;
-    let in_state = |run: dag_run::Model, state: &str| dag_run::Model { state: state.to_owned(), ..run };
+    let in_state = |run: dag_run::Model, state: &str| {
+        let end_date = (state == "failed").then_some(run.run_after);
+        dag_run::Model { state: state.to_owned(), end_date, ..run }
+    };
     let backfill = dag_run::Model { run_type: "backfill".to_owned(), ..scheduled("backfill", 9) };
     let rows = vec![
         scheduled("queued", 1),

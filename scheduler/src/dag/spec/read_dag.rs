@@ -59,6 +59,7 @@ pub(super) fn read(
         owner,
         params,
         default_args: reader.default_args.to_json(),
+        groups: Vec::new(),
     };
     let default_arguments = reader.default_arguments();
     let mut tasks = TaskReader { registry, schemas, source, defaults: common, default_arguments };
@@ -200,6 +201,7 @@ impl DagReader<'_> {
             max_consecutive_failed_dag_runs: self
                 .optional("max_consecutive_failed_dag_runs", from_zero)
                 .unwrap_or(policy.max_consecutive_failed_dag_runs),
+            fail_fast: self.optional("fail_fast", values::boolean).unwrap_or(policy.fail_fast),
         }
     }
 

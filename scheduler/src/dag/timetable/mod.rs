@@ -155,7 +155,8 @@ impl Timetable {
         self.time.is_some()
     }
 
-    /// Whether runs come round again by the clock, which backfills need (Airflow 3: `periodic`).
+    /// Whether it makes one run after another for dates that can be told beforehand, so that a range of them can be filled
+    /// in (Airflow 3: `periodic`, which backfills need).
     pub fn is_periodic(&self) -> bool {
         !matches!(self.time, None | Some(Clockwork::Once | Clockwork::Continuous))
     }
