@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod backfill;
 mod bad_input;
 mod command_line;
 mod dags;

@@ -93,7 +93,8 @@ pub enum Fate {
 }
 
 impl Fate {
-    fn is_run(self) -> bool {
+    /// Whether a run comes of it.
+    pub fn is_run(self) -> bool {
         matches!(self, Fate::New | Fate::Again)
     }
 

@@ -1,5 +1,6 @@
 //! What goes out: the schemas of Airflow's API, made from rows. Rows themselves never become JSON.
 
+mod backfill;
 mod dag;
 mod dag_run;
 mod event_log;
@@ -10,6 +11,9 @@ mod task_instance;
 mod words;
 mod xcom;
 
+pub(crate) use backfill::{
+    BackfillCollectionResponse, BackfillResponse, DryRunBackfillCollectionResponse, DryRunBackfillResponse,
+};
 pub(crate) use dag::{
     DagCollectionResponse, DagDetailsResponse, DagResponse, DagSourceResponse, DagStatsCollectionResponse,
     DagStatsResponse, DagStatsStateResponse, DagTagCollectionResponse, DagVersionCollectionResponse,
