@@ -10,10 +10,11 @@ use scheduler::engine::{Engine, EngineSettings};
 use scheduler::events::Changes;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::leases::Holder;
+use scheduler::store::{Db, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use web::{AppState, AuthSettings};
 
@@ -25,6 +26,9 @@ use crate::report::{BadInput, Status};
 
 /// What is logged unless `UPDRAFT_LOG` says otherwise: our own doings, and trouble of the libraries.
 const LOG_DEFAULT: &str = "warn,scheduler=info,operators=info,web=info,updraft=info";
+
+/// Linux's number of it.
+const SIGXFSZ: i32 = 25;
 
 /// Starts everything, says where it is, and stops it again when told to.
 pub async fn run(config: Config) -> anyhow::Result<Status> {
@@ -41,7 +45,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let _guardian = operators::guardian::start(&lock).context("cannot start the guardian of child processes")?;
     prepare_dags_folder(&config)?;
 
-    let db = open_database(&config).await?;
+    let Some(db) = open_unlocked(&config, &mut signals).await? else { return Ok(Status::Done) };
     let catalog = catalog()?;
     let (clock, changes) = (Clock::System, Changes::default());
     let (waker, wakes) = Waker::new();
@@ -99,6 +103,41 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let _ = tokio::join!(watching, poked, serving);
     db.close().await?;
     Ok(Status::Done)
+}
+
+/// Opens the database, and waits for as long as another process locks it; none when told to stop meanwhile.
+async fn open_unlocked(config: &Config, signals: &mut Signals) -> anyhow::Result<Option<Db>> {
+    let mut is_told = false;
+    loop {
+        let opened = tokio::select! {
+            opened = open_to_write(config) => opened,
+            () = signals.told_to_stop() => return Ok(None),
+        };
+        match opened {
+            Err(error) if is_locked(&error) => {
+                if !is_told {
+                    warn!("the database is locked by another process; waiting until it lets go");
+                    is_told = true;
+                }
+            }
+            opened => {
+                if is_told && opened.is_ok() {
+                    info!("the database is free");
+                }
+                return opened.map(Some);
+            }
+        }
+    }
+}
+
+async fn open_to_write(config: &Config) -> anyhow::Result<Db> {
+    let db = open_database(config).await?;
+    db.assert_unlocked().await?;
+    Ok(db)
+}
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Locked(_)))
 }
 
 async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
@@ -161,10 +200,12 @@ fn greet(config: &Config, url: &str, password: &Password) -> anyhow::Result<()> 
     ))
 }
 
-/// The signals that ask for an end.
+/// The signals that ask for an end, and the one that must not bring it about.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A file has reached the size that `ulimit -f` allows. Caught, it is an error of whoever writes, as a full disk is.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -173,6 +214,7 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate()).context("cannot catch SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("cannot catch SIGINT")?,
+            _file_size: signal(SignalKind::from_raw(SIGXFSZ)).context("cannot catch SIGXFSZ")?,
         })
     }
 

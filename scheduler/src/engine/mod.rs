@@ -22,6 +22,7 @@ mod adoption;
 mod coordinator;
 mod executor;
 mod lease;
+mod outage;
 mod pending;
 mod rendering;
 mod schedules;
