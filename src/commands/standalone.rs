@@ -25,7 +25,11 @@ use crate::output;
 use crate::report::{BadInput, Status};
 
 /// What is logged unless `UPDRAFT_LOG` says otherwise: our own doings, and trouble of the libraries.
-const LOG_DEFAULT: &str = "warn,scheduler=info,operators=info,web=info,updraft=info";
+///
+/// The writer of Delta tables warns of what cannot be undone in a bucket when a file cannot be completed, also where no
+/// bucket is; the task says what went wrong.
+const LOG_DEFAULT: &str =
+    "warn,scheduler=info,operators=info,web=info,updraft=info,deltalake_core::datafile::writer=error";
 
 /// Linux's number of it.
 const SIGXFSZ: i32 = 25;
@@ -37,6 +41,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         .with_writer(std::io::stderr)
         .with_ansi(output::is_colourful())
         .init();
+    keep_quiet_about_caught_panics();
     // Before anything can be left half-done, and before anybody is told that we are ready to be stopped.
     let mut signals = Signals::catch()?;
     let listener = listen(&config).await?;
@@ -103,6 +108,19 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let _ = tokio::join!(watching, poked, serving);
     db.close().await?;
     Ok(Status::Done)
+}
+
+/// When a file cannot be completed (a full disk), deltalake provokes a panic in the writer of its object store, and catches
+/// it. Nobody should look for a bug because of that.
+fn keep_quiet_about_caught_panics() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_provoked = panic.payload_as_str() == Some("Already shut down")
+            && panic.location().is_some_and(|place| place.file().contains("object_store-"));
+        if !is_provoked {
+            tell(panic);
+        }
+    }));
 }
 
 /// Opens the database, and waits for as long as another process locks it; none when told to stop meanwhile.

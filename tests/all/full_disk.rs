@@ -98,14 +98,15 @@ async fn tables_stay_as_they_were_and_logs_say_what_is_missing(#[case] of: Of) {
     for (name, text) in [("land.yaml", LAND), ("clean.yaml", CLEAN), ("count.yaml", COUNT)] {
         installation.write_dag(name, text);
     }
-    let server = installation.start().await;
+    let (server, log) = installation.start_logged().await;
     let run = async |dag_id: &str, run_id: &str, conf: Value| {
         installation.json(&["dags", "trigger", dag_id, "--run-id", run_id, "--conf", &conf.to_string()]).await;
         let db = installation.database().await;
         let run = finished(&db, dag_id, run_id).await;
         let instance = instances(&db, &run).await.remove(0);
-        let left = runs::pull_xcom(db.read(), run.id, &instance.task_id, -1, "return_value").await.unwrap();
-        (run.state, instance.error.unwrap_or_default(), left.unwrap_or_default())
+        let left = runs::pull_xcoms(db.read(), run.id, &instance.task_id, "return_value").await.unwrap();
+        let left = left.into_iter().next().map(|(_, value)| value).unwrap_or_default();
+        (run.state, instance.error.unwrap_or_default(), left)
     };
     let count = async |run_id: &str| run("count", run_id, json!({})).await.2["rows"][0][0].take();
 
@@ -128,6 +129,7 @@ async fn tables_stay_as_they_were_and_logs_say_what_is_missing(#[case] of: Of) {
     assert_eq!(meanwhile, before, "readers see the table as it was");
     assert_eq!(cleaned_after, "success", "{problem}");
     assert!(after.as_u64() > before.as_u64(), "{after} rows after, {before} before");
+    assert!(!log.text().contains("panicked"), "{}", log.text());
     assert!(server.stop().await);
 }
 

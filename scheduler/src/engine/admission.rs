@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::active_run::ActiveRun;
-use crate::dag::TaskIndex;
+use crate::run::InstanceIndex;
 
 /// What bounds the installation.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub(super) fn admit(
     held: impl Iterator<Item = Uuid>,
     is_paused: impl Fn(&str) -> bool,
     limits: Limits,
-) -> Vec<(Uuid, TaskIndex)> {
+) -> Vec<(Uuid, InstanceIndex)> {
     let mut held_by_run: HashMap<Uuid, usize> = HashMap::new();
     let mut free = limits.parallelism;
     for run in held {
@@ -40,12 +40,12 @@ pub(super) fn admit(
     }
 
     let mut queue: BinaryHeap<(Rank, Uuid)> = BinaryHeap::new();
-    let mut ready: HashMap<Uuid, std::iter::Peekable<Box<dyn Iterator<Item = TaskIndex> + '_>>> = HashMap::new();
+    let mut ready: HashMap<Uuid, std::iter::Peekable<Box<dyn Iterator<Item = InstanceIndex> + '_>>> = HashMap::new();
     for id in candidates {
         let Some(active) = runs.get(&id).filter(|active| !is_paused(&active.row.dag_id)) else { continue };
         if let Some((weight, _)) = active.first_ready() {
             queue.push((rank(active, weight), id));
-            let tasks: Box<dyn Iterator<Item = TaskIndex>> = Box::new(active.ready());
+            let tasks: Box<dyn Iterator<Item = InstanceIndex>> = Box::new(active.ready());
             ready.insert(id, tasks.peekable());
         }
     }
@@ -63,7 +63,7 @@ pub(super) fn admit(
         *in_run += 1;
         free -= 1;
         if let Some(&next) = ready.get_mut(&id).and_then(std::iter::Peekable::peek) {
-            queue.push((rank(active, active.run.dag.task(next).priority_weight), id));
+            queue.push((rank(active, active.run.dag.task(next.task).priority_weight), id));
         }
     }
     admitted
