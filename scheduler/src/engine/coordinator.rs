@@ -10,13 +10,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::admission::{self, Limits};
 use super::backfills::ActiveBackfills;
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
+use super::outage::Outage;
 use super::pending::Pending;
 use super::schedules::ScheduledDags;
 use super::ticks::Ticks;
@@ -64,6 +65,7 @@ pub(super) struct Coordinator {
     wakes: mpsc::UnboundedReceiver<Wake>,
     pub(super) pending: Pending,
     pub(super) todo: Todo,
+    outage: Outage,
     stopping: bool,
 }
 
@@ -130,6 +132,7 @@ impl Coordinator {
             wakes,
             pending: Pending::default(),
             todo: Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() },
+            outage: Outage::default(),
             stopping: false,
         };
         coordinator.load_all_dags().await?;
@@ -296,9 +299,12 @@ impl Coordinator {
         if *self.lost.borrow_and_update() {
             self.start_over().await;
         }
-        if let Err(error) = self.do_what_was_asked().await {
-            warn!(error = %Chain(&error), "the database did not do what was asked; trying again");
-            tokio::time::sleep(COMMIT_RETRY).await;
+        match self.do_what_was_asked().await {
+            Ok(()) => self.outage.over(self.settings.clock.now()),
+            Err(problem) => {
+                self.outage.met("what was asked for cannot be done", &problem, self.settings.clock.now());
+                tokio::time::sleep(COMMIT_RETRY).await;
+            }
         }
         self.ring_timers();
         if !self.stopping {
@@ -438,12 +444,13 @@ impl Coordinator {
                     return;
                 }
                 Err(problem) => {
-                    error!(error = %Chain(&problem), "could not write what happened; nothing goes on until it is written");
+                    self.outage.met("what happened cannot be written", &problem, self.settings.clock.now());
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(COMMIT_RETRY_MAX);
                 }
             }
         }
+        self.outage.over(self.settings.clock.now());
         self.take_effect();
     }
 
@@ -505,7 +512,7 @@ impl Coordinator {
                     break;
                 }
                 Err(problem) => {
-                    warn!(error = %Chain(&problem), "cannot get a new lease; trying again");
+                    self.outage.met("there is no new lease", &problem, self.settings.clock.now());
                     tokio::time::sleep(COMMIT_RETRY_MAX).await;
                 }
             }

@@ -24,6 +24,7 @@ mod coordinator;
 mod executor;
 mod lease;
 mod mapped;
+mod outage;
 mod pending;
 mod rendering;
 mod schedules;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
 
+mod shortage;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};

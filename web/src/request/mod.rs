@@ -5,7 +5,7 @@ mod describe;
 mod path;
 mod query;
 
-pub(crate) use body::{Fields, FromFields, JsonBody};
+pub(crate) use body::{Fields, FromFields, JsonBody, read_body};
 pub(crate) use describe::Described;
 pub(crate) use path::UrlPath;
 pub(crate) use query::{Order, Query, order};
