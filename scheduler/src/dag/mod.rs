@@ -14,5 +14,7 @@ pub mod spec;
 pub mod template;
 pub mod timetable;
 pub mod version;
+mod weight;
 
 pub use model::{Dag, DagHead, DagRunPolicy, InvalidGraph, Param, Schedule, Task, TaskIndex, TriggerRule};
+pub use weight::WeightRule;

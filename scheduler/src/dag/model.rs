@@ -10,6 +10,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::weight::{self, WeightRule};
+
 /// A task's place in its DAG's graph. Means nothing outside the [`Dag`] that gave it.
 pub type TaskIndex = NodeIndex<u32>;
 
@@ -43,6 +45,7 @@ pub struct Dag {
     graph: DiGraph<Task, (), u32>,
     by_id: HashMap<String, TaskIndex>,
     topological: Vec<TaskIndex>,
+    weights: Vec<i32>,
 }
 
 /// How runs of a DAG are made and bounded.
@@ -118,12 +121,18 @@ pub struct Task {
     pub max_retry_delay: Option<Duration>,
     /// A try that takes longer is cancelled and counts as failed, retries apply.
     pub execution_timeout: Option<Duration>,
-    /// Larger goes first when slots are short (Airflow 3: default 1).
+    /// Its own weight, of which [`Dag::weight`] is made (Airflow 3: default 1).
     pub priority_weight: i32,
+    /// Whose weights count besides its own.
+    pub weight_rule: WeightRule,
     /// The pool from which it takes slots.
     pub pool: String,
     /// How many.
     pub pool_slots: u32,
+    /// Most instances of it at the same time, over all runs (Airflow 3: `max_active_tis_per_dag`).
+    pub max_active_tis_per_dag: Option<u32>,
+    /// Most instances of it at the same time within a run, when it is mapped (Airflow 3: `max_active_tis_per_dagrun`).
+    pub max_active_tis_per_dagrun: Option<u32>,
     /// Which workers may run it.
     pub queue: String,
     /// Who to ask.
@@ -233,6 +242,7 @@ impl Dag {
         }
         let topological = petgraph::algo::toposort(&graph, None)
             .map_err(|cycle| vec![InvalidGraph::Cycle(vec![graph[cycle.node_id()].task_id.clone()])])?;
+        let weights = weight::effective(&graph, &topological);
         let DagHead {
             dag_id,
             description,
@@ -263,6 +273,7 @@ impl Dag {
             graph,
             by_id,
             topological,
+            weights,
         })
     }
 
@@ -279,6 +290,11 @@ impl Dag {
     /// The task at `index`.
     pub fn task(&self, index: TaskIndex) -> &Task {
         &self.graph[index]
+    }
+
+    /// How heavy the task at `index` is when slots are short: what its weight rule makes of the weights around it.
+    pub fn weight(&self, index: TaskIndex) -> i32 {
+        self.weights[index.index()]
     }
 
     /// The index of the task with that id.

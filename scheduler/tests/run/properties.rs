@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
-use scheduler::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task, TaskIndex, TriggerRule};
+use scheduler::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task, TaskIndex, TriggerRule, WeightRule};
 use scheduler::run::{Event, Instance, Run, RunState, TaskState, TryEnd};
 use uuid::Uuid;
 
@@ -32,8 +32,11 @@ fn task(id: usize, retries: u32, trigger_rule: TriggerRule) -> Task {
         max_retry_delay: None,
         execution_timeout: None,
         priority_weight: 1,
+        weight_rule: WeightRule::Downstream,
         pool: "default_pool".to_owned(),
         pool_slots: 1,
+        max_active_tis_per_dag: None,
+        max_active_tis_per_dagrun: None,
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
