@@ -217,6 +217,7 @@ impl Control {
             dag_version_id: dags::version_of(txn, dag, now).await?,
             clear_number: 0,
             owner: None,
+            reason: None,
             updated_at: now,
         })
     }
@@ -324,6 +325,7 @@ async fn set_state_of_finished(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     run.state = state.word().to_owned();
+    run.reason = None;
     run.updated_at = now;
     if !state.is_finished() {
         run.queued_at = Some(now);

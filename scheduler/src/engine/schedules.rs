@@ -99,6 +99,7 @@ impl ScheduledDag {
             dag_version_id: version,
             clear_number: 0,
             owner: None,
+            reason: None,
             updated_at: now,
         }
     }

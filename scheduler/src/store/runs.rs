@@ -209,6 +209,7 @@ async fn update_run(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(
         .col_expr(dag_run::Column::LastSchedulingDecision, Expr::value(run.last_scheduling_decision))
         .col_expr(dag_run::Column::ClearNumber, Expr::value(run.clear_number))
         .col_expr(dag_run::Column::Owner, Expr::value(run.owner))
+        .col_expr(dag_run::Column::Reason, Expr::value(run.reason.clone()))
         .col_expr(dag_run::Column::UpdatedAt, Expr::value(run.updated_at))
         .filter(dag_run::Column::Id.eq(run.id))
         .exec(db)

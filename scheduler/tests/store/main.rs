@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
 
+mod pools;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -80,6 +82,7 @@ fn a_run(run_id: &str, version: Uuid, logical_date: Option<DateTime<Utc>>) -> da
         dag_version_id: version,
         clear_number: 0,
         owner: None,
+        reason: None,
         updated_at: noon(),
     }
 }

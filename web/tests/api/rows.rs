@@ -44,6 +44,7 @@ pub(crate) async fn run_of(db: &Db, dag_id: &str, run_id: &str, state: &str, hou
         dag_version_id: version,
         clear_number: 0,
         owner: None,
+        reason: None,
         updated_at: at,
     };
     dag_run::Entity::insert(run.clone().into_active_model()).exec_without_returning(&txn).await.unwrap();
