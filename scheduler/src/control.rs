@@ -3,6 +3,9 @@
 //! The database is the only way in, so that an API server in another process, the command line and the web UI all take
 //! the same path; the wake-up makes the engine look sooner, and carries nothing.
 
+mod pools;
+mod waiting;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +25,8 @@ use crate::store::audit::{self, Deed};
 use crate::store::entity::{dag, dag_run};
 use crate::store::requests::{self, Request};
 use crate::store::{Db, StoreError, commit, dags, runs};
+pub use pools::PoolPatch;
+pub use waiting::Waited;
 
 /// How long an answer waits for the scheduler that owns a run.
 const REQUEST_WAIT: Duration = Duration::from_secs(15);

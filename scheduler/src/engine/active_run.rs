@@ -1,20 +1,16 @@
 //! A run that this scheduler owns: its state in memory, and the rows that it becomes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::prelude::Uuid;
 use serde_json::Value;
 
 use crate::dag::{Dag, TaskIndex};
-use crate::run::{Instance, Run, RunState, TaskState};
+use crate::run::{Instance, Limit, Run, RunState, TaskState};
 use crate::store::StoreError;
 use crate::store::entity::{dag_run, task_instance, task_instance_history};
 use crate::store::runs::InstanceKey;
-
-/// Orders what is ready within a run: larger weights first, then the order of the file.
-type ReadyKey = (std::cmp::Reverse<i32>, u32);
 
 /// A run that this scheduler owns.
 #[derive(Debug)]
@@ -23,8 +19,6 @@ pub(super) struct ActiveRun {
     pub(super) row: dag_run::Model,
     /// What it means.
     pub(super) run: Run,
-    /// Task instances in `scheduled`; derived from the states, and kept beside them so that the best is found at once.
-    ready: BTreeSet<ReadyKey>,
     /// What the last try of each task was given; it belongs to the row but not to the decision.
     rendered: HashMap<TaskIndex, Value>,
     /// Whether the rows of the task instances were never written.
@@ -58,10 +52,7 @@ impl ActiveRun {
         let mut run = Run::restore(dag, row.run_id.clone(), row.logical_date, state, instances);
         run.start_date = row.start_date;
         run.end_date = row.end_date;
-        let mut active = ActiveRun { row, run, ready: BTreeSet::new(), rendered, is_new };
-        let all: Vec<TaskIndex> = active.run.instances().map(|(task, _)| task).collect();
-        active.index(&all);
-        Ok(active)
+        Ok(ActiveRun { row, run, rendered, is_new })
     }
 
     /// The tasks to write: those that changed, or all of them the first time.
@@ -69,26 +60,22 @@ impl ActiveRun {
         std::mem::take(&mut self.is_new).then(|| self.run.instances().map(|(task, _)| task).collect())
     }
 
-    /// Brings the index of ready tasks in line with the states of `changed`.
-    pub(super) fn index(&mut self, changed: &[TaskIndex]) {
-        for &task in changed {
-            let key = ready_key(&self.run.dag, task);
-            if self.run.instance(task).state == TaskState::Scheduled {
-                self.ready.insert(key);
-            } else {
-                self.ready.remove(&key);
-            }
-        }
+    /// The date by which its task instances are put in order: what the run is about, or else when it could begin.
+    pub(super) fn date(&self) -> DateTime<Utc> {
+        self.run.logical_date.unwrap_or(self.row.run_after)
     }
 
-    /// The ready task that goes first, with its weight.
-    pub(super) fn first_ready(&self) -> Option<(i32, TaskIndex)> {
-        self.ready.first().map(|&(weight, place)| (weight.0, TaskIndex::new(place as usize)))
+    /// The earliest instant at which it may begin (Airflow 3: a run whose logical date is to come waits for it).
+    pub(super) fn earliest(&self) -> DateTime<Utc> {
+        self.date().max(self.row.run_after)
     }
 
-    /// All ready tasks, best first.
-    pub(super) fn ready(&self) -> impl Iterator<Item = TaskIndex> {
-        self.ready.iter().map(|&(_, place)| TaskIndex::new(place as usize))
+    /// Says why the run does not begin; true when that is news.
+    pub(super) fn explain(&mut self, limit: Option<&Limit>) -> bool {
+        let reason = limit.map(ToString::to_string);
+        let is_news = self.row.reason != reason;
+        self.row.reason = reason;
+        is_news
     }
 
     /// Remembers what a try was given after templates were filled in.
@@ -105,6 +92,9 @@ impl ActiveRun {
         self.row.end_date = self.run.end_date;
         self.row.last_scheduling_decision = Some(now);
         self.row.updated_at = now;
+        if self.run.state != RunState::Queued {
+            self.row.reason = None;
+        }
         if self.run.state.is_finished() {
             // Nobody needs to own what is over.
             self.row.owner = None;
@@ -144,7 +134,7 @@ impl ActiveRun {
             pool: definition.pool.clone(),
             pool_slots: to_i32(definition.pool_slots),
             queue: definition.queue.clone(),
-            priority_weight: definition.priority_weight,
+            priority_weight: self.run.dag.weight(task),
             scheduled_when: instance.scheduled_when,
             queued_when: instance.queued_when,
             start_date: instance.start_date,
@@ -194,11 +184,6 @@ impl ActiveRun {
             rendered_fields: row.rendered_fields,
         }
     }
-
-    /// The run's key.
-    pub(super) fn id(&self) -> Uuid {
-        self.row.id
-    }
 }
 
 /// Where tries run.
@@ -208,10 +193,6 @@ pub(super) struct Place {
     pub(super) hostname: String,
     /// The process.
     pub(super) pid: u32,
-}
-
-fn ready_key(dag: &Dag, task: TaskIndex) -> ReadyKey {
-    (std::cmp::Reverse(dag.task(task).priority_weight), u32::try_from(task.index()).unwrap_or(u32::MAX))
 }
 
 fn instance_of(row: task_instance::Model) -> Result<Instance, StoreError> {

@@ -14,7 +14,7 @@ use crate::events::Change;
 use crate::run::{Event, RunState, TaskState, TryEnd};
 use crate::store::entity::{dag_run, dag_version};
 use crate::store::requests::{self, Request};
-use crate::store::{StoreError, commit, dags, leases, runs};
+use crate::store::{StoreError, commit, dags, leases, pools, runs};
 
 /// Runs taken over in one go.
 const ADOPT_MAX: u64 = 1000;
@@ -28,6 +28,9 @@ impl Coordinator {
         if self.todo.look_around {
             self.look_around().await?;
             self.todo.look_around = false;
+        }
+        if self.todo.pools {
+            self.load_pools().await?;
         }
         if !self.todo.dags.is_empty() {
             self.reload_dags().await?;
@@ -63,7 +66,16 @@ impl Coordinator {
         }
         self.todo.adopt = true;
         self.todo.requests = true;
+        self.todo.pools = true;
         self.todo.due = true;
+        Ok(())
+    }
+
+    /// Reads the pools, and lets whatever waits be told anew what for.
+    pub(super) async fn load_pools(&mut self) -> Result<(), StoreError> {
+        self.admission.set_pools(&pools::list(self.settings.db.read()).await?);
+        self.todo.pools = false;
+        self.todo.explain = true;
         Ok(())
     }
 
@@ -81,6 +93,7 @@ impl Coordinator {
 
     fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         let dag_id = row.dag_id.clone();
+        self.admission.set_paused(&dag_id, row.is_paused);
         match ScheduledDag::new(row, &self.settings.catalog, last, now) {
             Ok(dag) => {
                 self.dags.insert(dag_id, dag);
@@ -115,6 +128,7 @@ impl Coordinator {
             self.announce_dag(&dag_id);
         }
         self.todo.due = true;
+        self.todo.explain = true;
         Ok(())
     }
 
@@ -215,7 +229,12 @@ impl Coordinator {
         };
         let instances = runs::instances(self.settings.db.read(), row.id).await?;
         let (id, dag_id, run_id) = (row.id, row.dag_id.clone(), row.run_id.clone());
-        self.runs.insert(id, ActiveRun::restore(row, definition, instances)?);
+        let active = ActiveRun::restore(row, definition, instances)?;
+        self.admission.enter(id, Arc::clone(&active.run.dag), active.date());
+        for (task, instance) in active.run.instances() {
+            self.admission.file(id, task, -1, instance.state);
+        }
+        self.runs.insert(id, active);
         self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
         self.file(id);
         self.revive(id);
@@ -262,6 +281,7 @@ impl Coordinator {
         row.state = RunState::Failed.word().to_owned();
         row.end_date = Some(now);
         row.owner = None;
+        row.reason = None;
         row.updated_at = now;
         let txn = self.settings.db.begin_write().await?;
         runs::set_note(&txn, row.id, Some(problem), now).await?;

@@ -14,7 +14,7 @@ use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
-use super::admission::{self, Limits};
+use super::admission::Admission;
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
 use super::pending::Pending;
 use super::schedules::ScheduledDags;
@@ -53,8 +53,8 @@ pub(super) struct Coordinator {
     pub(super) queued: HashMap<String, BTreeSet<(DateTime<Utc>, Uuid)>>,
     /// Running runs by DAG; derived from `runs`.
     pub(super) running: HashMap<String, HashSet<Uuid>>,
-    /// Runs with something ready; derived from `runs`.
-    ready: HashSet<Uuid>,
+    /// Who starts next; derived from `runs`.
+    pub(super) admission: Admission,
     pub(super) timers: Timers,
     ticks: Ticks,
     executor: LocalExecutor,
@@ -62,6 +62,8 @@ pub(super) struct Coordinator {
     wakes: mpsc::UnboundedReceiver<Wake>,
     pub(super) pending: Pending,
     pub(super) todo: Todo,
+    /// When to look around next, by a clock that nobody sets.
+    look_at: tokio::time::Instant,
     stopping: bool,
 }
 
@@ -73,8 +75,13 @@ pub(super) struct Todo {
     pub(super) take_over: Vec<dag_run::Model>,
     pub(super) requests: bool,
     pub(super) dags: BTreeSet<String>,
+    pub(super) pools: bool,
     pub(super) due: bool,
     pub(super) look_around: bool,
+    /// Queued runs that have not been told why they wait.
+    pub(super) unexplained: BTreeSet<Uuid>,
+    /// Whether what waits may wait for something else now.
+    pub(super) explain: bool,
 }
 
 impl Coordinator {
@@ -91,6 +98,7 @@ impl Coordinator {
             home: settings.home.clone(),
             log_folder: settings.log_folder.clone(),
         };
+        let parallelism = settings.parallelism;
         let place = Place { hostname: settings.holder.hostname.clone(), pid: settings.holder.pid };
         let lease = lease::acquire(&settings.db, &settings.holder, &settings.clock).await?;
         let (lost_sender, lost) = watch::channel(false);
@@ -106,7 +114,7 @@ impl Coordinator {
             runs: HashMap::new(),
             queued: HashMap::new(),
             running: HashMap::new(),
-            ready: HashSet::new(),
+            admission: Admission::new(parallelism),
             timers: Timers::default(),
             ticks: Ticks::start(waker).await?,
             executor: LocalExecutor::new(surroundings, report_sender),
@@ -114,9 +122,11 @@ impl Coordinator {
             wakes,
             pending: Pending::default(),
             todo: Todo { adopt: true, requests: true, due: true, ..Todo::default() },
+            look_at: tokio::time::Instant::now() + LOOK_AROUND,
             stopping: false,
         };
         coordinator.load_all_dags().await?;
+        coordinator.load_pools().await?;
         Ok(coordinator)
     }
 
@@ -139,17 +149,27 @@ impl Coordinator {
         tokio::select! {
             Some(report) = self.reports.recv() => self.on_report(report),
             Some(wake) = self.wakes.recv() => self.on_wake(wake),
-            () = tokio::time::sleep(until_timer) => self.todo.look_around |= until_timer >= LOOK_AROUND,
+            () = tokio::time::sleep(until_timer) => {}
             Ok(()) = self.lost.changed() => {}
         }
     }
 
-    /// Timers go by the clock on the wall, which may be set; so no wait is longer than a regular look around.
+    /// Timers go by the clock on the wall, which may be set; so no wait is longer than until the regular look around.
     fn until_next_timer(&self) -> Duration {
         let now = self.settings.clock.now();
+        let until_look = self.look_at.saturating_duration_since(tokio::time::Instant::now());
         match self.timers.next() {
-            Some(at) => (at - now).to_std().unwrap_or(Duration::ZERO).min(LOOK_AROUND),
-            None => LOOK_AROUND,
+            Some(at) => (at - now).to_std().unwrap_or(Duration::ZERO).min(until_look),
+            None => until_look,
+        }
+    }
+
+    /// The regular look is due however busy the engine is.
+    fn look_when_due(&mut self) {
+        let now = tokio::time::Instant::now();
+        if now >= self.look_at {
+            self.look_at = now + LOOK_AROUND;
+            self.todo.look_around = true;
         }
     }
 
@@ -171,6 +191,7 @@ impl Coordinator {
             Wake::Runs => self.todo.adopt = true,
             Wake::Requests => self.todo.requests = true,
             Wake::Dags(dag_ids) => self.todo.dags.extend(dag_ids),
+            Wake::Pools => self.todo.pools = true,
             Wake::LookAround => self.todo.look_around = true,
             Wake::Due => {
                 self.ticks.rang();
@@ -228,14 +249,9 @@ impl Coordinator {
     /// After a step: brings indices, timers and the next commit in line with what changed.
     pub(super) fn settled(&mut self, id: Uuid, before: RunState, changed: Vec<TaskIndex>) {
         let Some(active) = self.runs.get_mut(&id) else { return };
-        active.index(&changed);
-        if active.first_ready().is_some() {
-            self.ready.insert(id);
-        } else {
-            self.ready.remove(&id);
-        }
         for &task in &changed {
             let instance = active.run.instance(task);
+            self.admission.file(id, task, -1, instance.state);
             if let (TaskState::UpForRetry, Some(due)) = (instance.state, instance.next_try_at) {
                 self.timers.set(due, Timer::Retry(id, task));
             }
@@ -257,6 +273,7 @@ impl Coordinator {
         let queued = self.queued.entry(dag_id.clone()).or_default();
         if state == RunState::Queued {
             queued.insert(place);
+            self.todo.unexplained.insert(id);
         } else {
             queued.remove(&place);
         }
@@ -276,6 +293,7 @@ impl Coordinator {
         if *self.lost.borrow_and_update() {
             self.start_over().await;
         }
+        self.look_when_due();
         if let Err(error) = self.do_what_was_asked().await {
             warn!(error = %Chain(&error), "the database did not do what was asked; trying again");
             tokio::time::sleep(COMMIT_RETRY).await;
@@ -322,8 +340,7 @@ impl Coordinator {
             let running = self.running.get(dag_id).map_or(0, HashSet::len);
             let free = dag.max_active_runs().saturating_sub(running);
             for &(run_after, id) in queued.iter().take(free) {
-                let earliest = self.runs.get(&id).and_then(|active| active.run.logical_date).unwrap_or(run_after);
-                let earliest = earliest.max(run_after);
+                let earliest = self.runs.get(&id).map_or(run_after, ActiveRun::earliest);
                 if earliest > now {
                     self.timers.set(earliest, Timer::Begin(dag_id.clone()));
                 } else {
@@ -339,18 +356,11 @@ impl Coordinator {
 
     /// Gives slots to ready task instances, and says to the others why they wait.
     fn admit(&mut self) {
-        if self.ready.is_empty() {
-            return;
+        let mut tour = self.admission.tour();
+        while let Some(first) = self.admission.next(&mut tour) {
+            self.order(first.run, first.task);
         }
-        let limits = Limits { parallelism: self.settings.parallelism };
-        let dags = &self.dags;
-        let is_paused = |dag_id: &str| dags.get(dag_id).is_some_and(|dag| dag.row.is_paused);
-        let admitted =
-            admission::admit(&self.runs, self.ready.iter().copied(), self.executor.held(), is_paused, limits);
-        for (run, task) in admitted {
-            self.order(run, task);
-        }
-        self.explain_waiting(limits);
+        self.explain_waiting();
     }
 
     fn order(&mut self, id: Uuid, task: TaskIndex) {
@@ -377,24 +387,6 @@ impl Coordinator {
             started: active.run.start_date,
             ordered_at: self.settings.clock.now(),
         });
-    }
-
-    /// Every task instance that is ready and does not run has a stored reason.
-    fn explain_waiting(&mut self, limits: Limits) {
-        let mut held: HashMap<Uuid, usize> = HashMap::new();
-        for run in self.executor.held().chain(self.pending.orders.iter().map(|order| order.run)) {
-            *held.entry(run).or_default() += 1;
-        }
-        for &id in &self.ready {
-            let Some(active) = self.runs.get_mut(&id) else { continue };
-            let is_paused = self.dags.get(&active.row.dag_id).is_some_and(|dag| dag.row.is_paused);
-            let reason = admission::reason(active, is_paused, held.get(&id).copied().unwrap_or(0), limits);
-            let waiting: Vec<TaskIndex> = active.ready().collect();
-            let news = waiting.into_iter().filter(|&task| active.run.explain(task, Some(&reason))).collect::<Vec<_>>();
-            if !news.is_empty() {
-                self.pending.touch_tasks(id, news);
-            }
-        }
     }
 
     /// Makes everything that changed durable, then lets the world know.
@@ -448,7 +440,7 @@ impl Coordinator {
     /// Lets go of a run that is over, or no longer ours. A DAG that waits for a free place is looked at again.
     fn forget(&mut self, id: Uuid) {
         let Some(active) = self.runs.remove(&id) else { return };
-        self.ready.remove(&id);
+        self.admission.forget(id);
         if let Some(running) = self.running.get_mut(&active.row.dag_id) {
             running.remove(&id);
         }
@@ -462,7 +454,7 @@ impl Coordinator {
         self.runs.clear();
         self.queued.clear();
         self.running.clear();
-        self.ready.clear();
+        self.admission.clear();
         self.timers.clear();
         self.pending = Pending::default();
         while !self.executor.is_idle() {
@@ -491,7 +483,7 @@ impl Coordinator {
             lost_sender,
             self.lease_stop.clone(),
         ));
-        self.todo = Todo { adopt: true, requests: true, due: true, ..Todo::default() };
+        self.todo = Todo { adopt: true, requests: true, pools: true, due: true, ..Todo::default() };
     }
 
     /// Sets the alarm for the earliest run to come.
