@@ -15,6 +15,7 @@ mod bad_input;
 mod command_line;
 mod dags;
 mod durability;
+mod limits;
 mod pipeline;
 mod scheduling;
 mod server;
