@@ -9,6 +9,7 @@
 pub mod duration;
 mod model;
 pub mod params;
+mod scope;
 mod shape;
 pub mod spec;
 pub mod template;
@@ -16,5 +17,10 @@ pub mod timetable;
 pub mod version;
 mod weight;
 
-pub use model::{Dag, DagHead, DagRunPolicy, InvalidGraph, Param, Schedule, Task, TaskIndex, TriggerRule};
+pub use model::{
+    Dag, DagHead, DagRunPolicy, InvalidGraph, MappedValues, Mapping, Param, PastDependency, Schedule, Task, TaskGroup,
+    TaskIndex, TaskRole, TriggerRule,
+};
+/// The two directions in a graph: `Incoming` is upstream, `Outgoing` downstream.
+pub use petgraph::Direction;
 pub use weight::WeightRule;

@@ -27,7 +27,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::dag::{Dag, TaskIndex};
-use crate::run::{Limit, TaskState};
+use crate::run::{InstanceIndex, Limit, TaskState};
 use lanes::{Lane, LaneKey, RunEntry};
 use pools::{Pools, Wanted};
 
@@ -37,9 +37,16 @@ use pools::{Pools, Wanted};
 pub(super) struct Rank {
     weight: Reverse<i32>,
     date: DateTime<Utc>,
-    pub(super) map_index: i32,
+    map_index: i32,
     pub(super) run: Uuid,
-    pub(super) task: TaskIndex,
+    task: TaskIndex,
+}
+
+impl Rank {
+    /// Which task instance of the run.
+    pub(super) fn at(self) -> InstanceIndex {
+        InstanceIndex { task: self.task, map_index: self.map_index }
+    }
 }
 
 /// What a task instance is to the limits.
@@ -117,8 +124,8 @@ impl Admission {
     /// Lets go of a run, and of everything that it holds.
     pub(super) fn forget(&mut self, run: Uuid) {
         let Some(entry) = self.runs.get(&run) else { return };
-        for (task, map_index) in entry.standings.keys().copied().collect::<Vec<_>>() {
-            self.stand(run, task, map_index, None);
+        for at in entry.standings.keys().copied().collect::<Vec<_>>() {
+            self.stand(run, at, None);
         }
         let entry = self.runs.remove(&run);
         for key in entry.into_iter().flat_map(|entry| entry.lanes) {
@@ -134,9 +141,9 @@ impl Admission {
         self.unexplained.clear();
     }
 
-    /// Says in which state a task instance is now.
-    pub(super) fn file(&mut self, run: Uuid, task: TaskIndex, map_index: i32, state: TaskState) {
-        self.stand(run, task, map_index, Standing::of(state));
+    /// Says in which state a task instance is now; in none when there is no such instance any more.
+    pub(super) fn file(&mut self, run: Uuid, at: InstanceIndex, state: Option<TaskState>) {
+        self.stand(run, at, state.and_then(Standing::of));
     }
 
     /// What keeps each task instance from starting that began to wait since this was last asked, or each that waits.

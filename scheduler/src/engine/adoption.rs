@@ -1,6 +1,6 @@
 //! What the coordinator fetches from the database: DAGs, runs to take over, requests, runs that are due.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,9 +11,9 @@ use super::active_run::ActiveRun;
 use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
 use crate::events::Change;
-use crate::run::{Event, RunState, TaskState, TryEnd};
+use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
 use crate::store::entity::{dag_run, dag_version};
-use crate::store::requests::{self, Request};
+use crate::store::requests;
 use crate::store::{StoreError, commit, dags, leases, pools, runs};
 
 /// Runs taken over in one go.
@@ -39,12 +39,20 @@ impl Coordinator {
             self.make_due_runs().await?;
             self.arm().await;
         }
+        if self.todo.backfills {
+            self.look_at_backfills().await?;
+            self.todo.backfills = false;
+        }
         while self.todo.adopt {
             self.todo.adopt = self.adopt().await? >= ADOPT_MAX;
         }
         if self.todo.requests {
             self.carry_out_requests().await?;
             self.todo.requests = false;
+        }
+        while let Some(dag_id) = self.todo.past.first().cloned() {
+            self.look_at_past(&dag_id).await?;
+            self.todo.past.remove(&dag_id);
         }
         Ok(())
     }
@@ -68,6 +76,7 @@ impl Coordinator {
         self.todo.requests = true;
         self.todo.pools = true;
         self.todo.due = true;
+        self.todo.backfills = true;
         Ok(())
     }
 
@@ -119,6 +128,9 @@ impl Coordinator {
                 }
             }
             if let Some(dag) = self.dags.get(&dag_id) {
+                if dag.definition.depends_on_past() {
+                    self.todo.past.insert(dag_id.clone());
+                }
                 let next = shown(dag.next);
                 let txn = self.settings.db.begin_write().await?;
                 dags::set_next_dagrun(&txn, &dag_id, &next).await?;
@@ -190,7 +202,9 @@ impl Coordinator {
 
     /// Queued and running runs of a DAG, which together must not exceed `max_active_runs` for another to be made.
     fn active_runs(&self, dag_id: &str) -> usize {
-        self.queued.get(dag_id).map_or(0, BTreeSet::len) + self.running.get(dag_id).map_or(0, HashSet::len)
+        let queued = self.queued.get(dag_id).into_iter().flatten();
+        let queued = queued.filter(|(_, id)| self.backfill_of(*id).is_none()).count();
+        queued + self.running_by_schedule_or_hand(dag_id)
     }
 
     /// Takes over runs that nobody owns; answers with how many.
@@ -230,15 +244,24 @@ impl Coordinator {
         let instances = runs::instances(self.settings.db.read(), row.id).await?;
         let (id, dag_id, run_id) = (row.id, row.dag_id.clone(), row.run_id.clone());
         let active = ActiveRun::restore(row, definition, instances)?;
-        self.admission.enter(id, Arc::clone(&active.run.dag), active.date());
-        for (task, instance) in active.run.instances() {
-            self.admission.file(id, task, -1, instance.state);
-        }
-        self.runs.insert(id, active);
+        self.take_in(id, active);
         self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
         self.file(id);
+        if self.runs[&id].run.dag.depends_on_past() {
+            self.todo.past.insert(dag_id);
+        }
         self.revive(id);
         Ok(())
+    }
+
+    /// Keeps a run in memory, in place of what was known of it.
+    fn take_in(&mut self, id: Uuid, active: ActiveRun) {
+        self.admission.forget(id);
+        self.admission.enter(id, Arc::clone(&active.run.dag), active.date());
+        for (at, instance) in active.run.instances() {
+            self.admission.file(id, at, Some(instance.state));
+        }
+        self.runs.insert(id, active);
     }
 
     fn definition(&self, version: &dag_version::Model) -> Result<Arc<crate::dag::Dag>, String> {
@@ -257,20 +280,20 @@ impl Coordinator {
             .run
             .instances()
             .filter(|(_, instance)| instance.state.is_held())
-            .map(|(task, instance)| (task, instance.try_id))
+            .map(|(at, instance)| (at, instance.try_id))
             .collect();
         let retries: Vec<_> = active
             .run
             .instances()
             .filter(|(_, instance)| matches!(instance.state, TaskState::UpForRetry | TaskState::Scheduled))
-            .map(|(task, _)| task)
+            .map(|(at, _)| at)
             .collect();
         let before = active.run.state;
-        let mut changed = active.run.settle_all(now);
-        changed.extend(retries);
-        self.settled(id, before, changed);
-        for (task, try_id) in lost {
-            self.step(id, Event::TryEnded { task, try_id, end: TryEnd::Lost });
+        let mut step = active.run.settle_all(now);
+        step.changed.extend(retries);
+        self.settled(id, before, &step);
+        for (at, try_id) in lost {
+            self.step(id, Event::TryEnded { at, try_id, end: TryEnd::Lost });
         }
     }
 
@@ -290,6 +313,72 @@ impl Coordinator {
         commit(txn).await
     }
 
+    /// Lets a run go on with another version of its DAG: what both have keeps its state, what is gone is stopped.
+    async fn go_on_with(&mut self, id: Uuid, version: Uuid) -> Result<(), StoreError> {
+        let Some(active) = self.runs.get(&id).filter(|active| active.row.dag_version_id != version) else {
+            return Ok(());
+        };
+        let Some(found) = dags::find_version(self.settings.db.read(), version).await? else { return Ok(()) };
+        let Ok(definition) = self.definition(&found) else { return Ok(()) };
+        let gone = active.run.instances().filter(|(at, instance)| {
+            instance.state.is_held() && definition.find(&active.run.dag.task(at.task).task_id).is_none()
+        });
+        self.pending.cancels.extend(gone.map(|(_, instance)| instance.try_id));
+        let now = self.settings.clock.now();
+        let rows = active.rows(self.place(), now);
+        let row = dag_run::Model { dag_version_id: version, ..active.row.clone() };
+        let active = ActiveRun::restore(row, definition, rows)?;
+        self.pending.vanished.push(active.vanished());
+        self.pending.touch_run(id);
+        let step = Step { changed: active.run.instances().map(|(at, _)| at).collect(), ..Step::default() };
+        let state = active.run.state;
+        self.take_in(id, active);
+        self.settled(id, state, &step);
+        Ok(())
+    }
+
+    /// Tells the runs of a DAG how the runs before them stand, as far as tasks wait for that.
+    async fn look_at_past(&mut self, dag_id: &str) -> Result<(), StoreError> {
+        let queued = self.queued.get(dag_id).into_iter().flatten().map(|(_, id)| *id);
+        let running = self.running.get(dag_id).into_iter().flatten().copied();
+        let runs: Vec<Uuid> = queued.chain(running).collect();
+        for id in runs {
+            let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) else { continue };
+            let without_manual = active.run.dag.runs.catchup;
+            let dag = Arc::clone(&active.run.dag);
+            let before = match active.run.logical_date {
+                Some(date) => self.states_before(&dag, date, without_manual).await?,
+                None => None,
+            };
+            let blocked = past::blocked(&dag, before.as_ref());
+            if self.runs[&id].run.blocked_by_past() != Some(&blocked) {
+                self.step(id, Event::PastSeen { blocked });
+            }
+        }
+        Ok(())
+    }
+
+    async fn states_before(
+        &self,
+        dag: &crate::dag::Dag,
+        date: DateTime<Utc>,
+        without_manual: bool,
+    ) -> Result<Option<past::StatesByTask>, StoreError> {
+        let db = self.settings.db.read();
+        let Some(before) = runs::before(db, &dag.dag_id, date, without_manual).await? else { return Ok(None) };
+        let rows = runs::instances(db, before.id).await?;
+        let mut states = past::StatesByTask::new();
+        if rows.is_empty() {
+            // It has not begun: its task instances are still to be written.
+            states.extend(dag.tasks().map(|(_, task)| (task.task_id.clone(), vec![TaskState::None])));
+        }
+        for row in rows {
+            let state = TaskState::from_word(row.state.as_deref()).unwrap_or(TaskState::None);
+            states.entry(row.task_id).or_default().push(state);
+        }
+        Ok(Some(states))
+    }
+
     /// Does what people asked of our runs; the requests go in the transaction of their effect.
     async fn carry_out_requests(&mut self) -> Result<(), StoreError> {
         for (number, run, request) in requests::pending(self.settings.db.read(), self.lease).await? {
@@ -297,12 +386,17 @@ impl Coordinator {
                 // It was taken over, but is not in memory yet; the request waits for it.
                 continue;
             }
-            match request {
-                Request::Mark { state } => {
-                    if let Ok(state) = state.parse() {
-                        self.step(run, Event::Marked { state });
-                    }
-                }
+            if let Some(version) = request.version() {
+                self.go_on_with(run, version).await?;
+            }
+            let was_begun = self.runs[&run].run.state != RunState::Queued;
+            let event = self.runs[&run].event_of(&request);
+            if let Some(event) = event {
+                self.step(run, event);
+            }
+            if let Some(active) = self.runs.get_mut(&run).filter(|active| active.run.state == RunState::Queued) {
+                active.row.clear_number += i32::from(was_begun);
+                active.row.queued_at = Some(self.settings.clock.now());
             }
             self.pending.requests_done.push(number);
         }

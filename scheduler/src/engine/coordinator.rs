@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::admission::Admission;
+use super::backfills::ActiveBackfills;
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
 use super::pending::Pending;
 use super::schedules::ScheduledDags;
@@ -23,10 +24,9 @@ use super::timers::{Timer, Timers};
 use super::wake::{Wake, Waker};
 use super::{EngineError, EngineSettings, lease};
 use crate::chain::Chain;
-use crate::dag::TaskIndex;
 use crate::events::Change;
 use crate::operator::TaskKey;
-use crate::run::{Event, RunState, TaskState};
+use crate::run::{Event, InstanceIndex, RunState, Step, TaskState};
 use crate::store::entity::dag_run;
 use crate::store::runs::{self, NewXCom};
 use crate::store::{StoreError, commit};
@@ -53,6 +53,8 @@ pub(super) struct Coordinator {
     pub(super) queued: HashMap<String, BTreeSet<(DateTime<Utc>, Uuid)>>,
     /// Running runs by DAG; derived from `runs`.
     pub(super) running: HashMap<String, HashSet<Uuid>>,
+    /// As last read.
+    pub(super) backfills: ActiveBackfills,
     /// Who starts next; derived from `runs`.
     pub(super) admission: Admission,
     pub(super) timers: Timers,
@@ -78,10 +80,23 @@ pub(super) struct Todo {
     pub(super) pools: bool,
     pub(super) due: bool,
     pub(super) look_around: bool,
-    /// Queued runs that have not been told why they wait.
+    pub(super) backfills: bool,
+    /// DAGs in which tasks wait for the run before, where something changed.
+    pub(super) past: BTreeSet<String>,
+    /// Queued runs that have not been told why they wait; each turn tells them.
     pub(super) unexplained: BTreeSet<Uuid>,
-    /// Whether what waits may wait for something else now.
+    /// Whether what waits may wait for something else now; each turn finds out.
     pub(super) explain: bool,
+}
+
+impl Todo {
+    fn is_empty(&self) -> bool {
+        let Todo { adopt, take_over, requests, dags, pools, due, look_around, backfills, past, .. } = self;
+        !(*backfills || *adopt || *requests || *pools || *due || *look_around)
+            && take_over.is_empty()
+            && dags.is_empty()
+            && past.is_empty()
+    }
 }
 
 impl Coordinator {
@@ -114,6 +129,7 @@ impl Coordinator {
             runs: HashMap::new(),
             queued: HashMap::new(),
             running: HashMap::new(),
+            backfills: ActiveBackfills::new(),
             admission: Admission::new(parallelism),
             timers: Timers::default(),
             ticks: Ticks::start(waker).await?,
@@ -121,7 +137,7 @@ impl Coordinator {
             reports,
             wakes,
             pending: Pending::default(),
-            todo: Todo { adopt: true, requests: true, due: true, ..Todo::default() },
+            todo: Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() },
             look_at: tokio::time::Instant::now() + LOOK_AROUND,
             stopping: false,
         };
@@ -134,13 +150,21 @@ impl Coordinator {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.turn().await;
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = self.next_message() => {}
+            // A run that ended leaves its place to another, and what a task left may be waited for elsewhere.
+            if self.todo.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = self.next_message() => {}
+                }
             }
             self.take_gathered();
         }
         self.wind_down().await;
+    }
+
+    /// Where the tries of this process run.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Waits for something to do.
@@ -192,6 +216,7 @@ impl Coordinator {
             Wake::Requests => self.todo.requests = true,
             Wake::Dags(dag_ids) => self.todo.dags.extend(dag_ids),
             Wake::Pools => self.todo.pools = true,
+            Wake::Backfills => self.todo.backfills = true,
             Wake::LookAround => self.todo.look_around = true,
             Wake::Due => {
                 self.ticks.rang();
@@ -202,62 +227,58 @@ impl Coordinator {
 
     fn on_report(&mut self, report: Report) {
         self.executor.forget(report.try_id);
-        let Report { run, task, try_id, end, xcoms, rendered } = report;
+        let Report { run, key, try_id, end, xcoms, rendered } = report;
         let Some(active) = self.runs.get_mut(&run) else {
             debug!(run.id = %run, try.id = %try_id, "a try of a run that is over reported its end");
             return;
         };
-        active.set_rendered(task, rendered);
-        let left = active.key(task);
-        if self.step(run, Event::TryEnded { task, try_id, end }) {
+        let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
+        active.set_rendered(at, rendered);
+        let left = active.key(at);
+        let counts = self.step(run, Event::TryEnded { at, try_id, end }).is_some_and(|step| !step.result_is_void);
+        if counts {
             let new = xcoms.into_iter().map(|(key, value)| NewXCom { instance: left.clone(), key, value });
             self.pending.xcoms.extend(new);
         }
     }
 
-    /// Moves a run on, and remembers what changed. False when the event came too late to count.
-    pub(super) fn step(&mut self, id: Uuid, event: Event) -> bool {
+    /// Moves a run on, and remembers what changed. `None` when the event came too late to count.
+    pub(super) fn step(&mut self, id: Uuid, event: Event) -> Option<Step> {
         let now = self.settings.clock.now();
-        let Some(active) = self.runs.get_mut(&id) else { return false };
+        let active = self.runs.get_mut(&id)?;
         let before = active.run.state;
-        let held_before = held_tries(active, &event);
-        if let Event::RetryDue { task } = event
-            && active.run.instance(task).state == TaskState::UpForRetry
-        {
-            self.pending.history.push(active.history_row(task, &self.place, now));
-        }
         match active.run.step(event, now) {
-            Ok(changed) => {
-                self.settled(id, before, changed);
-                self.cancel_abandoned(id, held_before);
-                true
+            Ok(step) => {
+                self.settled(id, before, &step);
+                Some(step)
             }
             Err(late) => {
                 info!(run.id = %id, error = %late, "ignored a word about a try that nobody waits for");
-                false
+                None
             }
         }
-    }
-
-    /// Tries that ran before a person or a timeout closed the run, and that nobody waits for now.
-    fn cancel_abandoned(&mut self, id: Uuid, held_before: Vec<(TaskIndex, Uuid)>) {
-        let Some(active) = self.runs.get(&id) else { return };
-        let abandoned = held_before.into_iter().filter(|&(task, _)| !active.run.instance(task).state.is_held());
-        self.pending.cancels.extend(abandoned.map(|(_, try_id)| try_id));
     }
 
     /// After a step: brings indices, timers and the next commit in line with what changed.
-    pub(super) fn settled(&mut self, id: Uuid, before: RunState, changed: Vec<TaskIndex>) {
+    pub(super) fn settled(&mut self, id: Uuid, before: RunState, step: &Step) {
+        let now = self.settings.clock.now();
         let Some(active) = self.runs.get_mut(&id) else { return };
-        for &task in &changed {
-            let instance = active.run.instance(task);
-            self.admission.file(id, task, -1, instance.state);
+        for (at, ended) in &step.superseded {
+            self.pending.history.push(active.history_row(*at, ended, &self.place, now));
+        }
+        let expanded = step.expanded.iter().map(|task| active.key(InstanceIndex::unmapped(*task)));
+        self.pending.expanded.extend(expanded);
+        self.pending.cancels.extend(step.abandoned.iter().copied());
+        for &at in &step.changed {
+            let instance = active.run.get(at);
+            self.admission.file(id, at, instance.map(|instance| instance.state));
+            let Some(instance) = instance else { continue };
             if let (TaskState::UpForRetry, Some(due)) = (instance.state, instance.next_try_at) {
-                self.timers.set(due, Timer::Retry(id, task));
+                self.timers.set(due, Timer::Retry(id, at));
             }
         }
         let after = active.run.state;
-        self.pending.touch_tasks(id, changed);
+        self.pending.touch_instances(id, step.changed.iter().copied());
         if before != after {
             self.pending.touch_run(id);
             self.file(id);
@@ -310,13 +331,10 @@ impl Coordinator {
         let now = self.settings.clock.now();
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
-                Timer::Retry(run, task) => {
-                    let is_due = self
-                        .runs
-                        .get(&run)
-                        .is_some_and(|active| active.run.instance(task).next_try_at.is_some_and(|due| due <= now));
-                    if is_due {
-                        self.step(run, Event::RetryDue { task });
+                Timer::Retry(run, at) => {
+                    let instance = self.runs.get(&run).and_then(|active| active.run.get(at));
+                    if instance.is_some_and(|instance| instance.next_try_at.is_some_and(|due| due <= now)) {
+                        self.step(run, Event::RetryDue { at });
                     }
                 }
                 Timer::RunTimeout(run) => {
@@ -337,9 +355,11 @@ impl Coordinator {
         let mut begin = Vec::new();
         for (dag_id, queued) in &self.queued {
             let Some(dag) = self.dags.get(dag_id).filter(|dag| !dag.row.is_paused) else { continue };
-            let running = self.running.get(dag_id).map_or(0, HashSet::len);
-            let free = dag.max_active_runs().saturating_sub(running);
-            for &(run_after, id) in queued.iter().take(free) {
+            begin.extend(self.backfill_runs_to_begin(queued.iter().map(|(_, id)| *id)));
+            let free = dag.max_active_runs().saturating_sub(self.running_by_schedule_or_hand(dag_id));
+            let normal = queued.iter().filter(|(_, id)| self.backfill_of(*id).is_none());
+            let normal: Vec<(DateTime<Utc>, Uuid)> = normal.take(free).copied().collect();
+            for (run_after, id) in normal {
                 let earliest = self.runs.get(&id).map_or(run_after, ActiveRun::earliest);
                 if earliest > now {
                     self.timers.set(earliest, Timer::Begin(dag_id.clone()));
@@ -354,21 +374,27 @@ impl Coordinator {
         self.queued.retain(|_, queued| !queued.is_empty());
     }
 
+    /// The running runs of a DAG that are not part of a backfill.
+    pub(super) fn running_by_schedule_or_hand(&self, dag_id: &str) -> usize {
+        let running = self.running.get(dag_id).into_iter().flatten();
+        running.filter(|id| self.backfill_of(**id).is_none()).count()
+    }
+
     /// Gives slots to ready task instances, and says to the others why they wait.
     fn admit(&mut self) {
         let mut tour = self.admission.tour();
         while let Some(first) = self.admission.next(&mut tour) {
-            self.order(first.run, first.task);
+            self.order(first.run, first.at());
         }
         self.explain_waiting();
     }
 
-    fn order(&mut self, id: Uuid, task: TaskIndex) {
+    fn order(&mut self, id: Uuid, at: InstanceIndex) {
         let try_id = Uuid::now_v7();
         let Some(active) = self.runs.get(&id) else { return };
-        let had_tries = !active.run.instance(task).try_id.is_nil();
-        let key = active.key(task);
-        if !self.step(id, Event::TryStarted { task, try_id }) {
+        let had_tries = !active.run.instance(at).try_id.is_nil();
+        let key = active.key(at);
+        if self.step(id, Event::TryStarted { at, try_id }).is_none() {
             return;
         }
         let Some(active) = self.runs.get(&id) else { return };
@@ -378,9 +404,9 @@ impl Coordinator {
         }
         self.pending.orders.push(Order {
             run: id,
-            task,
+            at,
             try_id,
-            try_number: active.run.instance(task).try_number,
+            try_number: active.run.instance(at).try_number,
             dag: Arc::clone(&active.run.dag),
             key: TaskKey { dag_id: key.dag_id, run_id: key.run_id, task_id: key.task_id, map_index: key.map_index },
             row: active.row.clone(),
@@ -431,6 +457,9 @@ impl Coordinator {
         }
         done.announce(&self.runs, &self.settings.changes);
         for id in done.runs() {
+            if let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) {
+                self.todo.past.insert(active.row.dag_id.clone());
+            }
             if self.runs.get(&id).is_some_and(|active| active.run.state.is_finished()) {
                 self.forget(id);
             }
@@ -440,6 +469,7 @@ impl Coordinator {
     /// Lets go of a run that is over, or no longer ours. A DAG that waits for a free place is looked at again.
     fn forget(&mut self, id: Uuid) {
         let Some(active) = self.runs.remove(&id) else { return };
+        self.todo.backfills |= active.row.backfill_id.is_some();
         self.admission.forget(id);
         if let Some(running) = self.running.get_mut(&active.row.dag_id) {
             running.remove(&id);
@@ -483,7 +513,7 @@ impl Coordinator {
             lost_sender,
             self.lease_stop.clone(),
         ));
-        self.todo = Todo { adopt: true, requests: true, pools: true, due: true, ..Todo::default() };
+        self.todo = Todo { adopt: true, requests: true, pools: true, due: true, backfills: true, ..Todo::default() };
     }
 
     /// Sets the alarm for the earliest run to come.
@@ -538,17 +568,4 @@ impl Coordinator {
         crate::store::leases::release(&txn, self.lease).await?;
         commit(txn).await
     }
-}
-
-/// The tries under way in a run that an event may close; none for events that close nothing.
-fn held_tries(active: &ActiveRun, event: &Event) -> Vec<(TaskIndex, Uuid)> {
-    if !matches!(event, Event::Marked { .. } | Event::TimedOut) {
-        return Vec::new();
-    }
-    active
-        .run
-        .instances()
-        .filter(|(_, instance)| instance.state.is_held())
-        .map(|(task, instance)| (task, instance.try_id))
-        .collect()
 }

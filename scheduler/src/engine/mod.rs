@@ -16,12 +16,14 @@
 //!
 //! **Invariant:** every write is fenced by the lease of this process (see [`crate::store::leases`]).
 
-mod active_run;
+pub(crate) mod active_run;
 mod admission;
 mod adoption;
+mod backfills;
 mod coordinator;
 mod executor;
 mod lease;
+mod mapped;
 mod pending;
 mod rendering;
 mod schedules;

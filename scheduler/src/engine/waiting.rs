@@ -3,8 +3,6 @@
 //! A reason is given when the wait begins, and is the same until the regular look, a pause or a change of the pools finds
 //! that another limit is in the way. In between, limits that take turns would have every waiting row written each turn.
 
-use std::collections::HashSet;
-
 use uuid::Uuid;
 
 use super::coordinator::Coordinator;
@@ -18,8 +16,8 @@ impl Coordinator {
             let reason = limit.to_string();
             for rank in waiting {
                 let Some(active) = self.runs.get_mut(&rank.run) else { continue };
-                if active.run.explain(rank.task, Some(&reason)) {
-                    self.pending.touch_tasks(rank.run, [rank.task]);
+                if active.run.explain(rank.at(), Some(&reason)) {
+                    self.pending.touch_instances(rank.run, [rank.at()]);
                 }
             }
         }
@@ -51,8 +49,11 @@ impl Coordinator {
         if earliest > self.settings.clock.now() {
             return Some(Limit::RunAfter(earliest));
         }
-        let running = self.running.get(&active.row.dag_id).map_or(0, HashSet::len);
+        if let Some(backfill) = active.row.backfill_id {
+            return self.limit_of_backfill(backfill);
+        }
         let most = dag.max_active_runs();
-        (running >= most).then_some(Limit::MaxActiveRuns(most))
+        let is_reached = self.running_by_schedule_or_hand(&active.row.dag_id) >= most;
+        is_reached.then_some(Limit::MaxActiveRuns(most))
     }
 }

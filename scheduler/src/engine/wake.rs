@@ -20,6 +20,8 @@ pub enum Wake {
     Dags(Vec<String>),
     /// The pools changed.
     Pools,
+    /// Backfills were made, paused or ended.
+    Backfills,
     /// A DAG may be due.
     Due,
     /// Another process changed something.

@@ -16,6 +16,10 @@ pub enum Limit {
     RunAfter(DateTime<Utc>),
     /// As many runs of the DAG run as may.
     MaxActiveRuns(usize),
+    /// The backfill that the run is part of is paused.
+    BackfillPaused,
+    /// As many runs of the backfill run as may.
+    BackfillMaxActiveRuns(usize),
     /// There is no pool of that name.
     PoolMissing {
         /// The name.
@@ -52,7 +56,9 @@ impl Limit {
     pub fn dependency(&self) -> &'static str {
         match self {
             Limit::DagPaused => "Dag Not Paused",
-            Limit::RunAfter(_) | Limit::MaxActiveRuns(_) => "Dagrun Running",
+            Limit::RunAfter(_) | Limit::MaxActiveRuns(_) | Limit::BackfillPaused | Limit::BackfillMaxActiveRuns(_) => {
+                "Dagrun Running"
+            }
             Limit::PoolMissing { .. } | Limit::PoolTooSmall { .. } | Limit::PoolFull { .. } => "Pool Slots Available",
             Limit::MaxActiveTisPerDag(_) | Limit::MaxActiveTisPerDagrun(_) => "Task Concurrency",
             Limit::MaxActiveTasks(_) | Limit::Parallelism(_) => "Task Instance Slots Available",
@@ -65,6 +71,8 @@ impl Limit {
             Limit::DagPaused => format!("unpause it: `updraft dags unpause {dag_id}`"),
             Limit::RunAfter(_) => "wait until then".to_owned(),
             Limit::MaxActiveRuns(_) => "wait until a run of it ends, or raise `max_active_runs` in its file".to_owned(),
+            Limit::BackfillPaused => "let the backfill go on".to_owned(),
+            Limit::BackfillMaxActiveRuns(_) => "wait until another run of the backfill ends".to_owned(),
             Limit::PoolMissing { pool } => {
                 format!("make the pool (`updraft pools set {pool} SLOTS`), or name another in the DAG's file")
             }
@@ -90,6 +98,8 @@ impl fmt::Display for Limit {
             Limit::DagPaused => f.write_str("DAG paused"),
             Limit::RunAfter(at) => write!(f, "waits until {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)),
             Limit::MaxActiveRuns(most) => write!(f, "max_active_runs {most} reached"),
+            Limit::BackfillPaused => f.write_str("backfill paused"),
+            Limit::BackfillMaxActiveRuns(most) => write!(f, "max_active_runs {most} of the backfill reached"),
             Limit::PoolMissing { pool } => write!(f, "pool {pool} does not exist"),
             Limit::PoolTooSmall { pool, slots, needed } => {
                 write!(f, "pool {pool} has {}, and the task takes {needed}", Slots(*slots))
@@ -120,8 +130,10 @@ impl FromStr for Limit {
     type Err = NoLimit;
 
     fn from_str(words: &str) -> Result<Limit, NoLimit> {
-        if words == "DAG paused" {
-            return Ok(Limit::DagPaused);
+        match words {
+            "DAG paused" => return Ok(Limit::DagPaused),
+            "backfill paused" => return Ok(Limit::BackfillPaused),
+            _ => {}
         }
         if let Some(at) = words.strip_prefix("waits until ") {
             let at = DateTime::parse_from_rfc3339(at).map_err(|_| NoLimit)?;
@@ -129,6 +141,10 @@ impl FromStr for Limit {
         }
         if let Some(rest) = words.strip_prefix("pool ") {
             return pool_limit(rest).ok_or(NoLimit);
+        }
+        if let Some(rest) = words.strip_suffix(" of the backfill reached") {
+            let most = rest.strip_prefix("max_active_runs ").and_then(|most| most.parse().ok()).ok_or(NoLimit)?;
+            return Ok(Limit::BackfillMaxActiveRuns(most));
         }
         let (name, most) = words.strip_suffix(" reached").and_then(|rest| rest.split_once(' ')).ok_or(NoLimit)?;
         let most = most.parse().map_err(|_| NoLimit)?;
@@ -171,7 +187,9 @@ mod tests {
         prop_oneof![
             Just(Limit::DagPaused),
             (0i64..4_000_000_000).prop_map(|at| Limit::RunAfter(DateTime::from_timestamp(at, 0).unwrap())),
+            Just(Limit::BackfillPaused),
             any::<usize>().prop_map(Limit::MaxActiveRuns),
+            any::<usize>().prop_map(Limit::BackfillMaxActiveRuns),
             pool.prop_map(|pool| Limit::PoolMissing { pool }),
             (pool, any::<u32>(), any::<u32>()).prop_map(|(pool, slots, needed)| Limit::PoolTooSmall {
                 pool,

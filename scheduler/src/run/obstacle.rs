@@ -3,8 +3,8 @@
 use super::limit::Limit;
 use super::state::{RunState, TaskState};
 
-/// Upstream tasks that are named; the rest is a number.
-const NAMED_MAX: usize = 5;
+/// What is stored of a task instance that waits for the run before (Airflow 3: `depends_on_past`).
+pub(super) const WAITS_FOR_PAST: &str = "waits for the run before";
 
 /// Something that is in the way of a task instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,6 @@ pub struct Waiting<'a> {
     pub state: TaskState,
     /// Why, as stored.
     pub reason: Option<&'a str>,
-    /// The states of the task instances directly upstream, by task.
-    pub upstream: Vec<(&'a str, TaskState)>,
 }
 
 impl Waiting<'_> {
@@ -66,13 +64,10 @@ impl Waiting<'_> {
     /// What follows from its own state.
     fn own(&self) -> Option<Obstacle> {
         match self.state {
-            TaskState::None => {
-                let upstream = unfinished(&self.upstream);
-                if let Some(reason) = upstream {
-                    return Some(Obstacle { dependency: "Trigger Rule", reason, remedy: None });
-                }
-                self.reason.map(|reason| self.stored("Trigger Rule", reason))
-            }
+            TaskState::None => match self.reason {
+                Some(WAITS_FOR_PAST) => Some(self.stored("Previous Dagrun State", WAITS_FOR_PAST)),
+                reason => reason.map(|reason| self.stored("Trigger Rule", reason)),
+            },
             TaskState::Scheduled => {
                 let not_yet = "the scheduler has not looked at it yet";
                 Some(self.stored("Task Instance Slots Available", self.reason.unwrap_or(not_yet)))
@@ -100,52 +95,12 @@ fn limited(limit: &Limit, dag_id: &str) -> Obstacle {
     Obstacle { dependency: limit.dependency(), reason: limit.to_string(), remedy: Some(limit.remedy(dag_id)) }
 }
 
-/// The upstream tasks that have not ended; none when all have.
-fn unfinished(upstream: &[(&str, TaskState)]) -> Option<String> {
-    let mut tasks: Vec<(&str, usize, usize, TaskState)> = Vec::new();
-    for (task_id, state) in upstream {
-        let place = tasks.iter().position(|(known, ..)| known == task_id).unwrap_or_else(|| {
-            tasks.push((task_id, 0, 0, *state));
-            tasks.len() - 1
-        });
-        let (_, all, open, shown) = &mut tasks[place];
-        *all += 1;
-        if !state.is_finished() {
-            *open += 1;
-            *shown = *state;
-        }
-    }
-    tasks.retain(|(_, _, open, _)| *open > 0);
-    if tasks.is_empty() {
-        return None;
-    }
-    let more = tasks.len().saturating_sub(NAMED_MAX);
-    let named: Vec<String> = tasks
-        .iter()
-        .take(NAMED_MAX)
-        .map(|(task_id, all, open, state)| match all {
-            1 => format!("{task_id} ({state})"),
-            _ => format!("{task_id} ({} of {all} done)", all - open),
-        })
-        .collect();
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Some(format!("waits for {}{rest}", named.join(", ")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn asked(state: TaskState, reason: Option<&'static str>) -> Waiting<'static> {
-        Waiting {
-            dag_id: "sales",
-            is_paused: false,
-            run: RunState::Running,
-            run_reason: None,
-            state,
-            reason,
-            upstream: Vec::new(),
-        }
+        Waiting { dag_id: "sales", is_paused: false, run: RunState::Running, run_reason: None, state, reason }
     }
 
     fn said(waiting: &Waiting<'_>) -> Vec<(&'static str, String)> {
@@ -163,17 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn tasks_that_are_waited_for_are_named() {
-        let mut waiting = asked(TaskState::None, None);
-        waiting.upstream = vec![("a", TaskState::Running), ("b", TaskState::Success), ("c", TaskState::None)];
-        assert_eq!(said(&waiting), [("Trigger Rule", "waits for a (running), c (none)".to_owned())]);
+    fn what_comes_before_is_named() {
+        let upstream = asked(TaskState::None, Some("waits for extract and load"));
+        assert_eq!(said(&upstream), [("Trigger Rule", "waits for extract and load".to_owned())]);
 
-        waiting.upstream = vec![("m", TaskState::Success), ("m", TaskState::Running), ("m", TaskState::Success)];
-        assert_eq!(said(&waiting), [("Trigger Rule", "waits for m (2 of 3 done)".to_owned())]);
-
-        let names = ["a", "b", "c", "d", "e", "f", "g"];
-        waiting.upstream = names.iter().map(|name| (*name, TaskState::None)).collect();
-        assert!(said(&waiting)[0].1.ends_with("e (none) and 2 more"), "{:?}", said(&waiting));
+        let past = asked(TaskState::None, Some(WAITS_FOR_PAST));
+        assert_eq!(said(&past), [("Previous Dagrun State", "waits for the run before".to_owned())]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! with [`Db::begin_write`]. Time is written by us, never by the database, so that tests own it.
 
 pub mod audit;
+pub mod backfills;
 pub mod dags;
 mod db;
 pub mod entity;

@@ -97,6 +97,9 @@ fn an_instance(run: &dag_run::Model, task: i32, state: Option<&str>, pool: &str,
         error: None,
         note: None,
         rendered_fields: None,
+        rendered_map_index: None,
+        pushed_items: None,
+        skips: None,
         updated_at: noon(),
     }
 }

@@ -59,6 +59,7 @@ pub(super) fn read(
         owner,
         params,
         default_args: reader.default_args.to_json(),
+        groups: Vec::new(),
     };
     let default_arguments = reader.default_arguments();
     let mut tasks = TaskReader { registry, schemas, source, defaults: common, default_arguments };
@@ -196,6 +197,7 @@ impl DagReader<'_> {
             max_active_tasks: self.optional("max_active_tasks", one_up).unwrap_or(policy.max_active_tasks),
             is_paused_upon_creation: self.optional("is_paused_upon_creation", values::boolean),
             dagrun_timeout: self.optional("dagrun_timeout", values::duration),
+            fail_fast: self.optional("fail_fast", values::boolean).unwrap_or(policy.fail_fast),
         }
     }
 

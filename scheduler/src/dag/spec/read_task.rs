@@ -12,7 +12,7 @@ use super::problem::{Code, Problem};
 use super::source::Place;
 use super::suggest::did_you_mean;
 use super::values;
-use crate::dag::{Task, TriggerRule, WeightRule};
+use crate::dag::{PastDependency, Task, TaskRole, TriggerRule, WeightRule};
 use crate::operator::{ErasedOperator, Registry};
 
 /// A task as it was read, with what the graph needs to know of the text.
@@ -29,6 +29,11 @@ pub(super) fn blank_task() -> Task {
         operator: String::new(),
         args: Map::new(),
         trigger_rule: TriggerRule::AllSuccess,
+        role: TaskRole::Work,
+        past: PastDependency::None,
+        group: None,
+        mapping: None,
+        map_index_template: None,
         retries: 0,
         retry_delay: Duration::from_mins(5),
         retry_exponential_backoff: 0.0,

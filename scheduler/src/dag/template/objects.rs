@@ -43,6 +43,7 @@ impl Object for Root {
             }
             "run_id" => Some(Value::from(context.run_id.as_str())),
             "map_index" => Some(Value::from(context.map_index)),
+            "mapped" if context.map_index >= 0 => Some(from_map(&context.mapped)),
             "try_number" => Some(Value::from(context.try_number)),
             "test_mode" => Some(Value::from(false)),
             "params" => Some(from_map(&run.params)),

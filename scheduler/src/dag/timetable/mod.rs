@@ -166,6 +166,12 @@ impl Timetable {
         !matches!(self.kind, Kind::Never)
     }
 
+    /// Whether it makes one run after another for dates that can be told beforehand, so that a range of them can be filled
+    /// in (Airflow 3: backfill).
+    pub fn is_periodic(&self) -> bool {
+        matches!(self.kind, Kind::Cron(_))
+    }
+
     /// Whether only one run may be active, whatever `max_active_runs` says (Airflow 3: ContinuousTimetable).
     pub fn one_run_at_a_time(&self) -> bool {
         matches!(self.kind, Kind::Continuous)

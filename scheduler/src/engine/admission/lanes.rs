@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::pools::Wanted;
 use super::{Admission, Rank, Standing};
 use crate::dag::{Dag, TaskIndex};
+use crate::run::InstanceIndex;
 
 /// Names a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,7 +39,7 @@ pub(super) struct RunEntry {
     /// Task instances that run.
     running: usize,
     pub(super) lanes: BTreeSet<LaneKey>,
-    pub(super) standings: HashMap<(TaskIndex, i32), Standing>,
+    pub(super) standings: HashMap<InstanceIndex, Standing>,
 }
 
 impl RunEntry {
@@ -64,9 +65,9 @@ impl RunEntry {
 
 impl Admission {
     /// Replaces what a task instance stands for.
-    pub(super) fn stand(&mut self, run: Uuid, task: TaskIndex, map_index: i32, standing: Option<Standing>) {
+    pub(super) fn stand(&mut self, run: Uuid, at: InstanceIndex, standing: Option<Standing>) {
         let Some(entry) = self.runs.get_mut(&run) else { return };
-        let at = (task, map_index);
+        let InstanceIndex { task, map_index } = at;
         let before = match standing {
             Some(standing) => entry.standings.insert(at, standing),
             None => entry.standings.remove(&at),

@@ -11,9 +11,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::Admission;
-use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task, TaskIndex, TriggerRule, WeightRule};
-use crate::run::{Limit, TaskState};
+use super::{Admission, Rank};
+use crate::dag::{
+    Dag, DagHead, DagRunPolicy, PastDependency, Schedule, Task, TaskIndex, TaskRole, TriggerRule, WeightRule,
+};
+use crate::run::{InstanceIndex, Limit, TaskState};
 use crate::store::entity::pool;
 
 /// A run, a task and a map index.
@@ -60,6 +62,11 @@ prop_compose! {
             operator: "empty".to_owned(),
             args: serde_json::Map::new(),
             trigger_rule: TriggerRule::AllSuccess,
+            role: TaskRole::Work,
+            past: PastDependency::None,
+            group: None,
+            mapping: None,
+            map_index_template: None,
             retries: 0,
             retry_delay: Duration::ZERO,
             retry_exponential_backoff: 0.0,
@@ -92,6 +99,7 @@ fn a_dag(number: usize, max_active_tasks: u32, tasks: Vec<Task>) -> Arc<Dag> {
         owner: "airflow".to_owned(),
         params: BTreeMap::new(),
         default_args: serde_json::Map::new(),
+        groups: Vec::new(),
     };
     let named = tasks.into_iter().enumerate().map(|(n, task)| (Task { task_id: format!("t{n}"), ..task }, Vec::new()));
     Arc::new(Dag::new(head, named.collect()).expect("tasks without dependencies make a DAG"))
@@ -261,7 +269,8 @@ fn rows(pools: &BTreeMap<String, (i32, bool)>) -> Vec<pool::Model> {
 fn carry_out(admission: &mut Admission, model: &mut Model<'_>, op: &Op) {
     if let Some((which, state)) = model.apply(op) {
         model.states.insert(which, state);
-        admission.file(run_id(which.0), TaskIndex::new(which.1), which.2, state);
+        let at = InstanceIndex { task: TaskIndex::new(which.1), map_index: which.2 };
+        admission.file(run_id(which.0), at, Some(state));
     }
     match op {
         Op::Pools(_) => admission.set_pools(&rows(&model.pools)),
@@ -284,10 +293,15 @@ fn start(admission: &mut Admission) -> Vec<Which> {
     let mut started = Vec::new();
     let mut tour = admission.tour();
     while let Some(rank) = admission.next(&mut tour) {
-        admission.file(rank.run, rank.task, rank.map_index, TaskState::Running);
-        started.push((usize::try_from(rank.run.as_u128()).unwrap(), rank.task.index(), rank.map_index));
+        admission.file(rank.run, rank.at(), Some(TaskState::Running));
+        started.push(which_is(rank));
     }
     started
+}
+
+/// The model's name for what has a rank.
+fn which_is(rank: Rank) -> Which {
+    (usize::try_from(rank.run.as_u128()).unwrap(), rank.at().task.index(), rank.at().map_index)
 }
 
 /// The model's word for a limit.
@@ -299,7 +313,9 @@ fn word(limit: &Limit) -> &'static str {
         Limit::MaxActiveTisPerDag(_) => "max_active_tis_per_dag",
         Limit::MaxActiveTisPerDagrun(_) => "max_active_tis_per_dagrun",
         Limit::Parallelism(_) => "parallelism",
-        Limit::RunAfter(_) | Limit::MaxActiveRuns(_) => "of runs",
+        Limit::RunAfter(_) | Limit::MaxActiveRuns(_) | Limit::BackfillPaused | Limit::BackfillMaxActiveRuns(_) => {
+            "of runs"
+        }
     }
 }
 
@@ -329,7 +345,7 @@ proptest! {
             told.retain(|which| waiting.contains(which));
             for (limit, ranks) in admission.explain(false) {
                 for rank in ranks {
-                    let which = (usize::try_from(rank.run.as_u128()).unwrap(), rank.task.index(), rank.map_index);
+                    let which = which_is(rank);
                     prop_assert!(model.limits(which).contains(&word(&limit)), "{:?} is told {}", which, limit);
                     told.insert(which);
                 }
@@ -339,7 +355,7 @@ proptest! {
         let mut all = 0;
         for (limit, ranks) in admission.explain(true) {
             for rank in ranks {
-                let which = (usize::try_from(rank.run.as_u128()).unwrap(), rank.task.index(), rank.map_index);
+                let which = which_is(rank);
                 prop_assert!(model.limits(which).contains(&word(&limit)), "{:?} is told {}", which, limit);
                 all += 1;
             }

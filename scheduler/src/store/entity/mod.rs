@@ -1,5 +1,6 @@
 //! The tables, one file each. A row is what the database keeps; the engine means something richer.
 
+pub mod backfill;
 pub mod dag;
 pub mod dag_run;
 pub mod dag_tag;
