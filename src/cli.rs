@@ -60,6 +60,9 @@ pub enum Command {
     /// Run a DAG for dates in the past
     #[command(subcommand)]
     Backfill(BackfillCommand),
+    /// Work with pools: slots that task instances share
+    #[command(subcommand)]
+    Pools(PoolsCommand),
     /// Work with the database
     #[command(subcommand)]
     Db(DbCommand),
@@ -198,6 +201,51 @@ pub enum TasksCommand {
         #[arg(long, value_name = "N")]
         try_number: Option<u32>,
     },
+    /// Say why task instances do not run, and what would help
+    Why {
+        /// The DAG
+        dag_id: String,
+        /// The run
+        run_id: String,
+        /// Only this task
+        task_id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PoolsCommand {
+    /// List the pools, and what of each is taken
+    List,
+    /// Show a pool
+    Get {
+        /// The pool
+        name: String,
+    },
+    /// Make a pool, or change one
+    Set(SetPoolArgs),
+    /// Delete a pool; tasks that name it do not start any more
+    Delete {
+        /// The pool
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SetPoolArgs {
+    /// The pool
+    pub name: String,
+    /// How many slots it has; -1 for no end of them
+    #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..))]
+    pub slots: i32,
+    /// What it is for [default: as it is]
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// Whether deferred task instances take slots, too [default: as it is, else false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    pub include_deferred: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,12 +4,14 @@ mod backfill;
 mod dags;
 mod db;
 mod installation;
+mod pools;
 mod runs;
 mod schema;
 mod standalone;
 mod tasks;
 mod test;
 mod version;
+mod why;
 
 use crate::cli::{Cli, Command, DagsCommand, DbCommand, StandaloneArgs};
 use crate::config::Config;
@@ -31,6 +33,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Runs(command) => runs::run(command, config, output).await,
         Command::Backfill(command) => backfill::run(command, config, output).await,
         Command::Tasks(command) => tasks::run(command, config, output).await,
+        Command::Pools(command) => pools::run(command, config, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
         Command::Schema => schema::run(),
         Command::Version | Command::Guardian { .. } => version::run(output),

@@ -17,6 +17,7 @@ mod command_line;
 mod dags;
 mod durability;
 mod full_disk;
+mod limits;
 mod locked_database;
 mod pipeline;
 mod scheduling;

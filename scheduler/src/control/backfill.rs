@@ -382,6 +382,7 @@ fn new_run(
         decided_state: None,
         clear_number: 0,
         owner: None,
+        reason: None,
         updated_at: now,
     }
 }

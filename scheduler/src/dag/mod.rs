@@ -15,6 +15,7 @@ pub mod spec;
 pub mod template;
 pub mod timetable;
 pub mod version;
+mod weight;
 
 pub use model::{
     Dag, DagHead, DagRunPolicy, InvalidGraph, MappedValues, Mapping, Param, PastDependency, Schedule, Task, TaskGroup,
@@ -22,3 +23,4 @@ pub use model::{
 };
 /// The two directions in a graph: `Incoming` is upstream, `Outgoing` downstream.
 pub use petgraph::Direction;
+pub use weight::WeightRule;

@@ -31,6 +31,7 @@ mod schedules;
 mod ticks;
 mod timers;
 mod try_storage;
+mod waiting;
 pub mod wake;
 
 use std::path::PathBuf;
