@@ -431,7 +431,10 @@ impl Coordinator {
         let mut wait = COMMIT_RETRY;
         loop {
             match self.try_write(&batch, now).await {
-                Ok(()) => break,
+                Ok(paused) => {
+                    self.paused(paused);
+                    break;
+                }
                 Err(StoreError::Fenced) => {
                     self.start_over().await;
                     return;
@@ -447,10 +450,13 @@ impl Coordinator {
         self.take_effect();
     }
 
-    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Writes the batch and what follows from it; answers with the DAGs that were paused.
+    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         runs::write(&txn, self.lease, batch, now).await?;
-        commit(txn).await
+        let paused = self.pause_after_failures(&txn, batch, now).await?;
+        commit(txn).await?;
+        Ok(paused)
     }
 
     /// What may happen only now that it is durable.
