@@ -93,7 +93,8 @@ pub enum Fate {
 }
 
 impl Fate {
-    fn is_run(self) -> bool {
+    /// Whether a run comes of it.
+    pub fn is_run(self) -> bool {
         matches!(self, Fate::New | Fate::Again)
     }
 
@@ -390,6 +391,7 @@ fn new_run(
         decided_state: None,
         clear_number: 0,
         owner: None,
+        reason: None,
         updated_at: now,
     }
 }

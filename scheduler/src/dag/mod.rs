@@ -18,6 +18,7 @@ pub mod spec;
 pub mod template;
 pub mod timetable;
 pub mod version;
+mod weight;
 
 pub use model::{
     Dag, DagHead, DagRunPolicy, InvalidGraph, MappedValues, Mapping, Param, PastDependency, Task, TaskGroup, TaskIndex,
@@ -26,3 +27,4 @@ pub use model::{
 /// The two directions in a graph: `Incoming` is upstream, `Outgoing` downstream.
 pub use petgraph::Direction;
 pub use schedule::Schedule;
+pub use weight::WeightRule;

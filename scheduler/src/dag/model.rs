@@ -14,6 +14,7 @@ use super::asset::Asset;
 use super::schedule::Schedule;
 use super::scope::{self, Scopes};
 use super::timetable::Catchup;
+use super::weight::{self, WeightRule};
 
 /// A task's place in its DAG's graph. Means nothing outside the [`Dag`] that gave it.
 pub type TaskIndex = NodeIndex<u32>;
@@ -25,6 +26,8 @@ pub struct Dag {
     graph: DiGraph<Task, (), u32>,
     by_id: HashMap<String, TaskIndex>,
     topological: Vec<TaskIndex>,
+    /// What each task weighs by its weight rule.
+    weights: Vec<i32>,
     /// What follows from the graph.
     scopes: Scopes,
 }
@@ -113,12 +116,18 @@ pub struct Task {
     pub max_retry_delay: Option<Duration>,
     /// A try that takes longer is cancelled and counts as failed, retries apply.
     pub execution_timeout: Option<Duration>,
-    /// Larger goes first when slots are short (Airflow 3: default 1).
+    /// Its own weight, of which [`Dag::weight`] is made (Airflow 3: default 1).
     pub priority_weight: i32,
+    /// Whose weights count besides its own.
+    pub weight_rule: WeightRule,
     /// The pool from which it takes slots.
     pub pool: String,
     /// How many.
     pub pool_slots: u32,
+    /// Most instances of it at the same time, over all runs (Airflow 3: `max_active_tis_per_dag`).
+    pub max_active_tis_per_dag: Option<u32>,
+    /// Most instances of it at the same time within a run, when it is mapped (Airflow 3: `max_active_tis_per_dagrun`).
+    pub max_active_tis_per_dagrun: Option<u32>,
     /// Which workers may run it.
     pub queue: String,
     /// Who to ask.
@@ -329,7 +338,8 @@ impl Dag {
         let topological = petgraph::algo::toposort(&graph, None)
             .map_err(|cycle| vec![InvalidGraph::Cycle(vec![graph[cycle.node_id()].task_id.clone()])])?;
         let scopes = Scopes::of(&graph, &topological, &head.groups);
-        Ok(Dag { head, graph, by_id, topological, scopes })
+        let weights = weight::effective(&graph, &topological);
+        Ok(Dag { head, graph, by_id, topological, weights, scopes })
     }
 
     /// The number of tasks.
@@ -345,6 +355,11 @@ impl Dag {
     /// The task at `index`.
     pub fn task(&self, index: TaskIndex) -> &Task {
         &self.graph[index]
+    }
+
+    /// How heavy the task at `index` is when slots are short: what its weight rule makes of the weights around it.
+    pub fn weight(&self, index: TaskIndex) -> i32 {
+        self.weights[index.index()]
     }
 
     /// The index of the task with that id.

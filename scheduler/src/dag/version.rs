@@ -71,8 +71,11 @@ fn task_document(task: &Task, upstream: &[&str]) -> Value {
     put("max_retry_delay", json!(task.max_retry_delay.map(seconds)));
     put("execution_timeout", json!(task.execution_timeout.map(seconds)));
     put("priority_weight", json!(task.priority_weight));
+    put("weight_rule", json!(task.weight_rule));
     put("pool", json!(task.pool));
     put("pool_slots", json!(task.pool_slots));
+    put("max_active_tis_per_dag", json!(task.max_active_tis_per_dag));
+    put("max_active_tis_per_dagrun", json!(task.max_active_tis_per_dagrun));
     put("queue", json!(task.queue));
     put("owner", json!(task.owner));
     put("doc_md", json!(task.doc_md));

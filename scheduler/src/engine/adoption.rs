@@ -16,7 +16,7 @@ use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
 use crate::store::entity::{dag_run, dag_version};
 use crate::store::requests;
 use crate::store::schedules::{self, Standing};
-use crate::store::{StoreError, commit, dags, leases, runs};
+use crate::store::{StoreError, commit, dags, leases, pools, runs};
 
 /// Runs taken over in one go.
 pub(super) const ADOPT_MAX: u64 = 1000;
@@ -27,6 +27,9 @@ impl Coordinator {
         if self.todo.look_around {
             self.look_around().await?;
             self.todo.look_around = false;
+        }
+        if self.todo.pools {
+            self.load_pools().await?;
         }
         if !self.todo.dags.is_empty() {
             self.reload_dags().await?;
@@ -70,8 +73,17 @@ impl Coordinator {
         }
         self.todo.adopt = true;
         self.todo.requests = true;
+        self.todo.pools = true;
         self.todo.due = true;
         self.todo.backfills = true;
+        Ok(())
+    }
+
+    /// Reads the pools, and lets whatever waits be told anew what for.
+    pub(super) async fn load_pools(&mut self) -> Result<(), StoreError> {
+        self.admission.set_pools(&pools::list(self.settings.db.read()).await?);
+        self.todo.pools = false;
+        self.todo.explain = true;
         Ok(())
     }
 
@@ -88,6 +100,7 @@ impl Coordinator {
 
     fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DataInterval>, now: DateTime<Utc>) {
         let dag_id = row.dag_id.clone();
+        self.admission.set_paused(&dag_id, row.is_paused);
         let known = self.dags.remove(&dag_id);
         match ScheduledDag::new(row, &self.settings.catalog, last, known.as_ref(), now) {
             Ok(dag) => {
@@ -129,6 +142,7 @@ impl Coordinator {
             self.announce_dag(&dag_id);
         }
         self.todo.due = true;
+        self.todo.explain = true;
         Ok(())
     }
 
@@ -168,7 +182,8 @@ impl Coordinator {
         };
         let instances = runs::instances(self.settings.db.read(), row.id).await?;
         let (id, dag_id, run_id) = (row.id, row.dag_id.clone(), row.run_id.clone());
-        self.runs.insert(id, ActiveRun::restore(row, definition, instances)?);
+        let active = ActiveRun::restore(row, definition, instances)?;
+        self.take_in(id, active);
         self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
         self.file(id);
         if self.runs[&id].run.dag.depends_on_past() {
@@ -176,6 +191,16 @@ impl Coordinator {
         }
         self.revive(id);
         Ok(())
+    }
+
+    /// Keeps a run in memory, in place of what was known of it.
+    fn take_in(&mut self, id: Uuid, active: ActiveRun) {
+        self.admission.forget(id);
+        self.admission.enter(id, Arc::clone(&active.run.dag), active.date());
+        for (at, instance) in active.run.instances() {
+            self.admission.file(id, at, Some(instance.state));
+        }
+        self.runs.insert(id, active);
     }
 
     fn definition(&self, version: &dag_version::Model) -> Result<Arc<crate::dag::Dag>, String> {
@@ -218,6 +243,7 @@ impl Coordinator {
         row.state = RunState::Failed.word().to_owned();
         row.end_date = Some(now);
         row.owner = None;
+        row.reason = None;
         row.updated_at = now;
         let txn = self.settings.db.begin_write().await?;
         runs::set_note(&txn, row.id, Some(problem), now).await?;
@@ -245,7 +271,7 @@ impl Coordinator {
         self.pending.touch_run(id);
         let step = Step { changed: active.run.instances().map(|(at, _)| at).collect(), ..Step::default() };
         let state = active.run.state;
-        self.runs.insert(id, active);
+        self.take_in(id, active);
         self.settled(id, state, &step);
         Ok(())
     }

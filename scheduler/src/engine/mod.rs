@@ -26,12 +26,14 @@ mod executor;
 mod failures;
 mod lease;
 mod mapped;
+mod outage;
 mod pending;
 mod rendering;
 mod schedules;
 mod ticks;
 mod timers;
 mod try_storage;
+mod waiting;
 pub mod wake;
 
 use std::path::PathBuf;

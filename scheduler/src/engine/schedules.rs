@@ -121,6 +121,7 @@ impl ScheduledDag {
             decided_state: None,
             clear_number: 0,
             owner: None,
+            reason: None,
             updated_at: now,
         }
     }

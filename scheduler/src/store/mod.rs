@@ -10,6 +10,7 @@ mod db;
 pub mod entity;
 mod error;
 pub mod leases;
+pub mod pools;
 pub mod read;
 pub mod requests;
 pub mod runs;

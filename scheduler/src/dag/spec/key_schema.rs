@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::keys::{Key, Kind};
 use super::schedule;
 use super::schema::described;
-use super::values::RULES;
+use super::values::{RULES, WEIGHT_RULES};
 
 /// Durations as [`crate::dag::duration`] reads them.
 const DURATION: &str = concat!(
@@ -55,6 +55,10 @@ pub(super) fn key_schema(key: &Key) -> Value {
         }
         Kind::TriggerRule => {
             let rules: Vec<&str> = RULES.iter().map(|(name, _)| *name).collect();
+            json!({ "anyOf": [{ "type": "string", "enum": rules }, { "type": "null" }] })
+        }
+        Kind::WeightRule => {
+            let rules: Vec<&str> = WEIGHT_RULES.iter().map(|(name, _)| *name).collect();
             json!({ "anyOf": [{ "type": "string", "enum": rules }, { "type": "null" }] })
         }
         Kind::Params | Kind::DefaultArgs => json!({ "type": ["object", "null"] }),

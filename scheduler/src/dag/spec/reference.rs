@@ -83,6 +83,6 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Tasks => "list or mapping",
         Kind::Operator => "operator",
         Kind::Dependencies => "list of task ids",
-        Kind::TriggerRule => "word",
+        Kind::TriggerRule | Kind::WeightRule => "word",
     }
 }

@@ -7,7 +7,7 @@ use rstest::rstest;
 use scheduler::dag::schedule::CronTrigger;
 use scheduler::dag::spec::{Code, SourceFile, load};
 use scheduler::dag::timetable::Catchup;
-use scheduler::dag::{Schedule, TriggerRule, version};
+use scheduler::dag::{Schedule, TriggerRule, WeightRule, version};
 use serde_json::json;
 
 use crate::fixtures::{at, dag, load_text, registry};
@@ -52,7 +52,7 @@ tasks:
     retry_exponential_backoff: true
     max_retry_delay: 1h
   - {task_id: done, operator: empty, dependencies: [clean], trigger_rule: all_done, retries: 0, priority_weight: -1,
-     pool: small, pool_slots: 2, queue: gpu, owner: me, doc_md: The end}
+     weight_rule: absolute, pool: small, pool_slots: 2, max_active_tis_per_dag: 3, max_active_tis_per_dagrun: 1, queue: gpu, owner: me, doc_md: The end}
 "#;
 
 const DAG_FACTORY: &str = r#"
@@ -200,6 +200,8 @@ fn a_file_says_everything() {
     let done = dag.task(dag.find("done").unwrap());
     assert_eq!(done.trigger_rule, TriggerRule::AllDone);
     assert_eq!((done.retries, done.priority_weight, done.pool_slots), (0, -1, 2));
+    assert_eq!(done.weight_rule, WeightRule::Absolute);
+    assert_eq!((done.max_active_tis_per_dag, done.max_active_tis_per_dagrun), (Some(3), Some(1)));
     assert_eq!((done.pool.as_str(), done.queue.as_str(), done.owner.as_str()), ("small", "gpu", "me"));
     let upstream: Vec<_> = dag.upstream(dag.find("done").unwrap()).map(|index| &dag.task(index).task_id).collect();
     assert_eq!(upstream, ["clean"]);
@@ -217,6 +219,8 @@ fn what_is_left_out_has_airflows_default() {
     let task = dag.task(dag.find("a").unwrap());
     assert_eq!((task.retries, task.retry_delay), (0, Duration::from_secs(300)));
     assert_eq!((task.pool.as_str(), task.queue.as_str()), ("default_pool", "default"));
+    assert_eq!((task.priority_weight, task.weight_rule), (1, WeightRule::Downstream));
+    assert_eq!((task.max_active_tis_per_dag, task.max_active_tis_per_dagrun), (None, None));
 }
 
 #[test]

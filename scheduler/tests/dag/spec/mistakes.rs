@@ -96,6 +96,7 @@ mistakes! {
     invalid_timezone: InvalidValue, InTheEditor, "timezone: Europe/Amsterdm\ntasks: []\n";
     invalid_bounds: InvalidValue, WhenLoaded, "start_date: 2026-02-01\nend_date: 2026-01-01\ntasks: []\n";
     invalid_trigger_rule: InvalidValue, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, trigger_rule: all_succes}\n";
+    invalid_weight_rule: InvalidValue, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, weight_rule: downsteam}\n";
     invalid_second_id: InvalidValue, WhenLoaded, "tasks:\n  a: {task_id: b, operator: empty}\n";
     invalid_second_zone: InvalidValue, WhenLoaded, "timezone: UTC\nschedule: {__type__: airflow.timetables.trigger.CronTriggerTimetable, cron: '0 3 * * *', timezone: Europe/Amsterdam}\ntasks: []\n";
     invalid_dag_id: InvalidId, InTheEditor, "dag_id: sales daily\ntasks: []\n";
