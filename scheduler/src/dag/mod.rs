@@ -17,8 +17,8 @@ pub mod timetable;
 pub mod version;
 
 pub use model::{
-    Dag, DagHead, DagRunPolicy, InvalidGraph, MappedValues, Mapping, Param, PastDependency, Schedule, Task, TaskGroup,
-    TaskIndex, TaskRole, TriggerRule,
+    Dag, DagHead, DagRunPolicy, InvalidGraph, MAP_LENGTH_MAX, MappedValues, Mapping, Param, PastDependency,
+    RetryAction, RetryRule, Schedule, Task, TaskGroup, TaskIndex, TaskRole, TriggerRule,
 };
 /// The two directions in a graph: `Incoming` is upstream, `Outgoing` downstream.
 pub use petgraph::Direction;
