@@ -97,6 +97,22 @@ impl ApiError {
         ApiError::not_found(format!("The DagRun with dag_id: `{dag_id}` and run_id: `{run_id}` was not found"))
     }
 
+    /// The status and what is wrong, where an answer has several refusals in it.
+    pub(crate) fn in_words(&self) -> (u16, String) {
+        let words = |detail: &Value| detail.as_str().map_or_else(|| detail.to_string(), str::to_owned);
+        match self {
+            ApiError::Refused(status, detail) => (status.as_u16(), words(detail)),
+            ApiError::Invalid(problems) => {
+                let all = problems
+                    .iter()
+                    .map(|problem| format!("{}: {}", words(&problem.loc[problem.loc.len() - 1]), problem.msg));
+                (422, all.collect::<Vec<_>>().join("; "))
+            }
+            ApiError::NoRoute => (404, "API route not found".to_owned()),
+            ApiError::Internal(_) => (500, "Internal error".to_owned()),
+        }
+    }
+
     /// The answer to a run that clashes with another (Airflow 3: what its database's refusal looks like).
     pub(crate) fn not_unique(message: &str) -> ApiError {
         let detail = json!({

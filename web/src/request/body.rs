@@ -74,6 +74,11 @@ impl Fields {
         }
     }
 
+    /// An object that was read already.
+    pub(crate) fn of(object: Map<String, Value>) -> Fields {
+        Fields { object, problems: Vec::new() }
+    }
+
     /// The value that the fields make up, if nothing is wrong with any of them.
     pub(crate) fn into<T: FromFields>(mut self) -> Result<T, ApiError> {
         let value = T::from_fields(&mut self);
@@ -185,6 +190,11 @@ impl Fields {
             value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>()
         };
         self.take(name, "list_type", "a list of strings", read).unwrap_or_default()
+    }
+
+    /// A list of anything that can be read one by one, or null.
+    pub(crate) fn items<T>(&mut self, name: &str, wanted: &str, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+        self.take(name, "list_type", wanted, |value| value.as_array()?.iter().map(&read).collect())
     }
 
     /// One word of a closed set, or null.

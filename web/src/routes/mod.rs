@@ -1,6 +1,8 @@
 //! The routes, one file for each resource. A handler takes the request apart, reads the store once or calls the control
 //! once, and makes a view of what it gets.
 
+pub(crate) mod bulk;
+pub(crate) mod clear;
 pub(crate) mod dag_runs;
 pub(crate) mod dag_runs_batch;
 pub(crate) mod dag_sources;
@@ -11,6 +13,7 @@ pub(crate) mod dags;
 pub(crate) mod event_logs;
 pub(crate) mod import_errors;
 pub(crate) mod logs;
+pub(crate) mod marks;
 pub(crate) mod monitor;
 pub(crate) mod task_instances;
 pub(crate) mod task_instances_batch;

@@ -1,5 +1,6 @@
 //! What goes out: the schemas of Airflow's API, made from rows. Rows themselves never become JSON.
 
+mod bulk;
 mod dag;
 mod dag_run;
 mod event_log;
@@ -10,6 +11,7 @@ mod task_instance;
 mod words;
 mod xcom;
 
+pub(crate) use bulk::{BulkActionResponse, BulkError, BulkResponse};
 pub(crate) use dag::{
     DagCollectionResponse, DagDetailsResponse, DagResponse, DagSourceResponse, DagStatsCollectionResponse,
     DagStatsResponse, DagStatsStateResponse, DagTagCollectionResponse, DagVersionCollectionResponse,
@@ -24,8 +26,9 @@ pub(crate) use monitor::{
 };
 pub(crate) use task::{TaskCollectionResponse, TaskResponse};
 pub(crate) use task_instance::{
-    StructuredLogMessage, TaskInstanceCollectionResponse, TaskInstanceHistoryCollectionResponse,
-    TaskInstanceHistoryResponse, TaskInstanceResponse, TaskInstancesLogResponse,
+    ClearDagRunResponse, ClearDagRunsResponse, ClearTaskInstanceCollectionResponse, StructuredLogMessage,
+    TaskInstanceCollectionResponse, TaskInstanceHistoryCollectionResponse, TaskInstanceHistoryResponse,
+    TaskInstanceResponse, TaskInstancesLogResponse,
 };
 pub(crate) use words::{DagRunMutableStates, DagRunState, DagRunTriggeredByType, DagRunType, TaskInstanceState};
 pub(crate) use xcom::{XComCollectionResponse, XComResponse, XComResponseNative, XComResponseString};

@@ -42,6 +42,7 @@ pub(crate) async fn run_of(db: &Db, dag_id: &str, run_id: &str, state: &str, hou
         conf: json!({ "hours": hours }),
         note: None,
         dag_version_id: version,
+        decided_state: None,
         clear_number: 0,
         owner: None,
         updated_at: at,
@@ -83,6 +84,9 @@ pub(crate) fn instance(run: &dag_run::Model, task_id: &str, place: i32, state: O
         error: (state == Some("failed")).then(|| "exit code 1".to_owned()),
         note: None,
         rendered_fields: Some(json!({ "bash_command": "echo 10" })),
+        rendered_map_index: None,
+        pushed_items: None,
+        skips: None,
         updated_at: run.run_after,
     }
 }

@@ -22,6 +22,7 @@ pub use import_errors::{ImportErrorFilter, find_import_error, import_error_sort_
 pub use keyset::{CURSOR_TOTAL_MAX, Cursor, Direction, InvalidCursor, Listing, Paging, SortKey, Sorting};
 pub use runs::{RunFilter, RunRow, active_run_counts, find_run, list_runs, run_sort_key, with_versions};
 pub use task_instances::{
-    TaskInstanceFilter, TaskInstanceRow, Tries, find_task_instance, list_task_instances, task_instance_sort_key, tries,
+    InstanceName, TaskInstanceFilter, TaskInstanceRow, Tries, find_task_instance, find_task_instances,
+    list_task_instances, task_instance_sort_key, tries,
 };
 pub use xcoms::{XComFilter, XComRow, find_xcom, list_xcoms, xcom_sort_key};
