@@ -1,6 +1,6 @@
-import { Button, Modal } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { useState } from 'react'
-import classes from './ConfirmButton.module.css'
+import { ConfirmDialog } from './ConfirmDialog'
 import { Icon, type IconName } from './Icon'
 
 interface Props {
@@ -15,30 +15,14 @@ interface Props {
 }
 
 /** A button for what cannot be taken back: it asks first. */
-export function ConfirmButton({ label, icon, question, consequence, danger = false, busy = false, onConfirm }: Props) {
+export function ConfirmButton({ icon, busy = false, ...question }: Props) {
   const [open, setOpen] = useState(false)
   return (
     <>
       <Button variant="default" leftSection={<Icon name={icon} size={14} />} loading={busy} onClick={() => setOpen(true)}>
-        {label}
+        {question.label}
       </Button>
-      <Modal opened={open} onClose={() => setOpen(false)} title={<b>{question}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
-        <p className={classes.text}>{consequence}</p>
-        <div className={classes.actions}>
-          <Button variant="default" onClick={() => setOpen(false)} data-autofocus>
-            Cancel
-          </Button>
-          <Button
-            color={danger ? 'var(--bad)' : undefined}
-            onClick={() => {
-              setOpen(false)
-              onConfirm()
-            }}
-          >
-            {label}
-          </Button>
-        </div>
-      </Modal>
+      <ConfirmDialog {...question} opened={open} onClose={() => setOpen(false)} />
     </>
   )
 }

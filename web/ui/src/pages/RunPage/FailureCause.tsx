@@ -1,7 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import type { DagRun, TaskInstance } from '../../api/model'
+import { taskRef, type DagRun, type TaskInstance } from '../../api/model'
 import { taskLogQuery } from '../../api/queries/tasks'
+import { instanceName } from '../../components/actions/affected'
+import { TaskActions } from '../../components/actions/TaskActions'
 import { Duration } from '../../components/Duration'
 import { LinkButton } from '../../components/LinkButton'
 import { shownLines } from '../../components/log/lines'
@@ -35,9 +37,18 @@ export function FailureCause({ run, instances }: Props) {
         <span className={classes.causeTime}>
           ran for <Duration start={first.start_date} end={first.end_date} seconds={first.duration} />
         </span>
-        <LinkButton {...paths.task(run.dag_id, run.dag_run_id, first.task_id)} size="xs" leftSection={<Icon name="list" size={13} />}>
+        <LinkButton {...paths.task(run.dag_id, run.dag_run_id, first.task_id)} size="xs" variant="default" leftSection={<Icon name="list" size={13} />}>
           Open its log
         </LinkButton>
+        <TaskActions
+          as="clear"
+          prominent
+          dagId={run.dag_id}
+          runId={run.dag_run_id}
+          task={taskRef(first)}
+          name={instanceName(first)}
+          hasDate={run.logical_date !== null}
+        />
       </header>
       {first.error !== null && <p className={classes.causeError}>{first.error}</p>}
       <LogEnd instance={first} />

@@ -1,5 +1,7 @@
 import { Link } from '@tanstack/react-router'
-import { taskState, type DagRun, type TaskInstance } from '../../api/model'
+import { taskRef, taskState, type DagRun, type TaskInstance } from '../../api/model'
+import { instanceName } from '../../components/actions/affected'
+import { TaskActions } from '../../components/actions/TaskActions'
 import { TaskDuration } from '../../components/Duration'
 import { TASK_FACES } from '../../components/faces'
 import { Reason } from '../../components/Reason'
@@ -38,6 +40,9 @@ export function TaskTable({ run, instances, live }: Props) {
                 <span>Timeline</span>
                 <span>{frame === null ? '' : formatDuration((frame.end - frame.start) / 1000)}</span>
               </span>
+            </th>
+            <th className={classes.actions}>
+              <span className="visually-hidden">Actions</span>
             </th>
           </tr>
         </thead>
@@ -92,6 +97,16 @@ function Row({ instance, frame, now }: { instance: TaskInstance; frame: Frame | 
             />
           )}
         </div>
+      </td>
+      <td className={classes.actions}>
+        <TaskActions
+          as="menu"
+          dagId={instance.dag_id}
+          runId={instance.dag_run_id}
+          task={taskRef(instance)}
+          name={instanceName(instance)}
+          hasDate={instance.logical_date !== null}
+        />
       </td>
     </tr>
   )

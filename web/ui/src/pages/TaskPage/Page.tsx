@@ -1,10 +1,12 @@
 import { SegmentedControl, Tabs } from '@mantine/core'
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { isTaskFinished, taskState, type TaskInstance, type TaskTry } from '../../api/model'
+import { isTaskFinished, taskRef, taskState, type TaskInstance, type TaskTry } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runTasksQuery } from '../../api/queries/runs'
 import { taskQuery, taskTriesQuery } from '../../api/queries/tasks'
+import { instanceName } from '../../components/actions/affected'
+import { TaskActions } from '../../components/actions/TaskActions'
 import { TaskDuration } from '../../components/Duration'
 import { TASK_FACES } from '../../components/faces'
 import { PageHead } from '../../components/PageHead'
@@ -59,16 +61,14 @@ export function TaskPage() {
         title={instance.task_display_name}
         badge={<TaskStateBadge state={state} size="large" />}
         actions={
-          instance.try_number > 1 && (
-            <TryChoice
-              instance={instance}
-              tries={tries ?? []}
-              value={tryNumber}
-              onChange={(value) =>
-                void navigate({ search: (before) => ({ ...before, try: value === instance.try_number ? undefined : value }) })
-              }
-            />
-          )
+          <TaskActions
+            dagId={dagId}
+            runId={runId}
+            task={taskRef(instance)}
+            name={instanceName(instance)}
+            hasDate={instance.logical_date !== null}
+            prominent={taskState(instance) === 'failed'}
+          />
         }
         facts={
           <>
@@ -86,6 +86,18 @@ export function TaskPage() {
         }
       />
       <Callout instance={instance} error={attempt.error} />
+      {instance.try_number > 1 && (
+        <div className={classes.tries}>
+          <TryChoice
+            instance={instance}
+            tries={tries ?? []}
+            value={tryNumber}
+            onChange={(value) =>
+              void navigate({ search: (before) => ({ ...before, try: value === instance.try_number ? undefined : value }) })
+            }
+          />
+        </div>
+      )}
       <Panel flush>
         <Tabs
           value={tab}
