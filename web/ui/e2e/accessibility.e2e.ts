@@ -5,6 +5,7 @@ import { expect, setPaused, test } from './start'
 const PAGES: [name: string, url: string][] = [
   ['the list of DAGs', '/dags'],
   ['a DAG', '/dags/hello'],
+  ['the grid of a DAG', '/dags/hello?tab=grid'],
   ['the runs of a DAG', '/dags/hello?tab=runs'],
   ['the details of a DAG', '/dags/pinterest_batch?tab=details'],
   ['the source of a DAG', '/dags/hello?tab=source'],
@@ -41,6 +42,10 @@ for (const colorScheme of ['light', 'dark'] as const) {
       const run = `/dags/hello/runs/${encodeURIComponent(id)}`
       await page.goto(run)
       await expect(page.getByRole('heading', { level: 1 }).locator('..')).toContainText('Success', { timeout: 60_000 })
+      await expectAccessible(page)
+
+      await page.goto(`${run}?tab=gantt`)
+      await expect(page.getByRole('list', { name: 'Tasks in the order in which they began' })).toBeVisible()
       await expectAccessible(page)
 
       await page.getByRole('table').getByRole('link').first().click()

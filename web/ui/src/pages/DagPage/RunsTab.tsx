@@ -10,6 +10,7 @@ import { PagePending } from '../../components/PagePending'
 import { RunStateBadge } from '../../components/StateBadge'
 import { Time } from '../../components/Time'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
+import { WaitingReason } from '../../components/WaitingReason'
 import { formatDuration } from '../../lib/durations'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
@@ -116,6 +117,9 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
               </td>
               <td>
                 <RunStateBadge state={run.state} />
+                <div className={classes.reason}>
+                  <WaitingReason run={run} zone={zone} />
+                </div>
               </td>
               <td className={classes.wide}>
                 <span className={classes.type}>

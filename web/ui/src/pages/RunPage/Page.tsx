@@ -1,6 +1,6 @@
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { isRunFinished } from '../../api/model'
+import { isRunFinished, type TaskInstance } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runQuery, runTasksQuery } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
@@ -10,6 +10,8 @@ import { PageHead } from '../../components/PageHead'
 import { RunStateBadge } from '../../components/StateBadge'
 import { StateTally } from '../../components/StateTally'
 import { Time } from '../../components/Time'
+import { Reason } from '../../components/Reason'
+import { commonReason } from '../../components/WaitingReason'
 import { formatDateTime } from '../../lib/dates'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
@@ -20,9 +22,11 @@ import { Notice } from '../../ui/Notice'
 import { Panel } from '../../ui/Panel'
 import { Conf } from './Conf'
 import { FailureCause } from './FailureCause'
+import { Gantt } from './Gantt'
 import { RunActions } from './RunActions'
 import classes from './RunPage.module.css'
 import { TaskTable } from './TaskTable'
+import { ViewChoice } from './ViewChoice'
 
 const route = getRouteApi('/signed-in/dags/$dagId/runs/$runId')
 
@@ -32,6 +36,8 @@ export function RunPage() {
   const { data: instances } = useSuspenseQuery(runTasksQuery(dagId, runId))
   const { data: dag } = useSuspenseQuery(dagDetailsQuery(dagId))
   const { data: tasks } = useSuspenseQuery(dagTasksQuery(dagId))
+  const { tab = 'graph' } = route.useSearch()
+  const navigate = route.useNavigate()
   const zone = dag.timezone ?? 'UTC'
   const when = run.logical_date ?? run.run_after
   const by = triggeredBy(run)
@@ -70,22 +76,54 @@ export function RunPage() {
           />
         }
       />
-      {run.state === 'queued' && dag.is_paused && (
-        <div className={classes.waiting}>
-          <Notice tone="notice" icon="pause">
-            This run is queued because the DAG is paused. It starts once you unpause it.
-          </Notice>
-        </div>
-      )}
+      {run.state === 'queued' && <Queued isPaused={dag.is_paused} instances={instances} zone={zone} />}
       <FailureCause run={run} instances={instances} />
       <div className={classes.panels}>
-        <Panel flush title="Graph" aside={<StateTally instances={instances} />}>
-          <DagGraph tasks={tasks.tasks} instances={instances} maxHeight="max(360px, 68vh)" />
+        <Panel
+          flush
+          title={tab === 'gantt' ? 'Gantt' : 'Graph'}
+          aside={
+            <>
+              <StateTally instances={instances} />
+              <ViewChoice value={tab} onChange={(next) => void navigate({ search: next === 'graph' ? {} : { tab: next }, replace: true })} />
+            </>
+          }
+        >
+          {tab === 'gantt' ? (
+            <Gantt run={run} instances={instances} />
+          ) : (
+            <DagGraph tasks={tasks.tasks} instances={instances} maxHeight="max(360px, 68vh)" />
+          )}
         </Panel>
-        <Panel flush title={plural(instances.length, 'task')}>
+        <Panel flush title={titleOf(instances)}>
           <TaskTable run={run} instances={instances} live={!isRunFinished(run.state)} />
         </Panel>
       </div>
     </>
   )
+}
+
+/** Why a run has not started: in a sentence of our own, or in the engine's. */
+function Queued({ isPaused, instances, zone }: { isPaused: boolean; instances: TaskInstance[]; zone: string }) {
+  const reason = commonReason(instances)
+  return (
+    <div className={classes.waiting}>
+      <Notice tone={isPaused ? 'notice' : 'wait'} icon={isPaused ? 'pause' : 'queue'}>
+        {isPaused ? (
+          'This run is queued because the DAG is paused. It starts once you unpause it.'
+        ) : reason === null ? (
+          'This run is queued and starts as soon as it is its turn.'
+        ) : (
+          <>
+            This run is queued: <Reason text={reason} zone={zone} />
+          </>
+        )}
+      </Notice>
+    </div>
+  )
+}
+
+function titleOf(instances: TaskInstance[]): string {
+  const tasks = new Set(instances.map((each) => each.task_id)).size
+  return tasks === instances.length ? plural(tasks, 'task') : `${plural(tasks, 'task')}, ${plural(instances.length, 'task instance')}`
 }

@@ -2,16 +2,19 @@ import { Link } from '@tanstack/react-router'
 import { taskRef, taskState, type DagRun, type TaskInstance } from '../../api/model'
 import { instanceName } from '../../components/actions/affected'
 import { TaskActions } from '../../components/actions/TaskActions'
-import { TaskDuration } from '../../components/Duration'
+import { Duration, TaskDuration } from '../../components/Duration'
 import { TASK_FACES } from '../../components/faces'
 import { Reason } from '../../components/Reason'
 import { TaskStateBadge } from '../../components/StateBadge'
+import { byTask, summaryOf } from '../../components/tasks/summary'
+import { TaskName } from '../../components/tasks/TaskName'
 import { formatClock } from '../../lib/dates'
 import { formatDuration } from '../../lib/durations'
+import { plural } from '../../lib/numbers'
 import { useNow } from '../../lib/useNow'
 import { paths } from '../../paths'
 import classes from './TaskTable.module.css'
-import { barOf, frameOf, type Frame } from './timeline'
+import { barOf, frameOf, spanOf, type Frame } from './timeline'
 
 interface Props {
   run: DagRun
@@ -23,7 +26,8 @@ interface Props {
 export function TaskTable({ run, instances, live }: Props) {
   const now = useNow()
   const frame = frameOf(run, instances, now)
-  const rows = [...instances].sort(byStart)
+  const rows = [...byTask(instances).values()].sort((a, b) => byStart(firstOf(a), firstOf(b)))
+  const until = live ? now : (frame?.end ?? now)
   return (
     <div className={classes.scroll}>
       <table className={classes.table}>
@@ -47,9 +51,14 @@ export function TaskTable({ run, instances, live }: Props) {
           </tr>
         </thead>
         <tbody>
-          {rows.map((instance) => (
-            <Row key={instance.task_id} instance={instance} frame={frame} now={live ? now : (frame?.end ?? now)} />
-          ))}
+          {rows.map((row) => {
+            const first = firstOf(row)
+            return first.map_index < 0 ? (
+              <Row key={first.task_id} instance={first} frame={frame} now={until} />
+            ) : (
+              <MappedRow key={first.task_id} instances={row} frame={frame} now={until} />
+            )
+          })}
         </tbody>
       </table>
     </div>
@@ -63,7 +72,7 @@ function Row({ instance, frame, now }: { instance: TaskInstance; frame: Frame | 
     <tr>
       <td>
         <Link {...paths.task(instance.dag_id, instance.dag_run_id, instance.task_id)} className={classes.task}>
-          {instance.task_display_name}
+          <TaskName id={instance.task_display_name} />
         </Link>
         {instance.reason !== null && (
           <div className={classes.reason}>
@@ -110,6 +119,53 @@ function Row({ instance, frame, now }: { instance: TaskInstance; frame: Frame | 
       </td>
     </tr>
   )
+}
+
+/** All instances of a mapped task in one row; the page of the task lists them. */
+function MappedRow({ instances, frame, now }: { instances: TaskInstance[]; frame: Frame | null; now: number }) {
+  const first = firstOf(instances)
+  const summary = summaryOf(instances)
+  const span = spanOf(instances)
+  const bar = frame === null ? null : barOf({ ...span, queued_when: null }, frame, now)
+  const state = summary?.state ?? 'none'
+  return (
+    <tr>
+      <td>
+        <Link {...paths.task(first.dag_id, first.dag_run_id, first.task_id)} className={classes.task}>
+          <TaskName id={first.task_id} />
+        </Link>
+        <div className={classes.reason}>
+          {plural(instances.length, 'task instance')}: {summary?.counts.map(([each, count]) => `${count} ${TASK_FACES[each].label.toLowerCase()}`).join(', ')}
+        </div>
+      </td>
+      <td>
+        <TaskStateBadge state={state} />
+      </td>
+      <td className={classes.wide}>{first.operator_name ?? '–'}</td>
+      <td className={classes.right}>–</td>
+      <td className={classes.wide}>{span.start_date === null ? '–' : <time dateTime={span.start_date}>{formatClock(span.start_date).slice(0, 8)}</time>}</td>
+      <td className={classes.right}>
+        <Duration start={span.start_date} end={span.end_date} seconds={null} />
+      </td>
+      <td className={classes.line}>
+        <div className={classes.track}>
+          {bar?.ran && (
+            <span className={classes.bar} data-tone={TASK_FACES[state].tone} data-state={state} style={{ left: bar.ran.left, width: bar.ran.width }} />
+          )}
+        </div>
+      </td>
+      <td className={classes.actions}>
+        <TaskActions as="menu" dagId={first.dag_id} runId={first.dag_run_id} task={first.task_id} name={first.task_id} hasDate={first.logical_date !== null} />
+      </td>
+    </tr>
+  )
+}
+
+/** The instance that began first: it stands for its task in the order of the list. */
+function firstOf(instances: TaskInstance[]): TaskInstance {
+  const [first, ...rest] = instances
+  if (first === undefined) throw new Error('a task without an instance has no row')
+  return rest.reduce((best, each) => (byStart(each, best) < 0 ? each : best), first)
 }
 
 /** As they started; those that have not, at the end, in the order of the DAG. */
