@@ -6,7 +6,7 @@ use crate::columns::{json_null, number_null, text_null};
 
 /// The migration.
 #[derive(DeriveMigrationName)]
-pub struct Migration;
+pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {

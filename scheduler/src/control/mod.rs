@@ -7,14 +7,20 @@
 //! belongs to nobody, and is changed here, with the same step function.
 
 mod affected;
+mod backfill;
 mod clear;
 mod delete;
 mod finished;
 mod mark;
+mod pools;
+mod waiting;
 
 pub use affected::{Affected, Relatives, TaskRef};
+pub use backfill::{BackfillDate, Fate, NewBackfill, Reprocess};
 pub use clear::{ClearRun, ClearTasks, Runs, StatesMeant};
 pub use mark::MarkTasks;
+pub use pools::PoolPatch;
+pub use waiting::Waited;
 
 use std::time::Duration;
 
@@ -228,9 +234,12 @@ impl Control {
             conf: Value::Object(trigger.conf),
             note: trigger.note.filter(|note| !note.is_empty()),
             dag_version_id: dags::version_of(txn, dag, now).await?,
+            backfill_id: None,
+            sort_ordinal: None,
             decided_state: None,
             clear_number: 0,
             owner: None,
+            reason: None,
             updated_at: now,
         })
     }

@@ -19,6 +19,7 @@ use super::active_run::Rendered;
 use super::rendering;
 use super::try_storage::{StoredCheckpoint, StoredXComs};
 use crate::clock::Clock;
+use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
 use crate::dag::{Dag, params};
 use crate::log::{self, TaskLog};
 use crate::operator::{Next, Outcome, Registry, RunFacts, TaskContext, TaskError, TaskKey, Verdict};
@@ -92,13 +93,9 @@ pub(super) struct Surroundings {
 pub(super) struct LocalExecutor {
     surroundings: Surroundings,
     reports: mpsc::UnboundedSender<Report>,
-    running: HashMap<Uuid, Held>,
+    /// How each try under way is told to stop.
+    running: HashMap<Uuid, CancellationToken>,
     tracker: TaskTracker,
-}
-
-struct Held {
-    run: Uuid,
-    cancel: CancellationToken,
 }
 
 impl LocalExecutor {
@@ -110,7 +107,7 @@ impl LocalExecutor {
     /// Starts a try.
     pub(super) fn start(&mut self, order: Order) {
         let cancel = CancellationToken::new();
-        self.running.insert(order.try_id, Held { run: order.run, cancel: cancel.clone() });
+        self.running.insert(order.try_id, cancel.clone());
         let surroundings = self.surroundings.clone();
         let reports = self.reports.clone();
         self.tracker.spawn(async move {
@@ -122,26 +119,21 @@ impl LocalExecutor {
 
     /// Tells a try to stop; it reports when it has.
     pub(super) fn cancel(&self, try_id: Uuid) {
-        if let Some(held) = self.running.get(&try_id) {
-            held.cancel.cancel();
+        if let Some(cancel) = self.running.get(&try_id) {
+            cancel.cancel();
         }
     }
 
     /// Tells every try to stop.
     pub(super) fn cancel_all(&self) {
-        for held in self.running.values() {
-            held.cancel.cancel();
+        for cancel in self.running.values() {
+            cancel.cancel();
         }
     }
 
     /// A try has reported.
     pub(super) fn forget(&mut self, try_id: Uuid) {
         self.running.remove(&try_id);
-    }
-
-    /// The runs whose tries are under way, once for each try.
-    pub(super) fn held(&self) -> impl Iterator<Item = Uuid> {
-        self.running.values().map(|held| held.run)
     }
 
     /// Whether no try is under way.
@@ -176,7 +168,8 @@ async fn make_try(surroundings: &Surroundings, order: Order, cancel: Cancellatio
             Verdict::Cancelled => (TryEnd::GivenBack, Vec::new()),
             verdict => {
                 let may_retry = verdict == Verdict::Retry;
-                (TryEnd::Failed { error: error.to_string(), may_retry }, Vec::new())
+                let exit_code = error.exit_code;
+                (TryEnd::Failed { error: error.to_string(), exit_code, may_retry }, Vec::new())
             }
         },
     };
@@ -278,7 +271,7 @@ fn flatten(joined: Result<Result<Outcome, TaskError>, tokio::task::JoinError>) -
 /// ever.
 fn by_itself(ended: Result<Outcome, TaskError>) -> Result<Outcome, TaskError> {
     ended.map_err(|error| match error.verdict {
-        Verdict::Cancelled => TaskError::retry(error.error),
+        Verdict::Cancelled => TaskError { verdict: Verdict::Retry, ..error },
         _ => error,
     })
 }
@@ -341,6 +334,17 @@ fn spoken(duration: Duration) -> String {
     }
 }
 
+/// What the run after this one is about, whenever that is due.
+fn next_interval(order: &Order) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let own = DataInterval { start: order.row.data_interval_start?, end: order.row.data_interval_end? };
+    let timetable = Timetable::new(&order.dag.schedule, order.dag.timezone).ok()?;
+    // With catchup no run is passed over, so that the answer is the run right after this one.
+    let catchup = Catchup { mode: CatchupMode::All, window: None };
+    let restriction = Restriction { earliest: None, latest: None, catchup };
+    let next = timetable.next_run(&Past::after(own), own.end, &restriction)?;
+    Some((next.data_interval.start, next.data_interval.end))
+}
+
 /// What tasks may know of the run: with its params, which are checked again when a task begins (Airflow 3: params).
 fn facts(order: &Order) -> Result<RunFacts, TaskError> {
     let conf = order.row.conf.as_object().cloned().unwrap_or_default();
@@ -353,6 +357,7 @@ fn facts(order: &Order) -> Result<RunFacts, TaskError> {
         logical_date: order.row.logical_date,
         data_interval_start: order.row.data_interval_start,
         data_interval_end: order.row.data_interval_end,
+        next_interval: next_interval(order),
         run_after: order.row.run_after,
         start_date: order.started,
         conf,

@@ -19,16 +19,21 @@
 pub(crate) mod active_run;
 mod admission;
 mod adoption;
+mod backfills;
 mod coordinator;
+mod due_runs;
 mod executor;
+mod failures;
 mod lease;
 mod mapped;
+mod outage;
 mod pending;
 mod rendering;
 mod schedules;
 mod ticks;
 mod timers;
 mod try_storage;
+mod waiting;
 pub mod wake;
 
 use std::path::PathBuf;

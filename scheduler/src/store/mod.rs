@@ -4,14 +4,17 @@
 //! with [`Db::begin_write`]. Time is written by us, never by the database, so that tests own it.
 
 pub mod audit;
+pub mod backfills;
 pub mod dags;
 mod db;
 pub mod entity;
 mod error;
 pub mod leases;
+pub mod pools;
 pub mod read;
 pub mod requests;
 pub mod runs;
+pub mod schedules;
 
 pub use db::{Db, commit};
 pub use error::StoreError;

@@ -104,6 +104,29 @@ pub async fn before(
     query.one(db).await.map_err(doing("looking for the run before"))
 }
 
+/// Makes a run part of a backfill, with the backfill's type and conf (Airflow 3: backfill).
+pub async fn join_backfill(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    backfill: i64,
+    ordinal: i32,
+    conf: &serde_json::Value,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    dag_run::Entity::update_many()
+        .col_expr(dag_run::Column::BackfillId, Expr::value(backfill))
+        .col_expr(dag_run::Column::SortOrdinal, Expr::value(ordinal))
+        .col_expr(dag_run::Column::RunType, Expr::value("backfill"))
+        .col_expr(dag_run::Column::TriggeredBy, Expr::value("backfill"))
+        .col_expr(dag_run::Column::Conf, Expr::value(conf.clone()))
+        .col_expr(dag_run::Column::UpdatedAt, Expr::value(now))
+        .filter(dag_run::Column::Id.eq(run))
+        .exec(db)
+        .await
+        .map_err(doing("taking a run into a backfill"))?;
+    Ok(())
+}
+
 /// Deletes a run with its task instances, tries, XComs, checkpoints and requests.
 pub async fn delete(db: &impl ConnectionTrait, run: Uuid) -> Result<(), StoreError> {
     use super::entity::run_request;
@@ -320,6 +343,7 @@ async fn update_run(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(
         .col_expr(dag_run::Column::DecidedState, Expr::value(run.decided_state.clone()))
         .col_expr(dag_run::Column::ClearNumber, Expr::value(run.clear_number))
         .col_expr(dag_run::Column::Owner, Expr::value(run.owner))
+        .col_expr(dag_run::Column::Reason, Expr::value(run.reason.clone()))
         .col_expr(dag_run::Column::UpdatedAt, Expr::value(run.updated_at))
         .filter(dag_run::Column::Id.eq(run.id))
         .exec(db)
@@ -346,6 +370,13 @@ async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Mode
             C::Pid,
             C::Reason,
             C::Error,
+            // A run may go on with another version of its DAG.
+            C::TaskIndex,
+            C::Operator,
+            C::Pool,
+            C::PoolSlots,
+            C::Queue,
+            C::PriorityWeight,
             C::RenderedFields,
             C::RenderedMapIndex,
             C::PushedItems,

@@ -1,5 +1,5 @@
 import type { components } from '../src/api/schema.gen'
-import { DAGS, IMPORT_ERROR, type FrozenState, type MockDag, type MockTask } from './fixtures'
+import { DAGS, IMPORT_ERROR, POOLS, type FrozenState, type MockDag, type MockTask } from './fixtures'
 
 type Schemas = components['schemas']
 export type Run = Schemas['DAGRunResponse']
@@ -33,6 +33,7 @@ export type Hint = Record<string, string | number | null>
 
 /** The state of a small pretended server. `speed` makes its tasks run faster. */
 export class Db {
+  pools: Schemas['PoolResponse'][] = POOLS.map((pool) => structuredClone(pool))
   readonly dags = DAGS.map((dag) => structuredClone(dag))
   readonly runs = new Map<string, RunRecord[]>()
   readonly listeners = new Set<(hint: Hint) => void>()
@@ -78,7 +79,7 @@ export class Db {
     record.run.triggering_user_name = 'admin'
     this.runs.get(dag.id)?.unshift(record)
     this.runChanged(record)
-    if (dag.paused) for (const instance of record.instances.values()) instance.reason = 'the DAG is paused'
+    if (dag.paused) record.run.reason = 'DAG paused'
     else void this.execute(dag, record)
     return record.run
   }
@@ -142,6 +143,7 @@ export class Db {
     record.turn += 1
     const turn = record.turn
     run.state = 'running'
+    run.reason = null
     run.start_date ??= iso(Date.now())
     this.runChanged(record)
     const done = new Map<string, Promise<unknown>>()
@@ -290,7 +292,7 @@ function newRecord(dag: MockDag, id: string, logicalDate: string | null, runAfte
     duration: null, data_interval_start: logicalDate, data_interval_end: logicalDate, run_after: runAfter,
     last_scheduling_decision: null, run_type: type, state: 'queued', triggered_by: null, triggering_user_name: null,
     conf: {}, note: null, dag_versions: [], bundle_version: null, dag_display_name: dag.id, partition_key: null,
-    partition_date: null,
+    partition_date: null, reason: null,
   }
   const instances = dag.tasks.flatMap((task) =>
     task.mapped === undefined

@@ -12,6 +12,7 @@ use super::keys::{
     TASK_KEYS,
 };
 use super::operator_schema::{self, OperatorParts};
+use super::schedule;
 use crate::operator::Registry;
 
 /// The JSON Schema (draft 2020-12) of DAG files in both spellings, with the operators of `registry`.
@@ -19,6 +20,7 @@ pub fn schema_for_dag_files(registry: &Registry) -> Value {
     let operators: Vec<OperatorParts> = registry.iter().map(operator_schema::parts).collect();
     let mut defs = Map::new();
     defs.insert("template".to_owned(), operator_schema::template());
+    defs.extend(schedule::definitions());
     for operator in &operators {
         defs.insert(format!("task.{}", operator.name), task_of(operator));
         defs.extend(operator.defs.clone());
@@ -115,7 +117,10 @@ fn complete_dag(operators: &[OperatorParts]) -> Value {
 /// What `default_args` gives, tasks need not.
 fn argument_is_there(operator: &OperatorParts, argument: &str) -> Value {
     let given = json!({ "required": ["default_args"], "properties": { "default_args": { "required": [argument] } } });
-    let task = json!({ "if": operator.is_meant(), "then": { "required": [argument] } });
+    // A mapped task is given it by what it is mapped over, a task in a group perhaps by the group's `default_args`.
+    let elsewhere = ["expand", "expand_kwargs", "partial", "task_group_name"].map(|key| json!({ "required": [key] }));
+    let places = std::iter::once(json!({ "required": [argument] })).chain(elsewhere);
+    let task = json!({ "if": operator.is_meant(), "then": { "anyOf": places.collect::<Vec<_>>() } });
     json!({
         "if": given,
         "else": { "properties": { "tasks": { "items": task, "additionalProperties": task } } },

@@ -1,11 +1,13 @@
 //! The tables, one file each. A row is what the database keeps; the engine means something richer.
 
+pub mod backfill;
 pub mod dag;
 pub mod dag_run;
 pub mod dag_tag;
 pub mod dag_version;
 pub mod event_log;
 pub mod import_error;
+pub mod pool;
 pub mod run_request;
 pub mod scheduler_lease;
 pub mod task_checkpoint;

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use rstest::rstest;
+use scheduler::dag::schedule::CronTrigger;
 use scheduler::dag::spec::{Code, SourceFile, load};
-use scheduler::dag::{Schedule, TriggerRule, version};
+use scheduler::dag::timetable::Catchup;
+use scheduler::dag::{
+    MappedValues, Mapping, PastDependency, RetryAction, Schedule, TaskRole, TriggerRule, WeightRule, version,
+};
 use serde_json::json;
 
 use crate::fixtures::{at, dag, load_text, registry};
@@ -50,7 +54,7 @@ tasks:
     retry_exponential_backoff: true
     max_retry_delay: 1h
   - {task_id: done, operator: empty, dependencies: [clean], trigger_rule: all_done, retries: 0, priority_weight: -1,
-     pool: small, pool_slots: 2, queue: gpu, owner: me, doc_md: The end}
+     weight_rule: absolute, pool: small, pool_slots: 2, max_active_tis_per_dag: 3, max_active_tis_per_dagrun: 1, queue: gpu, owner: me, doc_md: The end}
 "#;
 
 const DAG_FACTORY: &str = r#"
@@ -77,6 +81,41 @@ sales_consumer:
   schedule: None
   tasks:
     use: {operator: airflow.providers.standard.operators.empty.EmptyOperator}
+"#;
+
+/// Trigger rules, groups, mapping, setups and teardowns, the run before, retries by failure.
+const GRAPH: &str = r#"
+task_groups:
+  - {group_name: load, tooltip: Into the warehouse, dependencies: [extract], default_args: {retries: 2, append_env: true}}
+  - {group_name: inner, parent_group_name: load, default_args: {retries: 4}}
+  - {group_name: each, expand: {region: [eu, us], day: dates.output}}
+default_args: {trigger_rule: none_failed}
+tasks:
+  - {task_id: extract, operator: empty}
+  - {task_id: dates, operator: bash, bash_command: "echo"}
+  - {task_id: orders, operator: bash, bash_command: "load", task_group_name: load, retries: 3}
+  - {task_id: check, operator: empty, task_group_name: inner, dependencies: [orders]}
+  - {task_id: check, operator: empty, task_group_name: each, trigger_rule: all_success}
+  - {task_id: say, operator: bash, bash_command: "echo {{ mapped.region }}", task_group_name: each, dependencies: [check]}
+  - task_id: files
+    operator: bash
+    dependencies: [load]
+    bash_command: "cat"
+    expand: {cwd: [/a, /b], skip_on_exit_code: [[1], [2]]}
+    map_index_template: "{{ mapped.cwd }}"
+    depends_on_past: true
+  - {task_id: up, operator: empty, is_setup: true}
+  - {task_id: work, operator: empty, dependencies: [up], wait_for_downstream: true}
+  - {task_id: down, operator: empty, is_teardown: true, setups: [up], dependencies: [work], on_failure_fail_dagrun: true}
+  - task_id: end
+    operator: bash
+    bash_command: "true"
+    dependencies: [each, files]
+    trigger_rule: all_done
+    retries: 2
+    retry_policy:
+      - {exit_code: [2, 3], action: fail}
+      - {error: "/HTTP 5../", action: retry, retry_delay: 10s}
 "#;
 
 /// Files without mistakes, for the comparison with the editor's schema.
@@ -115,7 +154,61 @@ pub const GOOD: &[(&str, &str)] = &[
         "undefined_on_purpose",
         "tasks:\n  - {task_id: a, operator: bash, bash_command: \"{{ x | default('y') }} {% set z = 1 %}{{ z }} {% if q is defined %}{{ q }}{% endif %}\"}\n",
     ),
+    ("graph", GRAPH),
+    (
+        "mapping_of_groups",
+        "task_groups:\n  outer:\n  inner: {parent_group_name: outer, prefix_group_id: false, add_suffix_on_collision: false}\ntasks:\n  a: {operator: empty, task_group_name: outer.inner}\n  b: {operator: empty, task_group_name: outer, dependencies: [a]}\n",
+    ),
+    (
+        "mapped_over_outputs",
+        "tasks:\n  - {task_id: files, operator: bash, bash_command: ls}\n  - {task_id: a, operator: bash, expand_kwargs: files.output}\n  - {task_id: b, operator: bash, expand: {bash_command: +files, cwd: \"files.output['where']\"}}\n  - {task_id: c, operator: bash, partial: {append_env: true}, expand: {bash_command: XcomArg(files)}}\n  - {task_id: d, operator: clean, input: x, rules: [], expand: {notes: {A: b, C: 3}}}\n",
+    ),
     ("required_param", "params: {rows: {type: integer}}\ntasks: []\n"),
+    ("length", "schedule: 6h\ntasks: []\n"),
+    ("length_iso", "schedule: P1MT12H\ntasks: []\n"),
+    ("length_object", "schedule: {__type__: datetime.timedelta, seconds: 30}\ntasks: []\n"),
+    (
+        "length_forms",
+        "a: {schedule: {every: 1h30m, keep_phase: true, interval: 1d}, tasks: []}\nb: {schedule: {every: 90, data_interval: true}, tasks: []}\nc: {schedule: {every: {__type__: dateutil.relativedelta.relativedelta, months: 1}}, tasks: []}\n",
+    ),
+    (
+        "cron_forms",
+        "a: {schedule: {cron: '@daily', data_interval: true}, tasks: []}\nb: {schedule: {cron: 0 3 * * *, interval: 1d, run_immediately: 2h}, tasks: []}\nc: {schedule: {crons: ['0 6 * * *', '@weekly'], run_immediately: true}, tasks: []}\n",
+    ),
+    (
+        "dates",
+        "schedule: {dates: [2026-12-24T18:00:00, 2026-12-31], restrict_to_events: true, description: Feasts}\ntimezone: Europe/Amsterdam\ntasks: []\n",
+    ),
+    (
+        "timetables_of_airflow",
+        "default: {tasks: []}\n\
+a: {schedule: {__type__: airflow.timetables.trigger.MultipleCronTriggerTimetable, __args__: [0 1 * * *, 0 2 * * 1], timezone: Asia/Tokyo}}\n\
+b: {schedule: {__type__: airflow.sdk.DeltaTriggerTimetable, __args__: [{__type__: datetime.timedelta, __args__: [1]}]}}\n\
+c: {schedule: {__type__: airflow.timetables.events.EventsTimetable, event_dates: [{__type__: datetime.datetime, year: 2026, month: 1, day: 2}], presorted: true}}\n\
+d: {schedule: {__type__: airflow.timetables.assets.AssetOrTimeSchedule, timetable: {__type__: airflow.timetables.trigger.CronTriggerTimetable, cron: 0 3 * * *, timezone: UTC}, assets: [{__type__: airflow.sdk.Asset, uri: s3://a}]}}\n\
+e: {schedule: {__type__: airflow.timetables.simple.OnceTimetable}}\n\
+f: {schedule: {__type__: airflow.timetables.simple.NullTimetable}}\n",
+    ),
+    (
+        "assets",
+        "default: {tasks: []}\n\
+a: {schedule: [s3://lake/a, {name: b, uri: s3://lake/b, group: lake, extra: {team: x}}]}\n\
+b: {schedule: {any: [s3://lake/a, {all: [b, c]}]}}\n\
+c: {schedule: {__or__: [{__and__: [a, {__type__: airflow.sdk.Asset, name: b}]}, {__type__: airflow.datasets.Dataset, uri: c}]}}\n\
+d: {schedule: {uri: s3://lake/a}}\n\
+e: {schedule: {assets: {any: [a, b]}, time: {cron: '@daily', data_interval: true}}}\n\
+f: {schedule: {__type__: builtins.list, items: [{__type__: airflow.sdk.Asset, uri: s3://a}]}}\n\
+g: {schedule: {assets: a, time: 6h}}\n",
+    ),
+    (
+        "outlets",
+        "tasks:\n  - task_id: a\n    operator: empty\n    outlets: [S3://lake/a/, {name: b, extra: {rows: 1}}]\n    inlets: [{__type__: airflow.sdk.Asset, uri: s3://lake/c}]\n  - {task_id: b, operator: empty, outlets: {__type__: builtins.list, items: [x]}}\n",
+    ),
+    (
+        "catchup",
+        "default: {tasks: []}\na: {catchup: none}\nb: {catchup: {mode: none}}\nc: {catchup: {mode: all, window: 2d}}\nd: {catchup: {window: 3600}}\ne: {catchup: ~}\nf: {catchup: all}\n",
+    ),
+    ("failures", "max_consecutive_failed_dag_runs: 3\ntasks: []\n"),
 ];
 
 #[test]
@@ -124,11 +217,11 @@ fn a_file_says_everything() {
     assert_eq!(dag.dag_id, "sales_daily");
     assert_eq!(dag.description.as_deref(), Some("Loads yesterday's sales"));
     assert_eq!(dag.doc_md.as_deref(), Some("# Sales\n"));
-    assert_eq!(dag.schedule, Schedule::Cron("0 3 * * mon-fri".to_owned()));
+    assert_eq!(dag.schedule, CronTrigger::new("0 3 * * mon-fri").into());
     assert_eq!(dag.timezone, Tz::Europe__Amsterdam);
     assert_eq!(dag.start_date, Some(at("2025-12-31T23:00:00Z")), "midnight in Amsterdam");
     assert_eq!(dag.end_date, Some(at("2026-12-31T22:59:59Z")));
-    assert!(dag.runs.catchup);
+    assert!(dag.runs.catchup.is_on());
     assert_eq!((dag.runs.max_active_runs, dag.runs.max_active_tasks), (1, 4));
     assert_eq!(dag.runs.dagrun_timeout, Some(Duration::from_secs(7200)));
     assert_eq!(dag.runs.is_paused_upon_creation, Some(false));
@@ -153,6 +246,8 @@ fn a_file_says_everything() {
     let done = dag.task(dag.find("done").unwrap());
     assert_eq!(done.trigger_rule, TriggerRule::AllDone);
     assert_eq!((done.retries, done.priority_weight, done.pool_slots), (0, -1, 2));
+    assert_eq!(done.weight_rule, WeightRule::Absolute);
+    assert_eq!((done.max_active_tis_per_dag, done.max_active_tis_per_dagrun), (Some(3), Some(1)));
     assert_eq!((done.pool.as_str(), done.queue.as_str(), done.owner.as_str()), ("small", "gpu", "me"));
     let upstream: Vec<_> = dag.upstream(dag.find("done").unwrap()).map(|index| &dag.task(index).task_id).collect();
     assert_eq!(upstream, ["clean"]);
@@ -163,12 +258,15 @@ fn what_is_left_out_has_airflows_default() {
     let dag = dag("tasks: [{task_id: a, operator: empty}]\n");
     assert_eq!(dag.dag_id, "example", "the file's name");
     assert_eq!((&dag.schedule, dag.timezone), (&Schedule::Never, Tz::UTC));
-    assert!(!dag.runs.catchup);
+    assert_eq!(dag.runs.catchup, Catchup::default());
+    assert_eq!(dag.runs.max_consecutive_failed_dag_runs, 0);
     assert_eq!((dag.runs.max_active_runs, dag.runs.max_active_tasks), (16, 16));
     assert_eq!(dag.owner, "airflow");
     let task = dag.task(dag.find("a").unwrap());
     assert_eq!((task.retries, task.retry_delay), (0, Duration::from_secs(300)));
     assert_eq!((task.pool.as_str(), task.queue.as_str()), ("default_pool", "default"));
+    assert_eq!((task.priority_weight, task.weight_rule), (1, WeightRule::Downstream));
+    assert_eq!((task.max_active_tis_per_dag, task.max_active_tis_per_dagrun), (None, None));
 }
 
 #[test]
@@ -278,6 +376,90 @@ fn anchors_and_merge_keys_are_written_out() {
     assert_eq!((b.retries, &b.args["bash_command"]), (2, &json!("ls")));
 }
 
+/// The upstream tasks of a task, in order.
+fn before(dag: &scheduler::dag::Dag, task_id: &str) -> Vec<String> {
+    let mut ids: Vec<_> = dag.upstream(dag.find(task_id).unwrap()).map(|task| dag.task(task).task_id.clone()).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn a_file_says_everything_of_its_graph() {
+    let dag = dag(GRAPH);
+    let task = |id: &str| dag.task(dag.find(id).unwrap());
+    let groups: Vec<_> = dag.groups.iter().map(|group| (group.group_id.as_str(), group.parent.as_deref())).collect();
+    assert_eq!(groups, [("load", None), ("each", None), ("load.inner", Some("load"))], "outer ones first");
+    assert_eq!(task("load.inner.check").group.as_deref(), Some("load.inner"));
+    assert_eq!((task("load.orders").retries, task("load.inner.check").retries), (3, 4));
+    assert_eq!(task("load.orders").args["append_env"], json!(true), "from the group's default_args");
+    assert_eq!(before(&dag, "load.orders"), ["extract"], "what the group waits for");
+    assert_eq!(before(&dag, "load.inner.check"), ["load.orders"], "not the first task of its group");
+    assert_eq!(before(&dag, "files"), ["load.inner.check"], "a group is its last tasks");
+    assert_eq!(before(&dag, "each.check"), ["dates"], "what the group is mapped over");
+    assert_eq!(before(&dag, "each.say"), ["each.check"], "the sibling");
+    assert_eq!(before(&dag, "end"), ["each.say", "files"]);
+    let output = MappedValues::Output { task_id: "dates".to_owned(), key: "return_value".to_owned() };
+    let regions = MappedValues::Literal(vec![json!("eu"), json!("us")]);
+    let expected = Mapping::Product(vec![("region".to_owned(), regions), ("day".to_owned(), output)]);
+    assert_eq!(dag.mapping(dag.find("each.say").unwrap()), Some(&expected));
+    assert_eq!(task("files").map_index_template.as_deref(), Some("{{ mapped.cwd }}"));
+    assert_eq!((task("files").past, task("work").past), (PastDependency::Itself, PastDependency::ItselfAndDownstream));
+    assert_eq!((task("up").role, task("down").role), (TaskRole::Setup, TaskRole::Teardown { fails_run: true }));
+    assert_eq!(task("down").trigger_rule, TriggerRule::AllDoneSetupSuccess, "whatever default_args say");
+    assert_eq!(before(&dag, "down"), ["up", "work"]);
+    assert_eq!(
+        (task("extract").trigger_rule, task("end").trigger_rule),
+        (TriggerRule::NoneFailed, TriggerRule::AllDone)
+    );
+    assert_eq!(task("end").retry_policy[0].exit_codes, [2, 3]);
+    assert_eq!(task("end").retry_policy[1].action, RetryAction::Retry { delay: Some(Duration::from_secs(10)) });
+}
+
+/// Airflow 3's semantics, section 8: short names, and what a group stands for.
+#[rstest]
+#[case::a_sibling_comes_before_a_namesake("[{group_name: g}, {group_name: h}]", "g.a h.a h.b<a", "h.b", "h.a")]
+#[case::an_id_comes_before_a_sibling("[{group_name: g}]", "a g.a g.b<a", "g.b", "a")]
+#[case::an_outer_sibling("[{group_name: g}, {group_name: h, parent_group_name: g}]", "g.a g.h.b<a", "g.h.b", "g.a")]
+#[case::the_only_one("[{group_name: g}]", "g.a b<a", "b", "g.a")]
+#[case::a_group_within_a_group("[{group_name: g}, {group_name: h, parent_group_name: g}]", "g.h.a b<h", "b", "g.h.a")]
+#[case::last_tasks("[{group_name: g}]", "g.a g.b<a g.c<a d<g", "d", "g.b g.c")]
+#[case::first_tasks("[{group_name: g, dependencies: [d]}]", "d g.a g.b<a", "g.a", "d")]
+#[case::not_inner_tasks("[{group_name: g, dependencies: [d]}]", "d g.a g.b<a", "g.b", "g.a")]
+#[case::groups_after_groups(
+    "[{group_name: g}, {group_name: h, dependencies: [g]}]",
+    "g.a g.b h.c h.d",
+    "h.c",
+    "g.a g.b"
+)]
+#[case::an_inner_group_is_last(
+    "[{group_name: g}, {group_name: h, parent_group_name: g, dependencies: [a]}]",
+    "g.a g.h.b c<g",
+    "c",
+    "g.h.b"
+)]
+#[case::no_prefix("[{group_name: g, prefix_group_id: false}]", "g/a g/b<a", "b", "a")]
+fn names_and_groups(#[case] groups: &str, #[case] tasks: &str, #[case] of: &str, #[case] expected: &str) {
+    let task = |text: &str| {
+        let (id, upstream) = text.split_once('<').unwrap_or((text, ""));
+        let (group, name) = id
+            .rsplit_once(['.', '/'])
+            .map_or((String::new(), id), |(group, name)| (format!(", task_group_name: {group}"), name));
+        format!("  - {{task_id: {name}, operator: empty, dependencies: [{upstream}]{group}}}\n")
+    };
+    let tasks: String = tasks.split(' ').map(task).collect();
+    let dag = dag(&format!("task_groups: {groups}\ntasks:\n{tasks}"));
+    assert_eq!(before(&dag, of).join(" "), expected);
+}
+
+/// Airflow 3's semantics, section 7: what comes after a group does not wait for its teardowns.
+#[test]
+fn a_teardown_is_never_the_last_of_its_group() {
+    let dag = dag(
+        "task_groups: [{group_name: g}]\ntasks:\n  - {task_id: up, operator: empty, task_group_name: g}\n  - {task_id: work, operator: empty, task_group_name: g, dependencies: [up]}\n  - {task_id: down, operator: empty, task_group_name: g, is_teardown: true, setups: [up], dependencies: [work]}\n  - {task_id: end, operator: empty, dependencies: [g]}\n",
+    );
+    assert_eq!(before(&dag, "end"), ["g.work"]);
+}
+
 #[test]
 fn a_document_loads_as_the_same_dag() {
     for (name, text) in GOOD {
@@ -301,6 +483,62 @@ fn the_hash_is_of_the_meaning() {
     assert_ne!(hash(one), hash(other));
     assert_eq!(hash(one).len(), 64);
     assert_eq!(version::hash(&json!({"a": 1, "b": 2})), version::hash(&json!({"b": 2, "a": 1})));
+}
+
+#[test]
+fn assets_by_uri_and_by_name() {
+    let outlets = |text: &str| {
+        let dag = dag(&format!("tasks: [{{task_id: a, operator: empty, outlets: {text}}}]\n"));
+        dag.task(dag.find("a").unwrap()).outlets.clone()
+    };
+    let [plain, named, only_named, object] = outlets(
+        "['S3://Lake/a/', {name: b, uri: 's3://lake/b#part', extra: {rows: 1}}, {name: c}, {__type__: airflow.sdk.Asset, __args__: [d]}]",
+    )
+    .try_into()
+    .unwrap();
+    assert_eq!(
+        (plain.name.as_str(), plain.uri.as_str(), plain.group.as_str()),
+        ("S3://Lake/a/", "s3://Lake/a", "asset")
+    );
+    assert_eq!((named.name.as_str(), named.uri.as_str()), ("b", "s3://lake/b"));
+    assert_eq!(json!(named.extra), json!({"rows": 1}));
+    assert_eq!((only_named.name.as_str(), only_named.uri.as_str()), ("c", "c"));
+    assert_eq!(object.name, "d");
+}
+
+/// §13: a list means all of its assets; dag-factory's `__and__` and `__or__` are reduced with `&` and `|`.
+#[rstest]
+#[case("[a, b]", &["a"], false)]
+#[case("[a, b]", &["a", "b"], true)]
+#[case("{any: [a, b]}", &["b"], true)]
+#[case("{any: [a, b]}", &[], false)]
+#[case("{all: [a, {any: [b, c]}]}", &["a", "c"], true)]
+#[case("{all: [a, {any: [b, c]}]}", &["b", "c"], false)]
+#[case("{__or__: [{__and__: [a, b]}, c]}", &["c"], true)]
+#[case("{__or__: [{__and__: [a, b]}, c]}", &["a"], false)]
+#[case("{uri: a}", &["a"], true)]
+#[case("{__type__: airflow.sdk.AssetAny, __args__: [a, {__type__: airflow.sdk.AssetAll, __args__: [b, c]}]}", &["b", "c"], true)]
+fn expressions_over_assets(#[case] schedule: &str, #[case] updated: &[&str], #[case] expected: bool) {
+    let dag = dag(&format!("schedule: {schedule}\ntasks: []\n"));
+    let Schedule::Assets(expression) = &dag.schedule else { panic!("{:?}", dag.schedule) };
+    assert_eq!(expression.is_true(&|asset| updated.contains(&asset.name.as_str())), expected);
+    assert!(expression.is_true(&|_| true) && !expression.is_true(&|_| false));
+}
+
+#[test]
+fn every_asset_of_an_expression_is_told_once() {
+    let dag = dag("schedule: {any: [a, {all: [b, a, {name: b, extra: {x: 1}}]}, c]}\ntasks: []\n");
+    let Schedule::Assets(expression) = &dag.schedule else { panic!("{:?}", dag.schedule) };
+    let names: Vec<&str> = expression.assets().into_iter().map(|asset| asset.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(expression.in_words(), "a or (b and a and b) or c");
+}
+
+/// The zone that a timetable of Airflow's names is the DAG's.
+#[test]
+fn a_timetable_can_bring_its_zone() {
+    let schedule = "{__type__: airflow.sdk.AssetOrTimeSchedule, assets: [a], timetable: {__type__: airflow.sdk.CronTriggerTimetable, cron: 0 3 * * *, timezone: Asia/Tokyo}}";
+    assert_eq!(dag(&format!("schedule: {schedule}\ntasks: []\n")).timezone, Tz::Asia__Tokyo);
 }
 
 #[test]

@@ -6,6 +6,7 @@ export const keys = {
   version: ['version'] as const,
   dagList: ['dags'] as const,
   importErrors: ['import-errors'] as const,
+  pools: ['pools'] as const,
   dag: (dagId: string) => ['dag', dagId] as const,
   dagRuns: (dagId: string) => ['dag', dagId, 'runs'] as const,
   /** All that is known of the DAG's runs and their tasks. */

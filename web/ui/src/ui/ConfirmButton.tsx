@@ -1,4 +1,4 @@
-import { Button } from '@mantine/core'
+import { ActionIcon, Button, Tooltip } from '@mantine/core'
 import { useState } from 'react'
 import { ConfirmDialog } from './ConfirmDialog'
 import { Icon, type IconName } from './Icon'
@@ -11,18 +11,30 @@ interface Props {
   consequence: string
   danger?: boolean
   busy?: boolean
+  /** Only the icon: for rows. */
+  compact?: boolean
+  /** What the button in the dialog says; the label when absent. */
+  confirm?: string
   onConfirm: () => void
 }
 
 /** A button for what cannot be taken back: it asks first. */
-export function ConfirmButton({ icon, busy = false, ...question }: Props) {
+export function ConfirmButton({ label, icon, busy = false, compact = false, confirm = label, ...question }: Props) {
   const [open, setOpen] = useState(false)
   return (
     <>
-      <Button variant="default" leftSection={<Icon name={icon} size={14} />} loading={busy} onClick={() => setOpen(true)}>
-        {question.label}
-      </Button>
-      <ConfirmDialog {...question} opened={open} onClose={() => setOpen(false)} />
+      {compact ? (
+        <Tooltip label={label}>
+          <ActionIcon size={32} aria-label={label} loading={busy} onClick={() => setOpen(true)}>
+            <Icon name={icon} size={15} />
+          </ActionIcon>
+        </Tooltip>
+      ) : (
+        <Button variant="default" leftSection={<Icon name={icon} size={14} />} loading={busy} onClick={() => setOpen(true)}>
+          {label}
+        </Button>
+      )}
+      <ConfirmDialog {...question} label={confirm} opened={open} onClose={() => setOpen(false)} />
     </>
   )
 }

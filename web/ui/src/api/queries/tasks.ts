@@ -6,6 +6,9 @@ import { instancesOf } from './runs'
 
 const TI = '/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}'
 
+/** Others end what is waited for, in other runs and by other DAGs, and no event of this run tells. */
+const OBSTACLES_REFRESH_MS = 3000
+
 /** Which task instance: -1 is the index of one that is not mapped. */
 export type InstanceName = Pick<TaskInstance, 'dag_id' | 'dag_run_id' | 'task_id' | 'map_index'>
 
@@ -52,6 +55,22 @@ export function taskTriesQuery(name: InstanceName) {
           : client.GET(`${TI}/{map_index}/tries`, { params: { path: mapped(name) } }),
       ),
     select: (page) => page.task_instances,
+  })
+}
+
+/** What is in the way of a task that does not run. */
+export function taskObstaclesQuery(name: InstanceName) {
+  return queryOptions({
+    // Part of the run: what runs or ends beside the task may be what it waits for.
+    queryKey: [...keys.run(name.dag_id, name.dag_run_id), 'obstacles', name.task_id, name.map_index],
+    queryFn: () =>
+      answer(
+        name.map_index < 0
+          ? client.GET(`${TI}/dependencies`, { params: { path: path(name) } })
+          : client.GET(`${TI}/{map_index}/dependencies`, { params: { path: mapped(name) } }),
+      ),
+    select: (page) => page.dependencies,
+    refetchInterval: OBSTACLES_REFRESH_MS,
   })
 }
 

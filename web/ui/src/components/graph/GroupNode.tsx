@@ -4,7 +4,7 @@ import { Icon } from '../../ui/Icon'
 import { TASK_FACES } from '../faces'
 import type { Summary } from '../tasks/summary'
 import classes from './Graph.module.css'
-import { Counts, Ends } from './TaskNode'
+import { Counts, Ends, useFar } from './TaskNode'
 
 export interface GroupNodeData extends Record<string, unknown> {
   groupId: string
@@ -34,6 +34,7 @@ export function GroupNode({ data }: NodeProps<GroupFlowNode>) {
 /** A group folded to one node. */
 export function FoldedNode({ data }: NodeProps<GroupFlowNode>) {
   const { groupId, label, size, summary, onFold } = data
+  const far = useFar()
   const face = summary === null ? null : TASK_FACES[summary.state]
   return (
     <Ends>
@@ -43,6 +44,7 @@ export function FoldedNode({ data }: NodeProps<GroupFlowNode>) {
         data-tone={face?.tone ?? 'quiet'}
         data-state={summary?.state}
         data-many
+        data-far={far || undefined}
         aria-expanded="false"
         title={`Unfold ${groupId}`}
         onClick={() => onFold(groupId)}

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import { Handle, Position, type Node, type NodeProps } from '@xyflow/react'
+import { Handle, Position, useStore, type Node, type NodeProps } from '@xyflow/react'
 import { Link } from '@tanstack/react-router'
 import { taskState, type TaskInstance } from '../../api/model'
 import { plural } from '../../lib/numbers'
@@ -22,6 +22,9 @@ export interface TaskNodeData extends Record<string, unknown> {
 
 export type TaskFlowNode = Node<TaskNodeData, 'task'>
 
+/** Nodes smaller than this show less, and that larger. */
+const FAR_ZOOM = 0.6
+
 export function TaskNode({ data }: NodeProps<TaskFlowNode>) {
   const [first] = data.instances
   return (
@@ -37,6 +40,11 @@ export function TaskNode({ data }: NodeProps<TaskFlowNode>) {
   )
 }
 
+/** True while nodes are drawn so small that only the state and the name can be read. */
+export function useFar(): boolean {
+  return useStore((flow) => flow.transform[2] < FAR_ZOOM)
+}
+
 /** The places where edges meet a node. */
 export function Ends({ children }: { children: ReactNode }) {
   return (
@@ -49,8 +57,9 @@ export function Ends({ children }: { children: ReactNode }) {
 }
 
 function PlainTask({ taskId, label, operator, isMapped }: TaskNodeData) {
+  const far = useFar()
   return (
-    <div className={classes.node} data-tone="quiet" data-many={isMapped || undefined} title={taskId}>
+    <div className={classes.node} data-tone="quiet" data-far={far || undefined} data-many={isMapped || undefined} title={taskId}>
       <span className={classes.face}>
         <Icon name="gear" size={15} />
       </span>
@@ -66,6 +75,7 @@ function PlainTask({ taskId, label, operator, isMapped }: TaskNodeData) {
 }
 
 function RunTask({ taskId, label, operator, instance }: TaskNodeData & { instance: TaskInstance }) {
+  const far = useFar()
   const state = taskState(instance)
   const face = TASK_FACES[state]
   return (
@@ -74,6 +84,7 @@ function RunTask({ taskId, label, operator, instance }: TaskNodeData & { instanc
       className={classes.node}
       data-tone={face.tone}
       data-state={state}
+      data-far={far || undefined}
       title={instance.reason === null ? taskId : `${taskId}: ${instance.reason}`}
     >
       <span className={classes.face}>
@@ -101,6 +112,7 @@ function RunTask({ taskId, label, operator, instance }: TaskNodeData & { instanc
 
 /** A mapped task: how many instances, and how many of them in each state. */
 function MappedTask({ taskId, label, instances, first }: TaskNodeData & { first: TaskInstance }) {
+  const far = useFar()
   const summary = summaryOf(instances)
   const face = TASK_FACES[summary?.state ?? 'none']
   return (
@@ -110,6 +122,7 @@ function MappedTask({ taskId, label, instances, first }: TaskNodeData & { first:
       data-tone={face.tone}
       data-state={summary?.state}
       data-many
+      data-far={far || undefined}
       title={`${taskId}: ${plural(instances.length, 'task instance')}`}
     >
       <span className={classes.face}>

@@ -7,10 +7,10 @@ import { dagRunsQuery, RUNS_PER_PAGE } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
 import { RUN_FACES, RUN_TYPES, triggeredBy } from '../../components/faces'
 import { PagePending } from '../../components/PagePending'
+import { Reason } from '../../components/Reason'
 import { RunStateBadge } from '../../components/StateBadge'
 import { Time } from '../../components/Time'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
-import { WaitingReason } from '../../components/WaitingReason'
 import { formatDuration } from '../../lib/durations'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
@@ -117,9 +117,11 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
               </td>
               <td>
                 <RunStateBadge state={run.state} />
-                <div className={classes.reason}>
-                  <WaitingReason run={run} zone={zone} />
-                </div>
+                {run.reason !== null && (
+                  <div className={classes.reason}>
+                    <Reason text={run.reason} zone={zone} />
+                  </div>
+                )}
               </td>
               <td className={classes.wide}>
                 <span className={classes.type}>

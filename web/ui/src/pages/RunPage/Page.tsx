@@ -1,17 +1,16 @@
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { isRunFinished, type TaskInstance } from '../../api/model'
+import { isRunFinished, type DagRun, type TaskInstance } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runQuery, runTasksQuery } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
 import { RUN_TYPES, triggeredBy } from '../../components/faces'
 import { DagGraph } from '../../components/graph/DagGraph'
 import { PageHead } from '../../components/PageHead'
+import { Reason } from '../../components/Reason'
 import { RunStateBadge } from '../../components/StateBadge'
 import { StateTally } from '../../components/StateTally'
 import { Time } from '../../components/Time'
-import { Reason } from '../../components/Reason'
-import { commonReason } from '../../components/WaitingReason'
 import { formatDateTime } from '../../lib/dates'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
@@ -76,7 +75,7 @@ export function RunPage() {
           />
         }
       />
-      {run.state === 'queued' && <Queued isPaused={dag.is_paused} instances={instances} zone={zone} />}
+      <Queued run={run} isPaused={dag.is_paused} zone={zone} />
       <FailureCause run={run} instances={instances} />
       <div className={classes.panels}>
         <Panel
@@ -103,27 +102,26 @@ export function RunPage() {
   )
 }
 
-/** Why a run has not started: in a sentence of our own, or in the engine's. */
-function Queued({ isPaused, instances, zone }: { isPaused: boolean; instances: TaskInstance[]; zone: string }) {
-  const reason = commonReason(instances)
-  return (
-    <div className={classes.waiting}>
-      <Notice tone={isPaused ? 'notice' : 'wait'} icon={isPaused ? 'pause' : 'queue'}>
-        {isPaused ? (
-          'This run is queued because the DAG is paused. It starts once you unpause it.'
-        ) : reason === null ? (
-          'This run is queued and starts as soon as it is its turn.'
-        ) : (
-          <>
-            This run is queued: <Reason text={reason} zone={zone} />
-          </>
-        )}
-      </Notice>
-    </div>
-  )
-}
-
 function titleOf(instances: TaskInstance[]): string {
   const tasks = new Set(instances.map((each) => each.task_id)).size
   return tasks === instances.length ? plural(tasks, 'task') : `${plural(tasks, 'task')}, ${plural(instances.length, 'task instance')}`
+}
+
+/** Why a run does not begin. */
+function Queued({ run, isPaused, zone }: { run: DagRun; isPaused: boolean; zone: string }) {
+  if (run.state !== 'queued' || (!isPaused && run.reason === null)) return null
+  return (
+    <div className={classes.waiting}>
+      {isPaused ? (
+        <Notice tone="notice" icon="pause">
+          This run is queued because the DAG is paused. It starts once you unpause it.
+        </Notice>
+      ) : (
+        <Notice tone="wait" icon="clock">
+          <b>Not running yet: </b>
+          <Reason text={run.reason ?? ''} zone={zone} />
+        </Notice>
+      )}
+    </div>
+  )
 }

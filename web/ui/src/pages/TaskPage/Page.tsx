@@ -1,7 +1,7 @@
 import { SegmentedControl, Tabs } from '@mantine/core'
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { isTaskFinished, taskRef, taskState, type TaskInstance, type TaskTry } from '../../api/model'
+import { isTaskFinished, taskRef, taskState, type TaskInstance, type TaskState, type TaskTry } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runTasksQuery } from '../../api/queries/runs'
 import { taskInstancesQuery, taskQuery, taskTriesQuery } from '../../api/queries/tasks'
@@ -24,6 +24,7 @@ import { DetailsTab } from './DetailsTab'
 import { LogTab } from './LogTab'
 import { MappedTask } from './MappedTask'
 import { Neighbours } from './Neighbours'
+import { Obstacles } from './Obstacles'
 import { ResultTab } from './ResultTab'
 import classes from './TaskPage.module.css'
 
@@ -154,6 +155,8 @@ function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
   )
 }
 
+const HOLDS_SLOTS: TaskState[] = ['queued', 'running', 'restarting']
+
 interface TryChoiceProps {
   instance: TaskInstance
   tries: TaskTry[]
@@ -188,12 +191,13 @@ function TryChoice({ instance, tries, value, onChange }: TryChoiceProps) {
 /** Why the task is not running, or what it failed with. */
 function Callout({ instance, error }: { instance: TaskInstance; error: string | null }) {
   const state = taskState(instance)
-  if (instance.reason !== null && state !== 'running') {
-    const done = isTaskFinished(state)
+  if (!isTaskFinished(state) && !HOLDS_SLOTS.includes(state)) {
+    return <Obstacles instance={instance} />
+  }
+  if (instance.reason !== null && isTaskFinished(state)) {
     return (
       <div className={classes.callout}>
-        <Notice tone={TASK_FACES[state].tone} icon={done ? TASK_FACES[state].icon : 'clock'}>
-          {!done && <b>Not running yet: </b>}
+        <Notice tone={TASK_FACES[state].tone} icon={TASK_FACES[state].icon}>
           <Reason text={instance.reason} />
         </Notice>
       </div>
