@@ -1,5 +1,5 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query'
-import type { ClearRunBody, MarkedState, Relatives, TaskRef } from '../actions'
+import type { MarkedState, Relatives, TaskRef } from '../actions'
 import { answer, client } from '../client'
 import { keys } from '../keys'
 import type { TaskInstance } from '../model'
@@ -114,7 +114,7 @@ async function postClear(clear: ClearTasks, dryRun: boolean): Promise<TaskInstan
 }
 
 function postClearRun({ dagId, runId, scope, latestVersion }: ClearRun, dryRun: boolean) {
-  const body: ClearRunBody = {
+  const body = {
     dry_run: dryRun,
     only_failed: scope === 'failed',
     only_new: scope === 'new',

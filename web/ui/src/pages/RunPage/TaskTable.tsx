@@ -36,9 +36,9 @@ export function TaskTable({ run, instances, live }: Props) {
             <th>Task</th>
             <th>State</th>
             <th className={classes.wide}>Operator</th>
-            <th className={classes.right}>Try</th>
+            <th className={`${classes.right} ${classes.try}`}>Try</th>
             <th className={classes.wide}>Start</th>
-            <th className={classes.right}>Duration</th>
+            <th className={`${classes.right} ${classes.length}`}>Duration</th>
             <th className={classes.line}>
               <span className={classes.scale}>
                 <span>Timeline</span>
@@ -84,14 +84,14 @@ function Row({ instance, frame, now }: { instance: TaskInstance; frame: Frame | 
         <TaskStateBadge state={state} />
       </td>
       <td className={classes.wide}>{instance.operator_name ?? '–'}</td>
-      <td className={classes.right}>
+      <td className={`${classes.right} ${classes.try}`}>
         {instance.try_number === 0 ? '–' : instance.try_number}
         {instance.try_number > 0 && instance.max_tries > 0 && <span className={classes.of}> of {instance.max_tries + 1}</span>}
       </td>
       <td className={classes.wide}>
         {instance.start_date === null || instance.try_number === 0 ? '–' : <time dateTime={instance.start_date}>{formatClock(instance.start_date).slice(0, 8)}</time>}
       </td>
-      <td className={classes.right}>
+      <td className={`${classes.right} ${classes.length}`}>
         <TaskDuration instance={instance} />
       </td>
       <td className={classes.line}>
@@ -142,9 +142,9 @@ function MappedRow({ instances, frame, now }: { instances: TaskInstance[]; frame
         <TaskStateBadge state={state} />
       </td>
       <td className={classes.wide}>{first.operator_name ?? '–'}</td>
-      <td className={classes.right}>–</td>
+      <td className={`${classes.right} ${classes.try}`}>–</td>
       <td className={classes.wide}>{span.start_date === null ? '–' : <time dateTime={span.start_date}>{formatClock(span.start_date).slice(0, 8)}</time>}</td>
-      <td className={classes.right}>
+      <td className={`${classes.right} ${classes.length}`}>
         <Duration start={span.start_date} end={span.end_date} seconds={null} />
       </td>
       <td className={classes.line}>
