@@ -6,6 +6,7 @@
 //!                              └────template───> a task's arguments, filled in
 //! ```
 
+pub mod callback;
 pub mod duration;
 mod model;
 pub mod params;

@@ -10,6 +10,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::callback::{DagCallbacks, TaskCallbacks};
+
 /// A task's place in its DAG's graph. Means nothing outside the [`Dag`] that gave it.
 pub type TaskIndex = NodeIndex<u32>;
 
@@ -40,6 +42,8 @@ pub struct Dag {
     pub params: BTreeMap<String, Param>,
     /// `default_args` as written, for people to read; tasks already hold what follows from it.
     pub default_args: Map<String, Value>,
+    /// Whom its runs tell what became of them.
+    pub callbacks: DagCallbacks,
     graph: DiGraph<Task, (), u32>,
     by_id: HashMap<String, TaskIndex>,
     topological: Vec<TaskIndex>,
@@ -130,6 +134,8 @@ pub struct Task {
     pub owner: String,
     /// Markdown for the task's page.
     pub doc_md: Option<String>,
+    /// Whom it tells what becomes of it.
+    pub callbacks: TaskCallbacks,
 }
 
 /// When a task may start, given its direct upstream tasks (Airflow 3: trigger rules).
@@ -191,6 +197,8 @@ pub struct DagHead {
     pub params: BTreeMap<String, Param>,
     /// See [`Dag::default_args`].
     pub default_args: Map<String, Value>,
+    /// See [`Dag::callbacks`].
+    pub callbacks: DagCallbacks,
 }
 
 impl Dag {
@@ -246,6 +254,7 @@ impl Dag {
             owner,
             params,
             default_args,
+            callbacks,
         } = head;
         Ok(Dag {
             dag_id,
@@ -260,6 +269,7 @@ impl Dag {
             owner,
             params,
             default_args,
+            callbacks,
             graph,
             by_id,
             topological,

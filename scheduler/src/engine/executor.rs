@@ -320,15 +320,5 @@ fn facts(order: &Order) -> Result<RunFacts, TaskError> {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         TaskError::fail(anyhow::anyhow!("{}", problems.join("; ")))
     })?;
-    Ok(RunFacts {
-        run_type: order.row.run_type.clone(),
-        logical_date: order.row.logical_date,
-        data_interval_start: order.row.data_interval_start,
-        data_interval_end: order.row.data_interval_end,
-        run_after: order.row.run_after,
-        start_date: order.started,
-        conf,
-        params,
-        owner: order.dag.owner.clone(),
-    })
+    Ok(rendering::run_facts(&order.dag, &order.row, order.started, params))
 }

@@ -37,6 +37,7 @@ fn task(id: usize, retries: u32, trigger_rule: TriggerRule) -> Task {
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
+        callbacks: Default::default(),
     }
 }
 
@@ -54,6 +55,7 @@ fn dag(tasks: Vec<(Task, Vec<String>)>) -> Arc<Dag> {
         owner: "airflow".to_owned(),
         params: Default::default(),
         default_args: Default::default(),
+        callbacks: Default::default(),
     };
     Arc::new(Dag::new(head, tasks).expect("edges only lead from earlier tasks to later ones"))
 }

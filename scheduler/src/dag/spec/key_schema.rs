@@ -60,12 +60,21 @@ pub(super) fn key_schema(key: &Key) -> Value {
         Kind::Params | Kind::DefaultArgs => json!({ "type": ["object", "null"] }),
         Kind::Tasks => json!({ "type": ["array", "object", "null"] }),
         Kind::Operator => json!({ "type": "string" }),
+        Kind::Callbacks => one_or_several("callback"),
+        Kind::Deadlines => one_or_several("deadline"),
+        Kind::Emails => json!({ "type": ["string", "array", "null"], "items": { "type": "string" } }),
     };
     let mut schema = described(key, schema);
     if let Ok(example) = example(key) {
         schema["examples"] = json!([example]);
     }
     schema
+}
+
+/// Something that is defined once for the whole schema, or a list of such.
+fn one_or_several(definition: &str) -> Value {
+    let one = json!({ "$ref": format!("#/$defs/{definition}") });
+    json!({ "anyOf": [one, { "type": "array", "items": one }, { "type": "null" }] })
 }
 
 fn schedule() -> Value {
@@ -100,7 +109,7 @@ fn object_of(classes: &[&str]) -> Value {
 /// The example is YAML; the plain ones are JSON or words, too.
 fn example(key: &Key) -> Result<Value, serde_json::Error> {
     match key.kind {
-        Kind::Tags | Kind::Dependencies | Kind::Params | Kind::DefaultArgs | Kind::Tasks => {
+        Kind::Tags | Kind::Dependencies | Kind::Params | Kind::DefaultArgs | Kind::Tasks | Kind::Emails => {
             serde_json::from_str(key.example)
         }
         _ => serde_json::from_str(key.example).or_else(|_| Ok(Value::from(key.example))),

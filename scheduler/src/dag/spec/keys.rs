@@ -24,6 +24,12 @@ pub(super) enum Kind {
     Operator,
     Dependencies,
     TriggerRule,
+    /// One callback, or a list of them.
+    Callbacks,
+    /// One deadline, or a list of them.
+    Deadlines,
+    /// One address, or a list of them.
+    Emails,
 }
 
 /// A key of a DAG or of a task.
@@ -111,6 +117,27 @@ pub(super) const DAG_KEYS: &[Key] = &[
         "false",
         "Whether the DAG is paused when it first appears. By default the installation decides.",
     ),
+    key(
+        "on_success_callback",
+        Kind::Callbacks,
+        "[]",
+        "{webhook: {url: \"https://example.com/updraft\"}}",
+        "Whom to tell when a run succeeded: one callback, or a list of them.",
+    ),
+    key(
+        "on_failure_callback",
+        Kind::Callbacks,
+        "[]",
+        "{slack: {url_env: SLACK_WEBHOOK_URL, text: \"{{ dag.dag_id }} failed: {{ reason }}\"}}",
+        "Whom to tell when a run failed: one callback, or a list of them.",
+    ),
+    key(
+        "deadline",
+        Kind::Deadlines,
+        "[]",
+        "{reference: DAGRUN_QUEUED_AT, interval: 1h, callback: {email: {to: ops@example.com}}}",
+        "By when a run should be done, and whom to tell when it is not: one deadline, or a list of them.",
+    ),
     key("tags", Kind::Tags, "[]", "[sales, daily]", "Words to filter lists by."),
     key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the `owner` in `default_args`, else `airflow`."),
     key(
@@ -189,6 +216,50 @@ pub(super) const TASK_KEYS: &[Key] = &[
     key("queue", Kind::Text, "\"default\"", "gpu", "Which workers may run it."),
     key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the DAG's owner."),
     key("doc_md", Kind::Text, "null", "Counts the rows.", "Markdown for the task's page."),
+    key(
+        "on_execute_callback",
+        Kind::Callbacks,
+        "[]",
+        "{command: [logger, \"{{ ti.task_id }} begins\"]}",
+        "Whom to tell when a try begins: one callback, or a list of them.",
+    ),
+    key(
+        "on_success_callback",
+        Kind::Callbacks,
+        "[]",
+        "{webhook: {url: \"https://example.com/done\", body: {day: \"{{ ds }}\"}}}",
+        "Whom to tell when the task succeeded.",
+    ),
+    key(
+        "on_failure_callback",
+        Kind::Callbacks,
+        "[]",
+        "[{slack: {url_env: SLACK_WEBHOOK_URL}}, {email: {to: ops@example.com}}]",
+        "Whom to tell when the task failed and no try is left.",
+    ),
+    key(
+        "on_retry_callback",
+        Kind::Callbacks,
+        "[]",
+        "{slack: {url_env: SLACK_WEBHOOK_URL, text: \"{{ ti.task_id }}: {{ exception }}\"}}",
+        "Whom to tell when a try failed and another follows.",
+    ),
+    key(
+        "on_skipped_callback",
+        Kind::Callbacks,
+        "[]",
+        "{webhook: \"https://example.com/skipped\"}",
+        "Whom to tell when the task chose not to run; not when a trigger rule or a branch skips it.",
+    ),
+    key(
+        "email",
+        Kind::Emails,
+        "[]",
+        "[ops@example.com]",
+        "Who gets an e-mail when the task fails, as Airflow has it: short for `email` callbacks.",
+    ),
+    key("email_on_failure", Kind::Boolean, "true", "false", "Whether `email` is told when the task failed."),
+    key("email_on_retry", Kind::Boolean, "true", "false", "Whether `email` is told when another try follows."),
 ];
 
 /// Keys of a task that cannot have a default for all tasks.
@@ -215,13 +286,12 @@ const fn harmless(name: &'static str, value: &'static str, help: &'static str) -
     Refused { name, harmless: Some(value), help }
 }
 
-const CALLBACK: &str =
-    "a DAG file has no Python to call; a task with `trigger_rule: all_done` can tell people how a run went";
+const CALLBACK: &str = "a DAG file has no Python to call; write a notifier without `_name` and `_file`, for example \
+                        `on_failure_callback: {slack: {url_env: SLACK_WEBHOOK_URL}}`";
 const MAPPING: &str = "mapped tasks are not served yet; write one task for each item";
 const PYTHON: &str = "a DAG file has no Python to call; `bash` runs a script, with an interpreter of your choice";
 const GROUPS: &str =
     "task groups are not served yet; give the tasks ids that begin alike, and list them in `dependencies`";
-const EMAIL: &str = "e-mail is not served yet";
 const ASSETS: &str = "assets are not served yet";
 const MACROS: &str = "templates know Airflow's own macros and filters, and no others";
 
@@ -231,16 +301,16 @@ pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
     refused("timetable", "write a cron expression in `schedule`"),
     refused("concurrency", "write `max_active_tasks`"),
     refused("task_groups", GROUPS),
-    refused("on_success_callback", CALLBACK),
-    refused("on_failure_callback", CALLBACK),
-    refused("on_execute_callback", CALLBACK),
+    refused(
+        "on_execute_callback",
+        "a run has no such callback, in Airflow neither; write it in `default_args` for all tasks",
+    ),
     refused("on_success_callback_name", CALLBACK),
     refused("on_success_callback_file", CALLBACK),
     refused("on_failure_callback_name", CALLBACK),
     refused("on_failure_callback_file", CALLBACK),
-    refused("sla_miss_callback", CALLBACK),
+    refused("sla_miss_callback", "Airflow 3 took service levels away; write `deadline`"),
     harmless("fail_fast", "false", "stopping a run at its first failure is not served yet"),
-    refused("deadline", "deadlines are not served yet; `dagrun_timeout` bounds a run"),
     harmless("max_consecutive_failed_dag_runs", "0", "pausing a DAG after failures is not served yet"),
     refused("dag_display_name", "a second name is not served; `dag_id` is what people see"),
     refused("owner_links", "links for owners are not served yet; put them into `doc_md`"),
@@ -278,21 +348,17 @@ pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
     refused("python_callable_file", PYTHON),
     refused("pre_execute", PYTHON),
     refused("post_execute", PYTHON),
-    refused("on_execute_callback", CALLBACK),
-    refused("on_success_callback", CALLBACK),
-    refused("on_failure_callback", CALLBACK),
-    refused("on_retry_callback", CALLBACK),
-    refused("on_skipped_callback", CALLBACK),
     refused("on_success_callback_name", CALLBACK),
     refused("on_success_callback_file", CALLBACK),
     refused("on_failure_callback_name", CALLBACK),
     refused("on_failure_callback_file", CALLBACK),
     refused("on_retry_callback_name", CALLBACK),
     refused("on_retry_callback_file", CALLBACK),
-    refused("sla", "service levels are not served; `execution_timeout` bounds a try"),
-    refused("email", EMAIL),
-    harmless("email_on_failure", "false", EMAIL),
-    harmless("email_on_retry", "false", EMAIL),
+    refused("on_execute_callback_name", CALLBACK),
+    refused("on_execute_callback_file", CALLBACK),
+    refused("on_skipped_callback_name", CALLBACK),
+    refused("on_skipped_callback_file", CALLBACK),
+    refused("sla", "Airflow 3 took service levels away; `deadline` of the DAG bounds a run, `execution_timeout` a try"),
     harmless(
         "depends_on_past",
         "false",

@@ -12,9 +12,11 @@ use super::keys::{
 };
 use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
+use super::read_callbacks::{CallbackReader, Told};
 use super::read_task::{ReadTask, TaskReader, blank_task, overlaid};
 use super::source::Place;
-use super::{read_params, schedule, values};
+use super::{read_deadlines, read_params, schedule, values};
+use crate::dag::callback::DagCallbacks;
 use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task};
 use crate::operator::Registry;
 
@@ -45,7 +47,11 @@ pub(super) fn read(
     let (start_date, end_date) = reader.dates(timezone);
     let params = reader.params(&schedule);
     let runs = reader.run_policy();
-    let (owner, common) = reader.owner_and_common();
+    let (owner, mut common) = reader.owner_and_common();
+    let mut callback_reader = CallbackReader { registry, schemas, source };
+    let callbacks = reader.callbacks(timezone, &mut callback_reader);
+    let default_told = reader.default_told(&mut callback_reader);
+    common.callbacks = default_told.callbacks();
     let head = DagHead {
         dag_id,
         description: reader.optional("description", values::text),
@@ -59,9 +65,10 @@ pub(super) fn read(
         owner,
         params,
         default_args: reader.default_args.to_json(),
+        callbacks,
     };
     let default_arguments = reader.default_arguments();
-    let mut tasks = TaskReader { registry, schemas, source, defaults: common, default_arguments };
+    let mut tasks = TaskReader { registry, schemas, source, defaults: common, default_arguments, default_told };
     let read = read_tasks(&dag.mapping, dag.id_place, &mut tasks, problems);
     let places = GraphPlaces::of(&read);
     let tasks = read.into_iter().map(|read| (read.task, read.dependencies.into_iter().map(|(id, _)| id).collect()));
@@ -222,6 +229,29 @@ impl DagReader<'_> {
         }
         let common = overlaid(&base, &self.default_args, "`default_args`", self.problems);
         (own.unwrap_or_else(|| common.owner.clone()), common)
+    }
+
+    /// Whom runs tell what became of them.
+    fn callbacks(&mut self, timezone: Tz, callbacks: &mut CallbackReader<'_>) -> DagCallbacks {
+        let mut told = DagCallbacks::default();
+        for entry in &self.mapping.entries {
+            let subject = Subject { key: &entry.key, within: "" };
+            match entry.key.as_str() {
+                "on_success_callback" => told.on_success = callbacks.several(subject, &entry.value, self.problems),
+                "on_failure_callback" => told.on_failure = callbacks.several(subject, &entry.value, self.problems),
+                "deadline" => {
+                    told.deadlines = read_deadlines::read(subject, &entry.value, timezone, callbacks, self.problems);
+                }
+                _ => (),
+            }
+        }
+        told
+    }
+
+    /// Whom tasks tell unless they say otherwise.
+    fn default_told(&mut self, callbacks: &mut CallbackReader<'_>) -> Told {
+        let told = Told::default();
+        told.overlaid(&self.default_args, "`default_args`", callbacks, self.problems).unwrap_or(told)
     }
 
     fn read_default_args(&mut self, registry: &Registry) -> Mapping {

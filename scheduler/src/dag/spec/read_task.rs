@@ -9,9 +9,11 @@ use super::collect::{Problems, Subject, names};
 use super::keys::{REFUSED_IN_TASKS, TASK_KEYS, find_refused};
 use super::node::{Entry, Mapping};
 use super::problem::{Code, Problem};
+use super::read_callbacks::{CallbackReader, Told};
 use super::source::Place;
 use super::suggest::did_you_mean;
 use super::values;
+use crate::dag::callback::TaskCallbacks;
 use crate::dag::{Task, TriggerRule};
 use crate::operator::{ErasedOperator, Registry};
 
@@ -40,6 +42,7 @@ pub(super) fn blank_task() -> Task {
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
+        callbacks: TaskCallbacks::default(),
     }
 }
 
@@ -102,6 +105,8 @@ pub(super) struct TaskReader<'a> {
     pub defaults: Task,
     /// Arguments of operators in `default_args`.
     pub default_arguments: Mapping,
+    /// Whom `default_args` tells; `defaults` holds the callbacks that follow from it.
+    pub default_told: Told,
 }
 
 impl TaskReader<'_> {
@@ -109,7 +114,11 @@ impl TaskReader<'_> {
     pub fn read(&mut self, id: &str, id_place: Place, mapping: &Mapping, problems: &mut Problems) -> ReadTask {
         problems.keep(values::check_id("task", id, id_place));
         let within = format!("task `{id}`");
-        let common = overlaid(&self.defaults, mapping, &within, problems);
+        let mut common = overlaid(&self.defaults, mapping, &within, problems);
+        let mut callbacks = CallbackReader { registry: self.registry, schemas: self.schemas, source: self.source };
+        if let Some(told) = self.default_told.overlaid(mapping, &within, &mut callbacks, problems) {
+            common.callbacks = told.callbacks();
+        }
         let dependencies = dependencies(mapping, &within, problems);
         let operator = self.operator(mapping, &within, id_place, problems);
         let own = self.own_arguments(mapping, operator.as_ref(), &within, problems);

@@ -82,5 +82,8 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Operator => "operator",
         Kind::Dependencies => "list of task ids",
         Kind::TriggerRule => "word",
+        Kind::Callbacks => "[callback](callbacks.md), or a list",
+        Kind::Deadlines => "[deadline](callbacks.md#deadlines), or a list",
+        Kind::Emails => "address, or a list",
     }
 }

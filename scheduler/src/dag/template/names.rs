@@ -28,6 +28,9 @@ pub(super) const WITH_LOGICAL_DATE: &[&str] = &[
     "task_instance_key_str",
 ];
 
+/// Names that only the templates of callbacks know (Airflow 3).
+pub(super) const IN_CALLBACKS: &[&str] = &["exception", "reason", "deadline"];
+
 /// Names that Airflow 3 took away, and what to write instead.
 const REMOVED: &[(&str, &str)] = &[
     ("execution_date", "write `logical_date`"),
@@ -62,8 +65,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("templates_dict", "write the template where its value is used"),
     ("expanded_ti_count", "mapped tasks are not served yet"),
     ("task_reschedule_count", "sensors keep no such count"),
-    ("exception", "there are no callbacks that could read it"),
-    ("reason", "there are no callbacks that could read it"),
     ("partition_key", "partitions are not served yet"),
     ("partition_date", "partitions are not served yet"),
 ];
@@ -73,6 +74,12 @@ pub(super) fn foreign(name: &str) -> Option<(String, &'static str)> {
     let find = |table: &'static [(&str, &'static str)]| table.iter().find(|(known, _)| *known == name);
     if let Some((_, help)) = find(REMOVED) {
         return Some((format!("`{name}` was removed in Airflow 3"), help));
+    }
+    if IN_CALLBACKS.contains(&name) {
+        return Some((
+            format!("`{name}` is there in callbacks only"),
+            "write it in an `on_…_callback` or a `deadline`",
+        ));
     }
     find(NOT_YET).map(|(_, help)| (format!("`{name}` is not available yet"), *help))
 }
