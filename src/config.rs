@@ -37,6 +37,9 @@ pub struct ServerConfig {
     pub grace: Duration,
     /// Whether new DAGs start paused (Airflow 3: `dags_are_paused_at_creation`).
     pub dags_are_paused_at_creation: bool,
+    /// Where people reach the web UI, for links in messages; the address that is listened on when absent (Airflow 3:
+    /// `[api] base_url`).
+    pub base_url: Option<String>,
     /// The password of `admin`, when it is given from outside.
     pub admin_password: Option<String>,
 }
@@ -53,6 +56,7 @@ struct SettingsFile {
     parallelism: Option<usize>,
     grace_secs: Option<u64>,
     dags_are_paused_at_creation: Option<bool>,
+    base_url: Option<String>,
 }
 
 impl Config {
@@ -82,6 +86,7 @@ impl Config {
             dags_are_paused_at_creation: env_flag("UPDRAFT_DAGS_ARE_PAUSED_AT_CREATION")?
                 .or(file.dags_are_paused_at_creation)
                 .unwrap_or(true),
+            base_url: env_text("UPDRAFT_BASE_URL").or(file.base_url),
             admin_password: env_text("UPDRAFT_ADMIN_PASSWORD"),
         };
         let dags_folder = std::path::absolute(dags_folder).context("the DAGs folder has no absolute path")?;

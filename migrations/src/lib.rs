@@ -4,6 +4,7 @@
 
 mod columns;
 mod m20261121_000001_initial;
+mod m20261125_000010_callbacks;
 
 use sea_orm_migration::prelude::*;
 
@@ -13,6 +14,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_initial::Migration)]
+        vec![Box::new(m20261121_000001_initial::Migration), Box::new(m20261125_000010_callbacks::Migration)]
     }
 }

@@ -70,6 +70,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         log_folder: scratch.path().join("logs"),
         parallelism: config.server.parallelism,
         holder: Holder { instance: "test".to_owned(), hostname: "localhost".to_owned(), pid: std::process::id() },
+        base_url: None,
         grace: Duration::ZERO,
     };
     let logs = settings.log_folder.clone();

@@ -69,6 +69,11 @@ impl ActiveRun {
         std::mem::take(&mut self.is_new).then(|| self.run.instances().map(|(task, _)| task).collect())
     }
 
+    /// Whether the run has ever begun: its task instances are written when it does.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.is_new
+    }
+
     /// Brings the index of ready tasks in line with the states of `changed`.
     pub(super) fn index(&mut self, changed: &[TaskIndex]) {
         for &task in changed {

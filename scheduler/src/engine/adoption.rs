@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::active_run::ActiveRun;
+use super::callbacks::Cause;
 use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
 use crate::events::Change;
@@ -64,6 +65,7 @@ impl Coordinator {
         self.todo.adopt = true;
         self.todo.requests = true;
         self.todo.due = true;
+        self.callbacks.wake();
         Ok(())
     }
 
@@ -217,6 +219,7 @@ impl Coordinator {
         let (id, dag_id, run_id) = (row.id, row.dag_id.clone(), row.run_id.clone());
         self.runs.insert(id, ActiveRun::restore(row, definition, instances)?);
         self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
+        self.set_deadlines(id).await?;
         self.file(id);
         self.revive(id);
         Ok(())
@@ -250,6 +253,7 @@ impl Coordinator {
         let mut changed = active.run.settle_all(now);
         changed.extend(retries);
         self.settled(id, before, changed);
+        self.tell(id, before, Cause::Other);
         for (task, try_id) in lost {
             self.step(id, Event::TryEnded { task, try_id, end: TryEnd::Lost });
         }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::admission::{self, Limits};
+use super::callbacks::{self, CallbackService, Cause};
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
 use super::pending::Pending;
 use super::schedules::ScheduledDags;
@@ -58,6 +59,7 @@ pub(super) struct Coordinator {
     pub(super) timers: Timers,
     ticks: Ticks,
     executor: LocalExecutor,
+    pub(super) callbacks: CallbackService,
     reports: mpsc::UnboundedReceiver<Report>,
     wakes: mpsc::UnboundedReceiver<Wake>,
     pub(super) pending: Pending,
@@ -96,6 +98,7 @@ impl Coordinator {
         let (lost_sender, lost) = watch::channel(false);
         let lease_stop = CancellationToken::new();
         tokio::spawn(lease::keep(settings.db.clone(), lease, settings.clock.clone(), lost_sender, lease_stop.clone()));
+        let callbacks = CallbackService::start(&settings, lease);
         let mut coordinator = Coordinator {
             settings,
             lease,
@@ -110,6 +113,7 @@ impl Coordinator {
             timers: Timers::default(),
             ticks: Ticks::start(waker).await?,
             executor: LocalExecutor::new(surroundings, report_sender),
+            callbacks,
             reports,
             wakes,
             pending: Pending::default(),
@@ -199,6 +203,7 @@ impl Coordinator {
         let now = self.settings.clock.now();
         let Some(active) = self.runs.get_mut(&id) else { return false };
         let before = active.run.state;
+        let cause = Cause::of(&event);
         let held_before = held_tries(active, &event);
         if let Event::RetryDue { task } = event
             && active.run.instance(task).state == TaskState::UpForRetry
@@ -208,6 +213,7 @@ impl Coordinator {
         match active.run.step(event, now) {
             Ok(changed) => {
                 self.settled(id, before, changed);
+                self.tell(id, before, cause);
                 self.cancel_abandoned(id, held_before);
                 true
             }
@@ -215,6 +221,17 @@ impl Coordinator {
                 info!(run.id = %id, error = %late, "ignored a word about a try that nobody waits for");
                 false
             }
+        }
+    }
+
+    /// Keeps what there is to tell of a step, for the commit that makes the step durable.
+    pub(super) fn tell(&mut self, id: Uuid, before: RunState, cause: Cause) {
+        let Some(active) = self.runs.get(&id) else { return };
+        let now = self.settings.clock.now();
+        self.pending.callbacks.extend(callbacks::fired(active, &self.place, before, cause, now));
+        let has_deadlines = !active.run.dag.callbacks.deadlines.is_empty();
+        if has_deadlines && before != RunState::Success && active.run.state == RunState::Success {
+            self.pending.succeeded.push((id, active.run.end_date.unwrap_or(now)));
         }
     }
 
@@ -419,6 +436,9 @@ impl Coordinator {
                 }
             }
         }
+        if !batch.callbacks.is_empty() {
+            self.callbacks.wake();
+        }
         self.take_effect();
     }
 
@@ -473,6 +493,7 @@ impl Coordinator {
             match lease::acquire(&self.settings.db, &self.settings.holder, &self.settings.clock).await {
                 Ok(lease) => {
                     self.lease = lease;
+                    self.callbacks.use_lease(lease);
                     break;
                 }
                 Err(problem) => {
@@ -534,18 +555,19 @@ impl Coordinator {
             self.take_gathered();
         }
         self.write().await;
+        self.callbacks.stop().await;
         self.lease_stop.cancel();
-        if let Err(problem) = self.release().await {
+        if let Err(problem) = release(&self.settings, self.lease).await {
             warn!(error = %Chain(&problem), "could not give the lease back; the next process waits until it lapses");
         }
         self.ticks.stop().await;
     }
+}
 
-    async fn release(&self) -> Result<(), StoreError> {
-        let txn = self.settings.db.begin_write().await?;
-        crate::store::leases::release(&txn, self.lease).await?;
-        commit(txn).await
-    }
+async fn release(settings: &EngineSettings, lease: Uuid) -> Result<(), StoreError> {
+    let txn = settings.db.begin_write().await?;
+    crate::store::leases::release(&txn, lease).await?;
+    commit(txn).await
 }
 
 /// The tries under way in a run that an event may close; none for events that close nothing.

@@ -19,6 +19,7 @@
 mod active_run;
 mod admission;
 mod adoption;
+mod callbacks;
 mod coordinator;
 mod executor;
 mod lease;
@@ -63,6 +64,8 @@ pub struct EngineSettings {
     pub parallelism: usize,
     /// Who we are.
     pub holder: Holder,
+    /// Where the web UI is reached, for links in messages; without it they hold none (Airflow 3: `[api] base_url`).
+    pub base_url: Option<String>,
     /// How long running tries may go on after [`Engine::stop`].
     pub grace: Duration,
 }

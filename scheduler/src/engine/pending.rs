@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
@@ -9,7 +10,7 @@ use super::executor::Order;
 use crate::dag::TaskIndex;
 use crate::events::{Change, Changes};
 use crate::run::TaskState;
-use crate::store::entity::task_instance_history;
+use crate::store::entity::{callback_request, task_instance_history};
 use crate::store::runs::{Batch, InstanceKey, NewXCom};
 
 /// Changes that gather while the commit before them is under way.
@@ -20,6 +21,8 @@ pub(super) struct Pending {
     pub(super) forget_xcoms: Vec<InstanceKey>,
     pub(super) xcoms: Vec<NewXCom>,
     pub(super) requests_done: Vec<i64>,
+    pub(super) callbacks: Vec<callback_request::Model>,
+    pub(super) succeeded: Vec<(Uuid, DateTime<Utc>)>,
     /// Tries to start once their `running` is durable.
     pub(super) orders: Vec<Order>,
     /// Tries to stop once it is durable that nobody waits for them.
@@ -49,17 +52,14 @@ impl Pending {
     }
 
     /// The rows to write.
-    pub(super) fn batch(
-        &mut self,
-        runs: &mut HashMap<Uuid, ActiveRun>,
-        place: &Place,
-        now: chrono::DateTime<chrono::Utc>,
-    ) -> Batch {
+    pub(super) fn batch(&mut self, runs: &mut HashMap<Uuid, ActiveRun>, place: &Place, now: DateTime<Utc>) -> Batch {
         let mut batch = Batch {
             history: std::mem::take(&mut self.history),
             forget_xcoms: std::mem::take(&mut self.forget_xcoms),
             xcoms: std::mem::take(&mut self.xcoms),
             requests_done: std::mem::take(&mut self.requests_done),
+            callbacks: std::mem::take(&mut self.callbacks),
+            succeeded: std::mem::take(&mut self.succeeded),
             ..Batch::default()
         };
         for (id, touched) in &mut self.touched {

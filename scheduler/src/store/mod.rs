@@ -4,8 +4,10 @@
 //! with [`Db::begin_write`]. Time is written by us, never by the database, so that tests own it.
 
 pub mod audit;
+pub mod callbacks;
 pub mod dags;
 mod db;
+pub mod deadlines;
 pub mod entity;
 mod error;
 pub mod leases;

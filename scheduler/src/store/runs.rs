@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::entity::{dag_run, task_checkpoint, task_instance, task_instance_history, xcom};
+use super::entity::{callback_request, dag_run, task_checkpoint, task_instance, task_instance_history, xcom};
 use super::error::{StoreError, doing, is_duplicate};
 use super::leases;
 
@@ -51,6 +51,11 @@ pub async fn find(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -> Resu
 /// The run that people call `run_id`, which must exist.
 pub async fn get(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -> Result<dag_run::Model, StoreError> {
     find(db, dag_id, run_id).await?.ok_or_else(|| StoreError::NotFound { what: "run", id: run_id.to_owned() })
+}
+
+/// The run with that key.
+pub async fn find_by_key(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<dag_run::Model>, StoreError> {
+    dag_run::Entity::find_by_id(id).one(db).await.map_err(doing("looking for a run"))
 }
 
 /// The newest runs, of one DAG or of all.
@@ -145,6 +150,10 @@ pub struct Batch {
     pub xcoms: Vec<NewXCom>,
     /// Requests that were carried out.
     pub requests_done: Vec<i64>,
+    /// Whom to tell of it.
+    pub callbacks: Vec<callback_request::Model>,
+    /// Runs that succeeded, and when: the deadlines that they met go.
+    pub succeeded: Vec<(Uuid, DateTime<Utc>)>,
 }
 
 impl Batch {
@@ -191,6 +200,10 @@ pub async fn write(
     }
     for rows in batch.xcoms.chunks(ROWS_MAX) {
         upsert_xcoms(db, rows, now).await?;
+    }
+    super::callbacks::insert(db, &batch.callbacks).await?;
+    for &(run, ended) in &batch.succeeded {
+        super::deadlines::forget_met(db, run, ended).await?;
     }
     super::requests::delete(db, &batch.requests_done).await
 }
