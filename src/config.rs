@@ -2,10 +2,13 @@
 //!
 //! Flags and variables arrive together through clap, in that order; this file lays the rest under them.
 
+mod mail;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use operators::notifiers::MailServer;
 use serde::Deserialize;
 
 use crate::cli::{GlobalArgs, StandaloneArgs};
@@ -20,6 +23,8 @@ pub struct Config {
     pub database_url: String,
     /// Where the DAG files are.
     pub dags_folder: PathBuf,
+    /// Through which server e-mail callbacks go.
+    pub mail: Option<MailServer>,
     /// The web server and the executor.
     pub server: ServerConfig,
 }
@@ -57,6 +62,8 @@ struct SettingsFile {
     grace_secs: Option<u64>,
     dags_are_paused_at_creation: Option<bool>,
     base_url: Option<String>,
+    #[serde(default)]
+    smtp: mail::SmtpFile,
 }
 
 impl Config {
@@ -90,7 +97,8 @@ impl Config {
             admin_password: env_text("UPDRAFT_ADMIN_PASSWORD"),
         };
         let dags_folder = std::path::absolute(dags_folder).context("the DAGs folder has no absolute path")?;
-        Ok(Config { home, database_url, dags_folder, server })
+        let mail = mail::resolve(file.smtp, env_text)?;
+        Ok(Config { home, database_url, dags_folder, mail, server })
     }
 
     /// Where the logs of tries are.

@@ -12,7 +12,6 @@
 //! in a folder of its own that is removed afterwards, and its whole process tree ends with it.
 
 use std::collections::BTreeMap;
-use std::process::ExitStatus;
 
 use anyhow::{Context, anyhow};
 use scheduler::log::Level;
@@ -23,9 +22,6 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::process::{self, Ended};
-
-/// Settings of Updraft that are nobody else's business: they may hold passwords.
-const PRIVATE_PREFIX: &str = "UPDRAFT_";
 
 /// The `bash` operator.
 pub struct Bash;
@@ -90,7 +86,7 @@ impl Operator for Bash {
         };
         set_environment(&mut command, &args, ctx);
         ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));
-        let ended = process::run(command, ctx).await.context("cannot run bash")?;
+        let ended = process::run(command, &ctx.log, &ctx.cancelled).await.context("cannot run bash")?;
         outcome(ended, args.skip_on_exit_code.as_ref())
     }
 }
@@ -99,11 +95,7 @@ fn set_environment(command: &mut Command, args: &BashArgs, ctx: &TaskContext) {
     if args.env.is_some() && !args.append_env {
         command.env_clear();
     }
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with(PRIVATE_PREFIX) && name != "UPDRAFT_HOME" {
-            command.env_remove(name);
-        }
-    }
+    process::hide_settings(command);
     for (name, value) in args.env.iter().flatten() {
         let value = match value {
             EnvValue::Text(text) => text.clone(),
@@ -123,7 +115,7 @@ fn set_environment(command: &mut Command, args: &BashArgs, ctx: &TaskContext) {
 }
 
 fn outcome(ended: Ended, skip_on: Option<&ExitCodes>) -> Result<Outcome, TaskError> {
-    let Ended::ByItself { status, last_line } = ended else { return Err(TaskError::cancelled()) };
+    let Ended::ByItself { status, last_line, .. } = ended else { return Err(TaskError::cancelled()) };
     if status.success() {
         return Ok(last_line.map_or_else(Outcome::done, |line| Outcome::value(Value::String(line))));
     }
@@ -133,16 +125,7 @@ fn outcome(ended: Ended, skip_on: Option<&ExitCodes>) -> Result<Outcome, TaskErr
         Some(ExitCodes::Several(skip)) => skip.contains(&code),
     });
     if skips {
-        return Ok(Outcome::Skipped { reason: format!("the command ended with {}", spoken(status)) });
+        return Ok(Outcome::Skipped { reason: format!("the command ended with {}", process::spoken(status)) });
     }
-    Err(TaskError::retry(anyhow!("the command ended with {}", spoken(status))))
-}
-
-fn spoken(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "an unknown status".to_owned(),
-    }
+    Err(TaskError::retry(anyhow!("the command ended with {}", process::spoken(status))))
 }

@@ -42,7 +42,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     prepare_dags_folder(&config)?;
 
     let db = open_database(&config).await?;
-    let catalog = catalog()?;
+    let catalog = catalog(&config)?;
     let (clock, changes) = (Clock::System, Changes::default());
     let (waker, wakes) = Waker::new();
     let mut folder = DagFolder::new(

@@ -37,7 +37,7 @@ const FAILED_LINES: usize = 20;
 
 /// Runs the DAG of a file once.
 pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
-    let catalog = catalog()?;
+    let catalog = catalog(config)?;
     let Some(loaded) = load(&args, &catalog)? else { return Ok(Status::BadInput) };
     let trigger = trigger(&args)?;
     home::create(&config.home)?;

@@ -9,9 +9,11 @@ fn root() -> &'static Path {
 }
 
 fn examples() -> Vec<PathBuf> {
-    let folder = std::fs::read_dir(root().join("dags")).expect("there are example DAGs");
-    let files: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
-    assert!(files.len() >= 3, "hello, retries and the pipeline");
+    let files = ["dags", "dags/examples"].map(|folder| root().join(folder)).into_iter().flat_map(|folder| {
+        std::fs::read_dir(folder).expect("there are example DAGs").map(|entry| entry.unwrap().path())
+    });
+    let files: Vec<PathBuf> = files.filter(|path| path.is_file()).collect();
+    assert!(files.len() >= 4, "hello, retries, the pipeline and callbacks");
     files
 }
 
@@ -24,7 +26,9 @@ fn every_example_loads_and_satisfies_the_schema_for_editors() {
         let source = SourceFile::new(path.display().to_string(), std::fs::read_to_string(&path).unwrap());
         let loaded = spec::load(&source, &registry);
         assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
-        assert!(source.text.starts_with("# yaml-language-server: $schema=../dag.schema.json\n"), "{}", path.display());
+        let schema = path.strip_prefix(root()).unwrap().components().skip(1).map(|_| "../").collect::<String>();
+        let first = format!("# yaml-language-server: $schema={schema}dag.schema.json\n");
+        assert!(source.text.starts_with(&first), "{}", path.display());
         let value: serde_json::Value = serde_yaml::from_str(&source.text).unwrap();
         let errors: Vec<String> =
             validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
@@ -38,4 +42,19 @@ fn the_committed_schema_is_the_one_of_this_binary() {
     let committed = std::fs::read_to_string(root().join("dag.schema.json")).expect("dag.schema.json is committed");
     let committed: serde_json::Value = serde_json::from_str(&committed).unwrap();
     assert_eq!(committed, schema, "`make regen` writes it anew");
+}
+
+/// Pieces of DAGs, each made whole with what it lacks.
+#[test]
+fn the_examples_of_the_page_on_callbacks_load() {
+    let registry = operators::registry().unwrap();
+    let text = std::fs::read_to_string(root().join("docs/callbacks.md")).unwrap();
+    let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(examples.len() >= 3);
+    for example in examples {
+        let whole = if example.contains("tasks:") { example.to_owned() } else { format!("{example}tasks: []\n") };
+        let source = SourceFile::new("docs/callbacks.yaml", whole);
+        let loaded = spec::load(&source, &registry);
+        assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
+    }
 }

@@ -12,6 +12,7 @@
 
 mod architecture;
 mod bad_input;
+mod callbacks;
 mod command_line;
 mod dags;
 mod durability;

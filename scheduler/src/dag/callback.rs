@@ -44,9 +44,9 @@ impl TaskCallbacks {
         }
     }
 
-    /// Whether the task tells nobody anything.
-    pub fn is_empty(&self) -> bool {
-        CallbackKind::ALL.into_iter().all(|kind| self.of(kind).is_empty())
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Callback> {
+        CallbackKind::ALL.into_iter().flat_map(|kind| self.of(kind))
     }
 }
 
@@ -69,6 +69,12 @@ impl DagCallbacks {
             CallbackKind::OnFailure => &self.on_failure,
             _ => &[],
         }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Callback> {
+        let of_deadlines = self.deadlines.iter().map(|deadline| &deadline.callback);
+        self.on_success.iter().chain(&self.on_failure).chain(of_deadlines)
     }
 
     /// The one at a place; the place of a deadline's is the deadline's own.

@@ -85,6 +85,9 @@ impl Coordinator {
         let dag_id = row.dag_id.clone();
         match ScheduledDag::new(row, &self.settings.catalog, last, now) {
             Ok(dag) => {
+                for obstacle in self.settings.catalog.obstacles(&dag.definition) {
+                    warn!(dag = %dag_id, "{obstacle}");
+                }
                 self.dags.insert(dag_id, dag);
             }
             Err(problem) => {

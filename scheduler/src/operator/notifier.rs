@@ -73,6 +73,8 @@ pub struct Notice {
     pub id: Uuid,
     /// Which callback it is.
     pub kind: CallbackKind,
+    /// Whether it is about the run; else about a task.
+    pub is_of_run: bool,
     /// The DAG.
     pub dag_id: String,
     /// The run, as people name it.

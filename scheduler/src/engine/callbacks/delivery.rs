@@ -198,6 +198,7 @@ fn notice(
     Notice {
         id: request.id,
         kind,
+        is_of_run: request.task_id.is_none(),
         dag_id: request.dag_id.clone(),
         run_id: request.run_id.clone(),
         run,
