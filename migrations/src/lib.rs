@@ -4,7 +4,10 @@
 
 mod columns;
 mod m20261121_000001_initial;
-mod m20261125_000010_callbacks;
+mod m20261125_000001_limits;
+mod m20261125_000002_run_semantics;
+mod m20261125_000010_backfill;
+mod m20261125_000020_callbacks;
 
 use sea_orm_migration::prelude::*;
 
@@ -14,6 +17,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_initial::Migration), Box::new(m20261125_000010_callbacks::Migration)]
+        vec![
+            Box::new(m20261121_000001_initial::Migration),
+            Box::new(m20261125_000001_limits::Migration),
+            Box::new(m20261125_000002_run_semantics::Migration),
+            Box::new(m20261125_000010_backfill::Migration),
+            Box::new(m20261125_000020_callbacks::Migration),
+        ]
     }
 }

@@ -29,6 +29,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+/// What of a task's downstream may follow its success.
+pub use crate::run::Next;
 pub use context::{Checkpoint, RunFacts, TaskContext, TaskKey, XComReader};
 pub use erased_notifier::ErasedNotifier;
 pub use notifier::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, Notice, NoticedTry, Notifier};
@@ -80,6 +82,8 @@ pub enum Outcome {
         return_value: Value,
         /// More XComs, by key.
         xcoms: Vec<(String, Value)>,
+        /// What of the downstream may follow; operators that decide nothing say [`Next::Everything`].
+        next: Next,
     },
     /// The task chose not to run (Airflow 3: `AirflowSkipException`).
     Skipped {
@@ -91,12 +95,12 @@ pub enum Outcome {
 impl Outcome {
     /// Success with nothing to say.
     pub fn done() -> Outcome {
-        Outcome::Success { return_value: Value::Null, xcoms: Vec::new() }
+        Outcome::value(Value::Null)
     }
 
     /// Success with the XCom `return_value`.
     pub fn value(return_value: impl Into<Value>) -> Outcome {
-        Outcome::Success { return_value: return_value.into(), xcoms: Vec::new() }
+        Outcome::Success { return_value: return_value.into(), xcoms: Vec::new(), next: Next::Everything }
     }
 }
 

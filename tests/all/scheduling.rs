@@ -159,9 +159,9 @@ async fn a_run_keeps_the_version_that_it_began_with() {
     .await;
     std::fs::write(&flag, "").unwrap();
     let run = finished(&db, "pinned", "one").await;
-    let said = runs::pull_xcom(db.read(), run.id, "say", -1, "return_value").await.unwrap();
+    let said = runs::pull_xcoms(db.read(), run.id, "say", "return_value").await.unwrap();
 
-    assert_eq!(said, Some(serde_json::json!("before")));
+    assert_eq!(said, [(-1, serde_json::json!("before"))]);
     assert!(server.stop().await);
 }
 

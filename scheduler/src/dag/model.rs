@@ -10,14 +10,268 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::asset::Asset;
 use super::callback::{DagCallbacks, TaskCallbacks};
+use super::schedule::Schedule;
+use super::scope::{self, Scopes};
+use super::timetable::Catchup;
+use super::weight::{self, WeightRule};
 
 /// A task's place in its DAG's graph. Means nothing outside the [`Dag`] that gave it.
 pub type TaskIndex = NodeIndex<u32>;
 
-/// A DAG definition.
+/// A DAG definition: what it says of itself, and its tasks in a graph. The head is read as if its fields were the DAG's.
 #[derive(Clone, Debug)]
 pub struct Dag {
+    head: DagHead,
+    graph: DiGraph<Task, (), u32>,
+    by_id: HashMap<String, TaskIndex>,
+    topological: Vec<TaskIndex>,
+    /// What each task weighs by its weight rule.
+    weights: Vec<i32>,
+    /// What follows from the graph.
+    scopes: Scopes,
+}
+
+impl std::ops::Deref for Dag {
+    type Target = DagHead;
+
+    fn deref(&self) -> &DagHead {
+        &self.head
+    }
+}
+
+/// How runs of a DAG are made and bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DagRunPolicy {
+    /// What becomes of runs that were missed (Airflow 3: catchup; by default only the latest is made up for).
+    pub catchup: Catchup,
+    /// Most runs at the same time (Airflow 3: `max_active_runs`, default 16).
+    pub max_active_runs: u32,
+    /// Most task instances of one run at the same time (Airflow 3: `max_active_tasks`, default 16).
+    pub max_active_tasks: u32,
+    /// Whether a new DAG starts paused; the installation decides when absent (Airflow 3: paused).
+    pub is_paused_upon_creation: Option<bool>,
+    /// A run that takes longer fails (Airflow 3: `dagrun_timeout`).
+    pub dagrun_timeout: Option<Duration>,
+    /// After so many failed runs in a row the DAG is paused; 0 is never (Airflow 3: `max_consecutive_failed_dag_runs`).
+    pub max_consecutive_failed_dag_runs: u32,
+    /// Whether the first task that fails for good ends the run: what runs fails, what waits is skipped (Airflow 3:
+    /// `fail_fast`).
+    pub fail_fast: bool,
+}
+
+impl Default for DagRunPolicy {
+    fn default() -> DagRunPolicy {
+        DagRunPolicy {
+            catchup: Catchup::default(),
+            max_active_runs: 16,
+            max_active_tasks: 16,
+            is_paused_upon_creation: None,
+            dagrun_timeout: None,
+            max_consecutive_failed_dag_runs: 0,
+            fail_fast: false,
+        }
+    }
+}
+
+/// A param: its JSON Schema, and its default.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    /// The value when nothing is given; absent means that one must be given.
+    pub default: Option<Value>,
+    /// For the form.
+    pub description: Option<String>,
+    /// JSON Schema 2020-12, without `default` and `description`; empty when anything goes.
+    pub schema: Map<String, Value>,
+}
+
+/// A step of a DAG.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Unique within the DAG.
+    pub task_id: String,
+    /// The operator's short name, whatever alias was written.
+    pub operator: String,
+    /// The keys that belong to the operator, with their templates.
+    pub args: Map<String, Value>,
+    /// When it may start, given how its direct upstream tasks ended.
+    pub trigger_rule: TriggerRule,
+    /// Whether it makes or takes away what others work with.
+    pub role: TaskRole,
+    /// Whether it waits for the run before.
+    pub past: PastDependency,
+    /// The innermost group around it, by id.
+    pub group: Option<String>,
+    /// What it is made of several times, once for each; tasks of a mapped group are mapped with it.
+    pub mapping: Option<Mapping>,
+    /// A template that names each of its instances when it is mapped (Airflow 3: `map_index_template`).
+    pub map_index_template: Option<String>,
+    /// Further tries after the first (Airflow 3: `retries`, default 0).
+    pub retries: u32,
+    /// The wait before another try (Airflow 3: 300 s).
+    pub retry_delay: Duration,
+    /// The factor by which the wait grows from try to try; 0 is off (Airflow 3: `retry_exponential_backoff`).
+    pub retry_exponential_backoff: f64,
+    /// The wait never grows beyond it.
+    pub max_retry_delay: Option<Duration>,
+    /// A try that takes longer is cancelled and counts as failed, retries apply.
+    pub execution_timeout: Option<Duration>,
+    /// Its own weight, of which [`Dag::weight`] is made (Airflow 3: default 1).
+    pub priority_weight: i32,
+    /// Whose weights count besides its own.
+    pub weight_rule: WeightRule,
+    /// The pool from which it takes slots.
+    pub pool: String,
+    /// How many.
+    pub pool_slots: u32,
+    /// Most instances of it at the same time, over all runs (Airflow 3: `max_active_tis_per_dag`).
+    pub max_active_tis_per_dag: Option<u32>,
+    /// Most instances of it at the same time within a run, when it is mapped (Airflow 3: `max_active_tis_per_dagrun`).
+    pub max_active_tis_per_dagrun: Option<u32>,
+    /// Which workers may run it.
+    pub queue: String,
+    /// Who to ask.
+    pub owner: String,
+    /// Markdown for the task's page.
+    pub doc_md: Option<String>,
+    /// Whom it tells what becomes of it.
+    pub callbacks: TaskCallbacks,
+    /// The assets that it makes, which DAGs may wait for (Airflow 3: outlets).
+    pub outlets: Vec<Asset>,
+    /// The assets that it reads, for people to see (Airflow 3: inlets).
+    pub inlets: Vec<Asset>,
+}
+
+/// When a task may start, given its direct upstream tasks (Airflow 3: trigger rules).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerRule {
+    /// All succeeded.
+    #[default]
+    AllSuccess,
+    /// All failed, or could not run because something before them failed.
+    AllFailed,
+    /// All ended, however.
+    AllDone,
+    /// All ended, none was skipped, and at least one succeeded.
+    AllDoneMinOneSuccess,
+    /// All were skipped.
+    AllSkipped,
+    /// One succeeded; the others are not waited for.
+    OneSuccess,
+    /// One failed; the others are not waited for.
+    OneFailed,
+    /// One succeeded or failed; the others are not waited for.
+    OneDone,
+    /// None failed: each succeeded or was skipped.
+    NoneFailed,
+    /// None failed, and at least one succeeded (the rest skipped).
+    NoneFailedMinOneSuccess,
+    /// All ended, and none was skipped.
+    NoneSkipped,
+    /// At once, whatever the others do.
+    Always,
+    /// All ended, and a setup among them succeeded: the rule of teardowns, and only theirs.
+    AllDoneSetupSuccess,
+}
+
+/// Whether a task makes or takes away what others work with (Airflow 3: setup and teardown).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskRole {
+    /// Neither.
+    #[default]
+    Work,
+    /// It makes something; the tasks between it and its teardowns need it to have succeeded.
+    Setup,
+    /// It takes away what its setups made, however the work went.
+    Teardown {
+        /// Whether its failure fails the run (Airflow 3: `on_failure_fail_dagrun`).
+        fails_run: bool,
+    },
+}
+
+/// Whether a task waits for the run before (Airflow 3: `depends_on_past`, `wait_for_downstream`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PastDependency {
+    /// It does not.
+    #[default]
+    None,
+    /// Until it has succeeded or was skipped there.
+    Itself,
+    /// Until it and its direct downstream tasks have.
+    ItselfAndDownstream,
+}
+
+/// A group of tasks (Airflow 3: TaskGroup).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskGroup {
+    /// Unique within the DAG, and different from every task's id.
+    pub group_id: String,
+    /// The group around it.
+    pub parent: Option<String>,
+    /// One line for the graph.
+    pub tooltip: Option<String>,
+    /// What the group is made of several times, once for each.
+    pub mapping: Option<Mapping>,
+}
+
+/// What makes several instances of a task, or of a group (Airflow 3: dynamic task mapping).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mapping {
+    /// One instance for each combination of the values of these arguments; the last argument changes fastest.
+    Product(Vec<(String, MappedValues)>),
+    /// One instance for each mapping of arguments.
+    Kwargs(MappedValues),
+}
+
+/// The values over which is mapped.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MappedValues {
+    /// As written. A mapping stands for its pairs of key and value.
+    Literal(Vec<Value>),
+    /// The list or mapping that a task leaves.
+    Output {
+        /// Which task.
+        task_id: String,
+        /// Under which key.
+        key: String,
+    },
+}
+
+impl Mapping {
+    /// All values over which is mapped.
+    pub fn values(&self) -> impl Iterator<Item = &MappedValues> {
+        let (product, kwargs) = match self {
+            Mapping::Product(arguments) => (Some(arguments), None),
+            Mapping::Kwargs(values) => (None, Some(values)),
+        };
+        product.into_iter().flatten().map(|(_, values)| values).chain(kwargs)
+    }
+}
+
+/// Why tasks and dependencies do not make a DAG.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidGraph {
+    /// Two tasks have one id.
+    #[error("task `{0}` is defined twice")]
+    DuplicateTask(String),
+    /// A dependency names no task.
+    #[error("task `{task}` depends on `{missing}`, which is not a task of this DAG")]
+    UnknownDependency {
+        /// The task that depends.
+        task: String,
+        /// The name that is no task.
+        missing: String,
+    },
+    /// Tasks that wait for each other, in order; the first follows the last.
+    #[error("tasks wait for each other: {}", .0.join(" -> "))]
+    Cycle(Vec<String>),
+}
+
+/// What a [`Dag`] says of itself, besides its tasks.
+#[derive(Clone, Debug)]
+pub struct DagHead {
     /// Unique within an installation.
     pub dag_id: String,
     /// One line for lists.
@@ -44,161 +298,8 @@ pub struct Dag {
     pub default_args: Map<String, Value>,
     /// Whom its runs tell what became of them.
     pub callbacks: DagCallbacks,
-    graph: DiGraph<Task, (), u32>,
-    by_id: HashMap<String, TaskIndex>,
-    topological: Vec<TaskIndex>,
-}
-
-/// How runs of a DAG are made and bounded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DagRunPolicy {
-    /// Whether runs missed in the past are made up for, one by one (Airflow 3: catchup; default false).
-    pub catchup: bool,
-    /// Most runs at the same time (Airflow 3: `max_active_runs`, default 16).
-    pub max_active_runs: u32,
-    /// Most task instances of one run at the same time (Airflow 3: `max_active_tasks`, default 16).
-    pub max_active_tasks: u32,
-    /// Whether a new DAG starts paused; the installation decides when absent (Airflow 3: paused).
-    pub is_paused_upon_creation: Option<bool>,
-    /// A run that takes longer fails (Airflow 3: `dagrun_timeout`).
-    pub dagrun_timeout: Option<Duration>,
-}
-
-impl Default for DagRunPolicy {
-    fn default() -> DagRunPolicy {
-        DagRunPolicy {
-            catchup: false,
-            max_active_runs: 16,
-            max_active_tasks: 16,
-            is_paused_upon_creation: None,
-            dagrun_timeout: None,
-        }
-    }
-}
-
-/// When runs of a DAG are due, as written. `crate::dag::timetable` computes with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// Only when somebody triggers it.
-    Never,
-    /// Once, at the start date.
-    Once,
-    /// Again as soon as the run before has ended.
-    Continuous,
-    /// At the ticks of a cron expression (5, 6 or 7 fields, or a preset such as `@daily`).
-    Cron(String),
-}
-
-/// A param: its JSON Schema, and its default.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Param {
-    /// The value when nothing is given; absent means that one must be given.
-    pub default: Option<Value>,
-    /// For the form.
-    pub description: Option<String>,
-    /// JSON Schema 2020-12, without `default` and `description`; empty when anything goes.
-    pub schema: Map<String, Value>,
-}
-
-/// A step of a DAG.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Task {
-    /// Unique within the DAG.
-    pub task_id: String,
-    /// The operator's short name, whatever alias was written.
-    pub operator: String,
-    /// The keys that belong to the operator, with their templates.
-    pub args: Map<String, Value>,
-    /// When it may start, given how its direct upstream tasks ended.
-    pub trigger_rule: TriggerRule,
-    /// Further tries after the first (Airflow 3: `retries`, default 0).
-    pub retries: u32,
-    /// The wait before another try (Airflow 3: 300 s).
-    pub retry_delay: Duration,
-    /// The factor by which the wait grows from try to try; 0 is off (Airflow 3: `retry_exponential_backoff`).
-    pub retry_exponential_backoff: f64,
-    /// The wait never grows beyond it.
-    pub max_retry_delay: Option<Duration>,
-    /// A try that takes longer is cancelled and counts as failed, retries apply.
-    pub execution_timeout: Option<Duration>,
-    /// Larger goes first when slots are short (Airflow 3: default 1).
-    pub priority_weight: i32,
-    /// The pool from which it takes slots.
-    pub pool: String,
-    /// How many.
-    pub pool_slots: u32,
-    /// Which workers may run it.
-    pub queue: String,
-    /// Who to ask.
-    pub owner: String,
-    /// Markdown for the task's page.
-    pub doc_md: Option<String>,
-    /// Whom it tells what becomes of it.
-    pub callbacks: TaskCallbacks,
-}
-
-/// When a task may start, given its direct upstream tasks (Airflow 3: trigger rules).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TriggerRule {
-    /// All succeeded.
-    #[default]
-    AllSuccess,
-    /// All ended, however.
-    AllDone,
-    /// None failed, and at least one succeeded (the rest skipped).
-    NoneFailedMinOneSuccess,
-}
-
-/// Why tasks and dependencies do not make a DAG.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidGraph {
-    /// Two tasks have one id.
-    #[error("task `{0}` is defined twice")]
-    DuplicateTask(String),
-    /// A dependency names no task.
-    #[error("task `{task}` depends on `{missing}`, which is not a task of this DAG")]
-    UnknownDependency {
-        /// The task that depends.
-        task: String,
-        /// The name that is no task.
-        missing: String,
-    },
-    /// Tasks that wait for each other, in order; the first follows the last.
-    #[error("tasks wait for each other: {}", .0.join(" -> "))]
-    Cycle(Vec<String>),
-}
-
-/// The parts of a [`Dag`] besides its graph.
-#[derive(Clone, Debug)]
-pub struct DagHead {
-    /// See [`Dag::dag_id`].
-    pub dag_id: String,
-    /// See [`Dag::description`].
-    pub description: Option<String>,
-    /// See [`Dag::doc_md`].
-    pub doc_md: Option<String>,
-    /// See [`Dag::schedule`].
-    pub schedule: Schedule,
-    /// See [`Dag::timezone`].
-    pub timezone: Tz,
-    /// See [`Dag::start_date`].
-    pub start_date: Option<DateTime<Utc>>,
-    /// See [`Dag::end_date`].
-    pub end_date: Option<DateTime<Utc>>,
-    /// See [`Dag::runs`].
-    pub runs: DagRunPolicy,
-    /// See [`Dag::tags`].
-    pub tags: BTreeSet<String>,
-    /// See [`Dag::owner`].
-    pub owner: String,
-    /// See [`Dag::params`].
-    pub params: BTreeMap<String, Param>,
-    /// See [`Dag::default_args`].
-    pub default_args: Map<String, Value>,
-    /// See [`Dag::callbacks`].
-    pub callbacks: DagCallbacks,
+    /// The groups of tasks, outer ones before inner ones.
+    pub groups: Vec<TaskGroup>,
 }
 
 impl Dag {
@@ -241,39 +342,9 @@ impl Dag {
         }
         let topological = petgraph::algo::toposort(&graph, None)
             .map_err(|cycle| vec![InvalidGraph::Cycle(vec![graph[cycle.node_id()].task_id.clone()])])?;
-        let DagHead {
-            dag_id,
-            description,
-            doc_md,
-            schedule,
-            timezone,
-            start_date,
-            end_date,
-            runs,
-            tags,
-            owner,
-            params,
-            default_args,
-            callbacks,
-        } = head;
-        Ok(Dag {
-            dag_id,
-            description,
-            doc_md,
-            schedule,
-            timezone,
-            start_date,
-            end_date,
-            runs,
-            tags,
-            owner,
-            params,
-            default_args,
-            callbacks,
-            graph,
-            by_id,
-            topological,
-        })
+        let scopes = Scopes::of(&graph, &topological, &head.groups);
+        let weights = weight::effective(&graph, &topological);
+        Ok(Dag { head, graph, by_id, topological, weights, scopes })
     }
 
     /// The number of tasks.
@@ -289,6 +360,11 @@ impl Dag {
     /// The task at `index`.
     pub fn task(&self, index: TaskIndex) -> &Task {
         &self.graph[index]
+    }
+
+    /// How heavy the task at `index` is when slots are short: what its weight rule makes of the weights around it.
+    pub fn weight(&self, index: TaskIndex) -> i32 {
+        self.weights[index.index()]
     }
 
     /// The index of the task with that id.
@@ -314,6 +390,74 @@ impl Dag {
     /// The tasks that wait for `index`.
     pub fn downstream(&self, index: TaskIndex) -> impl Iterator<Item = TaskIndex> {
         self.graph.neighbors_directed(index, Direction::Outgoing)
+    }
+
+    /// Everything upstream (`Incoming`) or downstream (`Outgoing`) of `from`, itself left out.
+    pub fn relatives(&self, from: TaskIndex, direction: Direction) -> BTreeSet<TaskIndex> {
+        scope::relatives(&self.graph, from, direction)
+    }
+
+    /// Whether how a run ends follows from how this task ended (Airflow 3: leaves; teardowns count only when they say so).
+    pub fn is_leaf(&self, index: TaskIndex) -> bool {
+        self.scopes.leaves[index.index()]
+    }
+
+    /// The setups that must have succeeded before this task may start, besides those directly upstream.
+    pub fn indirect_setups(&self, index: TaskIndex) -> &[TaskIndex] {
+        &self.scopes.setups[index.index()]
+    }
+
+    /// The setups in whose scope a task is, with their teardowns: they are cleared with it.
+    pub fn setups_and_teardowns(&self, index: TaskIndex) -> BTreeSet<TaskIndex> {
+        scope::setups_and_teardowns(&self.graph, index)
+    }
+
+    /// The tasks that need this setup to have succeeded, besides those directly downstream.
+    pub fn in_scope_of(&self, setup: TaskIndex) -> &[TaskIndex] {
+        &self.scopes.scoped[setup.index()]
+    }
+
+    /// The tasks that are mapped over something that this one leaves.
+    pub fn readers(&self, index: TaskIndex) -> impl Iterator<Item = TaskIndex> {
+        self.scopes.readers[index.index()].iter().map(|(reader, _)| *reader)
+    }
+
+    /// A task that is mapped over what this one answers, if there is one.
+    pub fn mapped_over(&self, index: TaskIndex) -> Option<TaskIndex> {
+        self.scopes.readers[index.index()].iter().find(|(_, key)| key == "return_value").map(|(reader, _)| *reader)
+    }
+
+    /// What makes several instances of a task: its own mapping, or that of a group around it.
+    pub fn mapping(&self, index: TaskIndex) -> Option<&Mapping> {
+        let own = self.task(index).mapping.as_ref();
+        own.or_else(|| self.groups[self.scopes.mapped_groups[index.index()]?].mapping.as_ref())
+    }
+
+    /// Whether the instances of two tasks go in pairs, because one mapped group is around both.
+    pub fn are_mapped_together(&self, one: TaskIndex, other: TaskIndex) -> bool {
+        let group = self.scopes.mapped_groups[one.index()];
+        group.is_some() && group == self.scopes.mapped_groups[other.index()]
+    }
+
+    /// Whether any task waits for the run before.
+    pub fn depends_on_past(&self) -> bool {
+        self.graph.node_weights().any(|task| task.past != PastDependency::None)
+    }
+
+    /// The tasks within a group and the groups inside it.
+    pub fn tasks_in(&self, group_id: &str) -> impl Iterator<Item = TaskIndex> {
+        self.tasks().filter(|(_, task)| self.is_within(task.group.as_deref(), group_id)).map(|(index, _)| index)
+    }
+
+    fn is_within(&self, group: Option<&str>, outer: &str) -> bool {
+        let mut group = group;
+        while let Some(id) = group {
+            if id == outer {
+                return true;
+            }
+            group = self.groups.iter().find(|known| known.group_id == id).and_then(|known| known.parent.as_deref());
+        }
+        false
     }
 }
 

@@ -1,115 +1,109 @@
 //! A run that this scheduler owns: its state in memory, and the rows that it becomes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::prelude::Uuid;
 use serde_json::Value;
 
 use crate::dag::{Dag, TaskIndex};
-use crate::run::{Instance, Run, RunState, TaskState};
+use crate::run::{Instance, InstanceIndex, Limit, Pushed, Run, RunState, TaskState};
 use crate::store::StoreError;
 use crate::store::entity::{dag_run, task_instance, task_instance_history};
 use crate::store::runs::InstanceKey;
 
-/// Orders what is ready within a run: larger weights first, then the order of the file.
-type ReadyKey = (std::cmp::Reverse<i32>, u32);
-
 /// A run that this scheduler owns.
 #[derive(Debug)]
-pub(super) struct ActiveRun {
+pub(crate) struct ActiveRun {
     /// The row, as last written or about to be.
-    pub(super) row: dag_run::Model,
+    pub(crate) row: dag_run::Model,
     /// What it means.
-    pub(super) run: Run,
-    /// Task instances in `scheduled`; derived from the states, and kept beside them so that the best is found at once.
-    ready: BTreeSet<ReadyKey>,
+    pub(crate) run: Run,
     /// What the last try of each task was given; it belongs to the row but not to the decision.
-    rendered: HashMap<TaskIndex, Value>,
-    /// Whether the rows of the task instances were never written.
+    rendered: HashMap<InstanceIndex, Rendered>,
+    /// Whether there are task instances whose rows were never written.
     is_new: bool,
+    /// Whether any of them was written before.
+    has_begun: bool,
 }
 
 impl ActiveRun {
     /// Builds the run from its rows; a run without task instances has never begun.
-    pub(super) fn restore(
+    pub(crate) fn restore(
         row: dag_run::Model,
         dag: Arc<Dag>,
         rows: Vec<task_instance::Model>,
     ) -> Result<ActiveRun, StoreError> {
         let state: RunState = row.state.parse().map_err(|_| corrupt("dag_run", &row.state))?;
-        let is_new = rows.is_empty();
-        let mut stored: HashMap<String, task_instance::Model> =
-            rows.into_iter().map(|row| (row.task_id.clone(), row)).collect();
+        // A version that the run goes on with may have tasks that were never written.
+        let known: HashSet<&str> = rows.iter().map(|row| row.task_id.as_str()).collect();
+        let has_begun = !rows.is_empty();
+        let is_new = dag.tasks().any(|(_, task)| !known.contains(task.task_id.as_str()));
         let mut rendered = HashMap::new();
         let mut instances = Vec::with_capacity(dag.len());
-        for (index, task) in dag.tasks() {
-            match stored.remove(&task.task_id) {
-                None => instances.push(Instance::new(task.retries)),
-                Some(row) => {
-                    if let Some(fields) = row.rendered_fields.clone() {
-                        rendered.insert(index, fields);
-                    }
-                    instances.push(instance_of(row)?);
-                }
+        for stored in rows {
+            // A task that this version of the DAG does not have.
+            let Some(task) = dag.find(&stored.task_id) else { continue };
+            let at = InstanceIndex { task, map_index: stored.map_index };
+            if stored.rendered_fields.is_some() || stored.rendered_map_index.is_some() {
+                let label = stored.rendered_map_index.clone();
+                rendered.insert(at, Rendered { fields: stored.rendered_fields.clone(), label });
             }
+            instances.push((at, instance_of(&dag, stored)?));
         }
         let mut run = Run::restore(dag, row.run_id.clone(), row.logical_date, state, instances);
         run.start_date = row.start_date;
         run.end_date = row.end_date;
-        let mut active = ActiveRun { row, run, ready: BTreeSet::new(), rendered, is_new };
-        let all: Vec<TaskIndex> = active.run.instances().map(|(task, _)| task).collect();
-        active.index(&all);
-        Ok(active)
+        run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
+        Ok(ActiveRun { row, run, rendered, is_new, has_begun })
     }
 
     /// The tasks to write: those that changed, or all of them the first time.
-    pub(super) fn take_all_if_new(&mut self) -> Option<Vec<TaskIndex>> {
-        std::mem::take(&mut self.is_new).then(|| self.run.instances().map(|(task, _)| task).collect())
+    pub(crate) fn take_all_if_new(&mut self) -> Option<Vec<InstanceIndex>> {
+        std::mem::take(&mut self.is_new).then(|| self.run.instances().map(|(at, _)| at).collect())
     }
 
     /// Whether the run has ever begun: its task instances are written when it does.
-    pub(super) fn has_begun(&self) -> bool {
-        !self.is_new
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
-    /// Brings the index of ready tasks in line with the states of `changed`.
-    pub(super) fn index(&mut self, changed: &[TaskIndex]) {
-        for &task in changed {
-            let key = ready_key(&self.run.dag, task);
-            if self.run.instance(task).state == TaskState::Scheduled {
-                self.ready.insert(key);
-            } else {
-                self.ready.remove(&key);
-            }
-        }
+    /// The date by which its task instances are put in order: what the run is about, or else when it could begin.
+    pub(crate) fn date(&self) -> DateTime<Utc> {
+        self.run.logical_date.unwrap_or(self.row.run_after)
     }
 
-    /// The ready task that goes first, with its weight.
-    pub(super) fn first_ready(&self) -> Option<(i32, TaskIndex)> {
-        self.ready.first().map(|&(weight, place)| (weight.0, TaskIndex::new(place as usize)))
+    /// The earliest instant at which it may begin (Airflow 3: a run whose logical date is to come waits for it).
+    pub(crate) fn earliest(&self) -> DateTime<Utc> {
+        self.date().max(self.row.run_after)
     }
 
-    /// All ready tasks, best first.
-    pub(super) fn ready(&self) -> impl Iterator<Item = TaskIndex> {
-        self.ready.iter().map(|&(_, place)| TaskIndex::new(place as usize))
+    /// Says why the run does not begin; true when that is news.
+    pub(crate) fn explain(&mut self, limit: Option<&Limit>) -> bool {
+        let reason = limit.map(ToString::to_string);
+        let is_news = self.row.reason != reason;
+        self.row.reason = reason;
+        is_news
     }
 
     /// Remembers what a try was given after templates were filled in.
-    pub(super) fn set_rendered(&mut self, task: TaskIndex, fields: Option<Value>) {
-        if let Some(fields) = fields {
-            self.rendered.insert(task, fields);
+    pub(crate) fn set_rendered(&mut self, at: InstanceIndex, rendered: Rendered) {
+        if rendered.fields.is_some() || rendered.label.is_some() {
+            self.rendered.insert(at, rendered);
         }
     }
 
     /// The row of the run as it is now.
-    pub(super) fn run_row(&mut self, now: DateTime<Utc>) -> dag_run::Model {
+    pub(crate) fn run_row(&mut self, now: DateTime<Utc>) -> dag_run::Model {
         self.row.state = self.run.state.word().to_owned();
         self.row.start_date = self.run.start_date;
         self.row.end_date = self.run.end_date;
+        self.row.decided_state = self.run.decided.map(|state| state.word().to_owned());
         self.row.last_scheduling_decision = Some(now);
         self.row.updated_at = now;
+        if self.run.state != RunState::Queued {
+            self.row.reason = None;
+        }
         if self.run.state.is_finished() {
             // Nobody needs to own what is over.
             self.row.owner = None;
@@ -118,28 +112,38 @@ impl ActiveRun {
     }
 
     /// How the database names the instance of a task.
-    pub(super) fn key(&self, task: TaskIndex) -> InstanceKey {
+    pub(crate) fn key(&self, at: InstanceIndex) -> InstanceKey {
         InstanceKey {
             dag_run_id: self.row.id,
             dag_id: self.row.dag_id.clone(),
             run_id: self.row.run_id.clone(),
-            task_id: self.run.dag.task(task).task_id.clone(),
-            map_index: -1,
+            task_id: self.task_id(at.task),
+            map_index: at.map_index,
         }
     }
 
     /// The row of a task instance as it is now.
-    pub(super) fn instance_row(&self, task: TaskIndex, place: &Place, now: DateTime<Utc>) -> task_instance::Model {
-        let definition = self.run.dag.task(task);
-        let instance = self.run.instance(task);
-        let has_begun = instance.start_date.is_some() && !instance.try_id.is_nil();
+    pub(crate) fn instance_row(&self, at: InstanceIndex, place: &Place, now: DateTime<Utc>) -> task_instance::Model {
+        self.row_of(at, self.run.instance(at), place, now)
+    }
+
+    fn row_of(
+        &self,
+        at: InstanceIndex,
+        instance: &Instance,
+        place: &Place,
+        now: DateTime<Utc>,
+    ) -> task_instance::Model {
+        let definition = self.run.dag.task(at.task);
+        let has_begun = instance.has_begun();
+        let rendered = self.rendered.get(&at);
         task_instance::Model {
             dag_run_id: self.row.id,
             task_id: definition.task_id.clone(),
-            map_index: -1,
+            map_index: at.map_index,
             dag_id: self.row.dag_id.clone(),
             run_id: self.row.run_id.clone(),
-            task_index: to_i32(task.index()),
+            task_index: to_i32(at.task.index()),
             state: instance.state.word().map(str::to_owned),
             try_number: to_i32(instance.try_number),
             max_tries: to_i32(instance.max_tries),
@@ -149,7 +153,7 @@ impl ActiveRun {
             pool: definition.pool.clone(),
             pool_slots: to_i32(definition.pool_slots),
             queue: definition.queue.clone(),
-            priority_weight: definition.priority_weight,
+            priority_weight: self.run.dag.weight(at.task),
             scheduled_when: instance.scheduled_when,
             queued_when: instance.queued_when,
             start_date: instance.start_date,
@@ -160,19 +164,32 @@ impl ActiveRun {
             reason: instance.reason.clone(),
             error: instance.error.clone(),
             note: None,
-            rendered_fields: self.rendered.get(&task).cloned(),
+            rendered_fields: rendered.and_then(|rendered| rendered.fields.clone()),
+            rendered_map_index: rendered.and_then(|rendered| rendered.label.clone()),
+            pushed_items: match instance.pushed {
+                Pushed::Nothing => None,
+                Pushed::Value => Some(PUSHED_VALUE),
+                Pushed::Items(items) => Some(to_i32(items)),
+            },
+            skips: (!instance.skips.is_empty())
+                .then(|| instance.skips.iter().map(|task| Value::from(self.task_id(*task))).collect()),
             updated_at: now,
         }
     }
 
-    /// The last try of a task, as it goes into history when another begins.
-    pub(super) fn history_row(
+    fn task_id(&self, task: TaskIndex) -> String {
+        self.run.dag.task(task).task_id.clone()
+    }
+
+    /// A try that is over, as it goes into history because another follows.
+    pub(crate) fn history_row(
         &self,
-        task: TaskIndex,
+        at: InstanceIndex,
+        ended: &Instance,
         place: &Place,
         now: DateTime<Utc>,
     ) -> task_instance_history::Model {
-        let row = self.instance_row(task, place, now);
+        let row = self.row_of(at, ended, place, now);
         task_instance_history::Model {
             dag_run_id: row.dag_run_id,
             task_id: row.task_id,
@@ -181,7 +198,7 @@ impl ActiveRun {
             dag_id: row.dag_id,
             run_id: row.run_id,
             // Airflow shows an earlier try in the state in which it ended.
-            state: Some("failed".to_owned()),
+            state: row.state,
             max_tries: row.max_tries,
             try_id: row.try_id,
             operator: row.operator,
@@ -200,26 +217,55 @@ impl ActiveRun {
         }
     }
 
-    /// The run's key.
-    pub(super) fn id(&self) -> Uuid {
-        self.row.id
+    /// The instances that a request names.
+    pub(crate) fn indices_of(&self, named: &[(String, i32)]) -> Vec<InstanceIndex> {
+        let index = |(task_id, map_index): &(String, i32)| {
+            self.run.dag.find(task_id).map(|task| InstanceIndex { task, map_index: *map_index })
+        };
+        named.iter().filter_map(index).collect()
+    }
+
+    /// The run with the tasks that its DAG has, so that others can be taken away.
+    pub(crate) fn vanished(&self) -> (uuid::Uuid, Vec<String>) {
+        (self.row.id, self.run.dag.tasks().map(|(_, task)| task.task_id.clone()).collect())
+    }
+
+    /// All rows, as they are now.
+    pub(crate) fn rows(&self, place: &Place, now: DateTime<Utc>) -> Vec<task_instance::Model> {
+        self.run.instances().map(|(at, _)| self.instance_row(at, place, now)).collect()
     }
 }
 
 /// Where tries run.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The machine.
-    pub(super) hostname: String,
+    pub(crate) hostname: String,
     /// The process.
-    pub(super) pid: u32,
+    pub(crate) pid: u32,
 }
 
-fn ready_key(dag: &Dag, task: TaskIndex) -> ReadyKey {
-    (std::cmp::Reverse(dag.task(task).priority_weight), u32::try_from(task.index()).unwrap_or(u32::MAX))
+impl Place {
+    /// For rows about tries that did not run here.
+    pub(crate) fn nowhere() -> Place {
+        Place { hostname: String::new(), pid: 0 }
+    }
 }
 
-fn instance_of(row: task_instance::Model) -> Result<Instance, StoreError> {
+/// What a try was given, as people see it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rendered {
+    /// The arguments after templates were filled in.
+    pub(crate) fields: Option<Value>,
+    /// The name of a mapped instance.
+    pub(crate) label: Option<String>,
+}
+
+/// How a row says that something was left over which cannot be mapped.
+const PUSHED_VALUE: i32 = -1;
+
+fn instance_of(dag: &Dag, row: task_instance::Model) -> Result<Instance, StoreError> {
+    let skips = row.skips.as_ref().and_then(Value::as_array).into_iter().flatten();
     let state = TaskState::from_word(row.state.as_deref())
         .map_err(|_| corrupt("task_instance", row.state.as_deref().unwrap_or_default()))?;
     Ok(Instance {
@@ -235,6 +281,11 @@ fn instance_of(row: task_instance::Model) -> Result<Instance, StoreError> {
         next_try_at: row.next_try_at,
         reason: row.reason,
         error: row.error,
+        pushed: match row.pushed_items {
+            None => Pushed::Nothing,
+            Some(items) => u32::try_from(items).map_or(Pushed::Value, Pushed::Items),
+        },
+        skips: skips.filter_map(Value::as_str).filter_map(|task_id| dag.find(task_id)).collect(),
     })
 }
 

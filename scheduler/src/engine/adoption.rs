@@ -1,6 +1,6 @@
-//! What the coordinator fetches from the database: DAGs, runs to take over, requests, runs that are due.
+//! What the coordinator fetches from the database: DAGs, runs to take over, requests.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,17 +11,16 @@ use super::active_run::ActiveRun;
 use super::callbacks::Cause;
 use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
+use crate::dag::timetable::DataInterval;
 use crate::events::Change;
-use crate::run::{Event, RunState, TaskState, TryEnd};
+use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
 use crate::store::entity::{dag_run, dag_version};
-use crate::store::requests::{self, Request};
-use crate::store::{StoreError, commit, dags, leases, runs};
+use crate::store::requests;
+use crate::store::schedules::{self, Standing};
+use crate::store::{StoreError, commit, dags, leases, pools, runs};
 
 /// Runs taken over in one go.
-const ADOPT_MAX: u64 = 1000;
-
-/// Scheduled runs made in one transaction.
-const DUE_MAX: usize = 500;
+pub(super) const ADOPT_MAX: u64 = 1000;
 
 impl Coordinator {
     /// Does what wake-ups asked for. What fails stays to be done.
@@ -30,6 +29,9 @@ impl Coordinator {
             self.look_around().await?;
             self.todo.look_around = false;
         }
+        if self.todo.pools {
+            self.load_pools().await?;
+        }
         if !self.todo.dags.is_empty() {
             self.reload_dags().await?;
         }
@@ -37,12 +39,20 @@ impl Coordinator {
             self.make_due_runs().await?;
             self.arm().await;
         }
+        if self.todo.backfills {
+            self.look_at_backfills().await?;
+            self.todo.backfills = false;
+        }
         while self.todo.adopt {
             self.todo.adopt = self.adopt().await? >= ADOPT_MAX;
         }
         if self.todo.requests {
             self.carry_out_requests().await?;
             self.todo.requests = false;
+        }
+        while let Some(dag_id) = self.todo.past.first().cloned() {
+            self.look_at_past(&dag_id).await?;
+            self.todo.past.remove(&dag_id);
         }
         Ok(())
     }
@@ -64,53 +74,70 @@ impl Coordinator {
         }
         self.todo.adopt = true;
         self.todo.requests = true;
+        self.todo.pools = true;
         self.todo.due = true;
+        self.todo.backfills = true;
         self.callbacks.wake();
+        Ok(())
+    }
+
+    /// Reads the pools, and lets whatever waits be told anew what for.
+    pub(super) async fn load_pools(&mut self) -> Result<(), StoreError> {
+        self.admission.set_pools(&pools::list(self.settings.db.read()).await?);
+        self.todo.pools = false;
+        self.todo.explain = true;
         Ok(())
     }
 
     pub(super) async fn load_all_dags(&mut self) -> Result<(), StoreError> {
         let rows = dags::list_all(self.settings.db.read()).await?;
-        let last: HashMap<String, DateTime<Utc>> =
-            dags::last_scheduled(self.settings.db.read()).await?.into_iter().collect();
+        let standings = schedules::standings(self.settings.db.read(), None).await?;
         let now = self.settings.clock.now();
         for row in rows {
-            let last = last.get(&row.dag_id).copied();
+            let last = standings.get(&row.dag_id).and_then(last_interval);
             self.know(row, last, now);
         }
         Ok(())
     }
 
-    fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DataInterval>, now: DateTime<Utc>) {
         let dag_id = row.dag_id.clone();
-        match ScheduledDag::new(row, &self.settings.catalog, last, now) {
+        self.admission.set_paused(&dag_id, row.is_paused);
+        let known = self.dags.remove(&dag_id);
+        match ScheduledDag::new(row, &self.settings.catalog, last, known.as_ref(), now) {
             Ok(dag) => {
                 for obstacle in self.settings.catalog.obstacles(&dag.definition) {
                     warn!(dag = %dag_id, "{obstacle}");
                 }
                 self.dags.insert(dag_id, dag);
             }
-            Err(problem) => {
-                warn!(dag = %dag_id, "its stored definition cannot be scheduled: {problem}");
-                self.dags.remove(&dag_id);
-            }
+            Err(problem) => warn!(dag = %dag_id, "its stored definition cannot be scheduled: {problem}"),
         }
     }
 
     /// Reads DAGs that changed: their definition, or whether they are paused.
     async fn reload_dags(&mut self) -> Result<(), StoreError> {
         let now = self.settings.clock.now();
-        let last = self.last_scheduled_of_strangers().await?;
         let changed: Vec<String> = self.todo.dags.iter().cloned().collect();
+        let strangers: Vec<String> =
+            changed.iter().filter(|dag_id| !self.dags.contains_key(*dag_id)).cloned().collect();
+        let standings = match strangers.as_slice() {
+            [] => HashMap::new(),
+            strangers => schedules::standings(self.settings.db.read(), Some(strangers)).await?,
+        };
         for dag_id in changed {
-            let known = self.dags.get(&dag_id).and_then(ScheduledDag::last_logical_date);
+            let known = self.dags.get(&dag_id).and_then(ScheduledDag::last);
+            let last = known.or_else(|| standings.get(&dag_id).and_then(last_interval));
             match dags::find(self.settings.db.read(), &dag_id).await? {
-                Some(row) => self.know(row, known.or_else(|| last.get(&dag_id).copied()), now),
+                Some(row) => self.know(row, last, now),
                 None => {
                     self.dags.remove(&dag_id);
                 }
             }
             if let Some(dag) = self.dags.get(&dag_id) {
+                if dag.definition.depends_on_past() {
+                    self.todo.past.insert(dag_id.clone());
+                }
                 let next = shown(dag.next);
                 let txn = self.settings.db.begin_write().await?;
                 dags::set_next_dagrun(&txn, &dag_id, &next).await?;
@@ -120,72 +147,12 @@ impl Coordinator {
             self.announce_dag(&dag_id);
         }
         self.todo.due = true;
+        self.todo.explain = true;
         Ok(())
-    }
-
-    /// When DAGs were last scheduled, where one that changed is new to us.
-    async fn last_scheduled_of_strangers(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        if self.todo.dags.iter().all(|dag_id| self.dags.contains_key(dag_id)) {
-            return Ok(HashMap::new());
-        }
-        Ok(dags::last_scheduled(self.settings.db.read()).await?.into_iter().collect())
-    }
-
-    /// Makes the scheduled runs whose time has come, as far as `max_active_runs` allows (Airflow 3: run creation).
-    async fn make_due_runs(&mut self) -> Result<(), StoreError> {
-        loop {
-            let now = self.settings.clock.now();
-            let mut due: Vec<String> = self
-                .dags
-                .values()
-                .filter(|dag| dag.due(now).is_some() && self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
-                .map(|dag| dag.row.dag_id.clone())
-                .take(DUE_MAX)
-                .collect();
-            due.sort_unstable();
-            if due.is_empty() {
-                self.todo.due = false;
-                return Ok(());
-            }
-            self.make_runs(&due, now).await?;
-            while self.adopt().await? >= ADOPT_MAX {}
-        }
-    }
-
-    async fn make_runs(&mut self, due: &[String], now: DateTime<Utc>) -> Result<(), StoreError> {
-        let txn = self.settings.db.begin_write().await?;
-        leases::assert_held(&txn, self.lease).await?;
-        let mut made = Vec::new();
-        for dag_id in due {
-            let Some(dag) = self.dags.get(dag_id) else { continue };
-            let Some(next) = dag.due(now) else { continue };
-            let version = dags::version_of(&txn, &dag.row, now).await?;
-            let row = dag.run_row(&next, version, now);
-            if !runs::insert_if_new(&txn, row).await? {
-                info!(dag = %dag_id, "the run for {} is there already", next.run_after);
-            }
-            let following = dag.after(&next, now);
-            dags::set_next_dagrun(&txn, dag_id, &shown(following)).await?;
-            made.push((dag_id, next, following));
-        }
-        commit(txn).await?;
-        // Only now: had the commit failed, the runs would have to be made again.
-        for (dag_id, next, following) in made {
-            if let Some(dag) = self.dags.get_mut(dag_id) {
-                dag.made(&next, following);
-            }
-            self.announce_dag(dag_id);
-        }
-        Ok(())
-    }
-
-    /// Queued and running runs of a DAG, which together must not exceed `max_active_runs` for another to be made.
-    fn active_runs(&self, dag_id: &str) -> usize {
-        self.queued.get(dag_id).map_or(0, BTreeSet::len) + self.running.get(dag_id).map_or(0, HashSet::len)
     }
 
     /// Takes over runs that nobody owns; answers with how many.
-    async fn adopt(&mut self) -> Result<u64, StoreError> {
+    pub(super) async fn adopt(&mut self) -> Result<u64, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         leases::assert_held(&txn, self.lease).await?;
         let rows = runs::adopt(&txn, self.lease, ADOPT_MAX).await?;
@@ -220,12 +187,26 @@ impl Coordinator {
         };
         let instances = runs::instances(self.settings.db.read(), row.id).await?;
         let (id, dag_id, run_id) = (row.id, row.dag_id.clone(), row.run_id.clone());
-        self.runs.insert(id, ActiveRun::restore(row, definition, instances)?);
+        let active = ActiveRun::restore(row, definition, instances)?;
+        self.take_in(id, active);
         self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
         self.set_deadlines(id).await?;
         self.file(id);
+        if self.runs[&id].run.dag.depends_on_past() {
+            self.todo.past.insert(dag_id);
+        }
         self.revive(id);
         Ok(())
+    }
+
+    /// Keeps a run in memory, in place of what was known of it.
+    fn take_in(&mut self, id: Uuid, active: ActiveRun) {
+        self.admission.forget(id);
+        self.admission.enter(id, Arc::clone(&active.run.dag), active.date());
+        for (at, instance) in active.run.instances() {
+            self.admission.file(id, at, Some(instance.state));
+        }
+        self.runs.insert(id, active);
     }
 
     fn definition(&self, version: &dag_version::Model) -> Result<Arc<crate::dag::Dag>, String> {
@@ -244,21 +225,21 @@ impl Coordinator {
             .run
             .instances()
             .filter(|(_, instance)| instance.state.is_held())
-            .map(|(task, instance)| (task, instance.try_id))
+            .map(|(at, instance)| (at, instance.try_id))
             .collect();
         let retries: Vec<_> = active
             .run
             .instances()
             .filter(|(_, instance)| matches!(instance.state, TaskState::UpForRetry | TaskState::Scheduled))
-            .map(|(task, _)| task)
+            .map(|(at, _)| at)
             .collect();
         let before = active.run.state;
-        let mut changed = active.run.settle_all(now);
-        changed.extend(retries);
-        self.settled(id, before, changed);
+        let mut step = active.run.settle_all(now);
+        step.changed.extend(retries);
+        self.settled(id, before, &step);
         self.tell(id, before, Cause::Other);
-        for (task, try_id) in lost {
-            self.step(id, Event::TryEnded { task, try_id, end: TryEnd::Lost });
+        for (at, try_id) in lost {
+            self.step(id, Event::TryEnded { at, try_id, end: TryEnd::Lost });
         }
     }
 
@@ -269,12 +250,79 @@ impl Coordinator {
         row.state = RunState::Failed.word().to_owned();
         row.end_date = Some(now);
         row.owner = None;
+        row.reason = None;
         row.updated_at = now;
         let txn = self.settings.db.begin_write().await?;
         runs::set_note(&txn, row.id, Some(problem), now).await?;
         let batch = runs::Batch { runs: vec![row], ..runs::Batch::default() };
         runs::write(&txn, self.lease, &batch, now).await?;
         commit(txn).await
+    }
+
+    /// Lets a run go on with another version of its DAG: what both have keeps its state, what is gone is stopped.
+    async fn go_on_with(&mut self, id: Uuid, version: Uuid) -> Result<(), StoreError> {
+        let Some(active) = self.runs.get(&id).filter(|active| active.row.dag_version_id != version) else {
+            return Ok(());
+        };
+        let Some(found) = dags::find_version(self.settings.db.read(), version).await? else { return Ok(()) };
+        let Ok(definition) = self.definition(&found) else { return Ok(()) };
+        let gone = active.run.instances().filter(|(at, instance)| {
+            instance.state.is_held() && definition.find(&active.run.dag.task(at.task).task_id).is_none()
+        });
+        self.pending.cancels.extend(gone.map(|(_, instance)| instance.try_id));
+        let now = self.settings.clock.now();
+        let rows = active.rows(self.place(), now);
+        let row = dag_run::Model { dag_version_id: version, ..active.row.clone() };
+        let active = ActiveRun::restore(row, definition, rows)?;
+        self.pending.vanished.push(active.vanished());
+        self.pending.touch_run(id);
+        let step = Step { changed: active.run.instances().map(|(at, _)| at).collect(), ..Step::default() };
+        let state = active.run.state;
+        self.take_in(id, active);
+        self.settled(id, state, &step);
+        Ok(())
+    }
+
+    /// Tells the runs of a DAG how the runs before them stand, as far as tasks wait for that.
+    async fn look_at_past(&mut self, dag_id: &str) -> Result<(), StoreError> {
+        let queued = self.queued.get(dag_id).into_iter().flatten().map(|(_, id)| *id);
+        let running = self.running.get(dag_id).into_iter().flatten().copied();
+        let runs: Vec<Uuid> = queued.chain(running).collect();
+        for id in runs {
+            let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) else { continue };
+            let without_manual = active.run.dag.runs.catchup.is_on();
+            let dag = Arc::clone(&active.run.dag);
+            let before = match active.run.logical_date {
+                Some(date) => self.states_before(&dag, date, without_manual).await?,
+                None => None,
+            };
+            let blocked = past::blocked(&dag, before.as_ref());
+            if self.runs[&id].run.blocked_by_past() != Some(&blocked) {
+                self.step(id, Event::PastSeen { blocked });
+            }
+        }
+        Ok(())
+    }
+
+    async fn states_before(
+        &self,
+        dag: &crate::dag::Dag,
+        date: DateTime<Utc>,
+        without_manual: bool,
+    ) -> Result<Option<past::StatesByTask>, StoreError> {
+        let db = self.settings.db.read();
+        let Some(before) = runs::before(db, &dag.dag_id, date, without_manual).await? else { return Ok(None) };
+        let rows = runs::instances(db, before.id).await?;
+        let mut states = past::StatesByTask::new();
+        if rows.is_empty() {
+            // It has not begun: its task instances are still to be written.
+            states.extend(dag.tasks().map(|(_, task)| (task.task_id.clone(), vec![TaskState::None])));
+        }
+        for row in rows {
+            let state = TaskState::from_word(row.state.as_deref()).unwrap_or(TaskState::None);
+            states.entry(row.task_id).or_default().push(state);
+        }
+        Ok(Some(states))
     }
 
     /// Does what people asked of our runs; the requests go in the transaction of their effect.
@@ -284,15 +332,25 @@ impl Coordinator {
                 // It was taken over, but is not in memory yet; the request waits for it.
                 continue;
             }
-            match request {
-                Request::Mark { state } => {
-                    if let Ok(state) = state.parse() {
-                        self.step(run, Event::Marked { state });
-                    }
-                }
+            if let Some(version) = request.version() {
+                self.go_on_with(run, version).await?;
+            }
+            let was_begun = self.runs[&run].run.state != RunState::Queued;
+            let event = self.runs[&run].event_of(&request);
+            if let Some(event) = event {
+                self.step(run, event);
+            }
+            if let Some(active) = self.runs.get_mut(&run).filter(|active| active.run.state == RunState::Queued) {
+                active.row.clear_number += i32::from(was_begun);
+                active.row.queued_at = Some(self.settings.clock.now());
             }
             self.pending.requests_done.push(number);
         }
         Ok(())
     }
+}
+
+/// The data interval of the newest scheduled run of a DAG, as it was stored.
+pub(super) fn last_interval(standing: &Standing) -> Option<DataInterval> {
+    standing.last().map(|(start, end)| DataInterval { start, end })
 }

@@ -10,13 +10,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
-use super::admission::{self, Limits};
+use super::admission::Admission;
+use super::backfills::ActiveBackfills;
 use super::callbacks::{self, CallbackService, Cause};
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
+use super::outage::Outage;
 use super::pending::Pending;
 use super::schedules::ScheduledDags;
 use super::ticks::Ticks;
@@ -24,10 +26,9 @@ use super::timers::{Timer, Timers};
 use super::wake::{Wake, Waker};
 use super::{EngineError, EngineSettings, lease};
 use crate::chain::Chain;
-use crate::dag::TaskIndex;
 use crate::events::Change;
 use crate::operator::TaskKey;
-use crate::run::{Event, RunState, TaskState};
+use crate::run::{Event, InstanceIndex, RunState, Step, TaskState};
 use crate::store::entity::dag_run;
 use crate::store::runs::{self, NewXCom};
 use crate::store::{StoreError, commit};
@@ -54,8 +55,10 @@ pub(super) struct Coordinator {
     pub(super) queued: HashMap<String, BTreeSet<(DateTime<Utc>, Uuid)>>,
     /// Running runs by DAG; derived from `runs`.
     pub(super) running: HashMap<String, HashSet<Uuid>>,
-    /// Runs with something ready; derived from `runs`.
-    ready: HashSet<Uuid>,
+    /// As last read.
+    pub(super) backfills: ActiveBackfills,
+    /// Who starts next; derived from `runs`.
+    pub(super) admission: Admission,
     pub(super) timers: Timers,
     ticks: Ticks,
     executor: LocalExecutor,
@@ -64,6 +67,9 @@ pub(super) struct Coordinator {
     wakes: mpsc::UnboundedReceiver<Wake>,
     pub(super) pending: Pending,
     pub(super) todo: Todo,
+    outage: Outage,
+    /// When to look around next, by a clock that nobody sets.
+    look_at: tokio::time::Instant,
     stopping: bool,
 }
 
@@ -75,8 +81,26 @@ pub(super) struct Todo {
     pub(super) take_over: Vec<dag_run::Model>,
     pub(super) requests: bool,
     pub(super) dags: BTreeSet<String>,
+    pub(super) pools: bool,
     pub(super) due: bool,
     pub(super) look_around: bool,
+    pub(super) backfills: bool,
+    /// DAGs in which tasks wait for the run before, where something changed.
+    pub(super) past: BTreeSet<String>,
+    /// Queued runs that have not been told why they wait; each turn tells them.
+    pub(super) unexplained: BTreeSet<Uuid>,
+    /// Whether what waits may wait for something else now; each turn finds out.
+    pub(super) explain: bool,
+}
+
+impl Todo {
+    fn is_empty(&self) -> bool {
+        let Todo { adopt, take_over, requests, dags, pools, due, look_around, backfills, past, .. } = self;
+        !(*backfills || *adopt || *requests || *pools || *due || *look_around)
+            && take_over.is_empty()
+            && dags.is_empty()
+            && past.is_empty()
+    }
 }
 
 impl Coordinator {
@@ -93,6 +117,7 @@ impl Coordinator {
             home: settings.home.clone(),
             log_folder: settings.log_folder.clone(),
         };
+        let parallelism = settings.parallelism;
         let place = Place { hostname: settings.holder.hostname.clone(), pid: settings.holder.pid };
         let lease = lease::acquire(&settings.db, &settings.holder, &settings.clock).await?;
         let (lost_sender, lost) = watch::channel(false);
@@ -109,7 +134,8 @@ impl Coordinator {
             runs: HashMap::new(),
             queued: HashMap::new(),
             running: HashMap::new(),
-            ready: HashSet::new(),
+            backfills: ActiveBackfills::new(),
+            admission: Admission::new(parallelism),
             timers: Timers::default(),
             ticks: Ticks::start(waker).await?,
             executor: LocalExecutor::new(surroundings, report_sender),
@@ -117,10 +143,13 @@ impl Coordinator {
             reports,
             wakes,
             pending: Pending::default(),
-            todo: Todo { adopt: true, requests: true, due: true, ..Todo::default() },
+            todo: Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() },
+            outage: Outage::default(),
+            look_at: tokio::time::Instant::now() + LOOK_AROUND,
             stopping: false,
         };
         coordinator.load_all_dags().await?;
+        coordinator.load_pools().await?;
         Ok(coordinator)
     }
 
@@ -128,13 +157,21 @@ impl Coordinator {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.turn().await;
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = self.next_message() => {}
+            // A run that ended leaves its place to another, and what a task left may be waited for elsewhere.
+            if self.todo.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = self.next_message() => {}
+                }
             }
             self.take_gathered();
         }
         self.wind_down().await;
+    }
+
+    /// Where the tries of this process run.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Waits for something to do.
@@ -143,17 +180,27 @@ impl Coordinator {
         tokio::select! {
             Some(report) = self.reports.recv() => self.on_report(report),
             Some(wake) = self.wakes.recv() => self.on_wake(wake),
-            () = tokio::time::sleep(until_timer) => self.todo.look_around |= until_timer >= LOOK_AROUND,
+            () = tokio::time::sleep(until_timer) => {}
             Ok(()) = self.lost.changed() => {}
         }
     }
 
-    /// Timers go by the clock on the wall, which may be set; so no wait is longer than a regular look around.
+    /// Timers go by the clock on the wall, which may be set; so no wait is longer than until the regular look around.
     fn until_next_timer(&self) -> Duration {
         let now = self.settings.clock.now();
+        let until_look = self.look_at.saturating_duration_since(tokio::time::Instant::now());
         match self.timers.next() {
-            Some(at) => (at - now).to_std().unwrap_or(Duration::ZERO).min(LOOK_AROUND),
-            None => LOOK_AROUND,
+            Some(at) => (at - now).to_std().unwrap_or(Duration::ZERO).min(until_look),
+            None => until_look,
+        }
+    }
+
+    /// The regular look is due however busy the engine is.
+    fn look_when_due(&mut self) {
+        let now = tokio::time::Instant::now();
+        if now >= self.look_at {
+            self.look_at = now + LOOK_AROUND;
+            self.todo.look_around = true;
         }
     }
 
@@ -175,6 +222,8 @@ impl Coordinator {
             Wake::Runs => self.todo.adopt = true,
             Wake::Requests => self.todo.requests = true,
             Wake::Dags(dag_ids) => self.todo.dags.extend(dag_ids),
+            Wake::Pools => self.todo.pools = true,
+            Wake::Backfills => self.todo.backfills = true,
             Wake::LookAround => self.todo.look_around = true,
             Wake::Due => {
                 self.ticks.rang();
@@ -185,41 +234,36 @@ impl Coordinator {
 
     fn on_report(&mut self, report: Report) {
         self.executor.forget(report.try_id);
-        let Report { run, task, try_id, end, xcoms, rendered } = report;
+        let Report { run, key, try_id, end, xcoms, rendered } = report;
         let Some(active) = self.runs.get_mut(&run) else {
             debug!(run.id = %run, try.id = %try_id, "a try of a run that is over reported its end");
             return;
         };
-        active.set_rendered(task, rendered);
-        let left = active.key(task);
-        if self.step(run, Event::TryEnded { task, try_id, end }) {
+        let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
+        active.set_rendered(at, rendered);
+        let left = active.key(at);
+        let counts = self.step(run, Event::TryEnded { at, try_id, end }).is_some_and(|step| !step.result_is_void);
+        if counts {
             let new = xcoms.into_iter().map(|(key, value)| NewXCom { instance: left.clone(), key, value });
             self.pending.xcoms.extend(new);
         }
     }
 
-    /// Moves a run on, and remembers what changed. False when the event came too late to count.
-    pub(super) fn step(&mut self, id: Uuid, event: Event) -> bool {
+    /// Moves a run on, and remembers what changed. `None` when the event came too late to count.
+    pub(super) fn step(&mut self, id: Uuid, event: Event) -> Option<Step> {
         let now = self.settings.clock.now();
-        let Some(active) = self.runs.get_mut(&id) else { return false };
+        let active = self.runs.get_mut(&id)?;
         let before = active.run.state;
         let cause = Cause::of(&event);
-        let held_before = held_tries(active, &event);
-        if let Event::RetryDue { task } = event
-            && active.run.instance(task).state == TaskState::UpForRetry
-        {
-            self.pending.history.push(active.history_row(task, &self.place, now));
-        }
         match active.run.step(event, now) {
-            Ok(changed) => {
-                self.settled(id, before, changed);
+            Ok(step) => {
+                self.settled(id, before, &step);
                 self.tell(id, before, cause);
-                self.cancel_abandoned(id, held_before);
-                true
+                Some(step)
             }
             Err(late) => {
                 info!(run.id = %id, error = %late, "ignored a word about a try that nobody waits for");
-                false
+                None
             }
         }
     }
@@ -235,30 +279,26 @@ impl Coordinator {
         }
     }
 
-    /// Tries that ran before a person or a timeout closed the run, and that nobody waits for now.
-    fn cancel_abandoned(&mut self, id: Uuid, held_before: Vec<(TaskIndex, Uuid)>) {
-        let Some(active) = self.runs.get(&id) else { return };
-        let abandoned = held_before.into_iter().filter(|&(task, _)| !active.run.instance(task).state.is_held());
-        self.pending.cancels.extend(abandoned.map(|(_, try_id)| try_id));
-    }
-
     /// After a step: brings indices, timers and the next commit in line with what changed.
-    pub(super) fn settled(&mut self, id: Uuid, before: RunState, changed: Vec<TaskIndex>) {
+    pub(super) fn settled(&mut self, id: Uuid, before: RunState, step: &Step) {
+        let now = self.settings.clock.now();
         let Some(active) = self.runs.get_mut(&id) else { return };
-        active.index(&changed);
-        if active.first_ready().is_some() {
-            self.ready.insert(id);
-        } else {
-            self.ready.remove(&id);
+        for (at, ended) in &step.superseded {
+            self.pending.history.push(active.history_row(*at, ended, &self.place, now));
         }
-        for &task in &changed {
-            let instance = active.run.instance(task);
+        let expanded = step.expanded.iter().map(|task| active.key(InstanceIndex::unmapped(*task)));
+        self.pending.expanded.extend(expanded);
+        self.pending.cancels.extend(step.abandoned.iter().copied());
+        for &at in &step.changed {
+            let instance = active.run.get(at);
+            self.admission.file(id, at, instance.map(|instance| instance.state));
+            let Some(instance) = instance else { continue };
             if let (TaskState::UpForRetry, Some(due)) = (instance.state, instance.next_try_at) {
-                self.timers.set(due, Timer::Retry(id, task));
+                self.timers.set(due, Timer::Retry(id, at));
             }
         }
         let after = active.run.state;
-        self.pending.touch_tasks(id, changed);
+        self.pending.touch_instances(id, step.changed.iter().copied());
         if before != after {
             self.pending.touch_run(id);
             self.file(id);
@@ -274,6 +314,7 @@ impl Coordinator {
         let queued = self.queued.entry(dag_id.clone()).or_default();
         if state == RunState::Queued {
             queued.insert(place);
+            self.todo.unexplained.insert(id);
         } else {
             queued.remove(&place);
         }
@@ -293,9 +334,13 @@ impl Coordinator {
         if *self.lost.borrow_and_update() {
             self.start_over().await;
         }
-        if let Err(error) = self.do_what_was_asked().await {
-            warn!(error = %Chain(&error), "the database did not do what was asked; trying again");
-            tokio::time::sleep(COMMIT_RETRY).await;
+        self.look_when_due();
+        match self.do_what_was_asked().await {
+            Ok(()) => self.outage.over(self.settings.clock.now()),
+            Err(problem) => {
+                self.outage.met("what was asked for cannot be done", &problem, self.settings.clock.now());
+                tokio::time::sleep(COMMIT_RETRY).await;
+            }
         }
         self.ring_timers();
         if !self.stopping {
@@ -309,13 +354,10 @@ impl Coordinator {
         let now = self.settings.clock.now();
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
-                Timer::Retry(run, task) => {
-                    let is_due = self
-                        .runs
-                        .get(&run)
-                        .is_some_and(|active| active.run.instance(task).next_try_at.is_some_and(|due| due <= now));
-                    if is_due {
-                        self.step(run, Event::RetryDue { task });
+                Timer::Retry(run, at) => {
+                    let instance = self.runs.get(&run).and_then(|active| active.run.get(at));
+                    if instance.is_some_and(|instance| instance.next_try_at.is_some_and(|due| due <= now)) {
+                        self.step(run, Event::RetryDue { at });
                     }
                 }
                 Timer::RunTimeout(run) => {
@@ -336,11 +378,12 @@ impl Coordinator {
         let mut begin = Vec::new();
         for (dag_id, queued) in &self.queued {
             let Some(dag) = self.dags.get(dag_id).filter(|dag| !dag.row.is_paused) else { continue };
-            let running = self.running.get(dag_id).map_or(0, HashSet::len);
-            let free = dag.max_active_runs().saturating_sub(running);
-            for &(run_after, id) in queued.iter().take(free) {
-                let earliest = self.runs.get(&id).and_then(|active| active.run.logical_date).unwrap_or(run_after);
-                let earliest = earliest.max(run_after);
+            begin.extend(self.backfill_runs_to_begin(queued.iter().map(|(_, id)| *id)));
+            let free = dag.max_active_runs().saturating_sub(self.running_by_schedule_or_hand(dag_id));
+            let normal = queued.iter().filter(|(_, id)| self.backfill_of(*id).is_none());
+            let normal: Vec<(DateTime<Utc>, Uuid)> = normal.take(free).copied().collect();
+            for (run_after, id) in normal {
+                let earliest = self.runs.get(&id).map_or(run_after, ActiveRun::earliest);
                 if earliest > now {
                     self.timers.set(earliest, Timer::Begin(dag_id.clone()));
                 } else {
@@ -354,28 +397,27 @@ impl Coordinator {
         self.queued.retain(|_, queued| !queued.is_empty());
     }
 
-    /// Gives slots to ready task instances, and says to the others why they wait.
-    fn admit(&mut self) {
-        if self.ready.is_empty() {
-            return;
-        }
-        let limits = Limits { parallelism: self.settings.parallelism };
-        let dags = &self.dags;
-        let is_paused = |dag_id: &str| dags.get(dag_id).is_some_and(|dag| dag.row.is_paused);
-        let admitted =
-            admission::admit(&self.runs, self.ready.iter().copied(), self.executor.held(), is_paused, limits);
-        for (run, task) in admitted {
-            self.order(run, task);
-        }
-        self.explain_waiting(limits);
+    /// The running runs of a DAG that are not part of a backfill.
+    pub(super) fn running_by_schedule_or_hand(&self, dag_id: &str) -> usize {
+        let running = self.running.get(dag_id).into_iter().flatten();
+        running.filter(|id| self.backfill_of(**id).is_none()).count()
     }
 
-    fn order(&mut self, id: Uuid, task: TaskIndex) {
+    /// Gives slots to ready task instances, and says to the others why they wait.
+    fn admit(&mut self) {
+        let mut tour = self.admission.tour();
+        while let Some(first) = self.admission.next(&mut tour) {
+            self.order(first.run, first.at());
+        }
+        self.explain_waiting();
+    }
+
+    fn order(&mut self, id: Uuid, at: InstanceIndex) {
         let try_id = Uuid::now_v7();
         let Some(active) = self.runs.get(&id) else { return };
-        let had_tries = !active.run.instance(task).try_id.is_nil();
-        let key = active.key(task);
-        if !self.step(id, Event::TryStarted { task, try_id }) {
+        let had_tries = !active.run.instance(at).try_id.is_nil();
+        let key = active.key(at);
+        if self.step(id, Event::TryStarted { at, try_id }).is_none() {
             return;
         }
         let Some(active) = self.runs.get(&id) else { return };
@@ -385,33 +427,15 @@ impl Coordinator {
         }
         self.pending.orders.push(Order {
             run: id,
-            task,
+            at,
             try_id,
-            try_number: active.run.instance(task).try_number,
+            try_number: active.run.instance(at).try_number,
             dag: Arc::clone(&active.run.dag),
             key: TaskKey { dag_id: key.dag_id, run_id: key.run_id, task_id: key.task_id, map_index: key.map_index },
             row: active.row.clone(),
             started: active.run.start_date,
             ordered_at: self.settings.clock.now(),
         });
-    }
-
-    /// Every task instance that is ready and does not run has a stored reason.
-    fn explain_waiting(&mut self, limits: Limits) {
-        let mut held: HashMap<Uuid, usize> = HashMap::new();
-        for run in self.executor.held().chain(self.pending.orders.iter().map(|order| order.run)) {
-            *held.entry(run).or_default() += 1;
-        }
-        for &id in &self.ready {
-            let Some(active) = self.runs.get_mut(&id) else { continue };
-            let is_paused = self.dags.get(&active.row.dag_id).is_some_and(|dag| dag.row.is_paused);
-            let reason = admission::reason(active, is_paused, held.get(&id).copied().unwrap_or(0), limits);
-            let waiting: Vec<TaskIndex> = active.ready().collect();
-            let news = waiting.into_iter().filter(|&task| active.run.explain(task, Some(&reason))).collect::<Vec<_>>();
-            if !news.is_empty() {
-                self.pending.touch_tasks(id, news);
-            }
-        }
     }
 
     /// Makes everything that changed durable, then lets the world know.
@@ -424,13 +448,16 @@ impl Coordinator {
         let mut wait = COMMIT_RETRY;
         loop {
             match self.try_write(&batch, now).await {
-                Ok(()) => break,
+                Ok(paused) => {
+                    self.paused(paused);
+                    break;
+                }
                 Err(StoreError::Fenced) => {
                     self.start_over().await;
                     return;
                 }
                 Err(problem) => {
-                    error!(error = %Chain(&problem), "could not write what happened; nothing goes on until it is written");
+                    self.outage.met("what happened cannot be written", &problem, self.settings.clock.now());
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(COMMIT_RETRY_MAX);
                 }
@@ -439,13 +466,17 @@ impl Coordinator {
         if !batch.callbacks.is_empty() {
             self.callbacks.wake();
         }
+        self.outage.over(self.settings.clock.now());
         self.take_effect();
     }
 
-    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Writes the batch and what follows from it; answers with the DAGs that were paused.
+    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         runs::write(&txn, self.lease, batch, now).await?;
-        commit(txn).await
+        let paused = self.pause_after_failures(&txn, batch, now).await?;
+        commit(txn).await?;
+        Ok(paused)
     }
 
     /// What may happen only now that it is durable.
@@ -459,6 +490,9 @@ impl Coordinator {
         }
         done.announce(&self.runs, &self.settings.changes);
         for id in done.runs() {
+            if let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) {
+                self.todo.past.insert(active.row.dag_id.clone());
+            }
             if self.runs.get(&id).is_some_and(|active| active.run.state.is_finished()) {
                 self.forget(id);
             }
@@ -468,7 +502,8 @@ impl Coordinator {
     /// Lets go of a run that is over, or no longer ours. A DAG that waits for a free place is looked at again.
     fn forget(&mut self, id: Uuid) {
         let Some(active) = self.runs.remove(&id) else { return };
-        self.ready.remove(&id);
+        self.todo.backfills |= active.row.backfill_id.is_some();
+        self.admission.forget(id);
         if let Some(running) = self.running.get_mut(&active.row.dag_id) {
             running.remove(&id);
         }
@@ -482,7 +517,7 @@ impl Coordinator {
         self.runs.clear();
         self.queued.clear();
         self.running.clear();
-        self.ready.clear();
+        self.admission.clear();
         self.timers.clear();
         self.pending = Pending::default();
         while !self.executor.is_idle() {
@@ -497,7 +532,7 @@ impl Coordinator {
                     break;
                 }
                 Err(problem) => {
-                    warn!(error = %Chain(&problem), "cannot get a new lease; trying again");
+                    self.outage.met("there is no new lease", &problem, self.settings.clock.now());
                     tokio::time::sleep(COMMIT_RETRY_MAX).await;
                 }
             }
@@ -512,7 +547,7 @@ impl Coordinator {
             lost_sender,
             self.lease_stop.clone(),
         ));
-        self.todo = Todo { adopt: true, requests: true, due: true, ..Todo::default() };
+        self.todo = Todo { adopt: true, requests: true, pools: true, due: true, backfills: true, ..Todo::default() };
     }
 
     /// Sets the alarm for the earliest run to come.
@@ -568,17 +603,4 @@ async fn release(settings: &EngineSettings, lease: Uuid) -> Result<(), StoreErro
     let txn = settings.db.begin_write().await?;
     crate::store::leases::release(&txn, lease).await?;
     commit(txn).await
-}
-
-/// The tries under way in a run that an event may close; none for events that close nothing.
-fn held_tries(active: &ActiveRun, event: &Event) -> Vec<(TaskIndex, Uuid)> {
-    if !matches!(event, Event::Marked { .. } | Event::TimedOut) {
-        return Vec::new();
-    }
-    active
-        .run
-        .instances()
-        .filter(|(_, instance)| instance.state.is_held())
-        .map(|(task, instance)| (task, instance.try_id))
-        .collect()
 }

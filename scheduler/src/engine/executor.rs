@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::active_run::Rendered;
 use super::rendering;
 use super::try_storage::{StoredCheckpoint, StoredXComs};
 use crate::clock::Clock;
-use crate::dag::{Dag, TaskIndex, params};
+use crate::dag::{Dag, params};
 use crate::log::{self, TaskLog};
-use crate::operator::{Outcome, Registry, RunFacts, TaskContext, TaskError, TaskKey, Verdict};
-use crate::run::TryEnd;
+use crate::operator::{Next, Outcome, Registry, RunFacts, TaskContext, TaskError, TaskKey, Verdict};
+use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::store::Db;
 use crate::store::entity::dag_run;
 
@@ -33,8 +34,8 @@ const CANCEL_GRACE: Duration = Duration::from_secs(30);
 pub(super) struct Order {
     /// The run's key.
     pub(super) run: Uuid,
-    /// Which task.
-    pub(super) task: TaskIndex,
+    /// Which task instance.
+    pub(super) at: InstanceIndex,
     /// The try.
     pub(super) try_id: Uuid,
     /// Counts from 1.
@@ -56,16 +57,16 @@ pub(super) struct Order {
 pub(super) struct Report {
     /// The run's key.
     pub(super) run: Uuid,
-    /// Which task.
-    pub(super) task: TaskIndex,
+    /// Which task instance, as people name it: the run may go on with another version of its DAG meanwhile.
+    pub(super) key: TaskKey,
     /// The try.
     pub(super) try_id: Uuid,
     /// How it ended.
     pub(super) end: TryEnd,
     /// What it left behind.
     pub(super) xcoms: Vec<(String, Value)>,
-    /// The arguments after templates were filled in.
-    pub(super) rendered: Option<Value>,
+    /// What it was given, as people see it.
+    pub(super) rendered: Rendered,
 }
 
 /// Why a running try is told to stop.
@@ -91,13 +92,9 @@ pub(super) struct Surroundings {
 pub(super) struct LocalExecutor {
     surroundings: Surroundings,
     reports: mpsc::UnboundedSender<Report>,
-    running: HashMap<Uuid, Held>,
+    /// How each try under way is told to stop.
+    running: HashMap<Uuid, CancellationToken>,
     tracker: TaskTracker,
-}
-
-struct Held {
-    run: Uuid,
-    cancel: CancellationToken,
 }
 
 impl LocalExecutor {
@@ -109,7 +106,7 @@ impl LocalExecutor {
     /// Starts a try.
     pub(super) fn start(&mut self, order: Order) {
         let cancel = CancellationToken::new();
-        self.running.insert(order.try_id, Held { run: order.run, cancel: cancel.clone() });
+        self.running.insert(order.try_id, cancel.clone());
         let surroundings = self.surroundings.clone();
         let reports = self.reports.clone();
         self.tracker.spawn(async move {
@@ -121,26 +118,21 @@ impl LocalExecutor {
 
     /// Tells a try to stop; it reports when it has.
     pub(super) fn cancel(&self, try_id: Uuid) {
-        if let Some(held) = self.running.get(&try_id) {
-            held.cancel.cancel();
+        if let Some(cancel) = self.running.get(&try_id) {
+            cancel.cancel();
         }
     }
 
     /// Tells every try to stop.
     pub(super) fn cancel_all(&self) {
-        for held in self.running.values() {
-            held.cancel.cancel();
+        for cancel in self.running.values() {
+            cancel.cancel();
         }
     }
 
     /// A try has reported.
     pub(super) fn forget(&mut self, try_id: Uuid) {
         self.running.remove(&try_id);
-    }
-
-    /// The runs whose tries are under way, once for each try.
-    pub(super) fn held(&self) -> impl Iterator<Item = Uuid> {
-        self.running.values().map(|held| held.run)
     }
 
     /// Whether no try is under way.
@@ -150,7 +142,7 @@ impl LocalExecutor {
 }
 
 async fn make_try(surroundings: &Surroundings, order: Order, cancel: CancellationToken) -> Report {
-    let mut rendered = None;
+    let mut rendered = Rendered::default();
     let ended = match open_log(surroundings, &order) {
         Ok(task_log) => {
             let ended = match facts(&order) {
@@ -166,7 +158,10 @@ async fn make_try(surroundings: &Surroundings, order: Order, cancel: Cancellatio
         Err(error) => Err(TaskError::retry(error.context("cannot write the log of this try"))),
     };
     let (end, xcoms) = match ended {
-        Ok(Outcome::Success { return_value, xcoms }) => (TryEnd::Success, with_return_value(return_value, xcoms)),
+        Ok(Outcome::Success { return_value, xcoms, next }) => {
+            let end = TryEnd::Success { pushed: pushed(&return_value), next: next.clone() };
+            (end, all_xcoms(return_value, xcoms, &next))
+        }
         Ok(Outcome::Skipped { reason }) => (TryEnd::Skipped { reason }, Vec::new()),
         Err(error) => match error.verdict {
             Verdict::Cancelled => (TryEnd::GivenBack, Vec::new()),
@@ -176,7 +171,7 @@ async fn make_try(surroundings: &Surroundings, order: Order, cancel: Cancellatio
             }
         },
     };
-    Report { run: order.run, task: order.task, try_id: order.try_id, end, xcoms, rendered }
+    Report { run: order.run, key: order.key, try_id: order.try_id, end, xcoms, rendered }
 }
 
 fn open_log(surroundings: &Surroundings, order: &Order) -> anyhow::Result<TaskLog> {
@@ -199,7 +194,12 @@ fn context(
         home: surroundings.home.clone(),
         log: task_log,
         cancelled,
-        xcom: Arc::new(StoredXComs { db: surroundings.db.clone(), run: order.run }),
+        xcom: Arc::new(StoredXComs {
+            db: surroundings.db.clone(),
+            run: order.run,
+            dag: Arc::clone(&order.dag),
+            reader: Some(order.at),
+        }),
         checkpoint: Arc::new(StoredCheckpoint {
             db: surroundings.db.clone(),
             run: order.run,
@@ -215,9 +215,9 @@ async fn supervise(
     surroundings: &Surroundings,
     order: &Order,
     ctx: &TaskContext,
-    rendered: &mut Option<Value>,
+    rendered: &mut Rendered,
 ) -> Result<Outcome, TaskError> {
-    let task = order.dag.task(order.task);
+    let task = order.dag.task(order.at.task);
     ctx.log.line(
         log::Level::Info,
         "updraft",
@@ -228,8 +228,8 @@ async fn supervise(
         .find(&task.operator)
         .ok_or_else(|| TaskError::fail(anyhow::anyhow!("this Updraft has no operator `{}`", task.operator)))?
         .clone();
-    let args = rendering::render(&operator, order, ctx).await?;
-    *rendered = Some(Value::Object(args.clone()));
+    let (args, label) = rendering::render(&operator, order, ctx).await?;
+    *rendered = Rendered { fields: Some(Value::Object(args.clone())), label };
 
     let stopping = ctx.cancelled.clone();
     let work = {
@@ -294,9 +294,28 @@ fn write_end(task_log: &TaskLog, ended: &Result<Outcome, TaskError>) {
     task_log.line(level, "updraft", &event);
 }
 
-fn with_return_value(return_value: Value, mut xcoms: Vec<(String, Value)>) -> Vec<(String, Value)> {
+fn pushed(return_value: &Value) -> Pushed {
+    let items = |length: usize| Pushed::Items(u32::try_from(length).unwrap_or(u32::MAX));
+    match return_value {
+        Value::Null => Pushed::Nothing,
+        Value::Array(list) => items(list.len()),
+        Value::Object(mapping) => items(mapping.len()),
+        _ => Pushed::Value,
+    }
+}
+
+/// What a try leaves: its answer, and what it decided about its downstream (Airflow 3: `skipmixin_key`).
+fn all_xcoms(return_value: Value, mut xcoms: Vec<(String, Value)>, next: &Next) -> Vec<(String, Value)> {
     if !return_value.is_null() {
         xcoms.push(("return_value".to_owned(), return_value));
+    }
+    let followed: Option<&[String]> = match next {
+        Next::Everything => None,
+        Next::Only(ids) => Some(ids),
+        Next::Nothing | Next::NothingDirect => Some(&[]),
+    };
+    if let Some(followed) = followed {
+        xcoms.push(("skipmixin_key".to_owned(), serde_json::json!({ "followed": followed })));
     }
     xcoms
 }

@@ -16,19 +16,25 @@
 //!
 //! **Invariant:** every write is fenced by the lease of this process (see [`crate::store::leases`]).
 
-mod active_run;
+pub(crate) mod active_run;
 mod admission;
 mod adoption;
+mod backfills;
 mod callbacks;
 mod coordinator;
+mod due_runs;
 mod executor;
+mod failures;
 mod lease;
+mod mapped;
+mod outage;
 mod pending;
 mod rendering;
 mod schedules;
 mod ticks;
 mod timers;
 mod try_storage;
+mod waiting;
 pub mod wake;
 
 use std::path::PathBuf;

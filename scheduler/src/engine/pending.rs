@@ -7,9 +7,8 @@ use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::executor::Order;
-use crate::dag::TaskIndex;
 use crate::events::{Change, Changes};
-use crate::run::TaskState;
+use crate::run::{InstanceIndex, TaskState};
 use crate::store::entity::{callback_request, task_instance_history};
 use crate::store::runs::{Batch, InstanceKey, NewXCom};
 
@@ -18,9 +17,13 @@ use crate::store::runs::{Batch, InstanceKey, NewXCom};
 pub(super) struct Pending {
     touched: HashMap<Uuid, Touched>,
     pub(super) history: Vec<task_instance_history::Model>,
+    /// Task instances that have become several.
+    pub(super) expanded: Vec<InstanceKey>,
     pub(super) forget_xcoms: Vec<InstanceKey>,
     pub(super) xcoms: Vec<NewXCom>,
     pub(super) requests_done: Vec<i64>,
+    /// Runs that went on with another version of their DAG, with the tasks that it has.
+    pub(super) vanished: Vec<(Uuid, Vec<String>)>,
     pub(super) callbacks: Vec<callback_request::Model>,
     pub(super) succeeded: Vec<(Uuid, DateTime<Utc>)>,
     /// Tries to start once their `running` is durable.
@@ -32,7 +35,7 @@ pub(super) struct Pending {
 #[derive(Default)]
 struct Touched {
     run: bool,
-    tasks: BTreeSet<TaskIndex>,
+    instances: BTreeSet<InstanceIndex>,
 }
 
 impl Pending {
@@ -42,8 +45,11 @@ impl Pending {
     }
 
     /// These task instances of the run changed.
-    pub(super) fn touch_tasks(&mut self, run: Uuid, tasks: impl IntoIterator<Item = TaskIndex>) {
-        self.touched.entry(run).or_default().tasks.extend(tasks);
+    pub(super) fn touch_instances(&mut self, run: Uuid, instances: impl IntoIterator<Item = InstanceIndex>) {
+        let mut instances = instances.into_iter().peekable();
+        if instances.peek().is_some() {
+            self.touched.entry(run).or_default().instances.extend(instances);
+        }
     }
 
     /// Whether there is nothing to write.
@@ -55,9 +61,11 @@ impl Pending {
     pub(super) fn batch(&mut self, runs: &mut HashMap<Uuid, ActiveRun>, place: &Place, now: DateTime<Utc>) -> Batch {
         let mut batch = Batch {
             history: std::mem::take(&mut self.history),
+            expanded: std::mem::take(&mut self.expanded),
             forget_xcoms: std::mem::take(&mut self.forget_xcoms),
             xcoms: std::mem::take(&mut self.xcoms),
             requests_done: std::mem::take(&mut self.requests_done),
+            vanished: std::mem::take(&mut self.vanished),
             callbacks: std::mem::take(&mut self.callbacks),
             succeeded: std::mem::take(&mut self.succeeded),
             ..Batch::default()
@@ -68,9 +76,10 @@ impl Pending {
                 batch.runs.push(active.run_row(now));
             }
             if let Some(all) = active.take_all_if_new() {
-                touched.tasks.extend(all);
+                touched.instances.extend(all);
             }
-            batch.instances.extend(touched.tasks.iter().map(|&task| active.instance_row(task, place, now)));
+            let known = touched.instances.iter().filter(|&&at| active.run.get(at).is_some());
+            batch.instances.extend(known.map(|&at| active.instance_row(at, place, now)));
         }
         batch
     }
@@ -83,10 +92,10 @@ impl Pending {
         for (id, touched) in &self.touched {
             let Some(active) = runs.get(id) else { continue };
             let (dag_id, run_id) = (&active.row.dag_id, &active.row.run_id);
-            for &task in &touched.tasks {
-                let state = active.run.instance(task).state;
+            for &at in &touched.instances {
+                let Some(state) = active.run.get(at).map(|instance| instance.state) else { continue };
                 if state != TaskState::None {
-                    let task_id = &active.run.dag.task(task).task_id;
+                    let task_id = &active.run.dag.task(at.task).task_id;
                     changes.send(Change::task_instance(dag_id, run_id, task_id, state.word()));
                 }
             }

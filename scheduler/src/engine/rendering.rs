@@ -4,36 +4,48 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::executor::Order;
+use super::mapped::{self, Element};
 use crate::dag::Dag;
-use crate::dag::template::{RenderError, TemplateContext, XComs, render_args};
+use crate::dag::template::{RenderError, TemplateContext, XComs, render_args, render_text};
 use crate::operator::{ErasedOperator, RunFacts, TaskContext, TaskError, XComReader};
 use crate::store::entity::dag_run;
 
 /// Rounds of fetching before a template is given up: each round must bring at least one new value.
 const ROUNDS_MAX: usize = 100;
 
-/// The arguments of the task of `order`, ready for its operator.
+/// The arguments of the task of `order`, ready for its operator; and the name of the instance when it is a mapped one.
+///
+/// What other tasks left is data: mapped over, it goes into the arguments after the templates were filled in.
 pub(super) async fn render(
     operator: &ErasedOperator,
     order: &Order,
     ctx: &TaskContext,
-) -> Result<Map<String, Value>, TaskError> {
-    let task = order.dag.task(order.task);
-    let template_context = TemplateContext {
+) -> Result<(Map<String, Value>, Option<String>), TaskError> {
+    let task = order.dag.task(order.at.task);
+    let element = mapped::element(order, ctx).await?;
+    let context = TemplateContext {
         dag: order.dag.clone(),
         task_id: task.task_id.clone(),
         run_id: order.key.run_id.clone(),
         run: ctx.run.clone(),
         try_number: order.try_number,
         map_index: order.key.map_index,
+        mapped: element.values(),
         now: order.ordered_at,
         callback: None,
     };
-    let rendered = with_xcoms(&*ctx.xcom, |xcoms| render_args(operator, &task.args, &template_context, xcoms)).await;
-    rendered.map_err(|stuck| match stuck {
-        Stuck::Fetching(error) => TaskError::retry(error),
-        Stuck::Rendering(error) => TaskError::fail(error),
-    })
+    let Element { written, left } = if task.mapping.is_some() { element } else { Element::default() };
+    let mut templates = task.args.clone();
+    templates.extend(written);
+    let mut args = fetching(&*ctx.xcom, |xcoms| render_args(operator, &templates, &context, xcoms)).await?;
+    args.extend(left);
+    let label = match &task.map_index_template {
+        Some(template) if order.key.map_index >= 0 => {
+            Some(fetching(&*ctx.xcom, |xcoms| render_text(template, &context, xcoms)).await?)
+        }
+        _ => None,
+    };
+    Ok((args, label))
 }
 
 /// Why templates could not be filled in.
@@ -44,10 +56,19 @@ pub(super) enum Stuck {
     Rendering(anyhow::Error),
 }
 
+impl From<Stuck> for TaskError {
+    fn from(stuck: Stuck) -> TaskError {
+        match stuck {
+            Stuck::Fetching(error) => TaskError::retry(error),
+            Stuck::Rendering(error) => TaskError::fail(error),
+        }
+    }
+}
+
 /// What `render` makes once it has the XComs that it asks for.
 ///
 /// Rendering is pure, so a template that pulls an XCom stops at it; the value is fetched here, and it is rendered again.
-pub(super) async fn with_xcoms<T>(
+pub(super) async fn fetching<T>(
     reader: &dyn XComReader,
     render: impl Fn(&XComs) -> Result<T, RenderError>,
 ) -> Result<T, Stuck> {

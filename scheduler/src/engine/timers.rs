@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::dag::TaskIndex;
+use crate::run::InstanceIndex;
 
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A task instance whose wait for its next try is over.
-    Retry(Uuid, TaskIndex),
+    Retry(Uuid, InstanceIndex),
     /// A run that may have taken longer than it should.
     RunTimeout(Uuid),
     /// A DAG with a queued run that may begin from then on.

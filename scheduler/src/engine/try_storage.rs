@@ -1,23 +1,38 @@
 //! What tries read and leave in the database.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::dag::Dag;
 use crate::operator::{Checkpoint, XComReader};
+use crate::run::InstanceIndex;
 use crate::store::{Db, runs};
 
-/// The XComs of a run.
+/// The XComs of a run, as one of its task instances sees them; or as somebody outside does.
 pub(super) struct StoredXComs {
     pub(super) db: Db,
     pub(super) run: Uuid,
+    pub(super) dag: Arc<Dag>,
+    pub(super) reader: Option<InstanceIndex>,
 }
 
 #[async_trait]
 impl XComReader for StoredXComs {
     async fn pull(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Value>> {
-        Ok(runs::pull_xcom(self.db.read(), self.run, task_id, -1, key).await?)
+        let mut found = runs::pull_xcoms(self.db.read(), self.run, task_id, key).await?;
+        let Some(task) = self.dag.find(task_id) else { return Ok(None) };
+        if let Some(reader) = self.reader.filter(|reader| self.dag.are_mapped_together(task, reader.task)) {
+            found.retain(|(index, _)| *index == reader.map_index);
+            return Ok(found.pop().map(|(_, value)| value));
+        }
+        if self.dag.mapping(task).is_some() {
+            return Ok(Some(Value::Array(found.into_iter().map(|(_, value)| value).collect())));
+        }
+        Ok(found.pop().map(|(_, value)| value))
     }
 }
 

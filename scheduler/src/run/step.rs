@@ -1,7 +1,7 @@
 //! The step function: the state of one run and one event give the state that follows.
 //!
-//! [`Run::step`] changes the run and names the task instances that it touched; it reads no clock, draws no random
-//! number and writes nothing. The engine makes its changes durable before anything outside learns of them.
+//! [`Run::step`] changes the run and says in a [`Step`] what it changed; it reads no clock, draws no random number and
+//! writes nothing. The engine makes its changes durable before anything outside learns of them.
 //!
 //! # What to rely on
 //!
@@ -10,104 +10,44 @@
 //! * [`Run::settle_all`] finds nothing to do after any step: looking at what an event touched and looking at the whole
 //!   run come to the same. That is why a restart needs no code of its own.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::instance::{Instance, InstanceIndex, Pushed};
 use super::retry;
+use super::run::Run;
 use super::state::{RunState, TaskState};
-use super::trigger_rule::{self, Upstream, Verdict};
-use crate::dag::{Dag, TaskIndex};
+use crate::dag::{Direction, TaskIndex, TaskRole};
 
 /// How often a try whose process was lost is made again before that counts as a failure: a task that kills its process
 /// must not be tried for ever.
 pub const LOST_TRIES_MAX: u32 = 3;
-
-/// A task within a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Instance {
-    /// Where it stands.
-    pub state: TaskState,
-    /// The current or last try; 0 before the first.
-    pub try_number: u32,
-    /// Tries beyond this number need no more retries: the last one is `max_tries + 1` (Airflow 3).
-    pub max_tries: u32,
-    /// Identifies the current or last try.
-    pub try_id: Uuid,
-    /// How often the process that ran the current try was lost.
-    pub lost_tries: u32,
-    /// When its dependencies were met.
-    pub scheduled_when: Option<DateTime<Utc>>,
-    /// When it was handed out.
-    pub queued_when: Option<DateTime<Utc>>,
-    /// When the try began.
-    pub start_date: Option<DateTime<Utc>>,
-    /// When the try ended.
-    pub end_date: Option<DateTime<Utc>>,
-    /// When the next try is due, in `up_for_retry`.
-    pub next_try_at: Option<DateTime<Utc>>,
-    /// Why it does not run now.
-    pub reason: Option<String>,
-    /// Why the try failed, in one line.
-    pub error: Option<String>,
-}
-
-impl Instance {
-    /// An instance that waits for its dependencies.
-    pub fn new(retries: u32) -> Instance {
-        Instance {
-            state: TaskState::None,
-            try_number: 0,
-            max_tries: retries,
-            try_id: Uuid::nil(),
-            lost_tries: 0,
-            scheduled_when: None,
-            queued_when: None,
-            start_date: None,
-            end_date: None,
-            next_try_at: None,
-            reason: None,
-            error: None,
-        }
-    }
-}
-
-/// One execution of a DAG.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The definition that the run is pinned to.
-    pub dag: Arc<Dag>,
-    /// The run, as people name it.
-    pub run_id: String,
-    /// The stretch of time that it is about.
-    pub logical_date: Option<DateTime<Utc>>,
-    /// Where it stands.
-    pub state: RunState,
-    /// When it began.
-    pub start_date: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub end_date: Option<DateTime<Utc>>,
-    instances: Vec<Instance>,
-    unfinished: usize,
-}
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A queued run may begin.
     Begin,
-    /// A scheduled task instance was given a slot, and its next try this id.
+    /// A scheduled task instance was given a slot and waits for a worker; its next try has this id.
+    TryQueued {
+        /// Which task instance.
+        at: InstanceIndex,
+        /// The id of the try.
+        try_id: Uuid,
+    },
+    /// A try begins: the one that was queued under this id, or that of a scheduled task instance that was given a slot.
     TryStarted {
-        /// Which task.
-        task: TaskIndex,
+        /// Which task instance.
+        at: InstanceIndex,
         /// The id of the try.
         try_id: Uuid,
     },
     /// A try ended.
     TryEnded {
-        /// Which task.
-        task: TaskIndex,
+        /// Which task instance.
+        at: InstanceIndex,
         /// The id of the try.
         try_id: Uuid,
         /// How.
@@ -115,8 +55,13 @@ pub enum Event {
     },
     /// The wait before the next try is over.
     RetryDue {
-        /// Which task.
-        task: TaskIndex,
+        /// Which task instance.
+        at: InstanceIndex,
+    },
+    /// How the run before went, as far as tasks wait for it: these may not start yet.
+    PastSeen {
+        /// The tasks that have to wait.
+        blocked: BTreeSet<TaskIndex>,
     },
     /// The run took longer than its `dagrun_timeout` (Airflow 3: unfinished task instances are skipped).
     TimedOut,
@@ -125,13 +70,30 @@ pub enum Event {
         /// `success`, `failed`, or `queued` to let it begin again.
         state: RunState,
     },
+    /// A person wants these task instances to run anew (Airflow 3: clear).
+    Cleared {
+        /// Which; those that there are not are passed over.
+        instances: Vec<InstanceIndex>,
+    },
+    /// A person says how these task instances ended (Airflow 3: mark task instance).
+    InstancesMarked {
+        /// Which; those that there are not are passed over.
+        instances: Vec<InstanceIndex>,
+        /// `success`, `failed` or `skipped`.
+        state: TaskState,
+    },
 }
 
 /// How a try ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TryEnd {
     /// Well.
-    Success,
+    Success {
+        /// What it left to map over.
+        pushed: Pushed,
+        /// What may follow.
+        next: Next,
+    },
     /// The task chose not to run.
     Skipped {
         /// Why.
@@ -150,6 +112,49 @@ pub enum TryEnd {
     GivenBack,
 }
 
+impl TryEnd {
+    /// A plain success.
+    pub fn success() -> TryEnd {
+        TryEnd::Success { pushed: Pushed::Nothing, next: Next::Everything }
+    }
+}
+
+/// What of a task's downstream may follow its success (Airflow 3: branching, short circuit, latest only).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    /// All of it, as the trigger rules say.
+    #[default]
+    Everything,
+    /// Of the direct downstream tasks only these tasks and groups, and whatever comes after them.
+    Only(Vec<String>),
+    /// None of the direct downstream tasks; the rest follows by trigger rules.
+    NothingDirect,
+    /// Nothing at all, whatever the trigger rules are; teardowns run nevertheless.
+    Nothing,
+}
+
+/// What one step changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// The task instances that changed; one may be named twice.
+    pub changed: Vec<InstanceIndex>,
+    /// The tasks that have become several instances.
+    pub expanded: Vec<TaskIndex>,
+    /// Tries that are over and will be followed by another, as they ended.
+    pub superseded: Vec<(InstanceIndex, Instance)>,
+    /// Tries for whose end nobody waits any more.
+    pub abandoned: Vec<Uuid>,
+    /// Whether what a try left behind is to be forgotten, because its task instance was cleared meanwhile.
+    pub result_is_void: bool,
+}
+
+impl Step {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Step::default()
+    }
+}
+
 /// Somebody speaks of a try that is not the current one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("try {try_id} of task `{task_id}` is not the current one")]
@@ -161,247 +166,243 @@ pub struct UnknownTry {
 }
 
 impl Run {
-    /// A new run, in `queued`.
-    pub fn new(dag: Arc<Dag>, run_id: String, logical_date: Option<DateTime<Utc>>) -> Run {
-        let instances = dag.tasks().map(|(_, task)| Instance::new(task.retries)).collect();
-        Run::restore(dag, run_id, logical_date, RunState::Queued, instances)
-    }
-
-    /// A run as it was stored; `instances` are in the order of the DAG's tasks.
-    pub fn restore(
-        dag: Arc<Dag>,
-        run_id: String,
-        logical_date: Option<DateTime<Utc>>,
-        state: RunState,
-        instances: Vec<Instance>,
-    ) -> Run {
-        debug_assert_eq!(dag.len(), instances.len());
-        let unfinished = instances.iter().filter(|instance| !instance.state.is_finished()).count();
-        Run { dag, run_id, logical_date, state, start_date: None, end_date: None, instances, unfinished }
-    }
-
-    /// The instance of a task.
-    pub fn instance(&self, task: TaskIndex) -> &Instance {
-        &self.instances[task.index()]
-    }
-
-    /// All instances, in the order of the DAG's tasks.
-    pub fn instances(&self) -> impl ExactSizeIterator<Item = (TaskIndex, &Instance)> {
-        self.instances.iter().enumerate().map(|(place, instance)| (TaskIndex::new(place), instance))
-    }
-
-    /// Says why a task instance does not run; true when that is news.
-    pub fn explain(&mut self, task: TaskIndex, reason: Option<&str>) -> bool {
-        let instance = &mut self.instances[task.index()];
-        if instance.reason.as_deref() == reason {
-            return false;
-        }
-        instance.reason = reason.map(str::to_owned);
-        true
-    }
-
-    /// Moves the run on. Answers with the tasks whose instances changed; the run itself may have changed, too.
-    pub fn step(&mut self, event: Event, now: DateTime<Utc>) -> Result<Vec<TaskIndex>, UnknownTry> {
-        let mut changed = Vec::new();
+    /// Moves the run on. Answers with what changed; the run itself may have changed, too.
+    pub fn step(&mut self, event: Event, now: DateTime<Utc>) -> Result<Step, UnknownTry> {
+        let mut step = Step::default();
         match event {
-            Event::Begin => {
-                if self.state == RunState::Queued {
-                    self.state = RunState::Running;
-                    self.start_date = Some(now);
-                    self.settle((0..self.instances.len()).map(TaskIndex::new).collect(), now, &mut changed);
-                }
+            Event::Begin => self.begin(now, &mut step),
+            Event::TryQueued { at, try_id } => self.queue_try(at, try_id, now, &mut step),
+            Event::TryStarted { at, try_id } => self.start_try(at, try_id, now, &mut step),
+            Event::TryEnded { at, try_id, end } => {
+                self.expect_current(at, try_id)?;
+                self.end_try(at, end, now, &mut step);
             }
-            Event::TryStarted { task, try_id } => {
-                let instance = &mut self.instances[task.index()];
-                if instance.state == TaskState::Scheduled {
-                    instance.state = TaskState::Running;
-                    instance.try_id = try_id;
-                    instance.queued_when = Some(now);
-                    instance.start_date = Some(now);
-                    instance.end_date = None;
-                    instance.reason = None;
-                    instance.error = None;
-                    changed.push(task);
-                }
+            Event::RetryDue { at } => self.retry(at, now, &mut step),
+            Event::PastSeen { blocked } => {
+                self.blocked_by_past = Some(blocked);
+                self.settle_if_running(now, &mut step);
             }
-            Event::TryEnded { task, try_id, end } => {
-                self.expect_current(task, try_id)?;
-                self.end_try(task, end, now);
-                changed.push(task);
-                self.follow(task, now, &mut changed);
-            }
-            Event::RetryDue { task } => {
-                if self.instances[task.index()].state == TaskState::UpForRetry {
-                    self.schedule(task, now);
-                    changed.push(task);
-                }
-            }
-            Event::TimedOut => self.close(RunState::Failed, TaskState::Skipped, now, &mut changed),
-            Event::Marked { state: RunState::Success } => {
-                self.close(RunState::Success, TaskState::Success, now, &mut changed);
-            }
-            Event::Marked { state: RunState::Failed } => {
-                self.close(RunState::Failed, TaskState::Failed, now, &mut changed);
-            }
-            Event::Marked { state: RunState::Queued | RunState::Running } => {
-                self.state = RunState::Queued;
-                self.start_date = None;
-                self.end_date = None;
-            }
+            Event::TimedOut => self.time_out(now, &mut step),
+            Event::Marked { state } => self.mark(state, now, &mut step),
+            Event::Cleared { instances } => self.clear(&instances, now, &mut step),
+            Event::InstancesMarked { instances, state } => self.mark_instances(&instances, state, now, &mut step),
         }
         self.conclude(now);
-        Ok(changed)
+        Ok(step)
     }
 
     /// Looks at the whole run, as after a restart.
-    pub fn settle_all(&mut self, now: DateTime<Utc>) -> Vec<TaskIndex> {
-        let mut changed = Vec::new();
-        if self.state == RunState::Running {
-            self.settle((0..self.instances.len()).map(TaskIndex::new).collect(), now, &mut changed);
-            self.conclude(now);
-        }
-        changed
+    pub fn settle_all(&mut self, now: DateTime<Utc>) -> Step {
+        let mut step = Step::default();
+        self.settle_if_running(now, &mut step);
+        self.conclude(now);
+        step
     }
 
-    fn expect_current(&self, task: TaskIndex, try_id: Uuid) -> Result<(), UnknownTry> {
-        let instance = &self.instances[task.index()];
-        if instance.state.is_held() && instance.try_id == try_id {
+    fn begin(&mut self, now: DateTime<Utc>, step: &mut Step) {
+        if self.state == RunState::Queued {
+            self.state = RunState::Running;
+            self.start_date = Some(now);
+            self.settle_if_running(now, step);
+        }
+    }
+
+    fn queue_try(&mut self, at: InstanceIndex, try_id: Uuid, now: DateTime<Utc>, step: &mut Step) {
+        let Some(instance) = self.get_mut(at) else { return };
+        if instance.state == TaskState::Scheduled {
+            instance.try_id = try_id;
+            instance.queued_when = Some(now);
+            instance.reason = None;
+            self.put(at, TaskState::Queued);
+            step.changed.push(at);
+        }
+    }
+
+    fn start_try(&mut self, at: InstanceIndex, try_id: Uuid, now: DateTime<Utc>, step: &mut Step) {
+        let Some(instance) = self.get_mut(at) else { return };
+        let is_claimed = instance.state == TaskState::Queued && instance.try_id == try_id;
+        if instance.state != TaskState::Scheduled && !is_claimed {
+            return;
+        }
+        instance.try_id = try_id;
+        instance.queued_when.get_or_insert(now);
+        instance.start_date = Some(now);
+        instance.end_date = None;
+        instance.reason = None;
+        instance.error = None;
+        self.put(at, TaskState::Running);
+        step.changed.push(at);
+    }
+
+    fn expect_current(&self, at: InstanceIndex, try_id: Uuid) -> Result<(), UnknownTry> {
+        if self.get(at).is_some_and(|instance| instance.state.is_held() && instance.try_id == try_id) {
             return Ok(());
         }
-        Err(UnknownTry { task_id: self.dag.task(task).task_id.clone(), try_id })
+        Err(UnknownTry { task_id: self.dag.task(at.task).task_id.clone(), try_id })
     }
 
-    fn end_try(&mut self, task: TaskIndex, end: TryEnd, now: DateTime<Utc>) {
+    fn end_try(&mut self, at: InstanceIndex, end: TryEnd, now: DateTime<Utc>, step: &mut Step) {
+        step.changed.push(at);
+        if self.instance(at).state == TaskState::Restarting {
+            return self.restart(at, now, step);
+        }
         match end {
-            TryEnd::Success => self.finish(task, TaskState::Success, now),
+            TryEnd::Success { pushed, next } => self.succeed(at, pushed, &next, now, step),
             TryEnd::Skipped { reason } => {
-                self.finish(task, TaskState::Skipped, now);
-                self.instances[task.index()].reason = Some(reason);
+                self.finish(at, TaskState::Skipped, now);
+                self.at_mut(at).reason = Some(reason);
             }
-            TryEnd::Failed { error, may_retry } => self.fail_try(task, error, may_retry, now),
-            TryEnd::Lost => {
-                let instance = &mut self.instances[task.index()];
-                if instance.lost_tries >= LOST_TRIES_MAX {
-                    let error = format!("the process that ran it was lost {} times", instance.lost_tries + 1);
-                    self.fail_try(task, error, true, now);
-                } else {
-                    instance.lost_tries += 1;
-                    instance.state = TaskState::Scheduled;
-                    instance.reason = Some("the process that ran it was lost; it starts again".to_owned());
-                }
-            }
+            TryEnd::Failed { error, may_retry } => self.fail_try(at, error, may_retry, now, step),
+            TryEnd::Lost => self.lose_try(at, now, step),
             TryEnd::GivenBack => {
-                let instance = &mut self.instances[task.index()];
-                instance.state = TaskState::Scheduled;
-                instance.reason = Some("given back by a process that shut down".to_owned());
+                self.at_mut(at).reason = Some("given back by a process that shut down".to_owned());
+                self.put(at, TaskState::Scheduled);
             }
+        }
+        self.follow(at, now, step);
+    }
+
+    fn succeed(&mut self, at: InstanceIndex, pushed: Pushed, next: &Next, now: DateTime<Utc>, step: &mut Step) {
+        let complaint = match self.skips_of(at.task, next) {
+            Err(unknown) => Some(unknown),
+            Ok(_) => self.unmappable(at.task, pushed),
+        };
+        if let Some(error) = complaint {
+            return self.fail_try(at, error, false, now, step);
+        }
+        let instance = self.at_mut(at);
+        instance.pushed = pushed;
+        // `finish` looks at what an instance skips, so it must say so before.
+        let skips = self.skips_of(at.task, next).unwrap_or_default();
+        self.at_mut(at).skips = skips;
+        self.finish(at, TaskState::Success, now);
+        if *next == Next::Nothing {
+            self.skip_all(at, now, step);
         }
     }
 
-    fn fail_try(&mut self, task: TaskIndex, error: String, may_retry: bool, now: DateTime<Utc>) {
-        let definition = self.dag.task(task);
-        let instance = &self.instances[task.index()];
-        if !may_retry || instance.try_number > instance.max_tries {
-            self.finish(task, TaskState::Failed, now);
-        } else {
-            // Airflow 3 hashes the same words, so that a wait is the same before and after a restart.
-            let key = format!(
-                "{}#{}#{}#{}",
-                self.dag.dag_id,
-                definition.task_id,
-                retry::python_date(self.logical_date),
-                instance.try_number
-            );
-            let due = retry::next_try_at(definition, instance.try_number, now, &key);
-            let instance = &mut self.instances[task.index()];
-            instance.state = TaskState::UpForRetry;
+    /// The tasks that are skipped because of what a task decided.
+    fn skips_of(&self, task: TaskIndex, next: &Next) -> Result<Vec<TaskIndex>, String> {
+        let is_teardown = |task: &TaskIndex| matches!(self.dag.task(*task).role, TaskRole::Teardown { .. });
+        let mut skipped: BTreeSet<TaskIndex> = match next {
+            Next::Everything => return Ok(Vec::new()),
+            Next::Nothing => self.dag.relatives(task, Direction::Outgoing),
+            Next::NothingDirect | Next::Only(_) => self.dag.downstream(task).collect(),
+        };
+        if let Next::Only(ids) = next {
+            for id in ids {
+                for followed in self.followed(task, id)? {
+                    skipped.remove(&followed);
+                    for after in self.dag.relatives(followed, Direction::Outgoing) {
+                        skipped.remove(&after);
+                    }
+                }
+            }
+        }
+        Ok(skipped.into_iter().filter(|task| !is_teardown(task)).collect())
+    }
+
+    /// The tasks that a branch means by an id: a task, by its full id or as a sibling in the group; or a group's roots.
+    fn followed(&self, branch: TaskIndex, id: &str) -> Result<Vec<TaskIndex>, String> {
+        if let Some(task) = self.dag.find(id) {
+            return Ok(vec![task]);
+        }
+        if let Some(sibling) =
+            self.dag.task(branch).group.as_ref().and_then(|group| self.dag.find(&format!("{group}.{id}")))
+        {
+            return Ok(vec![sibling]);
+        }
+        let members: BTreeSet<TaskIndex> = self.dag.tasks_in(id).collect();
+        if members.is_empty() {
+            return Err(format!("it decided for `{id}`, which is neither a task nor a group of this DAG"));
+        }
+        let is_root = |task: &&TaskIndex| !self.dag.upstream(**task).any(|before| members.contains(&before));
+        Ok(members.iter().filter(is_root).copied().collect())
+    }
+
+    /// Airflow 3: what is mapped over must be a list or a mapping of bounded length, else the task that left it fails.
+    fn unmappable(&self, task: TaskIndex, pushed: Pushed) -> Option<String> {
+        let reader = self.dag.mapped_over(task)?;
+        let reader = &self.dag.task(reader).task_id;
+        match pushed {
+            Pushed::Items(items) if items > MAP_LENGTH_MAX => Some(format!(
+                "it left {items} items, and task `{reader}` is mapped over them: more than {MAP_LENGTH_MAX} are not taken"
+            )),
+            Pushed::Value => {
+                Some(format!("it left neither a list nor a mapping, and task `{reader}` is mapped over it"))
+            }
+            // Of a mapped task, those that left nothing are passed over.
+            Pushed::Nothing | Pushed::Items(_) => None,
+        }
+    }
+
+    /// Skips all that a short circuit cuts off, without asking the trigger rules.
+    fn skip_all(&mut self, at: InstanceIndex, now: DateTime<Utc>, step: &mut Step) {
+        let mut skipped = Vec::new();
+        for task in self.instance(at).skips.clone() {
+            let is_paired = self.dag.are_mapped_together(at.task, task);
+            for index in self.indices(task).filter(|index| !is_paired || *index == at.map_index) {
+                let other = InstanceIndex { task, map_index: index };
+                if self.instance(other).state == TaskState::None {
+                    self.finish(other, TaskState::Skipped, now);
+                    skipped.push(other);
+                }
+            }
+        }
+        for other in skipped {
+            step.changed.push(other);
+            self.follow(other, now, step);
+        }
+    }
+
+    fn lose_try(&mut self, at: InstanceIndex, now: DateTime<Utc>, step: &mut Step) {
+        let instance = self.at_mut(at);
+        if instance.lost_tries >= LOST_TRIES_MAX {
+            let error = format!("the process that ran it was lost {} times", instance.lost_tries + 1);
+            return self.fail_try(at, error, true, now, step);
+        }
+        instance.lost_tries += 1;
+        instance.reason = Some("the process that ran it was lost; it starts again".to_owned());
+        self.put(at, TaskState::Scheduled);
+    }
+
+    fn fail_try(&mut self, at: InstanceIndex, error: String, may_retry: bool, now: DateTime<Utc>, step: &mut Step) {
+        let instance = self.instance(at);
+        if may_retry && instance.try_number <= instance.max_tries {
+            let due = self.next_try_at(at, now);
+            let instance = self.at_mut(at);
             instance.end_date = Some(now);
             instance.next_try_at = Some(due);
             instance.reason = Some(format!("waits for its retry at {}", due.format("%Y-%m-%dT%H:%M:%SZ")));
-        }
-        self.instances[task.index()].error = Some(error);
-    }
-
-    /// Puts an instance into a state in which it stays.
-    fn finish(&mut self, task: TaskIndex, state: TaskState, now: DateTime<Utc>) {
-        debug_assert!(state.is_finished());
-        let instance = &mut self.instances[task.index()];
-        debug_assert!(!instance.state.is_finished());
-        instance.state = state;
-        instance.start_date.get_or_insert(now);
-        instance.end_date = Some(now);
-        instance.next_try_at = None;
-        instance.reason = None;
-        self.unfinished -= 1;
-    }
-
-    fn schedule(&mut self, task: TaskIndex, now: DateTime<Utc>) {
-        let instance = &mut self.instances[task.index()];
-        instance.state = TaskState::Scheduled;
-        instance.try_number += 1;
-        instance.lost_tries = 0;
-        instance.scheduled_when = Some(now);
-        instance.queued_when = None;
-        instance.next_try_at = None;
-        instance.reason = None;
-    }
-
-    /// After `task` changed: looks at what waits for it.
-    fn follow(&mut self, task: TaskIndex, now: DateTime<Utc>, changed: &mut Vec<TaskIndex>) {
-        if self.state == RunState::Running && self.instances[task.index()].state.is_finished() {
-            let downstream = self.dag.downstream(task).collect();
-            self.settle(downstream, now, changed);
-        }
-    }
-
-    /// Schedules or settles those of `tasks` whose time has come, and whatever follows from that.
-    fn settle(&mut self, mut tasks: Vec<TaskIndex>, now: DateTime<Utc>, changed: &mut Vec<TaskIndex>) {
-        let dag = Arc::clone(&self.dag);
-        while let Some(task) = tasks.pop() {
-            if self.instances[task.index()].state != TaskState::None {
-                continue;
-            }
-            let states = dag.upstream(task).map(|upstream| self.instances[upstream.index()].state);
-            match trigger_rule::evaluate(dag.task(task).trigger_rule, Upstream::count(states)) {
-                Verdict::Wait => continue,
-                Verdict::Run => self.schedule(task, now),
-                Verdict::Settle(state) => {
-                    self.finish(task, state, now);
-                    tasks.extend(dag.downstream(task));
-                }
-            }
-            changed.push(task);
-        }
-    }
-
-    /// Ends the run from outside (Airflow 3: what runs takes `held_becomes`, what waits is skipped).
-    fn close(&mut self, state: RunState, held_becomes: TaskState, now: DateTime<Utc>, changed: &mut Vec<TaskIndex>) {
-        for place in 0..self.instances.len() {
-            let task = TaskIndex::new(place);
-            let instance = &self.instances[place];
-            if instance.state.is_finished() {
-                continue;
-            }
-            let held =
-                instance.state.is_held() || matches!(instance.state, TaskState::Deferred | TaskState::UpForReschedule);
-            self.finish(task, if held { held_becomes } else { TaskState::Skipped }, now);
-            changed.push(task);
-        }
-        self.state = state;
-        self.start_date.get_or_insert(now);
-        self.end_date = Some(now);
-    }
-
-    /// Ends the run when nothing is left to do (Airflow 3: only the leaves count).
-    fn conclude(&mut self, now: DateTime<Utc>) {
-        if self.state != RunState::Running || self.unfinished > 0 {
+            instance.error = Some(error);
+            self.put(at, TaskState::UpForRetry);
             return;
         }
-        let failed = self.instances().any(|(task, instance)| {
-            matches!(instance.state, TaskState::Failed | TaskState::UpstreamFailed)
-                && self.dag.downstream(task).next().is_none()
-        });
-        self.state = if failed { RunState::Failed } else { RunState::Success };
-        self.end_date = Some(now);
+        self.finish(at, TaskState::Failed, now);
+        self.at_mut(at).error = Some(error);
+        if self.dag.runs.fail_fast {
+            self.fail_fast(now, step);
+        }
+    }
+
+    fn next_try_at(&self, at: InstanceIndex, now: DateTime<Utc>) -> DateTime<Utc> {
+        let task = self.dag.task(at.task);
+        let try_number = self.instance(at).try_number;
+        // Airflow 3 hashes the same words, so that a wait is the same before and after a restart.
+        let date = retry::python_date(self.logical_date);
+        let key = format!("{}#{}#{date}#{try_number}", self.dag.dag_id, task.task_id);
+        retry::next_try_at(task, try_number, now, &key)
+    }
+
+    fn retry(&mut self, at: InstanceIndex, now: DateTime<Utc>, step: &mut Step) {
+        let Some(instance) = self.get(at).filter(|instance| instance.state == TaskState::UpForRetry) else { return };
+        step.superseded.push((at, Instance { state: TaskState::Failed, ..instance.clone() }));
+        // Something before it may have been cleared meanwhile: its dependencies are looked at again.
+        self.put(at, TaskState::None);
+        step.changed.push(at);
+        self.settle_one(at, now, step);
     }
 }
+
+/// What is mapped over has at most so many items (Airflow 3: `max_map_length`).
+pub const MAP_LENGTH_MAX: u32 = 1024;

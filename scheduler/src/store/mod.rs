@@ -4,6 +4,7 @@
 //! with [`Db::begin_write`]. Time is written by us, never by the database, so that tests own it.
 
 pub mod audit;
+pub mod backfills;
 pub mod callbacks;
 pub mod dags;
 mod db;
@@ -11,9 +12,11 @@ pub mod deadlines;
 pub mod entity;
 mod error;
 pub mod leases;
+pub mod pools;
 pub mod read;
 pub mod requests;
 pub mod runs;
+pub mod schedules;
 
 pub use db::{Db, commit};
 pub use error::StoreError;

@@ -20,6 +20,30 @@ pub enum Request {
         /// `success`, `failed` or `queued`.
         state: String,
     },
+    /// Let task instances run anew (Airflow 3: clear).
+    Clear {
+        /// Which, by task and map index.
+        instances: Vec<(String, i32)>,
+        /// The version of the DAG to go on with; the run's own when absent.
+        version: Option<Uuid>,
+    },
+    /// Say how task instances ended (Airflow 3: mark task instance).
+    MarkTasks {
+        /// Which, by task and map index.
+        instances: Vec<(String, i32)>,
+        /// `success`, `failed` or `skipped`.
+        state: String,
+    },
+}
+
+impl Request {
+    /// The version of the DAG that the run is to go on with, when that is asked for.
+    pub fn version(&self) -> Option<Uuid> {
+        match self {
+            Request::Clear { version, .. } => *version,
+            Request::Mark { .. } | Request::MarkTasks { .. } => None,
+        }
+    }
 }
 
 /// Leaves a request for the owner of a run; answers with its number.

@@ -58,6 +58,105 @@ pub async fn find_by_key(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<d
     dag_run::Entity::find_by_id(id).one(db).await.map_err(doing("looking for a run"))
 }
 
+/// The run that people call `run_id`, which must exist; nobody else changes it until the transaction ends.
+pub async fn get_locked(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -> Result<dag_run::Model, StoreError> {
+    let run = dag_run::Entity::find()
+        .filter(dag_run::Column::DagId.eq(dag_id))
+        .filter(dag_run::Column::RunId.eq(run_id))
+        .lock_exclusive()
+        .one(db)
+        .await
+        .map_err(doing("locking a run"))?;
+    run.ok_or_else(|| StoreError::NotFound { what: "run", id: run_id.to_owned() })
+}
+
+/// The runs of a DAG whose logical date lies between two dates, inclusive, oldest first; nobody else changes them until
+/// the transaction ends.
+pub async fn between(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+) -> Result<Vec<dag_run::Model>, StoreError> {
+    let mut query = dag_run::Entity::find()
+        .filter(dag_run::Column::DagId.eq(dag_id))
+        .filter(dag_run::Column::LogicalDate.is_not_null())
+        .order_by_asc(dag_run::Column::LogicalDate)
+        .lock_exclusive();
+    if let Some(from) = from {
+        query = query.filter(dag_run::Column::LogicalDate.gte(from));
+    }
+    if let Some(until) = until {
+        query = query.filter(dag_run::Column::LogicalDate.lte(until));
+    }
+    query.all(db).await.map_err(doing("looking for runs between two dates"))
+}
+
+/// The run before a logical date, as far as tasks wait for it (Airflow 3: with catchup only runs that nobody triggered).
+pub async fn before(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    date: DateTime<Utc>,
+    without_manual: bool,
+) -> Result<Option<dag_run::Model>, StoreError> {
+    let mut query = dag_run::Entity::find()
+        .filter(dag_run::Column::DagId.eq(dag_id))
+        .filter(dag_run::Column::LogicalDate.lt(date))
+        .order_by_desc(dag_run::Column::LogicalDate);
+    if without_manual {
+        query = query.filter(dag_run::Column::RunType.ne("manual"));
+    }
+    query.one(db).await.map_err(doing("looking for the run before"))
+}
+
+/// Makes a run part of a backfill, with the backfill's type and conf (Airflow 3: backfill).
+pub async fn join_backfill(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    backfill: i64,
+    ordinal: i32,
+    conf: &serde_json::Value,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    dag_run::Entity::update_many()
+        .col_expr(dag_run::Column::BackfillId, Expr::value(backfill))
+        .col_expr(dag_run::Column::SortOrdinal, Expr::value(ordinal))
+        .col_expr(dag_run::Column::RunType, Expr::value("backfill"))
+        .col_expr(dag_run::Column::TriggeredBy, Expr::value("backfill"))
+        .col_expr(dag_run::Column::Conf, Expr::value(conf.clone()))
+        .col_expr(dag_run::Column::UpdatedAt, Expr::value(now))
+        .filter(dag_run::Column::Id.eq(run))
+        .exec(db)
+        .await
+        .map_err(doing("taking a run into a backfill"))?;
+    Ok(())
+}
+
+/// Deletes a run with its task instances, tries, XComs, checkpoints and requests.
+pub async fn delete(db: &impl ConnectionTrait, run: Uuid) -> Result<(), StoreError> {
+    use super::entity::run_request;
+    let doing = || doing("deleting a run");
+    xcom::Entity::delete_many().filter(xcom::Column::DagRunId.eq(run)).exec(db).await.map_err(doing())?;
+    task_checkpoint::Entity::delete_many()
+        .filter(task_checkpoint::Column::DagRunId.eq(run))
+        .exec(db)
+        .await
+        .map_err(doing())?;
+    task_instance_history::Entity::delete_many()
+        .filter(task_instance_history::Column::DagRunId.eq(run))
+        .exec(db)
+        .await
+        .map_err(doing())?;
+    task_instance::Entity::delete_many()
+        .filter(task_instance::Column::DagRunId.eq(run))
+        .exec(db)
+        .await
+        .map_err(doing())?;
+    run_request::Entity::delete_many().filter(run_request::Column::DagRunId.eq(run)).exec(db).await.map_err(doing())?;
+    dag_run::Entity::delete_by_id(run).exec(db).await.map_err(doing())?;
+    Ok(())
+}
+
 /// The newest runs, of one DAG or of all.
 pub async fn newest(
     db: &impl ConnectionTrait,
@@ -144,12 +243,16 @@ pub struct Batch {
     pub instances: Vec<task_instance::Model>,
     /// Tries that are over and followed by another.
     pub history: Vec<task_instance_history::Model>,
+    /// Task instances that have become several, and are no longer there under this key.
+    pub expanded: Vec<InstanceKey>,
     /// Task instances whose XComs go, because a new try begins (Airflow 3: XCom).
     pub forget_xcoms: Vec<InstanceKey>,
     /// What tries left behind.
     pub xcoms: Vec<NewXCom>,
     /// Requests that were carried out.
     pub requests_done: Vec<i64>,
+    /// Runs that went on with another version of their DAG, with the tasks that it has.
+    pub vanished: Vec<(Uuid, Vec<String>)>,
     /// Whom to tell of it.
     pub callbacks: Vec<callback_request::Model>,
     /// Runs that succeeded, and when: the deadlines that they met go.
@@ -174,6 +277,11 @@ pub async fn write(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     leases::assert_held(db, lease).await?;
+    write_unowned(db, batch, now).await
+}
+
+/// Writes a batch about runs that are over, and so belong to nobody; the caller has locked them.
+pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTime<Utc>) -> Result<(), StoreError> {
     for run in &batch.runs {
         update_run(db, run).await?;
     }
@@ -185,6 +293,9 @@ pub async fn write(
             .exec_without_returning(db)
             .await
             .map_err(doing("writing earlier tries"))?;
+    }
+    for key in &batch.expanded {
+        delete_instance(db, key).await?;
     }
     for rows in batch.instances.chunks(ROWS_MAX) {
         upsert_instances(db, rows).await?;
@@ -205,7 +316,28 @@ pub async fn write(
     for &(run, ended) in &batch.succeeded {
         super::deadlines::forget_met(db, run, ended).await?;
     }
+    for (run, tasks) in &batch.vanished {
+        mark_removed(db, *run, tasks, now).await?;
+    }
     super::requests::delete(db, &batch.requests_done).await
+}
+
+/// Task instances of tasks that the version of the DAG does not have any more (Airflow 3: removed).
+async fn mark_removed(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    tasks: &[String],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    task_instance::Entity::update_many()
+        .col_expr(task_instance::Column::State, Expr::value("removed"))
+        .col_expr(task_instance::Column::UpdatedAt, Expr::value(now))
+        .filter(task_instance::Column::DagRunId.eq(run))
+        .filter(task_instance::Column::TaskId.is_not_in(tasks))
+        .exec(db)
+        .await
+        .map_err(doing("removing task instances"))?;
+    Ok(())
 }
 
 /// Writes a run that is over, and so belongs to nobody.
@@ -220,8 +352,11 @@ async fn update_run(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(
         .col_expr(dag_run::Column::EndDate, Expr::value(run.end_date))
         .col_expr(dag_run::Column::QueuedAt, Expr::value(run.queued_at))
         .col_expr(dag_run::Column::LastSchedulingDecision, Expr::value(run.last_scheduling_decision))
+        .col_expr(dag_run::Column::DagVersionId, Expr::value(run.dag_version_id))
+        .col_expr(dag_run::Column::DecidedState, Expr::value(run.decided_state.clone()))
         .col_expr(dag_run::Column::ClearNumber, Expr::value(run.clear_number))
         .col_expr(dag_run::Column::Owner, Expr::value(run.owner))
+        .col_expr(dag_run::Column::Reason, Expr::value(run.reason.clone()))
         .col_expr(dag_run::Column::UpdatedAt, Expr::value(run.updated_at))
         .filter(dag_run::Column::Id.eq(run.id))
         .exec(db)
@@ -248,7 +383,17 @@ async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Mode
             C::Pid,
             C::Reason,
             C::Error,
+            // A run may go on with another version of its DAG.
+            C::TaskIndex,
+            C::Operator,
+            C::Pool,
+            C::PoolSlots,
+            C::Queue,
+            C::PriorityWeight,
             C::RenderedFields,
+            C::RenderedMapIndex,
+            C::PushedItems,
+            C::Skips,
             C::UpdatedAt,
         ])
         .to_owned();
@@ -257,6 +402,14 @@ async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Mode
         .exec_without_returning(db)
         .await
         .map_err(doing("writing task instances"))?;
+    Ok(())
+}
+
+async fn delete_instance(db: &impl ConnectionTrait, key: &InstanceKey) -> Result<(), StoreError> {
+    task_instance::Entity::delete_by_id((key.dag_run_id, key.task_id.clone(), key.map_index))
+        .exec(db)
+        .await
+        .map_err(doing("expanding a mapped task"))?;
     Ok(())
 }
 
@@ -283,19 +436,22 @@ async fn upsert_xcoms(db: &impl ConnectionTrait, rows: &[NewXCom], now: DateTime
     Ok(())
 }
 
-/// The value of an XCom.
-pub async fn pull_xcom(
+/// What the instances of a task left under a key, with their map indices, in their order.
+pub async fn pull_xcoms(
     db: &impl ConnectionTrait,
     run: Uuid,
     task_id: &str,
-    map_index: i32,
     key: &str,
-) -> Result<Option<serde_json::Value>, StoreError> {
-    let row = xcom::Entity::find_by_id((run, task_id.to_owned(), map_index, key.to_owned()))
-        .one(db)
+) -> Result<Vec<(i32, serde_json::Value)>, StoreError> {
+    let rows = xcom::Entity::find()
+        .filter(xcom::Column::DagRunId.eq(run))
+        .filter(xcom::Column::TaskId.eq(task_id))
+        .filter(xcom::Column::Key.eq(key))
+        .order_by_asc(xcom::Column::MapIndex)
+        .all(db)
         .await
-        .map_err(doing("reading an XCom"))?;
-    Ok(row.map(|row| row.value))
+        .map_err(doing("reading XComs"))?;
+    Ok(rows.into_iter().map(|row| (row.map_index, row.value)).collect())
 }
 
 /// What a task left for itself.
@@ -336,6 +492,25 @@ pub async fn save_checkpoint(
         .exec_without_returning(db)
         .await
         .map_err(doing("writing a checkpoint"))?;
+    Ok(())
+}
+
+/// A remark of a person on a task instance: that of a run, by its task and map index.
+pub async fn set_instance_note(
+    db: &impl ConnectionTrait,
+    (run, task_id, map_index): (Uuid, &str, i32),
+    note: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    task_instance::Entity::update_many()
+        .col_expr(task_instance::Column::Note, Expr::value(note.map(str::to_owned)))
+        .col_expr(task_instance::Column::UpdatedAt, Expr::value(now))
+        .filter(task_instance::Column::DagRunId.eq(run))
+        .filter(task_instance::Column::TaskId.eq(task_id))
+        .filter(task_instance::Column::MapIndex.eq(map_index))
+        .exec(db)
+        .await
+        .map_err(doing("writing a note"))?;
     Ok(())
 }
 

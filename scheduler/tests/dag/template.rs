@@ -49,6 +49,7 @@ fn context() -> TemplateContext {
         }),
         try_number: 2,
         map_index: -1,
+        mapped: Map::new(),
         now: at("2018-01-02T03:04:05.678Z"),
         callback: None,
     }

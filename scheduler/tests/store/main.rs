@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
 
+mod pools;
+mod schedules;
+mod shortage;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -78,8 +82,12 @@ fn a_run(run_id: &str, version: Uuid, logical_date: Option<DateTime<Utc>>) -> da
         conf: serde_json::json!({}),
         note: None,
         dag_version_id: version,
+        backfill_id: None,
+        sort_ordinal: None,
+        decided_state: None,
         clear_number: 0,
         owner: None,
+        reason: None,
         updated_at: noon(),
     }
 }

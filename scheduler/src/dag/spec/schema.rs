@@ -13,6 +13,7 @@ use super::keys::{
     TASK_KEYS,
 };
 use super::operator_schema::{self, OperatorParts};
+use super::schedule;
 use crate::operator::Registry;
 
 /// The JSON Schema (draft 2020-12) of DAG files in both spellings, with the operators of `registry`.
@@ -26,6 +27,7 @@ pub fn schema_for_dag_files(registry: &Registry) -> Value {
     defs.insert("callback".to_owned(), callback_schema::callback(&notifiers));
     defs.insert("deadline".to_owned(), callback_schema::deadline());
     defs.insert("template".to_owned(), operator_schema::template());
+    defs.extend(schedule::definitions());
     for operator in &operators {
         defs.insert(format!("task.{}", operator.name), task_of(operator));
         defs.extend(operator.defs.clone());

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::dag::Dag;
 use crate::operator::RunFacts;
@@ -48,6 +48,8 @@ pub struct TemplateContext {
     pub try_number: u32,
     /// The index within a mapped task; -1 when it is not mapped.
     pub map_index: i32,
+    /// What this instance of a mapped task, or of a task in a mapped group, is mapped over; empty when it is not.
+    pub mapped: Map<String, Value>,
     /// The instant that `macros.datetime.now()` and the like answer with.
     pub now: DateTime<Utc>,
     /// How things stood when a callback was called; none for the arguments of a task.

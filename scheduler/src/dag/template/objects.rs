@@ -43,6 +43,7 @@ impl Object for Root {
             }
             "run_id" => Some(Value::from(context.run_id.as_str())),
             "map_index" => Some(Value::from(context.map_index)),
+            "mapped" if context.map_index >= 0 => Some(from_map(&context.mapped)),
             "try_number" => Some(Value::from(context.try_number)),
             "test_mode" => Some(Value::from(false)),
             "params" => Some(from_map(&run.params)),
@@ -83,7 +84,7 @@ fn dag(session: &Session) -> Value {
         ("timezone", Value::from(dag.timezone.name())),
         ("start_date", or_none(dag.start_date)),
         ("end_date", or_none(dag.end_date)),
-        ("catchup", Value::from(dag.runs.catchup)),
+        ("catchup", Value::from(dag.runs.catchup.is_on())),
     ])
 }
 

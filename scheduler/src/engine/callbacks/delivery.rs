@@ -18,6 +18,7 @@ use crate::engine::rendering::{self, Stuck};
 use crate::engine::try_storage::StoredXComs;
 use crate::log::{self, Level, TaskLog};
 use crate::operator::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, ErasedNotifier, Notice, NoticedTry, TaskKey};
+use crate::run::InstanceIndex;
 use crate::store::entity::{callback_request, dag_run};
 use crate::store::{Db, StoreError, dags, runs};
 
@@ -157,12 +158,16 @@ async fn render(
         run: Arc::new(run_facts(dag, row, facts)),
         try_number: instance.map_or(0, |instance| instance.try_number),
         map_index: instance.map_or(-1, |instance| instance.map_index),
+        mapped: Map::new(),
         now: tools.clock.now(),
         callback: Some(Arc::new(facts.clone())),
     };
-    let xcoms = StoredXComs { db: tools.db.clone(), run: row.id };
+    let reader = instance.and_then(|instance| {
+        Some(InstanceIndex { task: dag.find(&instance.task_id)?, map_index: instance.map_index })
+    });
+    let xcoms = StoredXComs { db: tools.db.clone(), run: row.id, dag: Arc::clone(dag), reader };
     let schema = notifier.schema.as_value();
-    let rendered = rendering::with_xcoms(&xcoms, |xcoms| render_values(schema, &callback.args, &context, xcoms)).await;
+    let rendered = rendering::fetching(&xcoms, |xcoms| render_values(schema, &callback.args, &context, xcoms)).await;
     rendered.map_err(|stuck| match stuck {
         Stuck::Fetching(error) => DeliveryError::retry(error),
         Stuck::Rendering(error) => DeliveryError::fail(error),

@@ -43,10 +43,18 @@ pub struct Model {
     pub note: Option<String>,
     /// The definition that the run is pinned to.
     pub dag_version_id: Uuid,
+    /// The backfill that it is part of.
+    pub backfill_id: Option<i64>,
+    /// Its place in the order of that backfill, from 1.
+    pub sort_ordinal: Option<i32>,
+    /// How a person said that it ends, while its teardowns still run.
+    pub decided_state: Option<String>,
     /// How often it was cleared.
     pub clear_number: i32,
     /// The lease of the scheduler that owns the run; NULL when none does.
     pub owner: Option<Uuid>,
+    /// Why it does not begin; NULL when it has, or when no scheduler has looked at it yet.
+    pub reason: Option<String>,
     /// When the row was last written.
     pub updated_at: DateTimeUtc,
 }

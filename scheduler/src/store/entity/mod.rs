@@ -1,5 +1,6 @@
 //! The tables, one file each. A row is what the database keeps; the engine means something richer.
 
+pub mod backfill;
 pub mod callback_request;
 pub mod dag;
 pub mod dag_run;
@@ -8,6 +9,7 @@ pub mod dag_version;
 pub mod deadline;
 pub mod event_log;
 pub mod import_error;
+pub mod pool;
 pub mod run_request;
 pub mod scheduler_lease;
 pub mod task_checkpoint;

@@ -63,6 +63,12 @@ pub struct Model {
     pub note: Option<String>,
     /// The arguments after templates were filled in.
     pub rendered_fields: Option<Json>,
+    /// The name of a mapped instance, from `map_index_template`.
+    pub rendered_map_index: Option<String>,
+    /// How many items it left to map over; -1 for something over which cannot be mapped.
+    pub pushed_items: Option<i32>,
+    /// The tasks that it decided to skip, as a list of ids.
+    pub skips: Option<Json>,
     /// When the row was last written.
     pub updated_at: DateTimeUtc,
 }

@@ -2,6 +2,25 @@
 //!
 //! The database is the only way in, so that an API server in another process, the command line and the web UI all take
 //! the same path; the wake-up makes the engine look sooner, and carries nothing.
+//!
+//! A run that a scheduler owns is changed by its owner alone: what is asked of it waits as a request. A run that is over
+//! belongs to nobody, and is changed here, with the same step function.
+
+mod affected;
+mod backfill;
+mod clear;
+mod delete;
+mod finished;
+mod mark;
+mod pools;
+mod waiting;
+
+pub use affected::{Affected, Relatives, TaskRef};
+pub use backfill::{BackfillDate, Fate, NewBackfill, Reprocess};
+pub use clear::{ClearRun, ClearTasks, Runs, StatesMeant};
+pub use mark::MarkTasks;
+pub use pools::PoolPatch;
+pub use waiting::Waited;
 
 use std::time::Duration;
 
@@ -216,8 +235,12 @@ impl Control {
             conf: Value::Object(trigger.conf),
             note: trigger.note.filter(|note| !note.is_empty()),
             dag_version_id: dags::version_of(txn, dag, now).await?,
+            backfill_id: None,
+            sort_ordinal: None,
+            decided_state: None,
             clear_number: 0,
             owner: None,
+            reason: None,
             updated_at: now,
         })
     }
@@ -269,7 +292,7 @@ impl Control {
         if let Some(state) = patch.state {
             let is_over = run.state.parse().is_ok_and(RunState::is_finished);
             if is_over {
-                set_state_of_finished(&txn, &mut run, state, now).await?;
+                self.set_state_of_finished(&txn, &mut run, state, now).await?;
             } else {
                 let mark = Request::Mark { state: state.word().to_owned() };
                 request = Some(requests::insert(&txn, run.id, &mark, user, now).await?);
@@ -316,23 +339,6 @@ impl Control {
             Err(_) => Err(ControlError::NoScheduler),
         }
     }
-}
-
-/// A run that is over has no owner to ask: its state is set here. `queued` gives it to whoever adopts it.
-async fn set_state_of_finished(
-    txn: &sea_orm::DatabaseTransaction,
-    run: &mut dag_run::Model,
-    state: RunState,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    run.state = state.word().to_owned();
-    run.updated_at = now;
-    if !state.is_finished() {
-        run.queued_at = Some(now);
-        run.start_date = None;
-        run.end_date = None;
-    }
-    runs::update_unowned(txn, run).await
 }
 
 fn check_note(note: Option<&str>) -> Result<(), ControlError> {

@@ -1,0 +1,396 @@
+//! What Airflow says of single cases: branching, mapping, marking, the run before. Each test names the section of Airflow
+//! 3's semantics that it holds.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use scheduler::dag::{
+    Dag, DagRunPolicy, MappedValues, Mapping, PastDependency, Task, TaskGroup, TaskRole, TriggerRule,
+};
+use scheduler::run::{Event, InstanceIndex, Next, Pushed, Run, RunState, TaskState, TryEnd, past};
+use serde_json::json;
+use uuid::Uuid;
+
+use TaskState::{Failed, Skipped, Success, UpForRetry};
+
+use crate::dags::{head, named};
+
+const NOW: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
+
+/// A run that is played by hand.
+struct Play {
+    run: Run,
+    tries: u128,
+}
+
+impl Play {
+    fn of(dag: Dag) -> Play {
+        let mut play = Play { run: Run::new(Arc::new(dag), "one".to_owned(), None), tries: 0 };
+        play.tell(Event::Begin);
+        play
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.run.step(event, NOW).unwrap();
+        assert!(self.run.clone().settle_all(NOW).is_empty(), "the whole run says the same as what an event touched");
+    }
+
+    fn at(&self, name: &str) -> InstanceIndex {
+        let (task_id, index) = name
+            .split_once('[')
+            .map_or((name, -1), |(task_id, index)| (task_id, index.trim_end_matches(']').parse().unwrap()));
+        InstanceIndex { task: self.run.dag.find(task_id).unwrap(), map_index: index }
+    }
+
+    fn start(&mut self, name: &str) -> Uuid {
+        self.tries += 1;
+        let try_id = Uuid::from_u128(self.tries);
+        self.tell(Event::TryStarted { at: self.at(name), try_id });
+        assert_eq!(self.state(name), "running", "{name} can start");
+        try_id
+    }
+
+    fn end(&mut self, name: &str, end: TryEnd) {
+        let try_id = self.start(name);
+        self.tell(Event::TryEnded { at: self.at(name), try_id, end });
+    }
+
+    fn succeed(&mut self, names: &str) {
+        names.split(' ').for_each(|name| self.end(name, TryEnd::success()));
+    }
+
+    fn fail(&mut self, name: &str) {
+        self.end(name, TryEnd::Failed { error: "no".to_owned(), may_retry: true });
+    }
+
+    fn leave(&mut self, name: &str, items: u32) {
+        self.end(name, TryEnd::Success { pushed: Pushed::Items(items), next: Next::Everything });
+    }
+
+    fn decide(&mut self, name: &str, next: Next) {
+        self.end(name, TryEnd::Success { pushed: Pushed::Nothing, next });
+    }
+
+    fn clear(&mut self, names: &str) {
+        let instances = names.split(' ').map(|name| self.at(name)).collect();
+        self.tell(Event::Cleared { instances });
+        self.tell(Event::Begin);
+    }
+
+    fn mark(&mut self, name: &str, state: TaskState) {
+        self.tell(Event::InstancesMarked { instances: vec![self.at(name)], state });
+    }
+
+    fn state(&self, name: &str) -> String {
+        self.run.get(self.at(name)).map_or("absent".to_owned(), |instance| instance.state.to_string())
+    }
+
+    /// All task instances with their states.
+    fn states(&self) -> String {
+        let named = |at: InstanceIndex| match at.map_index {
+            -1 => self.run.dag.task(at.task).task_id.clone(),
+            index => format!("{}[{index}]", self.run.dag.task(at.task).task_id),
+        };
+        self.run
+            .instances()
+            .map(|(at, instance)| format!("{}={}", named(at), instance.state))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn reason(&self, name: &str) -> &str {
+        self.run.instance(self.at(name)).reason.as_deref().unwrap_or_default()
+    }
+}
+
+/// `a b > c` is two tasks and one that waits for both; chains are separated by commas.
+fn graph(text: &str) -> Vec<(Task, Vec<String>)> {
+    let mut tasks: Vec<(Task, Vec<String>)> = Vec::new();
+    for chain in text.split(", ") {
+        let mut before: Vec<String> = Vec::new();
+        for link in chain.split(" > ") {
+            let names: Vec<String> = link.split(' ').map(str::to_owned).collect();
+            for name in &names {
+                if !tasks.iter().any(|(task, _)| task.task_id == *name) {
+                    tasks.push((named(name), Vec::new()));
+                }
+                let (_, upstream) = tasks.iter_mut().find(|(task, _)| task.task_id == *name).unwrap();
+                upstream.extend(before.iter().cloned());
+            }
+            before = names;
+        }
+    }
+    tasks
+}
+
+fn dag(text: &str, change: impl Fn(&mut Task)) -> Dag {
+    let mut tasks = graph(text);
+    for (task, _) in &mut tasks {
+        change(task);
+    }
+    Dag::new(head(), tasks).unwrap()
+}
+
+fn over(task_id: &str) -> Mapping {
+    let output = MappedValues::Output { task_id: task_id.to_owned(), key: "return_value".to_owned() };
+    Mapping::Product(vec![("x".to_owned(), output)])
+}
+
+/// Section 6: only direct downstream tasks that are not followed are skipped; what comes after a followed one is followed.
+#[test]
+fn a_branch_skips_what_it_does_not_follow() {
+    let mut play = Play::of(dag("branch > a b join, a b > join > end", |task| {
+        if task.task_id == "join" {
+            task.trigger_rule = TriggerRule::NoneFailedMinOneSuccess;
+        }
+    }));
+    play.decide("branch", Next::Only(vec!["a".to_owned()]));
+    assert_eq!(play.states(), "branch=success a=scheduled b=skipped join=none end=none");
+    play.succeed("a join end");
+    assert_eq!(play.run.state, RunState::Success);
+}
+
+/// Section 6: nothing followed skips all direct downstream tasks, the rest follows by trigger rules.
+#[test]
+fn a_branch_that_follows_nothing_skips_its_direct_downstream() {
+    let mut play = Play::of(dag("branch > a > b, branch > c", |task| {
+        if task.task_id == "b" {
+            task.trigger_rule = TriggerRule::AllDone;
+        }
+    }));
+    play.decide("branch", Next::Only(Vec::new()));
+    assert_eq!(play.states(), "branch=success a=skipped b=scheduled c=skipped");
+}
+
+/// Section 6: an unknown id fails the task, and trying again would not help.
+#[test]
+fn a_branch_to_nowhere_fails() {
+    let mut play = Play::of(dag("branch > a", |task| task.retries = 3));
+    play.decide("branch", Next::Only(vec!["nowhere".to_owned()]));
+    assert_eq!(play.states(), "branch=failed a=upstream_failed");
+    let error = play.run.instance(play.at("branch")).error.clone().unwrap();
+    assert_eq!(error, "it decided for `nowhere`, which is neither a task nor a group of this DAG");
+}
+
+/// Section 6: a short circuit skips all descendants whatever their rules are, save teardowns.
+#[test]
+fn a_short_circuit_cuts_off_everything() {
+    let mut play = Play::of(dag("gate > a > b > undo", |task| match task.task_id.as_str() {
+        "b" => task.trigger_rule = TriggerRule::AllDone,
+        "undo" => {
+            task.role = TaskRole::Teardown { fails_run: false };
+            task.trigger_rule = TriggerRule::AllDoneSetupSuccess;
+        }
+        _ => {}
+    }));
+    play.decide("gate", Next::Nothing);
+    assert_eq!(play.states(), "gate=success a=skipped b=skipped undo=scheduled");
+}
+
+/// Section 6: the decision is remembered, so that a task that is cleared is skipped again.
+#[test]
+fn what_was_skipped_is_skipped_again_when_it_is_cleared() {
+    let mut play = Play::of(dag("branch > a b", |_| {}));
+    play.decide("branch", Next::Only(vec!["a".to_owned()]));
+    play.succeed("a");
+    play.clear("b");
+    assert_eq!(play.states(), "branch=success a=success b=skipped");
+    play.clear("branch a b");
+    play.decide("branch", Next::Only(vec!["b".to_owned()]));
+    assert_eq!(play.states(), "branch=success a=skipped b=scheduled");
+}
+
+/// Section 8: one instance until it is known over what, then one for each item; what comes after waits for all of them.
+#[test]
+fn a_mapped_task_becomes_as_many_as_there_are_items() {
+    let mut play = Play::of(dag("items > work > join", |task| {
+        if task.task_id == "work" {
+            task.mapping = Some(over("items"));
+        }
+    }));
+    assert_eq!(play.reason("work"), "waits for what items leaves to map over");
+    play.leave("items", 2);
+    assert_eq!(play.states(), "items=success work[0]=scheduled work[1]=scheduled join=none");
+    play.succeed("work[1]");
+    assert_eq!(play.reason("join"), "waits for work");
+    play.succeed("work[0] join");
+    assert_eq!(play.run.state, RunState::Success);
+}
+
+/// Section 8: nothing to map over skips; a failure upstream fails; what is no list fails the task that left it.
+#[test]
+fn a_mapped_task_without_items_ends_as_airflow_says() {
+    let mapped = || {
+        dag("items > work", |task| {
+            if task.task_id == "work" {
+                task.mapping = Some(over("items"));
+            }
+        })
+    };
+    let ends = |end: TryEnd| {
+        let mut play = Play::of(mapped());
+        play.end("items", end);
+        play.states()
+    };
+    let success = |pushed: Pushed| TryEnd::Success { pushed, next: Next::Everything };
+    assert_eq!(ends(success(Pushed::Items(0))), "items=success work=skipped");
+    assert_eq!(ends(success(Pushed::Value)), "items=failed work=upstream_failed");
+    assert_eq!(ends(success(Pushed::Items(1025))), "items=failed work=upstream_failed");
+    assert_eq!(ends(success(Pushed::Nothing)), "items=success work=upstream_failed");
+    assert_eq!(
+        ends(TryEnd::Skipped { reason: String::new() }),
+        "items=success work=skipped".replace("items=success", "items=skipped")
+    );
+}
+
+/// Section 8: cross product, and literal lists are known from the start.
+#[test]
+fn several_arguments_make_a_cross_product() {
+    let play = Play::of(dag("work", |task| {
+        let literal = |items| MappedValues::Literal(items);
+        task.mapping = Some(Mapping::Product(vec![
+            ("a".to_owned(), literal(vec![json!(1), json!(2)])),
+            ("b".to_owned(), literal(vec![json!("x"), json!("y"), json!("z")])),
+        ]));
+    }));
+    assert_eq!(play.run.instances().count(), 6);
+}
+
+/// Section 8: run again with another length, extra indices are removed and new ones made.
+#[test]
+fn a_mapped_task_that_runs_again_takes_the_new_length() {
+    let mut play = Play::of(dag("items > work", |task| {
+        if task.task_id == "work" {
+            task.mapping = Some(over("items"));
+        }
+    }));
+    play.leave("items", 3);
+    play.succeed("work[0] work[1] work[2]");
+    play.clear("items work[0] work[1] work[2]");
+    assert_eq!(play.states(), "items=scheduled work[0]=none work[1]=none work[2]=none");
+    play.leave("items", 1);
+    assert_eq!(play.states(), "items=success work[0]=scheduled work[1]=removed work[2]=removed");
+    play.succeed("work[0]");
+    play.clear("items work[0]");
+    play.leave("items", 2);
+    assert_eq!(play.states(), "items=success work[0]=scheduled work[1]=scheduled work[2]=removed");
+}
+
+/// Section 8: within a mapped group the instances go in pairs; what comes after the group waits for all of them.
+#[test]
+fn a_mapped_group_goes_in_pairs() {
+    let mut tasks = graph("items > g.a > g.b > end");
+    for (task, _) in &mut tasks {
+        if task.task_id.starts_with("g.") {
+            task.group = Some("g".to_owned());
+        }
+    }
+    let group = TaskGroup { group_id: "g".to_owned(), parent: None, tooltip: None, mapping: Some(over("items")) };
+    let mut head = head();
+    head.groups = vec![group];
+    let mut play = Play::of(Dag::new(head, tasks).unwrap());
+    play.leave("items", 2);
+    assert_eq!(play.states(), "items=success g.a[0]=scheduled g.a[1]=scheduled g.b[0]=none g.b[1]=none end=none");
+    play.fail("g.a[1]");
+    assert_eq!(play.state("g.b[1]"), "upstream_failed");
+    play.succeed("g.a[0]");
+    assert_eq!(play.state("g.b[0]"), "scheduled");
+}
+
+/// Section 7: a task needs the setups in whose scope it is, and the teardown runs however the work went.
+#[test]
+fn setups_are_needed_and_teardowns_run_whatever_happens() {
+    let cluster = || {
+        dag("make > a > b > drop, make > drop", |task| match task.task_id.as_str() {
+            "make" => task.role = TaskRole::Setup,
+            "b" => task.trigger_rule = TriggerRule::AllDone,
+            "drop" => {
+                task.role = TaskRole::Teardown { fails_run: false };
+                task.trigger_rule = TriggerRule::AllDoneSetupSuccess;
+            }
+            _ => {}
+        })
+    };
+    let mut play = Play::of(cluster());
+    play.fail("make");
+    assert_eq!(play.states(), "make=failed a=upstream_failed b=upstream_failed drop=upstream_failed");
+
+    let mut play = Play::of(cluster());
+    play.succeed("make");
+    play.fail("a");
+    play.succeed("b");
+    play.fail("drop");
+    assert_eq!(
+        (play.states().as_str(), play.run.state),
+        ("make=success a=failed b=success drop=failed", RunState::Success)
+    );
+}
+
+/// Section 2: `fail_fast` fails what runs and skips what waits.
+#[test]
+fn fail_fast_ends_a_run_at_its_first_failure() {
+    let mut head = head();
+    head.runs = DagRunPolicy { fail_fast: true, ..DagRunPolicy::default() };
+    let mut play = Play::of(Dag::new(head, graph("a > b, c > d, e")).unwrap());
+    play.start("c");
+    play.fail("a");
+    assert_eq!(play.states(), "a=failed b=skipped c=failed d=skipped e=skipped");
+    assert_eq!(play.run.state, RunState::Failed);
+}
+
+/// Section 14: marking a task gives what failed because of it another chance.
+#[test]
+fn a_mark_lets_the_downstream_run() {
+    let mut play = Play::of(dag("a > b > c", |_| {}));
+    play.fail("a");
+    assert_eq!(play.run.state, RunState::Failed);
+    play.mark("a", TaskState::Success);
+    assert_eq!((play.states().as_str(), play.run.state), ("a=success b=none c=none", RunState::Queued));
+    play.tell(Event::Begin);
+    play.succeed("b c");
+    assert_eq!(play.run.state, RunState::Success);
+    play.mark("c", TaskState::Failed);
+    assert_eq!(play.run.state, RunState::Failed);
+}
+
+/// Section 14: what runs when it is cleared is stopped, and begins anew with fresh retries; its result is forgotten.
+#[test]
+fn clearing_a_running_task_starts_it_again() {
+    let mut play = Play::of(dag("a > b", |task| task.retries = 1));
+    let try_id = play.start("a");
+    let step = play.run.step(Event::Cleared { instances: vec![play.at("a")] }, NOW).unwrap();
+    assert_eq!(step.abandoned, [try_id]);
+    assert_eq!(play.state("a"), "restarting");
+    let step = play.run.step(Event::TryEnded { at: play.at("a"), try_id, end: TryEnd::success() }, NOW).unwrap();
+    assert!(step.result_is_void);
+    assert_eq!(play.states(), "a=scheduled b=none");
+    let a = play.run.instance(play.at("a"));
+    assert_eq!((a.try_number, a.max_tries), (2, 2));
+}
+
+/// Section 3: `depends_on_past` waits for the task in the run before, `wait_for_downstream` for its direct downstream, too.
+#[test]
+fn tasks_wait_for_the_run_before() {
+    let dag = dag("a > b, c", |task| match task.task_id.as_str() {
+        "a" => task.past = PastDependency::ItselfAndDownstream,
+        "c" => task.past = PastDependency::Itself,
+        _ => {}
+    });
+    let blocked = |states: &[(&str, TaskState)]| -> Vec<String> {
+        let before: HashMap<_, _> = states.iter().map(|(id, state)| ((*id).to_owned(), vec![*state])).collect();
+        past::blocked(&dag, Some(&before)).into_iter().map(|task| dag.task(task).task_id.clone()).collect()
+    };
+    assert_eq!(past::blocked(&dag, None), BTreeSet::new());
+    assert_eq!(blocked(&[("a", Success), ("b", Success), ("c", Skipped)]), [""; 0]);
+    assert_eq!(blocked(&[("a", Success), ("b", Failed), ("c", UpForRetry)]), ["a", "c"]);
+    assert_eq!(blocked(&[("a", Failed), ("b", Success)]), ["a"]);
+
+    let mut play = Play::of(dag);
+    assert_eq!(play.states(), "a=none b=none c=none");
+    assert_eq!(play.reason("a"), "waits for the run before");
+    play.tell(Event::PastSeen { blocked: BTreeSet::from([play.at("a").task]) });
+    assert_eq!(play.states(), "a=none b=none c=scheduled");
+    play.tell(Event::PastSeen { blocked: BTreeSet::new() });
+    assert_eq!(play.states(), "a=scheduled b=none c=scheduled");
+}
