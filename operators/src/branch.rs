@@ -91,7 +91,8 @@ impl Operator for Branch {
             None => args.follow,
         };
         let followed = chosen.map_or(Ok(Vec::new()), Ids::list)?;
-        let words = if followed.is_empty() { "Follows nothing".to_owned() } else { format!("Follows {}", followed.join(", ")) };
+        let words =
+            if followed.is_empty() { "Follows nothing".to_owned() } else { format!("Follows {}", followed.join(", ")) };
         ctx.log.line(Level::Info, "updraft", &words);
         let return_value = match followed.as_slice() {
             [] => Value::Null,
@@ -112,7 +113,9 @@ impl Operator for Branch {
         match (given("follow"), given("cases"), given("otherwise")) {
             (true, true, _) => vec![problem("/cases", "there is `follow` as well", "write either `follow` or `cases`")],
             (true, false, true) => vec![problem("/otherwise", "it goes with `cases`", "take it away")],
-            (false, false, _) => vec![problem("", "it follows nothing", "say with `follow` or `cases` which tasks run")],
+            (false, false, _) => {
+                vec![problem("", "it follows nothing", "say with `follow` or `cases` which tasks run")]
+            }
             _ => Vec::new(),
         }
     }

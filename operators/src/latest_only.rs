@@ -70,7 +70,8 @@ mod tests {
     /// Airflow 3's semantics, section 6: the latest interval is (left, right] of the run after this one.
     #[test]
     fn the_latest_run_goes_on() {
-        let (noon, day, next_day) = (at("2026-03-01T12:00:00Z"), at("2026-03-02T00:00:00Z"), at("2026-03-03T00:00:00Z"));
+        let (noon, day, next_day) =
+            (at("2026-03-01T12:00:00Z"), at("2026-03-02T00:00:00Z"), at("2026-03-03T00:00:00Z"));
         let table = [
             ("scheduled", Some((day, next_day)), day, false),
             ("scheduled", Some((day, next_day)), at("2026-03-02T00:00:01Z"), true),
