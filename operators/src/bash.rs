@@ -8,7 +8,7 @@
 //!   append_env: true
 //! ```
 //!
-//! The last line of its standard output becomes the XCom `return_value`. Exit code 99 skips the task. The command runs
+//! The last line of its standard output becomes the XCom `return_value`, as text or read as JSON. Exit code 99 skips the task. The command runs
 //! in a folder of its own that is removed afterwards, and its whole process tree ends with it.
 
 use std::collections::BTreeMap;
@@ -46,9 +46,21 @@ pub struct BashArgs {
     /// The folder to run in; a new, empty one by default.
     #[serde(default)]
     cwd: Option<String>,
+    /// What becomes of the last line of standard output: text, or the value that it is as JSON.
+    #[serde(default)]
+    output_processor: OutputProcessor,
     /// The exit codes that skip the task; 99 by default.
     #[serde(default = "skip_on_99")]
     skip_on_exit_code: Option<ExitCodes>,
+}
+
+/// What the last line of standard output is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum OutputProcessor {
+    #[default]
+    Text,
+    Json,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -91,7 +103,7 @@ impl Operator for Bash {
         set_environment(&mut command, &args, ctx);
         ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));
         let ended = process::run(command, ctx).await.context("cannot run bash")?;
-        outcome(ended, args.skip_on_exit_code.as_ref())
+        outcome(ended, args.skip_on_exit_code.as_ref(), args.output_processor)
     }
 }
 
@@ -122,10 +134,10 @@ fn set_environment(command: &mut Command, args: &BashArgs, ctx: &TaskContext) {
         .env("AIRFLOW_CTX_LOGICAL_DATE", logical_date.unwrap_or_default());
 }
 
-fn outcome(ended: Ended, skip_on: Option<&ExitCodes>) -> Result<Outcome, TaskError> {
+fn outcome(ended: Ended, skip_on: Option<&ExitCodes>, processor: OutputProcessor) -> Result<Outcome, TaskError> {
     let Ended::ByItself { status, last_line } = ended else { return Err(TaskError::cancelled()) };
     if status.success() {
-        return Ok(last_line.map_or_else(Outcome::done, |line| Outcome::value(Value::String(line))));
+        return last_line.map_or_else(|| Ok(Outcome::done()), |line| answer(line, processor));
     }
     let skips = status.code().is_some_and(|code| match skip_on {
         None => false,
@@ -136,6 +148,15 @@ fn outcome(ended: Ended, skip_on: Option<&ExitCodes>) -> Result<Outcome, TaskErr
         return Ok(Outcome::Skipped { reason: format!("the command ended with {}", spoken(status)) });
     }
     Err(TaskError::retry(anyhow!("the command ended with {}", spoken(status))).with_exit_code(exit_code(status)))
+}
+
+fn answer(line: String, processor: OutputProcessor) -> Result<Outcome, TaskError> {
+    match processor {
+        OutputProcessor::Text => Ok(Outcome::value(Value::String(line))),
+        OutputProcessor::Json => serde_json::from_str::<Value>(&line)
+            .map(Outcome::value)
+            .map_err(|error| TaskError::fail(anyhow!("the last line of the output is not JSON: {error}"))),
+    }
 }
 
 /// As shells have it: 128 and the signal for what a signal ended.

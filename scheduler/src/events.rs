@@ -68,6 +68,11 @@ impl Change {
         }
     }
 
+    /// The same of one instance of a mapped task.
+    pub fn of_instance(self, map_index: i32) -> Change {
+        Change { map_index: Some(map_index), ..self }
+    }
+
     /// The import errors changed.
     pub fn import_errors() -> Change {
         Change::of(ChangeKind::ImportError)

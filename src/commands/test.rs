@@ -19,6 +19,7 @@ use scheduler::log;
 use scheduler::operator::TaskKey;
 use scheduler::run::RunState;
 use scheduler::sources::folder::DagFolder;
+use scheduler::store::entity::task_instance;
 use scheduler::store::leases::Holder;
 use scheduler::store::pools::{DEFAULT_POOL, PoolSettings};
 use scheduler::store::{Db, runs};
@@ -159,10 +160,11 @@ async fn follow(
         }
         match (hint.kind, hint.state) {
             (ChangeKind::TaskInstance, Some(word)) if word != "scheduled" => {
-                let task_id = hint.task_id.unwrap_or_default();
-                terminal::line(&format!("{task_id:<32}  {}", progress.state(word)));
+                let (task_id, map_index) = (hint.task_id.unwrap_or_default(), hint.map_index.unwrap_or(-1));
+                let name = if map_index < 0 { task_id.clone() } else { format!("{task_id} [{map_index}]") };
+                terminal::line(&format!("{name:<32}  {}", progress.state(word)));
                 if word == "failed" || word == "up_for_retry" {
-                    show_failure(db, dag_id, run_id, &task_id, logs).await?;
+                    show_failure(db, dag_id, run_id, (&task_id, map_index), logs).await?;
                 }
             }
             (ChangeKind::DagRun, Some(word)) => {
@@ -177,16 +179,18 @@ async fn follow(
     }
 }
 
-async fn show_failure(db: &Db, dag_id: &str, run_id: &str, task_id: &str, logs: &Path) -> anyhow::Result<()> {
+async fn show_failure(
+    db: &Db,
+    dag_id: &str,
+    run_id: &str,
+    (task_id, map_index): (&str, i32),
+    logs: &Path,
+) -> anyhow::Result<()> {
     let run = runs::get(db.read(), dag_id, run_id).await?;
     let instances = runs::instances(db.read(), run.id).await?;
-    let Some(instance) = instances.iter().find(|instance| instance.task_id == task_id) else { return Ok(()) };
-    let key = TaskKey {
-        dag_id: dag_id.to_owned(),
-        run_id: run_id.to_owned(),
-        task_id: task_id.to_owned(),
-        map_index: instance.map_index,
-    };
+    let named = |instance: &&task_instance::Model| instance.task_id == task_id && instance.map_index == map_index;
+    let Some(instance) = instances.iter().find(named) else { return Ok(()) };
+    let key = TaskKey { dag_id: dag_id.to_owned(), run_id: run_id.to_owned(), task_id: task_id.to_owned(), map_index };
     let path = log::path(logs, &key, u32::try_from(instance.try_number).unwrap_or(0));
     for line in tasks::tail(&path, FAILED_LINES) {
         terminal::line(&format!("    {}", tasks::shown(&line)));

@@ -39,6 +39,19 @@ fn every_example_loads_and_satisfies_the_schema_for_editors() {
 }
 
 #[test]
+fn the_examples_of_the_page_on_graphs_load() {
+    let registry = operators::registry().unwrap();
+    let text = std::fs::read_to_string(root().join("docs/graph.md")).unwrap();
+    let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(examples.len() >= 5);
+    for example in examples {
+        let source = SourceFile::new("docs/example.yaml", example);
+        let loaded = spec::load(&source, &registry);
+        assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
+    }
+}
+
+#[test]
 fn the_committed_schema_is_the_one_of_this_binary() {
     let schema = spec::schema_for_dag_files(&operators::registry().unwrap());
     let committed = std::fs::read_to_string(root().join("dag.schema.json")).expect("dag.schema.json is committed");

@@ -14,6 +14,7 @@ mod architecture;
 mod backfill;
 mod bad_input;
 mod command_line;
+mod conformance;
 mod dags;
 mod durability;
 mod full_disk;

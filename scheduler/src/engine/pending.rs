@@ -96,7 +96,8 @@ impl Pending {
                 let Some(state) = active.run.get(at).map(|instance| instance.state) else { continue };
                 if state != TaskState::None {
                     let task_id = &active.run.dag.task(at.task).task_id;
-                    changes.send(Change::task_instance(dag_id, run_id, task_id, state.word()));
+                    let change = Change::task_instance(dag_id, run_id, task_id, state.word());
+                    changes.send(change.of_instance(at.map_index));
                 }
             }
             if touched.run {

@@ -324,8 +324,12 @@ impl Run {
         Ok(members.iter().filter(is_root).copied().collect())
     }
 
-    /// Airflow 3: what is mapped over must be a list or a mapping of bounded length, else the task that left it fails.
+    /// Airflow 3: what is mapped over must be a list or a mapping of bounded length, else the task that left it fails. What
+    /// an instance of a mapped task leaves is an item of such a list, and may be anything.
     fn unmappable(&self, task: TaskIndex, pushed: Pushed) -> Option<String> {
+        if self.dag.mapping(task).is_some() {
+            return None;
+        }
         let reader = self.dag.mapped_over(task)?;
         let reader = &self.dag.task(reader).task_id;
         match pushed {
@@ -335,7 +339,7 @@ impl Run {
             Pushed::Value => {
                 Some(format!("it left neither a list nor a mapping, and task `{reader}` is mapped over it"))
             }
-            // Of a mapped task, those that left nothing are passed over.
+            // A reader of nothing is `upstream_failed`, which is its own affair.
             Pushed::Nothing | Pushed::Items(_) => None,
         }
     }

@@ -1,5 +1,6 @@
 //! DAG files: what they mean, and what their mistakes look like.
 
+mod dag_factory;
 mod editor_schema;
 pub mod grammar;
 mod hostile;
