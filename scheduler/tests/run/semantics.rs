@@ -244,6 +244,21 @@ fn a_mapped_task_without_items_ends_as_airflow_says() {
     );
 }
 
+/// Section 8: over the results of a mapped task is mapped as over a list of them, whatever each of them is.
+#[test]
+fn a_task_can_be_mapped_over_what_the_instances_of_another_leave() {
+    let mut play = Play::of(dag("items > work > again", |task| match task.task_id.as_str() {
+        "work" => task.mapping = Some(over("items")),
+        "again" => task.mapping = Some(over("work")),
+        _ => (),
+    }));
+    play.leave("items", 2);
+    for name in ["work[0]", "work[1]"] {
+        play.end(name, TryEnd::Success { pushed: Pushed::Value, next: Next::Everything });
+    }
+    assert_eq!(play.states(), "items=success work[0]=success work[1]=success again[0]=scheduled again[1]=scheduled");
+}
+
 /// Section 8: cross product, and literal lists are known from the start.
 #[test]
 fn several_arguments_make_a_cross_product() {
