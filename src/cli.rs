@@ -57,6 +57,9 @@ pub enum Command {
     /// Work with task instances
     #[command(subcommand)]
     Tasks(TasksCommand),
+    /// Run a DAG for dates in the past
+    #[command(subcommand)]
+    Backfill(BackfillCommand),
     /// Work with pools: slots that task instances share
     #[command(subcommand)]
     Pools(PoolsCommand),
@@ -243,6 +246,76 @@ pub struct SetPoolArgs {
     /// Whether deferred task instances take slots, too [default: as it is, else false]
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     pub include_deferred: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackfillCommand {
+    /// Run every date of a range; the server does it, as far as the backfill's limit allows
+    Create(CreateBackfillArgs),
+    /// List backfills, newest first
+    List {
+        /// Only those of this DAG
+        dag_id: Option<String>,
+    },
+    /// Stop the queued runs of a backfill from beginning
+    Pause {
+        /// The backfill
+        id: i64,
+    },
+    /// Let the queued runs of a backfill begin
+    Unpause {
+        /// The backfill
+        id: i64,
+    },
+    /// End a backfill: what runs goes on, what is queued fails
+    Cancel {
+        /// The backfill
+        id: i64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateBackfillArgs {
+    /// The DAG
+    pub dag_id: String,
+    /// The first logical date, as RFC 3339
+    #[arg(long, value_name = "DATE")]
+    pub from_date: String,
+    /// The last logical date, inclusive, as RFC 3339
+    #[arg(long, value_name = "DATE")]
+    pub to_date: String,
+    /// Newest date first
+    #[arg(long)]
+    pub run_backwards: bool,
+    /// What its runs are given, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub conf: Option<String>,
+    /// What happens to dates that have a run
+    #[arg(long, value_enum, default_value_t = ReprocessBehavior::None)]
+    pub reprocess_behavior: ReprocessBehavior,
+    /// Most of its runs at the same time
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_active_runs: u32,
+    /// Runs that are reused keep the version of the DAG that they had
+    #[arg(long)]
+    pub keep_version: bool,
+    /// Only say what would be run
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait until it is over, with progress; exit code 1 when a run failed
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// What happens to dates that have a run already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReprocessBehavior {
+    /// It is left as it is
+    None,
+    /// It runs again when it failed
+    Failed,
+    /// It runs again when it is over
+    Completed,
 }
 
 #[derive(Debug, Subcommand)]

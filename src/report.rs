@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use scheduler::control::ControlError;
+use scheduler::engine::EngineError;
+use scheduler::sources::folder::FolderError;
 use scheduler::store::StoreError;
 
 /// How a command ended.
@@ -67,22 +69,41 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
                 cause.downcast_ref::<ControlError>(),
                 Some(ControlError::NotFound { .. } | ControlError::Conflict(_) | ControlError::Invalid(_))
             )
-            || matches!(cause.downcast_ref::<StoreError>(), Some(StoreError::NotFound { .. }))
+            || matches!(store_error(cause), Some(StoreError::NotFound { .. }))
     })
 }
 
 fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        if let Some(input) = cause.downcast_ref::<BadInput>() {
-            return input.hint.clone();
-        }
-        match cause.downcast_ref::<StoreError>()? {
-            StoreError::Newer(_) => Some("install the newer version of Updraft, or use another database".to_owned()),
-            StoreError::Unavailable(_) => {
-                Some("check UPDRAFT_DATABASE_URL, and that the database server is up".to_owned())
-            }
-            StoreError::Locked(_) => Some("stop the other process, or wait until it is done".to_owned()),
-            _ => None,
-        }
+    error.chain().find_map(|cause| match cause.downcast_ref::<BadInput>() {
+        Some(input) => input.hint.clone(),
+        None => of_store(store_error(cause)?),
     })
+}
+
+/// What the store said, also where an error only passes it on.
+fn store_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {
+    if let Some(ControlError::Store(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(EngineError::Store(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(FolderError::Store(error)) = cause.downcast_ref() {
+        return Some(error);
+    }
+    cause.downcast_ref()
+}
+
+fn of_store(error: &StoreError) -> Option<String> {
+    let hint = match error {
+        StoreError::Newer(_) => "install the newer version of Updraft, or use another database",
+        StoreError::Unavailable(_) => "check UPDRAFT_DATABASE_URL, and that the database server is up",
+        StoreError::Locked(_) => "stop the other process, or wait until it is done",
+        StoreError::Full(_) => "make room on it, or use another with --home or --database-url",
+        StoreError::Unwritable(_) => {
+            "look for a quota, a limit on the size of files (`ulimit -f`), or a read-only mount"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }

@@ -70,7 +70,7 @@ pub async fn provider(table: &DeltaTable, session: &SessionContext) -> anyhow::R
     Ok(table.table_provider().await?)
 }
 
-/// Replaces rows and schema of a table, or creates it, in one commit. Answers with its new version.
+/// Replaces rows and schema of a table, or creates it, in one commit. Answers with the new version of the table.
 ///
 /// Readers see the old rows until the commit, and a process that dies before it leaves them as they are.
 pub async fn overwrite(
@@ -78,7 +78,7 @@ pub async fn overwrite(
     plan: LogicalPlan,
     session: &SessionContext,
     s3: &S3,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<DeltaTable> {
     let writing = || format!("the Delta table `{location}` cannot be written");
     let table = match open(location, s3).await? {
         Some(table) => table,
@@ -89,13 +89,12 @@ pub async fn overwrite(
             unloaded(location, s3)?
         }
     };
-    let table = table
+    table
         .write(std::iter::empty())
         .with_input_plan(plan)
         .with_save_mode(SaveMode::Overwrite)
         .with_schema_mode(SchemaMode::Overwrite)
         .with_session_state(Arc::new(session.state()))
         .await
-        .with_context(writing)?;
-    table.version().with_context(writing)
+        .with_context(writing)
 }

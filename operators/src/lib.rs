@@ -6,7 +6,8 @@
 //!
 //! * [`bash`], [`empty`], [`emulation`], [`clean`], [`query`]: the operators, one module each.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
-//! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion.
+//! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion. [`retention`]: for how long the versions that a
+//!   Delta table has had can be read.
 //! * [`spark`]: what Spark's expressions answer, value by value.
 //! * [`engine`]: the threads that data work runs on.
 //! * [`guardian`]: ends what a killed Updraft left running.
@@ -25,8 +26,10 @@ pub mod location;
 pub mod memory;
 mod process;
 pub mod query;
+pub mod retention;
 pub mod spark;
 pub mod table;
+mod vacuum;
 
 use scheduler::operator::{Registry, RegistryError};
 

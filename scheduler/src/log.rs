@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,11 +64,11 @@ pub struct LogLine {
 #[derive(Clone)]
 pub struct TaskLog {
     sink: Arc<Mutex<Sink>>,
-    clock: Clock,
 }
 
 struct Sink {
     file: Option<File>,
+    clock: Clock,
     written_bytes: u64,
     dropped_lines: u64,
 }
@@ -79,14 +79,18 @@ impl TaskLog {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let written_bytes = file.metadata()?.len();
-        Ok(TaskLog { sink: Arc::new(Mutex::new(Sink { file: Some(file), written_bytes, dropped_lines: 0 })), clock })
+        let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+        let written_bytes = end_last_line(&mut file)?;
+        Ok(TaskLog::new(Some(file), written_bytes, clock))
     }
 
     /// A log that keeps nothing.
     pub fn discard(clock: Clock) -> TaskLog {
-        TaskLog { sink: Arc::new(Mutex::new(Sink { file: None, written_bytes: 0, dropped_lines: 0 })), clock }
+        TaskLog::new(None, 0, clock)
+    }
+
+    fn new(file: Option<File>, written_bytes: u64, clock: Clock) -> TaskLog {
+        TaskLog { sink: Arc::new(Mutex::new(Sink { file, clock, written_bytes, dropped_lines: 0 })) }
     }
 
     /// Something a person wants to follow.
@@ -109,41 +113,81 @@ impl TaskLog {
     /// A log that cannot be written (a full disk) never fails the try: the try's result matters more. The lines are
     /// counted, and the count is written once there is room again.
     pub fn line(&self, level: Level, logger: &str, event: &str) {
-        let timestamp = self.clock.now();
-        let line = LogLine { timestamp, level, logger: logger.to_owned(), event: cut(event).to_owned() };
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = sink.line(level, logger, cut(event).to_owned());
         sink.write(&line);
     }
 }
 
 impl Sink {
+    fn line(&self, level: Level, logger: &str, event: String) -> LogLine {
+        LogLine { timestamp: self.clock.now(), level, logger: logger.to_owned(), event }
+    }
+
     fn write(&mut self, line: &LogLine) {
-        let Some(file) = &mut self.file else { return };
-        let Ok(mut bytes) = serde_json::to_vec(line) else { return };
-        bytes.push(b'\n');
-        if self.written_bytes + bytes.len() as u64 > TRY_LOG_BYTES_MAX {
+        if !self.note_dropped(TRY_LOG_BYTES_MAX) || !self.append(line, TRY_LOG_BYTES_MAX) {
             self.dropped_lines += 1;
-            return;
         }
-        match file.write_all(&bytes) {
-            Ok(()) => self.written_bytes += bytes.len() as u64,
-            Err(_) => self.dropped_lines += 1,
+    }
+
+    /// Says how many lines are missing at this place. False when there is still no room, not even for that.
+    fn note_dropped(&mut self, bytes_max: u64) -> bool {
+        if self.dropped_lines == 0 {
+            return true;
         }
+        let event = match self.dropped_lines {
+            1 => "1 line is missing here: there was no room for it".to_owned(),
+            lines => format!("{lines} lines are missing here: there was no room for them"),
+        };
+        let note = self.line(Level::Warning, "updraft", event);
+        let is_noted = self.append(&note, bytes_max);
+        if is_noted {
+            self.dropped_lines = 0;
+        }
+        is_noted
+    }
+
+    /// Writes a line whole or not at all; says which.
+    fn append(&mut self, line: &LogLine, bytes_max: u64) -> bool {
+        let Some(file) = &mut self.file else { return true };
+        let Ok(mut bytes) = serde_json::to_vec(line) else { return false };
+        bytes.push(b'\n');
+        if self.written_bytes + bytes.len() as u64 > bytes_max {
+            return false;
+        }
+        let is_written = file.write_all(&bytes).is_ok();
+        if is_written {
+            self.written_bytes += bytes.len() as u64;
+        } else {
+            // Half a line would run into the next one. Nobody else writes to the file meanwhile; and should this fail,
+            // too, then a line is lost that could not be kept anyway.
+            let _ = file.set_len(self.written_bytes);
+        }
+        is_written
     }
 }
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        if self.dropped_lines == 0 {
-            return;
-        }
-        let event = format!("{} more lines were not kept: the log is full", self.dropped_lines);
-        let note = serde_json::json!({ "level": "warning", "logger": "updraft", "event": event });
-        if let Some(file) = &mut self.file {
-            // Nothing is left to do when even this does not fit.
-            let _ = writeln!(file, "{note}");
-        }
+        // One line more than the limit allows. Nothing is left to do when even that does not fit on the disk.
+        self.note_dropped(u64::MAX);
     }
+}
+
+/// Ends a line that a killed process left half-written; answers with the length of the file.
+fn end_last_line(file: &mut File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Ok(0);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last == *b"\n" {
+        return Ok(length);
+    }
+    file.write_all(b"\n")?;
+    Ok(length + 1)
 }
 
 fn cut(event: &str) -> &str {
@@ -167,4 +211,61 @@ pub fn path(folder: &Path, key: &TaskKey, try_number: u32) -> PathBuf {
         path.push(format!("map_index={}", key.map_index));
     }
     path.join(format!("attempt={try_number}.log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(|line| serde_json::from_str::<LogLine>(line).unwrap().event).collect()
+    }
+
+    fn open(path: &Path) -> TaskLog {
+        TaskLog::open(path, Clock::System).unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_where_it_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("try.log");
+        let log = open(&path);
+        let set_written = |bytes: u64| log.sink.lock().unwrap().written_bytes = bytes;
+        log.info("before");
+
+        set_written(TRY_LOG_BYTES_MAX);
+        log.info("lost");
+        log.info("lost as well");
+        set_written(100);
+        log.info("after");
+        set_written(TRY_LOG_BYTES_MAX);
+        log.info("lost at the end");
+        drop(log);
+
+        let expected = [
+            "before",
+            "2 lines are missing here: there was no room for them",
+            "after",
+            "1 line is missing here: there was no room for it",
+        ];
+        assert_eq!(events(&path), expected);
+    }
+
+    #[test]
+    fn half_a_line_of_a_killed_process_does_not_run_into_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("try.log");
+        open(&path).info("whole");
+        let whole = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{whole}{{\"timest")).unwrap();
+
+        open(&path).info("next");
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[1], "{\"timest");
+        assert_eq!(serde_json::from_str::<LogLine>(lines[2]).unwrap().event, "next");
+    }
 }

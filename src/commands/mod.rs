@@ -1,5 +1,6 @@
 //! One file and one function for each command.
 
+mod backfill;
 mod dags;
 mod db;
 mod installation;
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Dags(DagsCommand::Test(args)) => test::run(args, &config).await,
         Command::Dags(command) => dags::run(command, config, output).await,
         Command::Runs(command) => runs::run(command, config, output).await,
+        Command::Backfill(command) => backfill::run(command, config, output).await,
         Command::Tasks(command) => tasks::run(command, config, output).await,
         Command::Pools(command) => pools::run(command, config, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,

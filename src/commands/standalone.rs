@@ -10,10 +10,11 @@ use scheduler::engine::{Engine, EngineSettings};
 use scheduler::events::Changes;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::leases::Holder;
+use scheduler::store::{Db, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use web::{AppState, AuthSettings};
 
@@ -24,7 +25,14 @@ use crate::output;
 use crate::report::{BadInput, Status};
 
 /// What is logged unless `UPDRAFT_LOG` says otherwise: our own doings, and trouble of the libraries.
-const LOG_DEFAULT: &str = "warn,scheduler=info,operators=info,web=info,updraft=info";
+///
+/// The writer of Delta tables warns of what cannot be undone in a bucket when a file cannot be completed, also where no
+/// bucket is; the task says what went wrong.
+const LOG_DEFAULT: &str =
+    "warn,scheduler=info,operators=info,web=info,updraft=info,deltalake_core::datafile::writer=error";
+
+/// Linux's number of it.
+const SIGXFSZ: i32 = 25;
 
 /// Starts everything, says where it is, and stops it again when told to.
 pub async fn run(config: Config) -> anyhow::Result<Status> {
@@ -33,6 +41,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         .with_writer(std::io::stderr)
         .with_ansi(output::is_colourful())
         .init();
+    keep_quiet_about_caught_panics();
     // Before anything can be left half-done, and before anybody is told that we are ready to be stopped.
     let mut signals = Signals::catch()?;
     let listener = listen(&config).await?;
@@ -41,7 +50,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let _guardian = operators::guardian::start(&lock).context("cannot start the guardian of child processes")?;
     prepare_dags_folder(&config)?;
 
-    let db = open_database(&config).await?;
+    let Some(db) = open_unlocked(&config, &mut signals).await? else { return Ok(Status::Done) };
     let catalog = catalog()?;
     let (clock, changes) = (Clock::System, Changes::default());
     let (waker, wakes) = Waker::new();
@@ -99,6 +108,54 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let _ = tokio::join!(watching, poked, serving);
     db.close().await?;
     Ok(Status::Done)
+}
+
+/// When a file cannot be completed (a full disk), deltalake provokes a panic in the writer of its object store, and catches
+/// it. Nobody should look for a bug because of that.
+fn keep_quiet_about_caught_panics() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_provoked = panic.payload_as_str() == Some("Already shut down")
+            && panic.location().is_some_and(|place| place.file().contains("object_store-"));
+        if !is_provoked {
+            tell(panic);
+        }
+    }));
+}
+
+/// Opens the database, and waits for as long as another process locks it; none when told to stop meanwhile.
+async fn open_unlocked(config: &Config, signals: &mut Signals) -> anyhow::Result<Option<Db>> {
+    let mut is_told = false;
+    loop {
+        let opened = tokio::select! {
+            opened = open_to_write(config) => opened,
+            () = signals.told_to_stop() => return Ok(None),
+        };
+        match opened {
+            Err(error) if is_locked(&error) => {
+                if !is_told {
+                    warn!("the database is locked by another process; waiting until it lets go");
+                    is_told = true;
+                }
+            }
+            opened => {
+                if is_told && opened.is_ok() {
+                    info!("the database is free");
+                }
+                return opened.map(Some);
+            }
+        }
+    }
+}
+
+async fn open_to_write(config: &Config) -> anyhow::Result<Db> {
+    let db = open_database(config).await?;
+    db.assert_unlocked().await?;
+    Ok(db)
+}
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Locked(_)))
 }
 
 async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
@@ -161,10 +218,12 @@ fn greet(config: &Config, url: &str, password: &Password) -> anyhow::Result<()> 
     ))
 }
 
-/// The signals that ask for an end.
+/// The signals that ask for an end, and the one that must not bring it about.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A file has reached the size that `ulimit -f` allows. Caught, it is an error of whoever writes, as a full disk is.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -173,6 +232,7 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate()).context("cannot catch SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("cannot catch SIGINT")?,
+            _file_size: signal(SignalKind::from_raw(SIGXFSZ)).context("cannot catch SIGXFSZ")?,
         })
     }
 

@@ -61,33 +61,16 @@ async fn a_home_in_which_another_server_works_is_refused() {
     assert!(server.stop().await, "the first one is not disturbed");
 }
 
-/// Sends one request and answers with what comes back, as it is.
-async fn request(url: &str, method: &str, path: &str, body: &str) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    let address = url.trim_start_matches("http://");
-    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n",
-        body.len()
-    );
-    connection.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
 #[tokio::test]
 async fn a_wrong_password_opens_nothing_and_the_right_one_does() {
     let installation = Installation::new(Backend::Sqlite).await;
     let server = installation.start().await;
     let sign_in = |password: &str| format!(r#"{{"username": "admin", "password": "{password}"}}"#);
 
-    let wrong = request(&server.url, "POST", "/auth/token", &sign_in("guess")).await;
-    let right = request(&server.url, "POST", "/auth/token", &sign_in("let-me-in")).await;
-    let unsigned = request(&server.url, "GET", "/api/v2/dags", "").await;
-    let health = request(&server.url, "GET", "/api/v2/monitor/health", "").await;
+    let wrong = server.request("POST", "/auth/token", None, &sign_in("guess")).await;
+    let right = server.request("POST", "/auth/token", None, &sign_in("let-me-in")).await;
+    let unsigned = server.request("GET", "/api/v2/dags", None, "").await;
+    let health = server.request("GET", "/api/v2/monitor/health", None, "").await;
 
     assert!(wrong.starts_with("HTTP/1.1 401") && wrong.contains("Invalid credentials"), "{wrong}");
     assert!(right.starts_with("HTTP/1.1 201") && right.contains("access_token"), "{right}");

@@ -8,7 +8,8 @@ use scheduler::store::entity::{dag_run, task_instance};
 use scheduler::store::{Db, runs};
 use scheduler::testing::postgres_url;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// How long a test waits for something that must come; far beyond what it takes, so that a slow machine fails nothing.
@@ -54,8 +55,19 @@ impl Installation {
     /// The command, with this installation's settings and nothing else of ours.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_updraft"));
+        command.args(args);
+        self.with_settings(command)
+    }
+
+    /// The same, started by another program that takes a command as its last arguments.
+    pub(crate) fn command_under(&self, program: &[&str], args: &[&str]) -> Command {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(env!("CARGO_BIN_EXE_updraft")).args(args);
+        self.with_settings(command)
+    }
+
+    fn with_settings(&self, mut command: Command) -> Command {
         command
-            .args(args)
             .env("UPDRAFT_HOME", self.home())
             .env("UPDRAFT_DATABASE_URL", &self.database_url)
             .env("UPDRAFT_DAGS_FOLDER", self.folder.path().join("dags"))
@@ -86,12 +98,63 @@ impl Installation {
 
     /// The same, with more flags.
     pub(crate) async fn start_with(&self, flags: &[&str]) -> Server {
-        let mut child = self
-            .command(&[&["standalone", "--port", "0"], flags].concat())
-            .env("UPDRAFT_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary can be started");
+        let mut command = self.command(&[&["standalone", "--port", "0"], flags].concat());
+        command.env("UPDRAFT_LOG", "warn");
+        Server::start(command).await
+    }
+
+    /// The same, with what it says in a file.
+    pub(crate) async fn start_logged(&self) -> (Server, ServerLog) {
+        let (command, log) = self.logged_command();
+        (Server::start(command).await, log)
+    }
+
+    /// The command that starts a server whose words go into a file.
+    pub(crate) fn logged_command(&self) -> (Command, ServerLog) {
+        let log = ServerLog { path: self.folder.path().join("server.log") };
+        let mut command = self.command(&["standalone", "--port", "0"]);
+        command.stderr(std::fs::File::create(&log.path).expect("a file can be made"));
+        (command, log)
+    }
+
+    /// The database, to look at from outside.
+    pub(crate) async fn database(&self) -> Db {
+        Db::connect(&self.database_url).await.expect("the database answers")
+    }
+
+    /// Where the database is.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+}
+
+/// What a server says on standard error.
+pub(crate) struct ServerLog {
+    path: PathBuf,
+}
+
+impl ServerLog {
+    /// All of it so far.
+    pub(crate) fn text(&self) -> String {
+        std::fs::read_to_string(&self.path).expect("the log can be read")
+    }
+
+    /// Waits until it has said that.
+    pub(crate) async fn says(&self, words: &str) {
+        eventually(words, || async { self.text().contains(words).then_some(()) }).await;
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Starts a server, and waits until it is ready.
+    pub(crate) async fn start(mut command: Command) -> Server {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary can be started");
         let mut lines = BufReader::new(child.stdout.take().expect("standard output is a pipe")).lines();
         let url = tokio::time::timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await.expect("its output can be read") {
@@ -106,19 +169,36 @@ impl Installation {
         Server { child, url }
     }
 
-    /// The database, to look at from outside.
-    pub(crate) async fn database(&self) -> Db {
-        Db::connect(&self.database_url).await.expect("the database answers")
+    /// Its process.
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().expect("it runs").to_string()
     }
-}
 
-/// A running server.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) url: String,
-}
+    /// Signs in, and answers with a token.
+    pub(crate) async fn token(&self) -> String {
+        let credentials = r#"{"username": "admin", "password": "let-me-in"}"#;
+        let answer = self.request("POST", "/auth/token", None, credentials).await;
+        let (_, body) = answer.split_once("\r\n\r\n").expect("the answer has a body");
+        let body: serde_json::Value = serde_json::from_str(body).expect("the body is JSON");
+        body["access_token"].as_str().expect("there is a token").to_owned()
+    }
 
-impl Server {
+    /// Sends one request and answers with what comes back, as it is.
+    pub(crate) async fn request(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> String {
+        let address = self.url.trim_start_matches("http://");
+        let mut connection = TcpStream::connect(address).await.expect("the server listens");
+        let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(format!("{head}{body}").as_bytes()).await.expect("the server reads");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.expect("the server answers");
+        answer
+    }
+
     /// Kills it as a power cut would.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("our own child can be killed");
@@ -126,7 +206,7 @@ impl Server {
 
     /// Asks it to stop, and waits until it has. Answers with whether it said that all was well.
     pub(crate) async fn stop(mut self) -> bool {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.pid();
         let told = Command::new("kill").args(["-TERM", &pid]).status().await.expect("there is a kill command");
         assert!(told.success());
         tokio::time::timeout(PATIENCE, self.child.wait())

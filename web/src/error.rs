@@ -20,6 +20,8 @@ pub(crate) enum ApiError {
     Invalid(Vec<ValidationError>),
     /// There is nothing at that address.
     NoRoute,
+    /// The database cannot do it now, but may a moment later; the cause is for the log.
+    Unavailable(Arc<dyn std::error::Error + Send + Sync>),
     /// Our fault; the cause is for the log alone.
     Internal(Arc<dyn std::error::Error + Send + Sync>),
 }
@@ -64,7 +66,7 @@ pub(crate) struct HttpValidationError {
     detail: Vec<ValidationError>,
 }
 
-/// The cause of a 500, on its way to the layer that knows the request's id and writes the log.
+/// The cause of a 500 or a 503, on its way to the layer that knows the request's id and writes the log.
 #[derive(Clone)]
 pub(crate) struct Cause(pub(crate) Arc<dyn std::error::Error + Send + Sync>);
 
@@ -114,6 +116,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound { .. } => ApiError::not_found(error.to_string()),
             StoreError::Exists { .. } => ApiError::refused(StatusCode::CONFLICT, error.to_string()),
+            passing if passing.is_passing() => ApiError::Unavailable(Arc::new(passing)),
             other => ApiError::internal(other),
         }
     }
@@ -141,6 +144,12 @@ impl IntoResponse for ApiError {
             // Not `detail`: Airflow answers so, too.
             ApiError::NoRoute => {
                 (StatusCode::NOT_FOUND, Json(json!({ "error": "API route not found" }))).into_response()
+            }
+            ApiError::Unavailable(cause) => {
+                let detail = json!({ "detail": format!("Try again in a moment: {cause}") });
+                let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(detail)).into_response();
+                response.extensions_mut().insert(Cause(cause));
+                response
             }
             ApiError::Internal(cause) => {
                 let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();

@@ -30,7 +30,9 @@ pub(crate) async fn name_requests(request: Request, next: Next) -> Response {
     let mut response = if let Ok(mut response) = answered {
         if let Some(Cause(cause)) = response.extensions_mut().remove::<Cause>() {
             tracing::error!(request.id = %id, %method, %path, error = %Chain(&*cause), "a request failed inside");
-            response = internal_error(&id);
+            if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                response = internal_error(&id);
+            }
         }
         response
     } else {

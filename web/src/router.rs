@@ -14,9 +14,9 @@ use utoipa_axum::routes;
 use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
-    dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs,
-    import_errors, logs, monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks, tries, trigger,
-    updraft, xcoms,
+    backfills, dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies,
+    event_logs, import_errors, logs, monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks, tries,
+    trigger, updraft, xcoms,
 };
 use crate::state::AppState;
 use crate::{assets, auth, hygiene};
@@ -70,6 +70,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(of_dags())
         .merge(of_runs())
         .merge(of_task_instances())
+        .merge(of_backfills())
         .routes(routes!(import_errors::get_import_errors))
         .routes(routes!(import_errors::get_import_error))
         .routes(routes!(event_logs::get_event_logs))
@@ -103,6 +104,16 @@ fn of_runs() -> OpenApiRouter<AppState> {
         .routes(routes!(dag_runs::get_dag_run, dag_runs::patch_dag_run))
         .routes(routes!(dag_runs_batch::get_list_dag_runs_batch))
         .route("/api/v2/dags/{dag_id}/dagRuns/list", get(dag_runs_batch::get_dag_run_called_list))
+}
+
+fn of_backfills() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(backfills::list_backfills, backfills::create_backfill))
+        .routes(routes!(backfills::create_backfill_dry_run))
+        .routes(routes!(backfills::get_backfill))
+        .routes(routes!(backfills::pause_backfill))
+        .routes(routes!(backfills::unpause_backfill))
+        .routes(routes!(backfills::cancel_backfill))
 }
 
 fn of_task_instances() -> OpenApiRouter<AppState> {

@@ -22,6 +22,7 @@ pub use rules::Rule;
 use crate::engine;
 use crate::location::{Location, S3};
 use crate::memory::MemoryLimit;
+use crate::retention::{self, Retention};
 use crate::spark::TimestampFormat;
 use crate::table::Format;
 
@@ -49,6 +50,10 @@ pub struct CleanArgs {
     pub format: Option<Format>,
     /// The Delta table to write: a folder, or `s3://bucket/prefix`. Its rows are replaced in one commit.
     pub output: String,
+    /// For how long rows that were replaced can still be read, as earlier versions of the table; `7d` if neither this nor
+    /// the table says otherwise. Their files are removed after that. `forever` keeps all.
+    #[serde(default)]
+    pub vacuum_retention: Option<Retention>,
     /// What to do to the rows, step by step.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -92,6 +97,7 @@ impl Operator for Clean {
                 let pointer = format!("/rules/{at}/timestamp/format");
                 Some(ArgumentProblem { pointer, message: error.to_string(), help: None })
             })
+            .chain(retention::check(args))
             .collect()
     }
 }

@@ -20,6 +20,7 @@ use crate::engine::parallelism;
 use crate::location::{Location, S3};
 use crate::spark::session;
 use crate::table::{self, CsvTypes};
+use crate::vacuum;
 
 /// What one run needs.
 pub struct Job {
@@ -85,7 +86,8 @@ impl Job {
                 self.input
             )));
         }
-        let version = delta::overwrite(&self.output, frame.into_unoptimized_plan(), &session, &self.s3).await?;
+        let table = delta::overwrite(&self.output, frame.into_unoptimized_plan(), &session, &self.s3).await?;
+        let version = table.version();
         let rows_written = counts.rows(counts.rows_in.len() - 1);
         let rows_read = counts.rows(0);
         let changed = counts.changed();
@@ -96,7 +98,9 @@ impl Job {
         if report.broken > 0 {
             self.log.warning(format_args!("{} malformed documents in all", report.broken));
         }
-        self.log.info(format_args!("Wrote {rows_written} rows to {} (version {version})", self.output));
+        let named = version.map(|version| format!(" (version {version})")).unwrap_or_default();
+        self.log.info(format_args!("Wrote {rows_written} rows to {}{named}", self.output));
+        vacuum::after_overwrite(&table, &self.output, self.args.vacuum_retention, &self.log).await;
         Ok(json!({
             "rows_read": rows_read,
             "rows_written": rows_written,

@@ -1,18 +1,15 @@
 //! Turns DataFusion's planning errors into messages that name what there is.
 
-use std::collections::BTreeMap;
-
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
+
+use super::names::{Columns, fold};
 
 /// Names less alike than this are no suggestion.
 const SIMILAR: f64 = 0.7;
 
-/// The tables of a query and their columns.
-pub type KnownTables = BTreeMap<String, Vec<String>>;
-
 /// A message for whoever wrote the SQL.
-pub fn explain(error: &DataFusionError, tables: &KnownTables) -> String {
+pub fn explain(error: &DataFusionError, tables: &Columns) -> String {
     match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => explain(inner, tables),
         DataFusionError::Collection(errors) if !errors.is_empty() => explain(&errors[0], tables),
@@ -32,7 +29,7 @@ pub fn explain(error: &DataFusionError, tables: &KnownTables) -> String {
     }
 }
 
-fn unknown_table(full_name: &str, tables: &KnownTables) -> String {
+fn unknown_table(full_name: &str, tables: &Columns) -> String {
     let name = full_name.rsplit('.').next().unwrap_or(full_name);
     let written = full_name.strip_prefix("spark_catalog.").unwrap_or(full_name);
     let written = written.strip_prefix("default.").unwrap_or(written);
@@ -40,12 +37,12 @@ fn unknown_table(full_name: &str, tables: &KnownTables) -> String {
     format!("there is no table `{written}`{}; `tables:` has {}", hint(name, &known), list(&known))
 }
 
-fn unknown_column(field: &Column, valid: &[Column], tables: &KnownTables) -> String {
+fn unknown_column(field: &Column, valid: &[Column], tables: &Columns) -> String {
     // Outside of any scope, as in a misspelt qualifier, DataFusion knows no columns; then all of them are of interest.
     let mut known: Vec<String> = valid
         .iter()
         .map(|column| match &column.relation {
-            Some(relation) => format!("{}.{}", relation.table(), column.name),
+            Some(relation) => format!("{}.{}", relation.table(), spelt(relation.table(), &column.name, tables)),
             None => column.name.clone(),
         })
         .collect();
@@ -60,6 +57,12 @@ fn unknown_column(field: &Column, valid: &[Column], tables: &KnownTables) -> Str
     };
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     format!("there is no column `{written}`{}; known are {}", hint(&field.name, &bare), list(&known))
+}
+
+/// A column as its table spells it.
+fn spelt<'a>(table: &str, folded: &'a str, tables: &'a Columns) -> &'a str {
+    let columns = tables.get(table).map(Vec::as_slice).unwrap_or_default();
+    columns.iter().find(|column| fold(column) == folded).map_or(folded, String::as_str)
 }
 
 fn hint(name: &str, known: &[&str]) -> String {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod diagnose;
+mod names;
 mod output;
 mod run;
 mod statement;
@@ -13,9 +14,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use statement::Statement;
+
 use crate::engine;
 use crate::location::{Location, S3};
 use crate::memory::MemoryLimit;
+use crate::retention::{self, Retention};
 use crate::table::Format;
 
 /// Rows that go into XCom unless the DAG file says otherwise: a page shows no more, and the database keeps them all.
@@ -45,6 +49,10 @@ pub struct QueryArgs {
     /// Where the whole result is written. Without it, it goes into XCom alone.
     #[serde(default)]
     pub output: Option<Output>,
+    /// Where the `output` is a Delta table: for how long earlier results can still be read, as versions of the table; `7d`
+    /// if neither this nor the table says otherwise. Their files are removed after that. `forever` keeps all.
+    #[serde(default)]
+    pub vacuum_retention: Option<Retention>,
     /// How many rows at most go into XCom.
     #[serde(default = "xcom_rows")]
     pub max_rows: usize,
@@ -155,7 +163,7 @@ impl Operator for Query {
     type Args = QueryArgs;
 
     async fn execute(&self, args: QueryArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        statement::parse(&args.sql).map_err(TaskError::fail)?;
+        let statement = Statement::parse(&args.sql).map_err(TaskError::fail)?;
         let mut tables = Vec::with_capacity(args.tables.len());
         for (name, table) in &args.tables {
             let location = Location::parse(table.path(), &ctx.home).map_err(TaskError::fail)?;
@@ -163,10 +171,11 @@ impl Operator for Query {
         }
         let output = args.output.as_ref().map(|output| output.resolve(ctx)).transpose()?;
         let job = run::Job {
-            sql: args.sql,
+            statement,
             tables,
             output,
             max_rows: args.max_rows,
+            vacuum_retention: args.vacuum_retention,
             memory_bytes: args.memory_limit.bytes,
             s3: self.s3.clone(),
             log: ctx.log.clone(),
@@ -178,11 +187,11 @@ impl Operator for Query {
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let sql = args.get("sql").and_then(Value::as_str).filter(|sql| !sql.contains("{{") && !sql.contains("{%"));
-        match sql.map(statement::parse) {
-            Some(Err(error)) => {
-                vec![ArgumentProblem { pointer: "/sql".to_owned(), message: error.to_string(), help: None }]
-            }
-            _ => Vec::new(),
-        }
+        let sql_problem = sql.and_then(|sql| Statement::parse(sql).err()).map(|error| ArgumentProblem {
+            pointer: "/sql".to_owned(),
+            message: error.to_string(),
+            help: None,
+        });
+        sql_problem.into_iter().chain(retention::check(args)).collect()
     }
 }

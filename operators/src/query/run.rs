@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider as _};
 use datafusion::dataframe::DataFrame;
@@ -13,6 +14,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as ParserStatement;
 use futures::StreamExt as _;
 use scheduler::log::TaskLog;
 use scheduler::operator::TaskError;
@@ -21,13 +23,17 @@ use uuid::Uuid;
 
 use super::OutputFormat;
 use super::answer::rows;
-use super::diagnose::{KnownTables, explain};
+use super::diagnose::explain;
+use super::names::{Columns, fold, fold_columns, respell};
 use super::output::{FileFormat, FileOutput};
+use super::statement::Statement;
 use crate::delta;
 use crate::engine::parallelism;
 use crate::location::{Location, S3};
+use crate::retention::Retention;
 use crate::spark::session;
 use crate::table::{self, CsvTypes, Format};
+use crate::vacuum;
 
 /// The schema under which Spark keeps views that all sessions see.
 const GLOBAL_TEMP: &str = "global_temp";
@@ -41,10 +47,11 @@ pub struct NamedTable {
 
 /// What one run needs.
 pub struct Job {
-    pub sql: String,
+    pub statement: Statement,
     pub tables: Vec<NamedTable>,
     pub output: Option<(Location, OutputFormat)>,
     pub max_rows: usize,
+    pub vacuum_retention: Option<Retention>,
     pub memory_bytes: usize,
     pub s3: S3,
     pub log: TaskLog,
@@ -56,12 +63,12 @@ impl Job {
     pub async fn run(self) -> Result<Value, TaskError> {
         let session = session(self.memory_bytes, parallelism()).map_err(TaskError::retry)?;
         let known = self.register_tables(&session).await?;
-        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let planned = session.sql_with_options(&self.sql, options).await;
+        let planned = plan(&self.statement, &session).await;
         let frame = planned.map_err(|error| TaskError::fail(anyhow::anyhow!(explain(&error, &known))))?;
-        let columns: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let planned: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let columns = respell(&planned, &self.statement.written, &known);
         let tap = Arc::new(Tap { rows_max: self.max_rows, ..Tap::default() });
-        self.write(frame, &session, &tap).await?;
+        self.write(frame, &columns, &session, &tap).await?;
         let (first_rows, row_count) = tap.take();
         self.log.info(format_args!("{row_count} rows of {}", columns.join(", ")));
         if first_rows.len() < row_count {
@@ -74,12 +81,11 @@ impl Job {
         Ok(json!({ "columns": columns, "rows": first_rows, "row_count": row_count, "output": output }))
     }
 
-    async fn register_tables(&self, session: &SessionContext) -> Result<KnownTables, TaskError> {
+    async fn register_tables(&self, session: &SessionContext) -> Result<Columns, TaskError> {
         let global = Arc::new(MemorySchemaProvider::new());
-        let mut known = KnownTables::new();
+        let mut known = Columns::new();
         for table in &self.tables {
-            // In SQL, unquoted names are in lower case.
-            let name = table.name.rsplit('.').next().unwrap_or(&table.name).to_lowercase();
+            let name = fold(table.name.rsplit('.').next().unwrap_or(&table.name));
             let input =
                 table::open(&table.location, table.format, CsvTypes::Inferred, session, &self.s3).await.map_err(
                     |error| TaskError::retry(error.context(format!("the table `{}` cannot be read", table.name))),
@@ -90,8 +96,9 @@ impl Job {
             }
             let columns = input.provider.schema().fields().iter().map(|field| field.name().clone()).collect();
             known.insert(name.clone(), columns);
-            global.register_table(name.clone(), Arc::clone(&input.provider)).map_err(TaskError::retry)?;
-            session.register_table(name.as_str(), input.provider).map_err(TaskError::retry)?;
+            let provider = fold_columns(&table.name, input.provider, session).map_err(TaskError::fail)?;
+            global.register_table(name.clone(), Arc::clone(&provider)).map_err(TaskError::retry)?;
+            session.register_table(name.as_str(), provider).map_err(TaskError::retry)?;
         }
         let catalogs = session.catalog_names();
         if let Some(catalog) = catalogs.first().and_then(|name| session.catalog(name)) {
@@ -100,21 +107,27 @@ impl Job {
         Ok(known)
     }
 
-    async fn write(&self, frame: DataFrame, session: &SessionContext, tap: &Arc<Tap>) -> Result<(), TaskError> {
+    async fn write(
+        &self,
+        frame: DataFrame,
+        columns: &[String],
+        session: &SessionContext,
+        tap: &Arc<Tap>,
+    ) -> Result<(), TaskError> {
         let failed = |error: DataFusionError| TaskError::retry(anyhow::Error::new(error).context("the query failed"));
+        let mut stream = named(frame.execute_stream().await.map_err(failed)?, columns);
         let (location, format) = match &self.output {
             Some((location, OutputFormat::Delta)) => {
-                let stream = frame.execute_stream().await.map_err(failed)?;
                 let table = tap.table(stream).map_err(failed)?;
                 let frame = session.read_table(Arc::new(table)).map_err(failed)?;
-                delta::overwrite(location, frame.into_unoptimized_plan(), session, &self.s3).await?;
+                let table = delta::overwrite(location, frame.into_unoptimized_plan(), session, &self.s3).await?;
+                vacuum::after_overwrite(&table, location, self.vacuum_retention, &self.log).await;
                 return Ok(());
             }
             Some((location, OutputFormat::Csv)) => (Some(location), FileFormat::Csv),
             Some((location, OutputFormat::Parquet)) => (Some(location), FileFormat::Parquet),
             None => (None, FileFormat::Csv),
         };
-        let mut stream = frame.execute_stream().await.map_err(failed)?;
         let mut file =
             location.map(|location| FileOutput::begin(location, format, &stream.schema(), self.try_id)).transpose()?;
         while let Some(batch) = stream.next().await {
@@ -131,6 +144,30 @@ impl Job {
     }
 }
 
+/// Plans a query that must only read.
+async fn plan(statement: &Statement, session: &SessionContext) -> Result<DataFrame, DataFusionError> {
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let folded = ParserStatement::Statement(Box::new(statement.folded.clone()));
+    let plan = session.state().statement_to_plan(folded).await?;
+    options.verify_plan(&plan)?;
+    session.execute_logical_plan(plan).await
+}
+
+/// The same rows under other names of the columns.
+fn named(stream: SendableRecordBatchStream, columns: &[String]) -> SendableRecordBatchStream {
+    let schema = stream.schema();
+    let fields = schema.fields().iter().zip(columns);
+    let fields: Vec<Field> = fields.map(|(field, name)| field.as_ref().clone().with_name(name)).collect();
+    let named = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
+    let schema = Arc::clone(&named);
+    let stream = stream.map(move |batch| {
+        let batch = batch?;
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&named), batch.columns().to_vec(), &rows)?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+}
+
 /// Keeps the first rows that pass, and counts all.
 #[derive(Default)]
 struct Tap {
@@ -139,7 +176,7 @@ struct Tap {
 }
 
 impl Tap {
-    fn see(&self, batch: &datafusion::arrow::array::RecordBatch) -> Result<(), DataFusionError> {
+    fn see(&self, batch: &RecordBatch) -> Result<(), DataFusionError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let room = self.rows_max.saturating_sub(seen.0.len());
         seen.0.extend(rows(batch, room)?);

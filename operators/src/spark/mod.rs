@@ -6,6 +6,7 @@
 
 mod array;
 mod division;
+mod fields;
 mod function;
 mod number;
 mod percentile;

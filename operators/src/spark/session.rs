@@ -12,6 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 
 use super::division::SparkDivision;
+use super::fields::SparkFields;
 use super::percentile::PercentileApprox;
 use super::year::DatePart;
 
@@ -40,6 +41,8 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
+        // Before the default ones, which take names letter by letter.
+        .with_expr_planners(vec![Arc::new(SparkFields), Arc::new(SparkDivision)])
         .with_default_features()
         // Writing to Delta tables adds nodes of its own to plans.
         .with_query_planner(Arc::new(DeltaPlanner))
@@ -50,7 +53,5 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
     for percentile in PercentileApprox::all() {
         state.register_udaf(Arc::new(AggregateUDF::new_from_impl(percentile)))?;
     }
-    let mut context = SessionContext::new_with_state(state);
-    context.register_expr_planner(Arc::new(SparkDivision))?;
-    Ok(context)
+    Ok(SessionContext::new_with_state(state))
 }

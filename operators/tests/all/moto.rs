@@ -73,6 +73,13 @@ impl Moto {
         }
     }
 
+    /// The keys below a location.
+    pub async fn keys(&self, location: &str) -> Vec<String> {
+        let opened = Location::parse(location, "/".as_ref()).unwrap().open(&self.settings()).unwrap();
+        let found = opened.store.list(Some(&opened.prefix)).map_ok(|object| object.location.to_string());
+        found.try_collect().await.unwrap()
+    }
+
     /// The keys and contents below a location, sorted by key.
     pub async fn objects(&self, location: &str) -> Vec<(String, String)> {
         let opened = Location::parse(location, "/".as_ref()).unwrap().open(&self.settings()).unwrap();

@@ -129,3 +129,104 @@ async fn malformed_rows_of_a_table_are_told() {
     assert!(log_text(home.path()).contains("1 malformed documents in `t` are rows of NULLs"));
     assert!(Path::new(home.path()).exists());
 }
+
+/// A table with names in both cases, one of them in a struct.
+const MIXED: &[&str] = &[
+    r#"{"Name":"a","userAge":30,"place":{"City":"Oslo","zip":1},"Work":{"Days":5}}"#,
+    r#"{"Name":"b","userAge":20,"place":{"City":"Bergen","zip":2},"Work":{"Days":3}}"#,
+];
+
+/// Columns and rows of an answer over [`MIXED`].
+async fn answer(sql: &str) -> (Vec<String>, Value) {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("t.jsonl"), MIXED.join("\n")).unwrap();
+    let args = json!({ "tables": { "T": "t.jsonl" }, "sql": sql });
+    let mut answer = run("query", args, home.path()).await;
+    let columns = serde_json::from_value(answer["columns"].take()).unwrap();
+    (columns, answer["rows"].take())
+}
+
+#[tokio::test]
+async fn names_are_found_whatever_their_case_and_answers_are_spelt_as_the_query_spells_them() {
+    // Spark: an attribute is resolved without regard to case, and takes the name by which it was asked for.
+    let table: [(&str, &[&str], Value); 16] = [
+        ("SELECT work.DAYS AS d FROM t WHERE WORK.days > 3", &["d"], json!([[5]])),
+        ("SELECT t.work.days + place.zip AS s FROM t ORDER BY t.`work`.`DAYS`", &["s"], json!([[5], [6]])),
+        ("SELECT name, USERAGE FROM t ORDER BY NAME", &["name", "USERAGE"], json!([["a", 30], ["b", 20]])),
+        ("SELECT `NAME` FROM T WHERE `userage` = 20", &["NAME"], json!([["b"]])),
+        (
+            "SELECT * FROM t WHERE name = 'a' AND place.zip = 1",
+            &["Name", "Work", "place", "userAge"],
+            json!([["a", {"Days": 5}, {"City": "Oslo", "zip": 1}, 30]]),
+        ),
+        (
+            "SELECT X.* FROM T AS x ORDER BY userage LIMIT 1",
+            &["Name", "Work", "place", "userAge"],
+            json!([["b", {"Days": 3}, {"City": "Bergen", "zip": 2}, 20]]),
+        ),
+        ("SELECT MAX(userage) AS maxAge FROM Global_Temp.T", &["maxAge"], json!([[30]])),
+        ("SELECT name AS Who FROM t GROUP BY WHO ORDER BY who", &["Who"], json!([["a"], ["b"]])),
+        ("SELECT PLACE.city AS c FROM t ORDER BY place.`CITY`", &["c"], json!([["Bergen"], ["Oslo"]])),
+        ("SELECT place['CITY'] AS c FROM t WHERE t.place.Zip = 1", &["c"], json!([["Oslo"]])),
+        (
+            "WITH Old AS (SELECT name AS fullName FROM t WHERE USERAGE > 25) SELECT * FROM old",
+            &["fullName"],
+            json!([["a"]]),
+        ),
+        (
+            "WITH o(Who) AS (SELECT name FROM t) SELECT o.*, 1 AS One FROM o WHERE who = 'b'",
+            &["Who", "One"],
+            json!([["b", 1]]),
+        ),
+        ("SELECT * FROM (SELECT userAge AS uA FROM t) AS s WHERE s.UA = 30", &["uA"], json!([[30]])),
+        (
+            "SELECT a.Name, B.userage FROM t a JOIN t b ON A.NAME = b.name ORDER BY 1 LIMIT 1",
+            &["Name", "userage"],
+            json!([["a", 30]]),
+        ),
+        (
+            "SELECT Name AS N FROM t WHERE name = 'a' UNION ALL SELECT NAME FROM t WHERE name = 'b' ORDER BY n",
+            &["N"],
+            json!([["a"], ["b"]]),
+        ),
+        (
+            "SELECT name FROM t QUALIFY ROW_NUMBER() OVER (PARTITION BY 1 ORDER BY UserAge) = 1",
+            &["name"],
+            json!([["b"]]),
+        ),
+    ];
+    for (sql, columns, rows) in table {
+        assert_eq!(answer(sql).await, (columns.iter().map(ToString::to_string).collect(), rows), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn outputs_keep_the_spelling() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("t.jsonl"), MIXED.join("\n")).unwrap();
+    let sql = "SELECT Name, userage AS `User Age` FROM t ORDER BY name";
+    for output in ["a.csv", "a.parquet", "a"] {
+        let args = json!({ "tables": { "t": "t.jsonl" }, "sql": sql, "output": output });
+        run("query", args, home.path()).await;
+        let again = json!({ "tables": { "t": output }, "sql": "SELECT * FROM t WHERE `user age` > 0 ORDER BY NAME" });
+        let again = run("query", again, home.path()).await;
+        assert_eq!(again["columns"], json!(["Name", "User Age"]), "{output}");
+        assert_eq!(again["rows"], json!([["a", 30], ["b", 20]]), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn columns_that_differ_in_case_alone_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("t.csv"), "id,ID\n1,2\n").unwrap();
+    let args = json!({ "tables": { "t": "t.csv" }, "sql": "SELECT id FROM t" });
+    insta::assert_snapshot!(fail("query", args, home.path()).await, @"the table `t` has the columns `id` and `ID`, which SQL takes for one");
+}
+
+#[tokio::test]
+async fn mistakes_spell_columns_as_their_tables_do() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("t.jsonl"), MIXED.join("\n")).unwrap();
+    let args = json!({ "tables": { "t": "t.jsonl" }, "sql": "SELECT userAges FROM t" });
+    insta::assert_snapshot!(fail("query", args, home.path()).await, @"there is no column `userages` (did you mean `userAge`?); known are `t.Name`, `t.Work`, `t.place`, `t.userAge`");
+}

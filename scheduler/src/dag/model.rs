@@ -10,7 +10,10 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::asset::Asset;
+use super::schedule::Schedule;
 use super::scope::{self, Scopes};
+use super::timetable::Catchup;
 use super::weight::{self, WeightRule};
 
 /// A task's place in its DAG's graph. Means nothing outside the [`Dag`] that gave it.
@@ -40,8 +43,8 @@ impl std::ops::Deref for Dag {
 /// How runs of a DAG are made and bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DagRunPolicy {
-    /// Whether runs missed in the past are made up for, one by one (Airflow 3: catchup; default false).
-    pub catchup: bool,
+    /// What becomes of runs that were missed (Airflow 3: catchup; by default only the latest is made up for).
+    pub catchup: Catchup,
     /// Most runs at the same time (Airflow 3: `max_active_runs`, default 16).
     pub max_active_runs: u32,
     /// Most task instances of one run at the same time (Airflow 3: `max_active_tasks`, default 16).
@@ -50,6 +53,8 @@ pub struct DagRunPolicy {
     pub is_paused_upon_creation: Option<bool>,
     /// A run that takes longer fails (Airflow 3: `dagrun_timeout`).
     pub dagrun_timeout: Option<Duration>,
+    /// After so many failed runs in a row the DAG is paused; 0 is never (Airflow 3: `max_consecutive_failed_dag_runs`).
+    pub max_consecutive_failed_dag_runs: u32,
     /// Whether the first task that fails for good ends the run: what runs fails, what waits is skipped (Airflow 3:
     /// `fail_fast`).
     pub fail_fast: bool,
@@ -58,28 +63,15 @@ pub struct DagRunPolicy {
 impl Default for DagRunPolicy {
     fn default() -> DagRunPolicy {
         DagRunPolicy {
-            catchup: false,
+            catchup: Catchup::default(),
             max_active_runs: 16,
             max_active_tasks: 16,
             is_paused_upon_creation: None,
             dagrun_timeout: None,
+            max_consecutive_failed_dag_runs: 0,
             fail_fast: false,
         }
     }
-}
-
-/// When runs of a DAG are due, as written. `crate::dag::timetable` computes with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// Only when somebody triggers it.
-    Never,
-    /// Once, at the start date.
-    Once,
-    /// Again as soon as the run before has ended.
-    Continuous,
-    /// At the ticks of a cron expression (5, 6 or 7 fields, or a preset such as `@daily`).
-    Cron(String),
 }
 
 /// A param: its JSON Schema, and its default.
@@ -142,6 +134,10 @@ pub struct Task {
     pub owner: String,
     /// Markdown for the task's page.
     pub doc_md: Option<String>,
+    /// The assets that it makes, which DAGs may wait for (Airflow 3: outlets).
+    pub outlets: Vec<Asset>,
+    /// The assets that it reads, for people to see (Airflow 3: inlets).
+    pub inlets: Vec<Asset>,
 }
 
 /// When a task may start, given its direct upstream tasks (Airflow 3: trigger rules).

@@ -10,13 +10,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::admission::Admission;
 use super::backfills::ActiveBackfills;
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
+use super::outage::Outage;
 use super::pending::Pending;
 use super::schedules::ScheduledDags;
 use super::ticks::Ticks;
@@ -64,6 +65,7 @@ pub(super) struct Coordinator {
     wakes: mpsc::UnboundedReceiver<Wake>,
     pub(super) pending: Pending,
     pub(super) todo: Todo,
+    outage: Outage,
     /// When to look around next, by a clock that nobody sets.
     look_at: tokio::time::Instant,
     stopping: bool,
@@ -138,6 +140,7 @@ impl Coordinator {
             wakes,
             pending: Pending::default(),
             todo: Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() },
+            outage: Outage::default(),
             look_at: tokio::time::Instant::now() + LOOK_AROUND,
             stopping: false,
         };
@@ -315,9 +318,12 @@ impl Coordinator {
             self.start_over().await;
         }
         self.look_when_due();
-        if let Err(error) = self.do_what_was_asked().await {
-            warn!(error = %Chain(&error), "the database did not do what was asked; trying again");
-            tokio::time::sleep(COMMIT_RETRY).await;
+        match self.do_what_was_asked().await {
+            Ok(()) => self.outage.over(self.settings.clock.now()),
+            Err(problem) => {
+                self.outage.met("what was asked for cannot be done", &problem, self.settings.clock.now());
+                tokio::time::sleep(COMMIT_RETRY).await;
+            }
         }
         self.ring_timers();
         if !self.stopping {
@@ -425,25 +431,32 @@ impl Coordinator {
         let mut wait = COMMIT_RETRY;
         loop {
             match self.try_write(&batch, now).await {
-                Ok(()) => break,
+                Ok(paused) => {
+                    self.paused(paused);
+                    break;
+                }
                 Err(StoreError::Fenced) => {
                     self.start_over().await;
                     return;
                 }
                 Err(problem) => {
-                    error!(error = %Chain(&problem), "could not write what happened; nothing goes on until it is written");
+                    self.outage.met("what happened cannot be written", &problem, self.settings.clock.now());
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(COMMIT_RETRY_MAX);
                 }
             }
         }
+        self.outage.over(self.settings.clock.now());
         self.take_effect();
     }
 
-    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Writes the batch and what follows from it; answers with the DAGs that were paused.
+    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         runs::write(&txn, self.lease, batch, now).await?;
-        commit(txn).await
+        let paused = self.pause_after_failures(&txn, batch, now).await?;
+        commit(txn).await?;
+        Ok(paused)
     }
 
     /// What may happen only now that it is durable.
@@ -498,7 +511,7 @@ impl Coordinator {
                     break;
                 }
                 Err(problem) => {
-                    warn!(error = %Chain(&problem), "cannot get a new lease; trying again");
+                    self.outage.met("there is no new lease", &problem, self.settings.clock.now());
                     tokio::time::sleep(COMMIT_RETRY_MAX).await;
                 }
             }

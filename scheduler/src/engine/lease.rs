@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::error;
 use uuid::Uuid;
 
+use super::outage::Outage;
 use crate::clock::Clock;
 use crate::store::{Db, StoreError, commit, leases};
 
@@ -30,19 +31,20 @@ pub(super) async fn acquire(db: &Db, holder: &leases::Holder, clock: &Clock) -> 
 
 /// Renews `lease` until told to stop; `lost` turns true when it was taken over.
 pub(super) async fn keep(db: Db, lease: Uuid, clock: Clock, lost: watch::Sender<bool>, stop: CancellationToken) {
+    let mut outage = Outage::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(RENEW_EVERY) => {}
         }
         match renew(&db, lease, &clock).await {
-            Ok(()) => {}
+            Ok(()) => outage.over(clock.now()),
             Err(StoreError::Fenced) => {
                 error!("the lease of this scheduler was taken over; letting go of its runs");
                 lost.send_replace(true);
                 return;
             }
-            Err(problem) => warn!(error = %crate::chain::Chain(&problem), "could not renew the lease; trying again"),
+            Err(problem) => outage.met("the lease cannot be renewed", &problem, clock.now()),
         }
     }
 }

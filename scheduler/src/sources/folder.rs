@@ -5,20 +5,21 @@
 //! DAGs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use notify::{RecursiveMode, Watcher};
+use sea_orm::DatabaseTransaction;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::read::{ReadFile, differs, read_file};
 use super::scan::{self, Stamp};
 use crate::catalog::Catalog;
 use crate::chain::Chain;
 use crate::clock::Clock;
-use crate::dag::spec::{self, LoadedDag, SourceFile};
-use crate::dag::timetable::Timetable;
 use crate::engine::wake::{Wake, Waker};
 use crate::events::{Change, Changes};
 use crate::store::entity::dag;
@@ -50,6 +51,33 @@ pub enum FolderError {
     Store(#[from] StoreError),
 }
 
+/// What the files ask of the database.
+#[derive(Default)]
+struct Update {
+    /// DAGs that are new or changed, with their tags.
+    rows: Vec<(dag::Model, BTreeSet<String>)>,
+    /// DAGs whose file has mistakes that leave them out.
+    broken: Vec<String>,
+    /// DAGs that no file defines any more.
+    stale: Vec<String>,
+}
+
+impl Update {
+    async fn write(&self, txn: &DatabaseTransaction, now: DateTime<Utc>) -> Result<(), StoreError> {
+        dags::upsert(txn, &self.rows).await?;
+        if !self.stale.is_empty() {
+            dags::mark_stale(txn, &self.stale, now).await?;
+        }
+        dags::mark_broken(txn, &self.broken, true).await
+    }
+
+    /// The DAGs that are not as they were.
+    fn touched(self) -> BTreeSet<String> {
+        let changed = self.rows.into_iter().map(|(row, _)| row.dag_id);
+        changed.chain(self.broken).chain(self.stale).collect()
+    }
+}
+
 /// A folder of DAG files.
 pub struct DagFolder {
     folder: PathBuf,
@@ -62,16 +90,6 @@ pub struct DagFolder {
     stamps: BTreeMap<String, Stamp>,
     /// Which file defines which DAG.
     defined_in: HashMap<String, String>,
-}
-
-/// One file that changed.
-struct ReadFile {
-    name: String,
-    text: String,
-    dags: Vec<LoadedDag>,
-    /// What is wrong with it, as text with positions; none when nothing is.
-    problems: Option<String>,
-    took: Duration,
 }
 
 impl DagFolder {
@@ -143,69 +161,73 @@ impl DagFolder {
         let txn = self.db.begin_write().await?;
         let known: HashMap<String, dag::Model> =
             dags::list_all(&txn).await?.into_iter().map(|row| (row.dag_id.clone(), row)).collect();
+        let mut without_file = gone.to_vec();
         if is_first {
-            self.defined_in = known
-                .values()
-                .filter(|row| !row.is_stale && found.contains_key(&row.relative_fileloc))
-                .map(|row| (row.dag_id.clone(), row.relative_fileloc.clone()))
-                .collect();
+            self.remember_owners(&known, found);
+            let errors = dags::list_import_errors(&txn, BUNDLE_NAME).await?;
+            without_file
+                .extend(errors.into_iter().map(|error| error.filename).filter(|name| !found.contains_key(name)));
         }
         self.defined_in.retain(|_, file| !gone.contains(file));
         self.refuse_doubles(&mut read);
+        let update = self.update(&read, &known, now);
 
-        let mut rows = Vec::new();
-        let mut broken: Vec<String> = Vec::new();
-        let mut touched: BTreeSet<String> = BTreeSet::new();
         for file in &read {
             dags::set_import_error(&txn, BUNDLE_NAME, &file.name, file.problems.as_deref(), now).await?;
-            let loaded: BTreeSet<&str> = file.dags.iter().map(|loaded| loaded.dag.dag_id.as_str()).collect();
+        }
+        for name in &without_file {
+            dags::set_import_error(&txn, BUNDLE_NAME, name, None, now).await?;
+        }
+        update.write(&txn, now).await?;
+        commit(txn).await?;
+
+        self.report(&read, gone, update.touched());
+        Ok(())
+    }
+
+    /// After a start: which file defines which DAG is what the database says, as far as the files are there.
+    fn remember_owners(&mut self, known: &HashMap<String, dag::Model>, found: &BTreeMap<String, Stamp>) {
+        self.defined_in = known
+            .values()
+            .filter(|row| !row.is_stale && found.contains_key(&row.relative_fileloc))
+            .map(|row| (row.dag_id.clone(), row.relative_fileloc.clone()))
+            .collect();
+    }
+
+    /// What follows for the DAGs from the files that were read, and from those that are gone.
+    fn update(&mut self, read: &[ReadFile], known: &HashMap<String, dag::Model>, now: DateTime<Utc>) -> Update {
+        let mut update = Update::default();
+        for file in read {
             for loaded in &file.dags {
-                let row = self.row(loaded, file, now);
+                let row = file.row(loaded, &self.folder, self.are_paused_at_creation, now);
                 if known.get(&row.dag_id).is_none_or(|old| differs(old, &row)) {
-                    touched.insert(row.dag_id.clone());
-                    rows.push((row, loaded.dag.tags.clone()));
+                    update.rows.push((row, loaded.dag.tags.clone()));
                 }
                 self.defined_in.insert(loaded.dag.dag_id.clone(), file.name.clone());
             }
-            let absent = self
-                .defined_in
-                .iter()
-                .filter(|(dag_id, defined)| **defined == file.name && !loaded.contains(dag_id.as_str()));
-            let absent: Vec<String> = absent.map(|(dag_id, _)| dag_id.clone()).collect();
+            let absent = self.absent_from(file);
             if file.problems.is_some() {
-                broken.extend(absent);
+                // Nobody knows whether they are gone or only broken; they keep their last good definition.
+                update.broken.extend(absent);
             } else {
-                for dag_id in absent {
-                    self.defined_in.remove(&dag_id);
+                for dag_id in &absent {
+                    self.defined_in.remove(dag_id);
                 }
             }
         }
-        for name in gone {
-            dags::set_import_error(&txn, BUNDLE_NAME, name, None, now).await?;
-        }
-        if is_first {
-            for error in dags::list_import_errors(&txn, BUNDLE_NAME).await? {
-                if !found.contains_key(&error.filename) {
-                    dags::set_import_error(&txn, BUNDLE_NAME, &error.filename, None, now).await?;
-                }
-            }
-        }
-        dags::upsert(&txn, &rows).await?;
-        let stale: Vec<String> = known
-            .values()
-            .filter(|row| !row.is_stale && !self.defined_in.contains_key(&row.dag_id))
-            .map(|row| row.dag_id.clone())
-            .collect();
-        if !stale.is_empty() {
-            dags::mark_stale(&txn, &stale, now).await?;
-        }
-        dags::mark_broken(&txn, &broken, true).await?;
-        commit(txn).await?;
+        let is_stale = |row: &&dag::Model| !row.is_stale && !self.defined_in.contains_key(&row.dag_id);
+        update.stale = known.values().filter(is_stale).map(|row| row.dag_id.clone()).collect();
+        update
+    }
 
-        touched.extend(broken);
-        touched.extend(stale);
-        self.report(&read, gone, touched);
-        Ok(())
+    /// The DAGs that a file defined until now, and does no longer.
+    fn absent_from(&self, file: &ReadFile) -> BTreeSet<String> {
+        let loaded: BTreeSet<&str> = file.dags.iter().map(|loaded| loaded.dag.dag_id.as_str()).collect();
+        self.defined_in
+            .iter()
+            .filter(|(dag_id, defined)| **defined == file.name && !loaded.contains(dag_id.as_str()))
+            .map(|(dag_id, _)| dag_id.clone())
+            .collect()
     }
 
     /// A DAG that another file defines is that file's; here it is an error (Airflow silently takes the last).
@@ -228,38 +250,6 @@ impl DagFolder {
                 let before = file.problems.take().map(|text| text + "\n").unwrap_or_default();
                 file.problems = Some(format!("{before}{}: {}", file.name, doubles.join("\n")));
             }
-        }
-    }
-
-    fn row(&self, loaded: &LoadedDag, file: &ReadFile, now: chrono::DateTime<chrono::Utc>) -> dag::Model {
-        let dag = &loaded.dag;
-        let timetable = Timetable::new(&dag.schedule, dag.timezone).ok();
-        let summary = timetable.as_ref().and_then(Timetable::summary);
-        let description = timetable.as_ref().map(Timetable::describe);
-        dag::Model {
-            dag_id: dag.dag_id.clone(),
-            is_paused: dag.runs.is_paused_upon_creation.unwrap_or(self.are_paused_at_creation),
-            is_stale: false,
-            has_import_errors: false,
-            fileloc: scan::path_of(&self.folder, &file.name).to_string_lossy().into_owned(),
-            relative_fileloc: file.name.clone(),
-            bundle_name: BUNDLE_NAME.to_owned(),
-            last_parsed_time: Some(now),
-            last_parse_duration_ms: i32::try_from(file.took.as_millis()).ok(),
-            description: dag.description.clone(),
-            owners: dag.owner.clone(),
-            timetable_summary: summary,
-            timetable_description: description,
-            timezone: dag.timezone.name().to_owned(),
-            max_active_runs: i32::try_from(dag.runs.max_active_runs).unwrap_or(i32::MAX),
-            max_active_tasks: i32::try_from(dag.runs.max_active_tasks).unwrap_or(i32::MAX),
-            next_dagrun_logical_date: None,
-            next_dagrun_data_interval_start: None,
-            next_dagrun_data_interval_end: None,
-            next_dagrun_run_after: None,
-            version_hash: loaded.hash.clone(),
-            source: file.text.clone(),
-            updated_at: now,
         }
     }
 
@@ -286,7 +276,7 @@ impl DagFolder {
     pub async fn watch(mut self, stop: CancellationToken) {
         let (sender, mut hints) = mpsc::channel(1);
         let mut watcher = self.watcher(sender);
-        let mut is_readable = true;
+        let mut told: Option<String> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -296,18 +286,19 @@ impl DagFolder {
             // What arrives from here on needs another look; what arrived while the file settled does not.
             while hints.try_recv().is_ok() {}
             match self.sync().await {
-                Ok(()) if !is_readable => {
-                    is_readable = true;
-                    info!("the DAGs folder can be read again");
+                Ok(()) if told.take().is_some() => {
+                    info!("the DAGs folder is in step again");
+                    // The folder may be another one by now.
                     let (sender, fresh) = mpsc::channel(1);
                     (watcher, hints) = (self.watcher(sender), fresh);
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    if is_readable {
-                        warn!(error = %Chain(&error), "the DAGs go on as they were last read");
+                    let problem = Chain(&error).to_string();
+                    if told.as_ref() != Some(&problem) {
+                        warn!("{problem}; the DAGs go on as they were last read");
+                        told = Some(problem);
                     }
-                    is_readable = !matches!(error, FolderError::Unreadable { .. });
                 }
             }
             let _ = &watcher;
@@ -334,40 +325,4 @@ impl DagFolder {
             }
         }
     }
-}
-
-fn read_file(folder: &Path, catalog: &Catalog, name: String, stamp: Stamp) -> ReadFile {
-    let began = Instant::now();
-    let text = if stamp.is_too_large() {
-        Err(format!("{name}: the file is larger than {} MiB, more than a DAG file may be", scan::FILE_BYTES_MAX >> 20))
-    } else {
-        std::fs::read(scan::path_of(folder, &name))
-            .map_err(|error| format!("{name}: the file cannot be read: {error}"))
-            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("{name}: the file is not UTF-8 text")))
-    };
-    match text {
-        Ok(text) => {
-            let source = SourceFile::new(name.clone(), text);
-            let loaded = spec::load(&source, catalog.registry());
-            for dag in &loaded.dags {
-                catalog.remember(dag);
-            }
-            let problems = (!loaded.problems.is_empty()).then(|| spec::render(&source, &loaded.problems, false));
-            ReadFile { name, text: source.text, dags: loaded.dags, problems, took: began.elapsed() }
-        }
-        Err(problem) => {
-            ReadFile { name, text: String::new(), dags: Vec::new(), problems: Some(problem), took: began.elapsed() }
-        }
-    }
-}
-
-/// Whether a DAG's row must be written again. When it was read does not count.
-fn differs(old: &dag::Model, new: &dag::Model) -> bool {
-    old.is_stale
-        || old.has_import_errors
-        || old.source != new.source
-        || old.version_hash != new.version_hash
-        || old.fileloc != new.fileloc
-        || old.relative_fileloc != new.relative_fileloc
-        || old.timetable_description != new.timetable_description
 }

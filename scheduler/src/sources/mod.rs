@@ -1,4 +1,5 @@
 //! Where DAG files come from.
 
 pub mod folder;
+mod read;
 mod scan;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use migrations::Migrator;
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, Statement,
@@ -20,7 +21,7 @@ const POSTGRES_CONNECTIONS_MAX: u32 = 10;
 const SQLITE_READERS_MAX: u32 = 4;
 
 /// How long a statement waits for another process that writes to the same SQLite file.
-const SQLITE_BUSY: Duration = Duration::from_secs(10);
+const SQLITE_BUSY: Duration = Duration::from_secs(5);
 
 /// The database of an installation. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ impl Db {
             .acquire_timeout(Duration::from_secs(10))
             .connect_timeout(Duration::from_secs(10))
             .sqlx_logging(false);
-        let pool = Database::connect(options).await.map_err(StoreError::Unavailable)?;
+        let pool = Database::connect(options).await.map_err(doing("connecting to the database"))?;
         Ok(Db { read: pool.clone(), write: pool })
     }
 
@@ -60,6 +61,12 @@ impl Db {
         let connect = |connections: u32| {
             let mut options = ConnectOptions::new(url.clone());
             options.max_connections(connections).min_connections(1).sqlx_logging(false);
+            options.map_sqlx_sqlite_before_acquire(|connection, _| {
+                // When a disk is full, SQLite rolls a transaction back by itself, of which the driver does not learn: the
+                // next one would be taken for a part of it. Such a connection is closed, and another one opened.
+                let is_idle = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_idle) })
+            });
             options.map_sqlx_sqlite_opts(|sqlite| {
                 sqlite
                     .journal_mode(SqliteJournalMode::Wal)
@@ -124,6 +131,15 @@ impl Db {
             ..Default::default()
         };
         self.write.begin_with_options(options).await.map_err(doing("beginning a transaction"))
+    }
+
+    /// Whether a write would have to wait for another process.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when it would.
+    pub async fn assert_unlocked(&self) -> Result<(), StoreError> {
+        let nothing = self.begin_write().await?;
+        nothing.rollback().await.map_err(doing("ending a transaction"))
     }
 
     /// Whether the database is Postgres; else it is SQLite.

@@ -14,6 +14,7 @@ pub mod pools;
 pub mod read;
 pub mod requests;
 pub mod runs;
+pub mod schedules;
 
 pub use db::{Db, commit};
 pub use error::StoreError;

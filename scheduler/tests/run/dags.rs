@@ -39,6 +39,8 @@ pub(crate) fn named(task_id: &str) -> Task {
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
+        outlets: Vec::new(),
+        inlets: Vec::new(),
     }
 }
 

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
 
 mod pools;
+mod schedules;
+mod shortage;
 
 use std::collections::BTreeSet;
 

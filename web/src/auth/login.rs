@@ -3,41 +3,22 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
-use url::form_urlencoded;
+use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::credentials::{Credentials, LoginBody};
 use super::origin;
 use super::require::{COOKIE, bearer, cookie};
 use super::sessions::Refusal;
 use super::token::{CLI_TOKEN_LIFE, TOKEN_LIFE};
-use crate::error::{ApiError, HttpExceptionResponse, ValidationError};
-use crate::request::{Fields, FromFields, JsonBody};
+use crate::error::{ApiError, HttpExceptionResponse};
+use crate::request::JsonBody;
 use crate::state::AppState;
-
-/// A name and a password.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct LoginBody {
-    username: String,
-    password: String,
-}
-
-impl FromFields for LoginBody {
-    fn from_fields(fields: &mut Fields) -> LoginBody {
-        fields.require("username");
-        fields.require("password");
-        LoginBody {
-            username: fields.text("username").unwrap_or_default(),
-            password: fields.text("password").unwrap_or_default(),
-        }
-    }
-}
 
 /// A token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,11 +69,9 @@ fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
 pub(crate) async fn create_token(
     State(app): State<AppState>,
     address: Address,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let body = read_credentials(&headers, &body)?;
-    new_token(&app, &body, &address, TOKEN_LIFE)
+    credentials: Credentials,
+) -> Result<(StatusCode, Json<LoginResponse>), ApiError> {
+    new_token(&app, &address, &credentials, TOKEN_LIFE)
 }
 
 /// Make a token for the command line.
@@ -114,11 +93,9 @@ pub(crate) async fn create_token(
 pub(crate) async fn create_token_cli(
     State(app): State<AppState>,
     address: Address,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let body = read_credentials(&headers, &body)?;
-    new_token(&app, &body, &address, CLI_TOKEN_LIFE)
+    credentials: Credentials,
+) -> Result<(StatusCode, Json<LoginResponse>), ApiError> {
+    new_token(&app, &address, &credentials, CLI_TOKEN_LIFE)
 }
 
 /// Make a token without a password.
@@ -159,8 +136,7 @@ pub(crate) async fn login() -> Response {
     responses((status = 307, description = "To `/login`")),
 )]
 pub(crate) async fn logout(State(app): State<AppState>, headers: HeaderMap) -> Response {
-    revoke(&app, &headers);
-    ([(header::SET_COOKIE, set_cookie("", 0, is_https(&headers)))], redirect_to_login()).into_response()
+    (end_session(&app, &headers), redirect_to_login()).into_response()
 }
 
 /// Sign in, in the browser.
@@ -207,13 +183,17 @@ pub(crate) async fn sign_in(
     responses((status = 204, description = "Signed out")),
 )]
 pub(crate) async fn sign_out(State(app): State<AppState>, headers: HeaderMap) -> Response {
-    revoke(&app, &headers);
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, set_cookie("", 0, is_https(&headers)))]).into_response()
+    (StatusCode::NO_CONTENT, end_session(&app, &headers)).into_response()
 }
 
-fn new_token(app: &AppState, body: &LoginBody, address: &Address, life: TimeDelta) -> Result<Response, ApiError> {
+fn new_token(
+    app: &AppState,
+    address: &Address,
+    Credentials(body): &Credentials,
+    life: TimeDelta,
+) -> Result<(StatusCode, Json<LoginResponse>), ApiError> {
     let access_token = check(app, body, address, life)?;
-    Ok((StatusCode::CREATED, Json(LoginResponse { access_token })).into_response())
+    Ok((StatusCode::CREATED, Json(LoginResponse { access_token })))
 }
 
 fn check(app: &AppState, body: &LoginBody, address: &Address, life: TimeDelta) -> Result<String, ApiError> {
@@ -226,44 +206,14 @@ fn check(app: &AppState, body: &LoginBody, address: &Address, life: TimeDelta) -
     })
 }
 
-fn read_credentials(headers: &HeaderMap, body: &Bytes) -> Result<LoginBody, ApiError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match kind.as_str() {
-        "application/json" => match Fields::read(body).and_then(Fields::into) {
-            Err(ApiError::Invalid(problems)) if problems.iter().all(is_missing) => Err(missing_credentials()),
-            read => read,
-        },
-        "application/x-www-form-urlencoded" => {
-            let mut body_fields = LoginBody { username: String::new(), password: String::new() };
-            for (name, value) in form_urlencoded::parse(body) {
-                match name.as_ref() {
-                    "username" => body_fields.username = value.into_owned(),
-                    "password" => body_fields.password = value.into_owned(),
-                    _ => {}
-                }
-            }
-            let is_complete = !body_fields.username.is_empty() && !body_fields.password.is_empty();
-            if is_complete { Ok(body_fields) } else { Err(missing_credentials()) }
-        }
-        _ => Err(ApiError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported Media Type")),
-    }
-}
-
-fn is_missing(problem: &ValidationError) -> bool {
-    problem.kind == "missing"
-}
-
-fn missing_credentials() -> ApiError {
-    ApiError::bad_request("Username and password must be provided")
-}
-
-fn revoke(app: &AppState, headers: &HeaderMap) {
+/// Takes the tokens of a request back; the answer takes the cookie from the browser.
+fn end_session(app: &AppState, headers: &HeaderMap) -> [(HeaderName, String); 1] {
     for token in [bearer(headers), cookie(headers)].into_iter().flatten() {
         if let Ok(claims) = app.sessions.holder(token) {
             app.sessions.revoke(&claims);
         }
     }
+    [(header::SET_COOKIE, set_cookie("", 0, is_https(headers)))]
 }
 
 fn redirect_to_login() -> Response {

@@ -3,6 +3,7 @@
 //! A token comes as `Authorization: Bearer …`, which wins, or in the cookie `_token`, which scripts cannot read and other
 //! sites cannot send along with a change (see [`origin`]).
 
+mod credentials;
 mod guesses;
 mod login;
 mod origin;

@@ -26,7 +26,7 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, state: &S) -> Result<JsonBody<T>, ApiError> {
         let is_json =
             request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json);
-        let bytes = read(request, state).await?;
+        let bytes = read_body(request, state).await?;
         if !is_json {
             let problem = ValidationError::new(
                 "model_attributes_type",
@@ -46,7 +46,8 @@ pub(crate) fn is_json(content_type: &str) -> bool {
     kind == "application/json" || kind.ends_with("+json")
 }
 
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+/// All of a body, up to the limit of the router.
+pub(crate) async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             ApiError::refused(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB")

@@ -1,6 +1,7 @@
 //! The routes, one file for each resource. A handler takes the request apart, reads the store once or calls the control
 //! once, and makes a view of what it gets.
 
+pub(crate) mod backfills;
 pub(crate) mod dag_runs;
 pub(crate) mod dag_runs_batch;
 pub(crate) mod dag_sources;

@@ -3,12 +3,34 @@
 use axum::Json;
 use axum::extract::State;
 use scheduler::store::read;
+use serde::Deserialize;
 
 use super::task_instances::find;
 use crate::error::{ApiError, HttpExceptionResponse};
 use crate::request::UrlPath;
 use crate::state::AppState;
 use crate::view::{TaskInstanceHistoryCollectionResponse, TaskInstanceHistoryResponse};
+
+/// The task instance of a path; a path without a `map_index` names a task that is not mapped.
+#[derive(Debug, Deserialize)]
+pub(crate) struct InstancePath {
+    dag_id: String,
+    #[serde(rename = "dag_run_id")]
+    run_id: String,
+    task_id: String,
+    #[serde(default = "not_mapped")]
+    map_index: i32,
+}
+
+fn not_mapped() -> i32 {
+    -1
+}
+
+/// The try of a path, beside its task instance.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TryNumber {
+    task_try_number: i32,
+}
 
 /// List the tries of a task instance.
 #[utoipa::path(
@@ -24,9 +46,9 @@ use crate::view::{TaskInstanceHistoryCollectionResponse, TaskInstanceHistoryResp
 )]
 pub(crate) async fn get_task_instance_tries(
     State(app): State<AppState>,
-    UrlPath((dag_id, run_id, task_id)): UrlPath<(String, String, String)>,
+    UrlPath(instance): UrlPath<InstancePath>,
 ) -> Result<Json<TaskInstanceHistoryCollectionResponse>, ApiError> {
-    Ok(collection(all(&app, &dag_id, &run_id, &task_id, -1).await?))
+    list(&app, &instance).await
 }
 
 /// List the tries of one instance of a mapped task.
@@ -48,9 +70,9 @@ pub(crate) async fn get_task_instance_tries(
 )]
 pub(crate) async fn get_mapped_task_instance_tries(
     State(app): State<AppState>,
-    UrlPath((dag_id, run_id, task_id, map_index)): UrlPath<(String, String, String, i32)>,
+    UrlPath(instance): UrlPath<InstancePath>,
 ) -> Result<Json<TaskInstanceHistoryCollectionResponse>, ApiError> {
-    Ok(collection(all(&app, &dag_id, &run_id, &task_id, map_index).await?))
+    list(&app, &instance).await
 }
 
 /// Look at a try of a task instance.
@@ -72,9 +94,10 @@ pub(crate) async fn get_mapped_task_instance_tries(
 )]
 pub(crate) async fn get_task_instance_try_details(
     State(app): State<AppState>,
-    UrlPath((dag_id, run_id, task_id, number)): UrlPath<(String, String, String, i32)>,
+    UrlPath(instance): UrlPath<InstancePath>,
+    UrlPath(TryNumber { task_try_number }): UrlPath<TryNumber>,
 ) -> Result<Json<TaskInstanceHistoryResponse>, ApiError> {
-    one(&app, &dag_id, &run_id, &task_id, -1, number).await
+    one(&app, &instance, task_try_number).await
 }
 
 /// Look at a try of one instance of a mapped task.
@@ -97,22 +120,46 @@ pub(crate) async fn get_task_instance_try_details(
 )]
 pub(crate) async fn get_mapped_task_instance_try_details(
     State(app): State<AppState>,
-    UrlPath((dag_id, run_id, task_id, map_index, number)): UrlPath<(String, String, String, i32, i32)>,
+    UrlPath(instance): UrlPath<InstancePath>,
+    UrlPath(TryNumber { task_try_number }): UrlPath<TryNumber>,
 ) -> Result<Json<TaskInstanceHistoryResponse>, ApiError> {
-    one(&app, &dag_id, &run_id, &task_id, map_index, number).await
+    one(&app, &instance, task_try_number).await
 }
 
-/// Every try that began; the latest may still be under way.
+async fn list(
+    app: &AppState,
+    instance: &InstancePath,
+) -> Result<Json<TaskInstanceHistoryCollectionResponse>, ApiError> {
+    let task_instances: Vec<TaskInstanceHistoryResponse> =
+        all(app, instance).await?.into_iter().map(|(_, shown)| shown).collect();
+    let total_entries = task_instances.len() as u64;
+    Ok(Json(TaskInstanceHistoryCollectionResponse { task_instances, total_entries }))
+}
+
+async fn one(
+    app: &AppState,
+    instance: &InstancePath,
+    number: i32,
+) -> Result<Json<TaskInstanceHistoryResponse>, ApiError> {
+    let tries = all(app, instance).await?;
+    let found = tries.into_iter().find(|(try_number, _)| *try_number == number);
+    found.map(|(_, shown)| Json(shown)).ok_or_else(|| {
+        let InstancePath { dag_id, run_id, task_id, map_index } = instance;
+        ApiError::not_found(format!(
+            "The Task Instance with dag_id: `{dag_id}`, run_id: `{run_id}`, task_id: `{task_id}`, \
+             try_number: `{number}` and map_index: `{map_index}` was not found"
+        ))
+    })
+}
+
+/// Every try that began, with its number; the latest may still be under way.
 async fn all(
     app: &AppState,
-    dag_id: &str,
-    run_id: &str,
-    task_id: &str,
-    map_index: i32,
+    InstancePath { dag_id, run_id, task_id, map_index }: &InstancePath,
 ) -> Result<Vec<(i32, TaskInstanceHistoryResponse)>, ApiError> {
     // Says why when there is none.
-    find(app, dag_id, run_id, task_id, map_index).await?;
-    let Some(tries) = read::tries(app.db.read(), dag_id, run_id, task_id, map_index).await? else {
+    find(app, dag_id, run_id, task_id, *map_index).await?;
+    let Some(tries) = read::tries(app.db.read(), dag_id, run_id, task_id, *map_index).await? else {
         return Ok(Vec::new());
     };
     let run = &tries.latest.run;
@@ -125,28 +172,4 @@ async fn all(
         shown.push((tries.latest.instance.try_number, latest));
     }
     Ok(shown)
-}
-
-async fn one(
-    app: &AppState,
-    dag_id: &str,
-    run_id: &str,
-    task_id: &str,
-    map_index: i32,
-    number: i32,
-) -> Result<Json<TaskInstanceHistoryResponse>, ApiError> {
-    let tries = all(app, dag_id, run_id, task_id, map_index).await?;
-    match tries.into_iter().find(|(try_number, _)| *try_number == number) {
-        Some((_, shown)) => Ok(Json(shown)),
-        None => Err(ApiError::not_found(format!(
-            "The Task Instance with dag_id: `{dag_id}`, run_id: `{run_id}`, task_id: `{task_id}`, \
-             try_number: `{number}` and map_index: `{map_index}` was not found"
-        ))),
-    }
-}
-
-fn collection(tries: Vec<(i32, TaskInstanceHistoryResponse)>) -> Json<TaskInstanceHistoryCollectionResponse> {
-    let task_instances: Vec<TaskInstanceHistoryResponse> = tries.into_iter().map(|(_, shown)| shown).collect();
-    let total_entries = task_instances.len() as u64;
-    Json(TaskInstanceHistoryCollectionResponse { task_instances, total_entries })
 }

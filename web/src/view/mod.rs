@@ -1,5 +1,6 @@
 //! What goes out: the schemas of Airflow's API, made from rows. Rows themselves never become JSON.
 
+mod backfill;
 mod bulk;
 mod dag;
 mod dag_run;
@@ -13,6 +14,9 @@ mod task_instance;
 mod words;
 mod xcom;
 
+pub(crate) use backfill::{
+    BackfillCollectionResponse, BackfillResponse, DryRunBackfillCollectionResponse, DryRunBackfillResponse,
+};
 pub(crate) use bulk::{BulkActionResponse, BulkResponse};
 pub(crate) use dag::{
     DagCollectionResponse, DagDetailsResponse, DagResponse, DagSourceResponse, DagStatsCollectionResponse,

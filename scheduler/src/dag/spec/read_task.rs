@@ -11,7 +11,7 @@ use super::node::{Entry, Mapping};
 use super::problem::{Code, Problem};
 use super::source::Place;
 use super::suggest::did_you_mean;
-use super::values;
+use super::{schedule, values};
 use crate::dag::{PastDependency, Task, TaskRole, TriggerRule, WeightRule};
 use crate::operator::{ErasedOperator, Registry};
 
@@ -48,6 +48,8 @@ pub(super) fn blank_task() -> Task {
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
+        outlets: Vec::new(),
+        inlets: Vec::new(),
     }
 }
 
@@ -106,6 +108,16 @@ fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Prob
         "queue" => into(&mut task.queue, values::text(subject, node), problems),
         "owner" => into(&mut task.owner, values::text(subject, node), problems),
         "doc_md" => into(&mut task.doc_md, values::text(subject, node).map(Some), problems),
+        "outlets" => {
+            if let Some(assets) = schedule::assets(subject, node, problems) {
+                task.outlets = assets;
+            }
+        }
+        "inlets" => {
+            if let Some(assets) = schedule::assets(subject, node, problems) {
+                task.inlets = assets;
+            }
+        }
         _ => (),
     }
 }

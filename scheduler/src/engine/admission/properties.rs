@@ -81,6 +81,8 @@ prop_compose! {
             queue: "default".to_owned(),
             owner: "airflow".to_owned(),
             doc_md: None,
+            outlets: Vec::new(),
+            inlets: Vec::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 import { ActionIcon, Tooltip, UnstyledButton } from '@mantine/core'
 import { useClipboard } from '@mantine/hooks'
+import { Fragment } from 'react'
 import classes from './CopyText.module.css'
 import { Icon } from './Icon'
 
@@ -9,7 +10,15 @@ export function CopyText({ text }: { text: string }) {
   return (
     <Tooltip label={clipboard.copied ? 'Copied' : 'Copy'}>
       <UnstyledButton className={classes.copy} onClick={() => clipboard.copy(text)} aria-label={`Copy ${text}`}>
-        <code>{text}</code>
+        <code>
+          {text.split(/(?<=\/)/).map((part, place) => (
+            // A path breaks after its slashes, if it must.
+            <Fragment key={place}>
+              {part}
+              <wbr />
+            </Fragment>
+          ))}
+        </code>
         <Icon name={clipboard.copied ? 'check' : 'copy'} size={13} />
       </UnstyledButton>
     </Tooltip>

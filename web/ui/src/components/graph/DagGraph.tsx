@@ -24,7 +24,8 @@ interface Props {
 const NODE_TYPES = { task: TaskNode }
 const EDGE_TYPES = { routed: RoutedEdge }
 const MANY_TASKS = 40
-const FIT = { padding: 0.04, maxZoom: 1 }
+/** Below the tasks there is room for the buttons that zoom. */
+const FIT = { padding: { x: 0.04, top: 0.04, bottom: '52px' }, maxZoom: 1 } as const
 
 export function DagGraph({ tasks, instances, maxHeight }: Props) {
   const shape = useMemo(() => graphTasks(tasks), [tasks])
@@ -71,13 +72,13 @@ function Flow({ tasks, instances, layout }: Omit<Props, 'maxHeight'> & { layout:
       preventScrolling={false}
       aria-label="Task graph"
     >
-      <Controls showInteractive={false} fitViewOptions={FIT} />
+      <Controls orientation="horizontal" showInteractive={false} fitViewOptions={FIT} />
       {tasks.length > MANY_TASKS && <MiniMap<TaskFlowNode> pannable zoomable nodeColor={miniMapColour} />}
     </ReactFlow>
   )
 }
 
-const MARGIN = 48
+const MARGIN = 80
 const LEAST_HEIGHT = 220
 
 /** As high as the layout needs; less where the page is too narrow for it, and never more than allowed. */

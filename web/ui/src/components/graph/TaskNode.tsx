@@ -1,4 +1,4 @@
-import { Handle, Position, type Node, type NodeProps } from '@xyflow/react'
+import { Handle, Position, useStore, type Node, type NodeProps } from '@xyflow/react'
 import { Link } from '@tanstack/react-router'
 import { taskState, type TaskInstance } from '../../api/model'
 import { paths } from '../../paths'
@@ -16,19 +16,23 @@ export interface TaskNodeData extends Record<string, unknown> {
 
 export type TaskFlowNode = Node<TaskNodeData, 'task'>
 
+/** Nodes smaller than this show less, and that larger. */
+const FAR_ZOOM = 0.6
+
 export function TaskNode({ data }: NodeProps<TaskFlowNode>) {
+  const far = useStore((flow) => flow.transform[2] < FAR_ZOOM)
   return (
     <>
       <Handle type="target" position={Position.Left} isConnectable={false} className={classes.handle} />
-      {data.instance === undefined ? <PlainTask {...data} /> : <RunTask {...data} instance={data.instance} />}
+      {data.instance === undefined ? <PlainTask {...data} far={far} /> : <RunTask {...data} far={far} instance={data.instance} />}
       <Handle type="source" position={Position.Right} isConnectable={false} className={classes.handle} />
     </>
   )
 }
 
-function PlainTask({ taskId, operator }: TaskNodeData) {
+function PlainTask({ taskId, operator, far }: TaskNodeData & { far: boolean }) {
   return (
-    <div className={classes.node} data-tone="quiet">
+    <div className={classes.node} data-tone="quiet" data-far={far || undefined}>
       <span className={classes.face}>
         <Icon name="gear" size={15} />
       </span>
@@ -40,7 +44,7 @@ function PlainTask({ taskId, operator }: TaskNodeData) {
   )
 }
 
-function RunTask({ taskId, operator, instance }: TaskNodeData & { instance: TaskInstance }) {
+function RunTask({ taskId, operator, instance, far }: TaskNodeData & { instance: TaskInstance; far: boolean }) {
   const state = taskState(instance)
   const face = TASK_FACES[state]
   return (
@@ -49,6 +53,7 @@ function RunTask({ taskId, operator, instance }: TaskNodeData & { instance: Task
       className={classes.node}
       data-tone={face.tone}
       data-state={state}
+      data-far={far || undefined}
       title={instance.reason ?? undefined}
     >
       <span className={classes.face}>

@@ -1,0 +1,136 @@
+//! Names as Spark takes them: `Follower_Count` and `follower_count` are one column, and a column of the answer is called
+//! as the query wrote it.
+//!
+//! DataFusion compares names letter by letter. So it sees the tables with columns in lower case and the query with names
+//! in lower case, and the answer gets its spelling back from the query as it was written: from `AS`, from the name of the
+//! column, or, for `*`, from the tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::bail;
+use datafusion::catalog::TableProvider;
+use datafusion::prelude::{SessionContext, ident};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
+    TableFactor, TableWithJoins,
+};
+
+/// Columns of tables as they are spelt, by the folded name of the table.
+pub type Columns = BTreeMap<String, Vec<String>>;
+
+/// What names that differ in case alone have in common.
+pub fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// A table with its columns in lower case; the same one if they are already.
+pub fn fold_columns(
+    name: &str,
+    provider: Arc<dyn TableProvider>,
+    session: &SessionContext,
+) -> anyhow::Result<Arc<dyn TableProvider>> {
+    let schema = provider.schema();
+    let mut folded: BTreeMap<String, &str> = BTreeMap::new();
+    for field in schema.fields() {
+        if let Some(other) = folded.insert(fold(field.name()), field.name()) {
+            bail!("the table `{name}` has the columns `{other}` and `{}`, which SQL takes for one", field.name());
+        }
+    }
+    if folded.iter().all(|(folded, written)| folded == written) {
+        return Ok(provider);
+    }
+    // An alias that changes nothing would stand in the way of rules that push the fields of structs down.
+    let folded = |name: &str| if fold(name) == name { ident(name) } else { ident(name).alias(fold(name)) };
+    let columns: Vec<_> = schema.fields().iter().map(|field| folded(field.name())).collect();
+    Ok(session.read_table(provider)?.select(columns)?.into_view())
+}
+
+/// The names of an answer's columns as the query spells them; `planned` are the folded ones.
+pub fn respell(planned: &[String], query: &Query, tables: &Columns) -> Vec<String> {
+    let mut written = of_query(query, tables);
+    planned
+        .iter()
+        .map(|name| match written.iter().position(|written| fold(written) == *name) {
+            Some(at) => written.remove(at),
+            None => name.clone(),
+        })
+        .collect()
+}
+
+/// The spellings that the columns of a query's answer can have, in their order. Expressions without a name have none.
+fn of_query(query: &Query, tables: &Columns) -> Vec<String> {
+    let Some(with) = &query.with else { return of_body(&query.body, tables) };
+    let mut known = tables.clone();
+    for cte in &with.cte_tables {
+        let columns = renamed(Some(&cte.alias), || of_query(&cte.query, &known));
+        known.insert(fold(&cte.alias.name.value), columns);
+    }
+    of_body(&query.body, &known)
+}
+
+fn of_body(body: &SetExpr, tables: &Columns) -> Vec<String> {
+    match body {
+        SetExpr::Select(select) => select.projection.iter().flat_map(|item| of_item(item, select, tables)).collect(),
+        SetExpr::Query(query) => of_query(query, tables),
+        SetExpr::SetOperation { left, .. } => of_body(left, tables),
+        _ => Vec::new(),
+    }
+}
+
+fn of_item(item: &SelectItem, select: &Select, tables: &Columns) -> Vec<String> {
+    match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => vec![name.value.clone()],
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) => path.last().map(spelling).into_iter().collect(),
+        SelectItem::ExprWithAlias { alias, .. } => vec![alias.value.clone()],
+        SelectItem::ExprWithAliases { aliases, .. } => aliases.iter().map(spelling).collect(),
+        SelectItem::Wildcard(_) => from(select, tables).into_iter().flat_map(|(_, columns)| columns).collect(),
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+            let table = last_part(name);
+            let same = from(select, tables).into_iter().filter(|(name, _)| *name == table);
+            same.flat_map(|(_, columns)| columns).collect()
+        }
+        SelectItem::UnnamedExpr(_) | SelectItem::QualifiedWildcard(..) => Vec::new(),
+    }
+}
+
+/// What a query reads from: the folded name of each, and the spellings of its columns.
+fn from(select: &Select, tables: &Columns) -> Vec<(String, Vec<String>)> {
+    select.from.iter().flat_map(|table| with_joins(table, tables)).collect()
+}
+
+fn with_joins(table: &TableWithJoins, tables: &Columns) -> Vec<(String, Vec<String>)> {
+    let joined = table.joins.iter().map(|join| &join.relation);
+    std::iter::once(&table.relation).chain(joined).flat_map(|factor| of_factor(factor, tables)).collect()
+}
+
+fn of_factor(factor: &TableFactor, tables: &Columns) -> Vec<(String, Vec<String>)> {
+    let (name, alias, columns): (String, _, Box<dyn Fn() -> Vec<String>>) = match factor {
+        TableFactor::Table { name, alias, .. } => {
+            let name = last_part(name);
+            let known = tables.get(&name).cloned().unwrap_or_default();
+            (name, alias, Box::new(move || known.clone()))
+        }
+        TableFactor::Derived { subquery, alias, .. } => (String::new(), alias, Box::new(|| of_query(subquery, tables))),
+        TableFactor::NestedJoin { table_with_joins, .. } => return with_joins(table_with_joins, tables),
+        _ => return Vec::new(),
+    };
+    let name = alias.as_ref().map_or(name, |alias| fold(&alias.name.value));
+    vec![(name, renamed(alias.as_ref(), columns))]
+}
+
+/// The columns that an alias names (`AS t(a, b)`), else those that are there.
+fn renamed(alias: Option<&TableAlias>, columns: impl Fn() -> Vec<String>) -> Vec<String> {
+    match alias {
+        Some(alias) if !alias.columns.is_empty() => alias.columns.iter().map(|column| spelling(&column.name)).collect(),
+        _ => columns(),
+    }
+}
+
+fn last_part(name: &ObjectName) -> String {
+    name.0.last().and_then(|part| part.as_ident()).map(|name| fold(&name.value)).unwrap_or_default()
+}
+
+fn spelling(name: &Ident) -> String {
+    name.value.clone()
+}

@@ -1,0 +1,104 @@
+//! One DAG file: reading it, and what the database keeps of its DAGs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+
+use super::folder::BUNDLE_NAME;
+use super::scan::{self, Stamp};
+use crate::catalog::Catalog;
+use crate::dag::spec::{self, LoadedDag, SourceFile};
+use crate::dag::timetable::Timetable;
+use crate::store::entity::dag;
+
+/// One file that changed.
+pub(super) struct ReadFile {
+    pub(super) name: String,
+    text: String,
+    pub(super) dags: Vec<LoadedDag>,
+    /// What is wrong with it, as text with positions; none when nothing is.
+    pub(super) problems: Option<String>,
+    took: Duration,
+}
+
+/// Reads a file of `folder`, and what it defines.
+pub(super) fn read_file(folder: &Path, catalog: &Catalog, name: String, stamp: Stamp) -> ReadFile {
+    let began = Instant::now();
+    match read_text(folder, &name, stamp) {
+        Ok(text) => {
+            let source = SourceFile::new(name.clone(), text);
+            let loaded = spec::load(&source, catalog.registry());
+            for dag in &loaded.dags {
+                catalog.remember(dag);
+            }
+            let problems = (!loaded.problems.is_empty()).then(|| spec::render(&source, &loaded.problems, false));
+            ReadFile { name, text: source.text, dags: loaded.dags, problems, took: began.elapsed() }
+        }
+        Err(problem) => {
+            let problems = Some(format!("{name}: {problem}"));
+            ReadFile { name, text: String::new(), dags: Vec::new(), problems, took: began.elapsed() }
+        }
+    }
+}
+
+fn read_text(folder: &Path, name: &str, stamp: Stamp) -> Result<String, String> {
+    if stamp.is_too_large() {
+        let limit = scan::FILE_BYTES_MAX >> 20;
+        return Err(format!("the file is larger than {limit} MiB, more than a DAG file may be"));
+    }
+    let bytes =
+        std::fs::read(scan::path_of(folder, name)).map_err(|error| format!("the file cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
+}
+
+impl ReadFile {
+    /// The row of a DAG in this file. The database keeps what else it knows of the DAG: whether it is paused, and its
+    /// next run.
+    pub(super) fn row(
+        &self,
+        loaded: &LoadedDag,
+        folder: &Path,
+        is_paused_at_creation: bool,
+        now: DateTime<Utc>,
+    ) -> dag::Model {
+        let dag = &loaded.dag;
+        let timetable = Timetable::new(&dag.schedule, dag.timezone).ok();
+        dag::Model {
+            dag_id: dag.dag_id.clone(),
+            is_paused: dag.runs.is_paused_upon_creation.unwrap_or(is_paused_at_creation),
+            is_stale: false,
+            has_import_errors: false,
+            fileloc: scan::path_of(folder, &self.name).to_string_lossy().into_owned(),
+            relative_fileloc: self.name.clone(),
+            bundle_name: BUNDLE_NAME.to_owned(),
+            last_parsed_time: Some(now),
+            last_parse_duration_ms: i32::try_from(self.took.as_millis()).ok(),
+            description: dag.description.clone(),
+            owners: dag.owner.clone(),
+            timetable_summary: timetable.as_ref().and_then(Timetable::summary),
+            timetable_description: timetable.as_ref().map(Timetable::describe),
+            timezone: dag.timezone.name().to_owned(),
+            max_active_runs: i32::try_from(dag.runs.max_active_runs).unwrap_or(i32::MAX),
+            max_active_tasks: i32::try_from(dag.runs.max_active_tasks).unwrap_or(i32::MAX),
+            next_dagrun_logical_date: None,
+            next_dagrun_data_interval_start: None,
+            next_dagrun_data_interval_end: None,
+            next_dagrun_run_after: None,
+            version_hash: loaded.hash.clone(),
+            source: self.text.clone(),
+            updated_at: now,
+        }
+    }
+}
+
+/// Whether a DAG's row must be written again. When it was read does not count.
+pub(super) fn differs(old: &dag::Model, new: &dag::Model) -> bool {
+    old.is_stale
+        || old.has_import_errors
+        || old.source != new.source
+        || old.version_hash != new.version_hash
+        || old.fileloc != new.fileloc
+        || old.relative_fileloc != new.relative_fileloc
+        || old.timetable_description != new.timetable_description
+}
