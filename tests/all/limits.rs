@@ -295,3 +295,38 @@ async fn a_file_is_tested_whatever_pools_it_names() {
 
     assert_eq!(tested.status.code(), Some(0), "{}", String::from_utf8_lossy(&tested.stderr));
 }
+
+#[tokio::test]
+async fn queued_runs_of_a_backfill_say_why_they_wait() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    let flag = installation.path().join("flag");
+    let head = "schedule: '@daily'\nstart_date: 2026-01-01\nend_date: 2026-01-01\n";
+    installation.write_dag("days.yaml", &format!("{head}{}", waiting_tasks(1, "queue: default", &flag)));
+    let server = installation.start().await;
+    let db = installation.database().await;
+    eventually("the DAG", || async { scheduler::store::dags::find(db.read(), "days").await.unwrap() }).await;
+    let range = ["--from-date", "2026-02-01T00:00:00Z", "--to-date", "2026-02-03T00:00:00Z"];
+    let create = [&["backfill", "create", "days", "--max-active-runs", "1"][..], &range].concat();
+    let backfill = installation.json(&create).await["id"].to_string();
+    let queued = async |reason: &str| {
+        eventually(reason, || async {
+            let made = runs::newest(db.read(), Some("days"), 10).await.unwrap();
+            (made.iter().filter(|run| run.reason.as_deref() == Some(reason)).count() == 2).then_some(())
+        })
+        .await;
+    };
+
+    queued("max_active_runs 1 of the backfill reached").await;
+    installation.json(&["backfill", "pause", &backfill]).await;
+    queued("backfill paused").await;
+    installation.json(&["backfill", "unpause", &backfill]).await;
+    queued("max_active_runs 1 of the backfill reached").await;
+
+    std::fs::write(&flag, "").unwrap();
+    eventually("the end of all three", || async {
+        let made = runs::newest(db.read(), Some("days"), 10).await.unwrap();
+        made.iter().filter(|run| run.backfill_id.is_some()).all(|run| run.state == "success").then_some(())
+    })
+    .await;
+    assert!(server.stop().await);
+}

@@ -25,7 +25,11 @@ impl Coordinator {
             }
         }
         let active = backfills::active(self.settings.db.read()).await?;
-        self.backfills = active.into_iter().map(|backfill| (backfill.id, backfill)).collect();
+        let active: ActiveBackfills = active.into_iter().map(|backfill| (backfill.id, backfill)).collect();
+        let is_paused = |known: Option<&backfill::Model>| known.map(|backfill| backfill.is_paused);
+        // Its runs wait for something else now.
+        self.todo.explain |= active.iter().any(|(id, now)| is_paused(self.backfills.get(id)) != is_paused(Some(now)));
+        self.backfills = active;
         Ok(())
     }
 

@@ -71,7 +71,7 @@ impl Limit {
             Limit::DagPaused => format!("unpause it: `updraft dags unpause {dag_id}`"),
             Limit::RunAfter(_) => "wait until then".to_owned(),
             Limit::MaxActiveRuns(_) => "wait until a run of it ends, or raise `max_active_runs` in its file".to_owned(),
-            Limit::BackfillPaused => "let the backfill go on".to_owned(),
+            Limit::BackfillPaused => "let the backfill go on: `updraft backfill unpause ID`".to_owned(),
             Limit::BackfillMaxActiveRuns(_) => "wait until another run of the backfill ends".to_owned(),
             Limit::PoolMissing { pool } => {
                 format!("make the pool (`updraft pools set {pool} SLOTS`), or name another in the DAG's file")
