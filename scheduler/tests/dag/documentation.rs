@@ -7,12 +7,12 @@ use scheduler::dag::spec::{SourceFile, Table, load, reference_table, render};
 
 use crate::fixtures::registry;
 
-fn docs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
+fn page() -> PathBuf {
+    docs("dag-files.md")
 }
 
-fn page() -> PathBuf {
-    docs().join("dag-files.md")
+fn docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
 }
 
 /// The page with its tables made anew.
@@ -47,11 +47,12 @@ fn the_tables_are_those_of_the_loader() {
 
 #[rstest]
 #[case("dag-files.md")]
+#[case("limits.md")]
 #[case("schedules.md")]
 fn the_examples_load(#[case] page: &str) {
-    let text = std::fs::read_to_string(docs().join(page)).unwrap();
+    let text = std::fs::read_to_string(docs(page)).unwrap();
     let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert!(examples.len() >= 4);
+    assert!(!examples.is_empty());
     for example in examples {
         // A piece of a DAG becomes one with the key that it lacks.
         let whole = if example.contains("tasks:") { example.to_owned() } else { format!("{example}tasks: []\n") };
@@ -64,7 +65,7 @@ fn the_examples_load(#[case] page: &str) {
 /// Every schedule in the tables of its page is one.
 #[test]
 fn the_schedules_of_the_tables_load() {
-    let text = std::fs::read_to_string(docs().join("schedules.md")).unwrap();
+    let text = std::fs::read_to_string(docs("schedules.md")).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| `") || line.starts_with("| nothing"));
     let cells = rows.filter_map(|line| line.split(" | ").next()).flat_map(|cell| cell.split('`').skip(1).step_by(2));
     let mut read = 0;

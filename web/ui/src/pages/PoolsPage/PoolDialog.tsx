@@ -68,17 +68,18 @@ function PoolForm({ pool, onDone }: { pool?: Pool; onDone: () => void }) {
           {messageOf(save.error)}
         </Notice>
       )}
-      <TextInput
-        label="Name"
-        description={pool === undefined ? 'What tasks say after `pool:` in their DAG files' : 'Tasks call it so; it stays'}
-        value={name}
-        onChange={(event) => setName(event.currentTarget.value)}
-        disabled={pool !== undefined}
-        error={tried ? wrongName : undefined}
-        maxLength={256}
-        spellCheck={false}
-        data-autofocus={pool === undefined || undefined}
-      />
+      {pool === undefined && (
+        <TextInput
+          label="Name"
+          description="What tasks say after pool: in their DAG files"
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          error={tried ? wrongName : undefined}
+          maxLength={256}
+          spellCheck={false}
+          data-autofocus
+        />
+      )}
       <div className={classes.slotFields}>
         <NumberInput
           label="Slots"
