@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::asset::Asset;
+use super::spec::read_mapping::written;
 use super::timetable::{Catchup, CatchupMode};
-use super::{Dag, Param, Task};
+use super::{Dag, Mapping, Param, PastDependency, RetryAction, RetryRule, Task, TaskGroup, TaskRole};
 
 /// The DAG with everything written out, in the grammar of DAG files: loading it gives the same DAG again.
 ///
@@ -40,6 +41,8 @@ pub fn document(dag: &Dag) -> Value {
         "owner": dag.owner,
         "params": dag.params.iter().map(|(name, param)| (name.clone(), param_document(param))).collect::<Map<_, _>>(),
         "default_args": dag.default_args,
+        "fail_fast": dag.runs.fail_fast,
+        "task_groups": dag.groups.iter().map(group_document).collect::<Vec<_>>(),
         "tasks": tasks,
     })
 }
@@ -50,8 +53,10 @@ pub fn hash(document: &Value) -> String {
     let mut meaning = canonical(document);
     if let Some(entries) = meaning.as_object_mut() {
         entries.shift_remove("default_args");
-        if let Some(tasks) = entries.get_mut("tasks").and_then(Value::as_array_mut) {
-            tasks.sort_by_cached_key(|task| task.get("task_id").and_then(Value::as_str).unwrap_or_default().to_owned());
+        for (list, id) in [("tasks", "task_id"), ("task_groups", "group_name")] {
+            if let Some(items) = entries.get_mut(list).and_then(Value::as_array_mut) {
+                items.sort_by_cached_key(|item| item.get(id).and_then(Value::as_str).unwrap_or_default().to_owned());
+            }
         }
     }
     let digest = Sha256::digest(meaning.to_string().as_bytes());
@@ -81,8 +86,52 @@ fn task_document(task: &Task, upstream: &[&str]) -> Value {
     put("doc_md", json!(task.doc_md));
     put("outlets", assets(&task.outlets));
     put("inlets", assets(&task.inlets));
+    put("task_group_name", json!(task.group));
+    put("depends_on_past", json!(task.past != PastDependency::None));
+    put("wait_for_downstream", json!(task.past == PastDependency::ItselfAndDownstream));
+    put("is_setup", json!(task.role == TaskRole::Setup));
+    put("is_teardown", json!(matches!(task.role, TaskRole::Teardown { .. })));
+    put("on_failure_fail_dagrun", json!(task.role == TaskRole::Teardown { fails_run: true }));
+    put("map_index_template", json!(task.map_index_template));
+    put("retry_policy", task.retry_policy.iter().map(retry_rule).collect());
+    entries.extend(task.mapping.as_ref().map(mapping_document));
     entries.extend(task.args.clone());
     Value::Object(entries)
+}
+
+/// A group with its id for its name, so that nothing more is put before the ids of what is in it.
+fn group_document(group: &TaskGroup) -> Value {
+    let mut entries = Map::new();
+    entries.insert("group_name".to_owned(), json!(group.group_id));
+    entries.insert("parent_group_name".to_owned(), json!(group.parent));
+    entries.insert("prefix_group_id".to_owned(), json!(false));
+    entries.insert("tooltip".to_owned(), json!(group.tooltip));
+    entries.extend(group.mapping.as_ref().map(mapping_document));
+    Value::Object(entries)
+}
+
+/// Arguments as a list, because the order of keys in a mapping is nobody's promise, and here it means something.
+fn mapping_document(mapping: &Mapping) -> (String, Value) {
+    match mapping {
+        Mapping::Kwargs(values) => ("expand_kwargs".to_owned(), written(values)),
+        Mapping::Product(arguments) => {
+            let argument = |(name, values): &(String, _)| Map::from_iter([(name.clone(), written(values))]);
+            ("expand".to_owned(), arguments.iter().map(argument).collect())
+        }
+    }
+}
+
+fn retry_rule(rule: &RetryRule) -> Value {
+    let (action, delay) = match rule.action {
+        RetryAction::Retry { delay } => ("retry", delay),
+        RetryAction::Fail => ("fail", None),
+    };
+    json!({
+        "exit_code": (!rule.exit_codes.is_empty()).then_some(&rule.exit_codes),
+        "error": rule.error,
+        "action": action,
+        "retry_delay": delay.map(seconds),
+    })
 }
 
 /// A param as the schema that it is; one that takes anything says so with a list of all types.

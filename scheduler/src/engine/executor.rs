@@ -19,6 +19,7 @@ use super::active_run::Rendered;
 use super::rendering;
 use super::try_storage::{StoredCheckpoint, StoredXComs};
 use crate::clock::Clock;
+use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
 use crate::dag::{Dag, params};
 use crate::log::{self, TaskLog};
 use crate::operator::{Next, Outcome, Registry, RunFacts, TaskContext, TaskError, TaskKey, Verdict};
@@ -167,7 +168,8 @@ async fn make_try(surroundings: &Surroundings, order: Order, cancel: Cancellatio
             Verdict::Cancelled => (TryEnd::GivenBack, Vec::new()),
             verdict => {
                 let may_retry = verdict == Verdict::Retry;
-                (TryEnd::Failed { error: error.to_string(), may_retry }, Vec::new())
+                let exit_code = error.exit_code;
+                (TryEnd::Failed { error: error.to_string(), exit_code, may_retry }, Vec::new())
             }
         },
     };
@@ -269,7 +271,7 @@ fn flatten(joined: Result<Result<Outcome, TaskError>, tokio::task::JoinError>) -
 /// ever.
 fn by_itself(ended: Result<Outcome, TaskError>) -> Result<Outcome, TaskError> {
     ended.map_err(|error| match error.verdict {
-        Verdict::Cancelled => TaskError::retry(error.error),
+        Verdict::Cancelled => TaskError { verdict: Verdict::Retry, ..error },
         _ => error,
     })
 }
@@ -332,6 +334,17 @@ fn spoken(duration: Duration) -> String {
     }
 }
 
+/// What the run after this one is about, whenever that is due.
+fn next_interval(order: &Order) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let own = DataInterval { start: order.row.data_interval_start?, end: order.row.data_interval_end? };
+    let timetable = Timetable::new(&order.dag.schedule, order.dag.timezone).ok()?;
+    // With catchup no run is passed over, so that the answer is the run right after this one.
+    let catchup = Catchup { mode: CatchupMode::All, window: None };
+    let restriction = Restriction { earliest: None, latest: None, catchup };
+    let next = timetable.next_run(&Past::after(own), own.end, &restriction)?;
+    Some((next.data_interval.start, next.data_interval.end))
+}
+
 /// What tasks may know of the run: with its params, which are checked again when a task begins (Airflow 3: params).
 fn facts(order: &Order) -> Result<RunFacts, TaskError> {
     let conf = order.row.conf.as_object().cloned().unwrap_or_default();
@@ -344,6 +357,7 @@ fn facts(order: &Order) -> Result<RunFacts, TaskError> {
         logical_date: order.row.logical_date,
         data_interval_start: order.row.data_interval_start,
         data_interval_end: order.row.data_interval_end,
+        next_interval: next_interval(order),
         run_after: order.row.run_after,
         start_date: order.started,
         conf,

@@ -13,6 +13,7 @@ use super::problem::{Code, Problem};
 use super::read_task::TaskReader;
 use super::source::Place;
 use super::suggest::did_you_mean;
+use crate::dag::template::Mistake;
 use crate::dag::{shape, template};
 use crate::operator::ErasedOperator;
 
@@ -58,7 +59,7 @@ pub(super) fn check(
     problems: &mut Problems,
 ) {
     let before = problems.list.len();
-    check_templates(reader.source, arguments, problems);
+    check_templates(reader, arguments, problems);
     let instance = Value::Object(arguments.to_json());
     let at = Arguments { operator: operator.name, schema: operator.schema.as_value(), operator_place, arguments };
     let schema = reader.schemas.of(operator);
@@ -81,11 +82,21 @@ pub(super) fn check(
 }
 
 /// Checks what can be checked of arguments whatever their operator is.
-pub(super) fn check_templates(source: &str, arguments: &Mapping, problems: &mut Problems) {
+pub(super) fn check_templates(reader: &TaskReader<'_>, arguments: &Mapping, problems: &mut Problems) {
     for entry in &arguments.entries {
-        check_strings(source, &entry.key, &entry.value, problems);
+        check_strings(reader.source, reader.template_check, &entry.key, &entry.value, problems);
     }
 }
+
+/// Checks the template under one key of a task, if there is one; it may use the names of mapped tasks.
+pub(super) fn check_template_of(key: &str, task: &Mapping, source: &str, problems: &mut Problems) {
+    if let Some(entry) = task.get(key) {
+        check_strings(source, template::check_in_mapped, key, &entry.value, problems);
+    }
+}
+
+/// Finds what is wrong with a template, given the names that it may use.
+pub(super) type TemplateCheck = fn(&str) -> Vec<Mistake>;
 
 struct Arguments<'a> {
     operator: &'static str,
@@ -245,16 +256,16 @@ fn said(value: &Value) -> &'static str {
 }
 
 /// Templates that do not parse, and notations of dag-factory that would make Python objects.
-fn check_strings(source: &str, argument: &str, node: &Node, problems: &mut Problems) {
+fn check_strings(source: &str, check: TemplateCheck, argument: &str, node: &Node, problems: &mut Problems) {
     match &node.value {
         Yaml::Text(text) if template::holds_template(text) => {
-            for mistake in template::check(text) {
+            for mistake in check(text) {
                 let place = within_scalar(source, node.place, text, mistake.range.clone());
                 let message = format!("the template in `{argument}` cannot be used: {}", mistake.message);
                 problems.push(Problem::new(Code::Template, message, place, "here").maybe_help(mistake.help));
             }
         }
-        Yaml::List(items) => items.iter().for_each(|item| check_strings(source, argument, item, problems)),
+        Yaml::List(items) => items.iter().for_each(|item| check_strings(source, check, argument, item, problems)),
         Yaml::Map(mapping) => {
             for entry in &mapping.entries {
                 if matches!(entry.key.as_str(), "__type__" | "__args__" | "__join__" | "__and__" | "__or__") {
@@ -264,7 +275,7 @@ fn check_strings(source: &str, argument: &str, node: &Node, problems: &mut Probl
                             .help("arguments are plain values; there are no Python objects behind them"),
                     );
                 }
-                check_strings(source, argument, &entry.value, problems);
+                check_strings(source, check, argument, &entry.value, problems);
             }
         }
         Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) | Yaml::Text(_) => (),

@@ -11,6 +11,16 @@ pub fn holds_template(text: &str) -> bool {
 
 /// What is wrong with a template, as far as that can be told before there is a run.
 pub fn check(text: &str) -> Vec<Mistake> {
+    check_with(text, &[])
+}
+
+/// What is wrong with a template of a mapped task.
+pub fn check_in_mapped(text: &str) -> Vec<Mistake> {
+    check_with(text, names::IN_MAPPED)
+}
+
+/// `more` are names that only such templates know.
+fn check_with(text: &str, more: &'static [&'static str]) -> Vec<Mistake> {
     let environment = environment();
     let template = match environment.template_from_str(text) {
         Ok(template) => template,
@@ -20,7 +30,8 @@ pub fn check(text: &str) -> Vec<Mistake> {
     let mut unknown: Vec<String> = template
         .undeclared_variables(false)
         .into_iter()
-        .filter(|name| !names::known().any(|known| known == name) && !globals.contains(&name.as_str()))
+        .filter(|name| !names::known().chain(more.iter().copied()).any(|known| known == name))
+        .filter(|name| !globals.contains(&name.as_str()))
         .collect();
     unknown.sort();
     let mut mistakes: Vec<Mistake> = unknown.iter().filter_map(|name| unknown_name(text, name)).collect();

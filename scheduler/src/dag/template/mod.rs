@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 use crate::dag::Dag;
 use crate::operator::RunFacts;
 
-pub use check::{check, holds_template};
+pub use check::{check, check_in_mapped, holds_template};
 pub use render::{render_args, render_text};
 
 /// What the templates of one try of a task can see.

@@ -83,6 +83,7 @@ prop_compose! {
             doc_md: None,
             outlets: Vec::new(),
             inlets: Vec::new(),
+            retry_policy: Vec::new(),
         }
     }
 }
