@@ -204,7 +204,7 @@ async fn next(installation: &Installation, dag_id: &str, count: u16, output: Out
     let data: Vec<Value> = runs.iter().map(upcoming).collect();
     output.print(&data, |_| next_runs(&row, &dag, &timetable, &runs, now))?;
     if row.is_paused && !runs.is_empty() {
-        terminal::line(&format!("hint: the DAG is paused; so it runs after `updraft dags unpause {dag_id}`"));
+        terminal::line(&format!("hint: the DAG is paused; this is what `updraft dags unpause {dag_id}` starts"));
     }
     Ok(Status::Done)
 }

@@ -16,7 +16,7 @@ fn examples() -> Vec<(PathBuf, &'static str)> {
         paths.map(move |path| (path, schema)).collect::<Vec<_>>()
     };
     let files = [below("dags", "../dag.schema.json"), below("dags/examples", "../../dag.schema.json")].concat();
-    assert!(files.len() >= 4, "hello, retries, the pipeline and the limits");
+    assert!(files.len() >= 9, "hello, retries, the pipeline, the limits and the schedules");
     files
 }
 
@@ -57,4 +57,18 @@ fn the_committed_schema_is_the_one_of_this_binary() {
     let committed = std::fs::read_to_string(root().join("dag.schema.json")).expect("dag.schema.json is committed");
     let committed: serde_json::Value = serde_json::from_str(&committed).unwrap();
     assert_eq!(committed, schema, "`make regen` writes it anew");
+}
+
+/// The folder of examples is where people begin: nothing in it runs before somebody asks for it.
+#[test]
+fn no_example_of_a_schedule_runs_by_itself() {
+    let registry = operators::registry().unwrap();
+    for (path, _) in examples().into_iter().filter(|(path, _)| path.parent().unwrap().ends_with("examples")) {
+        let source = SourceFile::new(path.display().to_string(), std::fs::read_to_string(&path).unwrap());
+        for loaded in spec::load(&source, &registry).dags {
+            let is_quiet = loaded.dag.schedule == scheduler::dag::Schedule::Never
+                || loaded.dag.runs.is_paused_upon_creation == Some(true);
+            assert!(is_quiet, "`{}` of {} would run by itself", loaded.dag.dag_id, path.display());
+        }
+    }
 }

@@ -1,7 +1,8 @@
-//! `docs/dag-files.md` says what the loader does: its tables are made from the loader's own, and its examples load.
+//! The pages on DAG files say what the loader does: tables are made from the loader's own, and examples load.
 
 use std::path::{Path, PathBuf};
 
+use rstest::rstest;
 use scheduler::dag::spec::{SourceFile, Table, load, reference_table, render};
 
 use crate::fixtures::registry;
@@ -46,11 +47,14 @@ fn the_tables_are_those_of_the_loader() {
     assert!(text == wanted, "docs/dag-files.md is out of date: run this test with UPDRAFT_REGENERATE=1");
 }
 
-#[test]
-fn the_examples_load() {
-    let text = ["dag-files.md", "limits.md"].map(|name| std::fs::read_to_string(docs(name)).unwrap()).concat();
+#[rstest]
+#[case("dag-files.md")]
+#[case("limits.md")]
+#[case("schedules.md")]
+fn the_examples_load(#[case] page: &str) {
+    let text = std::fs::read_to_string(docs(page)).unwrap();
     let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert!(examples.len() >= 4);
+    assert!(!examples.is_empty());
     for example in examples {
         // A piece of a DAG becomes one with the key that it lacks.
         let whole = if example.contains("tasks:") { example.to_owned() } else { format!("{example}tasks: []\n") };
@@ -58,6 +62,28 @@ fn the_examples_load() {
         let loaded = load(&source, &registry());
         assert!(loaded.problems.is_empty(), "{}", render(&source, &loaded.problems, false));
     }
+}
+
+/// Every schedule in the tables of its page is one.
+#[test]
+fn the_schedules_of_the_tables_load() {
+    let text = std::fs::read_to_string(docs("schedules.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `") || line.starts_with("| nothing"));
+    let cells = rows.filter_map(|line| line.split(" | ").next()).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let mut read = 0;
+    for written in cells {
+        let key = if written.contains("mode:") || ["false", "true", "none"].contains(&written) {
+            "catchup"
+        } else {
+            "schedule"
+        };
+        let written =
+            if written.starts_with(['@', '*', '3', '0']) { format!("'{written}'") } else { written.to_owned() };
+        let loaded = load(&SourceFile::new("docs/example.yaml", format!("{key}: {written}\ntasks: []\n")), &registry());
+        assert!(loaded.problems.is_empty(), "{written}: {:#?}", loaded.problems);
+        read += 1;
+    }
+    assert!(read >= 30, "{read}");
 }
 
 /// The examples of a table, each as one line of YAML.

@@ -251,7 +251,7 @@ proptest! {
         let earliest = started.map(|at| DateTime::from_timestamp(at, 0).unwrap());
         let window = window.map(std::time::Duration::from_secs);
         let restriction = Restriction { earliest, latest: None, catchup: Catchup { mode, window } };
-        let mut now = DateTime::from_timestamp(now, 0).unwrap();
+        let mut now = DateTime::from_timestamp(now, 250_000_000).unwrap();
         let mut past = Past::default();
         let mut next = timetable.next_run(&past, now, &restriction);
         for wait in waits {
@@ -262,6 +262,9 @@ proptest! {
             let Some(made) = timetable.next_run(&promised, now, &restriction) else { break };
             prop_assert!(made.run_after >= run.run_after, "{:?} was promised, {:?} came", run, made);
             prop_assert!(made.data_interval.start <= made.data_interval.end);
+            if schedule.contains('@') || schedule.contains('*') {
+                prop_assert_eq!(made.run_after.timestamp_subsec_nanos(), 0, "{:?} is no tick", made);
+            }
             prop_assert_eq!(made.run_after, made.data_interval.end);
             if let Some(window) = window && mode != CatchupMode::None {
                 let oldest = now - TimeDelta::from_std(window).unwrap();

@@ -102,7 +102,7 @@ function patchDag(db: Db, params: Params, request: Request): Response | Promise<
 function nextRuns(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {
   return withDag(db, params, (dag) => {
     const times = dag.cron === null ? [] : nextTimes(dag, Number(url.searchParams.get('count') ?? 10))
-    return json({ runs: times.map((at) => ({ run_after: at, logical_date: at, data_interval_start: at, data_interval_end: at })) })
+    return json({ runs: times.map((at) => ({ run_after: at, logical_date: at, data_interval_start: at, data_interval_end: at, note: null })) })
   })
 }
 

@@ -1,6 +1,6 @@
 //! The ticks of a cron expression in a time zone.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -117,15 +117,14 @@ impl CronTicks {
         instant.with_timezone(&self.timezone).naive_local()
     }
 
-    /// Croner sees the time on the wall as if it were UTC, so that daylight saving stays out of it.
+    /// Croner sees the time on the wall as if it were UTC, so that daylight saving stays out of it. It would carry a
+    /// fraction of a second on into the tick.
     fn next_local(&self, local: NaiveDateTime) -> Option<NaiveDateTime> {
-        self.cron.find_next_occurrence(&local.and_utc(), false).ok().map(|tick| tick.naive_utc())
+        self.cron.find_next_occurrence(&local.trunc_subsecs(0).and_utc(), false).ok().map(|tick| tick.naive_utc())
     }
 
     /// Croner looks at whole seconds; a fraction means that the tick of this very second is already past.
     fn previous_local(&self, local: NaiveDateTime) -> Option<NaiveDateTime> {
-        use chrono::{SubsecRound, Timelike};
-
         let whole = if local.nanosecond() == 0 { local } else { local.trunc_subsecs(0) + TimeDelta::seconds(1) };
         self.cron.find_previous_occurrence(&whole.and_utc(), false).ok().map(|tick| tick.naive_utc())
     }

@@ -128,6 +128,28 @@ fn without_a_start_date_only_a_tick_just_missed_is_made_up_for(
     }
 }
 
+/// The present has fractions of a second, ticks have none.
+#[rstest]
+#[case("@daily", false, None)]
+#[case("@daily", true, None)]
+#[case("* * * * * *", false, None)]
+#[case("0 * * * *", false, Some("2026-11-21T05:11:40.25Z"))]
+#[case("30 2 * * *", true, Some("2026-11-21T05:11:40.25Z"))]
+fn ticks_are_whole_seconds(#[case] expression: &str, #[case] catchup: bool, #[case] start: Option<&str>) {
+    for zone in ["UTC", "Europe/Amsterdam"] {
+        let now = at("2026-11-21T05:11:40.75Z");
+        let timetable = cron(expression, zone);
+        let mut restriction = from(start, catchup);
+        for mode in [restriction.catchup.mode, CatchupMode::None] {
+            restriction.catchup.mode = mode;
+            let next = timetable.next_run(&Past::default(), now, &restriction).unwrap();
+            assert_eq!(next.run_after.timestamp_subsec_nanos(), 0, "{next:?}");
+            let second = now - TimeDelta::milliseconds(750);
+            assert!(next.run_after <= second || next.run_after >= second + TimeDelta::seconds(1), "{next:?}");
+        }
+    }
+}
+
 /// §1: latest (end_date) is inclusive; a start date that is a tick is one.
 #[test]
 fn bounds_are_inclusive() {
