@@ -1,5 +1,4 @@
-import AxeBuilder from '@axe-core/playwright'
-import type { Page } from '@playwright/test'
+import { expectAccessible } from './axe'
 import { expect, setPaused, test } from './start'
 
 const PAGES: [name: string, url: string][] = [
@@ -56,13 +55,4 @@ for (const colorScheme of ['light', 'dark'] as const) {
       }
     })
   })
-}
-
-async function expectAccessible(page: Page): Promise<void> {
-  await expect(page.getByRole('heading', { level: 1 })).toBeAttached()
-  await expect(page.getByRole('status', { name: /^Loading|^Laying out/ })).toHaveCount(0)
-  // What fades in is half-transparent for a moment, and has no contrast then.
-  await page.evaluate(() => Promise.all(document.getAnimations().filter((each) => each.effect?.getTiming().iterations !== Infinity).map((each) => each.finished.catch(() => null))))
-  const { violations } = await new AxeBuilder({ page }).analyze()
-  expect(violations.map(({ id, help, nodes }) => ({ id, help, where: nodes.map((node) => node.html) }))).toEqual([])
 }

@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test'
+import { expectAccessible } from './axe'
 import { expect, test } from './start'
 
 /** The newest run of the DAG in the state given, or an older one. */
@@ -67,3 +68,33 @@ test('a run is deleted after a question', async ({ signedIn: page }) => {
   await page.goto(url)
   await expect(page.getByText('There is nothing here')).toBeVisible()
 })
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test.describe(`in ${colorScheme} colours`, () => {
+    test.use({ colorScheme })
+
+    test('the dialogs, and the page of a mapped task, are accessible', async ({ signedIn: page }) => {
+      const run = await runIn(page, 'sales_report', 'failed')
+      await page.goto(`${run}/tasks/country.report`)
+      await expectAccessible(page)
+
+      await page.getByRole('button', { name: 'Run again from here' }).click()
+      await expect(page.getByRole('dialog').getByRole('region', { name: 'Affected task instances' })).toBeVisible()
+      await expectAccessible(page)
+
+      await page.goto(run)
+      await page.getByRole('button', { name: 'Run again', exact: true }).click()
+      await expect(page.getByRole('dialog').getByRole('region', { name: 'Affected task instances' })).toBeVisible()
+      await expectAccessible(page)
+    })
+
+    test('the face of every state is accessible', async ({ signedIn: page }) => {
+      await page.goto(await runIn(page, 'every_state', 'running'))
+      await expect(page.getByRole('table').getByText('Up for reschedule')).toBeVisible()
+      await expectAccessible(page)
+      await page.goto('/dags/every_state?tab=grid')
+      await expect(page.getByRole('grid').getByRole('link', { name: 'state_removed, Removed' })).toBeVisible()
+      await expectAccessible(page)
+    })
+  })
+}
