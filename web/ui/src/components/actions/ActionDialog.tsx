@@ -47,7 +47,7 @@ function Body<Key extends readonly unknown[]>({ onClose, lead, options, preview,
     <>
       <p className={classes.lead}>{lead}</p>
       {options}
-      <Affected instances={affected.data} stale={affected.isPlaceholderData} nothing={nothing} />
+      {!affected.isError && <Affected instances={affected.data} stale={affected.isPlaceholderData} nothing={nothing} />}
       {running > 0 && (
         <div className={classes.warning}>
           <Notice tone="notice" icon="alert">

@@ -67,7 +67,7 @@ export function TaskTable({ run, instances, live }: Props) {
 
 function Row({ instance, frame, now }: { instance: TaskInstance; frame: Frame | null; now: number }) {
   const state = taskState(instance)
-  const bar = frame === null ? null : barOf(instance, frame, now)
+  const bar = frame === null || instance.try_number === 0 ? null : barOf(instance, frame, now)
   return (
     <tr>
       <td>

@@ -83,9 +83,14 @@ function piece(kind: GanttPiece['kind'], from: number, to: number, frame: Frame)
 
 /** Those that have not begun stand at the end, as they were given. */
 function byBeginning(a: TaskInstance, b: TaskInstance): number {
-  const [first, second] = [a.queued_when ?? a.start_date, b.queued_when ?? b.start_date]
+  const [first, second] = [beginning(a), beginning(b)]
   if (first === null || second === null) return Number(first === null) - Number(second === null)
   return Date.parse(first) - Date.parse(second)
+}
+
+/** What ended without a try, such as `upstream_failed`, has a start all the same, and never began. */
+function beginning(instance: TaskInstance): string | null {
+  return instance.try_number === 0 ? null : (instance.queued_when ?? instance.start_date)
 }
 
 function instants(text: string | null): number[] {
