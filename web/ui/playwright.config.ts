@@ -33,7 +33,7 @@ export default defineConfig({
     { name: 'mock', testIgnore: 'screenshot.e2e.ts', use: { baseURL: `http://127.0.0.1:${MOCK_PORT}` } },
     {
       name: 'real',
-      testIgnore: ['screenshot.e2e.ts', 'trouble.e2e.ts'],
+      testIgnore: ['screenshot.e2e.ts', 'trouble.e2e.ts', 'actions.e2e.ts', 'grid.e2e.ts'],
       use: { baseURL: process.env.UPDRAFT_URL },
     },
     { name: 'screenshot', testMatch: 'screenshot.e2e.ts', use: { baseURL: process.env.UPDRAFT_URL } },

@@ -69,7 +69,7 @@ test('a run is stopped after a question, and triggered again', async ({ signedIn
   await expect(page.getByRole('heading', { level: 1 }).locator('..')).toContainText('Failed')
 
   const before = page.url()
-  await page.getByRole('button', { name: 'Trigger again' }).click()
+  await page.getByRole('button', { name: 'Trigger a copy' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Unpause and trigger' }).click()
   await expect(page).not.toHaveURL(before)
   await expect(page.getByRole('heading', { level: 1 }).locator('..')).toContainText('Success', { timeout: 60_000 })

@@ -1,5 +1,5 @@
 import type { components } from '../src/api/schema.gen'
-import { DAGS, IMPORT_ERROR, POOLS, type MockDag, type MockTask } from './fixtures'
+import { DAGS, IMPORT_ERROR, POOLS, type FrozenState, type MockDag, type MockTask } from './fixtures'
 
 type Schemas = components['schemas']
 export type Run = Schemas['DAGRunResponse']
@@ -14,10 +14,20 @@ export interface Attempt {
 
 export interface RunRecord {
   run: Run
+  /** By [`instanceKey`]. */
   instances: Map<string, Instance>
-  /** Finished tries and the one under way, by task. */
+  /** Finished tries and the one under way, by [`instanceKey`]. */
   attempts: Map<string, Attempt[]>
+  /** Counts how often the run was begun: what an earlier time began does not go on. */
+  turn: number
 }
+
+/** `process` for a task, `process[3]` for an instance of a mapped one. */
+export function instanceKey(task: string, mapIndex = -1): string {
+  return mapIndex < 0 ? task : `${task}[${mapIndex}]`
+}
+
+const LASTING: (string | null)[] = ['success', 'failed', 'skipped', 'upstream_failed', 'removed']
 
 export type Hint = Record<string, string | number | null>
 
@@ -36,6 +46,7 @@ export class Db {
     for (const dag of this.dags) {
       this.runs.set(dag.id, [])
       for (let place = dag.history.count - 1; place >= 0; place--) this.addFinished(dag, place)
+      if (dag.frozen !== undefined) this.addFrozen(dag, dag.frozen)
     }
   }
 
@@ -97,39 +108,73 @@ export class Db {
     this.tell({ kind: 'task_instance', dag_id, dag_run_id, task_id, map_index, state })
   }
 
+  /** Lets instances run again, as new ones, and the run with them. */
+  clear(dag: MockDag, record: RunRecord, instances: Instance[]): void {
+    record.turn += 1
+    const abandoned = [...record.instances.values()].filter((each) => !LASTING.includes(each.state))
+    for (const instance of new Set([...instances, ...abandoned])) {
+      instance.max_tries = instance.try_number + (dag.tasks.find((task) => task.id === instance.task_id)?.retries ?? 0)
+      Object.assign(instance, { state: null, start_date: null, end_date: null, duration: null, error: null, reason: 'was cleared' })
+      this.taskChanged(instance)
+    }
+    Object.assign(record.run, { state: 'queued', end_date: null, duration: null, queued_at: iso(Date.now()) })
+    this.runChanged(record)
+    if (!dag.paused) void this.execute(dag, record)
+  }
+
+  markTasks(dag: MockDag, record: RunRecord, instances: Instance[], state: 'success' | 'failed' | 'skipped'): void {
+    const now = iso(Date.now())
+    for (const instance of instances) {
+      Object.assign(instance, { state, end_date: now, reason: null, error: null })
+      this.taskChanged(instance)
+    }
+    const blocked = [...record.instances.values()].filter((each) => each.state === 'upstream_failed')
+    if (state === 'success' && blocked.length > 0) this.clear(dag, record, blocked)
+  }
+
+  remove(record: RunRecord): void {
+    const list = this.runs.get(record.run.dag_id)
+    list?.splice(list.indexOf(record), 1)
+    this.runChanged(record)
+  }
+
   private async execute(dag: MockDag, record: RunRecord): Promise<void> {
     const { run } = record
+    record.turn += 1
+    const turn = record.turn
     run.state = 'running'
     run.reason = null
-    run.start_date = iso(Date.now())
+    run.start_date ??= iso(Date.now())
     this.runChanged(record)
-    const done = new Map<string, Promise<void>>()
+    const done = new Map<string, Promise<unknown>>()
     for (const task of dag.tasks) {
-      done.set(task.id, Promise.all(task.after.map((id) => done.get(id) ?? Promise.resolve())).then(() => this.runTask(record, task)))
+      const before = Promise.all(task.after.map((id) => done.get(id) ?? Promise.resolve()))
+      const instances = [...record.instances.values()].filter((each) => each.task_id === task.id)
+      done.set(task.id, before.then(() => Promise.all(instances.map((each) => this.runTask(record, task, each, turn)))))
     }
     await Promise.all(done.values())
-    if (run.state !== 'running') return
+    if (record.turn !== turn || run.state !== 'running') return
     run.state = [...record.instances.values()].some((each) => each.state === 'failed') ? 'failed' : 'success'
     run.end_date = iso(Date.now())
     run.duration = seconds(run.start_date, run.end_date)
     this.runChanged(record)
   }
 
-  private async runTask(record: RunRecord, task: MockTask): Promise<void> {
-    const instance = record.instances.get(task.id)
-    if (instance === undefined) return
+  private async runTask(record: RunRecord, task: MockTask, instance: Instance, turn: number): Promise<void> {
+    if (record.turn !== turn || LASTING.includes(instance.state)) return
     instance.reason = null
-    if (task.after.some((id) => record.instances.get(id)?.state !== 'success')) {
+    const blocked = [...record.instances.values()].some((each) => task.after.includes(each.task_id) && each.state !== 'success')
+    if (blocked) {
       instance.state = 'upstream_failed'
       instance.reason = 'a task before it failed'
       instance.end_date = iso(Date.now())
       this.taskChanged(instance)
       return
     }
-    for (let attempt = 1; attempt <= (task.retries ?? 0) + 1; attempt++) {
-      if (record.run.state !== 'running') return
-      if (await this.runTry(record, instance, task, attempt)) return
-      if (attempt > (task.retries ?? 0)) return
+    for (let attempt = instance.try_number + 1; attempt <= instance.max_tries + 1; attempt++) {
+      if (record.run.state !== 'running' || record.turn !== turn) return
+      if (await this.runTry(record, instance, task, attempt, turn)) return
+      if (attempt > instance.max_tries) return
       instance.state = 'up_for_retry'
       instance.reason = 'waits 2 s before its next try'
       this.taskChanged(instance)
@@ -138,23 +183,25 @@ export class Db {
   }
 
   /** True when the try ends well. */
-  private async runTry(record: RunRecord, instance: Instance, task: MockTask, attempt: number): Promise<boolean> {
+  private async runTry(record: RunRecord, instance: Instance, task: MockTask, attempt: number, turn: number): Promise<boolean> {
     const queued = iso(Date.now())
     Object.assign(instance, { state: 'queued', try_number: attempt, queued_when: queued, start_date: null, end_date: null, duration: null, reason: null, error: null })
     this.taskChanged(instance)
     await this.pause(0.15)
     const entry: Attempt = { instance, log: [] }
-    record.attempts.set(task.id, [...(record.attempts.get(task.id) ?? []), entry])
+    const key = instanceKey(task.id, instance.map_index)
+    record.attempts.set(key, [...(record.attempts.get(key) ?? []), entry])
     instance.state = 'running'
     instance.start_date = iso(Date.now())
     this.taskChanged(instance)
     for (const line of linesOf(task, attempt)) {
       await this.pause(task.seconds / 8)
+      if (record.turn !== turn) return true
       const dated = { ...line, timestamp: iso(Date.now()) }
       entry.log.push(dated)
       for (const listener of this.logListeners) listener(instance, dated)
     }
-    if (record.run.state !== 'running') return true
+    if (record.run.state !== 'running' || record.turn !== turn) return true
     const good = attempt > (task.fails?.tries ?? 0)
     instance.state = good ? 'success' : 'failed'
     instance.end_date = iso(Date.now())
@@ -180,16 +227,35 @@ export class Db {
     record.run.start_date = iso(at + 800)
     let broken = false
     for (const task of dag.tasks) {
-      const instance = record.instances.get(task.id)
-      if (instance === undefined) continue
-      clock = this.finish(record, instance, task, clock, failed, broken)
-      broken ||= instance.state === 'failed'
+      const before = clock
+      for (const instance of record.instances.values()) {
+        // Mapped instances run side by side, a little apart.
+        if (instance.task_id !== task.id) continue
+        const from = before + Math.max(0, instance.map_index) * 120
+        clock = Math.max(clock, this.finish(record, instance, task, from, failed, broken))
+      }
+      broken ||= [...record.instances.values()].some((each) => each.state === 'failed')
     }
     record.run.state = broken ? 'failed' : 'success'
     record.run.end_date = iso(clock)
     record.run.duration = seconds(record.run.start_date, record.run.end_date)
     record.run.triggered_by = kind === 'manual' ? 'ui' : 'timetable'
     record.run.triggering_user_name = kind === 'manual' ? 'admin' : null
+    this.runs.get(dag.id)?.unshift(record)
+  }
+
+  /** A run that stands still, with every task in the state given: to look at. */
+  private addFrozen(dag: MockDag, frozen: Record<string, FrozenState>): void {
+    const at = Date.now() - 95_000
+    const record = newRecord(dag, `manual__${iso(at)}`, iso(at), iso(at), 'manual')
+    Object.assign(record.run, { state: 'running', start_date: iso(at), triggered_by: 'ui', triggering_user_name: 'admin' })
+    for (const instance of record.instances.values()) {
+      const { state, reason } = frozen[instance.task_id] ?? { state: null, reason: null }
+      const began = state !== null && !['scheduled', 'queued', 'upstream_failed', 'skipped', 'removed'].includes(state)
+      Object.assign(instance, { state, reason, try_number: began ? 1 : 0, queued_when: iso(at + 400), start_date: began ? iso(at + 1500) : null })
+      if (state === 'success' || state === 'failed') Object.assign(instance, { end_date: iso(at + 42_000), duration: 40.5 })
+      if (state === 'failed') instance.error = 'the command exited with code 2'
+    }
     this.runs.get(dag.id)?.unshift(record)
   }
 
@@ -203,7 +269,7 @@ export class Db {
     }
     let clock = from
     const last = failing ? (task.retries ?? 0) + 1 : 1
-    const falls = failing && task === this.dag(record.run.dag_id)?.tasks.at(-2)
+    const falls = failing && task === this.dag(record.run.dag_id)?.tasks.at(-2) && [-1, 2].includes(instance.map_index)
     const tries = falls ? last : 1
     for (let attempt = 1; attempt <= tries; attempt++) {
       const length = task.seconds * (700 + ((clock / 900_000 + attempt * 37) % 7) * 130)
@@ -212,7 +278,8 @@ export class Db {
       instance.error = falls ? (task.fails?.message ?? 'the command exited with code 2') : null
       const script = falls ? { ...task, fails: { tries: 9, message: instance.error ?? '' } } : { ...task, fails: undefined }
       const log = linesOf(script, attempt).map((line, place) => ({ ...line, timestamp: iso(clock + 100 + (place * length) / 9) }))
-      record.attempts.set(task.id, [...(record.attempts.get(task.id) ?? []), { instance: structuredClone(instance), log }])
+      const key = instanceKey(task.id, instance.map_index)
+      record.attempts.set(key, [...(record.attempts.get(key) ?? []), { instance: structuredClone(instance), log }])
       clock += length + 150
     }
     return clock
@@ -227,8 +294,12 @@ function newRecord(dag: MockDag, id: string, logicalDate: string | null, runAfte
     conf: {}, note: null, dag_versions: [], bundle_version: null, dag_display_name: dag.id, partition_key: null,
     partition_date: null, reason: null,
   }
-  const instances = new Map(dag.tasks.map((task) => [task.id, newInstance(dag, run, task)]))
-  return { run, instances, attempts: new Map() }
+  const instances = dag.tasks.flatMap((task) =>
+    task.mapped === undefined
+      ? [newInstance(dag, run, task)]
+      : task.mapped.map((name, place) => ({ ...newInstance(dag, run, task), map_index: place, rendered_map_index: name })),
+  )
+  return { run, instances: new Map(instances.map((each) => [instanceKey(each.task_id, each.map_index), each])), attempts: new Map(), turn: 0 }
 }
 
 function newInstance(dag: MockDag, run: Run, task: MockTask): Instance {

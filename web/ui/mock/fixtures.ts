@@ -1,3 +1,5 @@
+import type { components } from '../src/api/schema.gen'
+
 /** What the DAGs of the mock are made of. The server's own example DAGs look much the same. */
 export interface MockTask {
   id: string
@@ -6,6 +8,8 @@ export interface MockTask {
   /** How long it runs, in seconds. */
   seconds: number
   retries?: number
+  /** The names of its instances, when it is mapped. */
+  mapped?: string[]
   /** On which tries it fails; the message goes to the log and the note. */
   fails?: { tries: number; message: string }
   result?: unknown
@@ -24,6 +28,13 @@ export interface MockDag {
   source: string
   /** How many finished runs there are at the start, and which of them failed, counted from the newest. */
   history: { count: number; failed: number[] }
+  /** One more run that stands still, with its tasks in these states. */
+  frozen?: Record<string, FrozenState>
+}
+
+export interface FrozenState {
+  state: components['schemas']['TaskInstanceState'] | null
+  reason: string | null
 }
 
 const CATEGORIES = [
@@ -208,6 +219,88 @@ tasks:
     history: { count: 2, failed: [] },
   },
 ]
+
+const STATES: [NonNullable<FrozenState['state']>, string | null][] = [
+  ['success', null],
+  ['running', null],
+  ['queued', 'pool default_pool is full: 128 of 128 slots are taken'],
+  ['scheduled', 'waits for a slot: max_active_tasks 16 is reached'],
+  ['up_for_retry', 'waits until 2026-11-25T09:30:00Z before its next try'],
+  ['up_for_reschedule', 'the sensor looks again at 2026-11-25T09:30:00Z'],
+  ['deferred', 'waits for the Databricks run 8812'],
+  ['restarting', 'was cleared while it ran; starts again when its process has ended'],
+  ['failed', null],
+  ['upstream_failed', 'state_failed failed'],
+  ['skipped', 'the branch went another way'],
+  ['removed', 'the DAG has no such task any more'],
+  ['awaiting_input', 'waits for an answer of a person'],
+]
+
+const COUNTRIES_MAPPED = ['de', 'fr', 'it', 'es', 'pl', 'nl']
+
+DAGS.push(
+  {
+    id: 'sales_report',
+    description: 'Task groups, and a task that is mapped over countries.',
+    tags: ['example', 'groups'],
+    cron: '@daily',
+    words: 'Every day at 00:00',
+    timezone: 'Europe/Berlin',
+    paused: false,
+    tasks: [
+      { id: 'start', operator: 'empty', after: [], seconds: 0.1 },
+      { id: 'extract.orders', operator: 'bash', after: ['start'], seconds: 1.4, retries: 1 },
+      { id: 'extract.customers', operator: 'bash', after: ['start'], seconds: 0.9, retries: 1 },
+      { id: 'extract.check.totals', operator: 'query', after: ['extract.orders'], seconds: 0.5 },
+      { id: 'extract.check.keys', operator: 'query', after: ['extract.orders', 'extract.customers'], seconds: 0.6 },
+      { id: 'country.report', operator: 'bash', after: ['extract.check.totals', 'extract.check.keys'], seconds: 1.2, retries: 1, mapped: COUNTRIES_MAPPED },
+      { id: 'publish', operator: 'bash', after: ['country.report'], seconds: 0.5 },
+    ],
+    params: {},
+    source: 'schedule: "@daily"\ntask_groups:\n  extract: { tooltip: Reads the sources }\n',
+    history: { count: 24, failed: [3, 11] },
+  },
+  {
+    id: 'every_state',
+    description: 'A run that stands still, with a task in each state.',
+    tags: ['states'],
+    cron: null,
+    words: 'Never, external triggers only',
+    timezone: 'UTC',
+    paused: false,
+    tasks: [
+      { id: 'state_none', operator: 'bash', after: STATES.slice(1, 4).map(([state]) => `state_${state}`), seconds: 1 },
+      ...STATES.map(([state]) => ({ id: `state_${state}`, operator: 'bash', after: state === 'upstream_failed' ? ['state_failed'] : [], seconds: 1 })),
+    ],
+    params: {},
+    source: 'schedule: null\n',
+    history: { count: 0, failed: [] },
+    frozen: Object.fromEntries([
+      ['state_none', { state: null, reason: 'waits for state_queued, state_running, state_scheduled' }],
+      ...STATES.map(([state, reason]) => [`state_${state}`, { state, reason }]),
+    ]) as Record<string, FrozenState>,
+  },
+)
+
+/** For looking at speed: as many tasks and runs as a large team has. */
+DAGS.push({
+  id: 'wide',
+  description: 'Two hundred tasks in twenty groups.',
+  tags: ['large'],
+  cron: '5 * * * *',
+  words: 'At 5 minutes past the hour',
+  timezone: 'UTC',
+  paused: true,
+  tasks: Array.from({ length: 200 }, (_, place) => ({
+    id: `part_${Math.floor(place / 10) + 1}.step_${(place % 10) + 1}`,
+    operator: 'bash',
+    after: place % 10 === 0 ? [] : [`part_${Math.floor(place / 10) + 1}.step_${place % 10}`],
+    seconds: 0.2,
+  })),
+  params: {},
+  source: 'schedule: "5 * * * *"\n',
+  history: { count: 50, failed: [4, 20] },
+})
 
 export const IMPORT_ERROR = `error: unknown key \`shedule\`
    ╭─[dags/broken.yaml:3:1]

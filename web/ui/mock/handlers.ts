@@ -1,5 +1,7 @@
 import type { components } from '../src/api/schema.gen'
-import type { Db, RunRecord } from './db'
+import { clearRun, clearTasks, deleteRun, markTask } from './actions'
+import { instanceKey, type Db, type RunRecord } from './db'
+import { json, problem } from './replies'
 import { detailsView, dagView, nextTimes, rowView, taskView } from './views'
 
 type Schemas = components['schemas']
@@ -34,14 +36,24 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['POST', `${DAG}/dagRuns`, trigger],
   ['GET', RUN, (db, params) => withRun(db, params, (record) => json(record.run))],
   ['PATCH', RUN, patchRun],
-  ['GET', `${RUN}/taskInstances`, (db, params) => withRun(db, params, (record) => json({ task_instances: [...record.instances.values()], total_entries: record.instances.size }))],
-  ['GET', TASK, (db, params) => withTask(db, params, (record, task) => json(record.instances.get(task)))],
+  ['DELETE', RUN, (db, params) => withRun(db, params, (record) => deleteRun(db, record))],
+  ['POST', `${RUN}/clear`, (db, params, request) => withRun(db, params, (record) => clearRun(db, record, request))],
+  ['POST', `${DAG}/clearTaskInstances`, (db, params, request) => withDag(db, params, (dag) => clearTasks(db, dag, request))],
+  ['GET', `${RUN}/taskInstances`, listInstances],
+  ['PATCH', `${TASK}/dry_run`, (db, params, request) => withRun(db, params, (record) => markTask(db, record, params, request, true))],
+  ['PATCH', `${TASK}/:map/dry_run`, (db, params, request) => withRun(db, params, (record) => markTask(db, record, params, request, true))],
+  ['PATCH', TASK, (db, params, request) => withRun(db, params, (record) => markTask(db, record, params, request, false))],
+  ['PATCH', `${TASK}/:map`, (db, params, request) => withRun(db, params, (record) => markTask(db, record, params, request, false))],
+  ['GET', TASK, oneInstance],
   ['GET', `${TASK}/dependencies`, dependencies],
+  ['GET', `${TASK}/:map/dependencies`, dependencies],
   ['GET', `${TASK}/tries`, tries],
-  ['GET', `${TASK}/logs/:try`, (db, params) => withTask(db, params, (record, task) => json({ content: record.attempts.get(task)?.[Number(params.try) - 1]?.log ?? [], continuation_token: null }))],
+  ['GET', `${TASK}/:map/tries`, tries],
+  ['GET', `${TASK}/logs/:try`, (db, params, _, url) => withTask(db, params, url, (record, task) => json({ content: record.attempts.get(task)?.[Number(params.try) - 1]?.log ?? [], continuation_token: null }))],
   ['GET', '/api/v2/updraft/dags/:dag/dagRuns/:run/taskInstances/:task/logs/:try/stream', logStream],
   ['GET', `${TASK}/xcomEntries`, listXComs],
-  ['GET', `${TASK}/xcomEntries/:key`, (db, params) => withTask(db, params, (_, task) => json({ key: params.key, value: resultOf(db, params, task) }))],
+  ['GET', `${TASK}/xcomEntries/:key`, (db, params, _, url) => withTask(db, params, url, (record, task) => json({ key: params.key, value: resultOf(db, params, record, task) }))],
+  ['GET', `${TASK}/:map`, oneInstance],
 ]
 
 const PATTERNS = ROUTES.map(([method, path, handler]) => ({
@@ -129,8 +141,20 @@ function patchRun(db: Db, params: Params, request: Request): Response | Promise<
   })
 }
 
-function dependencies(db: Db, params: Params): Response | Promise<Response> {
-  return withTask(db, params, (record, task) => {
+function listInstances(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {
+  return withRun(db, params, (record) => {
+    const task = url.searchParams.get('task_id')
+    const found = [...record.instances.values()].filter((each) => task === null || each.task_id === task)
+    return json({ task_instances: paged(found, url), total_entries: found.length })
+  })
+}
+
+function oneInstance(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {
+  return withTask(db, params, url, (record, task) => json(record.instances.get(task)))
+}
+
+function dependencies(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {
+  return withTask(db, params, url, (record, task) => {
     const reason = record.instances.get(task)?.reason ?? null
     return json({ dependencies: reason === null ? [] : [{ name: 'Trigger Rule', reason, remedy: null }] })
   })
@@ -165,23 +189,23 @@ function deletePool(db: Db, params: Params): Response | Promise<Response> {
   })
 }
 
-function tries(db: Db, params: Params): Response | Promise<Response> {
-  return withTask(db, params, (record, task) => {
+function tries(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {
+  return withTask(db, params, url, (record, task) => {
     const list = (record.attempts.get(task) ?? []).map((attempt) => attempt.instance)
     return json({ task_instances: list, total_entries: list.length })
   })
 }
 
-function listXComs(db: Db, params: Params): Response | Promise<Response> {
-  return withTask(db, params, (_, task) => {
-    const entries = resultOf(db, params, task) === undefined ? [] : [{ key: 'return_value' }]
+function listXComs(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {
+  return withTask(db, params, url, (record, task) => {
+    const entries = resultOf(db, params, record, task) === undefined ? [] : [{ key: 'return_value' }]
     return json({ xcom_entries: entries, total_entries: entries.length })
   })
 }
 
-function resultOf(db: Db, params: Params, task: string): unknown {
-  const done = db.record(params.dag ?? '', params.run ?? '')?.instances.get(task)?.state === 'success'
-  return done ? db.dag(params.dag ?? '')?.tasks.find((each) => each.id === task)?.result : undefined
+function resultOf(db: Db, params: Params, record: RunRecord, task: string): unknown {
+  const done = record.instances.get(task)?.state === 'success'
+  return done ? db.dag(params.dag ?? '')?.tasks.find((each) => each.id === params.task)?.result : undefined
 }
 
 function events(db: Db, _: Params, request: Request): Response {
@@ -192,8 +216,8 @@ function events(db: Db, _: Params, request: Request): Response {
   })
 }
 
-function logStream(db: Db, params: Params, request: Request): Response | Promise<Response> {
-  return withTask(db, params, (record, task) => {
+function logStream(db: Db, params: Params, request: Request, url: URL): Response | Promise<Response> {
+  return withTask(db, params, url, (record, task) => {
     const instance = record.instances.get(task)
     return eventStream(request, (send) => {
       const line = (each: object) => send(`event: line\ndata: ${JSON.stringify(each)}\n\n`)
@@ -240,10 +264,15 @@ function withRun(db: Db, params: Params, then: (record: RunRecord) => Found): Fo
   return record === undefined ? problem(404, `The DagRun with run_id: \`${params.run}\` was not found`) : then(record)
 }
 
-function withTask(db: Db, params: Params, then: (record: RunRecord, task: string) => Found): Found {
-  return withRun(db, params, (record) =>
-    record.instances.has(params.task ?? '') ? then(record, params.task ?? '') : problem(404, `The Task Instance \`${params.task}\` was not found`),
-  )
+/** `then` is given the key of the instance: the mapped one that the path or the query names, or the task itself. */
+function withTask(db: Db, params: Params, url: URL, then: (record: RunRecord, task: string) => Found): Found {
+  const map = Number(params.map ?? url.searchParams.get('map_index') ?? -1)
+  const key = instanceKey(params.task ?? '', map)
+  return withRun(db, params, (record) => {
+    if (record.instances.has(key)) return then(record, key)
+    if (record.instances.has(instanceKey(params.task ?? '', 0))) return problem(404, 'Task instance is mapped, add the map_index value to the URL')
+    return problem(404, `The Task Instance \`${params.task}\` was not found`)
+  })
 }
 
 function running(db: Db, dagId: string): number {
@@ -253,12 +282,4 @@ function running(db: Db, dagId: string): number {
 function paged<T>(list: T[], url: URL): T[] {
   const offset = Number(url.searchParams.get('offset') ?? 0)
   return list.slice(offset, offset + Number(url.searchParams.get('limit') ?? 50))
-}
-
-function json(body: unknown): Response {
-  return Response.json(body)
-}
-
-function problem(status: number, detail: string): Response {
-  return Response.json({ detail }, { status })
 }

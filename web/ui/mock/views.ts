@@ -46,7 +46,7 @@ export function taskView(dag: MockDag, task: MockTask): Schemas['TaskResponse'] 
     pool_slots: 1, execution_timeout: null, retry_delay: { __type: 'TimeDelta', days: 0, seconds: 2, microseconds: 0 },
     retry_exponential_backoff: 0, priority_weight: 1, weight_rule: 'downstream', ui_color: null, ui_fgcolor: null,
     template_fields: [], downstream_task_ids: dag.tasks.filter((each) => each.after.includes(task.id)).map((each) => each.id),
-    doc_md: null, operator_name: task.operator, params: {}, class_ref: {}, is_mapped: false, extra_links: [],
+    doc_md: null, operator_name: task.operator, params: {}, class_ref: {}, is_mapped: task.mapped !== undefined, extra_links: [],
   }
 }
 

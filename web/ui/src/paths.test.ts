@@ -2,7 +2,7 @@ import { createMemoryHistory, createRouter } from '@tanstack/react-router'
 import { expect, test } from 'vitest'
 import { makeQueryClient } from './api/cache'
 import { makeLive } from './api/live'
-import { paths, streams } from './paths'
+import { hrefs, paths, streams } from './paths'
 import { makeRouter } from './routes'
 
 test('every URL of the app', () => {
@@ -22,8 +22,10 @@ test('every URL of the app', () => {
     dag: url(paths.dag('pinterest_batch')),
     run: url(paths.run('pinterest_batch', run)),
     task: url(paths.task('pinterest_batch', run, 'group/task 5')),
+    mapped: url(paths.instance({ dag_id: 'hello', dag_run_id: run, task_id: 'say', map_index: 3 })),
     events: streams.events(),
-    log: streams.log('hello', run, 'say', 2),
+    log: streams.log({ dag_id: 'hello', dag_run_id: run, task_id: 'say', map_index: -1 }, 2),
+    mappedLog: streams.log({ dag_id: 'hello', dag_run_id: run, task_id: 'say', map_index: 3 }, 2),
   }).toMatchInlineSnapshot(`
     {
       "dag": "/dags/pinterest_batch",
@@ -33,9 +35,14 @@ test('every URL of the app', () => {
       "log": "/api/v2/updraft/dags/hello/dagRuns/manual__2026-11-21T08%3A00%3A00%2B00%3A00/taskInstances/say/logs/2/stream",
       "login": "/login",
       "loginBack": "/login?to=%2Fdags%2Fhello%3Ftab%3Druns",
+      "mapped": "/dags/hello/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00/tasks/say?map=3",
+      "mappedLog": "/api/v2/updraft/dags/hello/dagRuns/manual__2026-11-21T08%3A00%3A00%2B00%3A00/taskInstances/say/logs/2/stream?map_index=3",
       "pools": "/pools",
       "run": "/dags/pinterest_batch/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00",
       "task": "/dags/pinterest_batch/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00/tasks/group%2Ftask%205",
     }
   `)
+
+  expect(hrefs.run('pinterest_batch', run)).toBe(url(paths.run('pinterest_batch', run)))
+  expect(hrefs.task('pinterest_batch', run, 'group/task 5')).toBe(url(paths.task('pinterest_batch', run, 'group/task 5')))
 })

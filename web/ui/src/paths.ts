@@ -10,13 +10,35 @@ export const paths = {
   run: (dagId: string, runId: string) => ({ to: '/dags/$dagId/runs/$runId', params: { dagId, runId } }) as const,
   task: (dagId: string, runId: string, taskId: string) =>
     ({ to: '/dags/$dagId/runs/$runId/tasks/$taskId', params: { dagId, runId, taskId } }) as const,
+  /** One instance of a task: of a mapped task, that of its index. */
+  instance: ({ dag_id, dag_run_id, task_id, map_index }: InstanceName) => ({
+    ...paths.task(dag_id, dag_run_id, task_id),
+    search: map_index < 0 ? {} : { map: map_index },
+  }),
+}
+
+interface InstanceName {
+  dag_id: string
+  dag_run_id: string
+  task_id: string
+  map_index: number
 }
 
 const part = encodeURIComponent
 
+/**
+ * The same as plain text, for a grid of ten thousand links: there a `<Link>` each costs too much, and the grid hands
+ * clicks on to the router.
+ */
+export const hrefs = {
+  run: (dagId: string, runId: string) => `/dags/${part(dagId)}/runs/${part(runId)}`,
+  task: (dagId: string, runId: string, taskId: string) => `${hrefs.run(dagId, runId)}/tasks/${part(taskId)}`,
+}
+
 /** The server's streams: an `EventSource` takes a URL, not a call of the typed client. */
 export const streams = {
   events: () => '/api/v2/updraft/events',
-  log: (dagId: string, runId: string, taskId: string, tryNumber: number) =>
-    `/api/v2/updraft/dags/${part(dagId)}/dagRuns/${part(runId)}/taskInstances/${part(taskId)}/logs/${tryNumber}/stream`,
+  log: ({ dag_id, dag_run_id, task_id, map_index }: InstanceName, tryNumber: number) =>
+    `/api/v2/updraft/dags/${part(dag_id)}/dagRuns/${part(dag_run_id)}/taskInstances/${part(task_id)}/logs/${tryNumber}/stream` +
+    (map_index < 0 ? '' : `?map_index=${map_index}`),
 }

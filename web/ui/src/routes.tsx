@@ -16,7 +16,7 @@ import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
 import { LoginPage } from './pages/LoginPage/Page'
 import { paths } from './paths'
-import { dagSearch, dagsSearch, loginSearch, taskSearch } from './search'
+import { dagSearch, dagsSearch, loginSearch, runSearch, taskSearch } from './search'
 
 interface Context {
   queries: QueryClient
@@ -89,6 +89,7 @@ const dag = createRoute({
 const run = createRoute({
   getParentRoute: () => signedIn,
   path: '/dags/$dagId/runs/$runId',
+  validateSearch: runSearch,
   component: lazyRouteComponent(() => import('./pages/RunPage/Page'), 'RunPage'),
 })
 

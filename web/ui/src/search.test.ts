@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { dagsSearch, loginSearch, taskSearch } from './search'
+import { dagSearch, dagsSearch, loginSearch, taskSearch } from './search'
 
 test('filters of the list survive, nonsense is dropped', () => {
   expect(dagsSearch({ q: 'pin', tags: ['aws', 3], paused: false, state: 'failed', page: 2 })).toEqual({
@@ -23,4 +23,10 @@ test('the sign-in page leads back into this app only', () => {
 test('a try is a whole number from one', () => {
   expect(taskSearch({ try: 2, tab: 'result' })).toEqual({ try: 2, tab: 'result' })
   expect(taskSearch({ try: 0, tab: 'grid' })).toEqual({})
+})
+
+test('an instance of a mapped task counts from zero', () => {
+  expect(taskSearch({ map: 0 })).toEqual({ map: 0 })
+  expect(taskSearch({ map: -1 })).toEqual({})
+  expect(dagSearch({ tab: 'grid', runs: 50 })).toEqual({ tab: 'grid', runs: 50 })
 })

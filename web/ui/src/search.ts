@@ -23,17 +23,30 @@ export function dagsSearch(raw: Raw): DagsSearch {
   }
 }
 
-export const DAG_TABS = ['graph', 'runs', 'details', 'source'] as const
+export const DAG_TABS = ['graph', 'grid', 'runs', 'details', 'source'] as const
 export type DagTab = (typeof DAG_TABS)[number]
 
 export interface DagSearch {
   tab?: DagTab
   state?: RunState
   page?: number
+  /** How many runs the grid shows. */
+  runs?: number
 }
 
 export function dagSearch(raw: Raw): DagSearch {
-  return { tab: oneOf(DAG_TABS, raw.tab), state: runState(raw.state), page: pageNumber(raw.page) }
+  return { tab: oneOf(DAG_TABS, raw.tab), state: runState(raw.state), page: pageNumber(raw.page), runs: wholeNumber(raw.runs, 1) }
+}
+
+export const RUN_TABS = ['graph', 'gantt'] as const
+export type RunTab = (typeof RUN_TABS)[number]
+
+export interface RunSearch {
+  tab?: RunTab
+}
+
+export function runSearch(raw: Raw): RunSearch {
+  return { tab: oneOf(RUN_TABS, raw.tab) }
 }
 
 export const TASK_TABS = ['log', 'result', 'details'] as const
@@ -43,10 +56,12 @@ export interface TaskSearch {
   tab?: TaskTab
   /** The attempt, from one; the last when absent. */
   try?: number
+  /** Which instance of a mapped task, from zero; the list of them when absent. */
+  map?: number
 }
 
 export function taskSearch(raw: Raw): TaskSearch {
-  return { tab: oneOf(TASK_TABS, raw.tab), try: wholeNumber(raw.try, 1) }
+  return { tab: oneOf(TASK_TABS, raw.tab), try: wholeNumber(raw.try, 1), map: wholeNumber(raw.map, 0) }
 }
 
 export interface LoginSearch {

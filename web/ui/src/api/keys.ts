@@ -9,6 +9,8 @@ export const keys = {
   pools: ['pools'] as const,
   dag: (dagId: string) => ['dag', dagId] as const,
   dagRuns: (dagId: string) => ['dag', dagId, 'runs'] as const,
+  /** All that is known of the DAG's runs and their tasks. */
+  runsOf: (dagId: string) => ['run', dagId] as const,
   run: (dagId: string, runId: string) => ['run', dagId, runId] as const,
   runTasks: (dagId: string, runId: string) => ['run', dagId, runId, 'tasks'] as const,
   task: (dagId: string, runId: string, taskId: string) => ['run', dagId, runId, 'task', taskId] as const,

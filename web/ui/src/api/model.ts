@@ -1,3 +1,4 @@
+import type { TaskRef } from './actions'
 import type { components } from './schema.gen'
 
 type Schemas = components['schemas']
@@ -50,4 +51,9 @@ export function isTaskFinished(state: TaskState): boolean {
 
 export function isRunFinished(state: RunState): boolean {
   return state === 'success' || state === 'failed'
+}
+
+/** How actions name an instance: a mapped one goes with its index. */
+export function taskRef({ task_id, map_index }: Pick<TaskInstance, 'task_id' | 'map_index'>): TaskRef {
+  return map_index < 0 ? task_id : [task_id, map_index]
 }

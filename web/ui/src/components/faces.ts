@@ -25,8 +25,8 @@ export const TASK_FACES: Record<TaskState, Face> = {
   skipped: { label: 'Skipped', tone: 'quiet', icon: 'skip' },
   deferred: { label: 'Deferred', tone: 'parked', icon: 'sleep' },
   awaiting_input: { label: 'Awaiting input', tone: 'parked', icon: 'user' },
-  restarting: { label: 'Restarting', tone: 'notice', icon: 'retry' },
-  removed: { label: 'Removed', tone: 'quiet', icon: 'dash' },
+  restarting: { label: 'Restarting', tone: 'wait', icon: 'restart' },
+  removed: { label: 'Removed', tone: 'quiet', icon: 'trash' },
 }
 
 export const RUN_FACES: Record<RunState, Face> = {

@@ -1,6 +1,6 @@
-import { ActionIcon, Button, Modal, Tooltip } from '@mantine/core'
+import { ActionIcon, Button, Tooltip } from '@mantine/core'
 import { useState } from 'react'
-import classes from './ConfirmButton.module.css'
+import { ConfirmDialog } from './ConfirmDialog'
 import { Icon, type IconName } from './Icon'
 
 interface Props {
@@ -19,7 +19,7 @@ interface Props {
 }
 
 /** A button for what cannot be taken back: it asks first. */
-export function ConfirmButton({ label, icon, question, consequence, danger = false, busy = false, compact = false, confirm = label, onConfirm }: Props) {
+export function ConfirmButton({ label, icon, busy = false, compact = false, confirm = label, ...question }: Props) {
   const [open, setOpen] = useState(false)
   return (
     <>
@@ -34,23 +34,7 @@ export function ConfirmButton({ label, icon, question, consequence, danger = fal
           {label}
         </Button>
       )}
-      <Modal opened={open} onClose={() => setOpen(false)} title={<b>{question}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
-        <p className={classes.text}>{consequence}</p>
-        <div className={classes.actions}>
-          <Button variant="default" onClick={() => setOpen(false)} data-autofocus>
-            Cancel
-          </Button>
-          <Button
-            color={danger ? 'var(--bad)' : undefined}
-            onClick={() => {
-              setOpen(false)
-              onConfirm()
-            }}
-          >
-            {confirm}
-          </Button>
-        </div>
-      </Modal>
+      <ConfirmDialog {...question} label={confirm} opened={open} onClose={() => setOpen(false)} />
     </>
   )
 }

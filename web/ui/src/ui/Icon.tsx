@@ -1,7 +1,7 @@
 import type { CSSProperties } from 'react'
 
 /** Drawn on a grid of 16, with one stroke: what `d` says is all there is. */
-const SHAPES = {
+export const ICON_SHAPES = {
   alert: 'M8 2.2 14.6 13.4H1.4ZM8 6.4v3.2M8 11.5v.1',
   ban: 'M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2ZM3.8 3.8l8.4 8.4',
   calendar: 'M2.5 3.5h11v10h-11ZM2.5 6.5h11M5.5 2v2.5M10.5 2v2.5',
@@ -18,8 +18,11 @@ const SHAPES = {
   dots: 'M3.5 8h.01M8 8h.01M12.5 8h.01',
   download: 'M8 2.5V10M5 7l3 3 3-3M2.5 10.5v3h11v-3',
   fit: 'M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10',
+  gantt: 'M2.5 3.5h6M5.5 8h6M9 12.5h4.5',
   gear: 'M8 5.8a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4ZM8 1.8v2M8 12.2v2M1.8 8h2M12.2 8h2M3.6 3.6 5 5M11 11l1.4 1.4M12.4 3.6 11 5M5 11l-1.4 1.4',
   graph: 'M2 6h4v4H2ZM10 2h4v4h-4ZM10 10h4v4h-4ZM6 8h2M10 4H8v8h2',
+  grid: 'M2.5 2.5h4v4h-4ZM9.5 2.5h4v4h-4ZM2.5 9.5h4v4h-4ZM9.5 9.5h4v4h-4Z',
+  group: 'M2.5 5.5h8v8h-8ZM5.5 2.5h8v8',
   key: 'M5.5 7a3 3 0 1 0 0 6 3 3 0 0 0 0-6ZM7.6 7.9 13.5 2M11 4.5l2 2',
   link: 'M6.5 9.5 9.5 6.5M7 4.5l1.3-1.3a3.2 3.2 0 0 1 4.5 4.5L11.5 9M9 11.5l-1.3 1.3a3.2 3.2 0 0 1-4.5-4.5L4.5 7',
   list: 'M5.5 4h8M5.5 8h8M5.5 12h8M2.5 4h.01M2.5 8h.01M2.5 12h.01',
@@ -30,6 +33,7 @@ const SHAPES = {
   plus: 'M8 3v10M3 8h10',
   queue: 'M2.5 4h11M2.5 8h8M2.5 12h5',
   retry: 'M13 8a5 5 0 1 1-1.6-3.7M13 2.5v2.8h-2.8',
+  restart: 'M2.5 7.2a5.5 5.5 0 0 1 9.8-2.6L13.5 6M13.5 2.8V6h-3.2M13.5 8.8a5.5 5.5 0 0 1-9.8 2.6L2.5 10M2.5 13.2V10h3.2',
   search: 'M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9ZM10.3 10.3l3.4 3.4',
   signOut: 'M6 2.5H2.5v11H6M10.5 11l3-3-3-3M13.5 8H6',
   skip: 'm3 3.5 5.5 4.5L3 12.5ZM12.5 3.5v9',
@@ -46,7 +50,7 @@ const SHAPES = {
   wrap: 'M2.5 3.5h11M2.5 8h8.7a2.2 2.2 0 0 1 0 4.5H8M9.5 10.8 7.8 12.5l1.7 1.7M2.5 12.5h2.5',
 } as const
 
-export type IconName = keyof typeof SHAPES
+export type IconName = keyof typeof ICON_SHAPES
 
 interface Props {
   name: IconName
@@ -72,7 +76,7 @@ export function Icon({ name, size = 16, spinning = false, style }: Props) {
       strokeLinejoin="round"
       style={{ flex: 'none', ...style }}
     >
-      <path d={SHAPES[name]} />
+      <path d={ICON_SHAPES[name]} />
     </svg>
   )
 }

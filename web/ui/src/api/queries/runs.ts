@@ -1,7 +1,7 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query'
 import { answer, client } from '../client'
 import { keys } from '../keys'
-import type { RunState, TriggerBody } from '../model'
+import type { RunState, TaskInstance, TriggerBody } from '../model'
 
 export const RUNS_PER_PAGE = 25
 
@@ -48,28 +48,27 @@ export function runQuery(dagId: string, runId: string) {
 
 const TASKS_PER_REQUEST = 100
 
-/** All task instances of a run: the API gives a hundred at a time. */
-export function runTasksQuery(dagId: string, runId: string) {
+/** All task instances of a run, or of one of its tasks: the API gives a hundred at a time. */
+export async function instancesOf(dagId: string, runId: string, taskId?: string): Promise<TaskInstance[]> {
   const page = (offset: number) =>
     answer(
       client.GET('/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances', {
         params: {
           path: { dag_id: dagId, dag_run_id: runId },
-          query: { limit: TASKS_PER_REQUEST, offset },
+          query: { limit: TASKS_PER_REQUEST, offset, task_id: taskId },
         },
       }),
     )
-  return queryOptions({
-    queryKey: keys.runTasks(dagId, runId),
-    queryFn: async () => {
-      const first = await page(0)
-      const total = first.total_entries ?? first.task_instances.length
-      const offsets = []
-      for (let offset = TASKS_PER_REQUEST; offset < total; offset += TASKS_PER_REQUEST) offsets.push(offset)
-      const rest = await Promise.all(offsets.map(page))
-      return [first, ...rest].flatMap((each) => each.task_instances)
-    },
-  })
+  const first = await page(0)
+  const total = first.total_entries ?? first.task_instances.length
+  const offsets = []
+  for (let offset = TASKS_PER_REQUEST; offset < total; offset += TASKS_PER_REQUEST) offsets.push(offset)
+  const rest = await Promise.all(offsets.map(page))
+  return [first, ...rest].flatMap((each) => each.task_instances)
+}
+
+export function runTasksQuery(dagId: string, runId: string) {
+  return queryOptions({ queryKey: keys.runTasks(dagId, runId), queryFn: () => instancesOf(dagId, runId) })
 }
 
 export function useTriggerRun(dagId: string) {

@@ -1,17 +1,23 @@
+import type { ReactNode } from 'react'
 import { Handle, Position, useStore, type Node, type NodeProps } from '@xyflow/react'
 import { Link } from '@tanstack/react-router'
 import { taskState, type TaskInstance } from '../../api/model'
+import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
 import { Duration } from '../Duration'
 import { TASK_FACES } from '../faces'
+import { summaryOf, type Summary } from '../tasks/summary'
 import classes from './Graph.module.css'
 
 export interface TaskNodeData extends Record<string, unknown> {
   taskId: string
+  /** What it is called where it stands: without the groups that are drawn around it. */
+  label: string
   operator: string | null
-  /** Absent when the graph shows the DAG and no run of it. */
-  instance: TaskInstance | undefined
+  isMapped: boolean
+  /** Its instances in the run; none when the graph shows the DAG and no run of it. */
+  instances: TaskInstance[]
 }
 
 export type TaskFlowNode = Node<TaskNodeData, 'task'>
@@ -20,48 +26,73 @@ export type TaskFlowNode = Node<TaskNodeData, 'task'>
 const FAR_ZOOM = 0.6
 
 export function TaskNode({ data }: NodeProps<TaskFlowNode>) {
-  const far = useStore((flow) => flow.transform[2] < FAR_ZOOM)
+  const [first] = data.instances
+  return (
+    <Ends>
+      {first === undefined ? (
+        <PlainTask {...data} />
+      ) : first.map_index < 0 ? (
+        <RunTask {...data} instance={first} />
+      ) : (
+        <MappedTask {...data} first={first} />
+      )}
+    </Ends>
+  )
+}
+
+/** True while nodes are drawn so small that only the state and the name can be read. */
+export function useFar(): boolean {
+  return useStore((flow) => flow.transform[2] < FAR_ZOOM)
+}
+
+/** The places where edges meet a node. */
+export function Ends({ children }: { children: ReactNode }) {
   return (
     <>
       <Handle type="target" position={Position.Left} isConnectable={false} className={classes.handle} />
-      {data.instance === undefined ? <PlainTask {...data} far={far} /> : <RunTask {...data} far={far} instance={data.instance} />}
+      {children}
       <Handle type="source" position={Position.Right} isConnectable={false} className={classes.handle} />
     </>
   )
 }
 
-function PlainTask({ taskId, operator, far }: TaskNodeData & { far: boolean }) {
+function PlainTask({ taskId, label, operator, isMapped }: TaskNodeData) {
+  const far = useFar()
   return (
-    <div className={classes.node} data-tone="quiet" data-far={far || undefined}>
+    <div className={classes.node} data-tone="quiet" data-far={far || undefined} data-many={isMapped || undefined} title={taskId}>
       <span className={classes.face}>
         <Icon name="gear" size={15} />
       </span>
       <span className={classes.words}>
-        <span className={classes.taskId}>{taskId}</span>
-        <span className={classes.sub}>{operator}</span>
+        <span className={classes.taskId}>{label}</span>
+        <span className={classes.sub}>
+          {operator}
+          {isMapped && ' · mapped'}
+        </span>
       </span>
     </div>
   )
 }
 
-function RunTask({ taskId, operator, instance, far }: TaskNodeData & { instance: TaskInstance; far: boolean }) {
+function RunTask({ taskId, label, operator, instance }: TaskNodeData & { instance: TaskInstance }) {
+  const far = useFar()
   const state = taskState(instance)
   const face = TASK_FACES[state]
   return (
     <Link
-      {...paths.task(instance.dag_id, instance.dag_run_id, taskId)}
+      {...paths.instance(instance)}
       className={classes.node}
       data-tone={face.tone}
       data-state={state}
       data-far={far || undefined}
-      title={instance.reason ?? undefined}
+      title={instance.reason === null ? taskId : `${taskId}: ${instance.reason}`}
     >
       <span className={classes.face}>
         <Icon name={face.icon} size={15} spinning={face.spinning} />
       </span>
       <span className={classes.words}>
         <span className={classes.top}>
-          <span className={classes.taskId}>{taskId}</span>
+          <span className={classes.taskId}>{label}</span>
           <span className={classes.operator}>{operator}</span>
         </span>
         <span className={classes.sub}>
@@ -76,5 +107,49 @@ function RunTask({ taskId, operator, instance, far }: TaskNodeData & { instance:
         </span>
       </span>
     </Link>
+  )
+}
+
+/** A mapped task: how many instances, and how many of them in each state. */
+function MappedTask({ taskId, label, instances, first }: TaskNodeData & { first: TaskInstance }) {
+  const far = useFar()
+  const summary = summaryOf(instances)
+  const face = TASK_FACES[summary?.state ?? 'none']
+  return (
+    <Link
+      {...paths.task(first.dag_id, first.dag_run_id, taskId)}
+      className={classes.node}
+      data-tone={face.tone}
+      data-state={summary?.state}
+      data-many
+      data-far={far || undefined}
+      title={`${taskId}: ${plural(instances.length, 'task instance')}`}
+    >
+      <span className={classes.face}>
+        <Icon name={face.icon} size={15} spinning={face.spinning} />
+      </span>
+      <span className={classes.words}>
+        <span className={classes.top}>
+          <span className={classes.taskId}>{label}</span>
+          <span className={classes.operator}>× {instances.length}</span>
+        </span>
+        <Counts summary={summary} />
+      </span>
+    </Link>
+  )
+}
+
+/** How many are in each state, in the width of a node. */
+export function Counts({ summary }: { summary: Summary | null }) {
+  return (
+    <span className={classes.counts}>
+      {summary?.counts.map(([state, count]) => (
+        <span key={state} data-tone={TASK_FACES[state].tone} title={`${count} ${TASK_FACES[state].label.toLowerCase()}`}>
+          <Icon name={TASK_FACES[state].icon} size={11} spinning={TASK_FACES[state].spinning} />
+          {count}
+          <span className="visually-hidden"> {TASK_FACES[state].label.toLowerCase()}</span>
+        </span>
+      ))}
+    </span>
   )
 }

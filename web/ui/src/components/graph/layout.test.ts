@@ -62,6 +62,43 @@ test('an edge to a task that is not there is left out, and no task at all is a l
   expect(await layoutGraph(new ELK(), [])).toMatchObject({ nodes: [], edges: [] })
 })
 
+const GROUPED: GraphTask[] = [
+  { id: 'start', downstream: ['extract.orders', 'extract.items'] },
+  { id: 'extract.orders', downstream: ['extract.check.keys'] },
+  { id: 'extract.items', downstream: ['extract.check.keys'] },
+  { id: 'extract.check.keys', downstream: ['publish'] },
+  { id: 'publish', downstream: [] },
+]
+
+test('a group is a box around its tasks', async () => {
+  const { nodes, edges } = await layoutGraph(new ELK(), GROUPED)
+  const place = (id: string) => nodes.find((node) => node.of === id) ?? { x: 0, y: 0, width: 0, height: 0 }
+
+  expect(nodes.map((node) => [node.of, node.kind])).toEqual([
+    ['start', 'task'],
+    ['extract', 'group'],
+    ['extract.orders', 'task'],
+    ['extract.items', 'task'],
+    ['extract.check', 'group'],
+    ['extract.check.keys', 'task'],
+    ['publish', 'task'],
+  ])
+  for (const [inner, outer] of [['extract.orders', 'extract'], ['extract.check', 'extract'], ['extract.check.keys', 'extract.check']] as const) {
+    const [a, b] = [place(inner), place(outer)]
+    expect(a.x >= b.x && a.y >= b.y && a.x + a.width <= b.x + b.width && a.y + a.height <= b.y + b.height, `${inner} in ${outer}`).toBe(true)
+  }
+  const last = edges.find((edge) => edge.target === 'publish')?.points
+  expect(last?.[0]?.x).toBe(place('extract.check.keys').x + NODE.width)
+  expect(last?.at(-1)?.x).toBe(place('publish').x)
+})
+
+test('a folded group is one node with the edges of all its tasks', async () => {
+  const { nodes, edges } = await layoutGraph(new ELK(), GROUPED, new Set(['extract']))
+
+  expect(nodes.map((node) => [node.of, node.kind])).toEqual([['start', 'task'], ['extract', 'folded'], ['publish', 'task']])
+  expect(edges.map(({ source, target }) => [source, target])).toEqual([['start', 'group extract'], ['group extract', 'publish']])
+})
+
 test('corners are rounded, by less than their sides are long', () => {
   expect(roundedPath([])).toBe('')
   expect(roundedPath([{ x: 0, y: 0 }, { x: 50, y: 0 }])).toBe('M0 0 L50 0')

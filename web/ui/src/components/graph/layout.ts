@@ -1,4 +1,5 @@
-import type { ELK, ElkNode } from 'elkjs/lib/elk-api'
+import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs/lib/elk-api'
+import { groupOf, taskTree, type TaskTreeNode } from '../tasks/tree'
 
 export interface GraphTask {
   id: string
@@ -10,15 +11,29 @@ export interface Point {
   y: number
 }
 
+export interface LaidOutNode {
+  /** Of the node, as edges name it. */
+  id: string
+  /** Of the task or the group. */
+  of: string
+  /** A box around its tasks, or a group that is folded to one node. */
+  kind: 'task' | 'group' | 'folded'
+  x: number
+  y: number
+  width: number
+  height: number
+}
+
 export interface GraphLayout {
   width: number
   height: number
-  nodes: { id: string; x: number; y: number }[]
+  /** A group stands before what is in it. */
+  nodes: LaidOutNode[]
   /** The points of a line from the source's right edge to the target's left edge. */
   edges: { id: string; source: string; target: string; points: Point[] }[]
 }
 
-/** All nodes have one size, so that the layout does not depend on what is drawn in them. */
+/** All tasks have one size, so that the layout does not depend on what is drawn in them. */
 export const NODE = { width: 208, height: 50 }
 
 const OPTIONS = {
@@ -50,19 +65,56 @@ const LARGE_OPTIONS = {
   'elk.layered.considerModelOrder.strategy': 'NONE',
 }
 
-/** What the layout engine is asked: the tasks in their order, and every edge between two of them. */
-export function elkGraph(tasks: readonly GraphTask[]): ElkNode {
+/** Groups are laid out with what is in them, as one graph; every place is counted from the top left of the whole. */
+const GROUPED = {
+  'elk.hierarchyHandling': 'INCLUDE_CHILDREN',
+  'org.eclipse.elk.json.shapeCoords': 'ROOT',
+  'org.eclipse.elk.json.edgeCoords': 'ROOT',
+}
+
+const GROUP_OPTIONS = { 'elk.padding': '[top=38,left=14,bottom=14,right=14]' }
+
+/**
+ * What the layout engine is asked: the tasks in their order, in their groups, and every edge between two of them. A
+ * group that is folded is one node, which has the edges of all its tasks.
+ */
+export function elkGraph(tasks: readonly GraphTask[], folded: ReadonlySet<string> = new Set()): ElkNode {
   const known = new Set(tasks.map((task) => task.id))
+  const tree = taskTree(tasks.map((task) => task.id))
+  const hasGroups = tree.some((node) => node.kind === 'group')
+  const options = tasks.length > LARGE ? LARGE_OPTIONS : OPTIONS
+  const edges = new Map<string, ElkExtendedEdge>()
+  for (const task of tasks) {
+    for (const target of task.downstream.filter((each) => known.has(each))) {
+      const [from, to] = [shownAs(task.id, folded), shownAs(target, folded)]
+      if (from !== to) edges.set(edgeId(from, to), { id: edgeId(from, to), sources: [from], targets: [to] })
+    }
+  }
   return {
     id: 'dag',
-    layoutOptions: tasks.length > LARGE ? LARGE_OPTIONS : OPTIONS,
-    children: tasks.map((task) => ({ id: task.id, ...NODE })),
-    edges: tasks.flatMap((task) =>
-      task.downstream
-        .filter((target) => known.has(target))
-        .map((target) => ({ id: edgeId(task.id, target), sources: [task.id], targets: [target] })),
-    ),
+    layoutOptions: hasGroups ? { ...options, ...GROUPED } : options,
+    children: tree.map((node) => elkNode(node, folded)),
+    edges: [...edges.values()],
   }
+}
+
+function elkNode(node: TaskTreeNode, folded: ReadonlySet<string>): ElkNode {
+  if (node.kind === 'task' || folded.has(node.id)) return { id: nodeId(node), ...NODE }
+  return { id: nodeId(node), layoutOptions: GROUP_OPTIONS, children: node.children.map((child) => elkNode(child, folded)) }
+}
+
+const GROUP_PREFIX = 'group '
+
+/** A task and a group may have one name, so that a group's node says that it is one. */
+function nodeId(node: TaskTreeNode): string {
+  return node.kind === 'group' ? GROUP_PREFIX + node.id : node.id
+}
+
+/** The node that stands for a task: itself, or the outermost folded group that it is in. */
+function shownAs(taskId: string, folded: ReadonlySet<string>): string {
+  let shown = taskId
+  for (let group = groupOf(taskId); group !== ''; group = groupOf(group)) if (folded.has(group)) shown = GROUP_PREFIX + group
+  return shown
 }
 
 export function edgeId(source: string, target: string): string {
@@ -74,7 +126,7 @@ export function readLayout(laidOut: ElkNode): GraphLayout {
   return {
     width: laidOut.width ?? 0,
     height: laidOut.height ?? 0,
-    nodes: (laidOut.children ?? []).map(({ id, x = 0, y = 0 }) => ({ id, x, y })),
+    nodes: (laidOut.children ?? []).flatMap(readNode),
     edges: (laidOut.edges ?? []).map((edge) => ({
       id: edge.id,
       source: edge.sources[0] ?? '',
@@ -88,9 +140,15 @@ export function readLayout(laidOut: ElkNode): GraphLayout {
   }
 }
 
+function readNode({ id, x = 0, y = 0, width = 0, height = 0, children = [] }: ElkNode): LaidOutNode[] {
+  const isGroup = id.startsWith(GROUP_PREFIX)
+  const kind = !isGroup ? 'task' : children.length > 0 ? 'group' : 'folded'
+  return [{ id, of: isGroup ? id.slice(GROUP_PREFIX.length) : id, kind, x, y, width, height }, ...children.flatMap(readNode)]
+}
+
 /** Places tasks in layers from left to right. Equal input gives equal output. */
-export async function layoutGraph(elk: ELK, tasks: readonly GraphTask[]): Promise<GraphLayout> {
-  return readLayout(await elk.layout(elkGraph(tasks)))
+export async function layoutGraph(elk: ELK, tasks: readonly GraphTask[], folded: ReadonlySet<string> = new Set()): Promise<GraphLayout> {
+  return readLayout(await elk.layout(elkGraph(tasks, folded)))
 }
 
 /** An SVG path through the points whose corners are rounded. */

@@ -3,6 +3,7 @@ import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
 import { dagDetailsQuery } from '../../api/queries/dags'
+import { LastFailure } from '../../components/LastFailure'
 import { PageHead } from '../../components/PageHead'
 import { PagePending } from '../../components/PagePending'
 import { PauseSwitch } from '../../components/PauseSwitch'
@@ -19,6 +20,7 @@ import { Prose } from '../../ui/Prose'
 import classes from './DagPage.module.css'
 import { DetailsTab } from './DetailsTab'
 import { GraphTab } from './GraphTab'
+import { GridTab } from './GridTab'
 import { RunsTab } from './RunsTab'
 
 // The editor's code is needed on this one tab only.
@@ -28,6 +30,7 @@ const route = getRouteApi('/signed-in/dags/$dagId')
 
 const TABS: Record<(typeof DAG_TABS)[number], { label: string; icon: IconName }> = {
   graph: { label: 'Graph', icon: 'graph' },
+  grid: { label: 'Grid', icon: 'grid' },
   runs: { label: 'Runs', icon: 'list' },
   details: { label: 'Details', icon: 'gear' },
   source: { label: 'Source', icon: 'code' },
@@ -99,6 +102,7 @@ export function DagPage() {
           </Notice>
         </div>
       )}
+      <LastFailure dagId={dagId} zone={zone} />
       <Tabs
         value={search.tab ?? 'graph'}
         onChange={(value) => {
@@ -116,6 +120,9 @@ export function DagPage() {
         <Suspense fallback={<PagePending />}>
           <Tabs.Panel value="graph">
             <GraphTab dagId={dagId} zone={zone} />
+          </Tabs.Panel>
+          <Tabs.Panel value="grid">
+            <GridTab dagId={dagId} zone={zone} isPaused={dag.is_paused} search={search} />
           </Tabs.Panel>
           <Tabs.Panel value="runs">
             <RunsTab dagId={dagId} zone={zone} isPaused={dag.is_paused} search={search} />

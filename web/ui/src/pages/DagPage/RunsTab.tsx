@@ -7,6 +7,7 @@ import { dagRunsQuery, RUNS_PER_PAGE } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
 import { RUN_FACES, RUN_TYPES, triggeredBy } from '../../components/faces'
 import { PagePending } from '../../components/PagePending'
+import { Reason } from '../../components/Reason'
 import { RunStateBadge } from '../../components/StateBadge'
 import { Time } from '../../components/Time'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
@@ -116,6 +117,11 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
               </td>
               <td>
                 <RunStateBadge state={run.state} />
+                {run.reason !== null && (
+                  <div className={classes.reason}>
+                    <Reason text={run.reason} zone={zone} />
+                  </div>
+                )}
               </td>
               <td className={classes.wide}>
                 <span className={classes.type}>

@@ -1,7 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import type { DagRun, TaskInstance } from '../../api/model'
+import { taskRef, type DagRun, type TaskInstance } from '../../api/model'
 import { taskLogQuery } from '../../api/queries/tasks'
+import { instanceName } from '../../components/actions/affected'
+import { TaskActions } from '../../components/actions/TaskActions'
 import { Duration } from '../../components/Duration'
 import { LinkButton } from '../../components/LinkButton'
 import { shownLines } from '../../components/log/lines'
@@ -29,15 +31,24 @@ export function FailureCause({ run, instances }: Props) {
       <header className={classes.causeHead}>
         <Icon name="alert" size={18} />
         <h2>
-          <Link {...paths.task(run.dag_id, run.dag_run_id, first.task_id)}>{first.task_id}</Link> failed
+          <Link {...paths.instance(first)}>{instanceName(first)}</Link> failed
           {first.try_number > 1 && ` after ${plural(first.try_number, 'try', 'tries')}`}
         </h2>
         <span className={classes.causeTime}>
           ran for <Duration start={first.start_date} end={first.end_date} seconds={first.duration} />
         </span>
-        <LinkButton {...paths.task(run.dag_id, run.dag_run_id, first.task_id)} size="xs" leftSection={<Icon name="list" size={13} />}>
+        <LinkButton {...paths.instance(first)} size="xs" variant="default" leftSection={<Icon name="list" size={13} />}>
           Open its log
         </LinkButton>
+        <TaskActions
+          as="clear"
+          prominent
+          dagId={run.dag_id}
+          runId={run.dag_run_id}
+          task={taskRef(first)}
+          name={instanceName(first)}
+          hasDate={run.logical_date !== null}
+        />
       </header>
       {first.error !== null && <p className={classes.causeError}>{first.error}</p>}
       <LogEnd instance={first} />
@@ -45,9 +56,9 @@ export function FailureCause({ run, instances }: Props) {
         <p className={classes.causeOthers}>
           Failed too:{' '}
           {others.map((other, place) => (
-            <span key={other.task_id}>
+            <span key={instanceName(other)}>
               {place > 0 && ', '}
-              <Link {...paths.task(run.dag_id, run.dag_run_id, other.task_id)}>{other.task_id}</Link>
+              <Link {...paths.instance(other)}>{instanceName(other)}</Link>
             </span>
           ))}
         </p>
@@ -57,8 +68,8 @@ export function FailureCause({ run, instances }: Props) {
 }
 
 function LogEnd({ instance }: { instance: TaskInstance }) {
-  const { dag_id, dag_run_id, task_id, try_number, error } = instance
-  const log = useQuery(taskLogQuery(dag_id, dag_run_id, task_id, try_number))
+  const { try_number, error } = instance
+  const log = useQuery(taskLogQuery(instance, try_number))
   // What the task itself said last is the cause, more often than what we say about its end.
   const lines = shownLines(log.data ?? [], 'info')
     .filter((line) => error === null || !line.text.endsWith(error))

@@ -1,6 +1,6 @@
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { isRunFinished, type DagRun } from '../../api/model'
+import { isRunFinished, type DagRun, type TaskInstance } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runQuery, runTasksQuery } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
@@ -9,6 +9,7 @@ import { DagGraph } from '../../components/graph/DagGraph'
 import { PageHead } from '../../components/PageHead'
 import { Reason } from '../../components/Reason'
 import { RunStateBadge } from '../../components/StateBadge'
+import { StateTally } from '../../components/StateTally'
 import { Time } from '../../components/Time'
 import { formatDateTime } from '../../lib/dates'
 import { plural } from '../../lib/numbers'
@@ -20,10 +21,11 @@ import { Notice } from '../../ui/Notice'
 import { Panel } from '../../ui/Panel'
 import { Conf } from './Conf'
 import { FailureCause } from './FailureCause'
+import { Gantt } from './Gantt'
 import { RunActions } from './RunActions'
 import classes from './RunPage.module.css'
-import { StateTally } from './StateTally'
 import { TaskTable } from './TaskTable'
+import { ViewChoice } from './ViewChoice'
 
 const route = getRouteApi('/signed-in/dags/$dagId/runs/$runId')
 
@@ -33,6 +35,8 @@ export function RunPage() {
   const { data: instances } = useSuspenseQuery(runTasksQuery(dagId, runId))
   const { data: dag } = useSuspenseQuery(dagDetailsQuery(dagId))
   const { data: tasks } = useSuspenseQuery(dagTasksQuery(dagId))
+  const { tab = 'graph' } = route.useSearch()
+  const navigate = route.useNavigate()
   const zone = dag.timezone ?? 'UTC'
   const when = run.logical_date ?? run.run_after
   const by = triggeredBy(run)
@@ -74,15 +78,33 @@ export function RunPage() {
       <Queued run={run} isPaused={dag.is_paused} zone={zone} />
       <FailureCause run={run} instances={instances} />
       <div className={classes.panels}>
-        <Panel flush title="Graph" aside={<StateTally instances={instances} />}>
-          <DagGraph tasks={tasks.tasks} instances={instances} maxHeight="max(360px, 68vh)" />
+        <Panel
+          flush
+          title={tab === 'gantt' ? 'Gantt' : 'Graph'}
+          aside={
+            <>
+              <StateTally instances={instances} />
+              <ViewChoice value={tab} onChange={(next) => void navigate({ search: next === 'graph' ? {} : { tab: next }, replace: true })} />
+            </>
+          }
+        >
+          {tab === 'gantt' ? (
+            <Gantt run={run} instances={instances} />
+          ) : (
+            <DagGraph tasks={tasks.tasks} instances={instances} maxHeight="max(360px, 68vh)" />
+          )}
         </Panel>
-        <Panel flush title={plural(instances.length, 'task')}>
+        <Panel flush title={titleOf(instances)}>
           <TaskTable run={run} instances={instances} live={!isRunFinished(run.state)} />
         </Panel>
       </div>
     </>
   )
+}
+
+function titleOf(instances: TaskInstance[]): string {
+  const tasks = new Set(instances.map((each) => each.task_id)).size
+  return tasks === instances.length ? plural(tasks, 'task') : `${plural(tasks, 'task')}, ${plural(instances.length, 'task instance')}`
 }
 
 /** Why a run does not begin. */

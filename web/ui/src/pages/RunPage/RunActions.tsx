@@ -1,8 +1,16 @@
+import { ActionIcon, Button, Menu } from '@mantine/core'
+import { useNavigate } from '@tanstack/react-router'
+import { useState } from 'react'
 import { isRunFinished, type DagRun } from '../../api/model'
 import { messageOf } from '../../api/errors'
+import { useDeleteRun } from '../../api/queries/actions'
 import { useMarkRun } from '../../api/queries/runs'
+import { ClearRunDialog } from '../../components/actions/ClearRunDialog'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
+import { paths } from '../../paths'
 import { ConfirmButton } from '../../ui/ConfirmButton'
+import { ConfirmDialog } from '../../ui/ConfirmDialog'
+import { Icon } from '../../ui/Icon'
 import { toast } from '../../ui/toast'
 
 interface Props {
@@ -10,47 +18,96 @@ interface Props {
   isPaused: boolean
 }
 
+type Question = 'clear' | 'success' | 'failed' | 'delete'
+
 /** What a person may do to a run. */
 export function RunActions({ run, isPaused }: Props) {
+  const [open, setOpen] = useState<Question | null>(null)
   const mark = useMarkRun(run.dag_id, run.dag_run_id)
-  const running = !isRunFinished(run.state)
+  const remove = useDeleteRun(run.dag_id, run.dag_run_id)
+  const navigate = useNavigate()
+  const going = !isRunFinished(run.state)
   const end = (state: 'success' | 'failed') =>
     mark.mutate(state, {
       onSuccess: () => toast.good(state === 'success' ? 'The run is marked as success' : 'The run is marked as failed'),
       onError: (error) => toast.bad('The run did not change', messageOf(error)),
     })
+  const removeIt = () =>
+    remove.mutate(undefined, {
+      onSuccess: () => {
+        toast.good('The run is deleted')
+        void navigate({ ...paths.dag(run.dag_id), search: { tab: 'runs' }, replace: true })
+      },
+      onError: (error) => toast.bad('The run is not deleted', messageOf(error)),
+    })
+  const ask = (question: Question) => ({ opened: open === question, onClose: () => setOpen(null) })
   return (
     <>
-      {run.state !== 'success' && (
-        <ConfirmButton
-          label="Mark success"
-          icon="check"
-          question="Mark this run as success?"
-          consequence={
-            running
-              ? 'Its running tasks are stopped, and tasks that have not finished count as success.'
-              : 'Tasks that failed or did not run count as success from now on.'
-          }
-          busy={mark.isPending}
-          onConfirm={() => end('success')}
-        />
+      {going && (
+        <ConfirmButton label="Stop" icon="stop" danger question="Stop this run?" consequence={STOPS} busy={mark.isPending} onConfirm={() => end('failed')} />
       )}
-      {run.state !== 'failed' && (
-        <ConfirmButton
-          label={running ? 'Stop' : 'Mark failed'}
-          icon={running ? 'stop' : 'cross'}
-          danger
-          question={running ? 'Stop this run?' : 'Mark this run as failed?'}
-          consequence={
-            running
-              ? 'Its running tasks are stopped, no further task starts, and the run counts as failed.'
-              : 'The run counts as failed from now on. What its tasks did stays as it is.'
-          }
-          busy={mark.isPending}
-          onConfirm={() => end('failed')}
-        />
-      )}
-      <TriggerButton dagId={run.dag_id} isPaused={isPaused} label="Trigger again" conf={run.conf ?? {}} />
+      <Button variant={run.state === 'failed' ? 'filled' : 'default'} leftSection={<Icon name="retry" size={14} />} onClick={() => setOpen('clear')}>
+        Run again
+      </Button>
+      <TriggerButton dagId={run.dag_id} isPaused={isPaused} label="Trigger a copy" conf={run.conf ?? {}} variant="default" />
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <ActionIcon variant="default" size={36} aria-label="More actions">
+            <Icon name="dots" size={16} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {run.state !== 'success' && (
+            <Menu.Item leftSection={<Icon name="check" size={14} />} onClick={() => setOpen('success')}>
+              Mark success
+            </Menu.Item>
+          )}
+          {run.state !== 'failed' && !going && (
+            <Menu.Item leftSection={<Icon name="cross" size={14} />} onClick={() => setOpen('failed')}>
+              Mark failed
+            </Menu.Item>
+          )}
+          <Menu.Item
+            color="var(--bad-text)"
+            leftSection={<Icon name="trash" size={14} />}
+            disabled={run.state === 'running'}
+            title={run.state === 'running' ? 'Stop it first' : undefined}
+            onClick={() => setOpen('delete')}
+          >
+            Delete this run
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      {open === 'clear' && <ClearRunDialog run={run} opened onClose={() => setOpen(null)} />}
+      <ConfirmDialog
+        {...ask('success')}
+        question="Mark this run as success?"
+        label="Mark success"
+        consequence={
+          going
+            ? 'Its running tasks are stopped, and tasks that have not finished count as success.'
+            : 'Tasks that failed or did not run count as success from now on.'
+        }
+        onConfirm={() => end('success')}
+      />
+      <ConfirmDialog
+        {...ask('failed')}
+        question="Mark this run as failed?"
+        label="Mark failed"
+        danger
+        consequence="The run counts as failed from now on. What its tasks did stays as it is."
+        onConfirm={() => end('failed')}
+      />
+      <ConfirmDialog
+        {...ask('delete')}
+        question="Delete this run?"
+        label="Delete"
+        danger
+        consequence="Its task instances, their logs and their results go with it. What its tasks wrote elsewhere stays. This cannot be taken back."
+        onConfirm={removeIt}
+      />
     </>
   )
 }
+
+const STOPS = 'Its running tasks are stopped, no further task starts, and the run counts as failed.'

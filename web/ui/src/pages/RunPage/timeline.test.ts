@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { barOf, frameOf } from './timeline'
+import { barOf, frameOf, spanOf } from './timeline'
 
 const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 0, 0, second)).toISOString()
 const ms = (second: number) => Date.parse(at(second))
@@ -33,4 +33,13 @@ test('a bar has a place for the queue and one for the work', () => {
     ran: { left: '50%', width: '50%' },
   })
   expect(barOf({ queued_when: at(1), start_date: null, end_date: null }, frame, ms(10))).toEqual({ queued: null, ran: null })
+})
+
+test('several tasks span from the first start to the last end, or on and on', () => {
+  const one = { start_date: '2026-11-21T08:00:01Z', end_date: '2026-11-21T08:00:05Z' }
+  const two = { start_date: '2026-11-21T08:00:00Z', end_date: '2026-11-21T08:00:03Z' }
+  expect(spanOf([one, two])).toEqual({ start_date: two.start_date, end_date: one.end_date })
+  expect(spanOf([one, { ...two, end_date: null }]).end_date).toBeNull()
+  expect(spanOf([one, { start_date: null, end_date: null }])).toEqual(one)
+  expect(spanOf([])).toEqual({ start_date: null, end_date: null })
 })

@@ -45,6 +45,14 @@ export function barOf(task: TaskTimes, frame: Frame, now: number): TimelineBar {
   }
 }
 
+/** From the first start among several to the last end; without an end while one of them goes on. */
+export function spanOf(tasks: readonly Pick<TaskTimes, 'start_date' | 'end_date'>[]): Pick<TaskTimes, 'start_date' | 'end_date'> {
+  const begun = tasks.filter((task) => task.start_date !== null)
+  const ends = begun.flatMap((task) => (task.end_date === null ? [] : [task.end_date]))
+  const start = begun.map((task) => task.start_date ?? '').sort()[0] ?? null
+  return { start_date: start, end_date: ends.length < begun.length ? null : (ends.sort().at(-1) ?? null) }
+}
+
 function piece(from: number, to: number, frame: Frame): Piece {
   const length = frame.end - frame.start
   const share = (at: number) => Math.min(1, Math.max(0, (at - frame.start) / length))

@@ -15,13 +15,13 @@ interface Props {
 
 /** The log of one try: as it comes while the try runs, as it is afterwards. */
 export function LogTab({ instance, tryNumber }: Props) {
-  const { dag_id: dagId, dag_run_id: runId, task_id: taskId } = instance
+  const { dag_id: dagId, task_id: taskId, map_index: mapIndex } = instance
   const state = taskState(instance)
   // A try has its number from when it is scheduled.
   const begun = tryNumber > 0 && !(state === 'scheduled' && instance.start_date === null)
   const live = begun && tryNumber === instance.try_number && !isTaskFinished(state) && state !== 'up_for_retry'
-  const streamed = useLogStream(live ? streams.log(dagId, runId, taskId, tryNumber) : null)
-  const whole = useQuery({ ...taskLogQuery(dagId, runId, taskId, tryNumber), enabled: begun && !live })
+  const streamed = useLogStream(live ? streams.log(instance, tryNumber) : null)
+  const whole = useQuery({ ...taskLogQuery(instance, tryNumber), enabled: begun && !live })
 
   if (!begun) {
     return <EmptyMessage icon="clock" title="This task has not started">Its log shows here as soon as it runs.</EmptyMessage>
@@ -35,5 +35,5 @@ export function LogTab({ instance, tryNumber }: Props) {
   }
   const log = live ? streamed : (whole.data ?? null)
   if (log === null) return <Skeleton height={320} m={16} role="status" aria-label="Loading the log" />
-  return <LogView log={log} live={live} fileName={`${dagId}.${taskId}.try${tryNumber}`} />
+  return <LogView log={log} live={live} fileName={`${dagId}.${taskId}${mapIndex < 0 ? '' : `.${mapIndex}`}.try${tryNumber}`} />
 }

@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router'
-import { taskState, type Task, type TaskInstance } from '../../api/model'
+import type { Task, TaskInstance } from '../../api/model'
 import { TASK_FACES } from '../../components/faces'
+import { summaryOf } from '../../components/tasks/summary'
 import { byName } from '../../lib/order'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
@@ -19,12 +20,13 @@ export function Neighbours({ dagId, runId, taskId, tasks, instances }: Props) {
   const before = tasks.flatMap((task) => (task.downstream_task_ids?.includes(taskId) ? [task.task_id ?? ''] : [])).sort(byName)
   const after = [...(tasks.find((task) => task.task_id === taskId)?.downstream_task_ids ?? [])].sort(byName)
   const link = (id: string) => {
-    const instance = instances.find((each) => each.task_id === id)
-    const face = TASK_FACES[instance === undefined ? 'none' : taskState(instance)]
+    const summary = summaryOf(instances.filter((each) => each.task_id === id))
+    const face = TASK_FACES[summary?.state ?? 'none']
     return (
       <Link key={id} {...paths.task(dagId, runId, id)} className={classes.neighbour} data-tone={face.tone}>
         <Icon name={face.icon} size={12} spinning={face.spinning} />
         {id}
+        {summary !== null && summary.total > 1 && ` × ${summary.total}`}
         <span className="visually-hidden">, {face.label}</span>
       </Link>
     )

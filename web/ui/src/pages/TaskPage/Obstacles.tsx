@@ -8,7 +8,7 @@ import classes from './TaskPage.module.css'
 
 /** Everything that a task waits for, and what would help; until that is known, the reason that is stored. */
 export function Obstacles({ instance }: { instance: TaskInstance }) {
-  const asked = useQuery(taskObstaclesQuery(instance.dag_id, instance.dag_run_id, instance.task_id))
+  const asked = useQuery(taskObstaclesQuery(instance))
   const stored: Obstacle[] = instance.reason === null ? [] : [{ name: 'stored', reason: instance.reason, remedy: null }]
   const obstacles = asked.data ?? stored
   if (obstacles.length === 0) return null

@@ -1,10 +1,12 @@
 import { SegmentedControl, Tabs } from '@mantine/core'
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { isTaskFinished, taskState, type TaskInstance, type TaskState, type TaskTry } from '../../api/model'
+import { isTaskFinished, taskRef, taskState, type TaskInstance, type TaskState, type TaskTry } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runTasksQuery } from '../../api/queries/runs'
-import { taskQuery, taskTriesQuery } from '../../api/queries/tasks'
+import { taskInstancesQuery, taskQuery, taskTriesQuery } from '../../api/queries/tasks'
+import { instanceName } from '../../components/actions/affected'
+import { TaskActions } from '../../components/actions/TaskActions'
 import { TaskDuration } from '../../components/Duration'
 import { TASK_FACES } from '../../components/faces'
 import { PageHead } from '../../components/PageHead'
@@ -20,6 +22,7 @@ import { Notice } from '../../ui/Notice'
 import { Panel } from '../../ui/Panel'
 import { DetailsTab } from './DetailsTab'
 import { LogTab } from './LogTab'
+import { MappedTask } from './MappedTask'
 import { Neighbours } from './Neighbours'
 import { Obstacles } from './Obstacles'
 import { ResultTab } from './ResultTab'
@@ -27,13 +30,29 @@ import classes from './TaskPage.module.css'
 
 const route = getRouteApi('/signed-in/dags/$dagId/runs/$runId/tasks/$taskId')
 
+/** A task of a run: by itself, one instance of a mapped task, or the list of these. */
 export function TaskPage() {
   const { dagId, runId, taskId } = route.useParams()
+  const { map } = route.useSearch()
+  const { data: instances } = useSuspenseQuery(taskInstancesQuery(dagId, runId, taskId))
+  if (map === undefined && instances.some((each) => each.map_index >= 0)) return <MappedTask instances={instances} />
+  return <InstancePage dagId={dagId} runId={runId} taskId={taskId} mapIndex={map ?? -1} />
+}
+
+interface InstanceProps {
+  dagId: string
+  runId: string
+  taskId: string
+  mapIndex: number
+}
+
+function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
   const search = route.useSearch()
   const navigate = route.useNavigate()
-  const { data: instance } = useSuspenseQuery(taskQuery(dagId, runId, taskId))
+  const name = { dag_id: dagId, dag_run_id: runId, task_id: taskId, map_index: mapIndex }
+  const { data: instance } = useSuspenseQuery(taskQuery(name))
   const { data: dag } = useSuspenseQuery(dagDetailsQuery(dagId))
-  const tries = useQuery(taskTriesQuery(dagId, runId, taskId)).data
+  const tries = useQuery(taskTriesQuery(name)).data
   const tasks = useQuery(dagTasksQuery(dagId)).data?.tasks
   const others = useQuery(runTasksQuery(dagId, runId)).data
 
@@ -45,7 +64,7 @@ export function TaskPage() {
   return (
     <>
       <PageHead
-        documentTitle={`${taskId} · ${dagId}`}
+        documentTitle={`${instanceName(instance)} · ${dagId}`}
         crumbs={[
           <Link key="dags" {...paths.dags()}>
             DAGs
@@ -56,20 +75,23 @@ export function TaskPage() {
           <Link key="run" {...paths.run(dagId, runId)}>
             {formatDateTime(instance.logical_date ?? instance.run_after, { zone, showZone: true })}
           </Link>,
-        ]}
-        title={instance.task_display_name}
+          mapIndex >= 0 && (
+            <Link key="mapped" {...paths.task(dagId, runId, taskId)}>
+              {taskId}
+            </Link>
+          ),
+        ].filter((crumb) => crumb !== false)}
+        title={instanceName(instance)}
         badge={<TaskStateBadge state={state} size="large" />}
         actions={
-          instance.try_number > 1 && (
-            <TryChoice
-              instance={instance}
-              tries={tries ?? []}
-              value={tryNumber}
-              onChange={(value) =>
-                void navigate({ search: (before) => ({ ...before, try: value === instance.try_number ? undefined : value }) })
-              }
-            />
-          )
+          <TaskActions
+            dagId={dagId}
+            runId={runId}
+            task={taskRef(instance)}
+            name={instanceName(instance)}
+            hasDate={instance.logical_date !== null}
+            prominent={taskState(instance) === 'failed'}
+          />
         }
         facts={
           <>
@@ -79,6 +101,7 @@ export function TaskPage() {
                 ['Started', attempt.start_date !== null && tryNumber > 0 && <Time at={attempt.start_date} zone={zone} seconds />],
                 ['Operator', attempt.operator_name],
                 ['Try', tryNumber > 0 && `${tryNumber} of ${instance.max_tries + 1}`],
+                ['Map index', mapIndex >= 0 && mapIndex],
                 ['Pool', attempt.pool],
               ]}
             />
@@ -87,6 +110,18 @@ export function TaskPage() {
         }
       />
       <Callout instance={instance} error={attempt.error} />
+      {instance.try_number > 1 && (
+        <div className={classes.tries}>
+          <TryChoice
+            instance={instance}
+            tries={tries ?? []}
+            value={tryNumber}
+            onChange={(value) =>
+              void navigate({ search: (before) => ({ ...before, try: value === instance.try_number ? undefined : value }) })
+            }
+          />
+        </div>
+      )}
       <Panel flush>
         <Tabs
           value={tab}
@@ -106,7 +141,7 @@ export function TaskPage() {
             </Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="log">
-            <LogTab key={tryNumber} instance={instance} tryNumber={tryNumber} />
+            <LogTab key={`${mapIndex} ${tryNumber}`} instance={instance} tryNumber={tryNumber} />
           </Tabs.Panel>
           <Tabs.Panel value="result">
             <ResultTab instance={instance} />

@@ -12,8 +12,8 @@ import classes from './TaskPage.module.css'
 
 /** What the task handed on: its XComs, each drawn as what it is. */
 export function ResultTab({ instance }: { instance: TaskInstance }) {
-  const { dag_id: dagId, dag_run_id: runId, task_id: taskId } = instance
-  const entries = useQuery(taskXComsQuery(dagId, runId, taskId))
+  const { dag_id: dagId, task_id: taskId } = instance
+  const entries = useQuery(taskXComsQuery(instance))
   if (entries.isError) {
     return (
       <EmptyMessage icon="alert" title="The result could not be read">

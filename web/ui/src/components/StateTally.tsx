@@ -1,7 +1,7 @@
-import { taskState, type TaskInstance, type TaskState } from '../../api/model'
-import { TASK_FACES } from '../../components/faces'
-import { Icon } from '../../ui/Icon'
-import classes from './RunPage.module.css'
+import { taskState, type TaskInstance, type TaskState } from '../api/model'
+import { TASK_FACES } from './faces'
+import { Icon } from '../ui/Icon'
+import classes from './StateTally.module.css'
 
 /** How many tasks are in each state that occurs. */
 export function StateTally({ instances }: { instances: TaskInstance[] }) {

@@ -1,0 +1,74 @@
+import type { Task, TaskInstance } from '../../api/model'
+import { TASK_FACES } from '../faces'
+import { byTask, summaryOf } from '../tasks/summary'
+import { groupOf } from '../tasks/tree'
+import classes from './Graph.module.css'
+import type { GroupFlowNode } from './GroupNode'
+import type { GraphLayout, LaidOutNode } from './layout'
+import type { RoutedFlowEdge } from './RoutedEdge'
+import type { TaskFlowNode } from './TaskNode'
+
+export type FlowNode = TaskFlowNode | GroupFlowNode
+
+/** What is drawn at each place of the layout: the tasks of the DAG, with their instances in a run. */
+export function flowNodes(
+  tasks: Task[],
+  instances: TaskInstance[] | undefined,
+  layout: GraphLayout,
+  onFold: (groupId: string) => void,
+): FlowNode[] {
+  const definitions = new Map(tasks.map((task) => [task.task_id, task]))
+  const found = byTask(instances ?? [])
+  return layout.nodes.map((node) => {
+    const place = { id: node.id, position: { x: node.x, y: node.y }, width: node.width, height: node.height }
+    // A name is read with the groups that stand around it.
+    const label = node.of.slice(groupOf(node.of).length).replace(/^\./, '')
+    if (node.kind === 'task') {
+      const task = definitions.get(node.of)
+      const data = {
+        taskId: node.of,
+        label,
+        operator: task?.operator_name ?? null,
+        isMapped: task?.is_mapped === true,
+        instances: found.get(node.of) ?? [],
+      }
+      return { ...place, type: 'task' as const, data }
+    }
+    const inside = tasks.flatMap(({ task_id: id }) => (id !== null && id.startsWith(`${node.of}.`) ? [id] : []))
+    const summary = summaryOf(inside.flatMap((id) => found.get(id) ?? []))
+    const data = { groupId: node.of, label, size: inside.length, summary, onFold }
+    return node.kind === 'group'
+      ? { ...place, type: 'unfolded' as const, data, zIndex: -1, style: BEHIND }
+      : { ...place, type: 'folded' as const, data }
+  })
+}
+
+/** The box of a group lies behind its tasks, and only its head is to be clicked on. */
+const BEHIND = { pointerEvents: 'none' } as const
+
+export function flowEdges(instances: TaskInstance[] | undefined, layout: GraphLayout, hovered: string | undefined): RoutedFlowEdge[] {
+  const running = new Set(instances?.filter((each) => each.state === 'running').map((each) => each.task_id))
+  const hasRunning = (node: LaidOutNode) =>
+    node.kind === 'task' ? running.has(node.of) : [...running].some((id) => id.startsWith(`${node.of}.`))
+  const active = new Set(layout.nodes.filter(hasRunning).map((node) => node.id))
+  return layout.edges
+    .map((edge) => {
+      const near = hovered === edge.source || hovered === edge.target
+      return {
+        id: edge.id,
+        source: edge.source,
+        target: edge.target,
+        type: 'routed' as const,
+        data: { points: edge.points },
+        className: near ? classes.edgeNear : active.has(edge.target) ? classes.edgeRunning : undefined,
+        zIndex: near ? 1 : 0,
+      }
+    })
+    .sort((a, b) => a.zIndex - b.zIndex)
+}
+
+export function miniMapColour(node: FlowNode): string {
+  if (node.type === 'unfolded') return 'transparent'
+  const summary = node.type === 'task' ? summaryOf(node.data.instances) : node.data.summary
+  return summary === null ? 'var(--quiet)' : `var(--${TASK_FACES[summary.state].tone})`
+}

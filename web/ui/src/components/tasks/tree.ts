@@ -1,0 +1,68 @@
+/**
+ * Task groups, read from the ids of tasks: `extract.check.totals` is the task `totals` in the group `extract.check`,
+ * which is in the group `extract` (Airflow 3: `prefix_group_id`).
+ */
+export interface TaskLeaf {
+  kind: 'task'
+  id: string
+  /** The id without the group. */
+  label: string
+}
+
+export interface TaskGroup {
+  kind: 'group'
+  id: string
+  label: string
+  children: TaskTreeNode[]
+}
+
+export type TaskTreeNode = TaskLeaf | TaskGroup
+
+/** The tasks as a tree. A group stands where its first task does. */
+export function taskTree(ids: readonly string[]): TaskTreeNode[] {
+  const roots: TaskTreeNode[] = []
+  const groups = new Map<string, TaskGroup>()
+  const siblings = (groupId: string): TaskTreeNode[] => {
+    if (groupId === '') return roots
+    const known = groups.get(groupId)
+    if (known !== undefined) return known.children
+    const group: TaskGroup = { kind: 'group', id: groupId, label: lastPart(groupId), children: [] }
+    groups.set(groupId, group)
+    siblings(groupOf(groupId)).push(group)
+    return group.children
+  }
+  for (const id of ids) siblings(groupOf(id)).push({ kind: 'task', id, label: lastPart(id) })
+  return roots
+}
+
+/** The group that a task or group is in; empty at the top. */
+export function groupOf(id: string): string {
+  return id.slice(0, Math.max(0, id.lastIndexOf('.')))
+}
+
+export interface TreeRow {
+  node: TaskTreeNode
+  depth: number
+  /** The tasks in it, however deep; of a task, itself. */
+  taskIds: string[]
+}
+
+/** What is seen of the tree, from top to bottom, when the groups given are folded. */
+export function treeRows(nodes: readonly TaskTreeNode[], folded: ReadonlySet<string>, depth = 0): TreeRow[] {
+  return nodes.flatMap((node) => {
+    const row = { node, depth, taskIds: leaves(node) }
+    return node.kind === 'task' || folded.has(node.id) ? [row] : [row, ...treeRows(node.children, folded, depth + 1)]
+  })
+}
+
+export function allGroups(nodes: readonly TaskTreeNode[]): string[] {
+  return nodes.flatMap((node) => (node.kind === 'group' ? [node.id, ...allGroups(node.children)] : []))
+}
+
+function leaves(node: TaskTreeNode): string[] {
+  return node.kind === 'task' ? [node.id] : node.children.flatMap(leaves)
+}
+
+function lastPart(id: string): string {
+  return id.slice(id.lastIndexOf('.') + 1)
+}
