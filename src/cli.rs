@@ -57,6 +57,12 @@ pub enum Command {
     /// Work with task instances
     #[command(subcommand)]
     Tasks(TasksCommand),
+    /// Run a DAG for dates in the past
+    #[command(subcommand)]
+    Backfill(BackfillCommand),
+    /// Work with pools: slots that task instances share
+    #[command(subcommand)]
+    Pools(PoolsCommand),
     /// Work with the database
     #[command(subcommand)]
     Db(DbCommand),
@@ -195,6 +201,121 @@ pub enum TasksCommand {
         #[arg(long, value_name = "N")]
         try_number: Option<u32>,
     },
+    /// Say why task instances do not run, and what would help
+    Why {
+        /// The DAG
+        dag_id: String,
+        /// The run
+        run_id: String,
+        /// Only this task
+        task_id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PoolsCommand {
+    /// List the pools, and what of each is taken
+    List,
+    /// Show a pool
+    Get {
+        /// The pool
+        name: String,
+    },
+    /// Make a pool, or change one
+    Set(SetPoolArgs),
+    /// Delete a pool; tasks that name it do not start any more
+    Delete {
+        /// The pool
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SetPoolArgs {
+    /// The pool
+    pub name: String,
+    /// How many slots it has; -1 for no end of them
+    #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..))]
+    pub slots: i32,
+    /// What it is for [default: as it is]
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// Whether deferred task instances take slots, too [default: as it is, else false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    pub include_deferred: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackfillCommand {
+    /// Run every date of a range; the server does it, as far as the backfill's limit allows
+    Create(CreateBackfillArgs),
+    /// List backfills, newest first
+    List {
+        /// Only those of this DAG
+        dag_id: Option<String>,
+    },
+    /// Stop the queued runs of a backfill from beginning
+    Pause {
+        /// The backfill
+        id: i64,
+    },
+    /// Let the queued runs of a backfill begin
+    Unpause {
+        /// The backfill
+        id: i64,
+    },
+    /// End a backfill: what runs goes on, what is queued fails
+    Cancel {
+        /// The backfill
+        id: i64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateBackfillArgs {
+    /// The DAG
+    pub dag_id: String,
+    /// The first logical date, as RFC 3339
+    #[arg(long, value_name = "DATE")]
+    pub from_date: String,
+    /// The last logical date, inclusive, as RFC 3339
+    #[arg(long, value_name = "DATE")]
+    pub to_date: String,
+    /// Newest date first
+    #[arg(long)]
+    pub run_backwards: bool,
+    /// What its runs are given, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub conf: Option<String>,
+    /// What happens to dates that have a run
+    #[arg(long, value_enum, default_value_t = ReprocessBehavior::None)]
+    pub reprocess_behavior: ReprocessBehavior,
+    /// Most of its runs at the same time
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_active_runs: u32,
+    /// Runs that are reused keep the version of the DAG that they had
+    #[arg(long)]
+    pub keep_version: bool,
+    /// Only say what would be run
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait until it is over, with progress; exit code 1 when a run failed
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// What happens to dates that have a run already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReprocessBehavior {
+    /// It is left as it is
+    None,
+    /// It runs again when it failed
+    Failed,
+    /// It runs again when it is over
+    Completed,
 }
 
 #[derive(Debug, Subcommand)]

@@ -33,6 +33,19 @@ impl Progress {
     }
 }
 
+/// Asks a question that is answered by yes or no, and takes anything else for a no. None when nobody is at the terminal.
+pub fn confirm(question: &str) -> Option<bool> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return None;
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush()).ok()?;
+    let mut answer = String::new();
+    stdin.read_line(&mut answer).ok()?;
+    Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
 /// Writes a line of progress. A terminal that is gone is no reason to stop.
 pub fn line(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

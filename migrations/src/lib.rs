@@ -4,6 +4,7 @@
 
 mod columns;
 mod m20261121_000001_initial;
+mod m20261125_000001_limits;
 mod m20261125_000002_run_semantics;
 mod m20261125_000010_backfill;
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
             Box::new(m20261121_000001_initial::Migration),
+            Box::new(m20261125_000001_limits::Migration),
             Box::new(m20261125_000002_run_semantics::Migration),
             Box::new(m20261125_000010_backfill::Migration),
         ]

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod events;
 pub mod log;
 pub mod operator;
+pub mod preview;
 pub mod run;
 pub mod run_id;
 pub mod sources;

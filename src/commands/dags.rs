@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use scheduler::control::{Trigger, TriggeredBy};
 use scheduler::dag::Dag;
 use scheduler::dag::spec::{self, SourceFile};
-use scheduler::dag::timetable::Timetable;
+use scheduler::dag::timetable::{Timetable, Upcoming};
+use scheduler::preview;
 use scheduler::run::RunState;
 use scheduler::store::entity::{dag, dag_run};
 use scheduler::store::{dags, runs};
@@ -198,14 +199,51 @@ async fn set_paused(
 async fn next(installation: &Installation, dag_id: &str, count: u16, output: Output) -> anyhow::Result<Status> {
     let (row, dag) = definition(installation, dag_id).await?;
     let timetable = Timetable::new(&dag.schedule, dag.timezone)?;
-    let runs = timetable.preview(installation.clock.now(), usize::from(count));
-    output.print(&runs, |runs| {
-        let lines = runs.iter().map(|at| at.with_timezone(&dag.timezone).format("%Y-%m-%d %H:%M:%S %Z").to_string());
-        let lines: Vec<String> = lines.collect();
-        let none = format!("{} never runs by itself: {}", row.dag_id, timetable.describe());
-        if lines.is_empty() { none } else { lines.join("\n") }
-    })?;
+    let now = installation.clock.now();
+    let runs = preview::upcoming(&installation.db, &row, &dag, &timetable, now, usize::from(count)).await?;
+    let data: Vec<Value> = runs.iter().map(upcoming).collect();
+    output.print(&data, |_| next_runs(&row, &dag, &timetable, &runs, now))?;
+    if row.is_paused && !runs.is_empty() {
+        terminal::line(&format!("hint: the DAG is paused; so it runs after `updraft dags unpause {dag_id}`"));
+    }
     Ok(Status::Done)
+}
+
+fn upcoming(upcoming: &Upcoming) -> Value {
+    json!({
+        "run_after": upcoming.run.run_after,
+        "logical_date": upcoming.run.logical_date,
+        "data_interval_start": upcoming.run.data_interval.start,
+        "data_interval_end": upcoming.run.data_interval.end,
+        "note": upcoming.note.map(|note| note.to_string()),
+    })
+}
+
+/// The runs to come in the DAG's time zone, with what they are about where that is not the instant itself.
+fn next_runs(row: &dag::Model, dag: &Dag, timetable: &Timetable, runs: &[Upcoming], now: DateTime<Utc>) -> String {
+    if runs.is_empty() {
+        return if timetable.is_scheduled() {
+            format!("{} has no run to come: {}", row.dag_id, timetable.describe())
+        } else {
+            format!("{} never runs by the clock: {}", row.dag_id, timetable.describe())
+        };
+    }
+    let local = |at: DateTime<Utc>| at.with_timezone(&dag.timezone).format("%Y-%m-%d %H:%M:%S %Z").to_string();
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|upcoming| {
+            let interval = upcoming.run.data_interval;
+            let covers = if interval.start == interval.end {
+                String::new()
+            } else {
+                format!("{} to {}", local(interval.start), local(interval.end))
+            };
+            let missed = (upcoming.run.run_after <= now).then(|| "at once".to_owned());
+            let notes: Vec<String> = missed.into_iter().chain(upcoming.note.map(|note| note.to_string())).collect();
+            vec![local(upcoming.run.run_after), covers, notes.join(", ")]
+        })
+        .collect();
+    output::table(&["RUNS AT", "COVERS", ""], &rows)
 }
 
 fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Result<Status> {

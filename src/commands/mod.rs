@@ -1,14 +1,17 @@
 //! One file and one function for each command.
 
+mod backfill;
 mod dags;
 mod db;
 mod installation;
+mod pools;
 mod runs;
 mod schema;
 mod standalone;
 mod tasks;
 mod test;
 mod version;
+mod why;
 
 use crate::cli::{Cli, Command, DagsCommand, DbCommand, StandaloneArgs};
 use crate::config::Config;
@@ -28,7 +31,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Dags(DagsCommand::Test(args)) => test::run(args, &config).await,
         Command::Dags(command) => dags::run(command, config, output).await,
         Command::Runs(command) => runs::run(command, config, output).await,
+        Command::Backfill(command) => backfill::run(command, config, output).await,
         Command::Tasks(command) => tasks::run(command, config, output).await,
+        Command::Pools(command) => pools::run(command, config, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
         Command::Schema => schema::run(),
         Command::Version | Command::Guardian { .. } => version::run(output),

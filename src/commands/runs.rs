@@ -75,7 +75,7 @@ async fn show(
             run.dag_id,
             run.run_id,
             run.state,
-            duration(run.start_date, run.end_date),
+            run.reason.clone().unwrap_or_else(|| duration(run.start_date, run.end_date)),
             output::table(&["TASK", "STATE", "TRY", "DURATION", ""], &rows)
         )
     })?;
@@ -94,6 +94,7 @@ fn view(run: &dag_run::Model) -> Value {
         "end_date": run.end_date,
         "conf": run.conf,
         "note": run.note,
+        "reason": run.reason,
     })
 }
 

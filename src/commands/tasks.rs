@@ -7,6 +7,7 @@ use scheduler::operator::TaskKey;
 use scheduler::store::runs;
 
 use super::installation::Installation;
+use super::why::{self, Question};
 use crate::cli::TasksCommand;
 use crate::config::Config;
 use crate::output::Output;
@@ -15,7 +16,12 @@ use crate::report::{BadInput, Status};
 /// Runs the command.
 pub async fn run(command: TasksCommand, config: Config, output: Output) -> anyhow::Result<Status> {
     let installation = Installation::open(config).await?;
-    let TasksCommand::Logs { dag_id, run_id, task_id, try_number } = command;
+    let (dag_id, run_id, task_id, try_number) = match command {
+        TasksCommand::Logs { dag_id, run_id, task_id, try_number } => (dag_id, run_id, task_id, try_number),
+        TasksCommand::Why { dag_id, run_id, task_id } => {
+            return why::run(&installation, Question { dag_id, run_id, task_id }, output).await;
+        }
+    };
     let run = runs::get(installation.db.read(), &dag_id, &run_id).await?;
     let instances = runs::instances(installation.db.read(), run.id).await?;
     let instance = instances

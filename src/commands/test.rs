@@ -2,13 +2,15 @@
 //!
 //! It is the same engine on a database that is thrown away afterwards. Data that tasks keep below the home folder stays.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
-use scheduler::control::{Control, Trigger, TriggeredBy};
+use scheduler::control::{Control, PoolPatch, Trigger, TriggeredBy};
+use scheduler::dag::Dag;
 use scheduler::dag::spec::{self, LoadedDag, SourceFile};
 use scheduler::engine::wake::Waker;
 use scheduler::engine::{Engine, EngineSettings};
@@ -18,6 +20,7 @@ use scheduler::operator::TaskKey;
 use scheduler::run::RunState;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::leases::Holder;
+use scheduler::store::pools::{DEFAULT_POOL, PoolSettings};
 use scheduler::store::{Db, runs};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -59,6 +62,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     let hints = changes.subscribe();
     let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
     let dag_id = loaded.dag.dag_id.clone();
+    make_pools(&control, &loaded.dag).await?;
     // Only the run that was asked for: the schedule of the DAG is none of this command's business.
     let run = control.trigger(&dag_id, trigger).await?;
     let settings = EngineSettings {
@@ -84,6 +88,18 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     engine.stop().await;
     terminal::line(&format!("\nrun {}  {}", run.run_id, Progress::new().state(state.word())));
     Ok(if state == RunState::Success { Status::Done } else { Status::RunFailed })
+}
+
+/// Pools that are never full: what pools there are elsewhere is none of this command's business.
+async fn make_pools(control: &Control, dag: &Dag) -> anyhow::Result<()> {
+    let endless = PoolPatch { slots: Some(-1), ..PoolPatch::default() };
+    control.patch_pool(DEFAULT_POOL, endless, None).await?;
+    let named: BTreeSet<&str> = dag.tasks().map(|(_, task)| task.pool.as_str()).collect();
+    for name in named.into_iter().filter(|name| *name != DEFAULT_POOL) {
+        let settings = PoolSettings { name: name.to_owned(), slots: -1, description: None, include_deferred: false };
+        control.create_pool(settings, None).await?;
+    }
+    Ok(())
 }
 
 /// The DAG to run; none when the file has mistakes, which are shown then.

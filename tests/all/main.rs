@@ -11,11 +11,13 @@
 )]
 
 mod architecture;
+mod backfill;
 mod bad_input;
 mod command_line;
 mod dags;
 mod durability;
 mod full_disk;
+mod limits;
 mod locked_database;
 mod pipeline;
 mod scheduling;

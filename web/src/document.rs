@@ -23,7 +23,7 @@ pub(crate) fn finish(document: &utoipa::openapi::OpenApi) -> Value {
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         for (name, schema) in schemas.iter_mut() {
             // Bodies of requests may leave keys out, and lines of a log have what the writer knew.
-            if name.ends_with("Body") {
+            if name.ends_with("Body") || name.ends_with("Body_") {
                 forbid_other_keys(schema);
             } else if name != "StructuredLogMessage" {
                 require_all(schema);

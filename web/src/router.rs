@@ -14,8 +14,9 @@ use utoipa_axum::routes;
 use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
-    dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags, event_logs, import_errors, logs,
-    monitor, task_instances, task_instances_batch, tasks, tries, trigger, updraft, xcoms,
+    backfills, dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies,
+    event_logs, import_errors, logs, monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks, tries,
+    trigger, updraft, xcoms,
 };
 use crate::state::AppState;
 use crate::{assets, auth, hygiene};
@@ -69,10 +70,13 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(of_dags())
         .merge(of_runs())
         .merge(of_task_instances())
+        .merge(of_backfills())
         .routes(routes!(import_errors::get_import_errors))
         .routes(routes!(import_errors::get_import_error))
         .routes(routes!(event_logs::get_event_logs))
         .routes(routes!(event_logs::get_event_log))
+        .routes(routes!(pools::get_pools, pools::post_pool, pools_bulk::bulk_pools))
+        .routes(routes!(pools::get_pool, pools::patch_pool, pools::delete_pool))
         .routes(routes!(updraft::me::get_me))
         .routes(routes!(updraft::dags::list_updraft_dags))
         .routes(routes!(updraft::next_runs::list_next_runs))
@@ -102,6 +106,16 @@ fn of_runs() -> OpenApiRouter<AppState> {
         .route("/api/v2/dags/{dag_id}/dagRuns/list", get(dag_runs_batch::get_dag_run_called_list))
 }
 
+fn of_backfills() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(backfills::list_backfills, backfills::create_backfill))
+        .routes(routes!(backfills::create_backfill_dry_run))
+        .routes(routes!(backfills::get_backfill))
+        .routes(routes!(backfills::pause_backfill))
+        .routes(routes!(backfills::unpause_backfill))
+        .routes(routes!(backfills::cancel_backfill))
+}
+
 fn of_task_instances() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(task_instances::get_task_instances))
@@ -113,6 +127,8 @@ fn of_task_instances() -> OpenApiRouter<AppState> {
         .routes(routes!(task_instances::get_task_instance))
         .routes(routes!(task_instances::get_mapped_task_instances))
         .routes(routes!(task_instances::get_mapped_task_instance))
+        .routes(routes!(dependencies::get_task_instance_dependencies))
+        .routes(routes!(dependencies::get_task_instance_dependencies_by_map_index))
         .routes(routes!(tries::get_task_instance_tries))
         .routes(routes!(tries::get_task_instance_try_details))
         .routes(routes!(tries::get_mapped_task_instance_tries))

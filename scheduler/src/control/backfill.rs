@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::affected::Affected;
 use super::finished::named;
 use super::{Control, ControlError, RunPatch};
-use crate::dag::timetable::{Bounds, NextRun, Timetable};
+use crate::dag::timetable::{Catchup, CatchupMode, NextRun, Past, Restriction, Timetable};
 use crate::dag::{Dag, PastDependency, params};
 use crate::engine::wake::Wake;
 use crate::events::Change;
@@ -93,7 +93,8 @@ pub enum Fate {
 }
 
 impl Fate {
-    fn is_run(self) -> bool {
+    /// Whether a run comes of it.
+    pub fn is_run(self) -> bool {
         matches!(self, Fate::New | Fate::Again)
     }
 
@@ -113,7 +114,10 @@ impl Control {
     pub async fn plan_backfill(&self, new: &NewBackfill) -> Result<Vec<BackfillDate>, ControlError> {
         let txn = self.db.begin_write().await?;
         let plan = self.plan(&txn, new).await?;
-        Ok(plan.into_iter().map(|(next, fate, _)| BackfillDate { logical_date: next.logical_date, fate }).collect())
+        Ok(plan
+            .into_iter()
+            .map(|(next, fate, _)| BackfillDate { logical_date: Some(next.logical_date), fate })
+            .collect())
     }
 
     /// Makes a backfill with all its runs; they begin as far as its limit allows.
@@ -172,8 +176,10 @@ impl Control {
         self.waker.wake(Wake::Backfills);
         self.waker.wake(Wake::Runs);
         self.changes.send(Change::dag(&new.dag_id));
-        let dates =
-            plan.into_iter().map(|(next, fate, _)| BackfillDate { logical_date: next.logical_date, fate }).collect();
+        let dates = plan
+            .into_iter()
+            .map(|(next, fate, _)| BackfillDate { logical_date: Some(next.logical_date), fate })
+            .collect();
         Ok((row, dates))
     }
 
@@ -195,7 +201,7 @@ impl Control {
         Ok(dates
             .into_iter()
             .map(|next| {
-                let run = existing.iter().find(|run| run.logical_date == next.logical_date).cloned();
+                let run = existing.iter().find(|run| run.logical_date == Some(next.logical_date)).cloned();
                 let fate = run.as_ref().map_or(Fate::New, |run| fate(run, new.reprocess));
                 (next, fate, run)
             })
@@ -302,14 +308,18 @@ fn dates(dag: &Dag, new: &NewBackfill, now: DateTime<Utc>) -> Result<Vec<NextRun
     if !timetable.is_periodic() {
         return Err(ControlError::Invalid(format!("DAG `{}` has no periodic schedule to fill in", dag.dag_id)));
     }
-    let bounds = Bounds { earliest: Some(new.from_date), latest: None };
+    let catchup = Catchup { mode: CatchupMode::All, window: None };
+    let restriction = Restriction { earliest: Some(new.from_date), latest: None, catchup };
+    let mut past = Past::default();
     let mut dates: Vec<NextRun> = Vec::new();
-    loop {
-        let last = dates.last().map(|last| last.data_interval);
-        let Some(next) = timetable.next_run(last.as_ref(), now, bounds, true) else { break };
-        let is_in_range = next.logical_date.is_some_and(|date| date <= new.to_date);
-        if !is_in_range || next.data_interval.end >= now {
+    while let Some(next) = timetable.next_run(&past, now, &restriction) {
+        if next.logical_date > new.to_date || next.data_interval.end >= now {
             break;
+        }
+        past = Past::after(next.data_interval);
+        if next.logical_date < new.from_date {
+            // Due within the range, but about a time before it.
+            continue;
         }
         if dates.len() >= RUNS_MAX {
             return Err(ControlError::Invalid(format!(
@@ -360,10 +370,10 @@ fn new_run(
     dag_run::Model {
         id: Uuid::now_v7(),
         dag_id: new.dag_id.clone(),
-        run_id: run_id::generate(RunType::Backfill, next.run_after, next.logical_date),
+        run_id: run_id::generate(RunType::Backfill, next.run_after, Some(next.logical_date)),
         run_type: RunType::Backfill.word().to_owned(),
         state: RunState::Queued.word().to_owned(),
-        logical_date: next.logical_date,
+        logical_date: Some(next.logical_date),
         data_interval_start: Some(next.data_interval.start),
         data_interval_end: Some(next.data_interval.end),
         run_after: next.run_after,
@@ -381,6 +391,7 @@ fn new_run(
         decided_state: None,
         clear_number: 0,
         owner: None,
+        reason: None,
         updated_at: now,
     }
 }

@@ -12,11 +12,15 @@ mod clear;
 mod delete;
 mod finished;
 mod mark;
+mod pools;
+mod waiting;
 
 pub use affected::{Affected, Relatives, TaskRef};
 pub use backfill::{BackfillDate, Fate, NewBackfill, Reprocess};
 pub use clear::{ClearRun, ClearTasks, Runs, StatesMeant};
 pub use mark::MarkTasks;
+pub use pools::PoolPatch;
+pub use waiting::Waited;
 
 use std::time::Duration;
 
@@ -235,6 +239,7 @@ impl Control {
             decided_state: None,
             clear_number: 0,
             owner: None,
+            reason: None,
             updated_at: now,
         })
     }

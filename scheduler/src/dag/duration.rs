@@ -5,20 +5,35 @@ use std::time::Duration;
 /// Longer than any pipeline has waited; keeps the arithmetic with dates far from its ends.
 const SECONDS_MAX: f64 = 100.0 * 366.0 * 86_400.0;
 
+/// What a text says. Months have no fixed length, so they are counted apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Amount {
+    pub(super) months: f64,
+    pub(super) seconds: f64,
+}
+
+impl Amount {
+    const fn seconds(seconds: f64) -> Amount {
+        Amount { months: 0.0, seconds }
+    }
+
+    const fn months(months: f64) -> Amount {
+        Amount { months, seconds: 0.0 }
+    }
+
+    fn add(&mut self, count: f64, unit: Amount) {
+        self.months += count * unit.months;
+        self.seconds += count * unit.seconds;
+    }
+}
+
 /// Reads a duration. The error says what is wrong, to be read after the text itself.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("is empty".to_owned());
+    let amount = parse_amount(text)?;
+    if amount.months > 0.0 {
+        return Err("has years or months, which are not all of one length".to_owned());
     }
-    if let Ok(seconds) = text.parse::<f64>() {
-        return from_seconds(seconds);
-    }
-    let seconds = match text.strip_prefix(['P', 'p']) {
-        Some(rest) => iso(rest).ok_or("is not an ISO 8601 duration of weeks, days, hours, minutes and seconds")?,
-        None => human(text).ok_or("is not a duration")?,
-    };
-    from_seconds(seconds)
+    from_seconds(amount.seconds)
 }
 
 /// A number of seconds as a duration; negative and endless ones are refused.
@@ -32,55 +47,80 @@ pub fn from_seconds(seconds: f64) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-fn human(text: &str) -> Option<f64> {
-    let mut seconds = 0.0;
+/// Reads what [`parse`] reads, and years and months besides.
+pub(super) fn parse_amount(text: &str) -> Result<Amount, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Ok(Amount::seconds(seconds));
+    }
+    match text.strip_prefix(['P', 'p']) {
+        Some(rest) => iso(rest).ok_or_else(|| "is not an ISO 8601 duration".to_owned()),
+        None => human(text).ok_or_else(|| "is not a duration".to_owned()),
+    }
+}
+
+fn human(text: &str) -> Option<Amount> {
+    let mut amount = Amount::default();
     let mut rest = text;
     while !rest.is_empty() {
         let (number, after) = split_number(rest)?;
         let after = after.trim_start();
         let unit_end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let unit = match &after[..unit_end] {
-            "ms" => 0.001,
-            "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-            "h" | "hr" | "hrs" | "hour" | "hours" => 3_600.0,
-            "d" | "day" | "days" => 86_400.0,
-            "w" | "week" | "weeks" => 604_800.0,
+            "ms" => Amount::seconds(0.001),
+            "s" | "sec" | "secs" | "second" | "seconds" => Amount::seconds(1.0),
+            "m" | "min" | "mins" | "minute" | "minutes" => Amount::seconds(60.0),
+            "h" | "hr" | "hrs" | "hour" | "hours" => Amount::seconds(3_600.0),
+            "d" | "day" | "days" => Amount::seconds(86_400.0),
+            "w" | "week" | "weeks" => Amount::seconds(604_800.0),
+            "month" | "months" => Amount::months(1.0),
+            "year" | "years" => Amount::months(12.0),
             _ => return None,
         };
-        seconds += number * unit;
+        amount.add(number, unit);
         rest = after[unit_end..].trim_start();
     }
-    Some(seconds)
+    Some(amount)
 }
 
-/// Years and months have no fixed length, so they are no duration.
-fn iso(text: &str) -> Option<f64> {
+fn iso(text: &str) -> Option<Amount> {
+    const DATE: [(char, Amount); 4] = [
+        ('Y', Amount::months(12.0)),
+        ('M', Amount::months(1.0)),
+        ('W', Amount::seconds(604_800.0)),
+        ('D', Amount::seconds(86_400.0)),
+    ];
+    const TIME: [(char, Amount); 3] =
+        [('H', Amount::seconds(3_600.0)), ('M', Amount::seconds(60.0)), ('S', Amount::seconds(1.0))];
     let upper = text.to_ascii_uppercase();
-    let (days, time) = match upper.split_once('T') {
+    let (date, time) = match upper.split_once('T') {
         Some((_, "")) => return None,
-        Some((days, time)) => (days, time),
+        Some((date, time)) => (date, time),
         None => (upper.as_str(), ""),
     };
-    if days.is_empty() && time.is_empty() {
+    if date.is_empty() && time.is_empty() {
         return None;
     }
-    let days = iso_part(days, &[('W', 604_800.0), ('D', 86_400.0)])?;
-    Some(days + iso_part(time, &[('H', 3_600.0), ('M', 60.0), ('S', 1.0)])?)
+    let mut amount = Amount::default();
+    iso_part(date, &DATE, &mut amount)?;
+    iso_part(time, &TIME, &mut amount)?;
+    Some(amount)
 }
 
-fn iso_part(text: &str, units: &[(char, f64)]) -> Option<f64> {
-    let mut seconds = 0.0;
+fn iso_part(text: &str, units: &[(char, Amount)], amount: &mut Amount) -> Option<()> {
     let mut rest = text;
     let mut units = units.iter();
     while !rest.is_empty() {
         let (number, after) = split_number(rest)?;
         let letter = after.chars().next()?;
         let (_, unit) = units.find(|(name, _)| *name == letter)?;
-        seconds += number * unit;
+        amount.add(number, *unit);
         rest = &after[letter.len_utf8()..];
     }
-    Some(seconds)
+    Some(())
 }
 
 fn split_number(text: &str) -> Option<(f64, &str)> {

@@ -6,19 +6,25 @@
 //!                              └────template───> a task's arguments, filled in
 //! ```
 
+pub mod asset;
 pub mod duration;
 mod model;
 pub mod params;
+pub mod period;
+pub mod schedule;
 mod scope;
 mod shape;
 pub mod spec;
 pub mod template;
 pub mod timetable;
 pub mod version;
+mod weight;
 
 pub use model::{
-    Dag, DagHead, DagRunPolicy, InvalidGraph, MappedValues, Mapping, Param, PastDependency, Schedule, Task, TaskGroup,
-    TaskIndex, TaskRole, TriggerRule,
+    Dag, DagHead, DagRunPolicy, InvalidGraph, MappedValues, Mapping, Param, PastDependency, Task, TaskGroup, TaskIndex,
+    TaskRole, TriggerRule,
 };
 /// The two directions in a graph: `Incoming` is upstream, `Outgoing` downstream.
 pub use petgraph::Direction;
+pub use schedule::Schedule;
+pub use weight::WeightRule;

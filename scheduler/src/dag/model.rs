@@ -10,7 +10,11 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::asset::Asset;
+use super::schedule::Schedule;
 use super::scope::{self, Scopes};
+use super::timetable::Catchup;
+use super::weight::{self, WeightRule};
 
 /// A task's place in its DAG's graph. Means nothing outside the [`Dag`] that gave it.
 pub type TaskIndex = NodeIndex<u32>;
@@ -22,6 +26,8 @@ pub struct Dag {
     graph: DiGraph<Task, (), u32>,
     by_id: HashMap<String, TaskIndex>,
     topological: Vec<TaskIndex>,
+    /// What each task weighs by its weight rule.
+    weights: Vec<i32>,
     /// What follows from the graph.
     scopes: Scopes,
 }
@@ -37,8 +43,8 @@ impl std::ops::Deref for Dag {
 /// How runs of a DAG are made and bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DagRunPolicy {
-    /// Whether runs missed in the past are made up for, one by one (Airflow 3: catchup; default false).
-    pub catchup: bool,
+    /// What becomes of runs that were missed (Airflow 3: catchup; by default only the latest is made up for).
+    pub catchup: Catchup,
     /// Most runs at the same time (Airflow 3: `max_active_runs`, default 16).
     pub max_active_runs: u32,
     /// Most task instances of one run at the same time (Airflow 3: `max_active_tasks`, default 16).
@@ -47,6 +53,8 @@ pub struct DagRunPolicy {
     pub is_paused_upon_creation: Option<bool>,
     /// A run that takes longer fails (Airflow 3: `dagrun_timeout`).
     pub dagrun_timeout: Option<Duration>,
+    /// After so many failed runs in a row the DAG is paused; 0 is never (Airflow 3: `max_consecutive_failed_dag_runs`).
+    pub max_consecutive_failed_dag_runs: u32,
     /// Whether the first task that fails for good ends the run: what runs fails, what waits is skipped (Airflow 3:
     /// `fail_fast`).
     pub fail_fast: bool,
@@ -55,28 +63,15 @@ pub struct DagRunPolicy {
 impl Default for DagRunPolicy {
     fn default() -> DagRunPolicy {
         DagRunPolicy {
-            catchup: false,
+            catchup: Catchup::default(),
             max_active_runs: 16,
             max_active_tasks: 16,
             is_paused_upon_creation: None,
             dagrun_timeout: None,
+            max_consecutive_failed_dag_runs: 0,
             fail_fast: false,
         }
     }
-}
-
-/// When runs of a DAG are due, as written. `crate::dag::timetable` computes with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// Only when somebody triggers it.
-    Never,
-    /// Once, at the start date.
-    Once,
-    /// Again as soon as the run before has ended.
-    Continuous,
-    /// At the ticks of a cron expression (5, 6 or 7 fields, or a preset such as `@daily`).
-    Cron(String),
 }
 
 /// A param: its JSON Schema, and its default.
@@ -121,18 +116,28 @@ pub struct Task {
     pub max_retry_delay: Option<Duration>,
     /// A try that takes longer is cancelled and counts as failed, retries apply.
     pub execution_timeout: Option<Duration>,
-    /// Larger goes first when slots are short (Airflow 3: default 1).
+    /// Its own weight, of which [`Dag::weight`] is made (Airflow 3: default 1).
     pub priority_weight: i32,
+    /// Whose weights count besides its own.
+    pub weight_rule: WeightRule,
     /// The pool from which it takes slots.
     pub pool: String,
     /// How many.
     pub pool_slots: u32,
+    /// Most instances of it at the same time, over all runs (Airflow 3: `max_active_tis_per_dag`).
+    pub max_active_tis_per_dag: Option<u32>,
+    /// Most instances of it at the same time within a run, when it is mapped (Airflow 3: `max_active_tis_per_dagrun`).
+    pub max_active_tis_per_dagrun: Option<u32>,
     /// Which workers may run it.
     pub queue: String,
     /// Who to ask.
     pub owner: String,
     /// Markdown for the task's page.
     pub doc_md: Option<String>,
+    /// The assets that it makes, which DAGs may wait for (Airflow 3: outlets).
+    pub outlets: Vec<Asset>,
+    /// The assets that it reads, for people to see (Airflow 3: inlets).
+    pub inlets: Vec<Asset>,
 }
 
 /// When a task may start, given its direct upstream tasks (Airflow 3: trigger rules).
@@ -333,7 +338,8 @@ impl Dag {
         let topological = petgraph::algo::toposort(&graph, None)
             .map_err(|cycle| vec![InvalidGraph::Cycle(vec![graph[cycle.node_id()].task_id.clone()])])?;
         let scopes = Scopes::of(&graph, &topological, &head.groups);
-        Ok(Dag { head, graph, by_id, topological, scopes })
+        let weights = weight::effective(&graph, &topological);
+        Ok(Dag { head, graph, by_id, topological, weights, scopes })
     }
 
     /// The number of tasks.
@@ -349,6 +355,11 @@ impl Dag {
     /// The task at `index`.
     pub fn task(&self, index: TaskIndex) -> &Task {
         &self.graph[index]
+    }
+
+    /// How heavy the task at `index` is when slots are short: what its weight rule makes of the weights around it.
+    pub fn weight(&self, index: TaskIndex) -> i32 {
+        self.weights[index.index()]
     }
 
     /// The index of the task with that id.

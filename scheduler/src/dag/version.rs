@@ -6,7 +6,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Dag, Param, Schedule, Task};
+use super::asset::Asset;
+use super::timetable::{Catchup, CatchupMode};
+use super::{Dag, Param, Task};
 
 /// The DAG with everything written out, in the grammar of DAG files: loading it gives the same DAG again.
 ///
@@ -24,15 +26,16 @@ pub fn document(dag: &Dag) -> Value {
         "dag_id": dag.dag_id,
         "description": dag.description,
         "doc_md": dag.doc_md,
-        "schedule": schedule(&dag.schedule),
+        "schedule": dag.schedule.document(),
         "timezone": dag.timezone.name(),
         "start_date": dag.start_date.map(instant),
         "end_date": dag.end_date.map(instant),
-        "catchup": dag.runs.catchup,
+        "catchup": catchup(dag.runs.catchup),
         "max_active_runs": dag.runs.max_active_runs,
         "max_active_tasks": dag.runs.max_active_tasks,
         "is_paused_upon_creation": dag.runs.is_paused_upon_creation,
         "dagrun_timeout": dag.runs.dagrun_timeout.map(seconds),
+        "max_consecutive_failed_dag_runs": dag.runs.max_consecutive_failed_dag_runs,
         "tags": dag.tags,
         "owner": dag.owner,
         "params": dag.params.iter().map(|(name, param)| (name.clone(), param_document(param))).collect::<Map<_, _>>(),
@@ -68,11 +71,16 @@ fn task_document(task: &Task, upstream: &[&str]) -> Value {
     put("max_retry_delay", json!(task.max_retry_delay.map(seconds)));
     put("execution_timeout", json!(task.execution_timeout.map(seconds)));
     put("priority_weight", json!(task.priority_weight));
+    put("weight_rule", json!(task.weight_rule));
     put("pool", json!(task.pool));
     put("pool_slots", json!(task.pool_slots));
+    put("max_active_tis_per_dag", json!(task.max_active_tis_per_dag));
+    put("max_active_tis_per_dagrun", json!(task.max_active_tis_per_dagrun));
     put("queue", json!(task.queue));
     put("owner", json!(task.owner));
     put("doc_md", json!(task.doc_md));
+    put("outlets", assets(&task.outlets));
+    put("inlets", assets(&task.inlets));
     entries.extend(task.args.clone());
     Value::Object(entries)
 }
@@ -96,13 +104,23 @@ fn param_document(param: &Param) -> Value {
     Value::Object(entries)
 }
 
-fn schedule(schedule: &Schedule) -> Value {
-    match schedule {
-        Schedule::Never => Value::Null,
-        Schedule::Once => json!("@once"),
-        Schedule::Continuous => json!("@continuous"),
-        Schedule::Cron(expression) => json!(expression),
+/// What Airflow's word says, or the policy in full.
+fn catchup(catchup: Catchup) -> Value {
+    let mode = match catchup.mode {
+        CatchupMode::None => "none",
+        CatchupMode::Latest => "latest",
+        CatchupMode::All => "all",
+    };
+    match (catchup.mode, catchup.window) {
+        (CatchupMode::Latest, None) => json!(false),
+        (CatchupMode::All, None) => json!(true),
+        (_, None) => json!({ "mode": mode }),
+        (_, Some(window)) => json!({ "mode": mode, "window": seconds(window) }),
     }
+}
+
+fn assets(assets: &[Asset]) -> Value {
+    Value::Array(assets.iter().map(Asset::document).collect())
 }
 
 fn instant(instant: DateTime<Utc>) -> String {

@@ -1,20 +1,16 @@
 //! A run that this scheduler owns: its state in memory, and the rows that it becomes.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::prelude::Uuid;
 use serde_json::Value;
 
 use crate::dag::{Dag, TaskIndex};
-use crate::run::{Instance, InstanceIndex, Pushed, Run, RunState, TaskState};
+use crate::run::{Instance, InstanceIndex, Limit, Pushed, Run, RunState, TaskState};
 use crate::store::StoreError;
 use crate::store::entity::{dag_run, task_instance, task_instance_history};
 use crate::store::runs::InstanceKey;
-
-/// Orders what is ready within a run: larger weights first, then the order of the file and of map indices.
-type ReadyKey = (std::cmp::Reverse<i32>, InstanceIndex);
 
 /// A run that this scheduler owns.
 #[derive(Debug)]
@@ -23,8 +19,6 @@ pub(crate) struct ActiveRun {
     pub(crate) row: dag_run::Model,
     /// What it means.
     pub(crate) run: Run,
-    /// Task instances in `scheduled`; derived from the states, and kept beside them so that the best is found at once.
-    ready: BTreeSet<ReadyKey>,
     /// What the last try of each task was given; it belongs to the row but not to the decision.
     rendered: HashMap<InstanceIndex, Rendered>,
     /// Whether there are task instances whose rows were never written.
@@ -58,10 +52,7 @@ impl ActiveRun {
         run.start_date = row.start_date;
         run.end_date = row.end_date;
         run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
-        let mut active = ActiveRun { row, run, ready: BTreeSet::new(), rendered, is_new };
-        let all: Vec<InstanceIndex> = active.run.instances().map(|(at, _)| at).collect();
-        active.index(&all);
-        Ok(active)
+        Ok(ActiveRun { row, run, rendered, is_new })
     }
 
     /// The tasks to write: those that changed, or all of them the first time.
@@ -69,26 +60,22 @@ impl ActiveRun {
         std::mem::take(&mut self.is_new).then(|| self.run.instances().map(|(at, _)| at).collect())
     }
 
-    /// Brings the index of ready tasks in line with the states of `changed`.
-    pub(crate) fn index(&mut self, changed: &[InstanceIndex]) {
-        for &at in changed {
-            let key = ready_key(&self.run.dag, at);
-            if self.run.get(at).is_some_and(|instance| instance.state == TaskState::Scheduled) {
-                self.ready.insert(key);
-            } else {
-                self.ready.remove(&key);
-            }
-        }
+    /// The date by which its task instances are put in order: what the run is about, or else when it could begin.
+    pub(crate) fn date(&self) -> DateTime<Utc> {
+        self.run.logical_date.unwrap_or(self.row.run_after)
     }
 
-    /// The ready task that goes first, with its weight.
-    pub(crate) fn first_ready(&self) -> Option<(i32, InstanceIndex)> {
-        self.ready.first().map(|&(weight, at)| (weight.0, at))
+    /// The earliest instant at which it may begin (Airflow 3: a run whose logical date is to come waits for it).
+    pub(crate) fn earliest(&self) -> DateTime<Utc> {
+        self.date().max(self.row.run_after)
     }
 
-    /// All ready tasks, best first.
-    pub(crate) fn ready(&self) -> impl Iterator<Item = InstanceIndex> {
-        self.ready.iter().map(|&(_, at)| at)
+    /// Says why the run does not begin; true when that is news.
+    pub(crate) fn explain(&mut self, limit: Option<&Limit>) -> bool {
+        let reason = limit.map(ToString::to_string);
+        let is_news = self.row.reason != reason;
+        self.row.reason = reason;
+        is_news
     }
 
     /// Remembers what a try was given after templates were filled in.
@@ -106,6 +93,9 @@ impl ActiveRun {
         self.row.decided_state = self.run.decided.map(|state| state.word().to_owned());
         self.row.last_scheduling_decision = Some(now);
         self.row.updated_at = now;
+        if self.run.state != RunState::Queued {
+            self.row.reason = None;
+        }
         if self.run.state.is_finished() {
             // Nobody needs to own what is over.
             self.row.owner = None;
@@ -155,7 +145,7 @@ impl ActiveRun {
             pool: definition.pool.clone(),
             pool_slots: to_i32(definition.pool_slots),
             queue: definition.queue.clone(),
-            priority_weight: definition.priority_weight,
+            priority_weight: self.run.dag.weight(at.task),
             scheduled_when: instance.scheduled_when,
             queued_when: instance.queued_when,
             start_date: instance.start_date,
@@ -228,18 +218,13 @@ impl ActiveRun {
     }
 
     /// The run with the tasks that its DAG has, so that others can be taken away.
-    pub(crate) fn vanished(&self) -> (Uuid, Vec<String>) {
+    pub(crate) fn vanished(&self) -> (uuid::Uuid, Vec<String>) {
         (self.row.id, self.run.dag.tasks().map(|(_, task)| task.task_id.clone()).collect())
     }
 
     /// All rows, as they are now.
     pub(crate) fn rows(&self, place: &Place, now: DateTime<Utc>) -> Vec<task_instance::Model> {
         self.run.instances().map(|(at, _)| self.instance_row(at, place, now)).collect()
-    }
-
-    /// The run's key.
-    pub(crate) fn id(&self) -> Uuid {
-        self.row.id
     }
 }
 
@@ -270,10 +255,6 @@ pub(crate) struct Rendered {
 
 /// How a row says that something was left over which cannot be mapped.
 const PUSHED_VALUE: i32 = -1;
-
-fn ready_key(dag: &Dag, at: InstanceIndex) -> ReadyKey {
-    (std::cmp::Reverse(dag.task(at.task).priority_weight), at)
-}
 
 fn instance_of(dag: &Dag, row: task_instance::Model) -> Result<Instance, StoreError> {
     let skips = row.skips.as_ref().and_then(Value::as_array).into_iter().flatten();

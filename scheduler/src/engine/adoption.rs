@@ -1,4 +1,4 @@
-//! What the coordinator fetches from the database: DAGs, runs to take over, requests, runs that are due.
+//! What the coordinator fetches from the database: DAGs, runs to take over, requests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,17 +10,16 @@ use uuid::Uuid;
 use super::active_run::ActiveRun;
 use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
+use crate::dag::timetable::DataInterval;
 use crate::events::Change;
 use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
 use crate::store::entity::{dag_run, dag_version};
 use crate::store::requests;
-use crate::store::{StoreError, commit, dags, leases, runs};
+use crate::store::schedules::{self, Standing};
+use crate::store::{StoreError, commit, dags, leases, pools, runs};
 
 /// Runs taken over in one go.
-const ADOPT_MAX: u64 = 1000;
-
-/// Scheduled runs made in one transaction.
-const DUE_MAX: usize = 500;
+pub(super) const ADOPT_MAX: u64 = 1000;
 
 impl Coordinator {
     /// Does what wake-ups asked for. What fails stays to be done.
@@ -28,6 +27,9 @@ impl Coordinator {
         if self.todo.look_around {
             self.look_around().await?;
             self.todo.look_around = false;
+        }
+        if self.todo.pools {
+            self.load_pools().await?;
         }
         if !self.todo.dags.is_empty() {
             self.reload_dags().await?;
@@ -71,45 +73,58 @@ impl Coordinator {
         }
         self.todo.adopt = true;
         self.todo.requests = true;
+        self.todo.pools = true;
         self.todo.due = true;
         self.todo.backfills = true;
         Ok(())
     }
 
+    /// Reads the pools, and lets whatever waits be told anew what for.
+    pub(super) async fn load_pools(&mut self) -> Result<(), StoreError> {
+        self.admission.set_pools(&pools::list(self.settings.db.read()).await?);
+        self.todo.pools = false;
+        self.todo.explain = true;
+        Ok(())
+    }
+
     pub(super) async fn load_all_dags(&mut self) -> Result<(), StoreError> {
         let rows = dags::list_all(self.settings.db.read()).await?;
-        let last: HashMap<String, DateTime<Utc>> =
-            dags::last_scheduled(self.settings.db.read()).await?.into_iter().collect();
+        let standings = schedules::standings(self.settings.db.read(), None).await?;
         let now = self.settings.clock.now();
         for row in rows {
-            let last = last.get(&row.dag_id).copied();
+            let last = standings.get(&row.dag_id).and_then(last_interval);
             self.know(row, last, now);
         }
         Ok(())
     }
 
-    fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DataInterval>, now: DateTime<Utc>) {
         let dag_id = row.dag_id.clone();
-        match ScheduledDag::new(row, &self.settings.catalog, last, now) {
+        self.admission.set_paused(&dag_id, row.is_paused);
+        let known = self.dags.remove(&dag_id);
+        match ScheduledDag::new(row, &self.settings.catalog, last, known.as_ref(), now) {
             Ok(dag) => {
                 self.dags.insert(dag_id, dag);
             }
-            Err(problem) => {
-                warn!(dag = %dag_id, "its stored definition cannot be scheduled: {problem}");
-                self.dags.remove(&dag_id);
-            }
+            Err(problem) => warn!(dag = %dag_id, "its stored definition cannot be scheduled: {problem}"),
         }
     }
 
     /// Reads DAGs that changed: their definition, or whether they are paused.
     async fn reload_dags(&mut self) -> Result<(), StoreError> {
         let now = self.settings.clock.now();
-        let last = self.last_scheduled_of_strangers().await?;
         let changed: Vec<String> = self.todo.dags.iter().cloned().collect();
+        let strangers: Vec<String> =
+            changed.iter().filter(|dag_id| !self.dags.contains_key(*dag_id)).cloned().collect();
+        let standings = match strangers.as_slice() {
+            [] => HashMap::new(),
+            strangers => schedules::standings(self.settings.db.read(), Some(strangers)).await?,
+        };
         for dag_id in changed {
-            let known = self.dags.get(&dag_id).and_then(ScheduledDag::last_logical_date);
+            let known = self.dags.get(&dag_id).and_then(ScheduledDag::last);
+            let last = known.or_else(|| standings.get(&dag_id).and_then(last_interval));
             match dags::find(self.settings.db.read(), &dag_id).await? {
-                Some(row) => self.know(row, known.or_else(|| last.get(&dag_id).copied()), now),
+                Some(row) => self.know(row, last, now),
                 None => {
                     self.dags.remove(&dag_id);
                 }
@@ -127,74 +142,12 @@ impl Coordinator {
             self.announce_dag(&dag_id);
         }
         self.todo.due = true;
+        self.todo.explain = true;
         Ok(())
-    }
-
-    /// When DAGs were last scheduled, where one that changed is new to us.
-    async fn last_scheduled_of_strangers(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        if self.todo.dags.iter().all(|dag_id| self.dags.contains_key(dag_id)) {
-            return Ok(HashMap::new());
-        }
-        Ok(dags::last_scheduled(self.settings.db.read()).await?.into_iter().collect())
-    }
-
-    /// Makes the scheduled runs whose time has come, as far as `max_active_runs` allows (Airflow 3: run creation).
-    async fn make_due_runs(&mut self) -> Result<(), StoreError> {
-        loop {
-            let now = self.settings.clock.now();
-            let mut due: Vec<String> = self
-                .dags
-                .values()
-                .filter(|dag| dag.due(now).is_some() && self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
-                .map(|dag| dag.row.dag_id.clone())
-                .take(DUE_MAX)
-                .collect();
-            due.sort_unstable();
-            if due.is_empty() {
-                self.todo.due = false;
-                return Ok(());
-            }
-            self.make_runs(&due, now).await?;
-            while self.adopt().await? >= ADOPT_MAX {}
-        }
-    }
-
-    async fn make_runs(&mut self, due: &[String], now: DateTime<Utc>) -> Result<(), StoreError> {
-        let txn = self.settings.db.begin_write().await?;
-        leases::assert_held(&txn, self.lease).await?;
-        let mut made = Vec::new();
-        for dag_id in due {
-            let Some(dag) = self.dags.get(dag_id) else { continue };
-            let Some(next) = dag.due(now) else { continue };
-            let version = dags::version_of(&txn, &dag.row, now).await?;
-            let row = dag.run_row(&next, version, now);
-            if !runs::insert_if_new(&txn, row).await? {
-                info!(dag = %dag_id, "the run for {} is there already", next.run_after);
-            }
-            let following = dag.after(&next, now);
-            dags::set_next_dagrun(&txn, dag_id, &shown(following)).await?;
-            made.push((dag_id, next, following));
-        }
-        commit(txn).await?;
-        // Only now: had the commit failed, the runs would have to be made again.
-        for (dag_id, next, following) in made {
-            if let Some(dag) = self.dags.get_mut(dag_id) {
-                dag.made(&next, following);
-            }
-            self.announce_dag(dag_id);
-        }
-        Ok(())
-    }
-
-    /// Queued and running runs of a DAG, which together must not exceed `max_active_runs` for another to be made.
-    fn active_runs(&self, dag_id: &str) -> usize {
-        let queued = self.queued.get(dag_id).into_iter().flatten();
-        let queued = queued.filter(|(_, id)| self.backfill_of(*id).is_none()).count();
-        queued + self.running_by_schedule_or_hand(dag_id)
     }
 
     /// Takes over runs that nobody owns; answers with how many.
-    async fn adopt(&mut self) -> Result<u64, StoreError> {
+    pub(super) async fn adopt(&mut self) -> Result<u64, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         leases::assert_held(&txn, self.lease).await?;
         let rows = runs::adopt(&txn, self.lease, ADOPT_MAX).await?;
@@ -229,7 +182,8 @@ impl Coordinator {
         };
         let instances = runs::instances(self.settings.db.read(), row.id).await?;
         let (id, dag_id, run_id) = (row.id, row.dag_id.clone(), row.run_id.clone());
-        self.runs.insert(id, ActiveRun::restore(row, definition, instances)?);
+        let active = ActiveRun::restore(row, definition, instances)?;
+        self.take_in(id, active);
         self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
         self.file(id);
         if self.runs[&id].run.dag.depends_on_past() {
@@ -237,6 +191,16 @@ impl Coordinator {
         }
         self.revive(id);
         Ok(())
+    }
+
+    /// Keeps a run in memory, in place of what was known of it.
+    fn take_in(&mut self, id: Uuid, active: ActiveRun) {
+        self.admission.forget(id);
+        self.admission.enter(id, Arc::clone(&active.run.dag), active.date());
+        for (at, instance) in active.run.instances() {
+            self.admission.file(id, at, Some(instance.state));
+        }
+        self.runs.insert(id, active);
     }
 
     fn definition(&self, version: &dag_version::Model) -> Result<Arc<crate::dag::Dag>, String> {
@@ -279,6 +243,7 @@ impl Coordinator {
         row.state = RunState::Failed.word().to_owned();
         row.end_date = Some(now);
         row.owner = None;
+        row.reason = None;
         row.updated_at = now;
         let txn = self.settings.db.begin_write().await?;
         runs::set_note(&txn, row.id, Some(problem), now).await?;
@@ -306,7 +271,7 @@ impl Coordinator {
         self.pending.touch_run(id);
         let step = Step { changed: active.run.instances().map(|(at, _)| at).collect(), ..Step::default() };
         let state = active.run.state;
-        self.runs.insert(id, active);
+        self.take_in(id, active);
         self.settled(id, state, &step);
         Ok(())
     }
@@ -318,7 +283,7 @@ impl Coordinator {
         let runs: Vec<Uuid> = queued.chain(running).collect();
         for id in runs {
             let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) else { continue };
-            let without_manual = active.run.dag.runs.catchup;
+            let without_manual = active.run.dag.runs.catchup.is_on();
             let dag = Arc::clone(&active.run.dag);
             let before = match active.run.logical_date {
                 Some(date) => self.states_before(&dag, date, without_manual).await?,
@@ -376,4 +341,9 @@ impl Coordinator {
         }
         Ok(())
     }
+}
+
+/// The data interval of the newest scheduled run of a DAG, as it was stored.
+pub(super) fn last_interval(standing: &Standing) -> Option<DataInterval> {
+    standing.last().map(|(start, end)| DataInterval { start, end })
 }

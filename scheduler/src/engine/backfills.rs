@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::coordinator::Coordinator;
+use crate::run::Limit;
 use crate::store::entity::backfill;
 use crate::store::{StoreError, backfills, commit};
 
@@ -55,6 +56,17 @@ impl Coordinator {
             }
         }
         begin
+    }
+
+    /// What keeps the runs of a backfill from beginning.
+    pub(super) fn limit_of_backfill(&self, backfill: i64) -> Option<Limit> {
+        let known = self.backfills.get(&backfill)?;
+        if known.is_paused {
+            return Some(Limit::BackfillPaused);
+        }
+        let most = usize::try_from(known.max_active_runs).unwrap_or(0);
+        let is_reached = self.running_of_backfill(&known.dag_id, backfill) >= most;
+        is_reached.then_some(Limit::BackfillMaxActiveRuns(most))
     }
 
     fn running_of_backfill(&self, dag_id: &str, backfill: i64) -> usize {

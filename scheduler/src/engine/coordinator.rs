@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
-use super::admission::{self, Limits};
+use super::admission::Admission;
 use super::backfills::ActiveBackfills;
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
 use super::outage::Outage;
@@ -56,8 +56,8 @@ pub(super) struct Coordinator {
     pub(super) running: HashMap<String, HashSet<Uuid>>,
     /// As last read.
     pub(super) backfills: ActiveBackfills,
-    /// Runs with something ready; derived from `runs`.
-    ready: HashSet<Uuid>,
+    /// Who starts next; derived from `runs`.
+    pub(super) admission: Admission,
     pub(super) timers: Timers,
     ticks: Ticks,
     executor: LocalExecutor,
@@ -66,6 +66,8 @@ pub(super) struct Coordinator {
     pub(super) pending: Pending,
     pub(super) todo: Todo,
     outage: Outage,
+    /// When to look around next, by a clock that nobody sets.
+    look_at: tokio::time::Instant,
     stopping: bool,
 }
 
@@ -77,17 +79,22 @@ pub(super) struct Todo {
     pub(super) take_over: Vec<dag_run::Model>,
     pub(super) requests: bool,
     pub(super) dags: BTreeSet<String>,
+    pub(super) pools: bool,
     pub(super) due: bool,
     pub(super) look_around: bool,
     pub(super) backfills: bool,
     /// DAGs in which tasks wait for the run before, where something changed.
     pub(super) past: BTreeSet<String>,
+    /// Queued runs that have not been told why they wait; each turn tells them.
+    pub(super) unexplained: BTreeSet<Uuid>,
+    /// Whether what waits may wait for something else now; each turn finds out.
+    pub(super) explain: bool,
 }
 
 impl Todo {
     fn is_empty(&self) -> bool {
-        let Todo { adopt, take_over, requests, dags, due, look_around, backfills, past } = self;
-        !(*backfills || *adopt || *requests || *due || *look_around)
+        let Todo { adopt, take_over, requests, dags, pools, due, look_around, backfills, past, .. } = self;
+        !(*backfills || *adopt || *requests || *pools || *due || *look_around)
             && take_over.is_empty()
             && dags.is_empty()
             && past.is_empty()
@@ -108,6 +115,7 @@ impl Coordinator {
             home: settings.home.clone(),
             log_folder: settings.log_folder.clone(),
         };
+        let parallelism = settings.parallelism;
         let place = Place { hostname: settings.holder.hostname.clone(), pid: settings.holder.pid };
         let lease = lease::acquire(&settings.db, &settings.holder, &settings.clock).await?;
         let (lost_sender, lost) = watch::channel(false);
@@ -124,7 +132,7 @@ impl Coordinator {
             queued: HashMap::new(),
             running: HashMap::new(),
             backfills: ActiveBackfills::new(),
-            ready: HashSet::new(),
+            admission: Admission::new(parallelism),
             timers: Timers::default(),
             ticks: Ticks::start(waker).await?,
             executor: LocalExecutor::new(surroundings, report_sender),
@@ -133,9 +141,11 @@ impl Coordinator {
             pending: Pending::default(),
             todo: Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() },
             outage: Outage::default(),
+            look_at: tokio::time::Instant::now() + LOOK_AROUND,
             stopping: false,
         };
         coordinator.load_all_dags().await?;
+        coordinator.load_pools().await?;
         Ok(coordinator)
     }
 
@@ -166,17 +176,27 @@ impl Coordinator {
         tokio::select! {
             Some(report) = self.reports.recv() => self.on_report(report),
             Some(wake) = self.wakes.recv() => self.on_wake(wake),
-            () = tokio::time::sleep(until_timer) => self.todo.look_around |= until_timer >= LOOK_AROUND,
+            () = tokio::time::sleep(until_timer) => {}
             Ok(()) = self.lost.changed() => {}
         }
     }
 
-    /// Timers go by the clock on the wall, which may be set; so no wait is longer than a regular look around.
+    /// Timers go by the clock on the wall, which may be set; so no wait is longer than until the regular look around.
     fn until_next_timer(&self) -> Duration {
         let now = self.settings.clock.now();
+        let until_look = self.look_at.saturating_duration_since(tokio::time::Instant::now());
         match self.timers.next() {
-            Some(at) => (at - now).to_std().unwrap_or(Duration::ZERO).min(LOOK_AROUND),
-            None => LOOK_AROUND,
+            Some(at) => (at - now).to_std().unwrap_or(Duration::ZERO).min(until_look),
+            None => until_look,
+        }
+    }
+
+    /// The regular look is due however busy the engine is.
+    fn look_when_due(&mut self) {
+        let now = tokio::time::Instant::now();
+        if now >= self.look_at {
+            self.look_at = now + LOOK_AROUND;
+            self.todo.look_around = true;
         }
     }
 
@@ -198,6 +218,7 @@ impl Coordinator {
             Wake::Runs => self.todo.adopt = true,
             Wake::Requests => self.todo.requests = true,
             Wake::Dags(dag_ids) => self.todo.dags.extend(dag_ids),
+            Wake::Pools => self.todo.pools = true,
             Wake::Backfills => self.todo.backfills = true,
             Wake::LookAround => self.todo.look_around = true,
             Wake::Due => {
@@ -251,14 +272,10 @@ impl Coordinator {
         let expanded = step.expanded.iter().map(|task| active.key(InstanceIndex::unmapped(*task)));
         self.pending.expanded.extend(expanded);
         self.pending.cancels.extend(step.abandoned.iter().copied());
-        active.index(&step.changed);
-        if active.first_ready().is_some() {
-            self.ready.insert(id);
-        } else {
-            self.ready.remove(&id);
-        }
         for &at in &step.changed {
-            let Some(instance) = active.run.get(at) else { continue };
+            let instance = active.run.get(at);
+            self.admission.file(id, at, instance.map(|instance| instance.state));
+            let Some(instance) = instance else { continue };
             if let (TaskState::UpForRetry, Some(due)) = (instance.state, instance.next_try_at) {
                 self.timers.set(due, Timer::Retry(id, at));
             }
@@ -280,6 +297,7 @@ impl Coordinator {
         let queued = self.queued.entry(dag_id.clone()).or_default();
         if state == RunState::Queued {
             queued.insert(place);
+            self.todo.unexplained.insert(id);
         } else {
             queued.remove(&place);
         }
@@ -299,6 +317,7 @@ impl Coordinator {
         if *self.lost.borrow_and_update() {
             self.start_over().await;
         }
+        self.look_when_due();
         match self.do_what_was_asked().await {
             Ok(()) => self.outage.over(self.settings.clock.now()),
             Err(problem) => {
@@ -347,8 +366,7 @@ impl Coordinator {
             let normal = queued.iter().filter(|(_, id)| self.backfill_of(*id).is_none());
             let normal: Vec<(DateTime<Utc>, Uuid)> = normal.take(free).copied().collect();
             for (run_after, id) in normal {
-                let earliest = self.runs.get(&id).and_then(|active| active.run.logical_date).unwrap_or(run_after);
-                let earliest = earliest.max(run_after);
+                let earliest = self.runs.get(&id).map_or(run_after, ActiveRun::earliest);
                 if earliest > now {
                     self.timers.set(earliest, Timer::Begin(dag_id.clone()));
                 } else {
@@ -370,18 +388,11 @@ impl Coordinator {
 
     /// Gives slots to ready task instances, and says to the others why they wait.
     fn admit(&mut self) {
-        if self.ready.is_empty() {
-            return;
+        let mut tour = self.admission.tour();
+        while let Some(first) = self.admission.next(&mut tour) {
+            self.order(first.run, first.at());
         }
-        let limits = Limits { parallelism: self.settings.parallelism };
-        let dags = &self.dags;
-        let is_paused = |dag_id: &str| dags.get(dag_id).is_some_and(|dag| dag.row.is_paused);
-        let admitted =
-            admission::admit(&self.runs, self.ready.iter().copied(), self.executor.held(), is_paused, limits);
-        for (run, at) in admitted {
-            self.order(run, at);
-        }
-        self.explain_waiting(limits);
+        self.explain_waiting();
     }
 
     fn order(&mut self, id: Uuid, at: InstanceIndex) {
@@ -410,24 +421,6 @@ impl Coordinator {
         });
     }
 
-    /// Every task instance that is ready and does not run has a stored reason.
-    fn explain_waiting(&mut self, limits: Limits) {
-        let mut held: HashMap<Uuid, usize> = HashMap::new();
-        for run in self.executor.held().chain(self.pending.orders.iter().map(|order| order.run)) {
-            *held.entry(run).or_default() += 1;
-        }
-        for &id in &self.ready {
-            let Some(active) = self.runs.get_mut(&id) else { continue };
-            let is_paused = self.dags.get(&active.row.dag_id).is_some_and(|dag| dag.row.is_paused);
-            let reason = admission::reason(active, is_paused, held.get(&id).copied().unwrap_or(0), limits);
-            let waiting: Vec<InstanceIndex> = active.ready().collect();
-            let news = waiting.into_iter().filter(|&at| active.run.explain(at, Some(&reason))).collect::<Vec<_>>();
-            if !news.is_empty() {
-                self.pending.touch_instances(id, news);
-            }
-        }
-    }
-
     /// Makes everything that changed durable, then lets the world know.
     async fn write(&mut self) {
         if self.pending.is_empty() {
@@ -438,7 +431,10 @@ impl Coordinator {
         let mut wait = COMMIT_RETRY;
         loop {
             match self.try_write(&batch, now).await {
-                Ok(()) => break,
+                Ok(paused) => {
+                    self.paused(paused);
+                    break;
+                }
                 Err(StoreError::Fenced) => {
                     self.start_over().await;
                     return;
@@ -454,10 +450,13 @@ impl Coordinator {
         self.take_effect();
     }
 
-    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Writes the batch and what follows from it; answers with the DAGs that were paused.
+    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         runs::write(&txn, self.lease, batch, now).await?;
-        commit(txn).await
+        let paused = self.pause_after_failures(&txn, batch, now).await?;
+        commit(txn).await?;
+        Ok(paused)
     }
 
     /// What may happen only now that it is durable.
@@ -484,7 +483,7 @@ impl Coordinator {
     fn forget(&mut self, id: Uuid) {
         let Some(active) = self.runs.remove(&id) else { return };
         self.todo.backfills |= active.row.backfill_id.is_some();
-        self.ready.remove(&id);
+        self.admission.forget(id);
         if let Some(running) = self.running.get_mut(&active.row.dag_id) {
             running.remove(&id);
         }
@@ -498,7 +497,7 @@ impl Coordinator {
         self.runs.clear();
         self.queued.clear();
         self.running.clear();
-        self.ready.clear();
+        self.admission.clear();
         self.timers.clear();
         self.pending = Pending::default();
         while !self.executor.is_idle() {
@@ -527,7 +526,7 @@ impl Coordinator {
             lost_sender,
             self.lease_stop.clone(),
         ));
-        self.todo = Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() };
+        self.todo = Todo { adopt: true, requests: true, pools: true, due: true, backfills: true, ..Todo::default() };
     }
 
     /// Sets the alarm for the earliest run to come.

@@ -92,13 +92,9 @@ pub(super) struct Surroundings {
 pub(super) struct LocalExecutor {
     surroundings: Surroundings,
     reports: mpsc::UnboundedSender<Report>,
-    running: HashMap<Uuid, Held>,
+    /// How each try under way is told to stop.
+    running: HashMap<Uuid, CancellationToken>,
     tracker: TaskTracker,
-}
-
-struct Held {
-    run: Uuid,
-    cancel: CancellationToken,
 }
 
 impl LocalExecutor {
@@ -110,7 +106,7 @@ impl LocalExecutor {
     /// Starts a try.
     pub(super) fn start(&mut self, order: Order) {
         let cancel = CancellationToken::new();
-        self.running.insert(order.try_id, Held { run: order.run, cancel: cancel.clone() });
+        self.running.insert(order.try_id, cancel.clone());
         let surroundings = self.surroundings.clone();
         let reports = self.reports.clone();
         self.tracker.spawn(async move {
@@ -122,26 +118,21 @@ impl LocalExecutor {
 
     /// Tells a try to stop; it reports when it has.
     pub(super) fn cancel(&self, try_id: Uuid) {
-        if let Some(held) = self.running.get(&try_id) {
-            held.cancel.cancel();
+        if let Some(cancel) = self.running.get(&try_id) {
+            cancel.cancel();
         }
     }
 
     /// Tells every try to stop.
     pub(super) fn cancel_all(&self) {
-        for held in self.running.values() {
-            held.cancel.cancel();
+        for cancel in self.running.values() {
+            cancel.cancel();
         }
     }
 
     /// A try has reported.
     pub(super) fn forget(&mut self, try_id: Uuid) {
         self.running.remove(&try_id);
-    }
-
-    /// The runs whose tries are under way, once for each try.
-    pub(super) fn held(&self) -> impl Iterator<Item = Uuid> {
-        self.running.values().map(|held| held.run)
     }
 
     /// Whether no try is under way.

@@ -21,7 +21,9 @@ mod admission;
 mod adoption;
 mod backfills;
 mod coordinator;
+mod due_runs;
 mod executor;
+mod failures;
 mod lease;
 mod mapped;
 mod outage;
@@ -31,6 +33,7 @@ mod schedules;
 mod ticks;
 mod timers;
 mod try_storage;
+mod waiting;
 pub mod wake;
 
 use std::path::PathBuf;

@@ -8,11 +8,12 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::dag::Dag;
-use crate::dag::timetable::{Bounds, DataInterval, NextRun, Timetable};
+use crate::dag::timetable::{DataInterval, NextRun, Past, Restriction, Timetable};
 use crate::run::RunType;
 use crate::run_id;
 use crate::store::dags::NextDagrun;
 use crate::store::entity::{dag, dag_run};
+use crate::store::schedules::promised;
 
 /// A DAG, and when it is due.
 #[derive(Debug)]
@@ -22,32 +23,42 @@ pub(super) struct ScheduledDag {
     /// Its current definition.
     pub(super) definition: Arc<Dag>,
     timetable: Timetable,
+    restriction: Restriction,
     last: Option<DataInterval>,
     /// The next run; none while there is none to come.
     pub(super) next: Option<NextRun>,
 }
 
 impl ScheduledDag {
-    /// Reads a DAG's schedule. Broken definitions are left out: the file's import error speaks for them.
+    /// Reads a DAG's schedule; `known` is what was known of the DAG before. Broken definitions are left out: the file's
+    /// import error speaks for them.
     pub(super) fn new(
         row: dag::Model,
         catalog: &Catalog,
-        last: Option<DateTime<Utc>>,
+        last: Option<DataInterval>,
+        known: Option<&ScheduledDag>,
         now: DateTime<Utc>,
     ) -> Result<ScheduledDag, String> {
         let definition = catalog
             .definition(&row.dag_id, &row.version_hash, &row.relative_fileloc, &row.source)
             .map_err(|error| error.to_string())?;
         let timetable = Timetable::new(&definition.schedule, definition.timezone).map_err(|error| error.to_string())?;
-        let last = last.map(|date| timetable.manual_interval(date));
-        let mut dag = ScheduledDag { row, definition, timetable, last, next: None };
-        dag.next = dag.next_after(dag.last.as_ref(), now);
-        Ok(dag)
+        let restriction = Restriction::of(&definition);
+        let is_the_same = known.is_none_or(|known| {
+            known.restriction == restriction
+                && known.definition.schedule == definition.schedule
+                && known.definition.timezone == definition.timezone
+        });
+        let promised = promised(&row).filter(|_| is_the_same);
+        let next = timetable.next_run(&Past { last, promised }, now, &restriction);
+        Ok(ScheduledDag { row, definition, timetable, restriction, last, next })
     }
 
-    fn next_after(&self, last: Option<&DataInterval>, now: DateTime<Utc>) -> Option<NextRun> {
-        let bounds = Bounds { earliest: self.definition.start_date, latest: self.definition.end_date };
-        self.timetable.next_run(last, now, bounds, self.definition.runs.catchup)
+    /// Takes the present into account: which of the runs that were missed is made is decided when it is made.
+    pub(super) fn look(&mut self, now: DateTime<Utc>) {
+        let Some(next) = self.due(now) else { return };
+        let past = Past { last: self.last, promised: Some(next.run_after) };
+        self.next = self.timetable.next_run(&past, now, &self.restriction);
     }
 
     /// The run that is due at `now`, if one is.
@@ -57,7 +68,7 @@ impl ScheduledDag {
 
     /// What follows once `run` is made.
     pub(super) fn after(&self, run: &NextRun, now: DateTime<Utc>) -> Option<NextRun> {
-        self.next_after(Some(&run.data_interval), now)
+        self.timetable.next_run(&Past::after(run.data_interval), now, &self.restriction)
     }
 
     /// `run` was made, and is durable: `next` follows it.
@@ -66,9 +77,17 @@ impl ScheduledDag {
         self.next = next;
     }
 
-    /// The latest logical date for which a run was made.
-    pub(super) fn last_logical_date(&self) -> Option<DateTime<Utc>> {
-        self.last.map(|interval| interval.start)
+    /// Another scheduler has made a run over `interval`, unless we know a later one.
+    pub(super) fn learn_of(&mut self, interval: DataInterval, now: DateTime<Utc>) {
+        if self.last.is_none_or(|last| last.end < interval.end) {
+            self.last = Some(interval);
+            self.next = self.timetable.next_run(&Past::after(interval), now, &self.restriction);
+        }
+    }
+
+    /// The data interval of the latest run that was made.
+    pub(super) fn last(&self) -> Option<DataInterval> {
+        self.last
     }
 
     /// Most runs at the same time.
@@ -81,10 +100,10 @@ impl ScheduledDag {
         dag_run::Model {
             id: Uuid::now_v7(),
             dag_id: self.row.dag_id.clone(),
-            run_id: run_id::generate(RunType::Scheduled, next.run_after, next.logical_date),
+            run_id: run_id::generate(RunType::Scheduled, next.run_after, Some(next.logical_date)),
             run_type: RunType::Scheduled.word().to_owned(),
             state: "queued".to_owned(),
-            logical_date: next.logical_date,
+            logical_date: Some(next.logical_date),
             data_interval_start: Some(next.data_interval.start),
             data_interval_end: Some(next.data_interval.end),
             run_after: next.run_after,
@@ -102,6 +121,7 @@ impl ScheduledDag {
             decided_state: None,
             clear_number: 0,
             owner: None,
+            reason: None,
             updated_at: now,
         }
     }
@@ -113,7 +133,7 @@ pub(super) type ScheduledDags = HashMap<String, ScheduledDag>;
 /// What people are shown of the next run.
 pub(super) fn shown(next: Option<NextRun>) -> NextDagrun {
     next.map_or_else(NextDagrun::default, |next| NextDagrun {
-        logical_date: next.logical_date,
+        logical_date: Some(next.logical_date),
         data_interval: Some((next.data_interval.start, next.data_interval.end)),
         run_after: Some(next.run_after),
     })

@@ -18,6 +18,8 @@ pub enum Wake {
     Requests,
     /// These DAGs changed: their definition, or whether they are paused.
     Dags(Vec<String>),
+    /// The pools changed.
+    Pools,
     /// Backfills were made, paused or ended.
     Backfills,
     /// A DAG may be due.

@@ -7,6 +7,8 @@
 
 mod clear;
 mod instance;
+mod limit;
+mod obstacle;
 pub mod past;
 mod retry;
 #[expect(clippy::module_inception, reason = "the run of a DAG is what this module is about")]
@@ -18,6 +20,8 @@ mod step;
 pub mod trigger_rule;
 
 pub use instance::{Instance, InstanceIndex, Pushed, UNMAPPED};
+pub use limit::{Limit, NoLimit};
+pub use obstacle::{Obstacle, Waiting};
 pub use run::Run;
 pub use state::{RunState, RunType, TaskState};
 pub use step::{Event, LOST_TRIES_MAX, MAP_LENGTH_MAX, Next, Step, TryEnd, UnknownTry};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::instance::{Instance, InstanceIndex, Pushed};
+use super::obstacle::WAITS_FOR_PAST;
 use super::run::Run;
 use super::state::{RunState, TaskState};
 use super::step::Step;
@@ -309,7 +310,7 @@ impl Run {
     fn words(&self, task: TaskIndex, wait: &Wait) -> String {
         let name = |task: TaskIndex| self.dag.task(task).task_id.as_str();
         match wait {
-            Wait::Past => "waits for the run before".to_owned(),
+            Wait::Past => WAITS_FOR_PAST.to_owned(),
             Wait::Setup(setup) => format!("waits for the setup {}", name(*setup)),
             Wait::Mapping => {
                 let sources = self.dag.mapping(task).into_iter().flat_map(Mapping::values);

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
-use super::entity::{dag, dag_run, dag_tag, dag_version, import_error};
+use super::entity::{dag, dag_tag, dag_version, import_error};
 use super::error::{StoreError, doing};
 
 /// Rows in one statement: SQLite takes 32,766 values.
@@ -131,12 +131,19 @@ pub async fn mark_broken(db: &impl ConnectionTrait, dag_ids: &[String], is_broke
 }
 
 /// Pauses or unpauses; true when the DAG exists.
+///
+/// What was said of the next run while the DAG was paused counts no more once it is not: with `catchup: none`, runs begin
+/// anew from then on.
 pub async fn set_paused(
     db: &impl ConnectionTrait,
     dag_id: &str,
     is_paused: bool,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
+    if !is_paused {
+        let was_paused = dag::Column::DagId.eq(dag_id).and(dag::Column::IsPaused.eq(true));
+        write_next_dagrun(db, was_paused, &NextDagrun::default()).await?;
+    }
     let updated = dag::Entity::update_many()
         .col_expr(dag::Column::IsPaused, Expr::value(is_paused))
         .col_expr(dag::Column::UpdatedAt, Expr::value(now))
@@ -160,31 +167,24 @@ pub struct NextDagrun {
 
 /// Writes when the next scheduled run is due, for people to see.
 pub async fn set_next_dagrun(db: &impl ConnectionTrait, dag_id: &str, next: &NextDagrun) -> Result<(), StoreError> {
+    write_next_dagrun(db, dag::Column::DagId.eq(dag_id), next).await
+}
+
+async fn write_next_dagrun(
+    db: &impl ConnectionTrait,
+    which: sea_orm::sea_query::Expr,
+    next: &NextDagrun,
+) -> Result<(), StoreError> {
     dag::Entity::update_many()
         .col_expr(dag::Column::NextDagrunLogicalDate, Expr::value(next.logical_date))
         .col_expr(dag::Column::NextDagrunDataIntervalStart, Expr::value(next.data_interval.map(|interval| interval.0)))
         .col_expr(dag::Column::NextDagrunDataIntervalEnd, Expr::value(next.data_interval.map(|interval| interval.1)))
         .col_expr(dag::Column::NextDagrunRunAfter, Expr::value(next.run_after))
-        .filter(dag::Column::DagId.eq(dag_id))
+        .filter(which)
         .exec(db)
         .await
         .map_err(doing("writing when a DAG is due"))?;
     Ok(())
-}
-
-/// The latest logical date for which the schedule made a run, by DAG.
-pub async fn last_scheduled(db: &impl ConnectionTrait) -> Result<Vec<(String, DateTime<Utc>)>, StoreError> {
-    let rows: Vec<(String, Option<DateTime<Utc>>)> = dag_run::Entity::find()
-        .select_only()
-        .column(dag_run::Column::DagId)
-        .column_as(dag_run::Column::LogicalDate.max(), "last")
-        .filter(dag_run::Column::RunType.eq("scheduled"))
-        .group_by(dag_run::Column::DagId)
-        .into_tuple()
-        .all(db)
-        .await
-        .map_err(doing("looking for the last scheduled runs"))?;
-    Ok(rows.into_iter().filter_map(|(dag_id, last)| Some((dag_id, last?))).collect())
 }
 
 /// The version that runs of this DAG are pinned to from now on; made when the first run needs it.

@@ -10,9 +10,11 @@ mod db;
 pub mod entity;
 mod error;
 pub mod leases;
+pub mod pools;
 pub mod read;
 pub mod requests;
 pub mod runs;
+pub mod schedules;
 
 pub use db::{Db, commit};
 pub use error::StoreError;

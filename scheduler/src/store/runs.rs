@@ -343,6 +343,7 @@ async fn update_run(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(
         .col_expr(dag_run::Column::DecidedState, Expr::value(run.decided_state.clone()))
         .col_expr(dag_run::Column::ClearNumber, Expr::value(run.clear_number))
         .col_expr(dag_run::Column::Owner, Expr::value(run.owner))
+        .col_expr(dag_run::Column::Reason, Expr::value(run.reason.clone()))
         .col_expr(dag_run::Column::UpdatedAt, Expr::value(run.updated_at))
         .filter(dag_run::Column::Id.eq(run.id))
         .exec(db)
@@ -369,6 +370,13 @@ async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Mode
             C::Pid,
             C::Reason,
             C::Error,
+            // A run may go on with another version of its DAG.
+            C::TaskIndex,
+            C::Operator,
+            C::Pool,
+            C::PoolSlots,
+            C::Queue,
+            C::PriorityWeight,
             C::RenderedFields,
             C::RenderedMapIndex,
             C::PushedItems,

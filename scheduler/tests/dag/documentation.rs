@@ -7,7 +7,11 @@ use scheduler::dag::spec::{SourceFile, Table, load, reference_table, render};
 use crate::fixtures::registry;
 
 fn page() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dag-files.md")
+    docs("dag-files.md")
+}
+
+fn docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
 }
 
 /// The page with its tables made anew.
@@ -42,7 +46,7 @@ fn the_tables_are_those_of_the_loader() {
 
 #[test]
 fn the_examples_load() {
-    let text = std::fs::read_to_string(page()).unwrap();
+    let text = ["dag-files.md", "limits.md"].map(|name| std::fs::read_to_string(docs(name)).unwrap()).concat();
     let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
     assert!(examples.len() >= 4);
     for example in examples {

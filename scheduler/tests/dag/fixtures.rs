@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scheduler::dag::Dag;
 use scheduler::dag::spec::{Loaded, SourceFile, load, render};
+use scheduler::dag::timetable::Timetable;
 use scheduler::operator::{ArgumentProblem, Operator, Outcome, Registry, TaskContext, TaskError};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -153,6 +154,11 @@ pub fn dag(text: &str) -> Arc<Dag> {
     assert!(loaded.problems.is_empty(), "{}", render(&source, &loaded.problems, false));
     assert_eq!(loaded.dags.len(), 1);
     Arc::clone(&loaded.dags[0].dag)
+}
+
+/// The timetable that a value of `schedule` means, in UTC.
+pub fn timetable(schedule: &str) -> Timetable {
+    Timetable::new(&dag(&format!("schedule: {schedule}\ntasks: []\n")).schedule, chrono_tz::Tz::UTC).unwrap()
 }
 
 pub fn at(text: &str) -> DateTime<Utc> {

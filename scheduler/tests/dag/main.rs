@@ -16,3 +16,4 @@ mod properties;
 mod spec;
 mod template;
 mod timetable;
+mod weights;

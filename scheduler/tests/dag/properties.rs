@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use proptest::prelude::*;
-use scheduler::dag::Schedule;
+use scheduler::dag::period::Period;
+use scheduler::dag::schedule::CronTrigger;
 use scheduler::dag::spec::{SourceFile, load, render};
 
-use scheduler::dag::timetable::{Bounds, Timetable};
+use scheduler::dag::timetable::{Catchup, CatchupMode, Past, Restriction, Timetable};
 
 use crate::fixtures::registry;
 use crate::spec::grammar::GOOD;
+use crate::timetable::{cron, from, ticks};
 
 /// Schedules of every kind that daylight saving treats differently.
 const EXPRESSIONS: &[&str] = &[
@@ -23,6 +25,23 @@ const EXPRESSIONS: &[&str] = &[
     "0 3 1 * mon",
     "0 0 l * *",
     "0 12 * * 5#2",
+];
+
+/// Schedules of every kind that goes by the clock.
+const SCHEDULES: &[&str] = &[
+    "'@daily'",
+    "'30 2 * * *'",
+    "'@hourly'",
+    "{crons: ['0 */5 * * *', '30 2 * * mon']}",
+    "{cron: '@daily', interval: 1d}",
+    "{cron: '30 2 * * *', data_interval: true}",
+    "{cron: '0 */2 * * *', data_interval: true}",
+    "6h",
+    "P1M",
+    "{every: 7h, keep_phase: true}",
+    "{every: 7h, data_interval: true}",
+    "{every: 1 month, data_interval: true}",
+    "{dates: [1999-01-01, 2010-06-01, 2010-06-02, 2030-01-01]}",
 ];
 
 /// A field of a cron expression: any number, or some.
@@ -143,7 +162,7 @@ proptest! {
 
     #[test]
     fn any_cron_expression_is_read(text in prop_oneof![any::<String>(), "[0-9*/,L#?a-z -]{0,24}"]) {
-        let _ = scheduler::dag::timetable::Timetable::new(&scheduler::dag::Schedule::Cron(text), chrono_tz::Tz::UTC);
+        let _ = Timetable::new(&CronTrigger::new(text).into(), chrono_tz::Tz::UTC);
     }
 
     #[test]
@@ -167,7 +186,7 @@ proptest! {
         let fields = [&minute, &hour, &day, &month, &weekday];
         let expression = fields.map(written).join(" ");
         // A day that no month has is refused, and has no ticks to compare.
-        let timetable = Timetable::new(&Schedule::Cron(expression.clone()), chrono_tz::Tz::UTC);
+        let timetable = Timetable::new(&CronTrigger::new(&expression).into(), chrono_tz::Tz::UTC);
         prop_assume!(timetable.is_ok());
         let start = DateTime::from_timestamp(start, 0).unwrap();
         let end = start + TimeDelta::days(40);
@@ -183,7 +202,7 @@ proptest! {
         let minutes = std::iter::successors(Some(first), |tick| Some(*tick + TimeDelta::minutes(1)));
         let slow: Vec<DateTime<Utc>> = minutes.take_while(|tick| *tick < end).filter(matches).take(50).collect();
         let quick: Vec<DateTime<Utc>> =
-            timetable.unwrap().preview(start, 50).into_iter().take_while(|tick| *tick < end).collect();
+            ticks(&timetable.unwrap(), start, 50).into_iter().take_while(|tick| *tick < end).collect();
         prop_assert_eq!(quick, slow, "{}", expression);
     }
 
@@ -194,26 +213,86 @@ proptest! {
         start in 0..2_000_000_000i64,
         ahead in 0..10_000_000i64,
     ) {
-        let timetable = Timetable::new(&Schedule::Cron(expression.to_owned()), zone.parse().unwrap()).unwrap();
+        let timetable = cron(expression, zone);
         let start = DateTime::from_timestamp(start, 0).unwrap();
-        let bounds = Bounds { earliest: Some(start), latest: None };
-        let first = timetable.next_run(None, start, bounds, true).unwrap();
+        let dated = |catchup| Restriction { earliest: Some(start), ..from(None, catchup) };
+        let first = timetable.next_run(&Past::default(), start, &dated(true)).unwrap();
         prop_assert!(first.run_after >= start);
         let mut last = first;
         for _ in 0..40 {
-            let next = timetable.next_run(Some(&last.data_interval), start, bounds, true).unwrap();
+            let past = Past::after(last.data_interval);
+            let next = timetable.next_run(&past, start, &dated(true)).unwrap();
             prop_assert!(next.run_after > last.run_after, "{} is not after {}", next.run_after, last.run_after);
-            prop_assert_eq!(next.logical_date, Some(next.run_after));
-            let again = timetable.next_run(Some(&last.data_interval), start, bounds, true).unwrap();
+            prop_assert_eq!(next.logical_date, next.run_after);
+            let again = timetable.next_run(&past, start, &dated(true)).unwrap();
             prop_assert_eq!(next, again);
             last = next;
         }
         // Without catchup, what was missed is jumped over, but never backwards, and not further than the tick after now.
         let now = start + TimeDelta::seconds(ahead);
-        let latest = timetable.next_run(Some(&first.data_interval), now, bounds, false).unwrap();
+        let latest = timetable.next_run(&Past::after(first.data_interval), now, &dated(false)).unwrap();
         prop_assert!(latest.run_after > first.run_after);
-        let upcoming = timetable.preview(now.max(first.run_after), 1)[0];
+        let upcoming = ticks(&timetable, now.max(first.run_after), 1)[0];
         prop_assert!(latest.run_after <= upcoming, "{} is after {upcoming}", latest.run_after);
+    }
+
+    #[test]
+    fn every_schedule_moves_on_whatever_becomes_of_missed_runs(
+        schedule in prop::sample::select(SCHEDULES),
+        zone in prop::sample::select(ZONES),
+        mode in prop::sample::select(vec![CatchupMode::None, CatchupMode::Latest, CatchupMode::All]),
+        window in prop::option::of(1..1_000_000u64),
+        started in prop::option::of(0..2_000_000_000i64),
+        now in 0..2_000_000_000i64,
+        waits in prop::collection::vec(0..1_000_000i64, 1..20),
+    ) {
+        let dag = crate::fixtures::dag(&format!("timezone: {zone}\nschedule: {schedule}\ntasks: []\n"));
+        let timetable = Timetable::new(&dag.schedule, dag.timezone).unwrap();
+        let earliest = started.map(|at| DateTime::from_timestamp(at, 0).unwrap());
+        let window = window.map(std::time::Duration::from_secs);
+        let restriction = Restriction { earliest, latest: None, catchup: Catchup { mode, window } };
+        let mut now = DateTime::from_timestamp(now, 0).unwrap();
+        let mut past = Past::default();
+        let mut next = timetable.next_run(&past, now, &restriction);
+        for wait in waits {
+            let Some(run) = next else { break };
+            // What was promised is kept or replaced by a later run once it is due; nothing before it comes back.
+            now = now.max(run.run_after) + TimeDelta::seconds(wait);
+            let promised = Past { promised: Some(run.run_after), ..past };
+            let Some(made) = timetable.next_run(&promised, now, &restriction) else { break };
+            prop_assert!(made.run_after >= run.run_after, "{:?} was promised, {:?} came", run, made);
+            prop_assert!(made.data_interval.start <= made.data_interval.end);
+            prop_assert_eq!(made.run_after, made.data_interval.end);
+            if let Some(window) = window && mode != CatchupMode::None {
+                let oldest = now - TimeDelta::from_std(window).unwrap();
+                prop_assert!(made.run_after >= oldest, "{:?} is older than {}", made, oldest);
+            }
+            if mode == CatchupMode::Latest && made.run_after <= now {
+                let twice = timetable.next_run(&Past::after(made.data_interval), now, &restriction);
+                prop_assert!(twice.is_none_or(|twice| twice.run_after > now), "{:?} after {:?} at {}", twice, made, now);
+            }
+            if let Some(last) = past.last {
+                prop_assert!(made.run_after > last.end, "{:?} does not follow {:?}", made, last);
+            }
+            past = Past::after(made.data_interval);
+            next = timetable.next_run(&past, now, &restriction);
+        }
+    }
+
+    #[test]
+    fn periods_are_laid_end_to_end(
+        months in 0..30u32,
+        seconds in 1..10_000_000u32,
+        anchor in 0..2_000_000_000i64,
+        beyond in 0..1_000_000_000i64,
+    ) {
+        let period = Period::new(f64::from(months), f64::from(seconds)).unwrap();
+        let anchor = DateTime::from_timestamp(anchor, 0).unwrap();
+        let limit = anchor + TimeDelta::seconds(beyond);
+        let count = period.count_until(anchor, limit);
+        prop_assert!(period.times(anchor, count).unwrap() >= limit);
+        prop_assert!(count == 0 || period.times(anchor, count - 1).unwrap() < limit);
+        prop_assert_eq!(Period::parse(&period.to_string()), Ok(period));
     }
 
     #[test]

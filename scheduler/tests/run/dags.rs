@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduler::dag::{Dag, DagHead, DagRunPolicy, PastDependency, Schedule, Task, TaskIndex, TaskRole, TriggerRule};
+use scheduler::dag::{
+    Dag, DagHead, DagRunPolicy, PastDependency, Schedule, Task, TaskIndex, TaskRole, TriggerRule, WeightRule,
+};
 use scheduler::run::InstanceIndex;
 
 /// A task called `t0`, `t1`, ….
@@ -29,11 +31,16 @@ pub(crate) fn named(task_id: &str) -> Task {
         max_retry_delay: None,
         execution_timeout: None,
         priority_weight: 1,
+        weight_rule: WeightRule::Downstream,
         pool: "default_pool".to_owned(),
         pool_slots: 1,
+        max_active_tis_per_dag: None,
+        max_active_tis_per_dagrun: None,
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
+        outlets: Vec::new(),
+        inlets: Vec::new(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
 
+mod pools;
+mod schedules;
 mod shortage;
 
 use std::collections::BTreeSet;
@@ -85,6 +87,7 @@ fn a_run(run_id: &str, version: Uuid, logical_date: Option<DateTime<Utc>>) -> da
         decided_state: None,
         clear_number: 0,
         owner: None,
+        reason: None,
         updated_at: noon(),
     }
 }

@@ -59,6 +59,8 @@ pub(crate) async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Re
 /// The fields of a JSON object, taken one by one.
 pub(crate) struct Fields {
     object: Map<String, Value>,
+    /// Where the object is: `body`, and the names and numbers that lead to it.
+    place: Vec<Value>,
     problems: Vec<ValidationError>,
 }
 
@@ -69,7 +71,7 @@ impl Fields {
             ApiError::Invalid(vec![ValidationError::new(kind, &["body"], message, input)])
         };
         match serde_json::from_slice(bytes) {
-            Ok(Value::Object(object)) => Ok(Fields { object, problems: Vec::new() }),
+            Ok(Value::Object(object)) => Ok(Fields { object, place: vec!["body".into()], problems: Vec::new() }),
             Ok(other) => Err(fault("model_attributes_type", "Input should be a valid dictionary".into(), other)),
             Err(error) => Err(fault("json_invalid", format!("JSON decode error: {error}"), Value::Null)),
         }
@@ -77,12 +79,22 @@ impl Fields {
 
     /// The value that the fields make up, if nothing is wrong with any of them.
     pub(crate) fn into<T: FromFields>(mut self) -> Result<T, ApiError> {
-        let value = T::from_fields(&mut self);
-        for (name, input) in std::mem::take(&mut self.object) {
-            let message = "Extra inputs are not permitted";
-            self.problems.push(ValidationError::new("extra_forbidden", &["body", &name], message, input));
-        }
+        let value = self.all();
         if self.problems.is_empty() { Ok(value) } else { Err(ApiError::Invalid(self.problems)) }
+    }
+
+    /// The value that all fields make up; what is left over is a fault.
+    fn all<T: FromFields>(&mut self) -> T {
+        let value = T::from_fields(self);
+        for (name, input) in std::mem::take(&mut self.object) {
+            self.problem("extra_forbidden", Some(&name), "Extra inputs are not permitted", input);
+        }
+        value
+    }
+
+    fn problem(&mut self, kind: &'static str, name: Option<&str>, message: impl Into<String>, input: Value) {
+        let loc = self.place.iter().cloned().chain(name.map(Value::from)).collect();
+        self.problems.push(ValidationError { kind, loc, msg: message.into(), input });
     }
 
     /// Whether a field is there, `null` included.
@@ -99,14 +111,13 @@ impl Fields {
     pub(crate) fn require(&mut self, name: &str) {
         if !self.has(name) {
             let input = Value::Object(self.object.clone());
-            self.problems.push(ValidationError::new("missing", &["body", name], "Field required", input));
+            self.problem("missing", Some(name), "Field required", input);
         }
     }
 
     /// A fault of the body as a whole, or of one field.
     pub(crate) fn fault(&mut self, name: Option<&str>, message: &str) {
-        let loc: Vec<&str> = std::iter::once("body").chain(name).collect();
-        self.problems.push(ValidationError::new("value_error", &loc, format!("Value error, {message}"), Value::Null));
+        self.problem("value_error", name, format!("Value error, {message}"), Value::Null);
     }
 
     fn take<T>(
@@ -122,8 +133,7 @@ impl Fields {
         }
         let read = read(&value);
         if read.is_none() {
-            let message = format!("Input should be {wanted}");
-            self.problems.push(ValidationError::new(kind, &["body", name], message, value));
+            self.problem(kind, Some(name), format!("Input should be {wanted}"), value);
         }
         read
     }
@@ -149,6 +159,14 @@ impl Fields {
     pub(crate) fn count(&mut self, name: &str) -> Option<u64> {
         self.take(name, "greater_than_equal", "an integer greater than or equal to 0", |value| {
             value.as_u64().filter(|count| i64::try_from(*count).is_ok())
+        })
+    }
+
+    /// A whole number of at least `least`, or null.
+    pub(crate) fn number(&mut self, name: &str, least: i32) -> Option<i32> {
+        let wanted = format!("an integer greater than or equal to {least}");
+        self.take(name, "greater_than_equal", &wanted, |value| {
+            value.as_i64().and_then(|number| i32::try_from(number).ok()).filter(|number| *number >= least)
         })
     }
 
@@ -180,6 +198,31 @@ impl Fields {
         self.take(name, "dict_type", "a valid dictionary", |value| value.as_object().cloned())
     }
 
+    /// A list of things, each read by `read` from its own fields or from a plain value.
+    pub(crate) fn items<T>(&mut self, name: &str, mut read: impl FnMut(Item<'_>) -> T) -> Vec<T> {
+        let items = match self.object.shift_remove(name) {
+            Some(Value::Array(items)) => items,
+            None => return Vec::new(),
+            Some(other) => {
+                self.problem("list_type", Some(name), "Input should be a valid list", other);
+                return Vec::new();
+            }
+        };
+        let mut things = Vec::with_capacity(items.len());
+        for (number, value) in items.into_iter().enumerate() {
+            let place: Vec<Value> = self.place.iter().cloned().chain([name.into(), number.into()]).collect();
+            let mut fields = Fields { object: Map::new(), place, problems: Vec::new() };
+            things.push(read(Item { value, fields: &mut fields }));
+            self.problems.append(&mut fields.problems);
+        }
+        things
+    }
+
+    /// A list of objects.
+    pub(crate) fn objects<T: FromFields>(&mut self, name: &str) -> Vec<T> {
+        self.items(name, |item: Item<'_>| item.object())
+    }
+
     /// A list of texts, or null.
     pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
         let read = |value: &Value| {
@@ -208,5 +251,32 @@ impl Fields {
                 .collect::<Option<Vec<Option<String>>>>()
         };
         self.take(name, "enum", &format!("a list of {}", known.join(", ")), read).unwrap_or_default()
+    }
+}
+
+/// One thing of a list.
+pub(crate) struct Item<'f> {
+    value: Value,
+    fields: &'f mut Fields,
+}
+
+impl Item<'_> {
+    /// The text that it is, if it is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.value.as_str()
+    }
+
+    /// The value that its fields make up; anything but an object has none.
+    pub(crate) fn object<T: FromFields>(self) -> T {
+        match self.value {
+            Value::Object(object) => self.fields.object = object,
+            other => self.fields.problem(
+                "model_attributes_type",
+                None,
+                "Input should be a valid dictionary or object to extract fields from",
+                other,
+            ),
+        }
+        self.fields.all()
     }
 }

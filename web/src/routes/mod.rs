@@ -1,6 +1,7 @@
 //! The routes, one file for each resource. A handler takes the request apart, reads the store once or calls the control
 //! once, and makes a view of what it gets.
 
+pub(crate) mod backfills;
 pub(crate) mod dag_runs;
 pub(crate) mod dag_runs_batch;
 pub(crate) mod dag_sources;
@@ -8,10 +9,13 @@ pub(crate) mod dag_stats;
 pub(crate) mod dag_tags;
 pub(crate) mod dag_versions;
 pub(crate) mod dags;
+pub(crate) mod dependencies;
 pub(crate) mod event_logs;
 pub(crate) mod import_errors;
 pub(crate) mod logs;
 pub(crate) mod monitor;
+pub(crate) mod pools;
+pub(crate) mod pools_bulk;
 pub(crate) mod task_instances;
 pub(crate) mod task_instances_batch;
 pub(crate) mod tasks;

@@ -202,7 +202,7 @@ pub(crate) async fn get_mapped_task_instance(
     State(app): State<AppState>,
     UrlPath((dag_id, run_id, task_id, map_index)): UrlPath<(String, String, String, String)>,
 ) -> Result<Json<TaskInstanceResponse>, ApiError> {
-    // A word in this place is a resource of Airflow's that is not served (`links`, `dependencies`, …).
+    // A word in this place is a resource of Airflow's that is not served (`links`, …).
     let map_index = map_index.parse().map_err(|_| ApiError::NoRoute)?;
     find(&app, &dag_id, &run_id, &task_id, map_index).await?.try_into().map(Json)
 }

@@ -60,7 +60,9 @@ pub(crate) struct DagResponse {
 
 impl From<DagRow> for DagResponse {
     fn from(DagRow { dag, tags }: DagRow) -> DagResponse {
-        let is_periodic = !matches!(dag.timetable_summary.as_deref(), None | Some("@once" | "@continuous"));
+        let summary = dag.timetable_summary.as_deref();
+        let summary = summary.map(|summary| summary.strip_prefix("Asset or ").unwrap_or(summary));
+        let is_periodic = !matches!(summary, None | Some("@once" | "@continuous" | "Asset"));
         DagResponse {
             dag_display_name: dag.dag_id.clone(),
             is_paused: dag.is_paused,
@@ -169,7 +171,7 @@ impl DagDetailsResponse {
         active_runs_count: i64,
     ) -> DagDetailsResponse {
         DagDetailsResponse {
-            catchup: definition.runs.catchup,
+            catchup: definition.runs.catchup.is_on(),
             dag_run_timeout: definition.runs.dagrun_timeout.map(iso_duration),
             asset_expression: None,
             doc_md: definition.doc_md.clone(),
@@ -188,7 +190,11 @@ impl DagDetailsResponse {
             active_runs_count,
             concurrency: row.dag.max_active_tasks,
             latest_dag_version: latest.map(DagVersionResponse::from),
-            dag: row.into(),
+            dag: DagResponse {
+                max_consecutive_failed_dag_runs: i32::try_from(definition.runs.max_consecutive_failed_dag_runs)
+                    .unwrap_or(i32::MAX),
+                ..row.into()
+            },
         }
     }
 }

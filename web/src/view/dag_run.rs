@@ -37,6 +37,8 @@ pub(crate) struct DagRunResponse {
     dag_display_name: String,
     partition_key: Option<String>,
     partition_date: Option<DateTime>,
+    /// Why it does not begin (Updraft's own); null when it has.
+    reason: Option<String>,
 }
 
 impl TryFrom<RunRow> for DagRunResponse {
@@ -64,6 +66,7 @@ impl TryFrom<RunRow> for DagRunResponse {
             bundle_version: None,
             partition_key: None,
             partition_date: None,
+            reason: run.reason,
             dag_run_id: run.run_id,
             dag_id: run.dag_id,
         })

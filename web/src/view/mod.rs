@@ -1,27 +1,37 @@
 //! What goes out: the schemas of Airflow's API, made from rows. Rows themselves never become JSON.
 
+mod backfill;
+mod bulk;
 mod dag;
 mod dag_run;
+mod dependency;
 mod event_log;
 mod import_error;
 mod monitor;
+mod pool;
 mod task;
 mod task_instance;
 mod words;
 mod xcom;
 
+pub(crate) use backfill::{
+    BackfillCollectionResponse, BackfillResponse, DryRunBackfillCollectionResponse, DryRunBackfillResponse,
+};
+pub(crate) use bulk::{BulkActionResponse, BulkResponse};
 pub(crate) use dag::{
     DagCollectionResponse, DagDetailsResponse, DagResponse, DagSourceResponse, DagStatsCollectionResponse,
     DagStatsResponse, DagStatsStateResponse, DagTagCollectionResponse, DagVersionCollectionResponse,
     DagVersionResponse,
 };
 pub(crate) use dag_run::{DagRunCollectionResponse, DagRunResponse};
+pub(crate) use dependency::{TaskDependencyCollectionResponse, TaskDependencyResponse};
 pub(crate) use event_log::{EventLogCollectionResponse, EventLogResponse};
 pub(crate) use import_error::{ImportErrorCollectionResponse, ImportErrorResponse};
 pub(crate) use monitor::{
     BaseInfoResponse, DagProcessorInfoResponse, HealthInfoResponse, SchedulerInfoResponse, TriggererInfoResponse,
     VersionInfo,
 };
+pub(crate) use pool::{PoolCollectionResponse, PoolResponse};
 pub(crate) use task::{TaskCollectionResponse, TaskResponse};
 pub(crate) use task_instance::{
     StructuredLogMessage, TaskInstanceCollectionResponse, TaskInstanceHistoryCollectionResponse,

@@ -52,7 +52,8 @@ pub(crate) struct TaskResponse {
     retry_delay: Option<TimeDelta>,
     retry_exponential_backoff: f64,
     priority_weight: i32,
-    weight_rule: Option<String>,
+    #[schema(value_type = Option<String>)]
+    weight_rule: Value,
     ui_color: Option<String>,
     ui_fgcolor: Option<String>,
     template_fields: Vec<String>,
@@ -90,7 +91,7 @@ impl TaskResponse {
             retry_delay: Some(task.retry_delay.into()),
             retry_exponential_backoff: task.retry_exponential_backoff,
             priority_weight: task.priority_weight,
-            weight_rule: Some("absolute".to_owned()),
+            weight_rule: json!(task.weight_rule),
             ui_color: Some("#fff".to_owned()),
             ui_fgcolor: Some("#000".to_owned()),
             template_fields: task.args.keys().cloned().collect(),

@@ -13,15 +13,19 @@ from airflow_client.client.api import (
     event_log_api,
     import_error_api,
     monitor_api,
+    pool_api,
     task_api,
     task_instance_api,
     version_api,
     x_com_api,
 )
 from airflow_client.client.models import (
+    BulkBodyPoolBody,
     DAGPatchBody,
     DAGRunPatchBody,
     DAGRunsBatchBody,
+    PoolBody,
+    PoolPatchBody,
     TaskInstancesBatchBody,
     TriggerDAGRunPostBody,
 )
@@ -86,6 +90,22 @@ with airflow.ApiClient(configuration) as client:
     assert value.actual_instance.value == {"rows": 3}, value
     text = xcoms.get_xcom_entry("sales", "extract", "a", "return_value")
     assert json.loads(text.actual_instance.value) == {"rows": 3}, text
+
+    pools = pool_api.PoolApi(client)
+    assert pools.post_pool(PoolBody(name="etl", slots=4)).open_slots == 4
+    assert [pool.name for pool in pools.get_pools(order_by=["name"]).pools] == ["default_pool", "etl"]
+    assert pools.patch_pool("etl", PoolPatchBody(slots=-1), update_mask=["slots"]).open_slots == -1
+    assert pools.get_pool("etl").slots == -1
+    actions = [
+        {"action": "create", "entities": [{"name": "a", "slots": 1}]},
+        {"action": "delete", "entities": ["etl", "none"], "action_on_non_existence": "skip"},
+    ]
+    bulk = pools.bulk_pools(BulkBodyPoolBody.from_dict({"actions": actions}))
+    assert bulk.create.success == ["a"] and bulk.delete.success == ["etl"] and bulk.update is None, bulk
+    pools.delete_pool("a")
+    waiting = instances.get_task_instance_dependencies("sales", "a", "load").dependencies
+    assert ("Dagrun Running", "the run is over: failed") in [(each.name, each.reason) for each in waiting], waiting
+    assert instances.get_task_instance_dependencies("sales", "a", "extract").dependencies == []
 
     errors = import_error_api.ImportErrorApi(client)
     first = errors.get_import_errors().import_errors[0]

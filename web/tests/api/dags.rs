@@ -215,6 +215,7 @@ async fn the_runs_to_come_follow_the_schedule(#[case] backend: Backend) {
     // 6 o'clock in Amsterdam is 5 o'clock UTC in winter; without a run so far, today's is made up for.
     let at: Vec<&Value> = next["runs"].as_array().unwrap().iter().map(|run| &run["run_after"]).collect();
     assert_eq!(at, ["2026-11-21T05:00:00Z", "2026-11-22T05:00:00Z", "2026-11-23T05:00:00Z"]);
+    assert_eq!(next["runs"][0]["note"], Value::Null);
     assert_eq!(server.get_ok("/updraft/dags/manual/next").await, json!({ "runs": [] }));
 }
 

@@ -44,6 +44,10 @@ pub(crate) async fn run_of(db: &Db, dag_id: &str, run_id: &str, state: &str, hou
         dag_version_id: version,
         clear_number: 0,
         owner: None,
+        reason: None,
+        backfill_id: None,
+        sort_ordinal: None,
+        decided_state: None,
         updated_at: at,
     };
     dag_run::Entity::insert(run.clone().into_active_model()).exec_without_returning(&txn).await.unwrap();
@@ -83,6 +87,9 @@ pub(crate) fn instance(run: &dag_run::Model, task_id: &str, place: i32, state: O
         error: (state == Some("failed")).then(|| "exit code 1".to_owned()),
         note: None,
         rendered_fields: Some(json!({ "bash_command": "echo 10" })),
+        rendered_map_index: None,
+        pushed_items: None,
+        skips: None,
         updated_at: run.run_after,
     }
 }

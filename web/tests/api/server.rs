@@ -197,6 +197,12 @@ impl Server {
         read(self.send_signed(json_request(Method::PATCH, &format!("/api/v2{path}"), body)).await).await
     }
 
+    /// Deletes a path below `/api/v2`.
+    pub(crate) async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        let request = Request::delete(format!("/api/v2{path}")).body(Body::empty()).unwrap();
+        read(self.send_signed(request).await).await
+    }
+
     /// A body with what differs from run to run masked.
     pub(crate) fn masked(&self, body: &Value) -> Value {
         mask(body, self.home.path())

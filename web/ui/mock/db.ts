@@ -1,5 +1,5 @@
 import type { components } from '../src/api/schema.gen'
-import { DAGS, IMPORT_ERROR, type MockDag, type MockTask } from './fixtures'
+import { DAGS, IMPORT_ERROR, POOLS, type MockDag, type MockTask } from './fixtures'
 
 type Schemas = components['schemas']
 export type Run = Schemas['DAGRunResponse']
@@ -23,6 +23,7 @@ export type Hint = Record<string, string | number | null>
 
 /** The state of a small pretended server. `speed` makes its tasks run faster. */
 export class Db {
+  pools: Schemas['PoolResponse'][] = POOLS.map((pool) => structuredClone(pool))
   readonly dags = DAGS.map((dag) => structuredClone(dag))
   readonly runs = new Map<string, RunRecord[]>()
   readonly listeners = new Set<(hint: Hint) => void>()
@@ -67,7 +68,7 @@ export class Db {
     record.run.triggering_user_name = 'admin'
     this.runs.get(dag.id)?.unshift(record)
     this.runChanged(record)
-    if (dag.paused) for (const instance of record.instances.values()) instance.reason = 'the DAG is paused'
+    if (dag.paused) record.run.reason = 'DAG paused'
     else void this.execute(dag, record)
     return record.run
   }
@@ -99,6 +100,7 @@ export class Db {
   private async execute(dag: MockDag, record: RunRecord): Promise<void> {
     const { run } = record
     run.state = 'running'
+    run.reason = null
     run.start_date = iso(Date.now())
     this.runChanged(record)
     const done = new Map<string, Promise<void>>()
@@ -223,7 +225,7 @@ function newRecord(dag: MockDag, id: string, logicalDate: string | null, runAfte
     duration: null, data_interval_start: logicalDate, data_interval_end: logicalDate, run_after: runAfter,
     last_scheduling_decision: null, run_type: type, state: 'queued', triggered_by: null, triggering_user_name: null,
     conf: {}, note: null, dag_versions: [], bundle_version: null, dag_display_name: dag.id, partition_key: null,
-    partition_date: null,
+    partition_date: null, reason: null,
   }
   const instances = new Map(dag.tasks.map((task) => [task.id, newInstance(dag, run, task)]))
   return { run, instances, attempts: new Map() }

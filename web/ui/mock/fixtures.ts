@@ -219,3 +219,17 @@ export const IMPORT_ERROR = `error: unknown key \`shedule\`
    ╰────
   help: did you mean \`schedule\`?
 `
+
+function pool(name: string, slots: number, running: number, scheduled: number, description: string | null = null) {
+  return {
+    name, slots, description, include_deferred: false, occupied_slots: running, running_slots: running, queued_slots: 0,
+    scheduled_slots: scheduled, open_slots: slots < 0 ? -1 : Math.max(slots - running, 0), deferred_slots: 0, team_name: null,
+  }
+}
+
+export const POOLS = [
+  pool('default_pool', 128, 3, 0, 'Default pool'),
+  pool('warehouse', 4, 4, 7, 'Connections to the warehouse'),
+  pool('scraping', 16, 5, 0),
+  pool('notifications', -1, 2, 0, 'E-mail and chat'),
+]

@@ -20,6 +20,10 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['GET', '/api/v2/version', () => json({ version: '0.1.0', git_version: null })],
   ['GET', '/api/v2/updraft/events', events],
   ['GET', '/api/v2/importErrors', (db) => json({ import_errors: db.importErrors, total_entries: db.importErrors.length })],
+  ['GET', '/api/v2/pools', (db) => json({ pools: db.pools, total_entries: db.pools.length })],
+  ['POST', '/api/v2/pools', postPool],
+  ['PATCH', '/api/v2/pools/:pool', patchPool],
+  ['DELETE', '/api/v2/pools/:pool', deletePool],
   ['GET', '/api/v2/updraft/dags', listDags],
   ['GET', `${DAG}/details`, (db, params) => withDag(db, params, (dag) => json(detailsView(dag, running(db, dag.id))))],
   ['PATCH', DAG, patchDag],
@@ -32,6 +36,7 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['PATCH', RUN, patchRun],
   ['GET', `${RUN}/taskInstances`, (db, params) => withRun(db, params, (record) => json({ task_instances: [...record.instances.values()], total_entries: record.instances.size }))],
   ['GET', TASK, (db, params) => withTask(db, params, (record, task) => json(record.instances.get(task)))],
+  ['GET', `${TASK}/dependencies`, dependencies],
   ['GET', `${TASK}/tries`, tries],
   ['GET', `${TASK}/logs/:try`, (db, params) => withTask(db, params, (record, task) => json({ content: record.attempts.get(task)?.[Number(params.try) - 1]?.log ?? [], continuation_token: null }))],
   ['GET', '/api/v2/updraft/dags/:dag/dagRuns/:run/taskInstances/:task/logs/:try/stream', logStream],
@@ -124,6 +129,42 @@ function patchRun(db: Db, params: Params, request: Request): Response | Promise<
   })
 }
 
+function dependencies(db: Db, params: Params): Response | Promise<Response> {
+  return withTask(db, params, (record, task) => {
+    const reason = record.instances.get(task)?.reason ?? null
+    return json({ dependencies: reason === null ? [] : [{ name: 'Trigger Rule', reason, remedy: null }] })
+  })
+}
+
+async function postPool(db: Db, _: Params, request: Request): Promise<Response> {
+  const { name, slots, description, include_deferred } = (await request.json()) as Schemas['PoolBody']
+  if (db.pools.some((pool) => pool.name === name)) return problem(409, `pool \`${name}\` exists already`)
+  const pool: Schemas['PoolResponse'] = {
+    name, slots, description: description ?? null, include_deferred: include_deferred ?? false, occupied_slots: 0,
+    running_slots: 0, queued_slots: 0, scheduled_slots: 0, open_slots: slots, deferred_slots: 0, team_name: null,
+  }
+  db.pools = [...db.pools, pool].sort((a, b) => a.name.localeCompare(b.name))
+  return Response.json(pool, { status: 201 })
+}
+
+function patchPool(db: Db, params: Params, request: Request): Response | Promise<Response> {
+  return withPool(db, params, async (pool) => {
+    const { slots, description, include_deferred } = (await request.json()) as Schemas['PoolPatchBody']
+    if (slots != null) pool.slots = slots
+    if (description !== undefined) pool.description = description
+    if (include_deferred != null) pool.include_deferred = include_deferred
+    pool.open_slots = pool.slots < 0 ? -1 : Math.max(pool.slots - pool.occupied_slots, 0)
+    return json(pool)
+  })
+}
+
+function deletePool(db: Db, params: Params): Response | Promise<Response> {
+  return withPool(db, params, (pool) => {
+    db.pools = db.pools.filter((each) => each !== pool)
+    return new Response(null, { status: 204 })
+  })
+}
+
 function tries(db: Db, params: Params): Response | Promise<Response> {
   return withTask(db, params, (record, task) => {
     const list = (record.attempts.get(task) ?? []).map((attempt) => attempt.instance)
@@ -187,6 +228,11 @@ type Found = Response | Promise<Response>
 function withDag(db: Db, params: Params, then: (dag: NonNullable<ReturnType<Db['dag']>>) => Found): Found {
   const dag = db.dag(params.dag ?? '')
   return dag === undefined ? problem(404, `The Dag with ID: \`${params.dag}\` was not found`) : then(dag)
+}
+
+function withPool(db: Db, params: Params, then: (pool: Schemas['PoolResponse']) => Found): Found {
+  const pool = db.pools.find((each) => each.name === params.pool)
+  return pool === undefined ? problem(404, `The Pool with name: \`${params.pool}\` was not found`) : then(pool)
 }
 
 function withRun(db: Db, params: Params, then: (record: RunRecord) => Found): Found {

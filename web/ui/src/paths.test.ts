@@ -18,6 +18,7 @@ test('every URL of the app', () => {
     loginBack: url(paths.login('/dags/hello?tab=runs')),
     dags: url(paths.dags()),
     importErrors: url(paths.importErrors()),
+    pools: url(paths.pools()),
     dag: url(paths.dag('pinterest_batch')),
     run: url(paths.run('pinterest_batch', run)),
     task: url(paths.task('pinterest_batch', run, 'group/task 5')),
@@ -32,6 +33,7 @@ test('every URL of the app', () => {
       "log": "/api/v2/updraft/dags/hello/dagRuns/manual__2026-11-21T08%3A00%3A00%2B00%3A00/taskInstances/say/logs/2/stream",
       "login": "/login",
       "loginBack": "/login?to=%2Fdags%2Fhello%3Ftab%3Druns",
+      "pools": "/pools",
       "run": "/dags/pinterest_batch/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00",
       "task": "/dags/pinterest_batch/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00/tasks/group%2Ftask%205",
     }

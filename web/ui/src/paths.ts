@@ -5,6 +5,7 @@ export const paths = {
   login: (to?: string) => ({ to: '/login', search: to === undefined ? {} : { to } }) as const,
   dags: () => ({ to: '/dags' }) as const,
   importErrors: () => ({ to: '/import-errors' }) as const,
+  pools: () => ({ to: '/pools' }) as const,
   dag: (dagId: string) => ({ to: '/dags/$dagId', params: { dagId } }) as const,
   run: (dagId: string, runId: string) => ({ to: '/dags/$dagId/runs/$runId', params: { dagId, runId } }) as const,
   task: (dagId: string, runId: string, taskId: string) =>

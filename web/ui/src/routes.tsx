@@ -73,6 +73,12 @@ const importErrors = createRoute({
   component: lazyRouteComponent(() => import('./pages/ImportErrorsPage/Page'), 'ImportErrorsPage'),
 })
 
+const pools = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/pools',
+  component: lazyRouteComponent(() => import('./pages/PoolsPage/Page'), 'PoolsPage'),
+})
+
 const dag = createRoute({
   getParentRoute: () => signedIn,
   path: '/dags/$dagId',
@@ -93,7 +99,7 @@ const task = createRoute({
   component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
 })
 
-const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, dag, run, task])])
+const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, pools, dag, run, task])])
 
 export function makeRouter(context: Context) {
   return createRouter({

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::keys::{Key, Kind};
+use super::schedule;
 use super::schema::described;
-use super::values::RULES;
+use super::values::{RULES, WEIGHT_RULES};
 
 /// Durations as [`crate::dag::duration`] reads them.
 const DURATION: &str = concat!(
@@ -15,9 +16,6 @@ const DURATION: &str = concat!(
 
 /// A date, or a date and a time.
 const INSTANT: &str = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ]\s*[0-9]{2}:[0-9]{2}.*)?\s*$";
-
-/// Five to seven fields; the loader reads them closely.
-const CRON: &str = r"^\s*[^@\s]\S*(\s+\S+){4,6}\s*$";
 
 const ID: &str = r"^[\p{L}\p{N}_.\-]+$";
 
@@ -49,12 +47,18 @@ pub(super) fn key_schema(key: &Key) -> Value {
             let zones: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
             json!({ "anyOf": [{ "type": "string", "enum": zones }, { "type": "null" }] })
         }
-        Kind::Schedule => schedule(),
+        Kind::Schedule => schedule::schedule_schema(),
+        Kind::Catchup => schedule::catchup_schema(),
+        Kind::Assets => schedule::assets_schema(),
         Kind::Tags | Kind::Dependencies => {
             json!({ "anyOf": [{ "type": "array", "items": { "type": "string" } }, { "type": "null" }] })
         }
         Kind::TriggerRule => {
             let rules: Vec<&str> = RULES.iter().map(|(name, _)| *name).collect();
+            json!({ "anyOf": [{ "type": "string", "enum": rules }, { "type": "null" }] })
+        }
+        Kind::WeightRule => {
+            let rules: Vec<&str> = WEIGHT_RULES.iter().map(|(name, _)| *name).collect();
             json!({ "anyOf": [{ "type": "string", "enum": rules }, { "type": "null" }] })
         }
         Kind::Params | Kind::DefaultArgs => json!({ "type": ["object", "null"] }),
@@ -68,30 +72,6 @@ pub(super) fn key_schema(key: &Key) -> Value {
     schema
 }
 
-fn schedule() -> Value {
-    let presets = [
-        "@once",
-        "@continuous",
-        "@hourly",
-        "@daily",
-        "@midnight",
-        "@weekly",
-        "@monthly",
-        "@quarterly",
-        "@yearly",
-        "@annually",
-    ];
-    json!({
-        "anyOf": [
-            { "type": "string", "enum": presets },
-            { "type": "string", "pattern": CRON },
-            { "type": "string", "pattern": r"^\s*([Nn][Oo][Nn][Ee]|[Nn][Uu][Ll][Ll])\s*$" },
-            object_of(&["airflow.timetables.trigger.CronTriggerTimetable", "airflow.sdk.CronTriggerTimetable"]),
-            { "type": "null" },
-        ],
-    })
-}
-
 /// dag-factory's notation for a Python object.
 fn object_of(classes: &[&str]) -> Value {
     json!({ "type": "object", "required": ["__type__"], "properties": { "__type__": { "enum": classes } } })
@@ -100,7 +80,7 @@ fn object_of(classes: &[&str]) -> Value {
 /// The example is YAML; the plain ones are JSON or words, too.
 fn example(key: &Key) -> Result<Value, serde_json::Error> {
     match key.kind {
-        Kind::Tags | Kind::Dependencies | Kind::Params | Kind::DefaultArgs | Kind::Tasks => {
+        Kind::Tags | Kind::Dependencies | Kind::Assets | Kind::Params | Kind::DefaultArgs | Kind::Tasks => {
             serde_json::from_str(key.example)
         }
         _ => serde_json::from_str(key.example).or_else(|_| Ok(Value::from(key.example))),

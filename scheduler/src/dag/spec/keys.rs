@@ -17,6 +17,8 @@ pub(super) enum Kind {
     Instant,
     Timezone,
     Schedule,
+    Catchup,
+    Assets,
     Tags,
     Params,
     DefaultArgs,
@@ -24,6 +26,7 @@ pub(super) enum Kind {
     Operator,
     Dependencies,
     TriggerRule,
+    WeightRule,
 }
 
 /// A key of a DAG or of a task.
@@ -65,7 +68,7 @@ pub(super) const DAG_KEYS: &[Key] = &[
         Kind::Schedule,
         "null",
         "\"0 3 * * mon-fri\"",
-        "When runs are due: a cron expression (5 fields; a 6th is the second, a 7th the year), a preset (`@hourly`, `@daily`, `@weekly`, `@monthly`, `@quarterly`, `@yearly`), `@once`, `@continuous`, or nothing for runs that somebody triggers.",
+        "When runs are due: a cron expression, a preset such as `@daily`, `@once`, `@continuous`, a length of time (`6h`), a list of assets, one of the longer forms, or nothing for runs that somebody triggers.",
     ),
     key(
         "timezone",
@@ -90,10 +93,10 @@ pub(super) const DAG_KEYS: &[Key] = &[
     ),
     key(
         "catchup",
-        Kind::Boolean,
+        Kind::Catchup,
         "false",
-        "true",
-        "Whether runs that were missed since `start_date` are made up for, one by one. Otherwise only the latest one is.",
+        "{mode: all, window: 2d}",
+        "Which missed runs are made up for: `true` is all since `start_date`, one by one; `false` the latest; the mode `none` none. A `window` bounds how far back.",
     ),
     key("max_active_runs", Kind::Count(1), "16", "1", "Most runs of the DAG at the same time."),
     key("max_active_tasks", Kind::Count(1), "16", "4", "Most task instances of one run at the same time."),
@@ -103,6 +106,13 @@ pub(super) const DAG_KEYS: &[Key] = &[
         "null",
         "2h",
         "A run that takes longer fails, and its unfinished tasks are skipped.",
+    ),
+    key(
+        "max_consecutive_failed_dag_runs",
+        Kind::Count(0),
+        "0",
+        "3",
+        "After so many failed runs in a row the DAG is paused; 0 is never.",
     ),
     key(
         "is_paused_upon_creation",
@@ -183,12 +193,47 @@ pub(super) const TASK_KEYS: &[Key] = &[
         "15m",
         "A try that takes longer is cancelled and counts as failed; retries apply.",
     ),
-    key("priority_weight", Kind::Integer, "1", "10", "When slots are short, larger goes first."),
+    key(
+        "priority_weight",
+        Kind::Integer,
+        "1",
+        "10",
+        "The task's own weight. When slots are short, heavier goes first.",
+    ),
+    key(
+        "weight_rule",
+        Kind::WeightRule,
+        "\"downstream\"",
+        "absolute",
+        "Whose weights make the task heavy: its own and those of all tasks after it (`downstream`) or before it (`upstream`), or its own alone (`absolute`).",
+    ),
     key("pool", Kind::Text, "\"default_pool\"", "warehouse", "The pool from which the task takes slots while it runs."),
     key("pool_slots", Kind::Count(1), "1", "2", "How many slots it takes."),
+    key(
+        "max_active_tis_per_dag",
+        Kind::Count(1),
+        "null",
+        "1",
+        "Most instances of the task at the same time, over all runs of the DAG.",
+    ),
+    key(
+        "max_active_tis_per_dagrun",
+        Kind::Count(1),
+        "null",
+        "4",
+        "Most instances of the task at the same time within one run, when it is mapped.",
+    ),
     key("queue", Kind::Text, "\"default\"", "gpu", "Which workers may run it."),
     key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the DAG's owner."),
     key("doc_md", Kind::Text, "null", "Counts the rows.", "Markdown for the task's page."),
+    key(
+        "outlets",
+        Kind::Assets,
+        "[]",
+        "[\"s3://lake/sales\"]",
+        "The assets that the task makes, as URIs or as `{name: …, uri: …, extra: {…}}`. DAGs may wait for them.",
+    ),
+    key("inlets", Kind::Assets, "[]", "[\"s3://lake/orders\"]", "The assets that the task reads, for people to see."),
 ];
 
 /// Keys of a task that cannot have a default for all tasks.
@@ -222,13 +267,12 @@ const PYTHON: &str = "a DAG file has no Python to call; `bash` runs a script, wi
 const GROUPS: &str =
     "task groups are not served yet; give the tasks ids that begin alike, and list them in `dependencies`";
 const EMAIL: &str = "e-mail is not served yet";
-const ASSETS: &str = "assets are not served yet";
 const MACROS: &str = "templates know Airflow's own macros and filters, and no others";
 
 /// Keys that a DAG may have in Airflow or dag-factory.
 pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
     refused("schedule_interval", "write `schedule`"),
-    refused("timetable", "write a cron expression in `schedule`"),
+    refused("timetable", "put the timetable into `schedule`"),
     refused("concurrency", "write `max_active_tasks`"),
     refused("task_groups", GROUPS),
     refused("on_success_callback", CALLBACK),
@@ -241,7 +285,6 @@ pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
     refused("sla_miss_callback", CALLBACK),
     harmless("fail_fast", "false", "stopping a run at its first failure is not served yet"),
     refused("deadline", "deadlines are not served yet; `dagrun_timeout` bounds a run"),
-    harmless("max_consecutive_failed_dag_runs", "0", "pausing a DAG after failures is not served yet"),
     refused("dag_display_name", "a second name is not served; `dag_id` is what people see"),
     refused("owner_links", "links for owners are not served yet; put them into `doc_md`"),
     refused("access_control", "rights by DAG are not served yet"),
@@ -303,14 +346,9 @@ pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
         "false",
         "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order",
     ),
-    refused("inlets", ASSETS),
-    refused("outlets", ASSETS),
-    refused("start_date", "dates belong to the DAG"),
-    refused("end_date", "dates belong to the DAG"),
+    refused("start_date", "dates belong to the DAG; write the earliest of its tasks' there"),
+    refused("end_date", "dates belong to the DAG; write the latest of its tasks' there"),
     refused("params", "params belong to the DAG"),
-    harmless("weight_rule", "\"absolute\"", "`priority_weight` counts as it is written, not summed over the graph"),
-    refused("max_active_tis_per_dag", "use a pool with so many slots"),
-    refused("max_active_tis_per_dagrun", "use a pool with so many slots, or `max_active_tasks`"),
     refused("executor", "choose workers with `queue`"),
     refused("executor_config", "choose workers with `queue`"),
     refused("run_as_user", "tasks run as the user of the worker"),

@@ -131,8 +131,7 @@ impl DagReader<'_> {
     fn schedule(&mut self, timezone: Option<Tz>) -> (Schedule, Tz) {
         let fallback = timezone.unwrap_or(Tz::UTC);
         let Some(entry) = self.mapping.get("schedule") else { return (Schedule::Never, fallback) };
-        let subject = Subject { key: "schedule", within: "" };
-        match self.problems.keep(schedule::read(subject, entry, fallback)) {
+        match schedule::read(entry, fallback, self.problems) {
             None => (Schedule::Never, fallback),
             Some((schedule, None)) => (schedule, fallback),
             Some((schedule, Some(own))) => {
@@ -191,12 +190,17 @@ impl DagReader<'_> {
     fn run_policy(&mut self) -> DagRunPolicy {
         let policy = DagRunPolicy::default();
         let one_up = |subject: Subject<'_>, node: &Node| values::count(subject, node, 1);
+        let from_zero = |subject: Subject<'_>, node: &Node| values::count(subject, node, 0);
+        let catchup = self.mapping.get("catchup");
         DagRunPolicy {
-            catchup: self.optional("catchup", values::boolean).unwrap_or(policy.catchup),
+            catchup: catchup.and_then(|entry| schedule::catchup(&entry.value, self.problems)).unwrap_or(policy.catchup),
             max_active_runs: self.optional("max_active_runs", one_up).unwrap_or(policy.max_active_runs),
             max_active_tasks: self.optional("max_active_tasks", one_up).unwrap_or(policy.max_active_tasks),
             is_paused_upon_creation: self.optional("is_paused_upon_creation", values::boolean),
             dagrun_timeout: self.optional("dagrun_timeout", values::duration),
+            max_consecutive_failed_dag_runs: self
+                .optional("max_consecutive_failed_dag_runs", from_zero)
+                .unwrap_or(policy.max_consecutive_failed_dag_runs),
             fail_fast: self.optional("fail_fast", values::boolean).unwrap_or(policy.fail_fast),
         }
     }

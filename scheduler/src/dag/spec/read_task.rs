@@ -11,8 +11,8 @@ use super::node::{Entry, Mapping};
 use super::problem::{Code, Problem};
 use super::source::Place;
 use super::suggest::did_you_mean;
-use super::values;
-use crate::dag::{PastDependency, Task, TaskRole, TriggerRule};
+use super::{schedule, values};
+use crate::dag::{PastDependency, Task, TaskRole, TriggerRule, WeightRule};
 use crate::operator::{ErasedOperator, Registry};
 
 /// A task as it was read, with what the graph needs to know of the text.
@@ -40,11 +40,16 @@ pub(super) fn blank_task() -> Task {
         max_retry_delay: None,
         execution_timeout: None,
         priority_weight: 1,
+        weight_rule: WeightRule::Downstream,
         pool: "default_pool".to_owned(),
         pool_slots: 1,
+        max_active_tis_per_dag: None,
+        max_active_tis_per_dagrun: None,
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
+        outlets: Vec::new(),
+        inlets: Vec::new(),
     }
 }
 
@@ -57,6 +62,8 @@ pub(super) fn overlaid(base: &Task, mapping: &Mapping, within: &str, problems: &
             match entry.key.as_str() {
                 "max_retry_delay" => task.max_retry_delay = None,
                 "execution_timeout" => task.execution_timeout = None,
+                "max_active_tis_per_dag" => task.max_active_tis_per_dag = None,
+                "max_active_tis_per_dagrun" => task.max_active_tis_per_dagrun = None,
                 "doc_md" => task.doc_md = None,
                 _ => (),
             }
@@ -89,11 +96,28 @@ fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Prob
             into(&mut task.execution_timeout, values::duration(subject, node).map(Some), problems);
         }
         "priority_weight" => into(&mut task.priority_weight, values::integer(subject, node), problems),
+        "weight_rule" => into(&mut task.weight_rule, values::weight_rule(subject, node), problems),
         "pool" => into(&mut task.pool, values::text(subject, node), problems),
         "pool_slots" => into(&mut task.pool_slots, values::count(subject, node, 1), problems),
+        "max_active_tis_per_dag" => {
+            into(&mut task.max_active_tis_per_dag, values::count(subject, node, 1).map(Some), problems);
+        }
+        "max_active_tis_per_dagrun" => {
+            into(&mut task.max_active_tis_per_dagrun, values::count(subject, node, 1).map(Some), problems);
+        }
         "queue" => into(&mut task.queue, values::text(subject, node), problems),
         "owner" => into(&mut task.owner, values::text(subject, node), problems),
         "doc_md" => into(&mut task.doc_md, values::text(subject, node).map(Some), problems),
+        "outlets" => {
+            if let Some(assets) = schedule::assets(subject, node, problems) {
+                task.outlets = assets;
+            }
+        }
+        "inlets" => {
+            if let Some(assets) = schedule::assets(subject, node, problems) {
+                task.inlets = assets;
+            }
+        }
         _ => (),
     }
 }

@@ -74,13 +74,15 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Duration => "[duration](#durations)",
         Kind::Instant => "[date](#dates-and-time-zones)",
         Kind::Timezone => "name of a time zone",
-        Kind::Schedule => "[schedule](#schedules)",
+        Kind::Schedule => "[schedule](schedules.md)",
+        Kind::Catchup => "[catchup](schedules.md#catchup)",
+        Kind::Assets => "[list of assets](schedules.md#assets)",
         Kind::Tags => "list of words",
         Kind::Params => "[params](#params)",
         Kind::DefaultArgs => "mapping",
         Kind::Tasks => "list or mapping",
         Kind::Operator => "operator",
         Kind::Dependencies => "list of task ids",
-        Kind::TriggerRule => "word",
+        Kind::TriggerRule | Kind::WeightRule => "word",
     }
 }

@@ -12,6 +12,7 @@ use super::keys::{
     TASK_KEYS,
 };
 use super::operator_schema::{self, OperatorParts};
+use super::schedule;
 use crate::operator::Registry;
 
 /// The JSON Schema (draft 2020-12) of DAG files in both spellings, with the operators of `registry`.
@@ -19,6 +20,7 @@ pub fn schema_for_dag_files(registry: &Registry) -> Value {
     let operators: Vec<OperatorParts> = registry.iter().map(operator_schema::parts).collect();
     let mut defs = Map::new();
     defs.insert("template".to_owned(), operator_schema::template());
+    defs.extend(schedule::definitions());
     for operator in &operators {
         defs.insert(format!("task.{}", operator.name), task_of(operator));
         defs.extend(operator.defs.clone());

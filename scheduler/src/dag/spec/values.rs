@@ -11,7 +11,7 @@ use super::collect::{Subject, wrong_type};
 use super::node::{Node, Yaml};
 use super::problem::{Code, Problem};
 use super::suggest::did_you_mean;
-use crate::dag::{TriggerRule, duration, timetable};
+use crate::dag::{TriggerRule, WeightRule, duration, timetable};
 
 /// The longest id (Airflow 3: 250 characters).
 const ID_CHARACTERS_MAX: usize = 250;
@@ -295,4 +295,18 @@ pub(super) fn trigger_rule(subject: Subject<'_>, node: &Node) -> Result<TriggerR
     Err(Problem::new(Code::InvalidValue, message, node.place, "unknown trigger rule")
         .help(served)
         .maybe_help(did_you_mean(&word, known)))
+}
+
+/// The weight rules, by the words for them.
+pub(super) const WEIGHT_RULES: &[(&str, WeightRule)] =
+    &[("downstream", WeightRule::Downstream), ("upstream", WeightRule::Upstream), ("absolute", WeightRule::Absolute)];
+
+pub(super) fn weight_rule(subject: Subject<'_>, node: &Node) -> Result<WeightRule, Problem> {
+    let word = text(subject, node)?;
+    WEIGHT_RULES.iter().find(|(name, _)| *name == word).map(|(_, rule)| *rule).ok_or_else(|| {
+        let known = WEIGHT_RULES.iter().map(|(name, _)| *name);
+        Problem::new(Code::InvalidValue, format!("there is no weight rule `{word}`"), node.place, "unknown weight rule")
+            .help("the weight rules are `downstream`, `upstream` and `absolute`")
+            .maybe_help(did_you_mean(&word, known))
+    })
 }

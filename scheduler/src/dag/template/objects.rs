@@ -82,7 +82,7 @@ fn dag(session: &Session) -> Value {
         ("timezone", Value::from(dag.timezone.name())),
         ("start_date", or_none(dag.start_date)),
         ("end_date", or_none(dag.end_date)),
-        ("catchup", Value::from(dag.runs.catchup)),
+        ("catchup", Value::from(dag.runs.catchup.is_on())),
     ])
 }
 

@@ -8,7 +8,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use super::field::{CronError, CronFields};
 use super::wall_clock::resolve_local;
 
-/// How often [`CronTicks::next`] looks further when daylight saving folds a tick onto an earlier instant. One fold hides
+/// How often [`CronTicks::next`] and [`CronTicks::last_before`] look further when daylight saving folds a tick onto an earlier instant. One fold hides
 /// at most the ticks of its own hours, and a tick a second is the most that an expression can ask for.
 const FOLDED_TICKS_MAX: usize = 2 * 3600;
 
@@ -79,6 +79,23 @@ impl CronTicks {
         Some(resolve_local(tick, self.timezone))
     }
 
+    /// The last tick that really was before `instant`.
+    pub fn last_before(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let local = self.local(instant);
+        let mut tick = self.previous_local(local)?;
+        if self.fields.every_hour() {
+            return instant.checked_sub_signed(local - tick);
+        }
+        for _ in 0..FOLDED_TICKS_MAX {
+            let resolved = resolve_local(tick, self.timezone);
+            if resolved < instant {
+                return Some(resolved);
+            }
+            tick = self.previous_local(tick)?;
+        }
+        None
+    }
+
     /// `instant` if it is a tick, else the first one after it.
     pub fn at_or_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = self.next(instant)?;
@@ -89,6 +106,11 @@ impl CronTicks {
     pub fn at_or_before(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let previous = self.previous(instant)?;
         Some(if self.next(previous) == Some(instant) { instant } else { previous })
+    }
+
+    /// Whether the expression names this time on the wall.
+    pub fn names(&self, local: NaiveDateTime) -> bool {
+        self.cron.is_time_matching(&local.and_utc()).unwrap_or(false)
     }
 
     fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {

@@ -1,8 +1,17 @@
-//! A cron expression in words, for those that have short ones.
+//! Schedules in words, and in one word.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::Clockwork;
+use super::cron::CronTicks;
 use super::field::{CronFields, Field};
+use super::interval::IntervalRuns;
+use crate::dag::asset::AssetExpression;
+use crate::dag::period::Period;
+use crate::dag::schedule::Events;
 
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS: [&str; 12] = [
@@ -23,8 +32,118 @@ const MONTHS: [&str; 12] = [
 /// More times than this in a day read worse than the expression.
 const TIMES_MAX: usize = 4;
 
-/// The words, or none where words would be long or could mislead.
-pub(super) fn in_words(fields: &CronFields) -> Option<String> {
+/// A schedule by the clock in words.
+pub(super) fn clockwork(time: &Clockwork) -> String {
+    let covering = |words: String, interval: Option<&Period>| match interval {
+        Some(interval) => format!("{words}, covering {} before it", length(interval)),
+        None => words,
+    };
+    match time {
+        Clockwork::Once => "Once, as soon as possible".to_owned(),
+        Clockwork::Continuous => "As frequently as possible, but only one run at a time".to_owned(),
+        Clockwork::Cron(cron) => {
+            let words: Vec<String> = cron.ticks.iter().map(ticks).collect();
+            covering(words.join("; "), cron.interval.as_ref())
+        }
+        Clockwork::Delta(delta) => covering(every(&delta.every), delta.interval.as_ref()),
+        Clockwork::Interval(IntervalRuns::Cron(cron)) => {
+            format!("{}, covering the time since the tick before", ticks(cron))
+        }
+        Clockwork::Interval(IntervalRuns::Delta(period)) => covering(every(period), Some(period)),
+        Clockwork::Events(events) => events_in_words(events),
+    }
+}
+
+/// A schedule by the clock in one word or expression (Airflow 3: `summary`).
+pub(super) fn summary(time: &Clockwork) -> String {
+    match time {
+        Clockwork::Once => "@once".to_owned(),
+        Clockwork::Continuous => "@continuous".to_owned(),
+        Clockwork::Cron(cron) => cron.ticks.iter().map(CronTicks::expression).collect::<Vec<_>>().join(", "),
+        Clockwork::Interval(IntervalRuns::Cron(cron)) => cron.expression().to_owned(),
+        Clockwork::Delta(delta) => as_python_writes(&delta.every),
+        Clockwork::Interval(IntervalRuns::Delta(period)) => as_python_writes(period),
+        Clockwork::Events(events) => events.description.clone().unwrap_or_else(|| count(events)),
+    }
+}
+
+/// What a DAG waits for in words.
+pub(super) fn assets(assets: &AssetExpression) -> String {
+    let verb = if assets.assets().len() == 1 { "is" } else { "are" };
+    format!("When {} {verb} updated", assets.in_words())
+}
+
+fn ticks(cron: &CronTicks) -> String {
+    in_words(cron.fields()).unwrap_or_else(|| cron.expression().to_owned())
+}
+
+fn count(events: &Events) -> String {
+    match events.dates.len() {
+        1 => "1 event".to_owned(),
+        count => format!("{count} events"),
+    }
+}
+
+fn events_in_words(events: &Events) -> String {
+    let shown = |date: &DateTime<Utc>| date.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    match (&events.description, events.dates.as_slice()) {
+        (Some(description), _) => description.clone(),
+        (None, []) => count(events),
+        (None, [only]) => format!("{} at {}", count(events), shown(only)),
+        (None, [first, .., last]) => format!("{} between {} and {}", count(events), shown(first), shown(last)),
+    }
+}
+
+/// `Every 6 hours`, `Every day`.
+fn every(period: &Period) -> String {
+    let length = length(period);
+    match length.strip_prefix("1 ") {
+        Some(unit) if !unit.contains(' ') => format!("Every {unit}"),
+        _ => format!("Every {length}"),
+    }
+}
+
+/// `6 hours`, `1 month and 2 days`.
+fn length(period: &Period) -> String {
+    let (months, rest) = period.parts();
+    let seconds = rest.as_secs();
+    let units = [
+        (u64::from(months / 12), "year"),
+        (u64::from(months % 12), "month"),
+        (seconds / 86_400, "day"),
+        (seconds / 3_600 % 24, "hour"),
+        (seconds / 60 % 60, "minute"),
+    ];
+    let mut words: Vec<String> = units
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count} {unit}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    let rest = Duration::from_secs(seconds % 60) + Duration::from_nanos(u64::from(rest.subsec_nanos()));
+    if !rest.is_zero() {
+        words.push(format!("{} second{}", rest.as_secs_f64(), if rest == Duration::from_secs(1) { "" } else { "s" }));
+    }
+    and(&words)
+}
+
+/// A timedelta as Python shows it: `6:00:00`, `1 day, 0:00:00`. Months are none, and are shown as ISO 8601 has them.
+fn as_python_writes(period: &Period) -> String {
+    let (0, rest) = period.parts() else { return period.to_string() };
+    let seconds = rest.as_secs();
+    let days = match seconds / 86_400 {
+        0 => String::new(),
+        1 => "1 day, ".to_owned(),
+        days => format!("{days} days, "),
+    };
+    let micros = match rest.subsec_micros() {
+        0 => String::new(),
+        micros => format!(".{micros:06}"),
+    };
+    format!("{days}{}:{:02}:{:02}{micros}", seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60)
+}
+
+/// A cron expression in words, or none where words would be long or could mislead.
+fn in_words(fields: &CronFields) -> Option<String> {
     let only_on_the_minute = fields.second.numbers.len() == 1 && fields.second.numbers.contains(&0);
     if !only_on_the_minute || !fields.year.every {
         return None;

@@ -1,33 +1,47 @@
-//! When a DAG is due: Airflow 3's trigger timetables, computed from values alone.
+//! When a DAG is due: Airflow 3's timetables, computed from values alone.
 //!
-//! A [`Timetable`] is made from a DAG's [`Schedule`] and time zone. [`Timetable::next_run`] answers from the run before,
-//! the present instant and the DAG's bounds; asking twice gives the same answer twice, so a tick that comes late, twice or
-//! not at all changes nothing.
+//! A [`Timetable`] is made from a DAG's [`Schedule`] and time zone. [`Timetable::next_run`] answers from what is remembered
+//! of the runs before, the present instant and the DAG's bounds; asking twice gives the same answer twice, so a tick that
+//! comes late, twice or not at all changes nothing.
 //!
 //! ```text
-//!   Schedule + Tz ──> Timetable ──next_run(last, now, bounds, catchup)──> NextRun { run_after, logical_date, data_interval }
+//!   Schedule + Tz ──> Timetable ──next_run(past, now, restriction)──> NextRun { run_after, logical_date, data_interval }
 //! ```
+//!
+//! There are two families. Runs of the *trigger* family happen at a tick and are about that instant: logical date, both
+//! ends of the data interval and `run_after` are the tick. Runs of the *interval* family happen when the stretch between
+//! two ticks is over, and are about that stretch.
 //!
 //! # What to rely on
 //!
-//! * Cron runs have intervals of length zero: logical date, both ends of the data interval and `run_after` are the tick
-//!   (Airflow 3: `create_cron_data_intervals = False`).
-//! * The run after `last` is always later than `last`, whatever the clock and daylight saving do.
-//! * Without catchup, the latest tick that was missed is made up for, and no other (Airflow 3).
+//! * A cron expression or a length of time alone means the trigger family (Airflow 3: `create_cron_data_intervals =
+//!   False`).
+//! * The run after the last one is always due later than it, whatever the clock and daylight saving do.
+//! * What becomes of ticks that were missed is up to [`Catchup`]; by default the latest is made up for (Airflow 3).
 
 mod cron;
 mod describe;
+mod events;
 mod field;
+mod interval;
+mod restriction;
+mod trigger;
+mod upcoming;
 mod wall_clock;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::dag::Schedule;
+use crate::dag::asset::AssetExpression;
+use crate::dag::schedule::{Events, Schedule, TimeSchedule};
 use cron::CronTicks;
+use interval::IntervalRuns;
+use trigger::{CronRuns, DeltaRuns};
 
 pub use field::CronError;
+pub use restriction::{Catchup, CatchupMode, Past, Restriction};
+pub use upcoming::{DstNote, Upcoming};
 pub use wall_clock::resolve_local;
 
 /// The stretch of time that a run is about: from `start` up to, but not including, `end`.
@@ -35,7 +49,7 @@ pub use wall_clock::resolve_local;
 pub struct DataInterval {
     /// The first instant.
     pub start: DateTime<Utc>,
-    /// The first instant after it; the same as `start` for cron schedules.
+    /// The first instant after it; the same as `start` in the trigger family.
     pub end: DateTime<Utc>,
 }
 
@@ -51,178 +65,152 @@ impl DataInterval {
 pub struct NextRun {
     /// The earliest instant at which it may start.
     pub run_after: DateTime<Utc>,
-    /// What identifies it within its DAG; every scheduled run of this module has one.
-    pub logical_date: Option<DateTime<Utc>>,
+    /// What identifies it within its DAG: where its data interval begins.
+    pub logical_date: DateTime<Utc>,
     /// The stretch of time that it is about.
     pub data_interval: DataInterval,
 }
 
 impl NextRun {
-    fn at(instant: DateTime<Utc>) -> NextRun {
-        NextRun::over(DataInterval::at(instant))
+    /// The run that is made when `data_interval` is over.
+    pub fn over(data_interval: DataInterval) -> NextRun {
+        NextRun { run_after: data_interval.end, logical_date: data_interval.start, data_interval }
     }
-
-    fn over(data_interval: DataInterval) -> NextRun {
-        NextRun { run_after: data_interval.end, logical_date: Some(data_interval.start), data_interval }
-    }
-}
-
-/// Between which instants a DAG may be scheduled; both are inclusive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bounds {
-    /// The DAG's `start_date`.
-    pub earliest: Option<DateTime<Utc>>,
-    /// The DAG's `end_date`.
-    pub latest: Option<DateTime<Utc>>,
 }
 
 /// When a DAG is due.
 #[derive(Clone, Debug)]
 pub struct Timetable {
-    kind: Kind,
+    timezone: Tz,
+    /// None when nothing ever happens by the clock.
+    time: Option<Clockwork>,
+    /// None when no asset matters.
+    assets: Option<AssetExpression>,
 }
 
+/// A schedule by the clock, ready to be asked.
 #[derive(Clone, Debug)]
-enum Kind {
-    Never,
+enum Clockwork {
     Once,
     Continuous,
-    Cron(Box<CronTicks>),
+    Cron(CronRuns),
+    Delta(DeltaRuns),
+    Interval(IntervalRuns),
+    Events(Events),
 }
 
 impl Timetable {
-    /// Reads a schedule. `timezone` is the zone in which a cron expression is meant.
+    /// Reads a schedule. `timezone` is the zone in which cron expressions are meant.
     ///
     /// A cron expression that cannot be read, or that no date ever matches, is an error.
     pub fn new(schedule: &Schedule, timezone: Tz) -> Result<Timetable, CronError> {
-        let kind = match schedule {
-            Schedule::Never => Kind::Never,
-            Schedule::Once => Kind::Once,
-            Schedule::Continuous => Kind::Continuous,
-            Schedule::Cron(expression) => Kind::Cron(Box::new(CronTicks::new(expression, timezone)?)),
+        let (time, assets) = match schedule {
+            Schedule::Never => (None, None),
+            Schedule::Time(time) => (Some(Clockwork::new(time, timezone)?), None),
+            Schedule::Assets(assets) => (None, Some(assets.clone())),
+            Schedule::AssetsOrTime { assets, time } => (Some(Clockwork::new(time, timezone)?), Some(assets.clone())),
         };
-        Ok(Timetable { kind })
+        Ok(Timetable { timezone, time, assets })
     }
 
-    /// The next run that the scheduler should make, or `None` when there is none to come.
-    ///
-    /// `last` is the interval of the latest run that the scheduler made; manual runs never move it.
-    pub fn next_run(
-        &self,
-        last: Option<&DataInterval>,
-        now: DateTime<Utc>,
-        bounds: Bounds,
-        catchup: bool,
-    ) -> Option<NextRun> {
-        let next = match &self.kind {
-            Kind::Never => return None,
-            Kind::Once if last.is_some() => return None,
-            // The start date, however long past and whatever `catchup` says (Airflow 3: OnceTimetable).
-            Kind::Once => NextRun::at(bounds.earliest.unwrap_or(now)),
-            Kind::Continuous => next_continuous(last, now, bounds.earliest.unwrap_or(now)),
-            Kind::Cron(ticks) => NextRun::at(next_tick(ticks, last, now, bounds.earliest, catchup)?),
-        };
-        match bounds.latest {
-            Some(latest) if next.run_after > latest => None,
-            _ => Some(next),
-        }
+    /// The next run that the scheduler should make, or `None` when none is to come by the clock.
+    pub fn next_run(&self, past: &Past, now: DateTime<Utc>, restriction: &Restriction) -> Option<NextRun> {
+        self.time.as_ref()?.next_run(past, now, restriction)
     }
 
-    /// The instants of the next `count` runs after `now`, for people to look at; none where nobody can tell.
-    pub fn preview(&self, now: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
-        match &self.kind {
-            Kind::Cron(ticks) => std::iter::successors(ticks.next(now), |tick| ticks.next(*tick)).take(count).collect(),
-            Kind::Never | Kind::Once | Kind::Continuous => Vec::new(),
-        }
-    }
-
-    /// The interval of a run that somebody asks for with that logical date.
+    /// The interval of a run that somebody asks for with that logical date (Airflow 3: `infer_manual_data_interval`).
     pub fn manual_interval(&self, logical_date: DateTime<Utc>) -> DataInterval {
-        DataInterval::at(logical_date)
+        let interval = match &self.time {
+            None | Some(Clockwork::Once | Clockwork::Continuous) => None,
+            Some(Clockwork::Cron(cron)) => trigger::interval_before(logical_date, cron.interval.as_ref()),
+            Some(Clockwork::Delta(delta)) => trigger::interval_before(logical_date, delta.interval.as_ref()),
+            Some(Clockwork::Interval(interval)) => interval.complete_before(logical_date),
+            Some(Clockwork::Events(events)) => Some(events::manual_interval(events, logical_date)),
+        };
+        interval.unwrap_or_else(|| DataInterval::at(logical_date))
     }
 
     /// The schedule in words, such as `At 03:00, Monday through Friday`.
     pub fn describe(&self) -> String {
-        match &self.kind {
-            Kind::Never => "Never, external triggers only".to_owned(),
-            Kind::Once => "Once, as soon as possible".to_owned(),
-            Kind::Continuous => "As frequently as possible, but only one run at a time".to_owned(),
-            Kind::Cron(ticks) => describe::in_words(ticks.fields()).unwrap_or_else(|| ticks.expression().to_owned()),
+        match (&self.assets, &self.time) {
+            (None, None) => "Never, external triggers only".to_owned(),
+            (None, Some(time)) => describe::clockwork(time),
+            (Some(assets), None) => describe::assets(assets),
+            (Some(assets), Some(time)) => format!("{}; or: {}", describe::assets(assets), describe::clockwork(time)),
         }
     }
 
     /// The schedule in one word or expression (Airflow 3: `timetable_summary`).
     pub fn summary(&self) -> Option<String> {
-        match &self.kind {
-            Kind::Never => None,
-            Kind::Once => Some("@once".to_owned()),
-            Kind::Continuous => Some("@continuous".to_owned()),
-            Kind::Cron(ticks) => Some(ticks.expression().to_owned()),
+        let time = self.time.as_ref().map(describe::summary);
+        match (&self.assets, time) {
+            (None, time) => time,
+            (Some(_), None) => Some("Asset".to_owned()),
+            (Some(_), Some(time)) => Some(format!("Asset or {time}")),
         }
     }
 
-    /// Whether runs may be due at all without anybody asking for them.
+    /// Whether runs may be due by the clock, without anybody asking for them.
     pub fn is_scheduled(&self) -> bool {
-        !matches!(self.kind, Kind::Never)
+        self.time.is_some()
     }
 
     /// Whether it makes one run after another for dates that can be told beforehand, so that a range of them can be filled
-    /// in (Airflow 3: backfill).
+    /// in (Airflow 3: `periodic`, which backfills need).
     pub fn is_periodic(&self) -> bool {
-        matches!(self.kind, Kind::Cron(_))
+        !matches!(self.time, None | Some(Clockwork::Once | Clockwork::Continuous))
     }
 
-    /// Whether only one run may be active, whatever `max_active_runs` says (Airflow 3: ContinuousTimetable).
+    /// Whether only one run may be active, whatever `max_active_runs` says (Airflow 3: `ContinuousTimetable`).
     pub fn one_run_at_a_time(&self) -> bool {
-        matches!(self.kind, Kind::Continuous)
+        matches!(self.time, Some(Clockwork::Continuous))
     }
 }
 
-/// The tick of the next run (Airflow 3: CronTriggerTimetable).
-fn next_tick(
-    ticks: &CronTicks,
-    last: Option<&DataInterval>,
-    now: DateTime<Utc>,
-    earliest: Option<DateTime<Utc>>,
-    catchup: bool,
-) -> Option<DateTime<Utc>> {
-    let after_last = match last {
-        Some(last) => Some(ticks.next(last.end)?),
-        None => None,
-    };
-    if catchup {
-        return match (after_last, earliest) {
-            (Some(tick), _) => Some(tick),
-            (None, Some(earliest)) => ticks.at_or_after(earliest),
-            (None, None) => first_without_start_date(ticks, now),
-        };
+impl Clockwork {
+    fn new(schedule: &TimeSchedule, timezone: Tz) -> Result<Clockwork, CronError> {
+        Ok(match schedule {
+            TimeSchedule::Once => Clockwork::Once,
+            TimeSchedule::Continuous => Clockwork::Continuous,
+            TimeSchedule::Cron(cron) => Clockwork::Cron(CronRuns::new(cron, timezone)?),
+            TimeSchedule::CronInterval(expression) => {
+                Clockwork::Interval(IntervalRuns::Cron(Box::new(CronTicks::new(expression, timezone)?)))
+            }
+            TimeSchedule::Delta(delta) => Clockwork::Delta(DeltaRuns::new(delta)),
+            TimeSchedule::DeltaInterval(every) => Clockwork::Interval(IntervalRuns::Delta(*every)),
+            TimeSchedule::Events(events) => Clockwork::Events(events.clone()),
+        })
     }
-    let first = match (after_last, earliest) {
-        (Some(tick), _) => Some(tick),
-        (None, None) => Some(first_without_start_date(ticks, now)?),
-        (None, Some(_)) => None,
-    };
-    let aligned = match earliest {
-        Some(earliest) => Some(ticks.at_or_after(earliest)?),
-        None => None,
-    };
-    [ticks.at_or_before(now), first, aligned].into_iter().flatten().max()
+
+    fn next_run(&self, past: &Past, now: DateTime<Utc>, restriction: &Restriction) -> Option<NextRun> {
+        match self {
+            Clockwork::Once => next_once(past, now, restriction),
+            Clockwork::Continuous => next_continuous(past, now, restriction),
+            Clockwork::Cron(cron) => cron.next_run(past, now, restriction),
+            Clockwork::Delta(delta) => delta.next_run(past, now, restriction),
+            Clockwork::Interval(interval) => interval.next_run(past, now, restriction),
+            Clockwork::Events(dates) => events::next_run(dates, past, now, restriction),
+        }
+    }
 }
 
-/// Without a start date nothing says that the tick before `now` was ever wanted, unless it was only just missed.
-fn first_without_start_date(ticks: &CronTicks, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let next = ticks.at_or_after(now)?;
-    let Some(previous) = ticks.at_or_before(now) else { return Some(next) };
-    let just_missed = ((next - previous) / 10).max(TimeDelta::minutes(5));
-    Some(if now - previous <= just_missed { previous } else { next })
+/// At the start date, however long past and whatever `catchup` says (Airflow 3: `OnceTimetable`).
+fn next_once(past: &Past, now: DateTime<Utc>, restriction: &Restriction) -> Option<NextRun> {
+    if past.last.is_some() {
+        return None;
+    }
+    let at = restriction.earliest.or(past.missed_promise(now)).unwrap_or(now);
+    restriction.latest.is_none_or(|latest| at <= latest).then(|| NextRun::over(DataInterval::at(at)))
 }
 
-/// The next run follows the one before at once, and covers the time since (Airflow 3: ContinuousTimetable).
-fn next_continuous(last: Option<&DataInterval>, now: DateTime<Utc>, earliest: DateTime<Utc>) -> NextRun {
-    NextRun::over(match last {
+/// The next run follows the one before at once, and covers the time since (Airflow 3: `ContinuousTimetable`).
+fn next_continuous(past: &Past, now: DateTime<Utc>, restriction: &Restriction) -> Option<NextRun> {
+    let earliest = restriction.earliest.unwrap_or(now);
+    let interval = match past.last {
         None => DataInterval { start: earliest, end: earliest.max(now) },
         // The first run waits for a start date in the future, and so does what follows it.
         Some(last) if last.end > now => DataInterval { start: earliest, end: earliest + (last.end - last.start) },
         Some(last) => DataInterval { start: last.end, end: now },
-    })
+    };
+    restriction.latest.is_none_or(|latest| interval.end <= latest).then(|| NextRun::over(interval))
 }

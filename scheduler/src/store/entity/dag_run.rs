@@ -53,6 +53,8 @@ pub struct Model {
     pub clear_number: i32,
     /// The lease of the scheduler that owns the run; NULL when none does.
     pub owner: Option<Uuid>,
+    /// Why it does not begin; NULL when it has, or when no scheduler has looked at it yet.
+    pub reason: Option<String>,
     /// When the row was last written.
     pub updated_at: DateTimeUtc,
 }

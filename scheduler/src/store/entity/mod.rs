@@ -7,6 +7,7 @@ pub mod dag_tag;
 pub mod dag_version;
 pub mod event_log;
 pub mod import_error;
+pub mod pool;
 pub mod run_request;
 pub mod scheduler_lease;
 pub mod task_checkpoint;

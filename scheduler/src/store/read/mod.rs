@@ -10,6 +10,7 @@ mod event_logs;
 mod filter;
 mod import_errors;
 mod keyset;
+mod pools;
 mod runs;
 mod task_instances;
 mod xcoms;
@@ -20,6 +21,7 @@ pub use event_logs::{EventLogFilter, event_log_sort_key, find_event_log, list_ev
 pub use filter::{Pattern, Range, TagMatch};
 pub use import_errors::{ImportErrorFilter, find_import_error, import_error_sort_key, list_import_errors};
 pub use keyset::{CURSOR_TOTAL_MAX, Cursor, Direction, InvalidCursor, Listing, Paging, SortKey, Sorting};
+pub use pools::{list_pools, pool_sort_key};
 pub use runs::{RunFilter, RunRow, active_run_counts, find_run, list_runs, run_sort_key, with_versions};
 pub use task_instances::{
     TaskInstanceFilter, TaskInstanceRow, Tries, find_task_instance, list_task_instances, task_instance_sort_key, tries,

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use rstest::rstest;
+use scheduler::dag::schedule::CronTrigger;
 use scheduler::dag::spec::{Code, SourceFile, load};
-use scheduler::dag::{Schedule, TriggerRule, version};
+use scheduler::dag::timetable::Catchup;
+use scheduler::dag::{Schedule, TriggerRule, WeightRule, version};
 use serde_json::json;
 
 use crate::fixtures::{at, dag, load_text, registry};
@@ -50,7 +52,7 @@ tasks:
     retry_exponential_backoff: true
     max_retry_delay: 1h
   - {task_id: done, operator: empty, dependencies: [clean], trigger_rule: all_done, retries: 0, priority_weight: -1,
-     pool: small, pool_slots: 2, queue: gpu, owner: me, doc_md: The end}
+     weight_rule: absolute, pool: small, pool_slots: 2, max_active_tis_per_dag: 3, max_active_tis_per_dagrun: 1, queue: gpu, owner: me, doc_md: The end}
 "#;
 
 const DAG_FACTORY: &str = r#"
@@ -116,6 +118,51 @@ pub const GOOD: &[(&str, &str)] = &[
         "tasks:\n  - {task_id: a, operator: bash, bash_command: \"{{ x | default('y') }} {% set z = 1 %}{{ z }} {% if q is defined %}{{ q }}{% endif %}\"}\n",
     ),
     ("required_param", "params: {rows: {type: integer}}\ntasks: []\n"),
+    ("length", "schedule: 6h\ntasks: []\n"),
+    ("length_iso", "schedule: P1MT12H\ntasks: []\n"),
+    ("length_object", "schedule: {__type__: datetime.timedelta, seconds: 30}\ntasks: []\n"),
+    (
+        "length_forms",
+        "a: {schedule: {every: 1h30m, keep_phase: true, interval: 1d}, tasks: []}\nb: {schedule: {every: 90, data_interval: true}, tasks: []}\nc: {schedule: {every: {__type__: dateutil.relativedelta.relativedelta, months: 1}}, tasks: []}\n",
+    ),
+    (
+        "cron_forms",
+        "a: {schedule: {cron: '@daily', data_interval: true}, tasks: []}\nb: {schedule: {cron: 0 3 * * *, interval: 1d, run_immediately: 2h}, tasks: []}\nc: {schedule: {crons: ['0 6 * * *', '@weekly'], run_immediately: true}, tasks: []}\n",
+    ),
+    (
+        "dates",
+        "schedule: {dates: [2026-12-24T18:00:00, 2026-12-31], restrict_to_events: true, description: Feasts}\ntimezone: Europe/Amsterdam\ntasks: []\n",
+    ),
+    (
+        "timetables_of_airflow",
+        "default: {tasks: []}\n\
+a: {schedule: {__type__: airflow.timetables.trigger.MultipleCronTriggerTimetable, __args__: [0 1 * * *, 0 2 * * 1], timezone: Asia/Tokyo}}\n\
+b: {schedule: {__type__: airflow.sdk.DeltaTriggerTimetable, __args__: [{__type__: datetime.timedelta, __args__: [1]}]}}\n\
+c: {schedule: {__type__: airflow.timetables.events.EventsTimetable, event_dates: [{__type__: datetime.datetime, year: 2026, month: 1, day: 2}], presorted: true}}\n\
+d: {schedule: {__type__: airflow.timetables.assets.AssetOrTimeSchedule, timetable: {__type__: airflow.timetables.trigger.CronTriggerTimetable, cron: 0 3 * * *, timezone: UTC}, assets: [{__type__: airflow.sdk.Asset, uri: s3://a}]}}\n\
+e: {schedule: {__type__: airflow.timetables.simple.OnceTimetable}}\n\
+f: {schedule: {__type__: airflow.timetables.simple.NullTimetable}}\n",
+    ),
+    (
+        "assets",
+        "default: {tasks: []}\n\
+a: {schedule: [s3://lake/a, {name: b, uri: s3://lake/b, group: lake, extra: {team: x}}]}\n\
+b: {schedule: {any: [s3://lake/a, {all: [b, c]}]}}\n\
+c: {schedule: {__or__: [{__and__: [a, {__type__: airflow.sdk.Asset, name: b}]}, {__type__: airflow.datasets.Dataset, uri: c}]}}\n\
+d: {schedule: {uri: s3://lake/a}}\n\
+e: {schedule: {assets: {any: [a, b]}, time: {cron: '@daily', data_interval: true}}}\n\
+f: {schedule: {__type__: builtins.list, items: [{__type__: airflow.sdk.Asset, uri: s3://a}]}}\n\
+g: {schedule: {assets: a, time: 6h}}\n",
+    ),
+    (
+        "outlets",
+        "tasks:\n  - task_id: a\n    operator: empty\n    outlets: [S3://lake/a/, {name: b, extra: {rows: 1}}]\n    inlets: [{__type__: airflow.sdk.Asset, uri: s3://lake/c}]\n  - {task_id: b, operator: empty, outlets: {__type__: builtins.list, items: [x]}}\n",
+    ),
+    (
+        "catchup",
+        "default: {tasks: []}\na: {catchup: none}\nb: {catchup: {mode: none}}\nc: {catchup: {mode: all, window: 2d}}\nd: {catchup: {window: 3600}}\ne: {catchup: ~}\nf: {catchup: all}\n",
+    ),
+    ("failures", "max_consecutive_failed_dag_runs: 3\ntasks: []\n"),
 ];
 
 #[test]
@@ -124,11 +171,11 @@ fn a_file_says_everything() {
     assert_eq!(dag.dag_id, "sales_daily");
     assert_eq!(dag.description.as_deref(), Some("Loads yesterday's sales"));
     assert_eq!(dag.doc_md.as_deref(), Some("# Sales\n"));
-    assert_eq!(dag.schedule, Schedule::Cron("0 3 * * mon-fri".to_owned()));
+    assert_eq!(dag.schedule, CronTrigger::new("0 3 * * mon-fri").into());
     assert_eq!(dag.timezone, Tz::Europe__Amsterdam);
     assert_eq!(dag.start_date, Some(at("2025-12-31T23:00:00Z")), "midnight in Amsterdam");
     assert_eq!(dag.end_date, Some(at("2026-12-31T22:59:59Z")));
-    assert!(dag.runs.catchup);
+    assert!(dag.runs.catchup.is_on());
     assert_eq!((dag.runs.max_active_runs, dag.runs.max_active_tasks), (1, 4));
     assert_eq!(dag.runs.dagrun_timeout, Some(Duration::from_secs(7200)));
     assert_eq!(dag.runs.is_paused_upon_creation, Some(false));
@@ -153,6 +200,8 @@ fn a_file_says_everything() {
     let done = dag.task(dag.find("done").unwrap());
     assert_eq!(done.trigger_rule, TriggerRule::AllDone);
     assert_eq!((done.retries, done.priority_weight, done.pool_slots), (0, -1, 2));
+    assert_eq!(done.weight_rule, WeightRule::Absolute);
+    assert_eq!((done.max_active_tis_per_dag, done.max_active_tis_per_dagrun), (Some(3), Some(1)));
     assert_eq!((done.pool.as_str(), done.queue.as_str(), done.owner.as_str()), ("small", "gpu", "me"));
     let upstream: Vec<_> = dag.upstream(dag.find("done").unwrap()).map(|index| &dag.task(index).task_id).collect();
     assert_eq!(upstream, ["clean"]);
@@ -163,12 +212,15 @@ fn what_is_left_out_has_airflows_default() {
     let dag = dag("tasks: [{task_id: a, operator: empty}]\n");
     assert_eq!(dag.dag_id, "example", "the file's name");
     assert_eq!((&dag.schedule, dag.timezone), (&Schedule::Never, Tz::UTC));
-    assert!(!dag.runs.catchup);
+    assert_eq!(dag.runs.catchup, Catchup::default());
+    assert_eq!(dag.runs.max_consecutive_failed_dag_runs, 0);
     assert_eq!((dag.runs.max_active_runs, dag.runs.max_active_tasks), (16, 16));
     assert_eq!(dag.owner, "airflow");
     let task = dag.task(dag.find("a").unwrap());
     assert_eq!((task.retries, task.retry_delay), (0, Duration::from_secs(300)));
     assert_eq!((task.pool.as_str(), task.queue.as_str()), ("default_pool", "default"));
+    assert_eq!((task.priority_weight, task.weight_rule), (1, WeightRule::Downstream));
+    assert_eq!((task.max_active_tis_per_dag, task.max_active_tis_per_dagrun), (None, None));
 }
 
 #[test]
@@ -301,6 +353,62 @@ fn the_hash_is_of_the_meaning() {
     assert_ne!(hash(one), hash(other));
     assert_eq!(hash(one).len(), 64);
     assert_eq!(version::hash(&json!({"a": 1, "b": 2})), version::hash(&json!({"b": 2, "a": 1})));
+}
+
+#[test]
+fn assets_by_uri_and_by_name() {
+    let outlets = |text: &str| {
+        let dag = dag(&format!("tasks: [{{task_id: a, operator: empty, outlets: {text}}}]\n"));
+        dag.task(dag.find("a").unwrap()).outlets.clone()
+    };
+    let [plain, named, only_named, object] = outlets(
+        "['S3://Lake/a/', {name: b, uri: 's3://lake/b#part', extra: {rows: 1}}, {name: c}, {__type__: airflow.sdk.Asset, __args__: [d]}]",
+    )
+    .try_into()
+    .unwrap();
+    assert_eq!(
+        (plain.name.as_str(), plain.uri.as_str(), plain.group.as_str()),
+        ("S3://Lake/a/", "s3://Lake/a", "asset")
+    );
+    assert_eq!((named.name.as_str(), named.uri.as_str()), ("b", "s3://lake/b"));
+    assert_eq!(json!(named.extra), json!({"rows": 1}));
+    assert_eq!((only_named.name.as_str(), only_named.uri.as_str()), ("c", "c"));
+    assert_eq!(object.name, "d");
+}
+
+/// §13: a list means all of its assets; dag-factory's `__and__` and `__or__` are reduced with `&` and `|`.
+#[rstest]
+#[case("[a, b]", &["a"], false)]
+#[case("[a, b]", &["a", "b"], true)]
+#[case("{any: [a, b]}", &["b"], true)]
+#[case("{any: [a, b]}", &[], false)]
+#[case("{all: [a, {any: [b, c]}]}", &["a", "c"], true)]
+#[case("{all: [a, {any: [b, c]}]}", &["b", "c"], false)]
+#[case("{__or__: [{__and__: [a, b]}, c]}", &["c"], true)]
+#[case("{__or__: [{__and__: [a, b]}, c]}", &["a"], false)]
+#[case("{uri: a}", &["a"], true)]
+#[case("{__type__: airflow.sdk.AssetAny, __args__: [a, {__type__: airflow.sdk.AssetAll, __args__: [b, c]}]}", &["b", "c"], true)]
+fn expressions_over_assets(#[case] schedule: &str, #[case] updated: &[&str], #[case] expected: bool) {
+    let dag = dag(&format!("schedule: {schedule}\ntasks: []\n"));
+    let Schedule::Assets(expression) = &dag.schedule else { panic!("{:?}", dag.schedule) };
+    assert_eq!(expression.is_true(&|asset| updated.contains(&asset.name.as_str())), expected);
+    assert!(expression.is_true(&|_| true) && !expression.is_true(&|_| false));
+}
+
+#[test]
+fn every_asset_of_an_expression_is_told_once() {
+    let dag = dag("schedule: {any: [a, {all: [b, a, {name: b, extra: {x: 1}}]}, c]}\ntasks: []\n");
+    let Schedule::Assets(expression) = &dag.schedule else { panic!("{:?}", dag.schedule) };
+    let names: Vec<&str> = expression.assets().into_iter().map(|asset| asset.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(expression.in_words(), "a or (b and a and b) or c");
+}
+
+/// The zone that a timetable of Airflow's names is the DAG's.
+#[test]
+fn a_timetable_can_bring_its_zone() {
+    let schedule = "{__type__: airflow.sdk.AssetOrTimeSchedule, assets: [a], timetable: {__type__: airflow.sdk.CronTriggerTimetable, cron: 0 3 * * *, timezone: Asia/Tokyo}}";
+    assert_eq!(dag(&format!("schedule: {schedule}\ntasks: []\n")).timezone, Tz::Asia__Tokyo);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use scheduler::dag::timetable::{Bounds, DataInterval, NextRun, Timetable};
-use scheduler::store::entity::dag;
+use scheduler::dag::timetable::{Timetable, Upcoming};
+use scheduler::preview;
 use serde::Serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
@@ -35,6 +35,8 @@ pub(crate) struct NextRunResponse {
     logical_date: DateTime,
     data_interval_start: DateTime,
     data_interval_end: DateTime,
+    /// What daylight saving does to its time: `clock goes forward`, `first occurrence` or `second occurrence`.
+    note: Option<String>,
 }
 
 /// The runs to come, first to last.
@@ -45,7 +47,8 @@ pub(crate) struct NextRunCollectionResponse {
 
 /// List when a DAG will be due.
 ///
-/// Says nothing about whether it is paused.
+/// Of a paused DAG: when it would be due if it were unpaused now. Runs that were missed, and would be made at once, come
+/// first.
 #[utoipa::path(
     get,
     path = "/api/v2/updraft/dags/{dag_id}/next",
@@ -70,33 +73,17 @@ pub(crate) async fn list_next_runs(
     let dag = definition(&app, &row.dag)?;
     let timetable =
         Timetable::new(&dag.schedule, dag.timezone).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let bounds = Bounds { earliest: dag.start_date, latest: dag.end_date };
-    // What follows "as soon as the run before has ended" nobody can tell.
-    let count = if timetable.one_run_at_a_time() { count.min(1) } else { count };
-    let now = app.clock.now();
-    let after = |last: Option<&DataInterval>| timetable.next_run(last, now, bounds, dag.runs.catchup);
-    let mut next = stored(&row.dag).or_else(|| after(None));
-    let mut runs = Vec::new();
-    while let Some(run) = next.filter(|_| (runs.len() as u64) < count) {
-        runs.push(NextRunResponse {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let runs = preview::upcoming(&app.db, &row.dag, &dag, &timetable, app.clock.now(), count).await?;
+    let runs = runs
+        .into_iter()
+        .map(|Upcoming { run, note }| NextRunResponse {
             run_after: DateTime(run.run_after),
-            logical_date: DateTime(run.logical_date.unwrap_or(run.data_interval.start)),
+            logical_date: DateTime(run.logical_date),
             data_interval_start: DateTime(run.data_interval.start),
             data_interval_end: DateTime(run.data_interval.end),
-        });
-        next = after(Some(&run.data_interval)).filter(|later| later.run_after > run.run_after);
-    }
+            note: note.map(|note| note.to_string()),
+        })
+        .collect();
     Ok(Json(NextRunCollectionResponse { runs }))
-}
-
-/// The next run as the scheduler has written it down: it knows which run was the last.
-fn stored(dag: &dag::Model) -> Option<NextRun> {
-    Some(NextRun {
-        run_after: dag.next_dagrun_run_after?,
-        logical_date: dag.next_dagrun_logical_date,
-        data_interval: DataInterval {
-            start: dag.next_dagrun_data_interval_start?,
-            end: dag.next_dagrun_data_interval_end?,
-        },
-    })
 }

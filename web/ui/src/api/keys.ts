@@ -6,6 +6,7 @@ export const keys = {
   version: ['version'] as const,
   dagList: ['dags'] as const,
   importErrors: ['import-errors'] as const,
+  pools: ['pools'] as const,
   dag: (dagId: string) => ['dag', dagId] as const,
   dagRuns: (dagId: string) => ['dag', dagId, 'runs'] as const,
   run: (dagId: string, runId: string) => ['run', dagId, runId] as const,

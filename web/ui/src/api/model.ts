@@ -14,6 +14,9 @@ export type LogLine = Schemas['StructuredLogMessage']
 export type ImportError = Schemas['ImportErrorResponse']
 export type TriggerBody = Schemas['TriggerDAGRunPostBody']
 export type Me = Schemas['MeResponse']
+export type Pool = Schemas['PoolResponse']
+export type PoolBody = Schemas['PoolBody']
+export type Obstacle = Schemas['TaskDependencyResponse']
 
 export type RunState = Schemas['DagRunState']
 /** `none` is our word for the null that the API gives before a task is scheduled. */

@@ -209,6 +209,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what is in the way of a task instance; nothing is when it runs or is over. */
+        get: operations["get_task_instance_dependencies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/listMapped": {
         parameters: {
             query?: never;
@@ -326,6 +343,23 @@ export interface paths {
         };
         /** Look at one instance of a mapped task. */
         get: operations["get_mapped_task_instance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what is in the way of one instance of a mapped task. */
+        get: operations["get_task_instance_dependencies_by_map_index"];
         put?: never;
         post?: never;
         delete?: never;
@@ -541,6 +575,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List pools, with what of each is taken now. */
+        get: operations["get_pools"];
+        put?: never;
+        /** Make a pool. */
+        post: operations["post_pool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Make, change and delete pools.
+         * @description The answer is 200 whatever became of each change, and says it for each.
+         */
+        patch: operations["bulk_pools"];
+        trace?: never;
+    };
+    "/api/v2/pools/{pool_name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a pool. */
+        get: operations["get_pool"];
+        put?: never;
+        post?: never;
+        /** Delete a pool. Tasks that name it do not start any more. */
+        delete: operations["delete_pool"];
+        options?: never;
+        head?: never;
+        /** Change a pool. */
+        patch: operations["patch_pool"];
+        trace?: never;
+    };
     "/api/v2/updraft/dags": {
         parameters: {
             query?: never;
@@ -747,6 +822,46 @@ export interface components {
         BaseInfoResponse: {
             status: string | null;
         };
+        /** @description What became of one kind of change. */
+        BulkActionResponse: {
+            /** @description The names of what was changed. */
+            success: string[];
+            errors: components["schemas"]["BulkError"][];
+        };
+        /** @description One change. */
+        BulkAction_PoolBody_: {
+            /** @description `create`, `update` or `delete`. */
+            action: string;
+            /** @description The pools; those to be deleted may be names. */
+            entities: {
+                [key: string]: unknown;
+            }[];
+            /** @description When making: `fail` (default), `skip` or `overwrite`. */
+            action_on_existence?: string | null;
+            /** @description When changing or deleting: `fail` (default) or `skip`. */
+            action_on_non_existence?: string | null;
+            /** @description The fields to change; all when absent. */
+            update_mask?: string[] | null;
+        };
+        /** @description Changes, in order. */
+        BulkBody_PoolBody_: {
+            actions: components["schemas"]["BulkAction_PoolBody_"][];
+        };
+        /** @description Why something was not changed. */
+        BulkError: {
+            error: string;
+            /**
+             * Format: int32
+             * @description The code that the answer to this change alone would have.
+             */
+            status_code: number;
+        };
+        /** @description What became of each kind of change; null for those that were not asked for. */
+        BulkResponse: {
+            create: components["schemas"]["BulkActionResponse"] | null;
+            update: components["schemas"]["BulkActionResponse"] | null;
+            delete: components["schemas"]["BulkActionResponse"] | null;
+        };
         /** @description A page of DAGs. */
         DAGCollectionResponse: {
             dags: components["schemas"]["DAGResponse"][];
@@ -907,6 +1022,8 @@ export interface components {
             partition_key: string | null;
             /** Format: date-time */
             partition_date: string | null;
+            /** @description Why it does not begin (Updraft's own); null when it has. */
+            reason: string | null;
         };
         /** @description Filters on runs. */
         DAGRunsBatchBody: {
@@ -1110,6 +1227,76 @@ export interface components {
             /** Format: date-time */
             data_interval_end: string;
         };
+        /** @description A pool to be made. */
+        PoolBody: {
+            /** @description At most 256 characters. */
+            name: string;
+            /**
+             * Format: int32
+             * @description -1 for no end of them.
+             */
+            slots: number;
+            description?: string | null;
+            /** @description Whether deferred task instances take slots, too; false when absent. */
+            include_deferred?: boolean | null;
+            /** @description Not used: there are no teams. */
+            team_name?: string | null;
+        };
+        /** @description A page of pools. */
+        PoolCollectionResponse: {
+            pools: components["schemas"]["PoolResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description What is to be changed of a pool. */
+        PoolPatchBody: {
+            /** @description The name; tasks that use the old one find no pool any more. */
+            pool?: string | null;
+            /**
+             * Format: int32
+             * @description -1 for no end of them.
+             */
+            slots?: number | null;
+            /** @description Null deletes it. */
+            description?: string | null;
+            include_deferred?: boolean | null;
+            /** @description Not used: there are no teams. */
+            team_name?: string | null;
+        };
+        /** @description A pool, and what of it is taken now. */
+        PoolResponse: {
+            name: string;
+            /**
+             * Format: int32
+             * @description -1 when there is no end of them.
+             */
+            slots: number;
+            description: string | null;
+            /** @description Whether deferred task instances take slots, too. */
+            include_deferred: boolean;
+            /**
+             * Format: int64
+             * @description Running and queued, and deferred if these count.
+             */
+            occupied_slots: number;
+            /** Format: int64 */
+            running_slots: number;
+            /** Format: int64 */
+            queued_slots: number;
+            /**
+             * Format: int64
+             * @description Wanted by task instances that wait for slots.
+             */
+            scheduled_slots: number;
+            /**
+             * Format: int64
+             * @description -1 when there is no end of them.
+             */
+            open_slots: number;
+            /** Format: int64 */
+            deferred_slots: number;
+            team_name: string | null;
+        };
         /** @description How the scheduler is. */
         SchedulerInfoResponse: {
             status: string | null;
@@ -1132,6 +1319,18 @@ export interface components {
             tasks: components["schemas"]["TaskResponse"][];
             /** Format: int64 */
             total_entries: number;
+        };
+        /** @description Everything that is in the way. */
+        TaskDependencyCollectionResponse: {
+            dependencies: components["schemas"]["TaskDependencyResponse"][];
+        };
+        /** @description Something that is in the way. */
+        TaskDependencyResponse: {
+            /** @description The dependency that is not met, in Airflow's words. */
+            name: string;
+            reason: string;
+            /** @description What a person can do about it (Updraft's own); null when waiting is all there is to do. */
+            remedy: string | null;
         };
         /** @description A page of task instances. */
         TaskInstanceCollectionResponse: {
@@ -2274,6 +2473,39 @@ export interface operations {
             };
         };
     };
+    get_task_instance_dependencies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is in the way */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDependencyCollectionResponse"];
+                };
+            };
+            /** @description There is no such task instance, or it is mapped */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_mapped_task_instances: {
         parameters: {
             query?: {
@@ -2668,6 +2900,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaskInstanceResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_task_instance_dependencies_by_map_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is in the way */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDependencyCollectionResponse"];
                 };
             };
             /** @description There is no such task instance */
@@ -3160,6 +3426,272 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthInfoResponse"];
+                };
+            };
+        };
+    };
+    get_pools: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                pool_name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                pool_name_prefix_pattern?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of pools */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    post_pool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PoolBody"];
+            };
+        };
+        responses: {
+            /** @description The pool */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolResponse"];
+                };
+            };
+            /** @description The name is empty */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is a pool of that name */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    bulk_pools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkBody_PoolBody_"];
+            };
+        };
+        responses: {
+            /** @description What became of each change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_pool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pool_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The pool */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolResponse"];
+                };
+            };
+            /** @description There is no such pool */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    delete_pool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pool_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The default pool cannot be deleted */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such pool */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    patch_pool: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                pool_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PoolPatchBody"];
+            };
+        };
+        responses: {
+            /** @description The pool as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolResponse"];
+                };
+            };
+            /** @description The default pool cannot be changed so */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such pool */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Another pool has that name */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

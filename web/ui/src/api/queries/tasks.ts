@@ -5,6 +5,9 @@ import type { LogLine } from '../model'
 
 const TI = '/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}'
 
+/** Others end what is waited for, in other runs and by other DAGs, and no event of this run tells. */
+const OBSTACLES_REFRESH_MS = 3000
+
 function path(dagId: string, runId: string, taskId: string) {
   return { dag_id: dagId, dag_run_id: runId, task_id: taskId }
 }
@@ -21,6 +24,17 @@ export function taskTriesQuery(dagId: string, runId: string, taskId: string) {
     queryKey: [...keys.task(dagId, runId, taskId), 'tries'],
     queryFn: () => answer(client.GET(`${TI}/tries`, { params: { path: path(dagId, runId, taskId) } })),
     select: (page) => page.task_instances,
+  })
+}
+
+/** What is in the way of a task that does not run. */
+export function taskObstaclesQuery(dagId: string, runId: string, taskId: string) {
+  return queryOptions({
+    // Part of the run: what runs or ends beside the task may be what it waits for.
+    queryKey: [...keys.run(dagId, runId), 'obstacles', taskId],
+    queryFn: () => answer(client.GET(`${TI}/dependencies`, { params: { path: path(dagId, runId, taskId) } })),
+    select: (page) => page.dependencies,
+    refetchInterval: OBSTACLES_REFRESH_MS,
   })
 }
 

@@ -1,12 +1,13 @@
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { isRunFinished } from '../../api/model'
+import { isRunFinished, type DagRun } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runQuery, runTasksQuery } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
 import { RUN_TYPES, triggeredBy } from '../../components/faces'
 import { DagGraph } from '../../components/graph/DagGraph'
 import { PageHead } from '../../components/PageHead'
+import { Reason } from '../../components/Reason'
 import { RunStateBadge } from '../../components/StateBadge'
 import { Time } from '../../components/Time'
 import { formatDateTime } from '../../lib/dates'
@@ -70,13 +71,7 @@ export function RunPage() {
           />
         }
       />
-      {run.state === 'queued' && dag.is_paused && (
-        <div className={classes.waiting}>
-          <Notice tone="notice" icon="pause">
-            This run is queued because the DAG is paused. It starts once you unpause it.
-          </Notice>
-        </div>
-      )}
+      <Queued run={run} isPaused={dag.is_paused} zone={zone} />
       <FailureCause run={run} instances={instances} />
       <div className={classes.panels}>
         <Panel flush title="Graph" aside={<StateTally instances={instances} />}>
@@ -87,5 +82,24 @@ export function RunPage() {
         </Panel>
       </div>
     </>
+  )
+}
+
+/** Why a run does not begin. */
+function Queued({ run, isPaused, zone }: { run: DagRun; isPaused: boolean; zone: string }) {
+  if (run.state !== 'queued' || (!isPaused && run.reason === null)) return null
+  return (
+    <div className={classes.waiting}>
+      {isPaused ? (
+        <Notice tone="notice" icon="pause">
+          This run is queued because the DAG is paused. It starts once you unpause it.
+        </Notice>
+      ) : (
+        <Notice tone="wait" icon="clock">
+          <b>Not running yet: </b>
+          <Reason text={run.reason ?? ''} zone={zone} />
+        </Notice>
+      )}
+    </div>
   )
 }

@@ -38,6 +38,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
               ['Retries', retriesOf(definition)],
               ['Timeout', timeoutOf(definition)],
               ['Depends on past', definition.depends_on_past && 'yes'],
+              ['Weight', `${definition.priority_weight}, ${definition.weight_rule ?? 'downstream'}`],
               ['Owner', definition.owner],
             ]}
           />

@@ -17,7 +17,8 @@ interface Props {
 export function LogTab({ instance, tryNumber }: Props) {
   const { dag_id: dagId, dag_run_id: runId, task_id: taskId } = instance
   const state = taskState(instance)
-  const begun = tryNumber > 0
+  // A try has its number from when it is scheduled.
+  const begun = tryNumber > 0 && !(state === 'scheduled' && instance.start_date === null)
   const live = begun && tryNumber === instance.try_number && !isTaskFinished(state) && state !== 'up_for_retry'
   const streamed = useLogStream(live ? streams.log(dagId, runId, taskId, tryNumber) : null)
   const whole = useQuery({ ...taskLogQuery(dagId, runId, taskId, tryNumber), enabled: begun && !live })

@@ -1,7 +1,7 @@
 import { SegmentedControl, Tabs } from '@mantine/core'
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { isTaskFinished, taskState, type TaskInstance, type TaskTry } from '../../api/model'
+import { isTaskFinished, taskState, type TaskInstance, type TaskState, type TaskTry } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runTasksQuery } from '../../api/queries/runs'
 import { taskQuery, taskTriesQuery } from '../../api/queries/tasks'
@@ -21,6 +21,7 @@ import { Panel } from '../../ui/Panel'
 import { DetailsTab } from './DetailsTab'
 import { LogTab } from './LogTab'
 import { Neighbours } from './Neighbours'
+import { Obstacles } from './Obstacles'
 import { ResultTab } from './ResultTab'
 import classes from './TaskPage.module.css'
 
@@ -119,6 +120,8 @@ export function TaskPage() {
   )
 }
 
+const HOLDS_SLOTS: TaskState[] = ['queued', 'running', 'restarting']
+
 interface TryChoiceProps {
   instance: TaskInstance
   tries: TaskTry[]
@@ -153,12 +156,13 @@ function TryChoice({ instance, tries, value, onChange }: TryChoiceProps) {
 /** Why the task is not running, or what it failed with. */
 function Callout({ instance, error }: { instance: TaskInstance; error: string | null }) {
   const state = taskState(instance)
-  if (instance.reason !== null && state !== 'running') {
-    const done = isTaskFinished(state)
+  if (!isTaskFinished(state) && !HOLDS_SLOTS.includes(state)) {
+    return <Obstacles instance={instance} />
+  }
+  if (instance.reason !== null && isTaskFinished(state)) {
     return (
       <div className={classes.callout}>
-        <Notice tone={TASK_FACES[state].tone} icon={done ? TASK_FACES[state].icon : 'clock'}>
-          {!done && <b>Not running yet: </b>}
+        <Notice tone={TASK_FACES[state].tone} icon={TASK_FACES[state].icon}>
           <Reason text={instance.reason} />
         </Notice>
       </div>

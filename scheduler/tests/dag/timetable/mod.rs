@@ -1,22 +1,48 @@
 //! Timetables against the semantics of Airflow 3 (airflow-semantics.md §1, whose tables were computed by Airflow itself).
 
+mod catchup;
+mod deltas;
+mod events;
+mod intervals;
+mod several;
+mod upcoming;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rstest::rstest;
 use scheduler::dag::Schedule;
-use scheduler::dag::timetable::{Bounds, DataInterval, NextRun, Timetable};
+use scheduler::dag::schedule::{CronTrigger, TimeSchedule};
+use scheduler::dag::timetable::{Catchup, CatchupMode, DataInterval, NextRun, Past, Restriction, Timetable};
 
-use crate::fixtures::at;
+use crate::fixtures::{at, timetable};
 
 /// The present instant of §1's golden table.
-const NOW: &str = "2026-11-21T05:11:40Z";
+pub const NOW: &str = "2026-11-21T05:11:40Z";
 
-fn cron(expression: &str, zone: &str) -> Timetable {
-    Timetable::new(&Schedule::Cron(expression.to_owned()), zone.parse().unwrap()).unwrap()
+pub fn cron(expression: &str, zone: &str) -> Timetable {
+    Timetable::new(&CronTrigger::new(expression).into(), zone.parse().unwrap()).unwrap()
 }
 
-fn from(start: Option<&str>) -> Bounds {
-    Bounds { earliest: start.map(at), latest: None }
+/// Airflow's catchup, on or off, from a start date on.
+pub fn from(start: Option<&str>, catchup: bool) -> Restriction {
+    let mode = if catchup { CatchupMode::All } else { CatchupMode::Latest };
+    Restriction { earliest: start.map(at), latest: None, catchup: Catchup { mode, window: None } }
+}
+
+/// The next run without any before, or after that one; its time and its logical date.
+pub fn next(timetable: &Timetable, past: &Past, restriction: &Restriction) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    timetable.next_run(past, at(NOW), restriction).map(|next| (next.run_after, next.logical_date))
+}
+
+/// A run over that interval was the last one.
+pub fn after(start: &str, end: &str) -> Past {
+    Past::after(DataInterval { start: at(start), end: at(end) })
+}
+
+/// The next `count` ticks after `now`.
+pub fn ticks(timetable: &Timetable, now: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
+    let past = Past::after(DataInterval::at(now));
+    timetable.upcoming(past, now, &from(None, true), count).iter().map(|upcoming| upcoming.run.run_after).collect()
 }
 
 /// §1, golden table: the CronTrigger rows.
@@ -43,10 +69,10 @@ fn cron_runs_when_airflow_runs(
     #[case] last: Option<&str>,
     #[case] expected: &str,
 ) {
-    let last = last.map(|last| DataInterval::at(at(last)));
-    let next = cron("@daily", "UTC").next_run(last.as_ref(), at(NOW), from(start), catchup).unwrap();
+    let past = last.map_or_else(Past::default, |last| after(last, last));
+    let next = cron("@daily", "UTC").next_run(&past, at(NOW), &from(start, catchup)).unwrap();
     assert_eq!(next.run_after, at(expected));
-    assert_eq!(next.logical_date, Some(at(expected)), "the logical date is the tick");
+    assert_eq!(next.logical_date, at(expected), "the logical date is the tick");
     assert_eq!(next.data_interval, DataInterval::at(at(expected)), "the interval has no length");
 }
 
@@ -55,31 +81,33 @@ fn cron_runs_when_airflow_runs(
 #[case(true)]
 #[case(false)]
 fn once_is_at_the_start_date_whatever_catchup_is(#[case] catchup: bool) {
-    let once = Timetable::new(&Schedule::Once, Tz::UTC).unwrap();
-    let next = once.next_run(None, at(NOW), from(Some("2025-01-01T05:30:00Z")), catchup).unwrap();
-    assert_eq!(next.run_after, at("2025-01-01T05:30:00Z"));
-    assert_eq!(next.logical_date, Some(next.run_after));
-    let last = next.data_interval;
-    assert_eq!(once.next_run(Some(&last), at(NOW), from(Some("2025-01-01T05:30:00Z")), catchup), None);
-    assert_eq!(once.next_run(None, at(NOW), from(None), catchup).unwrap().run_after, at(NOW), "else now");
+    let once = timetable("'@once'");
+    let dated = from(Some("2025-01-01T05:30:00Z"), catchup);
+    let next = once.next_run(&Past::default(), at(NOW), &dated).unwrap();
+    assert_eq!((next.run_after, next.logical_date), (at("2025-01-01T05:30:00Z"), at("2025-01-01T05:30:00Z")));
+    assert_eq!(once.next_run(&Past::after(next.data_interval), at(NOW), &dated), None);
+    let undated = once.next_run(&Past::default(), at(NOW), &from(None, catchup)).unwrap();
+    assert_eq!(undated.run_after, at(NOW), "else now");
 }
 
 /// §1: `None` → never; `@continuous` → the next run when the previous one ended.
 #[test]
 fn never_never_comes_and_continuous_follows_on() {
-    let never = Timetable::new(&Schedule::Never, Tz::UTC).unwrap();
-    assert_eq!(never.next_run(None, at(NOW), from(Some("2025-01-01T00:00:00Z")), true), None);
+    let never = timetable("null");
+    let dated = from(Some("2025-01-01T00:00:00Z"), true);
+    assert_eq!(never.next_run(&Past::default(), at(NOW), &dated), None);
     assert!(!never.is_scheduled());
 
-    let continuous = Timetable::new(&Schedule::Continuous, Tz::UTC).unwrap();
+    let continuous = timetable("'@continuous'");
     assert!(continuous.one_run_at_a_time());
-    let first = continuous.next_run(None, at(NOW), from(Some("2025-01-01T00:00:00Z")), false).unwrap();
+    let first = continuous.next_run(&Past::default(), at(NOW), &dated).unwrap();
     assert_eq!(first.data_interval, DataInterval { start: at("2025-01-01T00:00:00Z"), end: at(NOW) });
-    assert_eq!(continuous.next_run(None, at(NOW), from(None), false).unwrap().data_interval, DataInterval::at(at(NOW)));
+    let undated = continuous.next_run(&Past::default(), at(NOW), &from(None, false)).unwrap();
+    assert_eq!(undated.data_interval, DataInterval::at(at(NOW)));
     let later = at(NOW) + TimeDelta::seconds(90);
-    let second = continuous.next_run(Some(&first.data_interval), later, from(Some("2025-01-01T00:00:00Z")), false);
+    let second = continuous.next_run(&Past::after(first.data_interval), later, &dated);
     let interval = DataInterval { start: at(NOW), end: later };
-    assert_eq!(second, Some(NextRun { run_after: later, logical_date: Some(at(NOW)), data_interval: interval }));
+    assert_eq!(second, Some(NextRun { run_after: later, logical_date: at(NOW), data_interval: interval }));
 }
 
 /// §1: without a start date the tick before now is used only within max(10 % of the period, 5 minutes).
@@ -95,7 +123,7 @@ fn without_a_start_date_only_a_tick_just_missed_is_made_up_for(
     #[case] expected: &str,
 ) {
     for catchup in [true, false] {
-        let next = cron(expression, "UTC").next_run(None, at(now), from(None), catchup).unwrap();
+        let next = cron(expression, "UTC").next_run(&Past::default(), at(now), &from(None, catchup)).unwrap();
         assert_eq!(next.run_after, at(expected), "catchup {catchup}");
     }
 }
@@ -104,14 +132,13 @@ fn without_a_start_date_only_a_tick_just_missed_is_made_up_for(
 #[test]
 fn bounds_are_inclusive() {
     let daily = cron("@daily", "UTC");
-    let bounds = |earliest: &str, latest: &str| Bounds { earliest: Some(at(earliest)), latest: Some(at(latest)) };
-    let last = DataInterval::at(at("2025-01-01T00:00:00Z"));
-    let next = |bounds| daily.next_run(Some(&last), at(NOW), bounds, true);
-    assert!(next(bounds("2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z")).is_some());
-    assert_eq!(next(bounds("2025-01-01T00:00:00Z", "2025-01-01T23:59:59Z")), None);
-    let first = daily.next_run(None, at(NOW), from(Some("2025-01-01T00:00:00Z")), true).unwrap();
-    assert_eq!(first.run_after, at("2025-01-01T00:00:00Z"));
-    let future = daily.next_run(None, at(NOW), from(Some("2027-01-01T00:30:00Z")), false).unwrap();
+    let past = after("2025-01-01T00:00:00Z", "2025-01-01T00:00:00Z");
+    let until = |latest: &str| Restriction { latest: Some(at(latest)), ..from(Some("2025-01-01T00:00:00Z"), true) };
+    assert!(daily.next_run(&past, at(NOW), &until("2025-01-02T00:00:00Z")).is_some());
+    assert_eq!(daily.next_run(&past, at(NOW), &until("2025-01-01T23:59:59Z")), None);
+    let first = |start: &str, catchup| daily.next_run(&Past::default(), at(NOW), &from(Some(start), catchup)).unwrap();
+    assert_eq!(first("2025-01-01T00:00:00Z", true).run_after, at("2025-01-01T00:00:00Z"));
+    let future = first("2027-01-01T00:30:00Z", false);
     assert_eq!(future.run_after, at("2027-01-02T00:00:00Z"), "a start date in the future is waited for");
 }
 
@@ -120,7 +147,7 @@ fn ticks_of_day(expression: &str, midnight: &str, count: usize) -> Vec<String> {
     let zone: Tz = "Europe/Amsterdam".parse().unwrap();
     let before = at(midnight) - TimeDelta::seconds(1);
     let local = |tick: DateTime<Utc>| tick.with_timezone(&zone).format("%d %H:%M%:z").to_string();
-    cron(expression, "Europe/Amsterdam").preview(before, count).into_iter().map(local).collect()
+    ticks(&cron(expression, "Europe/Amsterdam"), before, count).into_iter().map(local).collect()
 }
 
 /// §1 DST, Europe/Amsterdam golden, the day of the gap (02:00 → 03:00).
@@ -155,7 +182,8 @@ fn fall_back(#[case] expression: &str, #[case] expected: &[&str]) {
 #[test]
 fn a_start_date_on_the_tick_before_a_gap_is_not_recognised() {
     let start = "2026-03-28T23:00:00Z";
-    let next = cron("0 */2 * * *", "Europe/Amsterdam").next_run(None, at(NOW), from(Some(start)), true).unwrap();
+    let next = cron("0 */2 * * *", "Europe/Amsterdam");
+    let next = next.next_run(&Past::default(), at(NOW), &from(Some(start), true)).unwrap();
     assert_eq!(next.run_after, at("2026-03-29T01:00:00Z"), "03:00 in summer time");
 }
 
@@ -170,7 +198,7 @@ fn a_start_date_on_the_tick_before_a_gap_is_not_recognised() {
 #[case("@yearly", "2027-01-01T00:00:00Z")]
 #[case("@annually", "2027-01-01T00:00:00Z")]
 fn presets(#[case] preset: &str, #[case] expected: &str) {
-    assert_eq!(cron(preset, "UTC").preview(at(NOW), 1), [at(expected)]);
+    assert_eq!(ticks(&cron(preset, "UTC"), at(NOW), 1), [at(expected)]);
 }
 
 /// §1: the dialect is croniter's. 2026-11-21 is a Saturday.
@@ -193,7 +221,7 @@ fn presets(#[case] preset: &str, #[case] expected: &str) {
 #[case::leap_day("0 0 29 2 *", "2028-02-29T00:00:00Z", "2032-02-29T00:00:00Z")]
 fn the_dialect(#[case] expression: &str, #[case] first: &str, #[case] second: &str) {
     let expected: Vec<_> = [first, second].into_iter().filter(|tick| !tick.is_empty()).map(at).collect();
-    assert_eq!(cron(expression, "UTC").preview(at(NOW), 2), expected);
+    assert_eq!(ticks(&cron(expression, "UTC"), at(NOW), expected.len()), expected);
 }
 
 #[rstest]
@@ -211,7 +239,7 @@ fn the_dialect(#[case] expression: &str, #[case] first: &str, #[case] second: &s
     "the minute `r` cannot be read: random and hashed numbers are not served, because the next run would be anybody's guess"
 )]
 fn what_is_no_schedule_says_why(#[case] expression: &str, #[case] message: &str) {
-    let error = Timetable::new(&Schedule::Cron(expression.to_owned()), Tz::UTC).unwrap_err();
+    let error = Timetable::new(&CronTrigger::new(expression).into(), Tz::UTC).unwrap_err();
     assert_eq!(error.to_string(), message);
 }
 
@@ -248,13 +276,15 @@ fn the_other_schedules_in_words() {
     let words = |schedule| Timetable::new(&schedule, Tz::UTC).unwrap();
     assert_eq!(words(Schedule::Never).describe(), "Never, external triggers only");
     assert_eq!(words(Schedule::Never).summary(), None);
-    assert_eq!(words(Schedule::Once).summary().as_deref(), Some("@once"));
-    assert_eq!(words(Schedule::Continuous).summary().as_deref(), Some("@continuous"));
+    assert_eq!(words(Schedule::Time(TimeSchedule::Once)).summary().as_deref(), Some("@once"));
+    assert_eq!(words(Schedule::Time(TimeSchedule::Continuous)).summary().as_deref(), Some("@continuous"));
 }
 
 /// §1: a manual run of the trigger family covers the instant that it is about.
 #[test]
 fn manual_runs_cover_an_instant() {
     let instant = at("2026-11-21T05:07:00Z");
-    assert_eq!(cron("@daily", "UTC").manual_interval(instant), DataInterval::at(instant));
+    for schedule in ["'@daily'", "6h", "null", "'@once'"] {
+        assert_eq!(timetable(schedule).manual_interval(instant), DataInterval::at(instant), "{schedule}");
+    }
 }

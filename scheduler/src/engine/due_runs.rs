@@ -1,0 +1,99 @@
+//! Makes the runs that schedules ask for.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use tracing::info;
+
+use super::adoption::{ADOPT_MAX, last_interval};
+use super::coordinator::Coordinator;
+use super::schedules::shown;
+use crate::store::{StoreError, commit, dags, leases, runs, schedules};
+
+/// Runs made in one transaction.
+const DUE_MAX: usize = 500;
+
+impl Coordinator {
+    /// Makes the scheduled runs whose time has come, as far as `max_active_runs` allows (Airflow 3: run creation).
+    pub(super) async fn make_due_runs(&mut self) -> Result<(), StoreError> {
+        // DAGs of which no run could be made; they are looked at again when something changes.
+        let mut held_back: HashSet<String> = HashSet::new();
+        loop {
+            let now = self.settings.clock.now();
+            let due = self.due_dags(&held_back, now);
+            if due.is_empty() {
+                self.todo.due = false;
+                return Ok(());
+            }
+            let made = self.make_runs(&due, now).await?;
+            held_back.extend(due.into_iter().filter(|dag_id| !made.contains(dag_id)));
+            while self.adopt().await? >= ADOPT_MAX {}
+        }
+    }
+
+    /// DAGs with a run to make, in the order of their ids.
+    fn due_dags(&mut self, held_back: &HashSet<String>, now: DateTime<Utc>) -> Vec<String> {
+        for dag in self.dags.values_mut() {
+            dag.look(now);
+        }
+        let mut due: Vec<String> = self
+            .dags
+            .values()
+            .filter(|dag| dag.due(now).is_some() && !held_back.contains(&dag.row.dag_id))
+            .filter(|dag| self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
+            .map(|dag| dag.row.dag_id.clone())
+            .take(DUE_MAX)
+            .collect();
+        due.sort_unstable();
+        due
+    }
+
+    /// Makes one run of each of these DAGs, unless other schedulers did, or somebody paused it. Answers with those of which
+    /// one was made.
+    async fn make_runs(&mut self, due: &[String], now: DateTime<Utc>) -> Result<HashSet<String>, StoreError> {
+        let txn = self.settings.db.begin_write().await?;
+        leases::assert_held(&txn, self.lease).await?;
+        schedules::lock(&txn, due).await?;
+        let standings = schedules::standings(&txn, Some(due)).await?;
+        let active = schedules::active_runs(&txn, due).await?;
+        let mut made = Vec::new();
+        for dag_id in due {
+            let Some(dag) = self.dags.get_mut(dag_id) else { continue };
+            let Some(standing) = standings.get(dag_id).filter(|dag| !dag.is_paused && !dag.is_stale) else { continue };
+            if let Some(last) = last_interval(standing) {
+                dag.learn_of(last, now);
+            }
+            if active.get(dag_id).copied().unwrap_or(0) >= dag.max_active_runs() {
+                continue;
+            }
+            let Some(next) = dag.due(now) else { continue };
+            let version = dags::version_of(&txn, &dag.row, now).await?;
+            let row = dag.run_row(&next, version, now);
+            if !runs::insert_if_new(&txn, row).await? {
+                info!(dag = %dag_id, "the run for {} is there already", next.run_after);
+            }
+            let following = dag.after(&next, now);
+            dags::set_next_dagrun(&txn, dag_id, &shown(following)).await?;
+            made.push((dag_id, next, following));
+        }
+        commit(txn).await?;
+        // Only now: had the commit failed, the runs would have to be made again.
+        let mut ids = HashSet::with_capacity(made.len());
+        for (dag_id, next, following) in made {
+            if let Some(dag) = self.dags.get_mut(dag_id) {
+                dag.made(&next, following);
+            }
+            self.announce_dag(dag_id);
+            ids.insert(dag_id.clone());
+        }
+        Ok(ids)
+    }
+
+    /// Queued and running runs of a DAG, which together must not reach `max_active_runs` for another to be made. Backfills
+    /// have a limit of their own (Airflow 3).
+    fn active_runs(&self, dag_id: &str) -> usize {
+        let queued = self.queued.get(dag_id).into_iter().flatten();
+        let queued = queued.filter(|(_, id)| self.backfill_of(*id).is_none()).count();
+        queued + self.running_by_schedule_or_hand(dag_id)
+    }
+}

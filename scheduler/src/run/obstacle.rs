@@ -1,0 +1,152 @@
+//! Why a task instance does not run: everything that is in its way, and what would help.
+
+use super::limit::Limit;
+use super::state::{RunState, TaskState};
+
+/// What is stored of a task instance that waits for the run before (Airflow 3: `depends_on_past`).
+pub(super) const WAITS_FOR_PAST: &str = "waits for the run before";
+
+/// Something that is in the way of a task instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What Airflow calls the dependency that is not met (Airflow 3: `ti_deps/deps`).
+    pub dependency: &'static str,
+    /// What it is.
+    pub reason: String,
+    /// What a person can do about it; none when waiting is all there is to do.
+    pub remedy: Option<String>,
+}
+
+/// What is known of a task instance that somebody asks about.
+#[derive(Clone, Debug)]
+pub struct Waiting<'a> {
+    /// Its DAG.
+    pub dag_id: &'a str,
+    /// Whether its DAG is paused.
+    pub is_paused: bool,
+    /// Where its run stands.
+    pub run: RunState,
+    /// Why its run does not begin.
+    pub run_reason: Option<&'a str>,
+    /// Where it stands itself.
+    pub state: TaskState,
+    /// Why, as stored.
+    pub reason: Option<&'a str>,
+}
+
+impl Waiting<'_> {
+    /// Everything that is in the way; nothing when it runs or is over.
+    pub fn obstacles(&self) -> Vec<Obstacle> {
+        if self.state.is_finished() || self.state.is_held() {
+            return Vec::new();
+        }
+        let mut obstacles = Vec::new();
+        match self.run {
+            RunState::Queued => {
+                obstacles.push(self.stored("Dagrun Running", self.run_reason.unwrap_or("the run has not begun")));
+            }
+            RunState::Success | RunState::Failed => obstacles.push(Obstacle {
+                dependency: "Dagrun Running",
+                reason: format!("the run is over: {}", self.run),
+                remedy: None,
+            }),
+            RunState::Running => {}
+        }
+        let own = self.own();
+        let says_paused = |obstacle: &Obstacle| obstacle.reason == Limit::DagPaused.to_string();
+        if self.is_paused && !obstacles.iter().chain(&own).any(says_paused) {
+            obstacles.push(limited(&Limit::DagPaused, self.dag_id));
+        }
+        obstacles.extend(own);
+        obstacles
+    }
+
+    /// What follows from its own state.
+    fn own(&self) -> Option<Obstacle> {
+        match self.state {
+            TaskState::None => match self.reason {
+                Some(WAITS_FOR_PAST) => Some(self.stored("Previous Dagrun State", WAITS_FOR_PAST)),
+                reason => reason.map(|reason| self.stored("Trigger Rule", reason)),
+            },
+            TaskState::Scheduled => {
+                let not_yet = "the scheduler has not looked at it yet";
+                Some(self.stored("Task Instance Slots Available", self.reason.unwrap_or(not_yet)))
+            }
+            TaskState::UpForRetry => {
+                Some(self.stored("Not In Retry Period", self.reason.unwrap_or("waits for its retry")))
+            }
+            TaskState::UpForReschedule => {
+                Some(self.stored("Ready To Reschedule", self.reason.unwrap_or("waits to look again")))
+            }
+            state => Some(self.stored("Task Instance State", self.reason.unwrap_or(state.word().unwrap_or_default()))),
+        }
+    }
+
+    /// A stored reason, taken apart when it names a limit.
+    fn stored(&self, dependency: &'static str, reason: &str) -> Obstacle {
+        match reason.parse::<Limit>() {
+            Ok(limit) => limited(&limit, self.dag_id),
+            Err(_) => Obstacle { dependency, reason: reason.to_owned(), remedy: None },
+        }
+    }
+}
+
+fn limited(limit: &Limit, dag_id: &str) -> Obstacle {
+    Obstacle { dependency: limit.dependency(), reason: limit.to_string(), remedy: Some(limit.remedy(dag_id)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(state: TaskState, reason: Option<&'static str>) -> Waiting<'static> {
+        Waiting { dag_id: "sales", is_paused: false, run: RunState::Running, run_reason: None, state, reason }
+    }
+
+    fn said(waiting: &Waiting<'_>) -> Vec<(&'static str, String)> {
+        waiting.obstacles().into_iter().map(|obstacle| (obstacle.dependency, obstacle.reason)).collect()
+    }
+
+    #[test]
+    fn a_full_pool_is_named_with_what_would_help() {
+        let obstacles = asked(TaskState::Scheduled, Some("pool etl is full (4 slots)")).obstacles();
+
+        assert_eq!(obstacles.len(), 1);
+        assert_eq!(obstacles[0].dependency, "Pool Slots Available");
+        assert_eq!(obstacles[0].reason, "pool etl is full (4 slots)");
+        assert!(obstacles[0].remedy.as_deref().is_some_and(|remedy| remedy.contains("updraft pools set etl")));
+    }
+
+    #[test]
+    fn what_comes_before_is_named() {
+        let upstream = asked(TaskState::None, Some("waits for extract and load"));
+        assert_eq!(said(&upstream), [("Trigger Rule", "waits for extract and load".to_owned())]);
+
+        let past = asked(TaskState::None, Some(WAITS_FOR_PAST));
+        assert_eq!(said(&past), [("Previous Dagrun State", "waits for the run before".to_owned())]);
+    }
+
+    #[test]
+    fn a_paused_dag_is_said_once() {
+        let mut waiting = asked(TaskState::None, None);
+        (waiting.is_paused, waiting.run, waiting.run_reason) = (true, RunState::Queued, Some("DAG paused"));
+        assert_eq!(said(&waiting), [("Dag Not Paused", "DAG paused".to_owned())]);
+
+        waiting.run_reason = Some("max_active_runs 1 reached");
+        assert_eq!(said(&waiting)[0], ("Dagrun Running", "max_active_runs 1 reached".to_owned()));
+        assert_eq!(said(&waiting)[1], ("Dag Not Paused", "DAG paused".to_owned()));
+    }
+
+    #[test]
+    fn what_runs_or_is_over_has_nothing_in_its_way() {
+        for state in [TaskState::Running, TaskState::Queued, TaskState::Success, TaskState::UpstreamFailed] {
+            assert_eq!(said(&asked(state, Some("pool etl is full (4 slots)"))), []);
+        }
+    }
+
+    #[test]
+    fn other_reasons_are_told_as_they_are() {
+        let retry = asked(TaskState::UpForRetry, Some("waits for its retry at 2026-11-21T08:00:00Z"));
+        assert_eq!(said(&retry), [("Not In Retry Period", "waits for its retry at 2026-11-21T08:00:00Z".to_owned())]);
+    }
+}

@@ -1,0 +1,11 @@
+//! Schedules and the engine together, with a clock that a test moves: which runs are made, when, and which begin
+//! (airflow-semantics.md §2).
+
+#![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
+
+mod catchup;
+mod failures;
+mod limits;
+mod pause;
+mod restart;
+mod world;

@@ -1,0 +1,330 @@
+//! An engine over a database and a folder of DAG files of a test's own, and a clock that moves when it is told to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use scheduler::catalog::Catalog;
+use scheduler::clock::Clock;
+use scheduler::control::{Control, Trigger, TriggeredBy};
+use scheduler::dag::Dag;
+use scheduler::engine::wake::{Wake, Waker};
+use scheduler::engine::{Engine, EngineSettings};
+use scheduler::events::Changes;
+use scheduler::operator::{Operator, Outcome, Registry, TaskContext, TaskError};
+use scheduler::sources::folder::DagFolder;
+use scheduler::store::entity::{dag, dag_run, task_instance};
+use scheduler::store::leases::Holder;
+use scheduler::store::{dags, runs};
+use scheduler::testing::TestDb;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+/// How long a test waits for something that must come; far beyond what it takes.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A DAG that ticks every second. Once its run for an instant is over, whatever else was due by then was looked at, too.
+const PROBE: &str =
+    "schedule: '* * * * * *'\ncatchup: none\nmax_active_runs: 1000\ntasks: [{task_id: a, operator: empty}]\n";
+
+#[derive(Clone, Copy, Debug)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NoArgs {}
+
+struct Empty;
+
+impl Operator for Empty {
+    const NAME: &'static str = "empty";
+    const SUMMARY: &'static str = "Does nothing.";
+    type Args = NoArgs;
+
+    async fn execute(&self, _: NoArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+        Ok(Outcome::done())
+    }
+}
+
+struct Fail;
+
+impl Operator for Fail {
+    const NAME: &'static str = "fail";
+    const SUMMARY: &'static str = "Fails.";
+    type Args = NoArgs;
+
+    async fn execute(&self, _: NoArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+        Err(TaskError::fail(anyhow::anyhow!("as it was asked to")))
+    }
+}
+
+/// Waits until the test lets go.
+struct Hold {
+    released: watch::Receiver<bool>,
+}
+
+impl Operator for Hold {
+    const NAME: &'static str = "hold";
+    const SUMMARY: &'static str = "Waits for the test.";
+    type Args = NoArgs;
+
+    async fn execute(&self, _: NoArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        let mut released = self.released.clone();
+        tokio::select! {
+            _ = released.wait_for(|released| *released) => Ok(Outcome::done()),
+            () = ctx.cancelled.cancelled() => Err(TaskError::cancelled()),
+        }
+    }
+}
+
+pub fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// Everything around an engine, and the engine while it runs.
+pub struct World {
+    pub db: Arc<TestDb>,
+    pub clock: Clock,
+    pub control: Control,
+    folder: Arc<TempDir>,
+    files: DagFolder,
+    catalog: Catalog,
+    changes: Changes,
+    waker: Waker,
+    wakes: Option<tokio::sync::mpsc::UnboundedReceiver<Wake>>,
+    engine: Option<Engine>,
+    release: Arc<watch::Sender<bool>>,
+    instance: String,
+}
+
+impl World {
+    /// A world without DAGs, in which it is `now`, and no engine runs yet.
+    pub async fn new(backend: Backend, now: &str) -> World {
+        let db = match backend {
+            Backend::Sqlite => TestDb::sqlite().await,
+            Backend::Postgres => TestDb::postgres().await,
+        };
+        let folder = Arc::new(TempDir::new().unwrap());
+        std::fs::create_dir(folder.path().join("dags")).unwrap();
+        let release = Arc::new(watch::channel(false).0);
+        World::over(Arc::new(db), folder, release, Clock::manual(at(now)), "one")
+    }
+
+    /// A second process over the same database, files and clock.
+    pub fn another(&self) -> World {
+        World::over(
+            Arc::clone(&self.db),
+            Arc::clone(&self.folder),
+            Arc::clone(&self.release),
+            self.clock.clone(),
+            "another",
+        )
+    }
+
+    fn over(
+        db: Arc<TestDb>,
+        folder: Arc<TempDir>,
+        release: Arc<watch::Sender<bool>>,
+        clock: Clock,
+        instance: &str,
+    ) -> World {
+        let mut registry = Registry::default();
+        registry.register(Empty).unwrap();
+        registry.register(Fail).unwrap();
+        registry.register(Hold { released: release.subscribe() }).unwrap();
+        let catalog = Catalog::new(Arc::new(registry));
+        let changes = Changes::default();
+        let (waker, wakes) = Waker::new();
+        let files = DagFolder::new(
+            folder.path().join("dags"),
+            (**db).clone(),
+            catalog.clone(),
+            clock.clone(),
+            changes.clone(),
+            waker.clone(),
+            false,
+        );
+        let control = Control::new((**db).clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
+        World {
+            db,
+            clock,
+            control,
+            folder,
+            files,
+            catalog,
+            changes,
+            waker,
+            wakes: Some(wakes),
+            engine: None,
+            release,
+            instance: instance.to_owned(),
+        }
+    }
+
+    /// Writes a DAG file, and lets the database know of it.
+    pub async fn dag(&mut self, dag_id: &str, text: &str) {
+        let path = self.folder.path().join("dags").join(format!("{dag_id}.yaml"));
+        // Two texts of the same length, written within one tick of the file system's clock, must not look alike.
+        let is_new = !path.exists();
+        std::fs::write(&path, text).unwrap();
+        if !is_new {
+            let later = std::time::SystemTime::now() + Duration::from_secs(5);
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+        }
+        self.files.sync().await.unwrap();
+    }
+
+    /// Starts the engine, and waits until it has looked at everything.
+    pub async fn start(&mut self) {
+        self.dag("probe", PROBE).await;
+        let (waker, wakes) = match self.wakes.take() {
+            Some(wakes) => (self.waker.clone(), wakes),
+            None => panic!("a world's engine is started once; `restart` makes another"),
+        };
+        let settings = EngineSettings {
+            db: (**self.db).clone(),
+            catalog: self.catalog.clone(),
+            clock: self.clock.clone(),
+            changes: self.changes.clone(),
+            home: self.folder.path().to_owned(),
+            log_folder: self.folder.path().join("logs"),
+            parallelism: 1000,
+            holder: Holder { instance: self.instance.clone(), hostname: "here".to_owned(), pid: std::process::id() },
+            grace: Duration::from_secs(5),
+        };
+        self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());
+        self.settle().await;
+    }
+
+    /// Stops the engine; what it ran is given back.
+    pub async fn stop(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            engine.stop().await;
+        }
+    }
+
+    /// Stops the engine, and starts the next one at `now`.
+    pub async fn restart(mut self, now: &str) -> World {
+        self.stop().await;
+        self.clock.set(at(now));
+        let mut next = World::over(
+            Arc::clone(&self.db),
+            Arc::clone(&self.folder),
+            Arc::clone(&self.release),
+            self.clock.clone(),
+            &self.instance,
+        );
+        next.start().await;
+        next
+    }
+
+    /// It becomes `now`; returns when everything that was due by then was looked at.
+    pub async fn becomes(&self, now: &str) {
+        self.clock.set(at(now));
+        self.settle().await;
+    }
+
+    /// Waits until the engine has looked at everything there is at present.
+    pub async fn settle(&self) {
+        // A probe's run for this instant may be there already; the next one comes a microsecond later.
+        let now = self.clock.now() + chrono::TimeDelta::seconds(1);
+        self.clock.set(now);
+        self.waker.wake(Wake::LookAround);
+        self.eventually("the probe", || async {
+            let made = runs::newest(self.db.read(), Some("probe"), 1).await.unwrap().pop()?;
+            (made.run_after + chrono::TimeDelta::seconds(1) > now && made.state == "success").then_some(())
+        })
+        .await;
+    }
+
+    /// Polls until there is an answer; changes of the database have no other witness that sees them all.
+    pub async fn eventually<T, F: Future<Output = Option<T>>>(&self, what: &str, mut look: impl FnMut() -> F) -> T {
+        let mut changes = self.changes.subscribe();
+        let wait = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                let _ = tokio::time::timeout(Duration::from_millis(50), changes.recv()).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} did not come"))
+    }
+
+    /// Lets every `hold` task end, those to come included.
+    pub fn release(&self) {
+        self.release.send_replace(true);
+    }
+
+    /// From now on, `hold` tasks wait again.
+    pub fn hold(&self) {
+        self.release.send_replace(false);
+    }
+
+    /// The runs of a DAG in the order in which they were due.
+    pub async fn runs(&self, dag_id: &str) -> Vec<dag_run::Model> {
+        let mut runs = runs::newest(self.db.read(), Some(dag_id), 1000).await.unwrap();
+        runs.sort_by_key(|run| (run.run_after, run.id));
+        runs
+    }
+
+    /// When the runs of a DAG were due, as `2026-11-21T00:00:00`, in order.
+    pub async fn due(&self, dag_id: &str) -> Vec<String> {
+        self.runs(dag_id).await.iter().map(|run| run.run_after.format("%Y-%m-%dT%H:%M:%S").to_string()).collect()
+    }
+
+    /// The states of the runs of a DAG in the order in which they were due.
+    pub async fn states(&self, dag_id: &str) -> Vec<String> {
+        self.runs(dag_id).await.into_iter().map(|run| run.state).collect()
+    }
+
+    /// Waits until the runs of a DAG have these states.
+    pub async fn become_states(&self, dag_id: &str, expected: &[&str]) {
+        self.eventually(&format!("{expected:?} of {dag_id}"), || async {
+            (self.states(dag_id).await == expected).then_some(())
+        })
+        .await;
+    }
+
+    /// The task instances of a run, by their ids.
+    pub async fn instances(&self, run: &dag_run::Model) -> Vec<(String, Option<String>)> {
+        let rows: Vec<task_instance::Model> = runs::instances(self.db.read(), run.id).await.unwrap();
+        rows.into_iter().map(|row| (row.task_id, row.state)).collect()
+    }
+
+    pub async fn row(&self, dag_id: &str) -> dag::Model {
+        dags::find(self.db.read(), dag_id).await.unwrap().unwrap()
+    }
+
+    pub fn definition(&self, row: &dag::Model) -> Arc<Dag> {
+        self.catalog.definition(&row.dag_id, &row.version_hash, &row.relative_fileloc, &row.source).unwrap()
+    }
+
+    pub async fn pause(&self, dag_id: &str) {
+        self.control.set_paused(dag_id, true, None).await.unwrap();
+    }
+
+    pub async fn unpause(&self, dag_id: &str) {
+        self.control.set_paused(dag_id, false, None).await.unwrap();
+    }
+
+    /// Triggers a run at the present.
+    pub async fn trigger(&self, dag_id: &str, run_id: &str) -> dag_run::Model {
+        let trigger = Trigger {
+            run_id: Some(run_id.to_owned()),
+            logical_date: Some(self.clock.now()),
+            data_interval: None,
+            run_after: None,
+            conf: serde_json::Map::new(),
+            note: None,
+            triggered_by: TriggeredBy::Test,
+            user: None,
+        };
+        self.control.trigger(dag_id, trigger).await.unwrap()
+    }
+}

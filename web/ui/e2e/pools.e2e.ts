@@ -1,0 +1,35 @@
+import { expect, test } from './start'
+
+test('a pool is made, changed, and deleted after a question', async ({ signedIn: page }) => {
+  await page.goto('/dags')
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Pools' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Pools' })).toBeVisible()
+  const standard = page.getByRole('row').filter({ hasText: 'default_pool' })
+  await expect(standard).toContainText('128')
+  await expect(standard.getByRole('button', { name: 'Delete default_pool' })).toHaveCount(0)
+
+  await page.getByRole('button', { name: 'New pool' }).click()
+  const making = page.getByRole('dialog', { name: 'New pool' })
+  await making.getByRole('button', { name: 'Make the pool' }).click()
+  await expect(making.getByText('A pool needs a name')).toBeVisible()
+  await making.getByLabel('Name').fill('journey')
+  await making.getByLabel('Slots', { exact: true }).fill('3')
+  await making.getByLabel('Description').fill('Made by a test')
+  await making.getByRole('button', { name: 'Make the pool' }).click()
+  const row = page.getByRole('row').filter({ hasText: 'journey' })
+  await expect(row).toContainText('Made by a test')
+  await expect(row.getByRole('img', { name: '0 of 3 used' })).toBeVisible()
+
+  await row.getByRole('button', { name: 'Edit journey' }).click()
+  const changing = page.getByRole('dialog', { name: 'Edit journey' })
+  await changing.getByLabel('No limit').check()
+  await changing.getByRole('button', { name: 'Save' }).click()
+  await expect(row).toContainText('No limit')
+  await page.reload()
+  await expect(row).toContainText('No limit')
+
+  await row.getByRole('button', { name: 'Delete journey' }).click()
+  await page.getByRole('dialog', { name: 'Delete the pool journey?' }).getByRole('button', { name: 'Delete', exact: true }).click()
+  await expect(page.getByText('The pool journey is deleted')).toBeVisible()
+  await expect(row).toHaveCount(0)
+})

@@ -1,0 +1,123 @@
+import { Button, Checkbox, Modal, NumberInput, Textarea, TextInput } from '@mantine/core'
+import { useState } from 'react'
+import { messageOf } from '../../api/errors'
+import type { Pool } from '../../api/model'
+import { DEFAULT_POOL, useChangePool, useCreatePool } from '../../api/queries/pools'
+import { Notice } from '../../ui/Notice'
+import { toast } from '../../ui/toast'
+import classes from './PoolsPage.module.css'
+
+interface Props {
+  /** The pool to change; a new one is made when absent. */
+  pool?: Pool
+  opened: boolean
+  onClose: () => void
+}
+
+/** Asks for what a pool is made of. */
+export function PoolDialog({ pool, opened, onClose }: Props) {
+  const title = pool === undefined ? 'New pool' : `Edit ${pool.name}`
+  return (
+    <Modal opened={opened} onClose={onClose} title={<b>{title}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
+      <PoolForm pool={pool} onDone={onClose} />
+    </Modal>
+  )
+}
+
+function PoolForm({ pool, onDone }: { pool?: Pool; onDone: () => void }) {
+  const [name, setName] = useState(pool?.name ?? '')
+  const [slots, setSlots] = useState<number | string>(pool === undefined || pool.slots < 0 ? 4 : pool.slots)
+  const [endless, setEndless] = useState(pool !== undefined && pool.slots < 0)
+  const [description, setDescription] = useState(pool?.description ?? '')
+  const [includeDeferred, setIncludeDeferred] = useState(pool?.include_deferred ?? false)
+  const [tried, setTried] = useState(false)
+  const create = useCreatePool()
+  const change = useChangePool()
+  const save = pool === undefined ? create : change
+  const wrongName = name.trim() === '' ? 'A pool needs a name' : undefined
+  const wrongSlots = !endless && typeof slots !== 'number' ? 'A whole number from 0' : undefined
+
+  const submit = () => {
+    setTried(true)
+    if (wrongName !== undefined || wrongSlots !== undefined) return
+    const body = {
+      name: name.trim(),
+      slots: endless ? -1 : Number(slots),
+      description: description === '' ? null : description,
+      include_deferred: includeDeferred,
+    }
+    save.mutate(body, {
+      onSuccess: () => {
+        toast.good(pool === undefined ? `The pool ${body.name} is there` : `The pool ${body.name} is changed`)
+        onDone()
+      },
+    })
+  }
+
+  return (
+    <form
+      noValidate
+      className={classes.form}
+      onSubmit={(event) => {
+        event.preventDefault()
+        submit()
+      }}
+    >
+      {save.isError && (
+        <Notice urgent tone="bad" icon="alert" title="The pool was not saved">
+          {messageOf(save.error)}
+        </Notice>
+      )}
+      {pool === undefined && (
+        <TextInput
+          label="Name"
+          description="What tasks say after pool: in their DAG files"
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          error={tried ? wrongName : undefined}
+          maxLength={256}
+          spellCheck={false}
+          data-autofocus
+        />
+      )}
+      <div className={classes.slotFields}>
+        <NumberInput
+          label="Slots"
+          value={endless ? '' : slots}
+          onChange={setSlots}
+          disabled={endless}
+          placeholder={endless ? 'No limit' : undefined}
+          error={tried ? wrongSlots : undefined}
+          min={0}
+          max={2_147_483_647}
+          allowDecimal={false}
+          allowNegative={false}
+          data-autofocus={pool !== undefined || undefined}
+        />
+        <Checkbox label="No limit" checked={endless} onChange={(event) => setEndless(event.currentTarget.checked)} />
+      </div>
+      <Checkbox
+        label="Deferred tasks take slots, too"
+        checked={includeDeferred}
+        onChange={(event) => setIncludeDeferred(event.currentTarget.checked)}
+      />
+      {pool?.name !== DEFAULT_POOL && (
+        <Textarea
+          label="Description"
+          value={description}
+          onChange={(event) => setDescription(event.currentTarget.value)}
+          autosize
+          minRows={2}
+        />
+      )}
+      <footer className={classes.formActions}>
+        <Button variant="default" onClick={onDone}>
+          Cancel
+        </Button>
+        <Button type="submit" loading={save.isPending}>
+          {pool === undefined ? 'Make the pool' : 'Save'}
+        </Button>
+      </footer>
+    </form>
+  )
+}
