@@ -63,7 +63,7 @@ fn of_query(query: &Query, tables: &Columns) -> Vec<String> {
     let Some(with) = &query.with else { return of_body(&query.body, tables) };
     let mut known = tables.clone();
     for cte in &with.cte_tables {
-        let columns = renamed(Some(&cte.alias), || of_query(&cte.query, &known));
+        let columns = renamed(Some(&cte.alias), of_query(&cte.query, &known));
         known.insert(fold(&cte.alias.name.value), columns);
     }
     of_body(&query.body, &known)
@@ -105,13 +105,13 @@ fn with_joins(table: &TableWithJoins, tables: &Columns) -> Vec<(String, Vec<Stri
 }
 
 fn of_factor(factor: &TableFactor, tables: &Columns) -> Vec<(String, Vec<String>)> {
-    let (name, alias, columns): (String, _, Box<dyn Fn() -> Vec<String>>) = match factor {
+    let (name, alias, columns) = match factor {
         TableFactor::Table { name, alias, .. } => {
             let name = last_part(name);
-            let known = tables.get(&name).cloned().unwrap_or_default();
-            (name, alias, Box::new(move || known.clone()))
+            let columns = tables.get(&name).cloned().unwrap_or_default();
+            (name, alias, columns)
         }
-        TableFactor::Derived { subquery, alias, .. } => (String::new(), alias, Box::new(|| of_query(subquery, tables))),
+        TableFactor::Derived { subquery, alias, .. } => (String::new(), alias, of_query(subquery, tables)),
         TableFactor::NestedJoin { table_with_joins, .. } => return with_joins(table_with_joins, tables),
         _ => return Vec::new(),
     };
@@ -120,10 +120,10 @@ fn of_factor(factor: &TableFactor, tables: &Columns) -> Vec<(String, Vec<String>
 }
 
 /// The columns that an alias names (`AS t(a, b)`), else those that are there.
-fn renamed(alias: Option<&TableAlias>, columns: impl Fn() -> Vec<String>) -> Vec<String> {
+fn renamed(alias: Option<&TableAlias>, columns: Vec<String>) -> Vec<String> {
     match alias {
         Some(alias) if !alias.columns.is_empty() => alias.columns.iter().map(|column| spelling(&column.name)).collect(),
-        _ => columns(),
+        _ => columns,
     }
 }
 
