@@ -185,6 +185,93 @@ pub enum RunsCommand {
         /// The run [default: the newest]
         run_id: Option<String>,
     },
+    /// Let a run run again
+    Clear {
+        /// The DAG
+        dag_id: String,
+        /// The run
+        run_id: String,
+        /// Only what failed, itself or because of what was before it
+        #[arg(long)]
+        only_failed: bool,
+        /// On the newest version of the DAG file rather than on that of the run
+        #[arg(long)]
+        latest_version: bool,
+        /// Only say what would be cleared
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Say how a run ended
+    Mark {
+        /// The DAG
+        dag_id: String,
+        /// The run
+        run_id: String,
+        /// How it ended
+        #[arg(value_enum)]
+        state: RunEnd,
+    },
+    /// Delete a run that does not run, with its task instances, tries and XComs
+    Delete {
+        /// The DAG
+        dag_id: String,
+        /// The run
+        run_id: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// How a run ended, as a person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RunEnd {
+    Success,
+    Failed,
+}
+
+/// How a task instance ended, as a person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TaskEnd {
+    Success,
+    Failed,
+    Skipped,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct ClearTasksArgs {
+    /// The DAG
+    pub dag_id: String,
+    /// The run
+    pub run_id: String,
+    /// Tasks or groups; `task[3]` is one instance of a mapped task [default: all]
+    #[arg(value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// Everything that they wait for, too
+    #[arg(long)]
+    pub upstream: bool,
+    /// Everything that waits for them, too
+    #[arg(long)]
+    pub downstream: bool,
+    /// The same in all runs with an earlier logical date
+    #[arg(long)]
+    pub past: bool,
+    /// The same in all runs with a later logical date
+    #[arg(long)]
+    pub future: bool,
+    /// Only what failed, itself or because of what was before it
+    #[arg(long)]
+    pub only_failed: bool,
+    /// On the newest version of the DAG file rather than on that of the run
+    #[arg(long)]
+    pub latest_version: bool,
+    /// Only say what would be cleared
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -200,6 +287,28 @@ pub enum TasksCommand {
         /// Which try [default: the last]
         #[arg(long, value_name = "N")]
         try_number: Option<u32>,
+    },
+    /// List the task instances of a run
+    List {
+        /// The DAG
+        dag_id: String,
+        /// The run
+        run_id: String,
+    },
+    /// Let task instances run again
+    Clear(ClearTasksArgs),
+    /// Say how task instances ended
+    Mark {
+        /// The DAG
+        dag_id: String,
+        /// The run
+        run_id: String,
+        /// Tasks or groups; `task[3]` is one instance of a mapped task
+        #[arg(value_name = "TASK", required = true)]
+        tasks: Vec<String>,
+        /// How they ended
+        #[arg(value_enum)]
+        state: TaskEnd,
     },
     /// Say why task instances do not run, and what would help
     Why {

@@ -1,9 +1,11 @@
 //! One file and one function for each command.
 
 mod backfill;
+mod clear;
 mod dags;
 mod db;
 mod installation;
+mod mark;
 mod pools;
 mod runs;
 mod schema;

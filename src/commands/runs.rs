@@ -1,11 +1,13 @@
 //! `updraft runs`.
 
 use chrono::{DateTime, Utc};
+use scheduler::control::ClearRun;
 use scheduler::store::entity::{dag_run, task_instance};
 use scheduler::store::runs;
 use serde_json::{Value, json};
 
 use super::installation::Installation;
+use super::{clear, mark};
 use crate::cli::RunsCommand;
 use crate::config::Config;
 use crate::output::{self, Output};
@@ -17,6 +19,12 @@ pub async fn run(command: RunsCommand, config: Config, output: Output) -> anyhow
     match command {
         RunsCommand::List { dag_id, limit } => list(&installation, dag_id.as_deref(), limit, output).await,
         RunsCommand::Show { dag_id, run_id } => show(&installation, &dag_id, run_id.as_deref(), output).await,
+        RunsCommand::Clear { dag_id, run_id, only_failed, latest_version, dry_run } => {
+            let clear = ClearRun { only_failed, run_on_latest_version: latest_version, dry_run, ..ClearRun::default() };
+            clear::run(&installation, &dag_id, &run_id, clear, output).await
+        }
+        RunsCommand::Mark { dag_id, run_id, state } => mark::run(&installation, &dag_id, &run_id, state, output).await,
+        RunsCommand::Delete { dag_id, run_id, yes } => delete(&installation, (&dag_id, &run_id), yes, output).await,
     }
 }
 
@@ -58,28 +66,59 @@ async fn show(
     let mut data = view(&run);
     data["task_instances"] = instances.iter().map(instance_view).collect();
     output.print(&data, |_| {
-        let rows: Vec<Vec<String>> = instances
-            .iter()
-            .map(|instance| {
-                vec![
-                    instance.task_id.clone(),
-                    instance.state.clone().unwrap_or_else(|| "none".to_owned()),
-                    instance.try_number.to_string(),
-                    duration(instance.start_date, instance.end_date),
-                    instance.error.clone().or_else(|| instance.reason.clone()).unwrap_or_default(),
-                ]
-            })
-            .collect();
         format!(
             "{}  {}  {}  {}\n\n{}",
             run.dag_id,
             run.run_id,
             run.state,
             run.reason.clone().unwrap_or_else(|| duration(run.start_date, run.end_date)),
-            output::table(&["TASK", "STATE", "TRY", "DURATION", ""], &rows)
+            instance_table(&instances)
         )
     })?;
     Ok(Status::Done)
+}
+
+async fn delete(
+    installation: &Installation,
+    (dag_id, run_id): (&str, &str),
+    yes: bool,
+    output: Output,
+) -> anyhow::Result<Status> {
+    let run = runs::get(installation.db.read(), dag_id, run_id).await?;
+    let question = format!("delete run `{run_id}` of `{dag_id}`, which is {}?", run.state);
+    if !yes && !clear::agreed(&question, "whether to delete the run")? {
+        return Ok(Status::Done);
+    }
+    installation.control.delete_run(dag_id, run_id, None).await?;
+    output.print(&json!({ "deleted": run_id }), |_| format!("{run_id}  deleted"))?;
+    Ok(Status::Done)
+}
+
+/// Lists the task instances of a run.
+pub(super) async fn list_instances(
+    installation: &Installation,
+    dag_id: &str,
+    run_id: &str,
+    output: Output,
+) -> anyhow::Result<Status> {
+    let run = runs::get(installation.db.read(), dag_id, run_id).await?;
+    let instances = runs::instances(installation.db.read(), run.id).await?;
+    let data: Vec<Value> = instances.iter().map(instance_view).collect();
+    output.print(&data, |_| instance_table(&instances))?;
+    Ok(Status::Done)
+}
+
+fn instance_table(instances: &[task_instance::Model]) -> String {
+    let row = |instance: &task_instance::Model| {
+        vec![
+            clear::shown(&instance.task_id, instance.map_index),
+            instance.state.clone().unwrap_or_else(|| "none".to_owned()),
+            instance.try_number.to_string(),
+            duration(instance.start_date, instance.end_date),
+            instance.error.clone().or_else(|| instance.reason.clone()).unwrap_or_default(),
+        ]
+    };
+    output::table(&["TASK", "STATE", "TRY", "DURATION", ""], &instances.iter().map(row).collect::<Vec<_>>())
 }
 
 fn view(run: &dag_run::Model) -> Value {
@@ -101,6 +140,7 @@ fn view(run: &dag_run::Model) -> Value {
 fn instance_view(instance: &task_instance::Model) -> Value {
     json!({
         "task_id": instance.task_id,
+        "map_index": instance.map_index,
         "state": instance.state,
         "try_number": instance.try_number,
         "start_date": instance.start_date,

@@ -8,6 +8,7 @@ use scheduler::store::runs;
 
 use super::installation::Installation;
 use super::why::{self, Question};
+use super::{clear, mark, runs as runs_command};
 use crate::cli::TasksCommand;
 use crate::config::Config;
 use crate::output::Output;
@@ -18,6 +19,13 @@ pub async fn run(command: TasksCommand, config: Config, output: Output) -> anyho
     let installation = Installation::open(config).await?;
     let (dag_id, run_id, task_id, try_number) = match command {
         TasksCommand::Logs { dag_id, run_id, task_id, try_number } => (dag_id, run_id, task_id, try_number),
+        TasksCommand::List { dag_id, run_id } => {
+            return runs_command::list_instances(&installation, &dag_id, &run_id, output).await;
+        }
+        TasksCommand::Clear(args) => return clear::tasks(&installation, args, output).await,
+        TasksCommand::Mark { dag_id, run_id, tasks, state } => {
+            return mark::tasks(&installation, &dag_id, run_id, (&tasks, state), output).await;
+        }
         TasksCommand::Why { dag_id, run_id, task_id } => {
             return why::run(&installation, Question { dag_id, run_id, task_id }, output).await;
         }

@@ -88,3 +88,48 @@ async fn mistakes_of_the_person_exit_with_2() {
         assert!(said.contains(message), "{args:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn runs_and_tasks_are_cleared_marked_and_deleted() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    installation.write_dag("diamond.yaml", DIAMOND);
+    let server = installation.start().await;
+    let trigger = ["dags", "trigger", "diamond", "--run-id", "one", "--conf", r#"{"code": 1}"#, "--wait"];
+    assert_eq!(installation.run(&trigger).await.status.code(), Some(1));
+    let text = async |args: &[&str]| {
+        let output = installation.run(args).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        said.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    };
+
+    let listed = installation.json(&["tasks", "list", "diamond", "one"]).await;
+    assert_eq!(listed[2]["state"], "failed");
+    let preview = text(&["tasks", "clear", "diamond", "one", "--only-failed", "--dry-run"]).await;
+    assert_eq!(preview, "RUN  TASK\none  c\none  d\n2 task instances would be cleared");
+    let preview = text(&["runs", "clear", "diamond", "one", "--dry-run"]).await;
+    assert!(preview.ends_with("4 task instances would be cleared"), "{preview}");
+    let unasked = installation.run(&["tasks", "clear", "diamond", "one", "c"]).await;
+    let said = String::from_utf8_lossy(&unasked.stderr).into_owned();
+    assert_eq!(unasked.status.code(), Some(2), "{said}");
+    assert!(said.contains("nobody is there to be asked") && said.contains("--yes"), "{said}");
+    assert_eq!(text(&["tasks", "mark", "diamond", "one", "c", "skipped"]).await, "RUN  TASK\none  c\nmarked skipped");
+    assert_eq!(text(&["runs", "mark", "diamond", "one", "failed"]).await, "diamond  one  failed");
+    let again = installation.run(&["tasks", "mark", "diamond", "one", "c", "skipped"]).await;
+    assert_eq!(again.status.code(), Some(2), "it is skipped already");
+    let unasked = installation.run(&["runs", "delete", "diamond", "one"]).await;
+    assert_eq!(unasked.status.code(), Some(2));
+    assert_eq!(installation.json(&["runs", "delete", "diamond", "one", "--yes"]).await["deleted"], "one");
+    assert_eq!(installation.json(&["runs", "list", "diamond"]).await, serde_json::json!([]));
+    for (args, message) in [
+        (["tasks", "clear", "diamond", "one", "--yes"], "run `one` does not exist"),
+        (["tasks", "clear", "diamond", "one", "c[x]"], "`c[x]` is no task"),
+        (["runs", "delete", "diamond", "one", "--yes"], "run `one` does not exist"),
+    ] {
+        let output = installation.run(&args).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(message), "{args:?}: {said}");
+    }
+    assert!(server.stop().await);
+}

@@ -10,6 +10,7 @@
     reason = "a test says what it means, and panics when the world is not as it set it up"
 )]
 
+mod actions;
 mod architecture;
 mod backfill;
 mod bad_input;

@@ -14,9 +14,9 @@ use utoipa_axum::routes;
 use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
-    backfills, dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies,
-    event_logs, import_errors, logs, monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks, tries,
-    trigger, updraft, xcoms,
+    backfills, bulk, clear, dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags,
+    dependencies, event_logs, import_errors, logs, marks, monitor, pools, pools_bulk, task_instances,
+    task_instances_batch, tasks, tries, trigger, updraft, xcoms,
 };
 use crate::state::AppState;
 use crate::{assets, auth, hygiene};
@@ -100,10 +100,17 @@ fn of_dags() -> OpenApiRouter<AppState> {
 
 fn of_runs() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(dag_runs::get_dag_runs, trigger::trigger_dag_run))
-        .routes(routes!(dag_runs::get_dag_run, dag_runs::patch_dag_run))
+        .routes(routes!(dag_runs::get_dag_runs, trigger::trigger_dag_run, bulk::bulk_dag_runs))
+        .routes(routes!(dag_runs::get_dag_run, dag_runs::patch_dag_run, dag_runs::delete_dag_run))
         .routes(routes!(dag_runs_batch::get_list_dag_runs_batch))
-        .route("/api/v2/dags/{dag_id}/dagRuns/list", get(dag_runs_batch::get_dag_run_called_list))
+        .routes(routes!(clear::clear_dag_run))
+        .routes(routes!(clear::clear_dag_runs))
+        .route(
+            "/api/v2/dags/{dag_id}/dagRuns/list",
+            get(dag_runs_batch::get_dag_run_called_list)
+                .patch(dag_runs_batch::patch_dag_run_called_list)
+                .delete(dag_runs_batch::delete_dag_run_called_list),
+        )
 }
 
 fn of_backfills() -> OpenApiRouter<AppState> {
@@ -118,17 +125,22 @@ fn of_backfills() -> OpenApiRouter<AppState> {
 
 fn of_task_instances() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(task_instances::get_task_instances))
+        .routes(routes!(task_instances::get_task_instances, bulk::bulk_task_instances))
         .routes(routes!(task_instances_batch::get_task_instances_batch))
         .route(
             "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/list",
-            get(task_instances_batch::get_task_instance_called_list),
+            get(task_instances_batch::get_task_instance_called_list).patch(marks::patch_task_instance_called_list),
         )
-        .routes(routes!(task_instances::get_task_instance))
+        .routes(routes!(task_instances::get_task_instance, marks::patch_task_instance))
         .routes(routes!(task_instances::get_mapped_task_instances))
-        .routes(routes!(task_instances::get_mapped_task_instance))
         .routes(routes!(dependencies::get_task_instance_dependencies))
         .routes(routes!(dependencies::get_task_instance_dependencies_by_map_index))
+        .routes(routes!(task_instances::get_mapped_task_instance, marks::patch_task_instance_by_map_index))
+        .routes(routes!(marks::patch_task_instance_dry_run))
+        .routes(routes!(marks::patch_task_instance_dry_run_by_map_index))
+        .routes(routes!(marks::patch_task_group_instances))
+        .routes(routes!(marks::patch_task_group_instances_dry_run))
+        .routes(routes!(clear::post_clear_task_instances))
         .routes(routes!(tries::get_task_instance_tries))
         .routes(routes!(tries::get_task_instance_try_details))
         .routes(routes!(tries::get_mapped_task_instance_tries))

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
 use super::{Control, ControlError};
 use crate::dag::{Dag, TaskIndex};
 use crate::run::selection::{self, Reach};
 use crate::store::entity::{dag_run, task_instance};
+use crate::store::read::InstanceName;
 use crate::store::{StoreError, dags, runs};
 
 /// A task that a person names, or one of its mapped instances.
@@ -40,17 +42,7 @@ impl Relatives {
 }
 
 /// A task instance that is, or would be, changed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Affected {
-    /// The DAG.
-    pub dag_id: String,
-    /// The run.
-    pub run_id: String,
-    /// The task.
-    pub task_id: String,
-    /// -1 when not mapped.
-    pub map_index: i32,
-}
+pub type Affected = InstanceName;
 
 /// A run of which something is asked, with all that is stored of it.
 pub(super) struct Meant {
@@ -83,6 +75,28 @@ impl Meant {
                 map_index: row.map_index,
             })
             .collect()
+    }
+
+    /// The tasks of another version of the DAG of which the run has no instance.
+    pub fn new_tasks(&self, other: &Dag) -> Vec<String> {
+        let is_new = |task_id: &str| !self.instances.iter().any(|row| row.task_id == task_id);
+        other.tasks().map(|(_, task)| task.task_id.clone()).filter(|task_id| is_new(task_id)).collect()
+    }
+
+    /// Writes a remark on task instances; an empty one deletes it.
+    pub async fn remark(
+        &self,
+        txn: &DatabaseTransaction,
+        affected: &[Affected],
+        note: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let note = Some(note).filter(|note| !note.is_empty());
+        for instance in affected {
+            let key = (self.row.id, instance.task_id.as_str(), instance.map_index);
+            runs::set_instance_note(txn, key, note, now).await?;
+        }
+        Ok(())
     }
 
     /// The tasks that are named, with their relatives; all tasks when none is named.

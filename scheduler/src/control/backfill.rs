@@ -229,7 +229,8 @@ impl Control {
         let meant = self.meant(txn, run).await?;
         let all: Vec<Affected> = meant.affected(&meant.dag.tasks().map(|(task, _)| task).collect(), &[], |_| true);
         let version = new.run_on_latest_version.then_some(version);
-        self.tell(txn, meant, Request::Clear { instances: named(&all), version }, None, now).await?;
+        self.tell(txn, meant, Request::Clear { instances: named(&all), version, keeps_run_state: false }, None, now)
+            .await?;
         Ok(runs::join_backfill(txn, id, backfill.id, ordinal, &backfill.dag_run_conf, now).await?)
     }
 

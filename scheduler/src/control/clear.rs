@@ -52,6 +52,10 @@ pub struct ClearTasks {
     pub run_on_latest_version: bool,
     /// Refuse when one of them runs, instead of stopping it.
     pub prevent_running_task: bool,
+    /// Let runs that are over begin again; otherwise what is cleared waits until somebody lets its run go on.
+    pub reset_runs: bool,
+    /// A remark on what is cleared; an empty one deletes it.
+    pub note: Option<String>,
     /// Only say what would be cleared.
     pub dry_run: bool,
 }
@@ -71,6 +75,15 @@ pub struct ClearRun {
     pub dry_run: bool,
 }
 
+/// What runs again after a run was cleared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClearedRun {
+    /// What was there, and runs anew.
+    pub instances: Vec<Affected>,
+    /// Tasks that the newest version of the DAG has and the run had not.
+    pub new_tasks: Vec<String>,
+}
+
 impl Control {
     /// Lets task instances run again. Answers with those that are, or would be, cleared.
     pub async fn clear_tasks(
@@ -79,6 +92,7 @@ impl Control {
         clear: ClearTasks,
         user: Option<&str>,
     ) -> Result<Vec<Affected>, ControlError> {
+        check_note(clear.note.as_deref())?;
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
         let version = self.latest_version(&txn, dag_id, clear.run_on_latest_version, now).await?;
@@ -101,7 +115,10 @@ impl Control {
         }
         let mut waiting = Vec::new();
         for (meant, affected) in chosen.into_iter().filter(|(_, affected)| !affected.is_empty()) {
-            let request = Request::Clear { instances: named(&affected), version };
+            if let Some(note) = &clear.note {
+                meant.remark(&txn, &affected, note, now).await?;
+            }
+            let request = Request::Clear { instances: named(&affected), version, keeps_run_state: !clear.reset_runs };
             waiting.extend(self.tell(&txn, meant, request, user, now).await?);
         }
         let extra = json!({ "task_instances": all.len(), "on_latest_version": version.is_some() });
@@ -122,14 +139,14 @@ impl Control {
         Ok(all)
     }
 
-    /// Lets a run run again. Answers with the task instances that are, or would be, cleared.
+    /// Lets a run run again. Answers with what runs, or would run, again.
     pub async fn clear_run(
         &self,
         dag_id: &str,
         run_id: &str,
         clear: ClearRun,
         user: Option<&str>,
-    ) -> Result<Vec<Affected>, ControlError> {
+    ) -> Result<ClearedRun, ControlError> {
         check_note(clear.note.as_deref())?;
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
@@ -140,13 +157,17 @@ impl Control {
         let states = if clear.only_failed { StatesMeant::Failed } else { StatesMeant::Any };
         let tasks = meant.tasks(&[], selection::Reach::default())?;
         let affected = if clear.only_new { Vec::new() } else { meant.affected(&tasks, &[], |row| states.holds(row)) };
+        let new_tasks = match version {
+            Some(version) => meant.new_tasks(&*self.definition_of(&txn, version).await?),
+            None => Vec::new(),
+        };
         if clear.dry_run {
-            return Ok(affected);
+            return Ok(ClearedRun { instances: affected, new_tasks });
         }
         if let Some(note) = &clear.note {
             runs::set_note(&txn, meant.row.id, Some(note.as_str()).filter(|note| !note.is_empty()), now).await?;
         }
-        let request = Request::Clear { instances: named(&affected), version };
+        let request = Request::Clear { instances: named(&affected), version, keeps_run_state: false };
         let waiting = self.tell(&txn, meant, request, user, now).await?;
         let deed = Deed {
             event: "clear_dag_run",
@@ -160,7 +181,7 @@ impl Control {
         self.changes.send(Change::dag_run(dag_id, run_id, "queued"));
         self.announce(&affected);
         self.all_carried_out(waiting.into_iter().collect()).await?;
-        Ok(affected)
+        Ok(ClearedRun { instances: affected, new_tasks })
     }
 
     async fn latest_version(

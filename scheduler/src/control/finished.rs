@@ -66,7 +66,7 @@ impl Control {
         Ok(runs::write_unowned(txn, &batch, now).await?)
     }
 
-    async fn definition_of(
+    pub(super) async fn definition_of(
         &self,
         txn: &DatabaseTransaction,
         version: Uuid,
@@ -111,7 +111,9 @@ impl ActiveRun {
     pub(crate) fn event_of(&self, request: &Request) -> Option<Event> {
         Some(match request {
             Request::Mark { state } => Event::Marked { state: state.parse().ok()? },
-            Request::Clear { instances, .. } => Event::Cleared { instances: self.indices_of(instances) },
+            Request::Clear { instances, keeps_run_state, .. } => {
+                Event::Cleared { instances: self.indices_of(instances), reopens: !keeps_run_state }
+            }
             Request::MarkTasks { instances, state } => Event::InstancesMarked {
                 instances: self.indices_of(instances),
                 state: crate::run::TaskState::from_word(Some(state)).ok()?,

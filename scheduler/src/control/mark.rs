@@ -8,8 +8,8 @@ use super::finished::named;
 use super::{Control, ControlError, check_note};
 use crate::run::TaskState;
 use crate::store::audit::{self, Deed};
+use crate::store::commit;
 use crate::store::requests::Request;
-use crate::store::{commit, runs};
 
 /// How task instances ended, as a person says, or what is to be remarked of them.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Control {
     /// Says how task instances ended. Answers with those that are, or would be, changed.
     ///
     /// # Errors
-    /// [`ControlError::Conflict`] when nothing would change (Airflow 3).
+    /// [`ControlError::Conflict`] when nothing changes (Airflow 3; a dry run answers with nothing).
     pub async fn mark_tasks(
         &self,
         dag_id: &str,
@@ -49,11 +49,7 @@ impl Control {
             let meant = self.meant(&txn, row).await?;
             let tasks = meant.tasks(&mark.tasks, mark.relatives.reach())?;
             if let (Some(note), false) = (&mark.note, mark.dry_run) {
-                let note = Some(note.as_str()).filter(|note| !note.is_empty());
-                for instance in meant.affected(&tasks, &mark.tasks, |_| true) {
-                    let key = (meant.row.id, instance.task_id.as_str(), instance.map_index);
-                    runs::set_instance_note(&txn, key, note, now).await?;
-                }
+                meant.remark(&txn, &meant.affected(&tasks, &mark.tasks, |_| true), note, now).await?;
             }
             let Some(state) = mark.state else {
                 all.extend(meant.affected(&tasks, &mark.tasks, |_| true));
@@ -67,7 +63,7 @@ impl Control {
             }
             all.extend(affected);
         }
-        if let (Some(state), true) = (mark.state, all.is_empty()) {
+        if let (Some(state), true, false) = (mark.state, all.is_empty(), mark.dry_run) {
             let names: Vec<&str> = mark.tasks.iter().map(|named| named.task_id.as_str()).collect();
             return Err(ControlError::Conflict(format!("Task id {} is already in {state} state", names.join(", "))));
         }

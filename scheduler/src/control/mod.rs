@@ -17,7 +17,7 @@ mod waiting;
 
 pub use affected::{Affected, Relatives, TaskRef};
 pub use backfill::{BackfillDate, Fate, NewBackfill, Reprocess};
-pub use clear::{ClearRun, ClearTasks, Runs, StatesMeant};
+pub use clear::{ClearRun, ClearTasks, ClearedRun, Runs, StatesMeant};
 pub use mark::MarkTasks;
 pub use pools::PoolPatch;
 pub use waiting::Waited;
@@ -282,7 +282,7 @@ impl Control {
         check_note(patch.note.as_deref())?;
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
-        let mut run = runs::get(&txn, dag_id, run_id).await?;
+        let mut run = runs::get_locked(&txn, dag_id, run_id).await?;
         if let Some(note) = &patch.note {
             let note = Some(note.as_str()).filter(|note| !note.is_empty());
             runs::set_note(&txn, run.id, note, now).await?;

@@ -153,6 +153,8 @@ impl Coordinator {
         let rows = runs::adopt(&txn, self.lease, ADOPT_MAX).await?;
         commit(txn).await?;
         let count = rows.len() as u64;
+        // A run may come with something that was asked of it, and one that is over comes only for that.
+        self.todo.requests |= count > 0;
         self.todo.take_over.extend(rows);
         // Oldest first, as they were adopted.
         while let Some(row) = self.todo.take_over.first().cloned() {
@@ -338,6 +340,8 @@ impl Coordinator {
                 active.row.queued_at = Some(self.settings.clock.now());
             }
             self.pending.requests_done.push(number);
+            // A run that is over was taken up for this alone, and is let go of when it is written.
+            self.pending.touch_run(run);
         }
         Ok(())
     }

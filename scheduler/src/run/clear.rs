@@ -11,13 +11,13 @@ use super::step::Step;
 use crate::dag::{Direction, TaskIndex, TaskRole};
 
 impl Run {
-    /// Makes task instances run anew (Airflow 3: clear). A run that is over begins again.
-    pub(super) fn clear(&mut self, instances: &[InstanceIndex], now: DateTime<Utc>, step: &mut Step) {
+    /// Makes task instances run anew (Airflow 3: clear). A run that is over begins again, or is left as it is.
+    pub(super) fn clear(&mut self, instances: &[InstanceIndex], reopens: bool, now: DateTime<Utc>, step: &mut Step) {
         for &at in instances {
             self.clear_one(at, step);
         }
         self.unschedule_behind(instances, step);
-        if self.state.is_finished() {
+        if reopens && self.state.is_finished() {
             self.reopen();
         }
         self.settle_if_running(now, step);

@@ -74,6 +74,8 @@ pub enum Event {
     Cleared {
         /// Which; those that there are not are passed over.
         instances: Vec<InstanceIndex>,
+        /// Whether a run that is over begins again (Airflow 3: `reset_dag_runs`).
+        reopens: bool,
     },
     /// A person says how these task instances ended (Airflow 3: mark task instance).
     InstancesMarked {
@@ -186,7 +188,7 @@ impl Run {
             }
             Event::TimedOut => self.time_out(now, &mut step),
             Event::Marked { state } => self.mark(state, now, &mut step),
-            Event::Cleared { instances } => self.clear(&instances, now, &mut step),
+            Event::Cleared { instances, reopens } => self.clear(&instances, reopens, now, &mut step),
             Event::InstancesMarked { instances, state } => self.mark_instances(&instances, state, now, &mut step),
         }
         self.conclude(now);

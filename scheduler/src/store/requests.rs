@@ -26,6 +26,9 @@ pub enum Request {
         instances: Vec<(String, i32)>,
         /// The version of the DAG to go on with; the run's own when absent.
         version: Option<Uuid>,
+        /// Whether a run that is over stays so.
+        #[serde(default)]
+        keeps_run_state: bool,
     },
     /// Say how task instances ended (Airflow 3: mark task instance).
     MarkTasks {

@@ -1,14 +1,14 @@
 //! Runs and their task instances.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect, TryInsertResult,
 };
 use uuid::Uuid;
 
-use super::entity::{dag_run, task_checkpoint, task_instance, task_instance_history, xcom};
+use super::entity::{dag_run, run_request, task_checkpoint, task_instance, task_instance_history, xcom};
 use super::error::{StoreError, doing, is_duplicate};
 use super::leases;
 
@@ -129,7 +129,6 @@ pub async fn join_backfill(
 
 /// Deletes a run with its task instances, tries, XComs, checkpoints and requests.
 pub async fn delete(db: &impl ConnectionTrait, run: Uuid) -> Result<(), StoreError> {
-    use super::entity::run_request;
     let doing = || doing("deleting a run");
     xcom::Entity::delete_many().filter(xcom::Column::DagRunId.eq(run)).exec(db).await.map_err(doing())?;
     task_checkpoint::Entity::delete_many()
@@ -165,13 +164,27 @@ pub async fn newest(
     query.all(db).await.map_err(doing("listing runs"))
 }
 
-/// Makes up to `limit` unfinished runs that nobody owns ours, oldest first.
+/// Makes up to `limit` runs that nobody owns ours, oldest first: unfinished ones, and those that ended before their owner
+/// saw what was asked of them.
 pub async fn adopt(db: &impl ConnectionTrait, lease: Uuid, limit: u64) -> Result<Vec<dag_run::Model>, StoreError> {
+    let asked = Query::select().column(run_request::Column::DagRunId).from(run_request::Entity).to_owned();
+    // Two looks, each by an index; one that joins them by `or` would read the whole history.
+    let mut adopted = adopt_where(db, lease, limit, dag_run::Column::State.is_in(["queued", "running"])).await?;
+    adopted.extend(adopt_where(db, lease, limit, dag_run::Column::Id.in_subquery(asked)).await?);
+    Ok(adopted)
+}
+
+async fn adopt_where(
+    db: &impl ConnectionTrait,
+    lease: Uuid,
+    limit: u64,
+    which: Expr,
+) -> Result<Vec<dag_run::Model>, StoreError> {
     let mut orphans = dag_run::Entity::find()
         .select_only()
         .column(dag_run::Column::Id)
         .filter(dag_run::Column::Owner.is_null())
-        .filter(dag_run::Column::State.is_in(["queued", "running"]))
+        .filter(which)
         .order_by_asc(dag_run::Column::Id)
         .limit(limit);
     if db.get_database_backend() == DbBackend::Postgres {

@@ -90,7 +90,7 @@ fn play(case: &Case, trouble: Trouble) -> Run {
         let choice = choices.next().unwrap_or_default();
         if trouble == Trouble::Clears && clears < 5 && (run.state.is_finished() || choice % 7 == 0) {
             clears += 1;
-            run.step(Event::Cleared { instances: some_of(&run, choice) }, now).unwrap();
+            run.step(Event::Cleared { instances: some_of(&run, choice), reopens: true }, now).unwrap();
             continue;
         }
         if run.state.is_finished() {

@@ -74,7 +74,7 @@ impl Play {
 
     fn clear(&mut self, names: &str) {
         let instances = names.split(' ').map(|name| self.at(name)).collect();
-        self.tell(Event::Cleared { instances });
+        self.tell(Event::Cleared { instances, reopens: true });
         self.tell(Event::Begin);
     }
 
@@ -374,7 +374,7 @@ fn a_mark_lets_the_downstream_run() {
 fn clearing_a_running_task_starts_it_again() {
     let mut play = Play::of(dag("a > b", |task| task.retries = 1));
     let try_id = play.start("a");
-    let step = play.run.step(Event::Cleared { instances: vec![play.at("a")] }, NOW).unwrap();
+    let step = play.run.step(Event::Cleared { instances: vec![play.at("a")], reopens: true }, NOW).unwrap();
     assert_eq!(step.abandoned, [try_id]);
     assert_eq!(play.state("a"), "restarting");
     let step = play.run.step(Event::TryEnded { at: play.at("a"), try_id, end: TryEnd::success() }, NOW).unwrap();

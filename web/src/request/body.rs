@@ -231,6 +231,16 @@ impl Fields {
         self.take(name, "list_type", "a list of strings", read).unwrap_or_default()
     }
 
+    /// A list of anything that can be read one by one, or null.
+    pub(crate) fn list_of<T>(
+        &mut self,
+        name: &str,
+        wanted: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        self.take(name, "list_type", wanted, |value| value.as_array()?.iter().map(&read).collect())
+    }
+
     /// One word of a closed set, or null.
     pub(crate) fn word(&mut self, name: &str, known: &[&str]) -> Option<String> {
         self.take(name, "enum", &known.join(", "), |value| {

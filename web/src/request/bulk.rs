@@ -5,22 +5,28 @@ use super::body::{Fields, FromFields, Item};
 /// Something that can be changed in bulk.
 pub(crate) trait Entity: FromFields {
     /// What people call it.
-    fn key(&self) -> String;
+    type Key;
+
+    /// The key in a word, as those that are deleted may be named.
+    fn named(word: &str) -> Self::Key;
+
+    /// What people call it.
+    fn key(&self) -> Self::Key;
 }
 
 /// The changes, in order.
-pub(crate) struct BulkBody<T> {
+pub(crate) struct BulkBody<T: Entity> {
     pub(crate) actions: Vec<BulkAction<T>>,
 }
 
 /// One change.
-pub(crate) enum BulkAction<T> {
+pub(crate) enum BulkAction<T: Entity> {
     /// Make these.
     Create { entities: Vec<T>, on_existence: OnExistence },
     /// Change these, in the fields that the mask names, or in all.
     Update { entities: Vec<T>, on_non_existence: OnNonExistence, mask: Vec<String> },
     /// Delete those called so.
-    Delete { keys: Vec<String>, on_non_existence: OnNonExistence },
+    Delete { keys: Vec<T::Key>, on_non_existence: OnNonExistence },
 }
 
 /// What to do with what is there already.
@@ -65,7 +71,7 @@ impl<T: Entity> FromFields for BulkAction<T> {
             },
             _ => BulkAction::Delete {
                 keys: fields.items("entities", |item: Item<'_>| match item.text() {
-                    Some(key) => key.to_owned(),
+                    Some(word) => T::named(word),
                     None => item.object::<T>().key(),
                 }),
                 on_non_existence: on_non_existence(fields),

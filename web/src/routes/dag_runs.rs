@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use scheduler::control::RunPatch;
 use scheduler::store::read::{self, RunFilter, RunRow, Sorting};
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -16,7 +17,7 @@ use crate::state::AppState;
 use crate::view::{DagRunCollectionResponse, DagRunMutableStates, DagRunResponse, DagRunState, DagRunType};
 
 /// A remark is short (Airflow 3).
-const NOTE_CHARS_MAX: usize = 1000;
+pub(super) const NOTE_CHARS_MAX: usize = 1000;
 
 /// What lists of runs can be ordered by (Airflow 3).
 const ORDER: [&str; 13] = [
@@ -131,10 +132,10 @@ pub(crate) async fn get_dag_run(
 pub(crate) struct DagRunPatchBody {
     /// How it ended, or `queued` to let it begin again.
     #[schema(value_type = Option<DagRunMutableStates>)]
-    state: Option<String>,
+    pub(super) state: Option<String>,
     /// A remark; an empty one deletes it.
     #[schema(max_length = 1000)]
-    note: Option<String>,
+    pub(super) note: Option<String>,
 }
 
 impl FromFields for DagRunPatchBody {
@@ -146,6 +147,20 @@ impl FromFields for DagRunPatchBody {
             state: fields.word("state", DagRunMutableStates::WORDS),
             note: if is_deleted { Some(String::new()) } else { note },
         }
+    }
+}
+
+impl DagRunPatchBody {
+    /// What is to be changed, when only some fields are to be applied.
+    pub(super) fn masked(self, mask: &[String]) -> Result<RunPatch, ApiError> {
+        if let Some(other) = mask.iter().find(|field| !matches!(field.as_str(), "state" | "note")) {
+            return Err(ApiError::bad_request(format!("`{other}` cannot be updated: `state` and `note` can")));
+        }
+        let is_wanted = |field: &str| mask.is_empty() || mask.iter().any(|masked| masked == field);
+        Ok(RunPatch {
+            state: self.state.filter(|_| is_wanted("state")).and_then(|word| word.parse().ok()),
+            note: self.note.filter(|_| is_wanted("note")),
+        })
     }
 }
 
@@ -172,20 +187,38 @@ pub(crate) async fn patch_dag_run(
     query: Query,
     JsonBody(body): JsonBody<DagRunPatchBody>,
 ) -> Result<Json<DagRunResponse>, ApiError> {
-    let mask = query.texts("update_mask");
-    if let Some(other) = mask.iter().find(|field| !matches!(field.as_str(), "state" | "note")) {
-        return Err(ApiError::bad_request(format!("`{other}` cannot be updated: `state` and `note` can")));
-    }
-    let is_wanted = |field: &str| mask.is_empty() || mask.iter().any(|masked| masked == field);
+    let patch = body.masked(&query.texts("update_mask"))?;
     if read::find_run(app.db.read(), &dag_id, &run_id).await?.is_none() {
         return Err(ApiError::no_run(&dag_id, &run_id));
     }
-    let patch = RunPatch {
-        state: body.state.filter(|_| is_wanted("state")).and_then(|word| word.parse().ok()),
-        note: body.note.filter(|_| is_wanted("note")),
-    };
     if patch.state.is_some() || patch.note.is_some() {
         app.control.patch_run(&dag_id, &run_id, patch, Some(&user.name)).await?;
     }
     get_dag_run(State(app), UrlPath((dag_id, run_id))).await
+}
+
+/// Delete a run that does not run, with all that is stored of it.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}",
+    operation_id = "delete_dag_run",
+    tag = "DagRun",
+    params(("dag_id" = String, Path), ("dag_run_id" = String, Path)),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "There is no such run", body = HttpExceptionResponse),
+        (status = 409, description = "It runs", body = HttpExceptionResponse),
+        (status = 503, description = "No scheduler is running", body = HttpExceptionResponse),
+    ),
+)]
+pub(crate) async fn delete_dag_run(
+    State(app): State<AppState>,
+    user: User,
+    UrlPath((dag_id, run_id)): UrlPath<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    if read::find_run(app.db.read(), &dag_id, &run_id).await?.is_none() {
+        return Err(ApiError::no_run(&dag_id, &run_id));
+    }
+    app.control.delete_run(&dag_id, &run_id, Some(&user.name)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -2,14 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use chrono::Utc;
 use scheduler::store::read::{self, Paging, Range, RunFilter};
 use utoipa::ToSchema;
 
 use super::ALL;
-use super::dag_runs::{get_dag_run, run_order};
+use super::dag_runs::{DagRunPatchBody, delete_dag_run, get_dag_run, patch_dag_run, run_order};
+use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
-use crate::request::{Fields, FromFields, JsonBody, UrlPath};
+use crate::request::{Fields, FromFields, JsonBody, Query, UrlPath};
 use crate::state::AppState;
 use crate::view::{DagRunCollectionResponse, DagRunResponse, DagRunState};
 
@@ -104,6 +106,26 @@ pub(crate) fn must_be_all(name: &str, segment: &str) -> Result<(), ApiError> {
 }
 
 /// A run may be called `list`; the path of the batch would hide it.
+pub(crate) async fn delete_dag_run_called_list(
+    app: State<AppState>,
+    user: User,
+    UrlPath(dag_id): UrlPath<String>,
+) -> Result<StatusCode, ApiError> {
+    delete_dag_run(app, user, UrlPath((dag_id, "list".to_owned()))).await
+}
+
+/// The same of changing it.
+pub(crate) async fn patch_dag_run_called_list(
+    app: State<AppState>,
+    user: User,
+    UrlPath(dag_id): UrlPath<String>,
+    query: Query,
+    body: JsonBody<DagRunPatchBody>,
+) -> Result<Json<DagRunResponse>, ApiError> {
+    patch_dag_run(app, user, UrlPath((dag_id, "list".to_owned())), query, body).await
+}
+
+/// The same of looking at it.
 pub(crate) async fn get_dag_run_called_list(
     app: State<AppState>,
     UrlPath(dag_id): UrlPath<String>,

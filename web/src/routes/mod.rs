@@ -2,6 +2,8 @@
 //! once, and makes a view of what it gets.
 
 pub(crate) mod backfills;
+pub(crate) mod bulk;
+pub(crate) mod clear;
 pub(crate) mod dag_runs;
 pub(crate) mod dag_runs_batch;
 pub(crate) mod dag_sources;
@@ -13,6 +15,7 @@ pub(crate) mod dependencies;
 pub(crate) mod event_logs;
 pub(crate) mod import_errors;
 pub(crate) mod logs;
+pub(crate) mod marks;
 pub(crate) mod monitor;
 pub(crate) mod pools;
 pub(crate) mod pools_bulk;

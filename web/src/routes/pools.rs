@@ -117,6 +117,12 @@ impl FromFields for PoolBody {
 }
 
 impl Entity for PoolBody {
+    type Key = String;
+
+    fn named(word: &str) -> String {
+        word.to_owned()
+    }
+
     fn key(&self) -> String {
         self.name.clone()
     }

@@ -224,6 +224,21 @@ pub(crate) async fn find(
     Err(no_task_instance(dag_id, run_id, task_id, Some(map_index).filter(|index| *index >= 0)))
 }
 
+/// Refuses a task of which the run has no instance, mapped or not.
+pub(super) async fn assert_task_instance(
+    app: &AppState,
+    dag_id: &str,
+    run_id: &str,
+    task_id: &str,
+) -> Result<(), ApiError> {
+    for map_index in [-1, 0] {
+        if read::find_task_instance(app.db.read(), dag_id, run_id, task_id, map_index).await?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(no_task_instance(dag_id, run_id, task_id, None))
+}
+
 fn no_task_instance(dag_id: &str, run_id: &str, task_id: &str, map_index: Option<i32>) -> ApiError {
     let mapped = map_index.map(|index| format!(", map_index: `{index}`")).unwrap_or_default();
     ApiError::not_found(format!(

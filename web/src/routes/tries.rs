@@ -167,7 +167,9 @@ async fn all(
     for earlier in &tries.earlier {
         shown.push((earlier.try_number, TaskInstanceHistoryResponse::earlier(earlier, run)?));
     }
-    if tries.latest.instance.try_number > 0 {
+    // A task instance that was cleared keeps the number of its last try, which is in the history already.
+    let is_earlier = tries.earlier.last().is_some_and(|last| last.try_number == tries.latest.instance.try_number);
+    if tries.latest.instance.try_number > 0 && !is_earlier {
         let latest = TaskInstanceHistoryResponse::latest(&tries.latest.instance, run)?;
         shown.push((tries.latest.instance.try_number, latest));
     }

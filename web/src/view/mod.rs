@@ -34,8 +34,9 @@ pub(crate) use monitor::{
 pub(crate) use pool::{PoolCollectionResponse, PoolResponse};
 pub(crate) use task::{TaskCollectionResponse, TaskResponse};
 pub(crate) use task_instance::{
-    StructuredLogMessage, TaskInstanceCollectionResponse, TaskInstanceHistoryCollectionResponse,
-    TaskInstanceHistoryResponse, TaskInstanceResponse, TaskInstancesLogResponse,
+    ClearDagRunResponse, ClearDagRunsResponse, ClearTaskInstanceCollectionResponse, StructuredLogMessage,
+    TaskInstanceCollectionResponse, TaskInstanceHistoryCollectionResponse, TaskInstanceHistoryResponse,
+    TaskInstanceResponse, TaskInstancesLogResponse,
 };
 pub(crate) use words::{DagRunMutableStates, DagRunState, DagRunTriggeredByType, DagRunType, TaskInstanceState};
 pub(crate) use xcom::{XComCollectionResponse, XComResponse, XComResponseNative, XComResponseString};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scheduler::dag::{Dag, TaskIndex};
+use scheduler::dag::{Dag, PastDependency, TaskIndex};
 use scheduler::operator::Registry;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -81,8 +81,8 @@ impl TaskResponse {
             start_date: dag.start_date.map(DateTime),
             end_date: dag.end_date.map(DateTime),
             trigger_rule: json!(task.trigger_rule),
-            depends_on_past: false,
-            wait_for_downstream: false,
+            depends_on_past: task.past != PastDependency::None,
+            wait_for_downstream: task.past == PastDependency::ItselfAndDownstream,
             retries: task.retries,
             queue: Some(task.queue.clone()),
             pool: Some(task.pool.clone()),
@@ -100,7 +100,7 @@ impl TaskResponse {
             operator_name: Some(task.operator.clone()),
             params: json!({}),
             class_ref: class_ref(&task.operator, registry),
-            is_mapped: false,
+            is_mapped: task.mapping.is_some(),
             extra_links: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::dag_run::total_limit;
-use super::{DagVersionResponse, TaskInstanceState};
+use super::{DagRunCollectionResponse, DagRunResponse, DagVersionResponse, TaskInstanceState};
 use crate::error::ApiError;
 use crate::timestamp::{DateTime, seconds_between};
 
@@ -154,7 +154,9 @@ impl TryFrom<TaskInstanceRow> for TaskInstanceResponse {
             logical_date: run.run.logical_date.map(DateTime),
             run_after: DateTime(run.run.run_after),
             note: instance.note,
-            rendered_map_index: (instance.map_index >= 0).then(|| instance.map_index.to_string()),
+            rendered_map_index: instance
+                .rendered_map_index
+                .or_else(|| (instance.map_index >= 0).then(|| instance.map_index.to_string())),
             rendered_fields: instance.rendered_fields.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
             trigger: None,
             triggerer_job: None,
@@ -187,6 +189,67 @@ impl TaskInstanceCollectionResponse {
             previous_cursor: listing.previous,
         })
     }
+}
+
+impl TaskInstanceCollectionResponse {
+    /// All of them at once.
+    pub(crate) fn whole(rows: Vec<TaskInstanceRow>) -> Result<TaskInstanceCollectionResponse, ApiError> {
+        let listing = Listing { total: rows.len() as u64, rows, next: None, previous: None };
+        let paging = Paging::Offset { limit: listing.total, offset: 0 };
+        TaskInstanceCollectionResponse::new(listing, &paging)
+    }
+}
+
+/// A task of which a run has no instance yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NewTaskResponse {
+    task_id: String,
+    task_display_name: String,
+}
+
+/// What clearing a run would let run: instances that there are, and tasks that are new.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ClearedTask {
+    Instance(Box<TaskInstanceResponse>),
+    New(NewTaskResponse),
+}
+
+/// What clearing a run would let run.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClearTaskInstanceCollectionResponse {
+    task_instances: Vec<ClearedTask>,
+    total_entries: u64,
+}
+
+impl ClearTaskInstanceCollectionResponse {
+    pub(crate) fn new(
+        rows: Vec<TaskInstanceRow>,
+        new_tasks: Vec<String>,
+    ) -> Result<ClearTaskInstanceCollectionResponse, ApiError> {
+        let known = rows.into_iter().map(|row| Ok(ClearedTask::Instance(Box::new(row.try_into()?))));
+        let new = new_tasks
+            .into_iter()
+            .map(|task_id| Ok(ClearedTask::New(NewTaskResponse { task_display_name: task_id.clone(), task_id })));
+        let task_instances: Vec<ClearedTask> = known.chain(new).collect::<Result<_, ApiError>>()?;
+        Ok(ClearTaskInstanceCollectionResponse { total_entries: task_instances.len() as u64, task_instances })
+    }
+}
+
+/// The answer to clearing a run.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ClearDagRunResponse {
+    Preview(ClearTaskInstanceCollectionResponse),
+    Cleared(Box<DagRunResponse>),
+}
+
+/// The answer to clearing several runs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ClearDagRunsResponse {
+    Preview(ClearTaskInstanceCollectionResponse),
+    Cleared(DagRunCollectionResponse),
 }
 
 /// The tries of a task instance.

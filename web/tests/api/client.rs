@@ -38,6 +38,8 @@ async fn the_official_client_reads_every_answer(#[case] backend: Backend) {
     rows::insert_earlier_try(&server.db, &extract, 1).await;
     rows::insert_xcom(&server.db, &extract, "return_value", json!({ "rows": 3 })).await;
     rows::insert(&server.db, [extract, rows::instance(&run, "load", 1, None)]).await;
+    rows::run_of(&server.db, "sales", "b", "failed", 2).await;
+    rows::run_of(&server.db, "sales", "c", "failed", 3).await;
     logs::open(&server, 2).info("hello");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

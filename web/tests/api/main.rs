@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test sets up must be there; helpers of tests are tests, too")]
 
+mod actions;
 mod assets;
 mod auth;
 mod client;

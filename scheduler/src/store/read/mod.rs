@@ -24,6 +24,7 @@ pub use keyset::{CURSOR_TOTAL_MAX, Cursor, Direction, InvalidCursor, Listing, Pa
 pub use pools::{list_pools, pool_sort_key};
 pub use runs::{RunFilter, RunRow, active_run_counts, find_run, list_runs, run_sort_key, with_versions};
 pub use task_instances::{
-    TaskInstanceFilter, TaskInstanceRow, Tries, find_task_instance, list_task_instances, task_instance_sort_key, tries,
+    InstanceName, TaskInstanceFilter, TaskInstanceRow, Tries, find_task_instance, find_task_instances,
+    list_task_instances, task_instance_sort_key, tries,
 };
 pub use xcoms::{XComFilter, XComRow, find_xcom, list_xcoms, xcom_sort_key};

@@ -220,6 +220,49 @@ pub async fn find_task_instance(
     Ok(with_runs(db, instance.into_iter().collect()).await?.pop())
 }
 
+/// A task instance, as people name it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceName {
+    /// The DAG.
+    pub dag_id: String,
+    /// The run.
+    pub run_id: String,
+    /// The task.
+    pub task_id: String,
+    /// -1 when not mapped.
+    pub map_index: i32,
+}
+
+/// The task instances with these names, in this order; those that there are not are left out.
+pub async fn find_task_instances(
+    db: &impl ConnectionTrait,
+    wanted: &[InstanceName],
+) -> Result<Vec<TaskInstanceRow>, StoreError> {
+    let mut runs: Vec<(&str, &str)> = wanted.iter().map(|one| (one.dag_id.as_str(), one.run_id.as_str())).collect();
+    runs.sort_unstable();
+    runs.dedup();
+    let mut found = HashMap::new();
+    for (dag_id, run_id) in runs {
+        let instances = task_instance::Entity::find()
+            .filter(task_instance::Column::DagId.eq(dag_id))
+            .filter(task_instance::Column::RunId.eq(run_id))
+            .all(db)
+            .await
+            .map_err(doing("reading the task instances of a run"))?;
+        found.extend(with_runs(db, instances).await?.into_iter().map(|row| (name_of(&row.instance), row)));
+    }
+    Ok(wanted.iter().filter_map(|name| found.remove(name)).collect())
+}
+
+fn name_of(instance: &task_instance::Model) -> InstanceName {
+    InstanceName {
+        dag_id: instance.dag_id.clone(),
+        run_id: instance.run_id.clone(),
+        task_id: instance.task_id.clone(),
+        map_index: instance.map_index,
+    }
+}
+
 async fn with_runs(
     db: &impl ConnectionTrait,
     instances: Vec<task_instance::Model>,
@@ -247,7 +290,7 @@ async fn with_runs(
 pub struct Tries {
     /// The task instance, which is its latest try.
     pub latest: TaskInstanceRow,
-    /// The tries before it, in order.
+    /// The tries before it, in order; when it was cleared also the last one, which has its number.
     pub earlier: Vec<task_instance_history::Model>,
 }
 
@@ -260,15 +303,18 @@ pub async fn tries(
     map_index: i32,
 ) -> Result<Option<Tries>, StoreError> {
     let Some(latest) = find_task_instance(db, dag_id, run_id, task_id, map_index).await? else { return Ok(None) };
-    let earlier = task_instance_history::Entity::find()
+    let mut earlier = task_instance_history::Entity::find()
         .filter(task_instance_history::Column::DagRunId.eq(latest.instance.dag_run_id))
         .filter(task_instance_history::Column::TaskId.eq(task_id))
         .filter(task_instance_history::Column::MapIndex.eq(map_index))
-        // A try that waits for the next one may stand in both tables.
-        .filter(task_instance_history::Column::TryNumber.lt(latest.instance.try_number))
+        .filter(task_instance_history::Column::TryNumber.lte(latest.instance.try_number))
         .order_by_asc(task_instance_history::Column::TryNumber)
         .all(db)
         .await
         .map_err(doing("reading earlier tries"))?;
+    // A try may stand in both tables. One that was cleared is over and waits for nothing; only the history has its end.
+    if latest.instance.state.is_some() {
+        earlier.retain(|earlier| earlier.try_number < latest.instance.try_number);
+    }
     Ok(Some(Tries { latest, earlier }))
 }

@@ -197,6 +197,43 @@ export interface paths {
         patch: operations["patch_dag"];
         trace?: never;
     };
+    "/api/v2/dags/{dag_id}/clearDagRuns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let several runs run again.
+         * @description The DAG of the path may be `~`; each run then names its own.
+         */
+        post: operations["clear_dag_runs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/clearTaskInstances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let task instances run again. */
+        post: operations["post_clear_task_instances"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/dags/{dag_id}/dagRuns": {
         parameters: {
             query?: never;
@@ -215,7 +252,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change or delete several runs.
+         * @description Runs are not made so: they are triggered. The answer is 200 whatever became of each change, and says it for each.
+         */
+        patch: operations["bulk_dag_runs"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/list": {
@@ -250,11 +291,63 @@ export interface paths {
         get: operations["get_dag_run"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Delete a run that does not run, with all that is stored of it. */
+        delete: operations["delete_dag_run"];
         options?: never;
         head?: never;
         /** Mark a run, or write a remark on it. */
         patch: operations["patch_dag_run"];
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a run run again. */
+        post: operations["clear_dag_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskGroupInstances/{group_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Mark every task instance of a group. */
+        patch: operations["patch_task_group_instances"];
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskGroupInstances/{group_id}/dry_run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Say what marking a group would change. */
+        patch: operations["patch_task_group_instances_dry_run"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances": {
@@ -271,7 +364,12 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change several task instances.
+         * @description They come and go with their runs, and are neither created nor deleted so. The answer is 200 whatever became of each
+         *     change, and says it for each.
+         */
+        patch: operations["bulk_task_instances"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/list": {
@@ -309,7 +407,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Mark a task instance, or write a remark on it; of a mapped task, on all of its instances. */
+        patch: operations["patch_task_instance"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/dependencies": {
@@ -327,6 +426,23 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/dry_run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Say what marking a task instance would change. */
+        patch: operations["patch_task_instance_dry_run"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/listMapped": {
@@ -451,7 +567,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Mark one instance of a mapped task, or write a remark on it. */
+        patch: operations["patch_task_instance_by_map_index"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/dependencies": {
@@ -469,6 +586,23 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/dry_run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Say what marking one instance of a mapped task would change. */
+        patch: operations["patch_task_instance_dry_run_by_map_index"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/tries": {
@@ -1000,6 +1134,29 @@ export interface components {
             success: string[];
             errors: components["schemas"]["BulkError"][];
         };
+        /** @description One change of runs. */
+        BulkAction_BulkDAGRunBody_: {
+            /** @description `update` or `delete`. */
+            action: string;
+            /** @description The runs; those to be deleted may be ids. */
+            entities: components["schemas"]["BulkDAGRunBody"][];
+            /** @description `fail` (default) or `skip`. */
+            action_on_non_existence?: string | null;
+            /** @description The fields to change; all when absent. */
+            update_mask?: string[] | null;
+        };
+        /** @description One change of task instances. */
+        BulkAction_BulkTaskInstanceBody_: {
+            /** @description `update`. */
+            action: string;
+            entities: {
+                [key: string]: unknown;
+            }[];
+            /** @description `fail` (default) or `skip`. */
+            action_on_non_existence?: string | null;
+            /** @description The fields to change; all when absent. */
+            update_mask?: string[] | null;
+        };
         /** @description One change. */
         BulkAction_PoolBody_: {
             /** @description `create`, `update` or `delete`. */
@@ -1015,9 +1172,48 @@ export interface components {
             /** @description The fields to change; all when absent. */
             update_mask?: string[] | null;
         };
+        /** @description Changes of runs, in order. */
+        BulkBody_BulkDAGRunBody_: {
+            actions: components["schemas"]["BulkAction_BulkDAGRunBody_"][];
+        };
+        /** @description Changes of task instances, in order. */
+        BulkBody_BulkTaskInstanceBody_: {
+            actions: components["schemas"]["BulkAction_BulkTaskInstanceBody_"][];
+        };
         /** @description Changes, in order. */
         BulkBody_PoolBody_: {
             actions: components["schemas"]["BulkAction_PoolBody_"][];
+        };
+        /** @description A run of a bulk request, and what is to be changed of it. */
+        BulkDAGRunBody: {
+            /** @description The DAG of the path when absent. */
+            dag_id?: string | null;
+            dag_run_id: string;
+            state?: components["schemas"]["DagRunMutableStates"] | null;
+            /** @description A remark; an empty one deletes it. */
+            note?: string | null;
+        };
+        /** @description Which runs are to run again, and how. */
+        BulkDAGRunClearBody: {
+            dag_runs: components["schemas"]["BulkDAGRunBody"][];
+            /**
+             * @description Only say what would be cleared.
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * @description Only what failed, itself or because of what was before it.
+             * @default false
+             */
+            only_failed: boolean;
+            /**
+             * @description Only tasks that the newest version of the DAG has and the run does not.
+             * @default false
+             */
+            only_new: boolean;
+            /** @description On the newest version of the DAG rather than on that of the run. */
+            run_on_latest_version?: boolean | null;
+            note?: string | null;
         };
         /** @description Why something was not changed. */
         BulkError: {
@@ -1034,6 +1230,78 @@ export interface components {
             update: components["schemas"]["BulkActionResponse"] | null;
             delete: components["schemas"]["BulkActionResponse"] | null;
         };
+        /** @description The answer to clearing a run. */
+        ClearDagRunResponse: components["schemas"]["ClearTaskInstanceCollectionResponse"] | components["schemas"]["DAGRunResponse"];
+        /** @description The answer to clearing several runs. */
+        ClearDagRunsResponse: components["schemas"]["ClearTaskInstanceCollectionResponse"] | components["schemas"]["DAGRunCollectionResponse"];
+        /** @description What clearing a run would let run. */
+        ClearTaskInstanceCollectionResponse: {
+            task_instances: components["schemas"]["ClearedTask"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description Which task instances are to run again. */
+        ClearTaskInstancesBody: {
+            /**
+             * @description Only say what would be cleared.
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * Format: date-time
+             * @description In the runs from this logical date on, instead of one run.
+             */
+            start_date?: string | null;
+            /**
+             * Format: date-time
+             * @description In the runs until this logical date.
+             */
+            end_date?: string | null;
+            /**
+             * @description Only what failed, itself or because of what was before it.
+             * @default true
+             */
+            only_failed: boolean;
+            /**
+             * @description Only what runs.
+             * @default false
+             */
+            only_running: boolean;
+            /**
+             * @description Whether runs that are over begin again.
+             * @default true
+             */
+            reset_dag_runs: boolean;
+            /** @description Tasks and groups, or pairs of a task and a map index; all tasks when absent. */
+            task_ids?: {
+                [key: string]: unknown;
+            }[] | null;
+            dag_run_id?: string | null;
+            /** @default false */
+            include_upstream: boolean;
+            /** @default false */
+            include_downstream: boolean;
+            /**
+             * @description The same tasks in all later runs.
+             * @default false
+             */
+            include_future: boolean;
+            /**
+             * @description The same tasks in all earlier runs.
+             * @default false
+             */
+            include_past: boolean;
+            /** @description On the newest version of the DAG rather than on that of the run. */
+            run_on_latest_version?: boolean | null;
+            /**
+             * @description Refuse when one of them runs, instead of stopping it.
+             * @default false
+             */
+            prevent_running_task: boolean;
+            note?: string | null;
+        };
+        /** @description What clearing a run would let run: instances that there are, and tasks that are new. */
+        ClearedTask: components["schemas"]["TaskInstanceResponse"] | components["schemas"]["NewTaskResponse"];
         /** @description A page of DAGs. */
         DAGCollectionResponse: {
             dags: components["schemas"]["DAGResponse"][];
@@ -1135,6 +1403,27 @@ export interface components {
             owners: string[];
             is_backfillable: boolean;
             file_token: string;
+        };
+        /** @description How a run is to run again. */
+        DAGRunClearBody: {
+            /**
+             * @description Only say what would be cleared.
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * @description Only what failed, itself or because of what was before it.
+             * @default false
+             */
+            only_failed: boolean;
+            /**
+             * @description Only tasks that the newest version of the DAG has and the run does not.
+             * @default false
+             */
+            only_new: boolean;
+            /** @description On the newest version of the DAG rather than on that of the run. */
+            run_on_latest_version?: boolean | null;
+            note?: string | null;
         };
         /** @description A page of runs. */
         DAGRunCollectionResponse: {
@@ -1402,6 +1691,11 @@ export interface components {
             /** @description `ADMIN`. */
             role: string;
         };
+        /** @description A task of which a run has no instance yet. */
+        NewTaskResponse: {
+            task_id: string;
+            task_display_name: string;
+        };
         /** @description The runs to come, first to last. */
         NextRunCollectionResponse: {
             runs: components["schemas"]["NextRunResponse"][];
@@ -1418,6 +1712,26 @@ export interface components {
             data_interval_end: string;
             /** @description What daylight saving does to its time: `clock goes forward`, `first occurrence` or `second occurrence`. */
             note: string | null;
+        };
+        /** @description What is to be changed of task instances. */
+        PatchTaskInstanceBody: {
+            new_state?: components["schemas"]["TaskInstanceState"] | null;
+            /** @description A remark; an empty one deletes it. */
+            note?: string | null;
+            /** @default false */
+            include_upstream: boolean;
+            /** @default false */
+            include_downstream: boolean;
+            /**
+             * @description The same tasks in all later runs.
+             * @default false
+             */
+            include_future: boolean;
+            /**
+             * @description The same tasks in all earlier runs.
+             * @default false
+             */
+            include_past: boolean;
         };
         /** @description A pool to be made. */
         PoolBody: {
@@ -2454,6 +2768,139 @@ export interface operations {
             };
         };
     };
+    clear_dag_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkDAGRunClearBody"];
+            };
+        };
+        responses: {
+            /** @description The runs; in a dry run what would be cleared */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClearDagRunsResponse"];
+                };
+            };
+            /** @description A run does not say of which DAG it is */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such DAG or run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    post_clear_task_instances: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClearTaskInstancesBody"];
+            };
+        };
+        responses: {
+            /** @description What is, or would be, cleared */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description The run has no logical date to look before or after */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such DAG, run or task */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description One of them runs, and was not to be stopped */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_dag_runs: {
         parameters: {
             query?: {
@@ -2615,6 +3062,41 @@ export interface operations {
             };
         };
     };
+    bulk_dag_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkBody_BulkDAGRunBody_"];
+            };
+        };
+        responses: {
+            /** @description What became of each change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_list_dag_runs_batch: {
         parameters: {
             query?: never;
@@ -2692,6 +3174,54 @@ export interface operations {
             };
         };
     };
+    delete_dag_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It runs */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     patch_dag_run: {
         parameters: {
             query?: {
@@ -2753,6 +3283,192 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    clear_dag_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DAGRunClearBody"];
+            };
+        };
+        responses: {
+            /** @description The run; in a dry run what would be cleared */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClearDagRunResponse"];
+                };
+            };
+            /** @description There is no such DAG or run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    patch_task_group_instances: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchTaskInstanceBody"];
+            };
+        };
+        responses: {
+            /** @description What was changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description Another field is masked, or the run has no logical date */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such run or group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description All are in that state already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    patch_task_group_instances_dry_run: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchTaskInstanceBody"];
+            };
+        };
+        responses: {
+            /** @description What would be changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description Another field is masked, or the run has no logical date */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such run or group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -2874,6 +3590,51 @@ export interface operations {
             };
         };
     };
+    bulk_task_instances: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkBody_BulkTaskInstanceBody_"];
+            };
+        };
+        responses: {
+            /** @description What became of each change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_task_instances_batch: {
         parameters: {
             query?: never;
@@ -2954,6 +3715,81 @@ export interface operations {
             };
         };
     };
+    patch_task_instance: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchTaskInstanceBody"];
+            };
+        };
+        responses: {
+            /** @description What was changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description Another field is masked, or the run has no logical date */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It is in that state already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_task_instance_dependencies: {
         parameters: {
             query?: never;
@@ -2983,6 +3819,63 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    patch_task_instance_dry_run: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchTaskInstanceBody"];
+            };
+        };
+        responses: {
+            /** @description What would be changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description Another field is masked, or the run has no logical date */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -3394,6 +4287,82 @@ export interface operations {
             };
         };
     };
+    patch_task_instance_by_map_index: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchTaskInstanceBody"];
+            };
+        };
+        responses: {
+            /** @description What was changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description Another field is masked, or the run has no logical date */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It is in that state already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description No scheduler is running */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_task_instance_dependencies_by_map_index: {
         parameters: {
             query?: never;
@@ -3424,6 +4393,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    patch_task_instance_dry_run_by_map_index: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchTaskInstanceBody"];
+            };
+        };
+        responses: {
+            /** @description What would be changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskInstanceCollectionResponse"];
+                };
+            };
+            /** @description Another field is masked, or the run has no logical date */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

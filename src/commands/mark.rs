@@ -1,0 +1,60 @@
+//! `updraft runs mark` and `updraft tasks mark`: saying how things ended.
+
+use scheduler::control::{MarkTasks, Relatives, RunPatch};
+use scheduler::run::{RunState, TaskState};
+use serde_json::json;
+
+use super::clear::{listed, task_ref, view};
+use super::installation::Installation;
+use crate::cli::{RunEnd, TaskEnd};
+use crate::output::Output;
+use crate::report::Status;
+
+/// Marks a run.
+pub async fn run(
+    installation: &Installation,
+    dag_id: &str,
+    run_id: &str,
+    end: RunEnd,
+    output: Output,
+) -> anyhow::Result<Status> {
+    let state = match end {
+        RunEnd::Success => RunState::Success,
+        RunEnd::Failed => RunState::Failed,
+    };
+    let patch = RunPatch { state: Some(state), note: None };
+    let run = installation.control.patch_run(dag_id, run_id, patch, None).await?;
+    let data = json!({ "dag_id": run.dag_id, "dag_run_id": run.run_id, "state": run.state });
+    output.print(&data, |_| {
+        let teardowns = if run.state == state.word() { "" } else { ", until its teardowns have run" };
+        format!("{}  {}  {}{teardowns}", run.dag_id, run.run_id, run.state)
+    })?;
+    Ok(Status::Done)
+}
+
+/// Marks task instances.
+pub async fn tasks(
+    installation: &Installation,
+    dag_id: &str,
+    run_id: String,
+    (named, end): (&[String], TaskEnd),
+    output: Output,
+) -> anyhow::Result<Status> {
+    let state = match end {
+        TaskEnd::Success => TaskState::Success,
+        TaskEnd::Failed => TaskState::Failed,
+        TaskEnd::Skipped => TaskState::Skipped,
+    };
+    let mark = MarkTasks {
+        run_id,
+        tasks: named.iter().map(|named| task_ref(named)).collect::<anyhow::Result<_>>()?,
+        relatives: Relatives::default(),
+        state: Some(state),
+        note: None,
+        dry_run: false,
+    };
+    let marked = installation.control.mark_tasks(dag_id, mark, None).await?;
+    let data = json!({ "state": state.word(), "task_instances": marked.iter().map(view).collect::<Vec<_>>() });
+    output.print(&data, |_| format!("{}\nmarked {state}", listed(&marked)))?;
+    Ok(Status::Done)
+}
