@@ -95,9 +95,7 @@ fn example(key: &Key) -> Result<Value, serde_json::Error> {
         | Kind::Params
         | Kind::DefaultArgs
         | Kind::Tasks
-        | Kind::Emails => {
-            serde_json::from_str(key.example)
-        }
+        | Kind::Emails => serde_json::from_str(key.example),
         _ => serde_json::from_str(key.example).or_else(|_| Ok(Value::from(key.example))),
     }
 }

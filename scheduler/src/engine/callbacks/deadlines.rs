@@ -128,6 +128,10 @@ mod tests {
             dag_version_id: Uuid::nil(),
             clear_number: 0,
             owner: None,
+            backfill_id: None,
+            sort_ordinal: None,
+            decided_state: None,
+            reason: None,
             updated_at: at("2026-11-21T08:00:00Z"),
         }
     }

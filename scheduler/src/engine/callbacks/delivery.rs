@@ -1,12 +1,11 @@
 //! One attempt to deliver a callback: find what it says, fill it in, hand it to its notifier.
 
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use serde_json::{Map, Value};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -93,7 +92,7 @@ impl Prepared {
     async fn deliver(self) -> Result<(), DeliveryError> {
         let Prepared { notifier, args, notice } = self;
         // A panic in a notifier is a fault of ours, but it must not take the service with it.
-        let work = AssertUnwindSafe(notifier.deliver(args, &notice)).catch_unwind();
+        let work = AbortOnDropHandle::new(tokio::spawn(async move { notifier.deliver(args, &notice).await }));
         match tokio::time::timeout(DELIVERY_TIME_MAX, work).await {
             Ok(Ok(told)) => told,
             Ok(Err(_panic)) => Err(DeliveryError::retry(anyhow::anyhow!("the notifier broke down"))),
@@ -162,9 +161,8 @@ async fn render(
         now: tools.clock.now(),
         callback: Some(Arc::new(facts.clone())),
     };
-    let reader = instance.and_then(|instance| {
-        Some(InstanceIndex { task: dag.find(&instance.task_id)?, map_index: instance.map_index })
-    });
+    let reader = instance
+        .and_then(|instance| Some(InstanceIndex { task: dag.find(&instance.task_id)?, map_index: instance.map_index }));
     let xcoms = StoredXComs { db: tools.db.clone(), run: row.id, dag: Arc::clone(dag), reader };
     let schema = notifier.schema.as_value();
     let rendered = rendering::fetching(&xcoms, |xcoms| render_values(schema, &callback.args, &context, xcoms)).await;

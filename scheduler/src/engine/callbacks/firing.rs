@@ -163,7 +163,7 @@ fn request(
     let try_number = at.and_then(|at| active.run.get(at)).map(|instance| instance.try_number);
     callback_request::Model {
         id: Uuid::now_v7(),
-        dag_run_id: active.id(),
+        dag_run_id: active.row.id,
         dag_id: active.row.dag_id.clone(),
         run_id: active.row.run_id.clone(),
         task_id: at.map(|at| active.run.dag.task(at.task).task_id.clone()),
