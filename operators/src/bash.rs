@@ -127,5 +127,12 @@ fn outcome(ended: Ended, skip_on: Option<&ExitCodes>) -> Result<Outcome, TaskErr
     if skips {
         return Ok(Outcome::Skipped { reason: format!("the command ended with {}", process::spoken(status)) });
     }
-    Err(TaskError::retry(anyhow!("the command ended with {}", process::spoken(status))))
+    let error = anyhow!("the command ended with {}", process::spoken(status));
+    Err(TaskError::retry(error).with_exit_code(exit_code(status)))
+}
+
+/// As shells have it: 128 and the signal for what a signal ended.
+fn exit_code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }

@@ -4,7 +4,8 @@
 //!   emulation ──lands──> JSON objects ──clean──> Delta tables ──query──> answers (XCom, CSV, Parquet, Delta)
 //! ```
 //!
-//! * [`bash`], [`empty`], [`emulation`], [`clean`], [`query`]: the operators, one module each.
+//! * [`bash`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`emulation`], [`clean`], [`query`]: the
+//!   operators, one module each.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
 //! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion. [`retention`]: for how long the versions that a
 //!   Delta table has had can be read.
@@ -14,6 +15,7 @@
 //! * [`guardian`]: ends what a killed Updraft left running.
 
 pub mod bash;
+pub mod branch;
 mod broken;
 pub mod clean;
 pub mod delta;
@@ -22,6 +24,7 @@ pub mod emulation;
 pub mod engine;
 pub mod guardian;
 pub mod json;
+pub mod latest_only;
 pub mod listing;
 pub mod location;
 pub mod memory;
@@ -29,10 +32,13 @@ pub mod notifiers;
 mod process;
 pub mod query;
 pub mod retention;
+pub mod short_circuit;
 pub mod spark;
 pub mod table;
+mod truth;
 mod vacuum;
 
+use scheduler::clock::Clock;
 use scheduler::operator::{Registry, RegistryError};
 
 use crate::location::S3;
@@ -57,6 +63,9 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     let mut registry = Registry::default();
     registry.register(bash::Bash)?;
     registry.register(empty::Empty)?;
+    registry.register(branch::Branch)?;
+    registry.register(short_circuit::ShortCircuit)?;
+    registry.register(latest_only::LatestOnly::new(Clock::System))?;
     registry.register(emulation::Emulation::new(s3.clone()))?;
     registry.register(clean::Clean::new(s3.clone()))?;
     registry.register(query::Query::new(s3.clone()))?;

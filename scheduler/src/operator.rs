@@ -111,6 +111,8 @@ pub struct TaskError {
     pub verdict: Verdict,
     /// The cause, for the log.
     pub error: anyhow::Error,
+    /// The exit code of what ran, for `retry_policy`.
+    pub exit_code: Option<i32>,
 }
 
 /// Whether another try could end differently.
@@ -127,17 +129,22 @@ pub enum Verdict {
 impl TaskError {
     /// Another try may succeed.
     pub fn retry(error: impl Into<anyhow::Error>) -> TaskError {
-        TaskError { verdict: Verdict::Retry, error: error.into() }
+        TaskError { verdict: Verdict::Retry, error: error.into(), exit_code: None }
     }
 
     /// Another try would fail alike.
     pub fn fail(error: impl Into<anyhow::Error>) -> TaskError {
-        TaskError { verdict: Verdict::Fail, error: error.into() }
+        TaskError { verdict: Verdict::Fail, error: error.into(), exit_code: None }
     }
 
     /// The try stopped because [`TaskContext::cancelled`] fired.
     pub fn cancelled() -> TaskError {
-        TaskError { verdict: Verdict::Cancelled, error: anyhow::anyhow!("cancelled") }
+        TaskError { verdict: Verdict::Cancelled, error: anyhow::anyhow!("cancelled"), exit_code: None }
+    }
+
+    /// The same, with the exit code of what ran.
+    pub fn with_exit_code(self, exit_code: i32) -> TaskError {
+        TaskError { exit_code: Some(exit_code), ..self }
     }
 }
 

@@ -50,6 +50,7 @@ pub fn context(home: &Path) -> TaskContext {
             logical_date: None,
             data_interval_start: None,
             data_interval_end: None,
+            next_interval: None,
             run_after: DateTime::<Utc>::UNIX_EPOCH,
             start_date: None,
             conf: serde_json::Map::new(),

@@ -103,6 +103,7 @@ fn run_facts() -> RunFacts {
         logical_date: Some(midnight),
         data_interval_start: Some(midnight),
         data_interval_end: Some(midnight),
+        next_interval: None,
         run_after: midnight,
         start_date: Some(midnight),
         conf: Map::new(),

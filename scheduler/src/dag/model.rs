@@ -115,6 +115,8 @@ pub struct Task {
     pub retry_exponential_backoff: f64,
     /// The wait never grows beyond it.
     pub max_retry_delay: Option<Duration>,
+    /// What is done about certain failures; the first rule that fits counts, and without one `retries` apply.
+    pub retry_policy: Vec<RetryRule>,
     /// A try that takes longer is cancelled and counts as failed, retries apply.
     pub execution_timeout: Option<Duration>,
     /// Its own weight, of which [`Dag::weight`] is made (Airflow 3: default 1).
@@ -203,6 +205,32 @@ pub enum PastDependency {
     ItselfAndDownstream,
 }
 
+/// What is done about a certain kind of failure (Airflow 3: retry policy).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryRule {
+    /// The exit codes that it is about; empty when it asks for none.
+    pub exit_codes: Vec<i32>,
+    /// What the error says: a text that is in it, or a regular expression between slashes.
+    pub error: Option<String>,
+    /// What is done.
+    pub action: RetryAction,
+}
+
+/// What is done about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAction {
+    /// Another try, as far as `retries` go.
+    Retry {
+        /// After this time, instead of the task's own.
+        delay: Option<Duration>,
+    },
+    /// No other try.
+    Fail,
+}
+
+/// What is mapped over has at most so many items (Airflow 3: `max_map_length`).
+pub const MAP_LENGTH_MAX: u32 = 1024;
+
 /// A group of tasks (Airflow 3: TaskGroup).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskGroup {
@@ -240,6 +268,15 @@ pub enum MappedValues {
 }
 
 impl Mapping {
+    /// All values over which is mapped, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut MappedValues> {
+        let (product, kwargs) = match self {
+            Mapping::Product(arguments) => (Some(arguments), None),
+            Mapping::Kwargs(values) => (None, Some(values)),
+        };
+        product.into_iter().flatten().map(|(_, values)| values).chain(kwargs)
+    }
+
     /// All values over which is mapped.
     pub fn values(&self) -> impl Iterator<Item = &MappedValues> {
         let (product, kwargs) = match self {

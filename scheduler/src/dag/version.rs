@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::asset::Asset;
 use super::callback::{DagCallbacks, Deadline, DeadlineReference};
-use super::spec::read_callbacks::{one_written, written};
+use super::spec::read_callbacks::{callback_document, list_document};
+use super::spec::read_mapping::written;
 use super::timetable::{Catchup, CatchupMode};
-use super::{Dag, Param, Task};
+use super::{Dag, Mapping, Param, PastDependency, RetryAction, RetryRule, Task, TaskGroup, TaskRole};
 use crate::operator::CallbackKind;
 
 /// The DAG with everything written out, in the grammar of DAG files: loading it gives the same DAG again.
@@ -51,6 +52,8 @@ fn head_document(dag: &Dag) -> Value {
         "owner": dag.owner,
         "params": dag.params.iter().map(|(name, param)| (name.clone(), param_document(param))).collect::<Map<_, _>>(),
         "default_args": dag.default_args,
+        "fail_fast": dag.runs.fail_fast,
+        "task_groups": dag.groups.iter().map(group_document).collect::<Vec<_>>(),
         "tasks": tasks,
     })
 }
@@ -61,8 +64,10 @@ pub fn hash(document: &Value) -> String {
     let mut meaning = canonical(document);
     if let Some(entries) = meaning.as_object_mut() {
         entries.shift_remove("default_args");
-        if let Some(tasks) = entries.get_mut("tasks").and_then(Value::as_array_mut) {
-            tasks.sort_by_cached_key(|task| task.get("task_id").and_then(Value::as_str).unwrap_or_default().to_owned());
+        for (list, id) in [("tasks", "task_id"), ("task_groups", "group_name")] {
+            if let Some(items) = entries.get_mut(list).and_then(Value::as_array_mut) {
+                items.sort_by_cached_key(|item| item.get(id).and_then(Value::as_str).unwrap_or_default().to_owned());
+            }
         }
     }
     let digest = Sha256::digest(meaning.to_string().as_bytes());
@@ -93,7 +98,7 @@ fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Valu
     for kind in CallbackKind::ALL {
         let callbacks = task.callbacks.of(kind);
         if !callbacks.is_empty() || default_args.contains_key(kind.word()) {
-            put(kind.word(), written(callbacks));
+            put(kind.word(), list_document(callbacks));
         }
     }
     if default_args.contains_key("email") {
@@ -102,6 +107,15 @@ fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Valu
     }
     put("outlets", assets(&task.outlets));
     put("inlets", assets(&task.inlets));
+    put("task_group_name", json!(task.group));
+    put("depends_on_past", json!(task.past != PastDependency::None));
+    put("wait_for_downstream", json!(task.past == PastDependency::ItselfAndDownstream));
+    put("is_setup", json!(task.role == TaskRole::Setup));
+    put("is_teardown", json!(matches!(task.role, TaskRole::Teardown { .. })));
+    put("on_failure_fail_dagrun", json!(task.role == TaskRole::Teardown { fails_run: true }));
+    put("map_index_template", json!(task.map_index_template));
+    put("retry_policy", task.retry_policy.iter().map(retry_rule).collect());
+    entries.extend(task.mapping.as_ref().map(mapping_document));
     entries.extend(task.args.clone());
     Value::Object(entries)
 }
@@ -111,7 +125,7 @@ fn callbacks_document(callbacks: &DagCallbacks) -> Map<String, Value> {
     let mut entries = Map::new();
     for kind in [CallbackKind::OnSuccess, CallbackKind::OnFailure] {
         if !callbacks.of(kind).is_empty() {
-            entries.insert(kind.word().to_owned(), written(callbacks.of(kind)));
+            entries.insert(kind.word().to_owned(), list_document(callbacks.of(kind)));
         }
     }
     if !callbacks.deadlines.is_empty() {
@@ -126,7 +140,7 @@ fn deadline_document(deadline: &Deadline) -> Value {
     let mut put = |key: &str, value: Value| entries.insert(key.to_owned(), value);
     put("reference", json!(deadline.reference.word()));
     put("interval", number(deadline.interval.as_seconds_f64()));
-    put("callback", one_written(&deadline.callback));
+    put("callback", callback_document(&deadline.callback));
     if let Some(name) = &deadline.name {
         put("name", json!(name));
     }
@@ -141,6 +155,41 @@ fn deadline_document(deadline: &Deadline) -> Value {
         DeadlineReference::LogicalDate | DeadlineReference::QueuedAt => (),
     }
     Value::Object(entries)
+}
+
+/// A group with its id for its name, so that nothing more is put before the ids of what is in it.
+fn group_document(group: &TaskGroup) -> Value {
+    let mut entries = Map::new();
+    entries.insert("group_name".to_owned(), json!(group.group_id));
+    entries.insert("parent_group_name".to_owned(), json!(group.parent));
+    entries.insert("prefix_group_id".to_owned(), json!(false));
+    entries.insert("tooltip".to_owned(), json!(group.tooltip));
+    entries.extend(group.mapping.as_ref().map(mapping_document));
+    Value::Object(entries)
+}
+
+/// Arguments as a list, because the order of keys in a mapping is nobody's promise, and here it means something.
+fn mapping_document(mapping: &Mapping) -> (String, Value) {
+    match mapping {
+        Mapping::Kwargs(values) => ("expand_kwargs".to_owned(), written(values)),
+        Mapping::Product(arguments) => {
+            let argument = |(name, values): &(String, _)| Map::from_iter([(name.clone(), written(values))]);
+            ("expand".to_owned(), arguments.iter().map(argument).collect())
+        }
+    }
+}
+
+fn retry_rule(rule: &RetryRule) -> Value {
+    let (action, delay) = match rule.action {
+        RetryAction::Retry { delay } => ("retry", delay),
+        RetryAction::Fail => ("fail", None),
+    };
+    json!({
+        "exit_code": (!rule.exit_codes.is_empty()).then_some(&rule.exit_codes),
+        "error": rule.error,
+        "action": action,
+        "retry_delay": delay.map(seconds),
+    })
 }
 
 /// A param as the schema that it is; one that takes anything says so with a list of all types.

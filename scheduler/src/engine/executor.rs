@@ -167,7 +167,8 @@ async fn make_try(surroundings: &Surroundings, order: Order, cancel: Cancellatio
             Verdict::Cancelled => (TryEnd::GivenBack, Vec::new()),
             verdict => {
                 let may_retry = verdict == Verdict::Retry;
-                (TryEnd::Failed { error: error.to_string(), may_retry }, Vec::new())
+                let exit_code = error.exit_code;
+                (TryEnd::Failed { error: error.to_string(), exit_code, may_retry }, Vec::new())
             }
         },
     };
@@ -269,7 +270,7 @@ fn flatten(joined: Result<Result<Outcome, TaskError>, tokio::task::JoinError>) -
 /// ever.
 fn by_itself(ended: Result<Outcome, TaskError>) -> Result<Outcome, TaskError> {
     ended.map_err(|error| match error.verdict {
-        Verdict::Cancelled => TaskError::retry(error.error),
+        Verdict::Cancelled => TaskError { verdict: Verdict::Retry, ..error },
         _ => error,
     })
 }

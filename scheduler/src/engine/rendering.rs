@@ -7,6 +7,7 @@ use super::executor::Order;
 use super::mapped::{self, Element};
 use crate::dag::Dag;
 use crate::dag::template::{RenderError, TemplateContext, XComs, render_args, render_text};
+use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
 use crate::operator::{ErasedOperator, RunFacts, TaskContext, TaskError, XComReader};
 use crate::store::entity::dag_run;
 
@@ -100,10 +101,22 @@ pub(super) fn run_facts(
         logical_date: row.logical_date,
         data_interval_start: row.data_interval_start,
         data_interval_end: row.data_interval_end,
+        next_interval: next_interval(dag, row),
         run_after: row.run_after,
         start_date: started,
         conf: row.conf.as_object().cloned().unwrap_or_default(),
         params,
         owner: dag.owner.clone(),
     }
+}
+
+/// What the run after this one is about, whenever that is due.
+fn next_interval(dag: &Dag, row: &dag_run::Model) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let own = DataInterval { start: row.data_interval_start?, end: row.data_interval_end? };
+    let timetable = Timetable::new(&dag.schedule, dag.timezone).ok()?;
+    // With catchup no run is passed over, so that the answer is the run right after this one.
+    let catchup = Catchup { mode: CatchupMode::All, window: None };
+    let restriction = Restriction { earliest: None, latest: None, catchup };
+    let next = timetable.next_run(&Past::after(own), own.end, &restriction)?;
+    Some((next.data_interval.start, next.data_interval.end))
 }

@@ -35,6 +35,9 @@ pub struct RunFacts {
     pub data_interval_start: Option<DateTime<Utc>>,
     /// The end of that stretch; the same as its beginning under Airflow 3's trigger timetables.
     pub data_interval_end: Option<DateTime<Utc>>,
+    /// Both ends of the stretch of time that the next run of the schedule is about, as far as there is one. While it lasts,
+    /// this run is the latest one (Airflow 3: LatestOnlyOperator).
+    pub next_interval: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// The earliest instant at which the run might start.
     pub run_after: DateTime<Utc>,
     /// When its first task became due.

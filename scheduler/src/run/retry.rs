@@ -1,14 +1,52 @@
-//! How long a failed task waits before its next try (Airflow 3: retries).
+//! Whether a failed task is tried again, and how long it waits before that (Airflow 3: retries, retry policy).
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sha1::{Digest, Sha1};
 
-use crate::dag::Task;
+use crate::dag::{RetryAction, RetryRule, Task};
 
 /// No wait is longer, whatever is asked for (Airflow 3: `max_task_retry_delay`).
 const RETRY_DELAY_MAX: Duration = Duration::from_hours(24);
+
+/// How a try failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why, in one line.
+    pub error: String,
+    /// The exit code of what ran, if something did.
+    pub exit_code: Option<i32>,
+    /// Whether another try could end differently, as far as the operator can tell.
+    pub may_retry: bool,
+}
+
+/// What is done about a failure: what the first rule says that fits, else what the operator thinks.
+///
+/// A rule may ask for another try where the operator sees no use in one; how many there are is up to `retries`.
+pub fn decide(task: &Task, failure: &Failure) -> RetryAction {
+    match task.retry_policy.iter().find(|rule| fits(rule, failure)) {
+        Some(RetryRule { action: RetryAction::Retry { delay: Some(delay) }, .. }) => {
+            RetryAction::Retry { delay: Some((*delay).min(RETRY_DELAY_MAX)) }
+        }
+        Some(rule) => rule.action,
+        None if failure.may_retry => RetryAction::Retry { delay: None },
+        None => RetryAction::Fail,
+    }
+}
+
+fn fits(rule: &RetryRule, failure: &Failure) -> bool {
+    let code_fits = rule.exit_codes.is_empty() || failure.exit_code.is_some_and(|code| rule.exit_codes.contains(&code));
+    code_fits && rule.error.as_ref().is_none_or(|error| says(error, &failure.error))
+}
+
+/// Whether an error says what a rule looks for; a pattern that cannot be read, which no DAG file has, fits nothing.
+fn says(wanted: &str, error: &str) -> bool {
+    match wanted.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+        Some(pattern) => regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(error)),
+        None => error.contains(wanted),
+    }
+}
 
 /// When the try after `try_number`, which ended at `ended`, is due.
 ///
@@ -46,5 +84,70 @@ pub(super) fn python_date(date: Option<DateTime<Utc>>) -> String {
         None => "None".to_owned(),
         Some(date) if date.timestamp_subsec_micros() == 0 => date.format("%Y-%m-%d %H:%M:%S+00:00").to_string(),
         Some(date) => date.format("%Y-%m-%d %H:%M:%S%.6f+00:00").to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::dag::spec::{SourceFile, load};
+    use crate::operator::{Operator, Outcome, Registry, TaskContext, TaskError};
+
+    struct Empty;
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct EmptyArgs {}
+
+    impl Operator for Empty {
+        const NAME: &'static str = "empty";
+        const SUMMARY: &'static str = "Does nothing.";
+        type Args = EmptyArgs;
+
+        async fn execute(&self, _: EmptyArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+            Ok(Outcome::done())
+        }
+    }
+
+    fn task(policy: &str) -> Task {
+        let mut registry = Registry::default();
+        registry.register(Empty).unwrap();
+        let text = format!("tasks: [{{task_id: a, operator: empty, retries: 3, retry_policy: {policy}}}]");
+        let loaded = load(&SourceFile::new("a.yaml", text), &registry);
+        let dag = &loaded.dags[0].dag;
+        dag.task(dag.find("a").unwrap()).clone()
+    }
+
+    /// Airflow 3's semantics, section 3: retry by exit code or error, the first rule that fits, else the ordinary ones.
+    #[rstest]
+    #[case("[]", None, "no", true, "retry")]
+    #[case("[]", None, "no", false, "fail")]
+    #[case("[{exit_code: 2, action: fail}]", Some(2), "no", true, "fail")]
+    #[case("[{exit_code: 2, action: fail}]", Some(3), "no", true, "retry")]
+    #[case("[{exit_code: 2, action: fail}]", None, "no", true, "retry")]
+    #[case("[{exit_code: [2, 3], action: retry, retry_delay: 7s}]", Some(3), "no", true, "retry after 7s")]
+    #[case("[{error: no such table, action: fail}]", None, "there is no such table", true, "fail")]
+    #[case("[{error: 'a.c', action: fail}]", None, "abc", true, "retry")]
+    #[case("[{error: '/a.c/', action: fail}]", None, "abc", true, "fail")]
+    #[case("[{error: '/HTTP 5\\d\\d/', action: retry}]", None, "HTTP 503", false, "retry")]
+    #[case("[{exit_code: 2, error: disk, action: fail}]", Some(2), "no", true, "retry")]
+    #[case("[{exit_code: 2, error: disk, action: fail}]", Some(2), "the disk is full", true, "fail")]
+    #[case("[{error: disk, action: retry}, {exit_code: 2, action: fail}]", Some(2), "the disk is full", true, "retry")]
+    #[case("[{error: x, action: retry, retry_delay: 3d}]", None, "x", true, "retry after 86400s")]
+    fn the_first_rule_that_fits_counts(
+        #[case] policy: &str,
+        #[case] exit_code: Option<i32>,
+        #[case] error: &str,
+        #[case] may_retry: bool,
+        #[case] expected: &str,
+    ) {
+        let failure = Failure { error: error.to_owned(), exit_code, may_retry };
+        let said = match decide(&task(policy), &failure) {
+            RetryAction::Fail => "fail".to_owned(),
+            RetryAction::Retry { delay: None } => "retry".to_owned(),
+            RetryAction::Retry { delay: Some(delay) } => format!("retry after {}s", delay.as_secs()),
+        };
+        assert_eq!(said, expected);
     }
 }

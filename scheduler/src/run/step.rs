@@ -16,10 +16,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::instance::{Instance, InstanceIndex, Pushed};
-use super::retry;
+use super::retry::{self, Failure};
 use super::run::Run;
 use super::state::{RunState, TaskState};
-use crate::dag::{Direction, TaskIndex, TaskRole};
+use crate::dag::{Direction, MAP_LENGTH_MAX, RetryAction, TaskIndex, TaskRole};
 
 /// How often a try whose process was lost is made again before that counts as a failure: a task that kills its process
 /// must not be tried for ever.
@@ -103,6 +103,8 @@ pub enum TryEnd {
     Failed {
         /// Why, in one line.
         error: String,
+        /// The exit code of what ran, if something did.
+        exit_code: Option<i32>,
         /// Whether `retries` apply.
         may_retry: bool,
     },
@@ -252,7 +254,9 @@ impl Run {
                 self.finish(at, TaskState::Skipped, now);
                 self.at_mut(at).reason = Some(reason);
             }
-            TryEnd::Failed { error, may_retry } => self.fail_try(at, error, may_retry, now, step),
+            TryEnd::Failed { error, exit_code, may_retry } => {
+                self.fail_try(at, Failure { error, exit_code, may_retry }, now, step);
+            }
             TryEnd::Lost => self.lose_try(at, now, step),
             TryEnd::GivenBack => {
                 self.at_mut(at).reason = Some("given back by a process that shut down".to_owned());
@@ -268,7 +272,7 @@ impl Run {
             Ok(_) => self.unmappable(at.task, pushed),
         };
         if let Some(error) = complaint {
-            return self.fail_try(at, error, false, now, step);
+            return self.fail_try(at, Failure { error, exit_code: None, may_retry: false }, now, step);
         }
         let instance = self.at_mut(at);
         instance.pushed = pushed;
@@ -359,17 +363,21 @@ impl Run {
         let instance = self.at_mut(at);
         if instance.lost_tries >= LOST_TRIES_MAX {
             let error = format!("the process that ran it was lost {} times", instance.lost_tries + 1);
-            return self.fail_try(at, error, true, now, step);
+            return self.fail_try(at, Failure { error, exit_code: None, may_retry: true }, now, step);
         }
         instance.lost_tries += 1;
         instance.reason = Some("the process that ran it was lost; it starts again".to_owned());
         self.put(at, TaskState::Scheduled);
     }
 
-    fn fail_try(&mut self, at: InstanceIndex, error: String, may_retry: bool, now: DateTime<Utc>, step: &mut Step) {
+    fn fail_try(&mut self, at: InstanceIndex, failure: Failure, now: DateTime<Utc>, step: &mut Step) {
         let instance = self.instance(at);
-        if may_retry && instance.try_number <= instance.max_tries {
-            let due = self.next_try_at(at, now);
+        let decision = retry::decide(self.dag.task(at.task), &failure);
+        let Failure { error, .. } = failure;
+        if let RetryAction::Retry { delay } = decision
+            && instance.try_number <= instance.max_tries
+        {
+            let due = delay.map_or_else(|| self.next_try_at(at, now), |delay| now + delay);
             let instance = self.at_mut(at);
             instance.end_date = Some(now);
             instance.next_try_at = Some(due);
@@ -403,6 +411,3 @@ impl Run {
         self.settle_one(at, now, step);
     }
 }
-
-/// What is mapped over has at most so many items (Airflow 3: `max_map_length`).
-pub const MAP_LENGTH_MAX: u32 = 1024;

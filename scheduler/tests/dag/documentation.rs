@@ -24,6 +24,8 @@ fn regenerated(text: &str) -> String {
         let table = match name {
             "DagKeys" => Table::DagKeys,
             "TaskKeys" => Table::TaskKeys,
+            "GroupKeys" => Table::GroupKeys,
+            "RetryKeys" => Table::RetryKeys,
             "Refused" => Table::Refused,
             other => panic!("there is no table `{other}`"),
         };
@@ -65,6 +67,28 @@ fn examples(table: Table) -> Vec<String> {
     cells.map(|cell| cell.trim_matches(['`', ' ', '|']).to_owned()).collect()
 }
 
+/// What some keys cannot be without.
+fn company(key: &str) -> Option<&'static str> {
+    match key {
+        "setups" | "on_failure_fail_dagrun" => Some("is_teardown: true"),
+        "partial" | "map_index_template" => Some("expand: {cwd: [/a, /b]}"),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_examples_of_groups_load() {
+    for line in examples(Table::GroupKeys) {
+        let name = if line.starts_with("group_name") { "" } else { "group_name: load, " };
+        let file = format!(
+            "task_groups: [{{group_name: publish}}, {{{name}{line}}}]\ntasks:\n  - {{task_id: extract, operator: empty}}\n  - {{task_id: a, operator: empty, task_group_name: load}}\n"
+        );
+        let source = SourceFile::new("docs/example.yaml", file.clone());
+        let loaded = load(&source, &registry());
+        assert!(loaded.problems.is_empty(), "{file}\n{}", render(&source, &loaded.problems, false));
+    }
+}
+
 #[test]
 fn the_examples_of_the_keys_load() {
     let mut files: Vec<String> = examples(Table::DagKeys);
@@ -76,9 +100,13 @@ fn the_examples_of_the_keys_load() {
     files.extend(examples(Table::TaskKeys).into_iter().map(|line| {
         let own = line.split(':').next().unwrap();
         let rest = ["task_id: t", "operator: bash", "bash_command: ls"].map(str::to_owned);
-        let rest: Vec<String> = rest.into_iter().filter(|other| !other.starts_with(own)).collect();
+        let gives_command = line.contains("{bash_command");
+        let is_needed =
+            |other: &String| !(other.starts_with(own) || gives_command && other.starts_with("bash_command"));
+        let rest: Vec<String> = rest.into_iter().filter(is_needed).chain(company(own).map(str::to_owned)).collect();
         let others = "  - {task_id: extract, operator: empty}\n  - {task_id: check, operator: empty}";
-        format!("tasks:\n{others}\n  - {line}\n    {}", rest.join("\n    "))
+        let groups = if own == "task_group_name" { "[{group_name: load}]" } else { "[]" };
+        format!("task_groups: {groups}\ntasks:\n{others}\n  - {line}\n    {}", rest.join("\n    "))
     }));
     assert!(files.len() >= 32);
     for file in files {

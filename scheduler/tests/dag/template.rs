@@ -39,6 +39,7 @@ fn context() -> TemplateContext {
             logical_date: Some(logical_date),
             data_interval_start: Some(logical_date),
             data_interval_end: Some(at("2018-01-02T00:00:00Z")),
+            next_interval: None,
             run_after: logical_date,
             start_date: Some(at("2018-01-02T00:00:01.5Z")),
             conf: object(json!({"ticket": 7, "nested": {"a b": [1, 2]}})),

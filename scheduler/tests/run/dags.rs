@@ -29,6 +29,7 @@ pub(crate) fn named(task_id: &str) -> Task {
         retry_delay: Duration::from_secs(60),
         retry_exponential_backoff: 0.0,
         max_retry_delay: None,
+        retry_policy: Vec::new(),
         execution_timeout: None,
         priority_weight: 1,
         weight_rule: WeightRule::Downstream,

@@ -142,7 +142,7 @@ fn scripted(run: &Run, scripts: &[Script], at: InstanceIndex) -> TryEnd {
     // Clearing gives fresh retries, and the script begins anew with them.
     let before = instance.max_tries - run.dag.task(at.task).retries;
     if instance.try_number - before <= script.failures {
-        TryEnd::Failed { error: "as scripted".to_owned(), may_retry: script.may_retry }
+        TryEnd::Failed { error: "as scripted".to_owned(), exit_code: None, may_retry: script.may_retry }
     } else if script.skips {
         TryEnd::Skipped { reason: "as scripted".to_owned() }
     } else {
@@ -279,7 +279,7 @@ fn back_off_grows_and_is_the_same_after_a_restart() {
         for n in 1..=4 {
             let try_id = Uuid::from_u128(n);
             run.step(Event::TryStarted { at: only(), try_id }, now).unwrap();
-            let end = TryEnd::Failed { error: String::new(), may_retry: true };
+            let end = TryEnd::Failed { error: String::new(), exit_code: None, may_retry: true };
             run.step(Event::TryEnded { at: only(), try_id, end }, now).unwrap();
             waits.push((run.instance(only()).next_try_at.unwrap() - now).num_seconds());
             run.step(Event::RetryDue { at: only() }, now).unwrap();

@@ -61,7 +61,7 @@ impl Play {
     }
 
     fn fail(&mut self, name: &str) {
-        self.end(name, TryEnd::Failed { error: "no".to_owned(), may_retry: true });
+        self.end(name, TryEnd::Failed { error: "no".to_owned(), exit_code: None, may_retry: true });
     }
 
     fn leave(&mut self, name: &str, items: u32) {

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use insta::assert_json_snapshot;
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::server::{Backend, Server, json_request, read};
@@ -101,8 +102,10 @@ async fn bodies_must_be_json_objects_of_a_reasonable_size() {
 #[tokio::test]
 async fn what_goes_wrong_inside_stays_inside() {
     let server = Server::start(Backend::Sqlite).await;
-    // Whatever is asked of the database fails from here on.
-    let _ = server.db.read().clone().close().await;
+    // Whatever is asked of this table fails from here on.
+    let txn = server.db.begin_write().await.unwrap();
+    txn.execute_unprepared("ALTER TABLE dag RENAME TO gone").await.unwrap();
+    scheduler::store::commit(txn).await.unwrap();
 
     let request = json_request(Method::GET, "/api/v2/dags", &json!({}));
     let response = server.send_signed(request).await;
@@ -112,6 +115,16 @@ async fn what_goes_wrong_inside_stays_inside() {
     let (_, body) = read(response).await;
     let detail = format!("Internal error; the server's log has the cause under request id {id}");
     assert_eq!(body, json!({ "detail": detail }));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_worth_another_try() {
+    let server = Server::start(Backend::Sqlite).await;
+    let _ = server.db.read().clone().close().await;
+
+    let response = server.send_signed(json_request(Method::GET, "/api/v2/dags", &json!({}))).await;
+
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ pub(super) fn check(
     let schema = operator.schema.as_value();
     let at = Arguments { owner, schema, owner_place: operator_place, arguments };
     let compiled = reader.schemas.of(operator);
-    at.check(reader.source, template::check, &compiled, |args| operator.check(args), problems);
+    at.check(reader.source, reader.template_check, &compiled, |args| operator.check(args), problems);
 }
 
 /// Checks the arguments of a notifier in a callback.
@@ -90,15 +90,22 @@ pub(super) fn check_notifier(
     at.check(source, template::check_in_callback, &compiled, |args| notifier.check(args), problems);
 }
 
-/// Finds what is wrong with a template, given the names that it may use.
-type TemplateCheck = fn(&str) -> Vec<Mistake>;
-
 /// Checks what can be checked of arguments whatever their operator is.
-pub(super) fn check_templates(source: &str, arguments: &Mapping, problems: &mut Problems) {
+pub(super) fn check_templates(reader: &TaskReader<'_>, arguments: &Mapping, problems: &mut Problems) {
     for entry in &arguments.entries {
-        check_strings(source, template::check, &entry.key, &entry.value, problems);
+        check_strings(reader.source, reader.template_check, &entry.key, &entry.value, problems);
     }
 }
+
+/// Checks the template under one key of a task, if there is one; it may use the names of mapped tasks.
+pub(super) fn check_template_of(key: &str, task: &Mapping, source: &str, problems: &mut Problems) {
+    if let Some(entry) = task.get(key) {
+        check_strings(source, template::check_in_mapped, key, &entry.value, problems);
+    }
+}
+
+/// Finds what is wrong with a template, given the names that it may use.
+pub(super) type TemplateCheck = fn(&str) -> Vec<Mistake>;
 
 struct Arguments<'a> {
     /// Whose arguments they are: "operator `bash`".

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::keys::{Key, Kind};
+use super::keys::{GROUP_KEYS, Key, Kind, RETRY_KEYS};
+use super::read_retry::ACTIONS;
 use super::schedule;
 use super::schema::described;
 use super::values::{RULES, WEIGHT_RULES};
+use crate::dag::MAP_LENGTH_MAX;
 
 /// Durations as [`crate::dag::duration`] reads them.
 const DURATION: &str = concat!(
@@ -16,6 +18,10 @@ const DURATION: &str = concat!(
 
 /// A date, or a date and a time.
 const INSTANT: &str = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ]\s*[0-9]{2}:[0-9]{2}.*)?\s*$";
+
+/// What a task leaves: `files.output`, `files.output['key']`, `XcomArg(files)`, `+files`.
+const OUTPUT: &str =
+    r#"^\s*(\+[\p{L}\p{N}_.\-]+|[\p{L}\p{N}_.\-]+\.output|X[Cc]omArg\([^)]+\))(\[('[^']+'|"[^"]+")\])?\s*$"#;
 
 const ID: &str = r"^[\p{L}\p{N}_.\-]+$";
 
@@ -61,7 +67,28 @@ pub(super) fn key_schema(key: &Key) -> Value {
             let rules: Vec<&str> = WEIGHT_RULES.iter().map(|(name, _)| *name).collect();
             json!({ "anyOf": [{ "type": "string", "enum": rules }, { "type": "null" }] })
         }
-        Kind::Params | Kind::DefaultArgs => json!({ "type": ["object", "null"] }),
+        Kind::Params | Kind::DefaultArgs | Kind::Partial => json!({ "type": ["object", "null"] }),
+        Kind::Groups => groups(),
+        Kind::GroupName => json!({ "anyOf": [{ "type": "string", "pattern": ID }, { "type": "null" }] }),
+        Kind::Expand => expand(),
+        Kind::ExpandKwargs => {
+            json!({
+                "anyOf": [
+                    { "type": "array", "items": { "type": "object" }, "maxItems": MAP_LENGTH_MAX },
+                    { "type": "string", "pattern": OUTPUT },
+                    { "type": "null" },
+                ],
+            })
+        }
+        Kind::RetryPolicy => {
+            let mut rule = closed(RETRY_KEYS, &["action"]);
+            rule["anyOf"] = json!([{ "required": ["exit_code"] }, { "required": ["error"] }]);
+            json!({ "anyOf": [{ "type": "array", "items": rule }, { "type": "null" }] })
+        }
+        Kind::ExitCodes => {
+            json!({ "anyOf": [{ "type": "integer" }, { "type": "array", "items": { "type": "integer" } }, { "type": "null" }] })
+        }
+        Kind::RetryAction => json!({ "type": "string", "enum": ACTIONS }),
         Kind::Tasks => json!({ "type": ["array", "object", "null"] }),
         Kind::Operator => json!({ "type": "string" }),
         Kind::Callbacks => one_or_several("callback"),
@@ -81,6 +108,49 @@ fn one_or_several(definition: &str) -> Value {
     json!({ "anyOf": [one, { "type": "array", "items": one }, { "type": "null" }] })
 }
 
+/// Groups in either spelling.
+fn groups() -> Value {
+    let mut listed = closed(GROUP_KEYS, &["group_name"]);
+    let mut named = closed(GROUP_KEYS, &[]);
+    let unspoken = json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/default_args" }] });
+    for schema in [&mut listed, &mut named] {
+        schema["properties"]["default_args"] = unspoken.clone();
+        schema["properties"]["add_suffix_on_collision"] = json!({ "enum": [false, null] });
+    }
+    json!({
+        "anyOf": [
+            { "type": "array", "items": listed },
+            { "type": "object", "additionalProperties": { "anyOf": [{ "type": "null" }, named] } },
+            { "type": "null" },
+        ],
+    })
+}
+
+/// A mapping with these keys and no others.
+fn closed(keys: &[Key], required: &[&str]) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        keys.iter().map(|key| (key.name.to_owned(), key_schema(key))).collect();
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+fn expand() -> Value {
+    let values = json!({
+        "anyOf": [
+            { "type": "array", "maxItems": MAP_LENGTH_MAX },
+            { "type": "object", "maxProperties": MAP_LENGTH_MAX },
+            { "type": "string", "pattern": OUTPUT },
+        ],
+    });
+    let one = json!({ "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": values });
+    json!({
+        "anyOf": [
+            { "type": "object", "minProperties": 1, "additionalProperties": values },
+            { "type": "array", "minItems": 1, "items": one },
+            { "type": "null" },
+        ],
+    })
+}
+
 /// dag-factory's notation for a Python object.
 fn object_of(classes: &[&str]) -> Value {
     json!({ "type": "object", "required": ["__type__"], "properties": { "__type__": { "enum": classes } } })
@@ -95,7 +165,13 @@ fn example(key: &Key) -> Result<Value, serde_json::Error> {
         | Kind::Params
         | Kind::DefaultArgs
         | Kind::Tasks
-        | Kind::Emails => serde_json::from_str(key.example),
+        | Kind::Emails
+        | Kind::Groups
+        | Kind::Expand
+        | Kind::ExpandKwargs
+        | Kind::Partial
+        | Kind::RetryPolicy
+        | Kind::ExitCodes => serde_json::from_str(key.example),
         _ => serde_json::from_str(key.example).or_else(|_| Ok(Value::from(key.example))),
     }
 }

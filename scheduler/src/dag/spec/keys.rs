@@ -27,6 +27,14 @@ pub(super) enum Kind {
     Dependencies,
     TriggerRule,
     WeightRule,
+    Groups,
+    GroupName,
+    Expand,
+    ExpandKwargs,
+    Partial,
+    RetryPolicy,
+    ExitCodes,
+    RetryAction,
     /// One callback, or a list of them.
     Callbacks,
     /// One deadline, or a list of them.
@@ -171,6 +179,21 @@ pub(super) const DAG_KEYS: &[Key] = &[
         "[{task_id: hello, operator: bash, bash_command: \"echo hello\"}]",
         "The tasks: a list of mappings with `task_id`, or a mapping from ids to tasks.",
     ),
+    // The graph.
+    key(
+        "task_groups",
+        Kind::Groups,
+        "[]",
+        "[{group_name: load, tooltip: Into the warehouse}]",
+        "The groups of tasks: a list of mappings with `group_name`, or a mapping from names to groups. Tasks are put into one with `task_group_name`.",
+    ),
+    key(
+        "fail_fast",
+        Kind::Boolean,
+        "false",
+        "true",
+        "Whether the first task that fails for good ends the run: what runs fails, what waits is skipped, and only teardowns still run. Every other task must have the trigger rule `all_success`.",
+    ),
 ];
 
 /// The keys of every task, whatever its operator.
@@ -194,14 +217,14 @@ pub(super) const TASK_KEYS: &[Key] = &[
         Kind::Dependencies,
         "[]",
         "[extract, check]",
-        "The ids of the tasks that must end before this one starts.",
+        "What must end before the task starts: ids of tasks and groups. See [graph](graph.md#dependencies) for short names.",
     ),
     key(
         "trigger_rule",
         Kind::TriggerRule,
         "\"all_success\"",
         "all_done",
-        "How the tasks in `dependencies` must have ended: `all_success`, `all_done` (however they ended), or `none_failed_min_one_success` (none failed, one succeeded, the rest skipped).",
+        "How the tasks in `dependencies` must have ended: one of the [trigger rules](graph.md#trigger-rules).",
     ),
     key("retries", Kind::Count(0), "0", "3", "Further tries after the first one failed."),
     key("retry_delay", Kind::Duration, "\"5m\"", "30s", "The wait before another try."),
@@ -305,10 +328,164 @@ pub(super) const TASK_KEYS: &[Key] = &[
         "The assets that the task makes, as URIs or as `{name: …, uri: …, extra: {…}}`. DAGs may wait for them.",
     ),
     key("inlets", Kind::Assets, "[]", "[\"s3://lake/orders\"]", "The assets that the task reads, for people to see."),
+    // The graph.
+    key(
+        "task_group_name",
+        Kind::GroupName,
+        "null",
+        "load",
+        "The group that the task is in, by its name or its id. The task's id becomes `load.task`.",
+    ),
+    key(
+        "depends_on_past",
+        Kind::Boolean,
+        "false",
+        "true",
+        "Whether the task waits until it has succeeded, or was skipped, in the run before.",
+    ),
+    key(
+        "wait_for_downstream",
+        Kind::Boolean,
+        "false",
+        "true",
+        "Whether it waits for the tasks directly after it in the run before as well; `depends_on_past` comes with it.",
+    ),
+    key("is_setup", Kind::Boolean, "false", "true", "Whether the task makes something that others work with."),
+    key(
+        "is_teardown",
+        Kind::Boolean,
+        "false",
+        "true",
+        "Whether the task takes away what its setups made, however the work went. Its trigger rule is `all_done_setup_success`.",
+    ),
+    key(
+        "setups",
+        Kind::Dependencies,
+        "[]",
+        "[extract]",
+        "The setups of a teardown. It depends on them, and they become setups.",
+    ),
+    key("on_failure_fail_dagrun", Kind::Boolean, "false", "true", "Whether the run fails when this teardown does."),
+    key(
+        "expand",
+        Kind::Expand,
+        "null",
+        "{bash_command: [\"load eu\", \"load us\"]}",
+        "Makes one instance of the task for each value of an argument, or for each combination of values of several: lists, mappings, or what a task leaves (`files.output`).",
+    ),
+    key(
+        "expand_kwargs",
+        Kind::ExpandKwargs,
+        "null",
+        "[{bash_command: load eu}, {bash_command: load us, cwd: /srv}]",
+        "Makes one instance for each mapping of arguments in a list, or in what a task leaves.",
+    ),
+    key(
+        "partial",
+        Kind::Partial,
+        "{}",
+        "{append_env: true}",
+        "Beside `expand` or `expand_kwargs`: what all instances have alike. It may as well stand beside `operator`.",
+    ),
+    key(
+        "map_index_template",
+        Kind::Text,
+        "null",
+        "\"{{ mapped.bash_command }}\"",
+        "A template that names each instance of a mapped task.",
+    ),
+    key(
+        "retry_policy",
+        Kind::RetryPolicy,
+        "[]",
+        "[{exit_code: 2, action: fail}, {error: timed out, action: retry, retry_delay: 10s}]",
+        "What is done about certain failures. See [retries](graph.md#retries).",
+    ),
+];
+
+/// The keys of a group of tasks.
+pub(super) const GROUP_KEYS: &[Key] = &[
+    key(
+        "group_name",
+        Kind::Id,
+        "",
+        "load",
+        "The group's name, unique within the group around it. Needed in a list of groups; in a mapping the key is the name.",
+    ),
+    key("tooltip", Kind::Text, "null", "Into the warehouse", "One line for the graph."),
+    key(
+        "parent_group_name",
+        Kind::GroupName,
+        "null",
+        "publish",
+        "The group around it, by its name or its id. The group's id becomes `publish.load`.",
+    ),
+    key(
+        "prefix_group_id",
+        Kind::Boolean,
+        "true",
+        "false",
+        "Whether the ids of tasks and groups in it begin with its own.",
+    ),
+    key(
+        "dependencies",
+        Kind::Dependencies,
+        "[]",
+        "[extract]",
+        "What must end before the first tasks of the group start: ids of tasks and groups.",
+    ),
+    key(
+        "default_args",
+        Kind::DefaultArgs,
+        "{}",
+        "{retries: 2, pool: warehouse}",
+        "Keys for all tasks in the group, laid over the `default_args` of what is around it.",
+    ),
+    key(
+        "expand",
+        Kind::Expand,
+        "null",
+        "{region: [eu, us]}",
+        "Makes the whole group once for each value, or for each combination of values. Its tasks read them as `{{ mapped.region }}`.",
+    ),
+    key(
+        "expand_kwargs",
+        Kind::ExpandKwargs,
+        "null",
+        "[{region: eu, rows: 10}, {region: us, rows: 20}]",
+        "Makes the whole group once for each mapping of values in a list, or in what a task leaves.",
+    ),
+];
+
+/// The keys of a rule of `retry_policy`.
+pub(super) const RETRY_KEYS: &[Key] = &[
+    key("exit_code", Kind::ExitCodes, "null", "[2, 3]", "The exit code, or codes, that it is about."),
+    key(
+        "error",
+        Kind::Text,
+        "null",
+        "timed out",
+        "A text that is in the error; between slashes a regular expression: `/HTTP 5\\d\\d/`.",
+    ),
+    key("action", Kind::RetryAction, "", "retry", "`retry`, as far as `retries` go, or `fail`, at once."),
+    key("retry_delay", Kind::Duration, "null", "30s", "The wait before that try, instead of the task's own."),
 ];
 
 /// Keys of a task that cannot have a default for all tasks.
-pub(super) const NOT_IN_DEFAULT_ARGS: &[&str] = &["task_id", "operator", "dependencies", "doc_md"];
+pub(super) const NOT_IN_DEFAULT_ARGS: &[&str] = &[
+    "task_id",
+    "operator",
+    "dependencies",
+    "doc_md",
+    "task_group_name",
+    "is_setup",
+    "is_teardown",
+    "setups",
+    "on_failure_fail_dagrun",
+    "expand",
+    "expand_kwargs",
+    "partial",
+];
 
 /// Keys of `default_args` that belong to the DAG (Airflow reads them there, too).
 pub(super) const DAG_KEYS_IN_DEFAULT_ARGS: &[&str] = &["start_date", "end_date", "timezone"];
@@ -333,10 +510,8 @@ const fn harmless(name: &'static str, value: &'static str, help: &'static str) -
 
 const CALLBACK: &str = "a DAG file has no Python to call; write a notifier without `_name` and `_file`, for example \
                         `on_failure_callback: {slack: {url_env: SLACK_WEBHOOK_URL}}`";
-const MAPPING: &str = "mapped tasks are not served yet; write one task for each item";
-const PYTHON: &str = "a DAG file has no Python to call; `bash` runs a script, with an interpreter of your choice";
-const GROUPS: &str =
-    "task groups are not served yet; give the tasks ids that begin alike, and list them in `dependencies`";
+const PYTHON: &str = "a DAG file has no Python to call; `bash` runs a script, with an interpreter of your choice, and `branch` and `short_circuit` take templates";
+const COLOURS: &str = "the graph's colours are those of states";
 const MACROS: &str = "templates know Airflow's own macros and filters, and no others";
 
 /// Keys that a DAG may have in Airflow or dag-factory.
@@ -344,7 +519,6 @@ pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
     refused("schedule_interval", "write `schedule`"),
     refused("timetable", "put the timetable into `schedule`"),
     refused("concurrency", "write `max_active_tasks`"),
-    refused("task_groups", GROUPS),
     refused(
         "on_execute_callback",
         "a run has no such callback, in Airflow neither; write it in `default_args` for all tasks",
@@ -354,7 +528,6 @@ pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
     refused("on_failure_callback_name", CALLBACK),
     refused("on_failure_callback_file", CALLBACK),
     refused("sla_miss_callback", "Airflow 3 took service levels away; write `deadline`"),
-    harmless("fail_fast", "false", "stopping a run at its first failure is not served yet"),
     refused("dag_display_name", "a second name is not served; `dag_id` is what people see"),
     refused("owner_links", "links for owners are not served yet; put them into `doc_md`"),
     refused("access_control", "rights by DAG are not served yet"),
@@ -380,11 +553,6 @@ pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
 
 /// Keys that a task may have in Airflow or dag-factory.
 pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
-    refused("task_group_name", GROUPS),
-    refused("expand", MAPPING),
-    refused("partial", MAPPING),
-    refused("expand_kwargs", MAPPING),
-    refused("map_index_template", MAPPING),
     refused("decorator", PYTHON),
     refused("python_callable", PYTHON),
     refused("python_callable_name", PYTHON),
@@ -402,16 +570,6 @@ pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
     refused("on_skipped_callback_name", CALLBACK),
     refused("on_skipped_callback_file", CALLBACK),
     refused("sla", "Airflow 3 took service levels away; `deadline` of the DAG bounds a run, `execution_timeout` a try"),
-    harmless(
-        "depends_on_past",
-        "false",
-        "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order",
-    ),
-    harmless(
-        "wait_for_downstream",
-        "false",
-        "waiting for the run before is not served yet; `max_active_runs: 1` keeps runs in order",
-    ),
     refused("start_date", "dates belong to the DAG; write the earliest of its tasks' there"),
     refused("end_date", "dates belong to the DAG; write the latest of its tasks' there"),
     refused("params", "params belong to the DAG"),
@@ -425,6 +583,16 @@ pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
     refused("execution_timeout_secs", "write `execution_timeout: 30s`"),
     refused("upstream", "write `dependencies`"),
     refused("depends_on", "write `dependencies`"),
+];
+
+/// Keys that a group may have in Airflow or dag-factory.
+pub(super) const REFUSED_IN_GROUPS: &[Refused] = &[
+    refused("ui_color", COLOURS),
+    refused("ui_fgcolor", COLOURS),
+    harmless("add_suffix_on_collision", "false", "two groups with one id are a mistake; give one of them another name"),
+    refused("group_id", "write `group_name`"),
+    refused("group_display_name", "a second name is not served; `group_name` is what people see"),
+    refused("partial", "write what all tasks have alike into `default_args`"),
 ];
 
 /// What a word of Airflow's or dag-factory's stands for, if it is one that is refused.

@@ -56,6 +56,12 @@ impl Mapping {
         self.entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
     }
 
+    /// This mapping with the entries of `under` that it does not have itself.
+    pub fn laid_over(&self, under: &Mapping) -> Mapping {
+        let missing = under.entries.iter().filter(|entry| !self.has(&entry.key)).cloned();
+        Mapping { entries: self.entries.iter().cloned().chain(missing).collect() }
+    }
+
     /// This mapping with `default` laid under it: mappings merge key by key, anything else only fills what is absent, and
     /// so do callbacks and deadlines.
     pub fn over(&self, default: &Mapping) -> Mapping {

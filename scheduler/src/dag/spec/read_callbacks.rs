@@ -264,11 +264,11 @@ fn addresses(subject: Subject<'_>, node: &Node, reader: &CallbackReader<'_>, pro
 }
 
 /// Callbacks as they are written in a DAG file.
-pub(in crate::dag) fn written(callbacks: &[Callback]) -> Value {
-    callbacks.iter().map(one_written).collect()
+pub(in crate::dag) fn list_document(callbacks: &[Callback]) -> Value {
+    callbacks.iter().map(callback_document).collect()
 }
 
 /// A callback as it is written in a DAG file.
-pub(in crate::dag) fn one_written(callback: &Callback) -> Value {
+pub(in crate::dag) fn callback_document(callback: &Callback) -> Value {
     json!({ callback.notifier.as_str(): callback.args })
 }

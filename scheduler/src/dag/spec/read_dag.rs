@@ -13,9 +13,10 @@ use super::keys::{
 use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
 use super::read_callbacks::{CallbackReader, Told};
-use super::read_task::{ReadTask, TaskReader, blank_task, overlaid};
+use super::read_groups::{self, Groups};
+use super::read_task::{Defaults, ReadTask, TaskReader, blank_task, overlaid};
 use super::source::Place;
-use super::{read_deadlines, read_params, schedule, values};
+use super::{links, read_deadlines, read_params, rules, schedule, values};
 use crate::dag::callback::DagCallbacks;
 use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task};
 use crate::operator::Registry;
@@ -48,11 +49,12 @@ pub(super) fn read(
     let params = reader.params(&schedule);
     let runs = reader.run_policy();
     let (owner, mut common) = reader.owner_and_common();
+    let mut groups = reader.groups(registry);
     let mut callback_reader = CallbackReader { registry, schemas, source };
     let callbacks = reader.callbacks(timezone, &mut callback_reader);
-    let default_told = reader.default_told(&mut callback_reader);
-    common.callbacks = default_told.callbacks();
-    let head = DagHead {
+    let told = reader.default_told(&mut callback_reader);
+    common.callbacks = told.callbacks();
+    let mut head = DagHead {
         dag_id,
         description: reader.optional("description", values::text),
         doc_md: reader.optional("doc_md", values::text),
@@ -68,11 +70,16 @@ pub(super) fn read(
         callbacks,
         groups: Vec::new(),
     };
-    let default_arguments = reader.default_arguments();
-    let mut tasks = TaskReader { registry, schemas, source, defaults: common, default_arguments, default_told };
-    let read = read_tasks(&dag.mapping, dag.id_place, &mut tasks, problems);
+    let defaults = Defaults { task: common, arguments: reader.default_arguments(), told };
+    let group_defaults = defaults_by_group(&groups, &defaults, &mut callback_reader, problems);
+    let template_check = crate::dag::template::check;
+    let mut tasks = TaskReader { registry, schemas, source, template_check, groups: &groups, defaults, group_defaults };
+    let mut read = read_tasks(&dag.mapping, dag.id_place, &mut tasks, problems);
+    links::resolve(&mut read, &mut groups, problems);
+    rules::check(&read, &groups, head.runs.fail_fast, problems);
     let places = GraphPlaces::of(&read);
-    let tasks = read.into_iter().map(|read| (read.task, read.dependencies.into_iter().map(|(id, _)| id).collect()));
+    head.groups = groups.into_model();
+    let tasks = read.into_iter().map(ReadTask::into_model);
     match Dag::new(head, tasks.collect()) {
         Ok(dag) if problems.list.len() == before => Some(dag),
         Ok(_) => None,
@@ -272,15 +279,25 @@ impl DagReader<'_> {
             }
         };
         for entry in &mapping.entries {
-            self.check_default_arg(entry, registry);
+            self.check_default_arg(entry, DAG_KEYS_IN_DEFAULT_ARGS, registry);
         }
         mapping.clone()
     }
 
-    fn check_default_arg(&mut self, entry: &Entry, registry: &Registry) {
+    /// The groups, with their `default_args` checked.
+    fn groups(&mut self, registry: &Registry) -> Groups {
+        let groups = read_groups::read(self.mapping, self.problems);
+        for entry in groups.list.iter().flat_map(|group| &group.default_args.entries) {
+            self.check_default_arg(entry, &[], registry);
+        }
+        groups
+    }
+
+    /// `more` are keys that may stand there besides.
+    fn check_default_arg(&mut self, entry: &Entry, more: &[&str], registry: &Registry) {
         let name = entry.key.as_str();
         let for_all_tasks = || names(TASK_KEYS).filter(|key| !NOT_IN_DEFAULT_ARGS.contains(key));
-        if for_all_tasks().chain(DAG_KEYS_IN_DEFAULT_ARGS.iter().copied()).any(|known| known == name) {
+        if for_all_tasks().chain(more.iter().copied()).any(|known| known == name) {
             return;
         }
         let arguments: Vec<Option<BTreeSet<&str>>> =
@@ -307,6 +324,22 @@ impl DagReader<'_> {
         let entries = self.default_args.entries.iter().filter(|entry| !common(&entry.key)).cloned().collect();
         Mapping { entries }
     }
+}
+
+/// What tasks have by the group that they are in, outer groups first.
+fn defaults_by_group(
+    groups: &Groups,
+    defaults: &Defaults,
+    callbacks: &mut CallbackReader<'_>,
+    problems: &mut Problems,
+) -> Vec<Defaults> {
+    let mut by_group: Vec<Defaults> = Vec::with_capacity(groups.list.len());
+    for group in &groups.list {
+        let around = group.parent.map_or(defaults, |parent| &by_group[parent]);
+        let within = format!("`default_args` of group `{}`", group.id);
+        by_group.push(around.within(&group.default_args, &within, callbacks, problems));
+    }
+    by_group
 }
 
 /// The tasks in either spelling: a list with `task_id`, or a mapping by id.

@@ -4,24 +4,78 @@ use std::time::Duration;
 
 use serde_json::Map;
 
-use super::arguments::{self, OperatorSchemas};
+use super::arguments::{self, OperatorSchemas, TemplateCheck};
 use super::collect::{Problems, Subject, names};
 use super::keys::{REFUSED_IN_TASKS, TASK_KEYS, find_refused};
-use super::node::{Entry, Mapping};
+use super::node::{Entry, Mapping, Yaml};
 use super::problem::{Code, Problem};
 use super::read_callbacks::{CallbackReader, Told};
+use super::read_groups::Groups;
+use super::read_mapping::{self, ReadMapping};
 use super::source::Place;
 use super::suggest::did_you_mean;
-use super::{schedule, values};
+use super::{read_retry, schedule, values};
 use crate::dag::callback::TaskCallbacks;
-use crate::dag::{PastDependency, Task, TaskRole, TriggerRule, WeightRule};
+use crate::dag::{PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
 use crate::operator::{ErasedOperator, Registry};
 
 /// A task as it was read, with what the graph needs to know of the text.
 pub(super) struct ReadTask {
     pub task: Task,
+    /// As it is written, without the ids of the groups around it.
+    pub name: String,
     pub id_place: Place,
+    /// The group that it is in.
+    pub group: Option<usize>,
     pub dependencies: Vec<(String, Place)>,
+    /// The setups that it names as a teardown.
+    pub setups: Vec<(String, Place)>,
+    /// What it is mapped over; it comes into the task when it is known which tasks are meant.
+    pub mapping: Option<ReadMapping>,
+    /// Where its trigger rule stands, if it says one itself.
+    pub rule_place: Option<Place>,
+}
+
+impl ReadTask {
+    /// "task `load`".
+    pub fn subject(&self) -> String {
+        format!("task `{}`", self.task.task_id)
+    }
+
+    /// The task as the DAG has it, with the ids of what it waits for.
+    pub fn into_model(self) -> (Task, Vec<String>) {
+        let task = Task { mapping: self.mapping.map(|read| read.mapping), ..self.task };
+        (task, self.dependencies.into_iter().map(|(id, _)| id).collect())
+    }
+}
+
+/// What tasks have unless they say otherwise.
+#[derive(Clone)]
+pub(super) struct Defaults {
+    /// Its id, operator and arguments are blank.
+    pub task: Task,
+    /// Arguments of operators.
+    pub arguments: Mapping,
+    /// Whom it tells; the task holds the callbacks that follow from it.
+    pub told: Told,
+}
+
+impl Defaults {
+    /// These, with the `default_args` of a group laid over them.
+    pub fn within(
+        &self,
+        default_args: &Mapping,
+        within: &str,
+        callbacks: &mut CallbackReader<'_>,
+        problems: &mut Problems,
+    ) -> Defaults {
+        let arguments = default_args.entries.iter().filter(|entry| !names(TASK_KEYS).any(|key| key == entry.key));
+        let own = Mapping { entries: arguments.cloned().collect() };
+        let mut task = overlaid(&self.task, default_args, within, problems);
+        let told = self.told.overlaid(default_args, within, callbacks, problems).unwrap_or_else(|| self.told.clone());
+        task.callbacks = told.callbacks();
+        Defaults { task, arguments: own.laid_over(&self.arguments), told }
+    }
 }
 
 /// A task that says nothing, with Airflow's defaults.
@@ -40,6 +94,7 @@ pub(super) fn blank_task() -> Task {
         retry_delay: Duration::from_mins(5),
         retry_exponential_backoff: 0.0,
         max_retry_delay: None,
+        retry_policy: Vec::new(),
         execution_timeout: None,
         priority_weight: 1,
         weight_rule: WeightRule::Downstream,
@@ -61,13 +116,15 @@ pub(super) fn overlaid(base: &Task, mapping: &Mapping, within: &str, problems: &
     let mut task = base.clone();
     for entry in &mapping.entries {
         let node = &entry.value;
-        if matches!(node.value, super::node::Yaml::Null) {
+        if matches!(node.value, Yaml::Null) {
             match entry.key.as_str() {
                 "max_retry_delay" => task.max_retry_delay = None,
                 "execution_timeout" => task.execution_timeout = None,
                 "max_active_tis_per_dag" => task.max_active_tis_per_dag = None,
                 "max_active_tis_per_dagrun" => task.max_active_tis_per_dagrun = None,
                 "doc_md" => task.doc_md = None,
+                "map_index_template" => task.map_index_template = None,
+                "retry_policy" => task.retry_policy.clear(),
                 _ => (),
             }
             continue;
@@ -121,7 +178,29 @@ fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Prob
                 task.inlets = assets;
             }
         }
+        // The graph.
+        "depends_on_past" => {
+            if let Some(waits) = problems.keep(values::boolean(subject, node)) {
+                task.past = past(waits, task.past == PastDependency::ItselfAndDownstream);
+            }
+        }
+        "wait_for_downstream" => {
+            if let Some(waits) = problems.keep(values::boolean(subject, node)) {
+                task.past = past(task.past != PastDependency::None, waits);
+            }
+        }
+        "map_index_template" => into(&mut task.map_index_template, values::text(subject, node).map(Some), problems),
+        "retry_policy" => task.retry_policy = read_retry::read(subject, node, problems),
         _ => (),
+    }
+}
+
+/// Airflow 3: `wait_for_downstream` brings `depends_on_past` with it.
+fn past(itself: bool, downstream: bool) -> PastDependency {
+    match (itself, downstream) {
+        (_, true) => PastDependency::ItselfAndDownstream,
+        (true, false) => PastDependency::Itself,
+        (false, false) => PastDependency::None,
     }
 }
 
@@ -130,40 +209,90 @@ pub(super) struct TaskReader<'a> {
     pub registry: &'a Registry,
     pub schemas: &'a mut OperatorSchemas,
     pub source: &'a str,
-    /// What a task has unless it says otherwise; its id, operator and arguments are blank.
-    pub defaults: Task,
-    /// Arguments of operators in `default_args`.
-    pub default_arguments: Mapping,
-    /// Whom `default_args` tells; `defaults` holds the callbacks that follow from it.
-    pub default_told: Told,
+    /// What is checked of the templates of the task at hand.
+    pub template_check: TemplateCheck,
+    pub groups: &'a Groups,
+    /// What tasks have that are in no group.
+    pub defaults: Defaults,
+    /// What tasks have by the group that they are in.
+    pub group_defaults: Vec<Defaults>,
 }
 
 impl TaskReader<'_> {
     /// Reads a task. Mistakes are noted, and defaults stand in for what is wrong, so that the graph can still be checked.
-    pub fn read(&mut self, id: &str, id_place: Place, mapping: &Mapping, problems: &mut Problems) -> ReadTask {
-        problems.keep(values::check_id("task", id, id_place));
+    pub fn read(&mut self, name: &str, id_place: Place, mapping: &Mapping, problems: &mut Problems) -> ReadTask {
+        let group = self.group(name, mapping, problems);
+        let id = self.groups.id_within(group, name);
+        problems.keep(values::check_id("task", &id, id_place));
         let within = format!("task `{id}`");
-        let mut common = overlaid(&self.defaults, mapping, &within, problems);
+        let written = mapping;
+        let mapping = &read_mapping::with_partial(written, &within, problems);
+        let mut task = overlaid(&self.defaults_in(group).task, mapping, &within, problems);
+        let defaults = group.map_or(&self.defaults, |group| &self.group_defaults[group]);
         let mut callbacks = CallbackReader { registry: self.registry, schemas: self.schemas, source: self.source };
-        if let Some(told) = self.default_told.overlaid(mapping, &within, &mut callbacks, problems) {
-            common.callbacks = told.callbacks();
+        if let Some(told) = defaults.told.overlaid(mapping, &within, &mut callbacks, problems) {
+            task.callbacks = told.callbacks();
         }
-        let dependencies = dependencies(mapping, &within, problems);
-        let operator = self.operator(mapping, &within, id_place, problems);
-        let own = self.own_arguments(mapping, operator.as_ref(), &within, problems);
-        let (name, args) = match operator {
-            None => {
-                arguments::check_templates(self.source, &own, problems);
-                (String::new(), own.to_json())
-            }
-            Some(operator) => {
-                let complete = self.with_defaults(own, &operator);
-                let operator_place = mapping.get("operator").map_or(id_place, |entry| entry.value.place);
-                arguments::check(self, &operator, operator_place, &complete, problems);
-                (operator.name.to_owned(), complete.to_json())
-            }
+        task.group = group.map(|group| self.groups.list[group].id.clone());
+        let rule = written.get("trigger_rule").filter(|entry| !matches!(entry.value.value, Yaml::Null));
+        let rule_place = rule.map(|entry| entry.value.place);
+        let setups = role(&mut task, mapping, &within, rule_place, problems);
+        let dependencies = values::ids("dependencies", mapping, &within, problems);
+        let mapped_over = read_mapping::read(mapping, &within, problems);
+        let (operator, args) = self.arguments(mapping, group, id_place, &within, problems);
+        let task = Task { task_id: id, operator, args, ..task };
+        ReadTask {
+            task,
+            name: name.to_owned(),
+            id_place,
+            group,
+            dependencies,
+            setups,
+            mapping: mapped_over,
+            rule_place,
+        }
+    }
+
+    /// The group that a task says it is in.
+    fn group(&self, name: &str, mapping: &Mapping, problems: &mut Problems) -> Option<usize> {
+        let entry = mapping.get("task_group_name").filter(|entry| !matches!(entry.value.value, Yaml::Null))?;
+        let within = format!("task `{name}`");
+        let subject = Subject { key: "task_group_name", within: &within };
+        let group = problems.keep(values::text(subject, &entry.value))?;
+        problems.keep(self.groups.find(&group, subject, entry.value.place))
+    }
+
+    fn defaults_in(&self, group: Option<usize>) -> &Defaults {
+        group.map_or(&self.defaults, |group| &self.group_defaults[group])
+    }
+
+    /// The operator's name and its arguments, checked.
+    fn arguments(
+        &mut self,
+        mapping: &Mapping,
+        group: Option<usize>,
+        id_place: Place,
+        within: &str,
+        problems: &mut Problems,
+    ) -> (String, Map<String, serde_json::Value>) {
+        let is_mapped = read_mapping::is_mapped(mapping);
+        let in_mapped = is_mapped || self.groups.around(group).any(|group| self.groups.list[group].mapping.is_some());
+        self.template_check = if in_mapped { template::check_in_mapped } else { template::check };
+        arguments::check_template_of("map_index_template", mapping, self.source, problems);
+        let operator = self.operator(mapping, within, id_place, problems);
+        let own = self.own_arguments(mapping, operator.as_ref(), within, problems);
+        let Some(operator) = operator else {
+            arguments::check_templates(self, &own, problems);
+            return (String::new(), own.to_json());
         };
-        ReadTask { task: Task { task_id: id.to_owned(), operator: name, args, ..common }, id_place, dependencies }
+        let operator_place = mapping.get("operator").map_or(id_place, |entry| entry.value.place);
+        let complete = self.with_defaults(own, group, mapping, &operator);
+        if is_mapped {
+            read_mapping::check(self, &operator, operator_place, &complete, mapping, within, problems);
+        } else {
+            arguments::check(self, &operator, operator_place, &complete, problems);
+        }
+        (operator.name.to_owned(), complete.to_json())
     }
 
     fn operator(
@@ -246,10 +375,19 @@ impl TaskReader<'_> {
         problems.push(problem.maybe_help(listed).maybe_help(did_you_mean(&entry.key, known)));
     }
 
-    fn with_defaults(&mut self, mut own: Mapping, operator: &ErasedOperator) -> Mapping {
+    /// The arguments of a task, with those that it has by default. What it is mapped over has none.
+    fn with_defaults(
+        &mut self,
+        mut own: Mapping,
+        group: Option<usize>,
+        mapping: &Mapping,
+        operator: &ErasedOperator,
+    ) -> Mapping {
         let schema = self.schemas.of(operator);
-        for entry in &self.default_arguments.entries {
-            if schema.has(&entry.key) && !own.has(&entry.key) {
+        let expanded = mapping.get("expand").map(|entry| read_mapping::names_of(&entry.value)).unwrap_or_default();
+        for entry in &self.defaults_in(group).arguments.entries {
+            let is_given = own.has(&entry.key) || expanded.contains(&entry.key.as_str());
+            if schema.has(&entry.key) && !is_given {
                 own.entries.push(entry.clone());
             }
         }
@@ -257,16 +395,46 @@ impl TaskReader<'_> {
     }
 }
 
-fn dependencies(mapping: &Mapping, within: &str, problems: &mut Problems) -> Vec<(String, Place)> {
-    let Some(entry) = mapping.get("dependencies") else { return Vec::new() };
-    if matches!(entry.value.value, super::node::Yaml::Null) {
-        return Vec::new();
+/// Whether a task is a setup or a teardown; the setups that it names.
+fn role(
+    task: &mut Task,
+    mapping: &Mapping,
+    within: &str,
+    rule_place: Option<Place>,
+    problems: &mut Problems,
+) -> Vec<(String, Place)> {
+    let mut flag = |key: &str| {
+        let entry = mapping.get(key).filter(|entry| !matches!(entry.value.value, Yaml::Null))?;
+        let value = problems.keep(values::boolean(Subject { key, within }, &entry.value))?;
+        value.then_some(entry.key_place)
+    };
+    let (setup, teardown, fails_run) = (flag("is_setup"), flag("is_teardown"), flag("on_failure_fail_dagrun"));
+    let setups = values::ids("setups", mapping, within, problems);
+    match (setup, teardown) {
+        (Some(setup), Some(teardown)) => {
+            let message = format!("{within} is both a setup and a teardown");
+            let problem = Problem::new(Code::InvalidValue, message, teardown, "either this");
+            problems.push(problem.also(setup, "or this"));
+        }
+        (Some(_), None) => task.role = TaskRole::Setup,
+        (None, Some(_)) => {
+            task.role = TaskRole::Teardown { fails_run: fails_run.is_some() };
+            // A rule that comes from `default_args` is for the other tasks.
+            if rule_place.is_none() {
+                task.trigger_rule = TriggerRule::AllDoneSetupSuccess;
+            }
+        }
+        (None, None) => (),
     }
-    match values::texts(Subject { key: "dependencies", within }, &entry.value, "a list of task ids") {
-        Ok(dependencies) => dependencies,
-        Err(list) => {
-            problems.list.extend(list);
-            Vec::new()
+    let for_teardowns = [("on_failure_fail_dagrun", fails_run), ("setups", setups.first().map(|(_, place)| *place))];
+    for (key, place) in for_teardowns.into_iter().filter(|_| teardown.is_none()) {
+        if let Some(place) = place {
+            let message = format!("{within} has `{key}`, and is no teardown");
+            problems.push(
+                Problem::new(Code::InvalidValue, message, place, "only for teardowns")
+                    .help("write `is_teardown: true`"),
+            );
         }
     }
+    setups
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::keys::{DAG_KEYS, Key, Kind, REFUSED_IN_DAGS, REFUSED_IN_TASKS, Refused, TASK_KEYS};
+use super::keys::{
+    DAG_KEYS, GROUP_KEYS, Key, Kind, REFUSED_IN_DAGS, REFUSED_IN_GROUPS, REFUSED_IN_TASKS, RETRY_KEYS, Refused,
+    TASK_KEYS,
+};
 
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +14,10 @@ pub enum Table {
     DagKeys,
     /// The keys of every task.
     TaskKeys,
+    /// The keys of a group of tasks.
+    GroupKeys,
+    /// The keys of a rule of `retry_policy`.
+    RetryKeys,
     /// The keys of Airflow and dag-factory that are refused, and what to do instead.
     Refused,
 }
@@ -20,6 +27,8 @@ pub fn reference_table(table: Table) -> String {
     match table {
         Table::DagKeys => keys(DAG_KEYS),
         Table::TaskKeys => keys(TASK_KEYS),
+        Table::GroupKeys => keys(GROUP_KEYS),
+        Table::RetryKeys => keys(RETRY_KEYS),
         Table::Refused => refused(),
     }
 }
@@ -47,7 +56,8 @@ fn keys(keys: &[Key]) -> String {
 
 fn refused() -> String {
     let mut out = String::from("| key | where | instead |\n|---|---|---|\n");
-    let tables: [(&str, &[Refused]); 2] = [("DAG", REFUSED_IN_DAGS), ("task", REFUSED_IN_TASKS)];
+    let tables: [(&str, &[Refused]); 3] =
+        [("DAG", REFUSED_IN_DAGS), ("group", REFUSED_IN_GROUPS), ("task", REFUSED_IN_TASKS)];
     for (place, table) in tables {
         for key in table {
             let harmless =
@@ -79,11 +89,17 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Assets => "[list of assets](schedules.md#assets)",
         Kind::Tags => "list of words",
         Kind::Params => "[params](#params)",
-        Kind::DefaultArgs => "mapping",
+        Kind::DefaultArgs | Kind::Partial => "mapping",
         Kind::Tasks => "list or mapping",
         Kind::Operator => "operator",
         Kind::Dependencies => "list of task ids",
-        Kind::TriggerRule | Kind::WeightRule => "word",
+        Kind::TriggerRule | Kind::WeightRule | Kind::RetryAction => "word",
+        Kind::Groups => "list or mapping of [groups](#keys-of-a-group)",
+        Kind::GroupName => "name of a group",
+        Kind::Expand => "[values](graph.md#mapping) by argument",
+        Kind::ExpandKwargs => "[values](graph.md#mapping)",
+        Kind::RetryPolicy => "list of rules",
+        Kind::ExitCodes => "whole number, or list",
         Kind::Callbacks => "[callback](callbacks.md), or a list",
         Kind::Deadlines => "[deadline](callbacks.md#deadlines), or a list",
         Kind::Emails => "address, or a list",

@@ -124,7 +124,10 @@ fn complete_dag(operators: &[OperatorParts]) -> Value {
 /// What `default_args` gives, tasks need not.
 fn argument_is_there(operator: &OperatorParts, argument: &str) -> Value {
     let given = json!({ "required": ["default_args"], "properties": { "default_args": { "required": [argument] } } });
-    let task = json!({ "if": operator.is_meant(), "then": { "required": [argument] } });
+    // A mapped task is given it by what it is mapped over, a task in a group perhaps by the group's `default_args`.
+    let elsewhere = ["expand", "expand_kwargs", "partial", "task_group_name"].map(|key| json!({ "required": [key] }));
+    let places = std::iter::once(json!({ "required": [argument] })).chain(elsewhere);
+    let task = json!({ "if": operator.is_meant(), "then": { "anyOf": places.collect::<Vec<_>>() } });
     json!({
         "if": given,
         "else": { "properties": { "tasks": { "items": task, "additionalProperties": task } } },

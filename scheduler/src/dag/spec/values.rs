@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 
-use super::collect::{Subject, wrong_type};
+use super::collect::{Problems, Subject, wrong_type};
 use super::node::{Node, Yaml};
 use super::problem::{Code, Problem};
 use super::suggest::did_you_mean;
@@ -259,42 +259,61 @@ pub(super) fn tags(subject: Subject<'_>, node: &Node) -> Result<BTreeSet<String>
     Ok(texts(subject, node, "a list of words")?.into_iter().map(|(tag, _)| tag).collect())
 }
 
-/// Airflow's other trigger rules, which are told apart from typing mistakes.
-const RULES_NOT_SERVED: &[&str] = &[
-    "all_failed",
-    "all_done_min_one_success",
-    "all_done_setup_success",
-    "all_skipped",
-    "one_success",
-    "one_failed",
-    "one_done",
-    "none_failed",
-    "none_skipped",
-    "always",
-];
+/// A list of ids under a key that may be absent.
+pub(super) fn ids(
+    key: &str,
+    mapping: &super::node::Mapping,
+    within: &str,
+    problems: &mut Problems,
+) -> Vec<(String, super::source::Place)> {
+    let Some(entry) = mapping.get(key).filter(|entry| !matches!(entry.value.value, Yaml::Null)) else {
+        return Vec::new();
+    };
+    texts(Subject { key, within }, &entry.value, "a list of task ids").unwrap_or_else(|list| {
+        problems.list.extend(list);
+        Vec::new()
+    })
+}
 
 /// The trigger rules, by the words for them.
 pub(super) const RULES: &[(&str, TriggerRule)] = &[
     ("all_success", TriggerRule::AllSuccess),
+    ("all_failed", TriggerRule::AllFailed),
     ("all_done", TriggerRule::AllDone),
+    ("all_done_min_one_success", TriggerRule::AllDoneMinOneSuccess),
+    ("all_done_setup_success", TriggerRule::AllDoneSetupSuccess),
+    ("all_skipped", TriggerRule::AllSkipped),
+    ("one_success", TriggerRule::OneSuccess),
+    ("one_failed", TriggerRule::OneFailed),
+    ("one_done", TriggerRule::OneDone),
+    ("none_failed", TriggerRule::NoneFailed),
     ("none_failed_min_one_success", TriggerRule::NoneFailedMinOneSuccess),
+    ("none_skipped", TriggerRule::NoneSkipped),
+    ("always", TriggerRule::Always),
 ];
+
+/// Names that trigger rules had before Airflow 3.
+const RULES_RENAMED: &[(&str, &str)] =
+    &[("dummy", "always"), ("none_failed_or_skipped", "none_failed_min_one_success")];
 
 pub(super) fn trigger_rule(subject: Subject<'_>, node: &Node) -> Result<TriggerRule, Problem> {
     let word = text(subject, node)?;
     if let Some((_, rule)) = RULES.iter().find(|(name, _)| *name == word) {
         return Ok(*rule);
     }
-    let served = "the trigger rules are `all_success`, `all_done` and `none_failed_min_one_success`";
-    if RULES_NOT_SERVED.contains(&word.as_str()) {
-        let message = format!("the trigger rule `{word}` is not served yet");
-        return Err(Problem::new(Code::Unsupported, message, node.place, "not served").help(served));
-    }
-    let message = format!("there is no trigger rule `{word}`");
-    let known = RULES.iter().map(|(name, _)| *name);
-    Err(Problem::new(Code::InvalidValue, message, node.place, "unknown trigger rule")
-        .help(served)
-        .maybe_help(did_you_mean(&word, known)))
+    let names: Vec<&str> = RULES.iter().map(|(name, _)| *name).collect();
+    let problem = Problem::new(
+        Code::InvalidValue,
+        format!("there is no trigger rule `{word}`"),
+        node.place,
+        "unknown trigger rule",
+    );
+    let renamed =
+        RULES_RENAMED.iter().find(|(old, _)| *old == word).map(|(_, new)| format!("it is called `{new}` now"));
+    Err(problem
+        .help(format!("the trigger rules are {}", names.join(", ")))
+        .maybe_help(did_you_mean(&word, names))
+        .maybe_help(renamed))
 }
 
 /// The weight rules, by the words for them.

@@ -14,6 +14,11 @@ pub fn check(text: &str) -> Vec<Mistake> {
     check_with(text, &[])
 }
 
+/// What is wrong with a template of a mapped task.
+pub fn check_in_mapped(text: &str) -> Vec<Mistake> {
+    check_with(text, names::IN_MAPPED)
+}
+
 /// What is wrong with a template of a callback.
 pub fn check_in_callback(text: &str) -> Vec<Mistake> {
     check_with(text, names::IN_CALLBACKS)

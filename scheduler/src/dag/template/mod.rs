@@ -30,7 +30,7 @@ use crate::dag::Dag;
 use crate::operator::RunFacts;
 
 pub use callback::{CallbackFacts, DeadlineFacts, TryFacts};
-pub use check::{check, check_in_callback, holds_template};
+pub use check::{check, check_in_callback, check_in_mapped, holds_template};
 pub use render::{render_args, render_text, render_values};
 
 /// What the templates of one try of a task can see.

@@ -28,6 +28,9 @@ pub(super) const WITH_LOGICAL_DATE: &[&str] = &[
     "task_instance_key_str",
 ];
 
+/// Names that only the templates of mapped tasks know.
+pub(super) const IN_MAPPED: &[&str] = &["mapped"];
+
 /// Names that only the templates of callbacks know (Airflow 3).
 pub(super) const IN_CALLBACKS: &[&str] = &["exception", "reason", "deadline"];
 
@@ -63,7 +66,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("outlet_events", "assets are not served yet"),
     ("triggering_asset_events", "assets are not served yet"),
     ("templates_dict", "write the template where its value is used"),
-    ("expanded_ti_count", "mapped tasks are not served yet"),
+    ("expanded_ti_count", "how many instances there are is not told to them yet"),
     ("task_reschedule_count", "sensors keep no such count"),
     ("partition_key", "partitions are not served yet"),
     ("partition_date", "partitions are not served yet"),
@@ -72,6 +75,12 @@ const NOT_YET: &[(&str, &str)] = &[
 /// What to say of a name that people know from Airflow, if it is one: what is wrong, and what to do.
 pub(super) fn foreign(name: &str) -> Option<(String, &'static str)> {
     let find = |table: &'static [(&str, &'static str)]| table.iter().find(|(known, _)| *known == name);
+    if IN_MAPPED.contains(&name) {
+        return Some((
+            format!("`{name}` is there in mapped tasks only"),
+            "say with `expand` what the task is mapped over",
+        ));
+    }
     if let Some((_, help)) = find(REMOVED) {
         return Some((format!("`{name}` was removed in Airflow 3"), help));
     }

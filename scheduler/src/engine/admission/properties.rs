@@ -84,7 +84,8 @@ prop_compose! {
             doc_md: None,
             outlets: Vec::new(),
             inlets: Vec::new(),
-        callbacks: TaskCallbacks::default(),
+            retry_policy: Vec::new(),
+            callbacks: TaskCallbacks::default(),
         }
     }
 }

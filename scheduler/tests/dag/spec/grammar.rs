@@ -8,7 +8,9 @@ use scheduler::dag::callback::DeadlineReference;
 use scheduler::dag::schedule::CronTrigger;
 use scheduler::dag::spec::{Code, SourceFile, load};
 use scheduler::dag::timetable::Catchup;
-use scheduler::dag::{Dag, Schedule, TriggerRule, WeightRule, version};
+use scheduler::dag::{
+    Dag, MappedValues, Mapping, PastDependency, RetryAction, Schedule, TaskRole, TriggerRule, WeightRule, version,
+};
 use scheduler::operator::CallbackKind;
 use serde_json::json;
 
@@ -101,6 +103,19 @@ tasks:
     on_skipped_callback: {webhook: {url: x}}
 "#;
 
+/// dag-factory.md §7: callbacks also stand in the `default_args` of groups.
+const CALLBACKS_OF_GROUPS: &str = "
+default_args: {on_failure_callback: {webhook: all}, email: a@example.com, email_on_retry: false}
+task_groups:
+  - {group_name: load, default_args: {on_failure_callback: {webhook: load}}}
+  - {group_name: inner, parent_group_name: load, default_args: {email_on_failure: false}}
+tasks:
+  - {task_id: a, operator: empty}
+  - {task_id: b, operator: empty, task_group_name: load}
+  - {task_id: c, operator: empty, task_group_name: inner}
+  - {task_id: d, operator: empty, task_group_name: inner, on_failure_callback: {webhook: own}}
+";
+
 const CALLBACKS_OF_DAG_FACTORY: &str = r"
 default:
   default_args:
@@ -123,6 +138,41 @@ deadline:
   - {reference: AVERAGE_RUNTIME, max_runs: 20, min_runs: 5, interval: -90, callback: {email: {to: ops@example.com}}}
   - {reference: AVERAGE_RUNTIME, interval: {__type__: datetime.timedelta, minutes: 5}, callback: {email: ops@example.com}}
 tasks: []
+"#;
+
+/// Trigger rules, groups, mapping, setups and teardowns, the run before, retries by failure.
+const GRAPH: &str = r#"
+task_groups:
+  - {group_name: load, tooltip: Into the warehouse, dependencies: [extract], default_args: {retries: 2, append_env: true}}
+  - {group_name: inner, parent_group_name: load, default_args: {retries: 4}}
+  - {group_name: each, expand: {region: [eu, us], day: dates.output}}
+default_args: {trigger_rule: none_failed}
+tasks:
+  - {task_id: extract, operator: empty}
+  - {task_id: dates, operator: bash, bash_command: "echo"}
+  - {task_id: orders, operator: bash, bash_command: "load", task_group_name: load, retries: 3}
+  - {task_id: check, operator: empty, task_group_name: inner, dependencies: [orders]}
+  - {task_id: check, operator: empty, task_group_name: each, trigger_rule: all_success}
+  - {task_id: say, operator: bash, bash_command: "echo {{ mapped.region }}", task_group_name: each, dependencies: [check]}
+  - task_id: files
+    operator: bash
+    dependencies: [load]
+    bash_command: "cat"
+    expand: {cwd: [/a, /b], skip_on_exit_code: [[1], [2]]}
+    map_index_template: "{{ mapped.cwd }}"
+    depends_on_past: true
+  - {task_id: up, operator: empty, is_setup: true}
+  - {task_id: work, operator: empty, dependencies: [up], wait_for_downstream: true}
+  - {task_id: down, operator: empty, is_teardown: true, setups: [up], dependencies: [work], on_failure_fail_dagrun: true}
+  - task_id: end
+    operator: bash
+    bash_command: "true"
+    dependencies: [each, files]
+    trigger_rule: all_done
+    retries: 2
+    retry_policy:
+      - {exit_code: [2, 3], action: fail}
+      - {error: "/HTTP 5../", action: retry, retry_delay: 10s}
 "#;
 
 /// Files without mistakes, for the comparison with the editor's schema.
@@ -154,6 +204,7 @@ pub const GOOD: &[(&str, &str)] = &[
     ),
     ("callbacks", CALLBACKS),
     ("callbacks_of_dag_factory", CALLBACKS_OF_DAG_FACTORY),
+    ("callbacks_of_groups", CALLBACKS_OF_GROUPS),
     ("deadlines", DEADLINES),
     (
         "email",
@@ -171,6 +222,15 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "undefined_on_purpose",
         "tasks:\n  - {task_id: a, operator: bash, bash_command: \"{{ x | default('y') }} {% set z = 1 %}{{ z }} {% if q is defined %}{{ q }}{% endif %}\"}\n",
+    ),
+    ("graph", GRAPH),
+    (
+        "mapping_of_groups",
+        "task_groups:\n  outer:\n  inner: {parent_group_name: outer, prefix_group_id: false, add_suffix_on_collision: false}\ntasks:\n  a: {operator: empty, task_group_name: outer.inner}\n  b: {operator: empty, task_group_name: outer, dependencies: [a]}\n",
+    ),
+    (
+        "mapped_over_outputs",
+        "tasks:\n  - {task_id: files, operator: bash, bash_command: ls}\n  - {task_id: a, operator: bash, expand_kwargs: files.output}\n  - {task_id: b, operator: bash, expand: {bash_command: +files, cwd: \"files.output['where']\"}}\n  - {task_id: c, operator: bash, partial: {append_env: true}, expand: {bash_command: XcomArg(files)}}\n  - {task_id: d, operator: clean, input: x, rules: [], expand: {notes: {A: b, C: 3}}}\n",
     ),
     ("required_param", "params: {rows: {type: integer}}\ntasks: []\n"),
     ("length", "schedule: 6h\ntasks: []\n"),
@@ -302,6 +362,17 @@ fn airflows_notifiers_go_by_their_class() {
     assert_eq!(told(&one.dag, "a", CallbackKind::OnFailure), [json!({"email": {"to": ["x@example.com"]}})]);
     assert_eq!(one.dag.callbacks.on_failure[0].notifier, "slack");
     assert_eq!(told(&two.dag, "a", CallbackKind::OnFailure), [json!({"webhook": {"url": "x"}})]);
+}
+
+#[test]
+fn the_callbacks_of_a_group_are_for_the_tasks_in_it() {
+    let dag = dag(CALLBACKS_OF_GROUPS);
+    let webhook = |url: &str| json!({"webhook": {"url": url}});
+    let mail = json!({"email": {"to": ["a@example.com"]}});
+    assert_eq!(told(&dag, "a", CallbackKind::OnFailure), [webhook("all"), mail.clone()]);
+    assert_eq!(told(&dag, "load.b", CallbackKind::OnFailure), [webhook("load"), mail]);
+    assert_eq!(told(&dag, "load.inner.c", CallbackKind::OnFailure), [webhook("load")]);
+    assert_eq!(told(&dag, "load.inner.d", CallbackKind::OnFailure), [webhook("own")]);
 }
 
 /// Airflow 3: `email`, `email_on_failure` and `email_on_retry`, both true by default.
@@ -459,6 +530,90 @@ fn anchors_and_merge_keys_are_written_out() {
     assert_eq!(dag.task(dag.find("a").unwrap()).retries, 1);
     let b = dag.task(dag.find("b").unwrap());
     assert_eq!((b.retries, &b.args["bash_command"]), (2, &json!("ls")));
+}
+
+/// The upstream tasks of a task, in order.
+fn before(dag: &scheduler::dag::Dag, task_id: &str) -> Vec<String> {
+    let mut ids: Vec<_> = dag.upstream(dag.find(task_id).unwrap()).map(|task| dag.task(task).task_id.clone()).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn a_file_says_everything_of_its_graph() {
+    let dag = dag(GRAPH);
+    let task = |id: &str| dag.task(dag.find(id).unwrap());
+    let groups: Vec<_> = dag.groups.iter().map(|group| (group.group_id.as_str(), group.parent.as_deref())).collect();
+    assert_eq!(groups, [("load", None), ("each", None), ("load.inner", Some("load"))], "outer ones first");
+    assert_eq!(task("load.inner.check").group.as_deref(), Some("load.inner"));
+    assert_eq!((task("load.orders").retries, task("load.inner.check").retries), (3, 4));
+    assert_eq!(task("load.orders").args["append_env"], json!(true), "from the group's default_args");
+    assert_eq!(before(&dag, "load.orders"), ["extract"], "what the group waits for");
+    assert_eq!(before(&dag, "load.inner.check"), ["load.orders"], "not the first task of its group");
+    assert_eq!(before(&dag, "files"), ["load.inner.check"], "a group is its last tasks");
+    assert_eq!(before(&dag, "each.check"), ["dates"], "what the group is mapped over");
+    assert_eq!(before(&dag, "each.say"), ["each.check"], "the sibling");
+    assert_eq!(before(&dag, "end"), ["each.say", "files"]);
+    let output = MappedValues::Output { task_id: "dates".to_owned(), key: "return_value".to_owned() };
+    let regions = MappedValues::Literal(vec![json!("eu"), json!("us")]);
+    let expected = Mapping::Product(vec![("region".to_owned(), regions), ("day".to_owned(), output)]);
+    assert_eq!(dag.mapping(dag.find("each.say").unwrap()), Some(&expected));
+    assert_eq!(task("files").map_index_template.as_deref(), Some("{{ mapped.cwd }}"));
+    assert_eq!((task("files").past, task("work").past), (PastDependency::Itself, PastDependency::ItselfAndDownstream));
+    assert_eq!((task("up").role, task("down").role), (TaskRole::Setup, TaskRole::Teardown { fails_run: true }));
+    assert_eq!(task("down").trigger_rule, TriggerRule::AllDoneSetupSuccess, "whatever default_args say");
+    assert_eq!(before(&dag, "down"), ["up", "work"]);
+    assert_eq!(
+        (task("extract").trigger_rule, task("end").trigger_rule),
+        (TriggerRule::NoneFailed, TriggerRule::AllDone)
+    );
+    assert_eq!(task("end").retry_policy[0].exit_codes, [2, 3]);
+    assert_eq!(task("end").retry_policy[1].action, RetryAction::Retry { delay: Some(Duration::from_secs(10)) });
+}
+
+/// Airflow 3's semantics, section 8: short names, and what a group stands for.
+#[rstest]
+#[case::a_sibling_comes_before_a_namesake("[{group_name: g}, {group_name: h}]", "g.a h.a h.b<a", "h.b", "h.a")]
+#[case::an_id_comes_before_a_sibling("[{group_name: g}]", "a g.a g.b<a", "g.b", "a")]
+#[case::an_outer_sibling("[{group_name: g}, {group_name: h, parent_group_name: g}]", "g.a g.h.b<a", "g.h.b", "g.a")]
+#[case::the_only_one("[{group_name: g}]", "g.a b<a", "b", "g.a")]
+#[case::a_group_within_a_group("[{group_name: g}, {group_name: h, parent_group_name: g}]", "g.h.a b<h", "b", "g.h.a")]
+#[case::last_tasks("[{group_name: g}]", "g.a g.b<a g.c<a d<g", "d", "g.b g.c")]
+#[case::first_tasks("[{group_name: g, dependencies: [d]}]", "d g.a g.b<a", "g.a", "d")]
+#[case::not_inner_tasks("[{group_name: g, dependencies: [d]}]", "d g.a g.b<a", "g.b", "g.a")]
+#[case::groups_after_groups(
+    "[{group_name: g}, {group_name: h, dependencies: [g]}]",
+    "g.a g.b h.c h.d",
+    "h.c",
+    "g.a g.b"
+)]
+#[case::an_inner_group_is_last(
+    "[{group_name: g}, {group_name: h, parent_group_name: g, dependencies: [a]}]",
+    "g.a g.h.b c<g",
+    "c",
+    "g.h.b"
+)]
+#[case::no_prefix("[{group_name: g, prefix_group_id: false}]", "g/a g/b<a", "b", "a")]
+fn names_and_groups(#[case] groups: &str, #[case] tasks: &str, #[case] of: &str, #[case] expected: &str) {
+    let task = |text: &str| {
+        let (id, upstream) = text.split_once('<').unwrap_or((text, ""));
+        let (group, name) = id
+            .rsplit_once(['.', '/'])
+            .map_or((String::new(), id), |(group, name)| (format!(", task_group_name: {group}"), name));
+        format!("  - {{task_id: {name}, operator: empty, dependencies: [{upstream}]{group}}}\n")
+    };
+    let tasks: String = tasks.split(' ').map(task).collect();
+    let dag = dag(&format!("task_groups: {groups}\ntasks:\n{tasks}"));
+    assert_eq!(before(&dag, of).join(" "), expected);
+}
+
+/// Airflow 3's semantics, section 7: what comes after a group does not wait for its teardowns.
+#[test]
+fn a_teardown_is_never_the_last_of_its_group() {
+    let dag = dag(
+        "task_groups: [{group_name: g}]\ntasks:\n  - {task_id: up, operator: empty, task_group_name: g}\n  - {task_id: work, operator: empty, task_group_name: g, dependencies: [up]}\n  - {task_id: down, operator: empty, task_group_name: g, is_teardown: true, setups: [up], dependencies: [work]}\n  - {task_id: end, operator: empty, dependencies: [g]}\n",
+    );
+    assert_eq!(before(&dag, "end"), ["g.work"]);
 }
 
 #[test]

@@ -4,6 +4,109 @@
  */
 
 export interface paths {
+    "/api/v2/backfills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the backfills of a DAG, newest first. */
+        get: operations["list_backfills"];
+        put?: never;
+        /** Run a range of dates. */
+        post: operations["create_backfill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/backfills/dry_run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See which dates a backfill would run. */
+        post: operations["create_backfill_dry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/backfills/{backfill_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a backfill. */
+        get: operations["get_backfill"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/backfills/{backfill_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** End a backfill: what runs goes on, what is queued fails. */
+        put: operations["cancel_backfill"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/backfills/{backfill_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Stop the queued runs of a backfill from beginning. */
+        put: operations["pause_backfill"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/backfills/{backfill_id}/unpause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let the queued runs of a backfill begin. */
+        put: operations["unpause_backfill"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/dagSources/{dag_id}": {
         parameters: {
             query?: never;
@@ -663,7 +766,8 @@ export interface paths {
         };
         /**
          * List when a DAG will be due.
-         * @description Says nothing about whether it is paused.
+         * @description Of a paused DAG: when it would be due if it were unpaused now. Runs that were missed, and would be made at once, come
+         *     first.
          */
         get: operations["list_next_runs"];
         put?: never;
@@ -818,6 +922,74 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A page of backfills. */
+        BackfillCollectionResponse: {
+            backfills: components["schemas"]["BackfillResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description What is to be run. */
+        BackfillPostBody: {
+            dag_id: string | null;
+            /**
+             * Format: date-time
+             * @description The first logical date, inclusive.
+             */
+            from_date: string | null;
+            /**
+             * Format: date-time
+             * @description The last logical date, inclusive.
+             */
+            to_date: string | null;
+            /**
+             * @description Newest date first.
+             * @default false
+             */
+            run_backwards: boolean | null;
+            dag_run_conf?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * @description `none`, `failed` or `completed`: what happens to dates that have a run.
+             * @default none
+             */
+            reprocess_behavior: string | null;
+            /**
+             * Format: int64
+             * @default 10
+             */
+            max_active_runs: number | null;
+            /** @description Whether runs that are reused go on with the newest version of the DAG. */
+            run_on_latest_version?: boolean | null;
+        };
+        /** @description Runs for a range of dates in the past. */
+        BackfillResponse: {
+            /** Format: int64 */
+            id: number;
+            dag_id: string;
+            /** Format: date-time */
+            from_date: string;
+            /** Format: date-time */
+            to_date: string;
+            dag_run_conf: {
+                [key: string]: unknown;
+            } | null;
+            is_paused: boolean;
+            /** @description `none`, `failed` or `completed`. */
+            reprocess_behavior: string;
+            /** Format: int32 */
+            max_active_runs: number;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Null while it is active.
+             */
+            completed_at: string | null;
+            /** Format: date-time */
+            updated_at: string;
+            dag_display_name: string;
+        };
         /** @description How the database is: `healthy` or `unhealthy`. */
         BaseInfoResponse: {
             status: string | null;
@@ -1125,6 +1297,24 @@ export interface components {
             dag_display_name: string;
             bundle_url: string | null;
         };
+        /** @description The dates that a backfill would run. */
+        DryRunBackfillCollectionResponse: {
+            backfills: components["schemas"]["DryRunBackfillResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description A date that a backfill would run. */
+        DryRunBackfillResponse: {
+            /** Format: date-time */
+            logical_date: string | null;
+            /** @description Always null: runs have no partitions. */
+            partition_key: string | null;
+            /**
+             * Format: date-time
+             * @description Always null: runs have no partitions.
+             */
+            partition_date: string | null;
+        };
         /** @description A page of the audit log. */
         EventLogCollectionResponse: {
             event_logs: components["schemas"]["EventLogResponse"][];
@@ -1226,6 +1416,8 @@ export interface components {
             data_interval_start: string;
             /** Format: date-time */
             data_interval_end: string;
+            /** @description What daylight saving does to its time: `clock goes forward`, `first occurrence` or `second occurrence`. */
+            note: string | null;
         };
         /** @description A pool to be made. */
         PoolBody: {
@@ -1617,6 +1809,295 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_backfills: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description The DAG; it must be named. */
+                dag_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of backfills */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillCollectionResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_backfill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillPostBody"];
+            };
+        };
+        responses: {
+            /** @description The backfill */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The DAG has an active backfill */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is nothing to run, or the body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_backfill_dry_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillPostBody"];
+            };
+        };
+        responses: {
+            /** @description The dates, in the order in which they would run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRunBackfillCollectionResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is nothing to run, or the body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_backfill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfill_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The backfill */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillResponse"];
+                };
+            };
+            /** @description There is no such backfill */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    cancel_backfill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfill_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The backfill */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillResponse"];
+                };
+            };
+            /** @description There is no such backfill */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It is completed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    pause_backfill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfill_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The backfill */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillResponse"];
+                };
+            };
+            /** @description There is no such backfill */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It is completed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    unpause_backfill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfill_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The backfill */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillResponse"];
+                };
+            };
+            /** @description There is no such backfill */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It is completed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_dag_source: {
         parameters: {
             query?: {
