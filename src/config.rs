@@ -2,10 +2,13 @@
 //!
 //! Flags and variables arrive together through clap, in that order; this file lays the rest under them.
 
+mod mail;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use operators::notifiers::MailServer;
 use serde::Deserialize;
 
 use crate::cli::{GlobalArgs, StandaloneArgs};
@@ -20,6 +23,8 @@ pub struct Config {
     pub database_url: String,
     /// Where the DAG files are.
     pub dags_folder: PathBuf,
+    /// Through which server e-mail callbacks go.
+    pub mail: Option<MailServer>,
     /// The web server and the executor.
     pub server: ServerConfig,
 }
@@ -37,6 +42,9 @@ pub struct ServerConfig {
     pub grace: Duration,
     /// Whether new DAGs start paused (Airflow 3: `dags_are_paused_at_creation`).
     pub dags_are_paused_at_creation: bool,
+    /// Where people reach the web UI, for links in messages; the address that is listened on when absent (Airflow 3:
+    /// `[api] base_url`).
+    pub base_url: Option<String>,
     /// The password of `admin`, when it is given from outside.
     pub admin_password: Option<String>,
 }
@@ -53,6 +61,9 @@ struct SettingsFile {
     parallelism: Option<usize>,
     grace_secs: Option<u64>,
     dags_are_paused_at_creation: Option<bool>,
+    base_url: Option<String>,
+    #[serde(default)]
+    smtp: mail::SmtpFile,
 }
 
 impl Config {
@@ -82,10 +93,12 @@ impl Config {
             dags_are_paused_at_creation: env_flag("UPDRAFT_DAGS_ARE_PAUSED_AT_CREATION")?
                 .or(file.dags_are_paused_at_creation)
                 .unwrap_or(true),
+            base_url: env_text("UPDRAFT_BASE_URL").or(file.base_url),
             admin_password: env_text("UPDRAFT_ADMIN_PASSWORD"),
         };
         let dags_folder = std::path::absolute(dags_folder).context("the DAGs folder has no absolute path")?;
-        Ok(Config { home, database_url, dags_folder, server })
+        let mail = mail::resolve(file.smtp, env_text)?;
+        Ok(Config { home, database_url, dags_folder, mail, server })
     }
 
     /// Where the logs of tries are.

@@ -7,6 +7,7 @@ mod m20261121_000001_initial;
 mod m20261125_000001_limits;
 mod m20261125_000002_run_semantics;
 mod m20261125_000010_backfill;
+mod m20261125_000020_callbacks;
 
 use sea_orm_migration::prelude::*;
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000001_limits::Migration),
             Box::new(m20261125_000002_run_semantics::Migration),
             Box::new(m20261125_000010_backfill::Migration),
+            Box::new(m20261125_000020_callbacks::Migration),
         ]
     }
 }

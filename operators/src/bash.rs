@@ -8,8 +8,8 @@
 //!   append_env: true
 //! ```
 //!
-//! The last line of its standard output becomes the XCom `return_value`, as text or read as JSON. Exit code 99 skips the task. The command runs
-//! in a folder of its own that is removed afterwards, and its whole process tree ends with it.
+//! The last line of its standard output becomes the XCom `return_value`, as text or read as JSON. Exit code 99 skips the
+//! task. The command runs in a folder of its own that is removed afterwards, and its whole process tree ends with it.
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -23,9 +23,6 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::process::{self, Ended};
-
-/// Settings of Updraft that are nobody else's business: they may hold passwords.
-const PRIVATE_PREFIX: &str = "UPDRAFT_";
 
 /// The `bash` operator.
 pub struct Bash;
@@ -102,7 +99,7 @@ impl Operator for Bash {
         };
         set_environment(&mut command, &args, ctx);
         ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));
-        let ended = process::run(command, ctx).await.context("cannot run bash")?;
+        let ended = process::run(command, &ctx.log, &ctx.cancelled).await.context("cannot run bash")?;
         outcome(ended, args.skip_on_exit_code.as_ref(), args.output_processor)
     }
 }
@@ -111,11 +108,7 @@ fn set_environment(command: &mut Command, args: &BashArgs, ctx: &TaskContext) {
     if args.env.is_some() && !args.append_env {
         command.env_clear();
     }
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with(PRIVATE_PREFIX) && name != "UPDRAFT_HOME" {
-            command.env_remove(name);
-        }
-    }
+    process::hide_settings(command);
     for (name, value) in args.env.iter().flatten() {
         let value = match value {
             EnvValue::Text(text) => text.clone(),
@@ -135,7 +128,7 @@ fn set_environment(command: &mut Command, args: &BashArgs, ctx: &TaskContext) {
 }
 
 fn outcome(ended: Ended, skip_on: Option<&ExitCodes>, processor: OutputProcessor) -> Result<Outcome, TaskError> {
-    let Ended::ByItself { status, last_line } = ended else { return Err(TaskError::cancelled()) };
+    let Ended::ByItself { status, last_line, .. } = ended else { return Err(TaskError::cancelled()) };
     if status.success() {
         return last_line.map_or_else(|| Ok(Outcome::done()), |line| answer(line, processor));
     }
@@ -145,9 +138,10 @@ fn outcome(ended: Ended, skip_on: Option<&ExitCodes>, processor: OutputProcessor
         Some(ExitCodes::Several(skip)) => skip.contains(&code),
     });
     if skips {
-        return Ok(Outcome::Skipped { reason: format!("the command ended with {}", spoken(status)) });
+        return Ok(Outcome::Skipped { reason: format!("the command ended with {}", process::spoken(status)) });
     }
-    Err(TaskError::retry(anyhow!("the command ended with {}", spoken(status))).with_exit_code(exit_code(status)))
+    let error = anyhow!("the command ended with {}", process::spoken(status));
+    Err(TaskError::retry(error).with_exit_code(exit_code(status)))
 }
 
 fn answer(line: String, processor: OutputProcessor) -> Result<Outcome, TaskError> {
@@ -163,13 +157,4 @@ fn answer(line: String, processor: OutputProcessor) -> Result<Outcome, TaskError
 fn exit_code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
-}
-
-fn spoken(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "an unknown status".to_owned(),
-    }
 }

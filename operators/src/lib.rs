@@ -1,4 +1,4 @@
-//! What tasks do: the operators.
+//! What tasks do: the operators; and who is told of it: the notifiers.
 //!
 //! ```text
 //!   emulation ──lands──> JSON objects ──clean──> Delta tables ──query──> answers (XCom, CSV, Parquet, Delta)
@@ -11,6 +11,7 @@
 //!   Delta table has had can be read.
 //! * [`spark`]: what Spark's expressions answer, value by value.
 //! * [`engine`]: the threads that data work runs on.
+//! * [`notifiers`]: who is told what became of tasks and runs.
 //! * [`guardian`]: ends what a killed Updraft left running.
 
 pub mod bash;
@@ -27,6 +28,7 @@ pub mod latest_only;
 pub mod listing;
 pub mod location;
 pub mod memory;
+pub mod notifiers;
 mod process;
 pub mod query;
 pub mod retention;
@@ -40,14 +42,24 @@ use scheduler::clock::Clock;
 use scheduler::operator::{Registry, RegistryError};
 
 use crate::location::S3;
+use crate::notifiers::{Environment, MailServer};
 
-/// All operators, with the S3 credentials of the process.
+/// All operators and notifiers, with the environment of the process; no mail is sent.
 pub fn registry() -> Result<Registry, RegistryError> {
-    registry_with(&S3::from_env())
+    registry_mailing(None)
 }
 
-/// All operators, reaching buckets through `s3`.
+/// The same, sending mail through `mail` unless a callback names another server.
+pub fn registry_mailing(mail: Option<MailServer>) -> Result<Registry, RegistryError> {
+    assemble(&S3::from_env(), &Environment::of_process(), mail)
+}
+
+/// All operators and notifiers, reaching buckets through `s3`, with nothing else of the environment.
 pub fn registry_with(s3: &S3) -> Result<Registry, RegistryError> {
+    assemble(s3, &Environment::default(), None)
+}
+
+fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
     registry.register(bash::Bash)?;
     registry.register(empty::Empty)?;
@@ -57,5 +69,6 @@ pub fn registry_with(s3: &S3) -> Result<Registry, RegistryError> {
     registry.register(emulation::Emulation::new(s3.clone()))?;
     registry.register(clean::Clean::new(s3.clone()))?;
     registry.register(query::Query::new(s3.clone()))?;
+    notifiers::register(&mut registry, environment, mail)?;
     Ok(registry)
 }

@@ -9,13 +9,16 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use scheduler::log::Level;
-use scheduler::operator::TaskContext;
+use scheduler::log::{Level, TaskLog};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::guardian;
+
+/// Settings of Updraft that are nobody else's business: they may hold passwords.
+const PRIVATE_PREFIX: &str = "UPDRAFT_";
 
 /// Between SIGTERM and SIGKILL.
 const TERM_GRACE: Duration = Duration::from_secs(10);
@@ -35,25 +38,39 @@ pub(crate) enum Ended {
         status: ExitStatus,
         /// The last line of its standard output that is not empty.
         last_line: Option<String>,
+        /// The same of its standard error.
+        last_error: Option<String>,
     },
-    /// It was stopped, because the try was cancelled.
+    /// It was stopped, because somebody said so.
     Stopped,
 }
 
-/// Runs `command`, with its output in the log, until it ends or the try is cancelled.
-pub(crate) async fn run(mut command: Command, ctx: &TaskContext) -> io::Result<Ended> {
+/// Whether a variable of Updraft's environment is kept from child processes.
+pub(crate) fn is_private(variable: &str) -> bool {
+    variable.starts_with(PRIVATE_PREFIX) && variable != "UPDRAFT_HOME"
+}
+
+/// Keeps the settings of Updraft from a child process.
+pub(crate) fn hide_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_private(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
+}
+
+/// Runs `command`, with its output in the log, until it ends or is cancelled.
+pub(crate) async fn run(mut command: Command, log: &TaskLog, cancelled: &CancellationToken) -> io::Result<Ended> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     command.env(guardian::MARK, guardian::identity());
     die_with_parent(&mut command);
     let mut child = command.spawn()?;
     let group = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
     let group = Group(group);
-    let stdout = follow(child.stdout.take(), "stdout", ctx);
-    let stderr = follow(child.stderr.take(), "stderr", ctx);
+    let stdout = follow(child.stdout.take(), "stdout", log);
+    let stderr = follow(child.stderr.take(), "stderr", log);
 
     let status = tokio::select! {
         status = child.wait() => Some(status?),
-        () = ctx.cancelled.cancelled() => {
+        () = cancelled.cancelled() => {
             stop(&mut child, &group).await?;
             None
         }
@@ -61,9 +78,9 @@ pub(crate) async fn run(mut command: Command, ctx: &TaskContext) -> io::Result<E
     // Whatever it had left running in the background belongs to the try, and ends with it.
     group.signal(Signal::KILL);
     let last_line = last_words(stdout).await;
-    last_words(stderr).await;
+    let last_error = last_words(stderr).await;
     Ok(match status {
-        Some(status) => Ended::ByItself { status, last_line },
+        Some(status) => Ended::ByItself { status, last_line, last_error },
         None => Ended::Stopped,
     })
 }
@@ -100,9 +117,9 @@ async fn stop(child: &mut Child, group: &Group) -> io::Result<()> {
 fn follow(
     output: Option<impl AsyncRead + Unpin + Send + 'static>,
     logger: &'static str,
-    ctx: &TaskContext,
+    log: &TaskLog,
 ) -> JoinHandle<Option<String>> {
-    let log = ctx.log.clone();
+    let log = log.clone();
     tokio::spawn(async move {
         let mut reader = BufReader::new(output?);
         let mut last_line = None;
@@ -150,5 +167,15 @@ fn die_with_parent(command: &mut Command) {
     // SAFETY: the closure allocates nothing and takes no lock; prctl and getppid are async-signal-safe.
     unsafe {
         command.pre_exec(before_exec);
+    }
+}
+
+/// How a process ended, as people say it.
+pub(crate) fn spoken(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown status".to_owned(),
     }
 }

@@ -4,10 +4,11 @@
 //! for as long as somebody holds it, and the latest of each DAG is held here; so what is in memory grows with the DAGs and
 //! the runs under way, not with how often files were saved.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use crate::dag::Dag;
+use crate::dag::callback::Callback;
 use crate::dag::spec::{self, LoadedDag, SourceFile};
 use crate::operator::Registry;
 
@@ -68,6 +69,16 @@ impl Catalog {
     /// The operators that DAGs may use.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// Callbacks of a DAG that cannot be delivered as this installation is set up, and why.
+    pub fn obstacles(&self, dag: &Dag) -> BTreeSet<String> {
+        let obstacle = |callback: &Callback| {
+            let why = self.registry.notifier(&callback.notifier)?.obstacle(&callback.args)?;
+            Some(format!("callbacks of DAG `{}` through `{}` will fail: {why}", dag.dag_id, callback.notifier))
+        };
+        let of_tasks = dag.tasks().flat_map(|(_, task)| task.callbacks.iter());
+        of_tasks.chain(dag.callbacks.iter()).filter_map(obstacle).collect()
     }
 
     /// Keeps a definition that was just loaded from its file.

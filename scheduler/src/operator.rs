@@ -3,6 +3,7 @@
 //! An operator is a type with typed arguments. The arguments derive [`JsonSchema`], from which Updraft makes the JSON
 //! Schema of DAG files, the operator's documentation page and its form in the UI; the doc comments on the fields are the
 //! texts that people read there. A [`Registry`] forgets the types, so that the engine can run any operator by its name.
+//! Beside it stands the [`Notifier`] trait: who is told what became of a task or of a run.
 //!
 //! ```text
 //!   DAG file ──> arguments with templates ──render──> JSON ──deserialize──> Args ──> execute(args, ctx)
@@ -17,6 +18,8 @@
 //! * Answer with [`TaskError::retry`] for the world's fault, and with [`TaskError::fail`] for the author's.
 
 mod context;
+mod erased_notifier;
+mod notifier;
 mod registry;
 
 use std::fmt;
@@ -29,6 +32,8 @@ use serde_json::{Map, Value};
 /// What of a task's downstream may follow its success.
 pub use crate::run::Next;
 pub use context::{Checkpoint, RunFacts, TaskContext, TaskKey, XComReader};
+pub use erased_notifier::ErasedNotifier;
+pub use notifier::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, Notice, NoticedTry, Notifier};
 pub use registry::{ErasedOperator, Registry, RegistryError};
 
 /// A kind of work that a task can ask for.

@@ -248,15 +248,18 @@ fn next_runs(row: &dag::Model, dag: &Dag, timetable: &Timetable, runs: &[Upcomin
 
 fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Result<Status> {
     let paths = if paths.is_empty() { vec![config.dags_folder.clone()] } else { paths };
-    let registry = catalog()?;
+    let catalog = catalog(config)?;
     let mut problems = Vec::new();
     let mut count = 0;
     for path in dag_files(&paths)? {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| BadInput::new(format!("cannot read `{}`: {error}", path.display())))?;
         let source = SourceFile::new(path.display().to_string(), text);
-        let loaded = spec::load(&source, registry.registry());
+        let loaded = spec::load(&source, catalog.registry());
         count += loaded.dags.len();
+        for obstacle in loaded.dags.iter().flat_map(|loaded| catalog.obstacles(&loaded.dag)) {
+            terminal::line(&format!("warning: {}: {obstacle}", source.name));
+        }
         if !loaded.problems.is_empty() {
             terminal::line(&spec::render(&source, &loaded.problems, output::is_colourful()));
         }

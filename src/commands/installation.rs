@@ -32,7 +32,7 @@ impl Installation {
     pub async fn open(config: Config) -> anyhow::Result<Installation> {
         home::create(&config.home)?;
         let db = open_database(&config).await?;
-        let catalog = catalog()?;
+        let catalog = catalog(&config)?;
         let clock = Clock::System;
         let waker = Waker::through_file(WakeFile::in_home(&config.home));
         let control = Control::new(db.clone(), catalog.clone(), clock.clone(), Changes::default(), waker);
@@ -47,9 +47,10 @@ pub async fn open_database(config: &Config) -> anyhow::Result<Db> {
         .with_context(|| format!("cannot open the database {}", shown(&config.database_url)))
 }
 
-/// An empty catalog for all operators.
-pub fn catalog() -> anyhow::Result<Catalog> {
-    let registry = operators::registry().context("the operators do not fit together")?;
+/// An empty catalog for all operators and notifiers.
+pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
+    let registry =
+        operators::registry_mailing(config.mail.clone()).context("the operators and notifiers do not fit together")?;
     Ok(Catalog::new(Arc::new(registry)))
 }
 

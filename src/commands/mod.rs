@@ -37,7 +37,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Tasks(command) => tasks::run(command, config, output).await,
         Command::Pools(command) => pools::run(command, config, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
-        Command::Schema => schema::run(),
+        Command::Schema => schema::run(&config),
         Command::Version | Command::Guardian { .. } => version::run(output),
     }
 }

@@ -51,7 +51,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     prepare_dags_folder(&config)?;
 
     let Some(db) = open_unlocked(&config, &mut signals).await? else { return Ok(Status::Done) };
-    let catalog = catalog()?;
+    let catalog = catalog(&config)?;
     let (clock, changes) = (Clock::System, Changes::default());
     let (waker, wakes) = Waker::new();
     let mut folder = DagFolder::new(
@@ -65,6 +65,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     );
     folder.sync().await?;
 
+    let url = format!("http://{}", listener.local_addr().context("the listener has no address")?);
     let settings = EngineSettings {
         db: db.clone(),
         catalog: catalog.clone(),
@@ -74,6 +75,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         log_folder: config.log_folder(),
         parallelism: config.server.parallelism,
         holder: Holder { instance: home::instance_id(&config.home)?, hostname: hostname(), pid: std::process::id() },
+        base_url: Some(config.server.base_url.clone().unwrap_or_else(|| url.clone())),
         grace: config.server.grace,
     };
     let mut engine = Engine::start(settings, waker.clone(), wakes).await?;
@@ -90,7 +92,6 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker);
     let log_folder = config.log_folder();
     let state = AppState::new(db.clone(), control, changes, catalog, clock, log_folder, &auth, stop.clone());
-    let url = format!("http://{}", listener.local_addr().context("the listener has no address")?);
     let serving = tokio::spawn(web::serve(listener, web::build_router(state), stop.clone()));
     greet(&config, &url, &password)?;
 

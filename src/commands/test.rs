@@ -41,7 +41,7 @@ const FAILED_LINES: usize = 20;
 
 /// Runs the DAG of a file once.
 pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
-    let catalog = catalog()?;
+    let catalog = catalog(config)?;
     let Some(loaded) = load(&args, &catalog)? else { return Ok(Status::BadInput) };
     let trigger = trigger(&args)?;
     home::create(&config.home)?;
@@ -75,6 +75,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         log_folder: scratch.path().join("logs"),
         parallelism: config.server.parallelism,
         holder: Holder { instance: "test".to_owned(), hostname: "localhost".to_owned(), pid: std::process::id() },
+        base_url: None,
         grace: Duration::ZERO,
     };
     let logs = settings.log_folder.clone();

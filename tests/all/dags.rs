@@ -72,3 +72,18 @@ fn no_example_of_a_schedule_runs_by_itself() {
         }
     }
 }
+
+/// Pieces of DAGs, each made whole with what it lacks.
+#[test]
+fn the_examples_of_the_page_on_callbacks_load() {
+    let registry = operators::registry().unwrap();
+    let text = std::fs::read_to_string(root().join("docs/callbacks.md")).unwrap();
+    let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(examples.len() >= 3);
+    for example in examples {
+        let whole = if example.contains("tasks:") { example.to_owned() } else { format!("{example}tasks: []\n") };
+        let source = SourceFile::new("docs/callbacks.yaml", whole);
+        let loaded = spec::load(&source, &registry);
+        assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
+    }
+}

@@ -14,6 +14,7 @@ mod actions;
 mod architecture;
 mod backfill;
 mod bad_input;
+mod callbacks;
 mod command_line;
 mod conformance;
 mod dags;

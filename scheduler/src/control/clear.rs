@@ -131,6 +131,7 @@ impl Control {
             },
             owner: user,
             extra: Some(extra),
+            ..Deed::default()
         };
         audit::record(&txn, deed, now).await?;
         commit(txn).await?;
@@ -175,6 +176,7 @@ impl Control {
             run_id: Some(run_id),
             owner: user,
             extra: Some(json!({ "only_failed": clear.only_failed, "only_new": clear.only_new })),
+            ..Deed::default()
         };
         audit::record(&txn, deed, now).await?;
         commit(txn).await?;

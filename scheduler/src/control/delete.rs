@@ -36,6 +36,7 @@ impl Control {
             run_id: Some(run_id),
             owner: user,
             extra: Some(json!({ "state": row.state })),
+            ..Deed::default()
         };
         audit::record(&txn, deed, now).await?;
         commit(txn).await?;

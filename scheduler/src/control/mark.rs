@@ -76,6 +76,7 @@ impl Control {
             run_id: Some(&mark.run_id),
             owner: user,
             extra: Some(json!({ "new_state": mark.state.and_then(TaskState::word), "task_instances": all.len() })),
+            ..Deed::default()
         };
         audit::record(&txn, deed, now).await?;
         commit(txn).await?;

@@ -174,6 +174,7 @@ impl Control {
             run_id: Some(&run.run_id),
             owner: run.triggering_user_name.as_deref(),
             extra: Some(json!({ "conf": run.conf, "logical_date": run.logical_date })),
+            ..Deed::default()
         };
         audit::record(&txn, deed, now).await?;
         commit(txn).await?;
@@ -303,6 +304,7 @@ impl Control {
             run_id: Some(run_id),
             owner: user,
             extra: Some(json!({ "state": patch.state.map(RunState::word), "note": patch.note })),
+            ..Deed::default()
         };
         audit::record(&txn, deed, now).await?;
         commit(txn).await?;

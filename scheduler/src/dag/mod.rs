@@ -7,6 +7,7 @@
 //! ```
 
 pub mod asset;
+pub mod callback;
 pub mod duration;
 mod model;
 pub mod params;

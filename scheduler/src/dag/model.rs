@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::asset::Asset;
+use super::callback::{DagCallbacks, TaskCallbacks};
 use super::schedule::Schedule;
 use super::scope::{self, Scopes};
 use super::timetable::Catchup;
@@ -136,6 +137,8 @@ pub struct Task {
     pub owner: String,
     /// Markdown for the task's page.
     pub doc_md: Option<String>,
+    /// Whom it tells what becomes of it.
+    pub callbacks: TaskCallbacks,
     /// The assets that it makes, which DAGs may wait for (Airflow 3: outlets).
     pub outlets: Vec<Asset>,
     /// The assets that it reads, for people to see (Airflow 3: inlets).
@@ -330,6 +333,8 @@ pub struct DagHead {
     pub params: BTreeMap<String, Param>,
     /// `default_args` as written, for people to read; tasks already hold what follows from it.
     pub default_args: Map<String, Value>,
+    /// Whom its runs tell what became of them.
+    pub callbacks: DagCallbacks,
     /// The groups of tasks, outer ones before inner ones.
     pub groups: Vec<TaskGroup>,
 }

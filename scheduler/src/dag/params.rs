@@ -40,6 +40,14 @@ pub fn merge_and_validate(dag: &Dag, conf: &Map<String, Value>) -> Result<Map<St
     if problems.is_empty() { Ok(merged) } else { Err(problems) }
 }
 
+/// The same without a look at the schemas: what a run holds, whether it should or not.
+pub fn merge(dag: &Dag, conf: &Map<String, Value>) -> Map<String, Value> {
+    let defaults = dag.params.iter().filter_map(|(name, param)| Some((name.clone(), param.default.clone()?)));
+    let mut merged: Map<String, Value> = defaults.collect();
+    merged.extend(conf.clone());
+    merged
+}
+
 /// What is wrong with `value` as a value of `param`, each to be read after the name of the param.
 pub(super) fn complaints(param: &Param, value: &Value) -> Vec<String> {
     match validator(&param.schema) {

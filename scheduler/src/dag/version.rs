@@ -7,20 +7,31 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::asset::Asset;
+use super::callback::{DagCallbacks, Deadline, DeadlineReference};
+use super::spec::read_callbacks::{callback_document, list_document};
 use super::spec::read_mapping::written;
 use super::timetable::{Catchup, CatchupMode};
 use super::{Dag, Mapping, Param, PastDependency, RetryAction, RetryRule, Task, TaskGroup, TaskRole};
+use crate::operator::CallbackKind;
 
 /// The DAG with everything written out, in the grammar of DAG files: loading it gives the same DAG again.
 ///
 /// Comments, formatting, the order of keys, aliases and which defaults were left out do not show in it.
 pub fn document(dag: &Dag) -> Value {
+    let mut document = head_document(dag);
+    if let Some(entries) = document.as_object_mut() {
+        entries.extend(callbacks_document(&dag.callbacks));
+    }
+    document
+}
+
+fn head_document(dag: &Dag) -> Value {
     let tasks: Vec<Value> = dag
         .tasks()
         .map(|(index, task)| {
             let mut upstream: Vec<&str> = dag.upstream(index).map(|index| dag.task(index).task_id.as_str()).collect();
             upstream.sort_unstable();
-            task_document(task, &upstream)
+            task_document(task, &upstream, &dag.default_args)
         })
         .collect();
     json!({
@@ -63,7 +74,7 @@ pub fn hash(document: &Value) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn task_document(task: &Task, upstream: &[&str]) -> Value {
+fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Value>) -> Value {
     let mut entries = Map::new();
     let mut put = |key: &str, value: Value| entries.insert(key.to_owned(), value);
     put("task_id", json!(task.task_id));
@@ -84,6 +95,16 @@ fn task_document(task: &Task, upstream: &[&str]) -> Value {
     put("queue", json!(task.queue));
     put("owner", json!(task.owner));
     put("doc_md", json!(task.doc_md));
+    for kind in CallbackKind::ALL {
+        let callbacks = task.callbacks.of(kind);
+        if !callbacks.is_empty() || default_args.contains_key(kind.word()) {
+            put(kind.word(), list_document(callbacks));
+        }
+    }
+    if default_args.contains_key("email") {
+        // The callbacks that it stands for are written out above.
+        put("email", Value::Null);
+    }
     put("outlets", assets(&task.outlets));
     put("inlets", assets(&task.inlets));
     put("task_group_name", json!(task.group));
@@ -96,6 +117,43 @@ fn task_document(task: &Task, upstream: &[&str]) -> Value {
     put("retry_policy", task.retry_policy.iter().map(retry_rule).collect());
     entries.extend(task.mapping.as_ref().map(mapping_document));
     entries.extend(task.args.clone());
+    Value::Object(entries)
+}
+
+/// What runs tell whom, as far as they tell anything.
+fn callbacks_document(callbacks: &DagCallbacks) -> Map<String, Value> {
+    let mut entries = Map::new();
+    for kind in [CallbackKind::OnSuccess, CallbackKind::OnFailure] {
+        if !callbacks.of(kind).is_empty() {
+            entries.insert(kind.word().to_owned(), list_document(callbacks.of(kind)));
+        }
+    }
+    if !callbacks.deadlines.is_empty() {
+        let deadlines = callbacks.deadlines.iter().map(deadline_document).collect();
+        entries.insert(CallbackKind::Deadline.word().to_owned(), deadlines);
+    }
+    entries
+}
+
+fn deadline_document(deadline: &Deadline) -> Value {
+    let mut entries = Map::new();
+    let mut put = |key: &str, value: Value| entries.insert(key.to_owned(), value);
+    put("reference", json!(deadline.reference.word()));
+    put("interval", number(deadline.interval.as_seconds_f64()));
+    put("callback", callback_document(&deadline.callback));
+    if let Some(name) = &deadline.name {
+        put("name", json!(name));
+    }
+    match &deadline.reference {
+        DeadlineReference::Fixed(at) => {
+            put("datetime", json!(instant(*at)));
+        }
+        DeadlineReference::AverageRuntime { max_runs, min_runs } => {
+            put("max_runs", json!(max_runs));
+            put("min_runs", json!(min_runs));
+        }
+        DeadlineReference::LogicalDate | DeadlineReference::QueuedAt => (),
+    }
     Value::Object(entries)
 }
 

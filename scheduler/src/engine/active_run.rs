@@ -23,6 +23,8 @@ pub(crate) struct ActiveRun {
     rendered: HashMap<InstanceIndex, Rendered>,
     /// Whether there are task instances whose rows were never written.
     is_new: bool,
+    /// Whether any of them was written before.
+    has_begun: bool,
 }
 
 impl ActiveRun {
@@ -35,6 +37,7 @@ impl ActiveRun {
         let state: RunState = row.state.parse().map_err(|_| corrupt("dag_run", &row.state))?;
         // A version that the run goes on with may have tasks that were never written.
         let known: HashSet<&str> = rows.iter().map(|row| row.task_id.as_str()).collect();
+        let has_begun = !rows.is_empty();
         let is_new = dag.tasks().any(|(_, task)| !known.contains(task.task_id.as_str()));
         let mut rendered = HashMap::new();
         let mut instances = Vec::with_capacity(dag.len());
@@ -52,12 +55,17 @@ impl ActiveRun {
         run.start_date = row.start_date;
         run.end_date = row.end_date;
         run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
-        Ok(ActiveRun { row, run, rendered, is_new })
+        Ok(ActiveRun { row, run, rendered, is_new, has_begun })
     }
 
     /// The tasks to write: those that changed, or all of them the first time.
     pub(crate) fn take_all_if_new(&mut self) -> Option<Vec<InstanceIndex>> {
         std::mem::take(&mut self.is_new).then(|| self.run.instances().map(|(at, _)| at).collect())
+    }
+
+    /// Whether the run has ever begun: its task instances are written when it does.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// The date by which its task instances are put in order: what the run is about, or else when it could begin.

@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::active_run::ActiveRun;
+use super::callbacks::Cause;
 use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
 use crate::dag::timetable::DataInterval;
@@ -76,6 +77,7 @@ impl Coordinator {
         self.todo.pools = true;
         self.todo.due = true;
         self.todo.backfills = true;
+        self.callbacks.wake();
         Ok(())
     }
 
@@ -104,6 +106,9 @@ impl Coordinator {
         let known = self.dags.remove(&dag_id);
         match ScheduledDag::new(row, &self.settings.catalog, last, known.as_ref(), now) {
             Ok(dag) => {
+                for obstacle in self.settings.catalog.obstacles(&dag.definition) {
+                    warn!(dag = %dag_id, "{obstacle}");
+                }
                 self.dags.insert(dag_id, dag);
             }
             Err(problem) => warn!(dag = %dag_id, "its stored definition cannot be scheduled: {problem}"),
@@ -187,6 +192,7 @@ impl Coordinator {
         let active = ActiveRun::restore(row, definition, instances)?;
         self.take_in(id, active);
         self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
+        self.set_deadlines(id).await?;
         self.file(id);
         if self.runs[&id].run.dag.depends_on_past() {
             self.todo.past.insert(dag_id);
@@ -233,6 +239,7 @@ impl Coordinator {
         let mut step = active.run.settle_all(now);
         step.changed.extend(retries);
         self.settled(id, before, &step);
+        self.tell(id, before, Cause::Other);
         for (at, try_id) in lost {
             self.step(id, Event::TryEnded { at, try_id, end: TryEnd::Lost });
         }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::active_run::{ActiveRun, Place};
 use super::admission::Admission;
 use super::backfills::ActiveBackfills;
+use super::callbacks::{self, CallbackService, Cause};
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
 use super::outage::Outage;
 use super::pending::Pending;
@@ -61,6 +62,7 @@ pub(super) struct Coordinator {
     pub(super) timers: Timers,
     ticks: Ticks,
     executor: LocalExecutor,
+    pub(super) callbacks: CallbackService,
     reports: mpsc::UnboundedReceiver<Report>,
     wakes: mpsc::UnboundedReceiver<Wake>,
     pub(super) pending: Pending,
@@ -121,6 +123,7 @@ impl Coordinator {
         let (lost_sender, lost) = watch::channel(false);
         let lease_stop = CancellationToken::new();
         tokio::spawn(lease::keep(settings.db.clone(), lease, settings.clock.clone(), lost_sender, lease_stop.clone()));
+        let callbacks = CallbackService::start(&settings, lease);
         let mut coordinator = Coordinator {
             settings,
             lease,
@@ -136,6 +139,7 @@ impl Coordinator {
             timers: Timers::default(),
             ticks: Ticks::start(waker).await?,
             executor: LocalExecutor::new(surroundings, report_sender),
+            callbacks,
             reports,
             wakes,
             pending: Pending::default(),
@@ -250,15 +254,28 @@ impl Coordinator {
         let now = self.settings.clock.now();
         let active = self.runs.get_mut(&id)?;
         let before = active.run.state;
+        let cause = Cause::of(&event);
         match active.run.step(event, now) {
             Ok(step) => {
                 self.settled(id, before, &step);
+                self.tell(id, before, cause);
                 Some(step)
             }
             Err(late) => {
                 info!(run.id = %id, error = %late, "ignored a word about a try that nobody waits for");
                 None
             }
+        }
+    }
+
+    /// Keeps what there is to tell of a step, for the commit that makes the step durable.
+    pub(super) fn tell(&mut self, id: Uuid, before: RunState, cause: Cause) {
+        let Some(active) = self.runs.get(&id) else { return };
+        let now = self.settings.clock.now();
+        self.pending.callbacks.extend(callbacks::fired(active, &self.place, before, cause, now));
+        let has_deadlines = !active.run.dag.callbacks.deadlines.is_empty();
+        if has_deadlines && before != RunState::Success && active.run.state == RunState::Success {
+            self.pending.succeeded.push((id, active.run.end_date.unwrap_or(now)));
         }
     }
 
@@ -446,6 +463,9 @@ impl Coordinator {
                 }
             }
         }
+        if !batch.callbacks.is_empty() {
+            self.callbacks.wake();
+        }
         self.outage.over(self.settings.clock.now());
         self.take_effect();
     }
@@ -508,6 +528,7 @@ impl Coordinator {
             match lease::acquire(&self.settings.db, &self.settings.holder, &self.settings.clock).await {
                 Ok(lease) => {
                     self.lease = lease;
+                    self.callbacks.use_lease(lease);
                     break;
                 }
                 Err(problem) => {
@@ -569,16 +590,17 @@ impl Coordinator {
             self.take_gathered();
         }
         self.write().await;
+        self.callbacks.stop().await;
         self.lease_stop.cancel();
-        if let Err(problem) = self.release().await {
+        if let Err(problem) = release(&self.settings, self.lease).await {
             warn!(error = %Chain(&problem), "could not give the lease back; the next process waits until it lapses");
         }
         self.ticks.stop().await;
     }
+}
 
-    async fn release(&self) -> Result<(), StoreError> {
-        let txn = self.settings.db.begin_write().await?;
-        crate::store::leases::release(&txn, self.lease).await?;
-        commit(txn).await
-    }
+async fn release(settings: &EngineSettings, lease: Uuid) -> Result<(), StoreError> {
+    let txn = settings.db.begin_write().await?;
+    crate::store::leases::release(&txn, lease).await?;
+    commit(txn).await
 }

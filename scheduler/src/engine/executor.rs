@@ -19,7 +19,6 @@ use super::active_run::Rendered;
 use super::rendering;
 use super::try_storage::{StoredCheckpoint, StoredXComs};
 use crate::clock::Clock;
-use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
 use crate::dag::{Dag, params};
 use crate::log::{self, TaskLog};
 use crate::operator::{Next, Outcome, Registry, RunFacts, TaskContext, TaskError, TaskKey, Verdict};
@@ -200,7 +199,7 @@ fn context(
             db: surroundings.db.clone(),
             run: order.run,
             dag: Arc::clone(&order.dag),
-            reader: order.at,
+            reader: Some(order.at),
         }),
         checkpoint: Arc::new(StoredCheckpoint {
             db: surroundings.db.clone(),
@@ -334,17 +333,6 @@ fn spoken(duration: Duration) -> String {
     }
 }
 
-/// What the run after this one is about, whenever that is due.
-fn next_interval(order: &Order) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    let own = DataInterval { start: order.row.data_interval_start?, end: order.row.data_interval_end? };
-    let timetable = Timetable::new(&order.dag.schedule, order.dag.timezone).ok()?;
-    // With catchup no run is passed over, so that the answer is the run right after this one.
-    let catchup = Catchup { mode: CatchupMode::All, window: None };
-    let restriction = Restriction { earliest: None, latest: None, catchup };
-    let next = timetable.next_run(&Past::after(own), own.end, &restriction)?;
-    Some((next.data_interval.start, next.data_interval.end))
-}
-
 /// What tasks may know of the run: with its params, which are checked again when a task begins (Airflow 3: params).
 fn facts(order: &Order) -> Result<RunFacts, TaskError> {
     let conf = order.row.conf.as_object().cloned().unwrap_or_default();
@@ -352,16 +340,5 @@ fn facts(order: &Order) -> Result<RunFacts, TaskError> {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         TaskError::fail(anyhow::anyhow!("{}", problems.join("; ")))
     })?;
-    Ok(RunFacts {
-        run_type: order.row.run_type.clone(),
-        logical_date: order.row.logical_date,
-        data_interval_start: order.row.data_interval_start,
-        data_interval_end: order.row.data_interval_end,
-        next_interval: next_interval(order),
-        run_after: order.row.run_after,
-        start_date: order.started,
-        conf,
-        params,
-        owner: order.dag.owner.clone(),
-    })
+    Ok(rendering::run_facts(&order.dag, &order.row, order.started, params))
 }

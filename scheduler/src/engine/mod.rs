@@ -20,6 +20,7 @@ pub(crate) mod active_run;
 mod admission;
 mod adoption;
 mod backfills;
+mod callbacks;
 mod coordinator;
 mod due_runs;
 mod executor;
@@ -69,6 +70,8 @@ pub struct EngineSettings {
     pub parallelism: usize,
     /// Who we are.
     pub holder: Holder,
+    /// Where the web UI is reached, for links in messages; without it they hold none (Airflow 3: `[api] base_url`).
+    pub base_url: Option<String>,
     /// How long running tries may go on after [`Engine::stop`].
     pub grace: Duration,
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::executor::Order;
 use crate::events::{Change, Changes};
 use crate::run::{InstanceIndex, TaskState};
-use crate::store::entity::task_instance_history;
+use crate::store::entity::{callback_request, task_instance_history};
 use crate::store::runs::{Batch, InstanceKey, NewXCom};
 
 /// Changes that gather while the commit before them is under way.
@@ -23,6 +24,8 @@ pub(super) struct Pending {
     pub(super) requests_done: Vec<i64>,
     /// Runs that went on with another version of their DAG, with the tasks that it has.
     pub(super) vanished: Vec<(Uuid, Vec<String>)>,
+    pub(super) callbacks: Vec<callback_request::Model>,
+    pub(super) succeeded: Vec<(Uuid, DateTime<Utc>)>,
     /// Tries to start once their `running` is durable.
     pub(super) orders: Vec<Order>,
     /// Tries to stop once it is durable that nobody waits for them.
@@ -55,12 +58,7 @@ impl Pending {
     }
 
     /// The rows to write.
-    pub(super) fn batch(
-        &mut self,
-        runs: &mut HashMap<Uuid, ActiveRun>,
-        place: &Place,
-        now: chrono::DateTime<chrono::Utc>,
-    ) -> Batch {
+    pub(super) fn batch(&mut self, runs: &mut HashMap<Uuid, ActiveRun>, place: &Place, now: DateTime<Utc>) -> Batch {
         let mut batch = Batch {
             history: std::mem::take(&mut self.history),
             expanded: std::mem::take(&mut self.expanded),
@@ -68,6 +66,8 @@ impl Pending {
             xcoms: std::mem::take(&mut self.xcoms),
             requests_done: std::mem::take(&mut self.requests_done),
             vanished: std::mem::take(&mut self.vanished),
+            callbacks: std::mem::take(&mut self.callbacks),
+            succeeded: std::mem::take(&mut self.succeeded),
             ..Batch::default()
         };
         for (id, touched) in &mut self.touched {

@@ -1,18 +1,21 @@
-//! Fills in the templates of a task's arguments, fetching the XComs that they ask for.
+//! Fills in templates, fetching the XComs that they ask for.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::executor::Order;
 use super::mapped::{self, Element};
+use crate::dag::Dag;
 use crate::dag::template::{RenderError, TemplateContext, XComs, render_args, render_text};
-use crate::operator::{ErasedOperator, TaskContext, TaskError};
+use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
+use crate::operator::{ErasedOperator, RunFacts, TaskContext, TaskError, XComReader};
+use crate::store::entity::dag_run;
 
 /// Rounds of fetching before a template is given up: each round must bring at least one new value.
 const ROUNDS_MAX: usize = 100;
 
 /// The arguments of the task of `order`, ready for its operator; and the name of the instance when it is a mapped one.
 ///
-/// Rendering is pure, so a template that pulls an XCom stops at it; the value is fetched here, and it is rendered again.
 /// What other tasks left is data: mapped over, it goes into the arguments after the templates were filled in.
 pub(super) async fn render(
     operator: &ErasedOperator,
@@ -30,35 +33,90 @@ pub(super) async fn render(
         map_index: order.key.map_index,
         mapped: element.values(),
         now: order.ordered_at,
+        callback: None,
     };
     let Element { written, left } = if task.mapping.is_some() { element } else { Element::default() };
     let mut templates = task.args.clone();
     templates.extend(written);
-    let mut args = fetching(ctx, |xcoms| render_args(operator, &templates, &context, xcoms)).await?;
+    let mut args = fetching(&*ctx.xcom, |xcoms| render_args(operator, &templates, &context, xcoms)).await?;
     args.extend(left);
     let label = match &task.map_index_template {
         Some(template) if order.key.map_index >= 0 => {
-            Some(fetching(ctx, |xcoms| render_text(template, &context, xcoms)).await?)
+            Some(fetching(&*ctx.xcom, |xcoms| render_text(template, &context, xcoms)).await?)
         }
         _ => None,
     };
     Ok((args, label))
 }
 
-/// Renders again and again, each time with the XComs for which the time before asked.
-async fn fetching<T>(ctx: &TaskContext, render: impl Fn(&XComs) -> Result<T, RenderError>) -> Result<T, TaskError> {
+/// Why templates could not be filled in.
+pub(super) enum Stuck {
+    /// An XCom could not be fetched.
+    Fetching(anyhow::Error),
+    /// The templates are wrong.
+    Rendering(anyhow::Error),
+}
+
+impl From<Stuck> for TaskError {
+    fn from(stuck: Stuck) -> TaskError {
+        match stuck {
+            Stuck::Fetching(error) => TaskError::retry(error),
+            Stuck::Rendering(error) => TaskError::fail(error),
+        }
+    }
+}
+
+/// What `render` makes once it has the XComs that it asks for.
+///
+/// Rendering is pure, so a template that pulls an XCom stops at it; the value is fetched here, and it is rendered again.
+pub(super) async fn fetching<T>(
+    reader: &dyn XComReader,
+    render: impl Fn(&XComs) -> Result<T, RenderError>,
+) -> Result<T, Stuck> {
     let mut xcoms = XComs::new();
     for _ in 0..ROUNDS_MAX {
         match render(&xcoms) {
             Ok(rendered) => return Ok(rendered),
             Err(RenderError::NeedsXCom(wanted)) => {
                 for xcom in wanted {
-                    let value = ctx.xcom.pull(&xcom.task_id, &xcom.key).await?;
+                    let value = reader.pull(&xcom.task_id, &xcom.key).await.map_err(Stuck::Fetching)?;
                     xcoms.insert(xcom, value);
                 }
             }
-            Err(error @ RenderError::Failed(_)) => return Err(TaskError::fail(error)),
+            Err(error @ RenderError::Failed(_)) => return Err(Stuck::Rendering(error.into())),
         }
     }
-    Err(TaskError::fail(anyhow::anyhow!("the templates of task `{}` never stop asking for XComs", ctx.key.task_id)))
+    Err(Stuck::Rendering(anyhow::anyhow!("the templates never stop asking for XComs")))
+}
+
+/// What tasks and callbacks may know of a run.
+pub(super) fn run_facts(
+    dag: &Dag,
+    row: &dag_run::Model,
+    started: Option<DateTime<Utc>>,
+    params: Map<String, Value>,
+) -> RunFacts {
+    RunFacts {
+        run_type: row.run_type.clone(),
+        logical_date: row.logical_date,
+        data_interval_start: row.data_interval_start,
+        data_interval_end: row.data_interval_end,
+        next_interval: next_interval(dag, row),
+        run_after: row.run_after,
+        start_date: started,
+        conf: row.conf.as_object().cloned().unwrap_or_default(),
+        params,
+        owner: dag.owner.clone(),
+    }
+}
+
+/// What the run after this one is about, whenever that is due.
+fn next_interval(dag: &Dag, row: &dag_run::Model) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let own = DataInterval { start: row.data_interval_start?, end: row.data_interval_end? };
+    let timetable = Timetable::new(&dag.schedule, dag.timezone).ok()?;
+    // With catchup no run is passed over, so that the answer is the run right after this one.
+    let catchup = Catchup { mode: CatchupMode::All, window: None };
+    let restriction = Restriction { earliest: None, latest: None, catchup };
+    let next = timetable.next_run(&Past::after(own), own.end, &restriction)?;
+    Some((next.data_interval.start, next.data_interval.end))
 }

@@ -12,12 +12,12 @@ use crate::operator::{Checkpoint, XComReader};
 use crate::run::InstanceIndex;
 use crate::store::{Db, runs};
 
-/// The XComs of a run, as one of its task instances sees them.
+/// The XComs of a run, as one of its task instances sees them; or as somebody outside does.
 pub(super) struct StoredXComs {
     pub(super) db: Db,
     pub(super) run: Uuid,
     pub(super) dag: Arc<Dag>,
-    pub(super) reader: InstanceIndex,
+    pub(super) reader: Option<InstanceIndex>,
 }
 
 #[async_trait]
@@ -25,8 +25,8 @@ impl XComReader for StoredXComs {
     async fn pull(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Value>> {
         let mut found = runs::pull_xcoms(self.db.read(), self.run, task_id, key).await?;
         let Some(task) = self.dag.find(task_id) else { return Ok(None) };
-        if self.dag.are_mapped_together(task, self.reader.task) {
-            found.retain(|(index, _)| *index == self.reader.map_index);
+        if let Some(reader) = self.reader.filter(|reader| self.dag.are_mapped_together(task, reader.task)) {
+            found.retain(|(index, _)| *index == reader.map_index);
             return Ok(found.pop().map(|(_, value)| value));
         }
         if self.dag.mapping(task).is_some() {

@@ -1,4 +1,4 @@
-//! The operators that this process knows, by name.
+//! The operators and the notifiers that this process knows, by name.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use schemars::Schema;
 use serde_json::{Map, Value};
 
-use super::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use super::{ArgumentProblem, ErasedNotifier, Notifier, Operator, Outcome, TaskContext, TaskError};
 
 /// An operator whose argument type has been forgotten.
 #[derive(Clone)]
@@ -65,16 +65,17 @@ impl<O: Operator> Erased for O {
     }
 }
 
-/// Two operators answer to one name.
+/// Two operators, or two notifiers, answer to one name.
 #[derive(Debug, thiserror::Error)]
-#[error("two operators are called `{0}`")]
+#[error("two operators or notifiers are called `{0}`")]
 pub struct RegistryError(String);
 
-/// The operators that this process knows.
+/// The operators and the notifiers that this process knows.
 #[derive(Clone, Default)]
 pub struct Registry {
     operators: BTreeMap<&'static str, ErasedOperator>,
     airflow: BTreeMap<&'static str, &'static str>,
+    notifiers: BTreeMap<&'static str, ErasedNotifier>,
 }
 
 impl Registry {
@@ -110,5 +111,29 @@ impl Registry {
     /// All operators, by name.
     pub fn iter(&self) -> impl Iterator<Item = &ErasedOperator> {
         self.operators.values()
+    }
+
+    /// Adds a notifier; its name must be new.
+    pub fn register_notifier<N: Notifier>(&mut self, notifier: N) -> Result<(), RegistryError> {
+        match self.notifiers.insert(N::NAME, ErasedNotifier::of(notifier)) {
+            None => Ok(()),
+            Some(_) => Err(RegistryError(N::NAME.to_owned())),
+        }
+    }
+
+    /// The notifier with that short name.
+    pub fn notifier(&self, name: &str) -> Option<&ErasedNotifier> {
+        self.notifiers.get(name)
+    }
+
+    /// The notifier that an Airflow class means, with or without its module path.
+    pub fn notifier_of_class(&self, class: &str) -> Option<&ErasedNotifier> {
+        let class = class.rsplit('.').next().unwrap_or(class);
+        self.notifiers.values().find(|notifier| notifier.airflow_classes.contains(&class))
+    }
+
+    /// All notifiers, by name.
+    pub fn notifiers(&self) -> impl Iterator<Item = &ErasedNotifier> {
+        self.notifiers.values()
     }
 }

@@ -15,10 +15,23 @@ pub struct Deed<'a> {
     pub dag_id: Option<&'a str>,
     /// To which run.
     pub run_id: Option<&'a str>,
+    /// To which task instance.
+    pub task: Option<DeedTask<'a>>,
     /// Who.
     pub owner: Option<&'a str>,
     /// The rest, without secrets.
     pub extra: Option<serde_json::Value>,
+}
+
+/// The task instance that something was done to.
+#[derive(Clone, Copy, Debug)]
+pub struct DeedTask<'a> {
+    /// The task.
+    pub task_id: &'a str,
+    /// -1 when not mapped.
+    pub map_index: i32,
+    /// The try.
+    pub try_number: i32,
 }
 
 /// Writes it down.
@@ -28,6 +41,9 @@ pub async fn record(db: &impl ConnectionTrait, deed: Deed<'_>, now: DateTime<Utc
         event: Set(deed.event.to_owned()),
         dag_id: Set(deed.dag_id.map(str::to_owned)),
         run_id: Set(deed.run_id.map(str::to_owned)),
+        task_id: Set(deed.task.map(|task| task.task_id.to_owned())),
+        map_index: Set(deed.task.map(|task| task.map_index)),
+        try_number: Set(deed.task.map(|task| task.try_number)),
         owner: Set(deed.owner.map(str::to_owned)),
         extra: Set(deed.extra.map(|extra| extra.to_string())),
         ..Default::default()

@@ -5,8 +5,10 @@
 
 pub mod audit;
 pub mod backfills;
+pub mod callbacks;
 pub mod dags;
 mod db;
+pub mod deadlines;
 pub mod entity;
 mod error;
 pub mod leases;

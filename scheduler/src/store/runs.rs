@@ -8,7 +8,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::entity::{dag_run, run_request, task_checkpoint, task_instance, task_instance_history, xcom};
+use super::entity::{
+    callback_request, dag_run, run_request, task_checkpoint, task_instance, task_instance_history, xcom,
+};
 use super::error::{StoreError, doing, is_duplicate};
 use super::leases;
 
@@ -51,6 +53,11 @@ pub async fn find(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -> Resu
 /// The run that people call `run_id`, which must exist.
 pub async fn get(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -> Result<dag_run::Model, StoreError> {
     find(db, dag_id, run_id).await?.ok_or_else(|| StoreError::NotFound { what: "run", id: run_id.to_owned() })
+}
+
+/// The run with that key.
+pub async fn find_by_key(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<dag_run::Model>, StoreError> {
+    dag_run::Entity::find_by_id(id).one(db).await.map_err(doing("looking for a run"))
 }
 
 /// The run that people call `run_id`, which must exist; nobody else changes it until the transaction ends.
@@ -261,6 +268,10 @@ pub struct Batch {
     pub requests_done: Vec<i64>,
     /// Runs that went on with another version of their DAG, with the tasks that it has.
     pub vanished: Vec<(Uuid, Vec<String>)>,
+    /// Whom to tell of it.
+    pub callbacks: Vec<callback_request::Model>,
+    /// Runs that succeeded, and when: the deadlines that they met go.
+    pub succeeded: Vec<(Uuid, DateTime<Utc>)>,
 }
 
 impl Batch {
@@ -315,6 +326,10 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
     }
     for rows in batch.xcoms.chunks(ROWS_MAX) {
         upsert_xcoms(db, rows, now).await?;
+    }
+    super::callbacks::insert(db, &batch.callbacks).await?;
+    for &(run, ended) in &batch.succeeded {
+        super::deadlines::forget_met(db, run, ended).await?;
     }
     for (run, tasks) in &batch.vanished {
         mark_removed(db, *run, tasks, now).await?;

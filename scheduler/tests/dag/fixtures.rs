@@ -1,4 +1,4 @@
-//! Operators that do nothing, with arguments of every shape, and short ways to load a file.
+//! Operators and notifiers that do nothing, with arguments of every shape, and short ways to load a file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use scheduler::dag::Dag;
 use scheduler::dag::spec::{Loaded, SourceFile, load, render};
 use scheduler::dag::timetable::Timetable;
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, Registry, TaskContext, TaskError};
+use scheduler::operator::{
+    ArgumentProblem, DeliveryError, Notice, Notifier, Operator, Outcome, Registry, TaskContext, TaskError,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -135,11 +137,141 @@ impl Operator for Clean {
     }
 }
 
+/// Posts somewhere; an address is needed.
+pub struct Webhook;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct WebhookArgs {
+    /// Where to.
+    url: String,
+    /// With what method.
+    method: Option<Method>,
+    /// What to send.
+    #[serde(default)]
+    body: Value,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub enum Method {
+    #[serde(rename = "POST")]
+    Post,
+    #[serde(rename = "PUT")]
+    Put,
+}
+
+impl Notifier for Webhook {
+    const NAME: &'static str = "webhook";
+    const SUMMARY: &'static str = "Calls an address.";
+    const PLAIN: Option<&'static str> = Some("url");
+    type Args = WebhookArgs;
+
+    async fn deliver(&self, _: WebhookArgs, _: &Notice) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+}
+
+/// Writes to a channel, with Airflow's class for it.
+pub struct Slack;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct SlackArgs {
+    /// The variable that holds the address.
+    url_env: Option<String>,
+    /// What to write.
+    text: Option<String>,
+}
+
+impl Notifier for Slack {
+    const NAME: &'static str = "slack";
+    const AIRFLOW_CLASSES: &'static [&'static str] = &["SlackWebhookNotifier"];
+    const SUMMARY: &'static str = "Writes to a channel.";
+    const NOT_SERVED: &'static [(&'static str, &'static str)] =
+        &[("slack_webhook_conn_id", "name a variable of the environment in `url_env`")];
+    type Args = SlackArgs;
+
+    async fn deliver(&self, _: SlackArgs, _: &Notice) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+
+    fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+        let has_address = args.contains_key("url_env");
+        let missing = ArgumentProblem {
+            pointer: String::new(),
+            message: "it has no address".to_owned(),
+            help: Some("write `url_env`".to_owned()),
+        };
+        if has_address { Vec::new() } else { vec![missing] }
+    }
+}
+
+/// Writes to people.
+pub struct Email;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct EmailArgs {
+    /// To whom.
+    to: Addresses,
+    /// About what.
+    subject: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+pub enum Addresses {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Notifier for Email {
+    const NAME: &'static str = "email";
+    const AIRFLOW_CLASSES: &'static [&'static str] = &["SmtpNotifier"];
+    const SUMMARY: &'static str = "Writes to people.";
+    const PLAIN: Option<&'static str> = Some("to");
+    type Args = EmailArgs;
+
+    async fn deliver(&self, _: EmailArgs, _: &Notice) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+}
+
+/// Runs a program.
+pub struct Program;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct ProgramArgs {
+    /// Which.
+    command: Addresses,
+}
+
+impl Notifier for Program {
+    const NAME: &'static str = "command";
+    const SUMMARY: &'static str = "Runs a program.";
+    const PLAIN: Option<&'static str> = Some("command");
+    type Args = ProgramArgs;
+
+    async fn deliver(&self, _: ProgramArgs, _: &Notice) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+}
+
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
     registry.register(Bash).unwrap();
     registry.register(Empty).unwrap();
     registry.register(Clean).unwrap();
+    registry.register_notifier(Webhook).unwrap();
+    registry.register_notifier(Slack).unwrap();
+    registry.register_notifier(Email).unwrap();
+    registry.register_notifier(Program).unwrap();
     registry
 }
 

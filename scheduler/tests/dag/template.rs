@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use rstest::rstest;
-use scheduler::dag::template::{RenderError, TemplateContext, XComRef, XComs, check, render_args, render_text};
+use scheduler::dag::template::{
+    CallbackFacts, DeadlineFacts, RenderError, TemplateContext, TryFacts, XComRef, XComs, check, check_in_callback,
+    render_args, render_text,
+};
 use scheduler::operator::RunFacts;
 use serde_json::{Map, Value, json};
 
@@ -49,6 +52,7 @@ fn context() -> TemplateContext {
         map_index: -1,
         mapped: Map::new(),
         now: at("2018-01-02T03:04:05.678Z"),
+        callback: None,
     }
 }
 
@@ -333,4 +337,60 @@ fn names_are_checked_before_there_is_a_run() {
     assert_eq!(told("{{ ds }} {{ macros.ds_add(ds, 1) }} {{ range(3) }} {{ x | default(1) }}"), []);
     assert_eq!(told("x {{ next_ds }}"), [(5..12, "`next_ds` was removed in Airflow 3".to_owned())]);
     assert_eq!(told("{% for x in rows %}{{ x }}{% endfor %}"), [(12..16, "nothing is called `rows`".to_owned())]);
+}
+
+fn in_callback(facts: CallbackFacts) -> TemplateContext {
+    TemplateContext { callback: Some(Arc::new(facts)), ..context() }
+}
+
+fn a_failure() -> CallbackFacts {
+    CallbackFacts {
+        exception: Some("exit code 1".to_owned()),
+        reason: Some("task_failure".to_owned()),
+        run_state: "failed".to_owned(),
+        run_start: Some(at("2018-01-02T00:00:00Z")),
+        run_end: Some(at("2018-01-02T00:01:00Z")),
+        instance: Some(TryFacts {
+            task_id: "load".to_owned(),
+            map_index: -1,
+            try_number: 2,
+            state: "failed".to_owned(),
+            start_date: Some(at("2018-01-02T00:00:10Z")),
+            end_date: Some(at("2018-01-02T00:00:12.5Z")),
+            hostname: Some("here".to_owned()),
+        }),
+        deadline: None,
+        url: Some("http://localhost:8080/dags/example".to_owned()),
+    }
+}
+
+/// §12: what callbacks can see besides.
+#[rstest]
+#[case("{{ exception }} {{ reason }}", "exit code 1 task_failure")]
+#[case("{{ ti.state }} {{ ti.duration }} {{ ti.hostname }} {{ ti.try_number }}", "failed 2.5 here 2")]
+#[case("{{ ti.start_date }} {{ ti.end_date | ts }}", "2018-01-02 00:00:10+00:00 2018-01-02T00:00:12.500000+00:00")]
+#[case("{{ ti.log_url }}", "http://localhost:8080/dags/example")]
+#[case("{{ dag_run.state }} {{ dag_run.end_date | ds }} {{ task.task_id }}", "failed 2018-01-02 load")]
+#[case("{{ deadline }} {{ ds }}", "None 2018-01-01")]
+fn in_callbacks(#[case] template: &str, #[case] expected: &str) {
+    assert_eq!(check_in_callback(template), []);
+    assert_eq!(render_text(template, &in_callback(a_failure()), &XComs::new()).unwrap(), expected);
+}
+
+#[test]
+fn a_callback_that_is_about_no_task_has_none() {
+    let deadline = DeadlineFacts { name: Some("early".to_owned()), deadline_time: at("2018-01-02T06:00:00Z") };
+    let facts = CallbackFacts { run_state: "running".to_owned(), deadline: Some(deadline), ..CallbackFacts::default() };
+    let context = TemplateContext { task_id: String::new(), ..in_callback(facts) };
+    let render = |template: &str| render_text(template, &context, &XComs::new());
+    assert_eq!(render("{{ deadline.name }} {{ deadline.deadline_time }}").unwrap(), "early 2018-01-02 06:00:00+00:00");
+    assert_eq!(render("{{ exception }} {{ reason }}").unwrap(), "None None");
+    assert!(render("{{ ti.task_id }}").unwrap_err().to_string().contains("`ti.task_id` is not there"));
+}
+
+#[test]
+fn facts_are_read_as_they_were_written() {
+    let written = serde_json::to_value(a_failure()).unwrap();
+    let read: CallbackFacts = serde_json::from_value(written).unwrap();
+    assert_eq!(read, CallbackFacts { url: None, ..a_failure() });
 }

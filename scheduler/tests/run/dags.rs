@@ -42,6 +42,7 @@ pub(crate) fn named(task_id: &str) -> Task {
         doc_md: None,
         outlets: Vec::new(),
         inlets: Vec::new(),
+        callbacks: Default::default(),
     }
 }
 
@@ -60,6 +61,7 @@ pub(crate) fn head() -> DagHead {
         owner: "airflow".to_owned(),
         params: Default::default(),
         default_args: Default::default(),
+        callbacks: Default::default(),
         groups: Vec::new(),
     }
 }

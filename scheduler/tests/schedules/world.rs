@@ -195,6 +195,7 @@ impl World {
             log_folder: self.folder.path().join("logs"),
             parallelism: 1000,
             holder: Holder { instance: self.instance.clone(), hostname: "here".to_owned(), pid: std::process::id() },
+            base_url: None,
             grace: Duration::from_secs(5),
         };
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());

@@ -1,11 +1,11 @@
-//! A task's arguments against its operator: the JSON Schema, the operator's own check, and the templates in them.
+//! The arguments of an operator or of a notifier against it: the JSON Schema, its own check, and the templates in them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::collect::{PROBLEMS_MAX, Problems};
 use super::node::{Mapping, Node, Yaml, place_at};
@@ -15,13 +15,16 @@ use super::source::Place;
 use super::suggest::did_you_mean;
 use crate::dag::template::Mistake;
 use crate::dag::{shape, template};
-use crate::operator::ErasedOperator;
+use crate::operator::{ArgumentProblem, ErasedNotifier, ErasedOperator};
 
-/// The compiled schemas of the operators that a file uses.
+/// The compiled schemas of the operators and notifiers that a file uses.
 #[derive(Default)]
-pub(super) struct OperatorSchemas(HashMap<&'static str, Arc<OperatorSchema>>);
+pub(super) struct OperatorSchemas {
+    operators: HashMap<&'static str, Arc<OperatorSchema>>,
+    notifiers: HashMap<&'static str, Arc<OperatorSchema>>,
+}
 
-/// The compiled schema of one operator.
+/// The compiled schema of one operator or notifier.
 pub(super) struct OperatorSchema {
     /// `None` when the schema cannot be compiled; then the operator's own reading of its arguments must do.
     validator: Option<Validator>,
@@ -31,16 +34,22 @@ pub(super) struct OperatorSchema {
 
 impl OperatorSchemas {
     pub fn of(&mut self, operator: &ErasedOperator) -> Arc<OperatorSchema> {
-        let compiled = self.0.entry(operator.name).or_insert_with(|| {
-            let schema = operator.schema.as_value();
-            let names = shape::properties(schema).map(|names| names.into_iter().map(str::to_owned).collect());
-            Arc::new(OperatorSchema { validator: jsonschema::draft202012::new(schema).ok(), names })
-        });
-        Arc::clone(compiled)
+        let compile = || OperatorSchema::compile(operator.schema.as_value());
+        Arc::clone(self.operators.entry(operator.name).or_insert_with(compile))
+    }
+
+    pub fn of_notifier(&mut self, notifier: &ErasedNotifier) -> Arc<OperatorSchema> {
+        let compile = || OperatorSchema::compile(notifier.schema.as_value());
+        Arc::clone(self.notifiers.entry(notifier.name).or_insert_with(compile))
     }
 }
 
 impl OperatorSchema {
+    fn compile(schema: &Value) -> Arc<OperatorSchema> {
+        let names = shape::properties(schema).map(|names| names.into_iter().map(str::to_owned).collect());
+        Arc::new(OperatorSchema { validator: jsonschema::draft202012::new(schema).ok(), names })
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.names.as_ref().is_none_or(|names| names.iter().any(|known| known == name))
     }
@@ -58,27 +67,27 @@ pub(super) fn check(
     arguments: &Mapping,
     problems: &mut Problems,
 ) {
-    let before = problems.list.len();
-    check_templates(reader, arguments, problems);
-    let instance = Value::Object(arguments.to_json());
-    let at = Arguments { operator: operator.name, schema: operator.schema.as_value(), operator_place, arguments };
-    let schema = reader.schemas.of(operator);
-    if let Some(validator) = &schema.validator {
-        for error in validator.iter_errors(&instance) {
-            at.report(&error, problems);
-        }
-    }
-    // The operator may take for granted what its schema promises.
-    if problems.list.len() > before {
-        return;
-    }
-    let Value::Object(args) = &instance else { return };
-    for complaint in operator.check(args) {
-        let place = place_at(arguments, &complaint.pointer, false).unwrap_or(operator_place);
-        let subject = at.subject(&complaint.pointer);
-        let message = format!("{subject}: {}", complaint.message);
-        problems.push(Problem::new(Code::InvalidArgument, message, place, "here").maybe_help(complaint.help));
-    }
+    let owner = format!("operator `{}`", operator.name);
+    let schema = operator.schema.as_value();
+    let at = Arguments { owner, schema, owner_place: operator_place, arguments };
+    let compiled = reader.schemas.of(operator);
+    at.check(reader.source, reader.template_check, &compiled, |args| operator.check(args), problems);
+}
+
+/// Checks the arguments of a notifier in a callback.
+pub(super) fn check_notifier(
+    schemas: &mut OperatorSchemas,
+    source: &str,
+    notifier: &ErasedNotifier,
+    notifier_place: Place,
+    arguments: &Mapping,
+    problems: &mut Problems,
+) {
+    let owner = format!("notifier `{}`", notifier.name);
+    let schema = notifier.schema.as_value();
+    let at = Arguments { owner, schema, owner_place: notifier_place, arguments };
+    let compiled = schemas.of_notifier(notifier);
+    at.check(source, template::check_in_callback, &compiled, |args| notifier.check(args), problems);
 }
 
 /// Checks what can be checked of arguments whatever their operator is.
@@ -99,22 +108,54 @@ pub(super) fn check_template_of(key: &str, task: &Mapping, source: &str, problem
 pub(super) type TemplateCheck = fn(&str) -> Vec<Mistake>;
 
 struct Arguments<'a> {
-    operator: &'static str,
+    /// Whose arguments they are: "operator `bash`".
+    owner: String,
     schema: &'a Value,
-    operator_place: Place,
+    owner_place: Place,
     arguments: &'a Mapping,
 }
 
 impl Arguments<'_> {
+    fn check(
+        &self,
+        source: &str,
+        template: TemplateCheck,
+        compiled: &OperatorSchema,
+        own_check: impl Fn(&Map<String, Value>) -> Vec<ArgumentProblem>,
+        problems: &mut Problems,
+    ) {
+        let before = problems.list.len();
+        for entry in &self.arguments.entries {
+            check_strings(source, template, &entry.key, &entry.value, problems);
+        }
+        let instance = Value::Object(self.arguments.to_json());
+        if let Some(validator) = &compiled.validator {
+            for error in validator.iter_errors(&instance) {
+                self.report(&error, problems);
+            }
+        }
+        // The owner may take for granted what its schema promises.
+        if problems.list.len() > before {
+            return;
+        }
+        let Value::Object(args) = &instance else { return };
+        for complaint in own_check(args) {
+            let subject = self.subject(&complaint.pointer);
+            let message = format!("{subject}: {}", complaint.message);
+            let problem = Problem::new(Code::InvalidArgument, message, self.place(&complaint.pointer), "here");
+            problems.push(problem.maybe_help(complaint.help));
+        }
+    }
+
     fn subject(&self, pointer: &str) -> String {
         match pointer.trim_start_matches('/').replace('/', ".").as_str() {
-            "" => format!("operator `{}`", self.operator),
-            path => format!("argument `{path}` of operator `{}`", self.operator),
+            "" => self.owner.clone(),
+            path => format!("argument `{path}` of {}", self.owner),
         }
     }
 
     fn place(&self, pointer: &str) -> Place {
-        place_at(self.arguments, pointer, false).unwrap_or(self.operator_place)
+        place_at(self.arguments, pointer, false).unwrap_or(self.owner_place)
     }
 
     /// Words one complaint of the schema, unless a template stands where the value will be.
@@ -164,7 +205,7 @@ impl Arguments<'_> {
 
     fn stranger(&self, pointer: &str, name: &str, problems: &mut Problems) {
         let inner = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
-        let place = place_at(self.arguments, &inner, true).unwrap_or(self.operator_place);
+        let place = place_at(self.arguments, &inner, true).unwrap_or(self.owner_place);
         let message = format!("{} has no key `{name}`", self.subject(pointer));
         let known = self.known_keys(pointer);
         let problem = Problem::new(Code::UnknownArgument, message, place, "unknown key");

@@ -91,12 +91,21 @@ pub(super) fn key_schema(key: &Key) -> Value {
         Kind::RetryAction => json!({ "type": "string", "enum": ACTIONS }),
         Kind::Tasks => json!({ "type": ["array", "object", "null"] }),
         Kind::Operator => json!({ "type": "string" }),
+        Kind::Callbacks => one_or_several("callback"),
+        Kind::Deadlines => one_or_several("deadline"),
+        Kind::Emails => json!({ "type": ["string", "array", "null"], "items": { "type": "string" } }),
     };
     let mut schema = described(key, schema);
     if let Ok(example) = example(key) {
         schema["examples"] = json!([example]);
     }
     schema
+}
+
+/// Something that is defined once for the whole schema, or a list of such.
+fn one_or_several(definition: &str) -> Value {
+    let one = json!({ "$ref": format!("#/$defs/{definition}") });
+    json!({ "anyOf": [one, { "type": "array", "items": one }, { "type": "null" }] })
 }
 
 /// Groups in either spelling.
@@ -156,6 +165,7 @@ fn example(key: &Key) -> Result<Value, serde_json::Error> {
         | Kind::Params
         | Kind::DefaultArgs
         | Kind::Tasks
+        | Kind::Emails
         | Kind::Groups
         | Kind::Expand
         | Kind::ExpandKwargs

@@ -35,6 +35,12 @@ pub(super) enum Kind {
     RetryPolicy,
     ExitCodes,
     RetryAction,
+    /// One callback, or a list of them.
+    Callbacks,
+    /// One deadline, or a list of them.
+    Deadlines,
+    /// One address, or a list of them.
+    Emails,
 }
 
 /// A key of a DAG or of a task.
@@ -128,6 +134,27 @@ pub(super) const DAG_KEYS: &[Key] = &[
         "null",
         "false",
         "Whether the DAG is paused when it first appears. By default the installation decides.",
+    ),
+    key(
+        "on_success_callback",
+        Kind::Callbacks,
+        "[]",
+        "{webhook: {url: \"https://example.com/updraft\"}}",
+        "Whom to tell when a run succeeded: one callback, or a list of them.",
+    ),
+    key(
+        "on_failure_callback",
+        Kind::Callbacks,
+        "[]",
+        "{slack: {url_env: SLACK_WEBHOOK_URL, text: \"{{ dag.dag_id }} failed: {{ reason }}\"}}",
+        "Whom to tell when a run failed: one callback, or a list of them.",
+    ),
+    key(
+        "deadline",
+        Kind::Deadlines,
+        "[]",
+        "{reference: DAGRUN_QUEUED_AT, interval: 1h, callback: {email: {to: ops@example.com}}}",
+        "By when a run should be done, and whom to tell when it is not: one deadline, or a list of them.",
     ),
     key("tags", Kind::Tags, "[]", "[sales, daily]", "Words to filter lists by."),
     key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the `owner` in `default_args`, else `airflow`."),
@@ -249,6 +276,50 @@ pub(super) const TASK_KEYS: &[Key] = &[
     key("queue", Kind::Text, "\"default\"", "gpu", "Which workers may run it."),
     key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the DAG's owner."),
     key("doc_md", Kind::Text, "null", "Counts the rows.", "Markdown for the task's page."),
+    key(
+        "on_execute_callback",
+        Kind::Callbacks,
+        "[]",
+        "{command: [logger, \"{{ ti.task_id }} begins\"]}",
+        "Whom to tell when a try begins: one callback, or a list of them.",
+    ),
+    key(
+        "on_success_callback",
+        Kind::Callbacks,
+        "[]",
+        "{webhook: {url: \"https://example.com/done\", body: {day: \"{{ ds }}\"}}}",
+        "Whom to tell when the task succeeded.",
+    ),
+    key(
+        "on_failure_callback",
+        Kind::Callbacks,
+        "[]",
+        "[{slack: {url_env: SLACK_WEBHOOK_URL}}, {email: {to: ops@example.com}}]",
+        "Whom to tell when the task failed and no try is left.",
+    ),
+    key(
+        "on_retry_callback",
+        Kind::Callbacks,
+        "[]",
+        "{slack: {url_env: SLACK_WEBHOOK_URL, text: \"{{ ti.task_id }}: {{ exception }}\"}}",
+        "Whom to tell when a try failed and another follows.",
+    ),
+    key(
+        "on_skipped_callback",
+        Kind::Callbacks,
+        "[]",
+        "{webhook: \"https://example.com/skipped\"}",
+        "Whom to tell when the task chose not to run; not when a trigger rule or a branch skips it.",
+    ),
+    key(
+        "email",
+        Kind::Emails,
+        "[]",
+        "[ops@example.com]",
+        "Who gets an e-mail when the task fails, as Airflow has it: short for `email` callbacks.",
+    ),
+    key("email_on_failure", Kind::Boolean, "true", "false", "Whether `email` is told when the task failed."),
+    key("email_on_retry", Kind::Boolean, "true", "false", "Whether `email` is told when another try follows."),
     key(
         "outlets",
         Kind::Assets,
@@ -437,11 +508,10 @@ const fn harmless(name: &'static str, value: &'static str, help: &'static str) -
     Refused { name, harmless: Some(value), help }
 }
 
-const CALLBACK: &str =
-    "a DAG file has no Python to call; a task with `trigger_rule: all_done` can tell people how a run went";
+const CALLBACK: &str = "a DAG file has no Python to call; write a notifier without `_name` and `_file`, for example \
+                        `on_failure_callback: {slack: {url_env: SLACK_WEBHOOK_URL}}`";
 const PYTHON: &str = "a DAG file has no Python to call; `bash` runs a script, with an interpreter of your choice, and `branch` and `short_circuit` take templates";
 const COLOURS: &str = "the graph's colours are those of states";
-const EMAIL: &str = "e-mail is not served yet";
 const MACROS: &str = "templates know Airflow's own macros and filters, and no others";
 
 /// Keys that a DAG may have in Airflow or dag-factory.
@@ -449,15 +519,15 @@ pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
     refused("schedule_interval", "write `schedule`"),
     refused("timetable", "put the timetable into `schedule`"),
     refused("concurrency", "write `max_active_tasks`"),
-    refused("on_success_callback", CALLBACK),
-    refused("on_failure_callback", CALLBACK),
-    refused("on_execute_callback", CALLBACK),
+    refused(
+        "on_execute_callback",
+        "a run has no such callback, in Airflow neither; write it in `default_args` for all tasks",
+    ),
     refused("on_success_callback_name", CALLBACK),
     refused("on_success_callback_file", CALLBACK),
     refused("on_failure_callback_name", CALLBACK),
     refused("on_failure_callback_file", CALLBACK),
-    refused("sla_miss_callback", CALLBACK),
-    refused("deadline", "deadlines are not served yet; `dagrun_timeout` bounds a run"),
+    refused("sla_miss_callback", "Airflow 3 took service levels away; write `deadline`"),
     refused("dag_display_name", "a second name is not served; `dag_id` is what people see"),
     refused("owner_links", "links for owners are not served yet; put them into `doc_md`"),
     refused("access_control", "rights by DAG are not served yet"),
@@ -489,21 +559,17 @@ pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
     refused("python_callable_file", PYTHON),
     refused("pre_execute", PYTHON),
     refused("post_execute", PYTHON),
-    refused("on_execute_callback", CALLBACK),
-    refused("on_success_callback", CALLBACK),
-    refused("on_failure_callback", CALLBACK),
-    refused("on_retry_callback", CALLBACK),
-    refused("on_skipped_callback", CALLBACK),
     refused("on_success_callback_name", CALLBACK),
     refused("on_success_callback_file", CALLBACK),
     refused("on_failure_callback_name", CALLBACK),
     refused("on_failure_callback_file", CALLBACK),
     refused("on_retry_callback_name", CALLBACK),
     refused("on_retry_callback_file", CALLBACK),
-    refused("sla", "service levels are not served; `execution_timeout` bounds a try"),
-    refused("email", EMAIL),
-    harmless("email_on_failure", "false", EMAIL),
-    harmless("email_on_retry", "false", EMAIL),
+    refused("on_execute_callback_name", CALLBACK),
+    refused("on_execute_callback_file", CALLBACK),
+    refused("on_skipped_callback_name", CALLBACK),
+    refused("on_skipped_callback_file", CALLBACK),
+    refused("sla", "Airflow 3 took service levels away; `deadline` of the DAG bounds a run, `execution_timeout` a try"),
     refused("start_date", "dates belong to the DAG; write the earliest of its tasks' there"),
     refused("end_date", "dates belong to the DAG; write the latest of its tasks' there"),
     refused("params", "params belong to the DAG"),

@@ -15,6 +15,7 @@
 //! before anybody could complain about them.
 
 mod arguments;
+mod callback_schema;
 mod collect;
 mod compose;
 mod graph;
@@ -25,7 +26,9 @@ mod load;
 mod node;
 mod operator_schema;
 mod problem;
+pub(in crate::dag) mod read_callbacks;
 mod read_dag;
+mod read_deadlines;
 mod read_groups;
 pub(in crate::dag) mod read_mapping;
 mod read_params;

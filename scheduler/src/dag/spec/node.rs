@@ -62,7 +62,8 @@ impl Mapping {
         Mapping { entries: self.entries.iter().cloned().chain(missing).collect() }
     }
 
-    /// This mapping with `default` laid under it: mappings merge key by key, anything else only fills what is absent.
+    /// This mapping with `default` laid under it: mappings merge key by key, anything else only fills what is absent, and
+    /// so do callbacks and deadlines.
     pub fn over(&self, default: &Mapping) -> Mapping {
         let mut merged = self.clone();
         let index: HashMap<&str, usize> =
@@ -70,6 +71,8 @@ impl Mapping {
         for under in &default.entries {
             match index.get(under.key.as_str()) {
                 None => merged.entries.push(under.clone()),
+                // A callback is one thing, not a mapping of several: half of one and half of another is neither.
+                Some(_) if under.key.ends_with("_callback") || under.key == "deadline" => (),
                 Some(&position) => {
                     let own = &mut merged.entries[position];
                     if let (Yaml::Map(mine), Yaml::Map(theirs)) = (&own.value.value, &under.value.value) {

@@ -1,4 +1,4 @@
-//! An operator's own schema, fitted into the schema of DAG files: definitions renamed, templates let in.
+//! The own schema of an operator or of a notifier, fitted into the schema of DAG files: definitions renamed, templates let in.
 
 use serde_json::{Map, Value, json};
 
@@ -28,13 +28,7 @@ impl OperatorParts {
 
     /// Airflow's classes, with or without their module.
     pub fn airflow_pattern(&self) -> Option<String> {
-        let classes: Vec<String> = self
-            .airflow_classes
-            .iter()
-            .map(|class| class.rsplit('.').next().unwrap_or(class))
-            .map(|class| class.replace('.', r"\."))
-            .collect();
-        (!classes.is_empty()).then(|| format!(r"^([A-Za-z0-9_]+\.)*({})$", classes.join("|")))
+        airflow_pattern(self.airflow_classes)
     }
 }
 
@@ -45,10 +39,30 @@ pub(super) fn template() -> Value {
 
 /// Takes an operator's schema apart.
 pub(super) fn parts(operator: &ErasedOperator) -> OperatorParts {
-    let schema = operator.schema.as_value();
-    let fit = Fit { prefix: format!("{}.", operator.name) };
-    let names = shape::properties(schema);
-    let is_closed = names.is_some();
+    let Arguments { arguments, required, defs, is_closed } = arguments(operator.name, operator.schema.as_value());
+    OperatorParts {
+        name: operator.name,
+        summary: operator.summary,
+        arguments,
+        required,
+        defs,
+        is_closed,
+        airflow_classes: operator.airflow_classes,
+    }
+}
+
+/// What a schema of arguments says, fitted into the schema of DAG files.
+pub(super) struct Arguments {
+    pub arguments: Map<String, Value>,
+    pub required: Vec<String>,
+    pub defs: Map<String, Value>,
+    pub is_closed: bool,
+}
+
+/// Takes a schema of arguments apart; its definitions get names that begin with `prefix`.
+pub(super) fn arguments(prefix: &str, schema: &Value) -> Arguments {
+    let fit = Fit { prefix: format!("{prefix}.") };
+    let is_closed = shape::properties(schema).is_some();
     let mut arguments = Map::new();
     for place in shape::at(schema, &[]) {
         for (name, argument) in place.get("properties").and_then(Value::as_object).into_iter().flatten() {
@@ -57,15 +71,19 @@ pub(super) fn parts(operator: &ErasedOperator) -> OperatorParts {
     }
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     let definitions = schema.get("$defs").and_then(Value::as_object).into_iter().flatten();
-    OperatorParts {
-        name: operator.name,
-        summary: operator.summary,
+    Arguments {
         arguments,
         required: required.filter_map(Value::as_str).map(str::to_owned).collect(),
         defs: definitions.map(|(name, definition)| (fit.name(name), fit.inside(definition))).collect(),
         is_closed,
-        airflow_classes: operator.airflow_classes,
     }
+}
+
+/// Airflow's classes, with or without their module.
+pub(super) fn airflow_pattern(classes: &[&str]) -> Option<String> {
+    let classes: Vec<String> =
+        classes.iter().map(|class| class.rsplit('.').next().unwrap_or(class).replace('.', r"\.")).collect();
+    (!classes.is_empty()).then(|| format!(r"^([A-Za-z0-9_]+\.)*({})$", classes.join("|")))
 }
 
 struct Fit {

@@ -12,10 +12,12 @@ use super::keys::{
 };
 use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
+use super::read_callbacks::{CallbackReader, Told};
 use super::read_groups::{self, Groups};
 use super::read_task::{Defaults, ReadTask, TaskReader, blank_task, overlaid};
 use super::source::Place;
-use super::{links, read_params, rules, schedule, values};
+use super::{links, read_deadlines, read_params, rules, schedule, values};
+use crate::dag::callback::DagCallbacks;
 use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task};
 use crate::operator::Registry;
 
@@ -46,8 +48,12 @@ pub(super) fn read(
     let (start_date, end_date) = reader.dates(timezone);
     let params = reader.params(&schedule);
     let runs = reader.run_policy();
-    let (owner, common) = reader.owner_and_common();
+    let (owner, mut common) = reader.owner_and_common();
     let mut groups = reader.groups(registry);
+    let mut callback_reader = CallbackReader { registry, schemas, source };
+    let callbacks = reader.callbacks(timezone, &mut callback_reader);
+    let told = reader.default_told(&mut callback_reader);
+    common.callbacks = told.callbacks();
     let mut head = DagHead {
         dag_id,
         description: reader.optional("description", values::text),
@@ -61,10 +67,11 @@ pub(super) fn read(
         owner,
         params,
         default_args: reader.default_args.to_json(),
+        callbacks,
         groups: Vec::new(),
     };
-    let defaults = Defaults { task: common, arguments: reader.default_arguments() };
-    let group_defaults = defaults_by_group(&groups, &defaults, problems);
+    let defaults = Defaults { task: common, arguments: reader.default_arguments(), told };
+    let group_defaults = defaults_by_group(&groups, &defaults, &mut callback_reader, problems);
     let template_check = crate::dag::template::check;
     let mut tasks = TaskReader { registry, schemas, source, template_check, groups: &groups, defaults, group_defaults };
     let mut read = read_tasks(&dag.mapping, dag.id_place, &mut tasks, problems);
@@ -237,6 +244,29 @@ impl DagReader<'_> {
         (own.unwrap_or_else(|| common.owner.clone()), common)
     }
 
+    /// Whom runs tell what became of them.
+    fn callbacks(&mut self, timezone: Tz, callbacks: &mut CallbackReader<'_>) -> DagCallbacks {
+        let mut told = DagCallbacks::default();
+        for entry in &self.mapping.entries {
+            let subject = Subject { key: &entry.key, within: "" };
+            match entry.key.as_str() {
+                "on_success_callback" => told.on_success = callbacks.several(subject, &entry.value, self.problems),
+                "on_failure_callback" => told.on_failure = callbacks.several(subject, &entry.value, self.problems),
+                "deadline" => {
+                    told.deadlines = read_deadlines::read(subject, &entry.value, timezone, callbacks, self.problems);
+                }
+                _ => (),
+            }
+        }
+        told
+    }
+
+    /// Whom tasks tell unless they say otherwise.
+    fn default_told(&mut self, callbacks: &mut CallbackReader<'_>) -> Told {
+        let told = Told::default();
+        told.overlaid(&self.default_args, "`default_args`", callbacks, self.problems).unwrap_or(told)
+    }
+
     fn read_default_args(&mut self, registry: &Registry) -> Mapping {
         let Some(entry) = self.mapping.get("default_args") else { return Mapping::default() };
         let mapping = match &entry.value.value {
@@ -297,12 +327,17 @@ impl DagReader<'_> {
 }
 
 /// What tasks have by the group that they are in, outer groups first.
-fn defaults_by_group(groups: &Groups, defaults: &Defaults, problems: &mut Problems) -> Vec<Defaults> {
+fn defaults_by_group(
+    groups: &Groups,
+    defaults: &Defaults,
+    callbacks: &mut CallbackReader<'_>,
+    problems: &mut Problems,
+) -> Vec<Defaults> {
     let mut by_group: Vec<Defaults> = Vec::with_capacity(groups.list.len());
     for group in &groups.list {
         let around = group.parent.map_or(defaults, |parent| &by_group[parent]);
         let within = format!("`default_args` of group `{}`", group.id);
-        by_group.push(around.within(&group.default_args, &within, problems));
+        by_group.push(around.within(&group.default_args, &within, callbacks, problems));
     }
     by_group
 }

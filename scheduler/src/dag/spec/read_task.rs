@@ -9,11 +9,13 @@ use super::collect::{Problems, Subject, names};
 use super::keys::{REFUSED_IN_TASKS, TASK_KEYS, find_refused};
 use super::node::{Entry, Mapping, Yaml};
 use super::problem::{Code, Problem};
+use super::read_callbacks::{CallbackReader, Told};
 use super::read_groups::Groups;
 use super::read_mapping::{self, ReadMapping};
 use super::source::Place;
 use super::suggest::did_you_mean;
 use super::{read_retry, schedule, values};
+use crate::dag::callback::TaskCallbacks;
 use crate::dag::{PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
 use crate::operator::{ErasedOperator, Registry};
 
@@ -54,17 +56,25 @@ pub(super) struct Defaults {
     pub task: Task,
     /// Arguments of operators.
     pub arguments: Mapping,
+    /// Whom it tells; the task holds the callbacks that follow from it.
+    pub told: Told,
 }
 
 impl Defaults {
     /// These, with the `default_args` of a group laid over them.
-    pub fn within(&self, default_args: &Mapping, within: &str, problems: &mut Problems) -> Defaults {
+    pub fn within(
+        &self,
+        default_args: &Mapping,
+        within: &str,
+        callbacks: &mut CallbackReader<'_>,
+        problems: &mut Problems,
+    ) -> Defaults {
         let arguments = default_args.entries.iter().filter(|entry| !names(TASK_KEYS).any(|key| key == entry.key));
         let own = Mapping { entries: arguments.cloned().collect() };
-        Defaults {
-            task: overlaid(&self.task, default_args, within, problems),
-            arguments: own.laid_over(&self.arguments),
-        }
+        let mut task = overlaid(&self.task, default_args, within, problems);
+        let told = self.told.overlaid(default_args, within, callbacks, problems).unwrap_or_else(|| self.told.clone());
+        task.callbacks = told.callbacks();
+        Defaults { task, arguments: own.laid_over(&self.arguments), told }
     }
 }
 
@@ -95,6 +105,7 @@ pub(super) fn blank_task() -> Task {
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
         doc_md: None,
+        callbacks: TaskCallbacks::default(),
         outlets: Vec::new(),
         inlets: Vec::new(),
     }
@@ -217,6 +228,11 @@ impl TaskReader<'_> {
         let written = mapping;
         let mapping = &read_mapping::with_partial(written, &within, problems);
         let mut task = overlaid(&self.defaults_in(group).task, mapping, &within, problems);
+        let defaults = group.map_or(&self.defaults, |group| &self.group_defaults[group]);
+        let mut callbacks = CallbackReader { registry: self.registry, schemas: self.schemas, source: self.source };
+        if let Some(told) = defaults.told.overlaid(mapping, &within, &mut callbacks, problems) {
+            task.callbacks = told.callbacks();
+        }
         task.group = group.map(|group| self.groups.list[group].id.clone());
         let rule = written.get("trigger_rule").filter(|entry| !matches!(entry.value.value, Yaml::Null));
         let rule_place = rule.map(|entry| entry.value.place);

@@ -100,5 +100,8 @@ fn kind(kind: Kind) -> &'static str {
         Kind::ExpandKwargs => "[values](graph.md#mapping)",
         Kind::RetryPolicy => "list of rules",
         Kind::ExitCodes => "whole number, or list",
+        Kind::Callbacks => "[callback](callbacks.md), or a list",
+        Kind::Deadlines => "[deadline](callbacks.md#deadlines), or a list",
+        Kind::Emails => "address, or a list",
     }
 }

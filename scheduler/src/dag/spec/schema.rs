@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::callback_schema::{self, NotifierParts};
 use super::key_schema::key_schema;
 use super::keys::{
     DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, Key, Kind, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, Refused,
@@ -18,7 +19,13 @@ use crate::operator::Registry;
 /// The JSON Schema (draft 2020-12) of DAG files in both spellings, with the operators of `registry`.
 pub fn schema_for_dag_files(registry: &Registry) -> Value {
     let operators: Vec<OperatorParts> = registry.iter().map(operator_schema::parts).collect();
+    let notifiers: Vec<NotifierParts> = registry.notifiers().map(callback_schema::parts).collect();
     let mut defs = Map::new();
+    for notifier in &notifiers {
+        defs.extend(notifier.defs.clone());
+    }
+    defs.insert("callback".to_owned(), callback_schema::callback(&notifiers));
+    defs.insert("deadline".to_owned(), callback_schema::deadline());
     defs.insert("template".to_owned(), operator_schema::template());
     defs.extend(schedule::definitions());
     for operator in &operators {

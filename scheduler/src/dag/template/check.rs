@@ -9,7 +9,7 @@ pub fn holds_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 
-/// What is wrong with a template, as far as that can be told before there is a run.
+/// What is wrong with a template of a task, as far as that can be told before there is a run.
 pub fn check(text: &str) -> Vec<Mistake> {
     check_with(text, &[])
 }
@@ -17,6 +17,11 @@ pub fn check(text: &str) -> Vec<Mistake> {
 /// What is wrong with a template of a mapped task.
 pub fn check_in_mapped(text: &str) -> Vec<Mistake> {
     check_with(text, names::IN_MAPPED)
+}
+
+/// What is wrong with a template of a callback.
+pub fn check_in_callback(text: &str) -> Vec<Mistake> {
+    check_with(text, names::IN_CALLBACKS)
 }
 
 /// `more` are names that only such templates know.

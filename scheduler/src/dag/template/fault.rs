@@ -112,7 +112,9 @@ fn undefined(expression: &str, context: Option<&TemplateContext>) -> (String, Op
     let path: Vec<&str> =
         expression.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|part| !part.is_empty()).collect();
     let Some(name) = path.first().copied() else { return ("a value is not there".to_owned(), None) };
-    if let Some((message, help)) = names::foreign(name) {
+    let is_in_callback = context.is_some_and(|context| context.callback.is_some());
+    let is_at_home = is_in_callback && names::IN_CALLBACKS.contains(&name);
+    if let Some((message, help)) = names::foreign(name).filter(|_| !is_at_home) {
         return (message, Some(help.to_owned()));
     }
     if names::WITH_LOGICAL_DATE.contains(&name) {

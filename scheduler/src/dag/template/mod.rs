@@ -6,6 +6,7 @@
 //!
 //! A name that is not there is an error, never an empty text (Airflow 3: `StrictUndefined`).
 
+mod callback;
 mod check;
 mod environment;
 mod fault;
@@ -28,15 +29,16 @@ use serde_json::{Map, Value};
 use crate::dag::Dag;
 use crate::operator::RunFacts;
 
-pub use check::{check, check_in_mapped, holds_template};
-pub use render::{render_args, render_text};
+pub use callback::{CallbackFacts, DeadlineFacts, TryFacts};
+pub use check::{check, check_in_callback, check_in_mapped, holds_template};
+pub use render::{render_args, render_text, render_values};
 
 /// What the templates of one try of a task can see.
 #[derive(Clone, Debug)]
 pub struct TemplateContext {
     /// The DAG, in the version that the run is pinned to.
     pub dag: Arc<Dag>,
-    /// The task whose arguments are rendered.
+    /// The task whose arguments are rendered; empty in a callback that is about no task.
     pub task_id: String,
     /// The run, as people name it.
     pub run_id: String,
@@ -50,6 +52,8 @@ pub struct TemplateContext {
     pub mapped: Map<String, Value>,
     /// The instant that `macros.datetime.now()` and the like answer with.
     pub now: DateTime<Utc>,
+    /// How things stood when a callback was called; none for the arguments of a task.
+    pub callback: Option<Arc<CallbackFacts>>,
 }
 
 /// A value that another task of the run left behind, by its names.

@@ -31,6 +31,9 @@ pub(super) const WITH_LOGICAL_DATE: &[&str] = &[
 /// Names that only the templates of mapped tasks know.
 pub(super) const IN_MAPPED: &[&str] = &["mapped"];
 
+/// Names that only the templates of callbacks know (Airflow 3).
+pub(super) const IN_CALLBACKS: &[&str] = &["exception", "reason", "deadline"];
+
 /// Names that Airflow 3 took away, and what to write instead.
 const REMOVED: &[(&str, &str)] = &[
     ("execution_date", "write `logical_date`"),
@@ -65,8 +68,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("templates_dict", "write the template where its value is used"),
     ("expanded_ti_count", "how many instances there are is not told to them yet"),
     ("task_reschedule_count", "sensors keep no such count"),
-    ("exception", "there are no callbacks that could read it"),
-    ("reason", "there are no callbacks that could read it"),
     ("partition_key", "partitions are not served yet"),
     ("partition_date", "partitions are not served yet"),
 ];
@@ -82,6 +83,12 @@ pub(super) fn foreign(name: &str) -> Option<(String, &'static str)> {
     }
     if let Some((_, help)) = find(REMOVED) {
         return Some((format!("`{name}` was removed in Airflow 3"), help));
+    }
+    if IN_CALLBACKS.contains(&name) {
+        return Some((
+            format!("`{name}` is there in callbacks only"),
+            "write it in an `on_…_callback` or a `deadline`",
+        ));
     }
     find(NOT_YET).map(|(_, help)| (format!("`{name}` is not available yet"), *help))
 }

@@ -49,10 +49,12 @@ impl Object for Root {
             "params" => Some(from_map(&run.params)),
             "dag" => Some(dag(session)),
             "dag_run" => Some(dag_run(session)),
+            // A callback of a DAG may be about no task at all.
+            "task" | "ti" | "task_instance" if context.task_id.is_empty() => None,
             "task" => Some(task(session)),
             "ti" | "task_instance" => Some(Value::from_object(TaskInstance(Arc::clone(session)))),
             "macros" => Some(Value::from_object(Macros(Arc::clone(session)))),
-            _ => None,
+            name => context.callback.as_ref()?.name(name),
         }
     }
 
@@ -65,7 +67,7 @@ fn from_map(map: &Map<String, serde_json::Value>) -> Value {
     Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), from_json(value))))
 }
 
-fn or_none(instant: Option<chrono::DateTime<chrono::Utc>>) -> Value {
+pub(super) fn or_none(instant: Option<chrono::DateTime<chrono::Utc>>) -> Value {
     instant.map_or_else(|| Value::from(()), |instant| Value::from_object(Instant::utc(instant)))
 }
 
@@ -89,7 +91,8 @@ fn dag(session: &Session) -> Value {
 fn dag_run(session: &Session) -> Value {
     let context = &session.context;
     let run = &context.run;
-    Value::from_pairs([
+    let then = context.callback.iter().flat_map(|callback| callback.of_run());
+    let always = [
         ("dag_id", Value::from(context.dag.dag_id.as_str())),
         ("run_id", Value::from(context.run_id.as_str())),
         ("run_type", Value::from(run.run_type.as_str())),
@@ -99,7 +102,8 @@ fn dag_run(session: &Session) -> Value {
         ("data_interval_end", or_none(run.data_interval_end)),
         ("run_after", or_none(Some(run.run_after))),
         ("start_date", or_none(run.start_date)),
-    ])
+    ];
+    Value::from_pairs(always.into_iter().chain(then))
 }
 
 fn task(session: &Session) -> Value {
@@ -148,7 +152,7 @@ impl Object for TaskInstance {
                 let index = context.dag.find(&context.task_id)?;
                 Value::from(context.dag.task(index).retries)
             }
-            _ => return None,
+            name => return context.callback.as_ref()?.of_try(name),
         })
     }
 

@@ -30,8 +30,18 @@ pub fn render_args(
     context: &TemplateContext,
     xcoms: &XComs,
 ) -> Result<Map<String, Value>, RenderError> {
+    render_values(operator.schema.as_value(), args, context, xcoms)
+}
+
+/// The same for the arguments of whatever has a JSON Schema for them.
+pub fn render_values(
+    schema: &Value,
+    args: &Map<String, Value>,
+    context: &TemplateContext,
+    xcoms: &XComs,
+) -> Result<Map<String, Value>, RenderError> {
     let session = Session::new(context, xcoms);
-    let mut renderer = Renderer { schema: operator.schema.as_value(), session, problems: Vec::new() };
+    let mut renderer = Renderer { schema, session, problems: Vec::new() };
     let mut rendered = Map::with_capacity(args.len());
     for (key, value) in args {
         let value = renderer.value(value, &mut vec![key.clone()]);

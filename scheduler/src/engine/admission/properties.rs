@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{Admission, Rank};
+use crate::dag::callback::{DagCallbacks, TaskCallbacks};
 use crate::dag::{
     Dag, DagHead, DagRunPolicy, PastDependency, Schedule, Task, TaskIndex, TaskRole, TriggerRule, WeightRule,
 };
@@ -84,6 +85,7 @@ prop_compose! {
             outlets: Vec::new(),
             inlets: Vec::new(),
             retry_policy: Vec::new(),
+            callbacks: TaskCallbacks::default(),
         }
     }
 }
@@ -102,6 +104,7 @@ fn a_dag(number: usize, max_active_tasks: u32, tasks: Vec<Task>) -> Arc<Dag> {
         owner: "airflow".to_owned(),
         params: BTreeMap::new(),
         default_args: serde_json::Map::new(),
+        callbacks: DagCallbacks::default(),
         groups: Vec::new(),
     };
     let named = tasks.into_iter().enumerate().map(|(n, task)| (Task { task_id: format!("t{n}"), ..task }, Vec::new()));

@@ -1,10 +1,12 @@
 //! The tables, one file each. A row is what the database keeps; the engine means something richer.
 
 pub mod backfill;
+pub mod callback_request;
 pub mod dag;
 pub mod dag_run;
 pub mod dag_tag;
 pub mod dag_version;
+pub mod deadline;
 pub mod event_log;
 pub mod import_error;
 pub mod pool;

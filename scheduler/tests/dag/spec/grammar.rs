@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use rstest::rstest;
+use scheduler::dag::callback::DeadlineReference;
 use scheduler::dag::schedule::CronTrigger;
 use scheduler::dag::spec::{Code, SourceFile, load};
 use scheduler::dag::timetable::Catchup;
 use scheduler::dag::{
-    MappedValues, Mapping, PastDependency, RetryAction, Schedule, TaskRole, TriggerRule, WeightRule, version,
+    Dag, MappedValues, Mapping, PastDependency, RetryAction, Schedule, TaskRole, TriggerRule, WeightRule, version,
 };
+use scheduler::operator::CallbackKind;
 use serde_json::json;
 
 use crate::fixtures::{at, dag, load_text, registry};
@@ -83,6 +85,61 @@ sales_consumer:
     use: {operator: airflow.providers.standard.operators.empty.EmptyOperator}
 "#;
 
+const CALLBACKS: &str = r#"
+on_success_callback: {webhook: "https://example.com/{{ run_id }}"}
+on_failure_callback:
+  - slack: {url_env: SLACK, text: "{{ dag.dag_id }} {{ reason }} {{ ti.log_url }} {{ dag_run.state }}"}
+  - email: {to: [a@example.com, "{{ params.who }}"], subject: "{{ exception }}"}
+default_args:
+  on_failure_callback: {slack: {url_env: SLACK}}
+  on_retry_callback: [{command: [logger, "{{ ti.try_number }}"]}, {command: echo again}]
+tasks:
+  - {task_id: a, operator: empty}
+  - task_id: b
+    operator: empty
+    on_execute_callback: {webhook: {url: x, method: PUT, body: {day: "{{ ds }}", n: [1, 2]}}}
+    on_failure_callback: []
+    on_retry_callback: null
+    on_skipped_callback: {webhook: {url: x}}
+"#;
+
+/// dag-factory.md §7: callbacks also stand in the `default_args` of groups.
+const CALLBACKS_OF_GROUPS: &str = "
+default_args: {on_failure_callback: {webhook: all}, email: a@example.com, email_on_retry: false}
+task_groups:
+  - {group_name: load, default_args: {on_failure_callback: {webhook: load}}}
+  - {group_name: inner, parent_group_name: load, default_args: {email_on_failure: false}}
+tasks:
+  - {task_id: a, operator: empty}
+  - {task_id: b, operator: empty, task_group_name: load}
+  - {task_id: c, operator: empty, task_group_name: inner}
+  - {task_id: d, operator: empty, task_group_name: inner, on_failure_callback: {webhook: own}}
+";
+
+const CALLBACKS_OF_DAG_FACTORY: &str = r"
+default:
+  default_args:
+    on_failure_callback: {callback: airflow.providers.smtp.notifications.smtp.SmtpNotifier, to: [x@example.com]}
+one:
+  on_failure_callback:
+    - {callback: SlackWebhookNotifier, url_env: SLACK, text: hi}
+  tasks: {a: {operator: empty}}
+two:
+  default_args: {on_failure_callback: {webhook: x}}
+  tasks: {a: {operator: empty}}
+";
+
+const DEADLINES: &str = r#"
+timezone: Europe/Amsterdam
+deadline:
+  - {reference: DAGRUN_QUEUED_AT, interval: 15m, callback: {slack: {url_env: S, text: "{{ deadline.deadline_time }}"}}}
+  - {name: early, reference: DAGRUN_LOGICAL_DATE, interval: 1h, callback: {webhook: x}}
+  - {reference: FIXED_DATETIME, datetime: 2026-12-24T18:00, interval: -30m, callback: {webhook: x}}
+  - {reference: AVERAGE_RUNTIME, max_runs: 20, min_runs: 5, interval: -90, callback: {email: {to: ops@example.com}}}
+  - {reference: AVERAGE_RUNTIME, interval: {__type__: datetime.timedelta, minutes: 5}, callback: {email: ops@example.com}}
+tasks: []
+"#;
+
 /// Trigger rules, groups, mapping, setups and teardowns, the run before, retries by failure.
 const GRAPH: &str = r#"
 task_groups:
@@ -144,6 +201,18 @@ pub const GOOD: &[(&str, &str)] = &[
     (
         "harmless",
         "fail_fast: false\ntasks:\n  - {task_id: a, operator: empty, email_on_failure: false, do_xcom_push: true}\n",
+    ),
+    ("callbacks", CALLBACKS),
+    ("callbacks_of_dag_factory", CALLBACKS_OF_DAG_FACTORY),
+    ("callbacks_of_groups", CALLBACKS_OF_GROUPS),
+    ("deadlines", DEADLINES),
+    (
+        "email",
+        "default_args: {email: [a@example.com, b@example.com], email_on_retry: false}\ntasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty, email: c@example.com, email_on_retry: true, on_failure_callback: {webhook: x}}\n  - {task_id: c, operator: empty, email: null}\n",
+    ),
+    (
+        "no_callbacks",
+        "on_failure_callback: null\ndeadline:\ntasks: [{task_id: a, operator: empty, email: null, on_retry_callback: []}]\n",
     ),
     (
         "timetable_object",
@@ -251,6 +320,93 @@ fn a_file_says_everything() {
     assert_eq!((done.pool.as_str(), done.queue.as_str(), done.owner.as_str()), ("small", "gpu", "me"));
     let upstream: Vec<_> = dag.upstream(dag.find("done").unwrap()).map(|index| &dag.task(index).task_id).collect();
     assert_eq!(upstream, ["clean"]);
+}
+
+/// What is told on an occasion, as it is written.
+fn told(dag: &Dag, task_id: &str, kind: CallbackKind) -> Vec<serde_json::Value> {
+    let callbacks = dag.task(dag.find(task_id).unwrap()).callbacks.of(kind);
+    callbacks.iter().map(|callback| json!({ callback.notifier.as_str(): callback.args })).collect()
+}
+
+#[test]
+fn a_tasks_own_callbacks_replace_those_of_default_args() {
+    let dag = dag(CALLBACKS);
+    let slack = json!({"slack": {"url_env": "SLACK"}});
+    let commands = [
+        json!({"command": {"command": ["logger", "{{ ti.try_number }}"]}}),
+        json!({"command": {"command": "echo again"}}),
+    ];
+    assert_eq!(told(&dag, "a", CallbackKind::OnFailure), [slack]);
+    assert_eq!(told(&dag, "a", CallbackKind::OnRetry), commands);
+    assert_eq!(told(&dag, "a", CallbackKind::OnExecute), [] as [serde_json::Value; 0]);
+    let webhook = json!({"webhook": {"url": "x", "method": "PUT", "body": {"day": "{{ ds }}", "n": [1, 2]}}});
+    assert_eq!(told(&dag, "b", CallbackKind::OnExecute), [webhook]);
+    assert_eq!(told(&dag, "b", CallbackKind::OnFailure), [] as [serde_json::Value; 0]);
+    assert_eq!(
+        told(&dag, "b", CallbackKind::OnRetry),
+        [] as [serde_json::Value; 0],
+        "null is as if absent, and no default"
+    );
+    assert_eq!(
+        dag.callbacks.on_success[0].args,
+        *json!({"url": "https://example.com/{{ run_id }}"}).as_object().unwrap()
+    );
+    assert_eq!(dag.callbacks.on_failure.len(), 2, "in order");
+}
+
+/// dag-factory.md §7; a callback in the `default` block is replaced, not merged with another one.
+#[test]
+fn airflows_notifiers_go_by_their_class() {
+    let loaded = load_text(CALLBACKS_OF_DAG_FACTORY);
+    let [one, two] = loaded.dags.as_slice() else { panic!("two DAGs") };
+    assert_eq!(told(&one.dag, "a", CallbackKind::OnFailure), [json!({"email": {"to": ["x@example.com"]}})]);
+    assert_eq!(one.dag.callbacks.on_failure[0].notifier, "slack");
+    assert_eq!(told(&two.dag, "a", CallbackKind::OnFailure), [json!({"webhook": {"url": "x"}})]);
+}
+
+#[test]
+fn the_callbacks_of_a_group_are_for_the_tasks_in_it() {
+    let dag = dag(CALLBACKS_OF_GROUPS);
+    let webhook = |url: &str| json!({"webhook": {"url": url}});
+    let mail = json!({"email": {"to": ["a@example.com"]}});
+    assert_eq!(told(&dag, "a", CallbackKind::OnFailure), [webhook("all"), mail.clone()]);
+    assert_eq!(told(&dag, "load.b", CallbackKind::OnFailure), [webhook("load"), mail]);
+    assert_eq!(told(&dag, "load.inner.c", CallbackKind::OnFailure), [webhook("load")]);
+    assert_eq!(told(&dag, "load.inner.d", CallbackKind::OnFailure), [webhook("own")]);
+}
+
+/// Airflow 3: `email`, `email_on_failure` and `email_on_retry`, both true by default.
+#[test]
+fn email_keys_are_short_for_callbacks() {
+    let dag = dag(GOOD.iter().find(|(name, _)| *name == "email").unwrap().1);
+    let both = json!({"email": {"to": ["a@example.com", "b@example.com"]}});
+    let own = json!({"email": {"to": ["c@example.com"]}});
+    assert_eq!(told(&dag, "a", CallbackKind::OnFailure), [both]);
+    assert_eq!(told(&dag, "a", CallbackKind::OnRetry), [] as [serde_json::Value; 0]);
+    assert_eq!(told(&dag, "b", CallbackKind::OnFailure), [json!({"webhook": {"url": "x"}}), own.clone()]);
+    assert_eq!(told(&dag, "b", CallbackKind::OnRetry), [own]);
+    assert_eq!(told(&dag, "c", CallbackKind::OnFailure), [] as [serde_json::Value; 0]);
+}
+
+#[test]
+fn deadlines_have_a_reference_and_an_interval() {
+    let dag = dag(DEADLINES);
+    let told: Vec<_> = dag
+        .callbacks
+        .deadlines
+        .iter()
+        .map(|deadline| (deadline.name.as_deref(), deadline.reference.clone(), deadline.interval.num_minutes()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (None, DeadlineReference::QueuedAt, 15),
+            (Some("early"), DeadlineReference::LogicalDate, 60),
+            (None, DeadlineReference::Fixed(at("2026-12-24T17:00:00Z")), -30),
+            (None, DeadlineReference::AverageRuntime { max_runs: 20, min_runs: 5 }, -1),
+            (None, DeadlineReference::AverageRuntime { max_runs: 10, min_runs: 10 }, 5),
+        ]
+    );
 }
 
 #[test]

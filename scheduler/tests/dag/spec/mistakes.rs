@@ -65,6 +65,9 @@ mistakes! {
     unknown_key: UnknownKey, InTheEditor, "shedule: '@daily'\ntasks: []\n";
     unknown_key_in_default_args: UnknownKey, InTheEditor, "default_args: {retires: 2}\ntasks: []\n";
     unsupported_callback: Unsupported, InTheEditor, "default_args: {on_failure_callback: lib.notify}\ntasks: []\n";
+    unsupported_callback_class: Unsupported, InTheEditor, "on_failure_callback:\n  - {callback: lib.cb.msg, text: hi}\ntasks: []\n";
+    unsupported_callback_file: Unsupported, InTheEditor, "on_failure_callback_name: notify\non_failure_callback_file: /opt/cb.py\ntasks: []\n";
+    unsupported_callback_argument: Unsupported, InTheEditor, "tasks:\n  - task_id: a\n    operator: empty\n    on_retry_callback:\n      callback: airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier\n      url_env: SLACK\n      slack_webhook_conn_id: slack\n";
     unsupported_decorator: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, decorator: airflow.sdk.task, python_callable: lib.f}\n";
     unsupported_schedule_datasets: Unsupported, InTheEditor, "schedule: {datasets: a & b}\ntasks: []\n";
     unsupported_schedule_class: Unsupported, InTheEditor, "schedule: {__type__: airflow.timetables.trigger.CronPartitionTimetable, cron: '@daily'}\ntasks: []\n";
@@ -144,6 +147,18 @@ mistakes! {
     invalid_param_default: InvalidParam, WhenLoaded, "params:\n  rows: {type: integer, minimum: 1, default: many}\ntasks: []\n";
     invalid_param_schema: InvalidParam, WhenLoaded, "params:\n  rows: {type: integer, minimum: low}\ntasks: []\n";
     invalid_param_required: InvalidParam, WhenLoaded, "schedule: '@daily'\nparams:\n  rows: {type: integer}\ntasks: []\n";
+    callback_of_two: InvalidValue, InTheEditor, "on_success_callback: {webhook: {url: x}, email: {to: y}}\ntasks: []\n";
+    callback_unknown_notifier: InvalidValue, InTheEditor, "on_success_callback: {slak: {url_env: S}}\ntasks: []\n";
+    callback_without_arguments: WrongType, InTheEditor, "on_success_callback: slack\ntasks: []\n";
+    callback_missing_argument: MissingArgument, InTheEditor, "on_success_callback: {webhook: {body: x}}\ntasks: []\n";
+    callback_unknown_argument: UnknownArgument, InTheEditor, "tasks:\n  - task_id: a\n    operator: empty\n    on_failure_callback:\n      - email: {to: a@example.com, subjct: hi}\n";
+    callback_checked: InvalidArgument, WhenLoaded, "on_success_callback: {slack: {text: done}}\ntasks: []\n";
+    callback_template: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: empty\n    on_failure_callback: {slack: {url_env: S, text: \"{{ exeption }}\"}}\n";
+    template_of_callbacks: Template, WhenLoaded, "tasks:\n  - {task_id: a, operator: bash, bash_command: \"echo {{ exception }}\"}\n";
+    deadline_incomplete: MissingKey, InTheEditor, "deadline: {reference: DAGRUN_QUEUED_AT}\ntasks: []\n";
+    deadline_unknown_reference: InvalidValue, InTheEditor, "deadline: {reference: DAGRUN_QUEUE_AT, interval: 1h, callback: {webhook: x}}\ntasks: []\n";
+    deadline_strange_key: UnknownKey, WhenLoaded, "deadline: {reference: DAGRUN_QUEUED_AT, interval: 1h, max_runs: 3, callback: {webhook: x}}\ntasks: []\n";
+    deadline_average: InvalidValue, WhenLoaded, "deadline: {reference: AVERAGE_RUNTIME, max_runs: 3, min_runs: 5, interval: 1h, callback: {webhook: x}}\ntasks: []\n";
     unknown_param_key: UnknownKey, WhenLoaded, "params:\n  rows: {type: integer, defualt: 3}\ntasks: []\n";
     // The graph.
     invalid_renamed_rule: InvalidValue, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, trigger_rule: none_failed_or_skipped}\n";

@@ -1,0 +1,129 @@
+//! Requests to whoever is told over HTTP, and what their answers mean.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Response, StatusCode, Url};
+use scheduler::operator::{ArgumentProblem, DeliveryError};
+use serde_json::{Map, Value};
+
+/// A receiver that takes longer to answer is given up until the next attempt.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Of an answer that is no success, so much is shown.
+const ANSWER_CHARACTERS_MAX: usize = 200;
+
+/// A request.
+pub(super) struct Message {
+    pub(super) method: Method,
+    pub(super) url: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Option<Vec<u8>>,
+}
+
+/// Sends a request; anything but success is an error that says whether to come back.
+///
+/// Redirects are not followed: most turn a POST into a GET, and an address that holds a secret should not hand it on.
+pub(super) async fn send(message: Message) -> Result<(), DeliveryError> {
+    let url = parse(&message.url).map_err(|problem| DeliveryError::fail(anyhow!(problem)))?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let headers = headers(&message.headers)?;
+    let request = client()?.request(message.method, url).headers(headers);
+    let request = match message.body {
+        Some(body) => request.body(body),
+        None => request,
+    };
+    match request.send().await {
+        Ok(response) => judge(response, &host).await,
+        // The address may be a secret, so it is not in the error.
+        Err(error) => {
+            let error = anyhow::Error::new(error.without_url()).context(format!("cannot reach `{host}`"));
+            Err(DeliveryError::retry(error))
+        }
+    }
+}
+
+fn client() -> Result<&'static Client, DeliveryError> {
+    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
+    let made = CLIENT.get_or_init(|| {
+        Client::builder()
+            .timeout(ANSWER_TIME_MAX)
+            .redirect(Policy::none())
+            .user_agent(concat!("updraft/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot set up HTTP")
+            .map_err(|error| format!("{error:#}"))
+    });
+    made.as_ref().map_err(|error| DeliveryError::fail(anyhow!(error.clone())))
+}
+
+fn headers(written: &[(String, String)]) -> Result<HeaderMap, DeliveryError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in written {
+        let header = HeaderName::try_from(name.as_str())
+            .map_err(|_| DeliveryError::fail(anyhow!("`{name}` is not the name of a header")))?;
+        let value = HeaderValue::try_from(value.as_str())
+            .map_err(|_| DeliveryError::fail(anyhow!("the value of header `{name}` cannot be one")))?;
+        headers.insert(header, value);
+    }
+    Ok(headers)
+}
+
+async fn judge(mut response: Response, host: &str) -> Result<(), DeliveryError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let said = first_words(&mut response).await;
+    let colon = if said.is_empty() { "" } else { ": " };
+    let hint = if status.is_redirection() { " (write the address that it leads to)" } else { "" };
+    let error = anyhow!("`{host}` answered {status}{hint}{colon}{said}");
+    Err(match (may_change(status), wait) {
+        (false, _) => DeliveryError::fail(error),
+        (true, Some(seconds)) => DeliveryError::retry_after(error, Duration::from_secs(seconds)),
+        (true, None) => DeliveryError::retry(error),
+    })
+}
+
+/// Whether the same request may be answered otherwise later.
+fn may_change(status: StatusCode) -> bool {
+    let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    status.is_server_error() || passing.contains(&status)
+}
+
+/// The beginning of an answer, on one line.
+async fn first_words(response: &mut Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < ANSWER_CHARACTERS_MAX * 4 {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            _ => break,
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(ANSWER_CHARACTERS_MAX).collect()
+}
+
+/// An address that HTTP can reach.
+fn parse(text: &str) -> Result<Url, String> {
+    match Url::parse(text.trim()) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(url),
+        Ok(url) => Err(format!("the address begins with `{}:`; it must be http:// or https://", url.scheme())),
+        Err(error) => Err(format!("the address is not one: {error}")),
+    }
+}
+
+/// What is wrong with an address, as far as that can be told before templates are filled in.
+pub(super) fn check_url(args: &Map<String, Value>, name: &str) -> Option<ArgumentProblem> {
+    let text = args.get(name)?.as_str()?;
+    if text.contains("{{") || text.contains("{%") {
+        return None;
+    }
+    let message = parse(text).err()?;
+    Some(ArgumentProblem { pointer: format!("/{name}"), message, help: Some("write https://host/path".to_owned()) })
+}

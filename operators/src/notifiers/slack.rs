@@ -1,0 +1,111 @@
+//! `slack`: writes to a channel through an incoming webhook, of Slack or of whatever speaks its language (Mattermost,
+//! Rocket.Chat, Discord under `/slack`).
+//!
+//! ```yaml
+//! on_failure_callback: {slack: {url_env: SLACK_WEBHOOK_URL, text: "{{ ti.task_id }} failed: {{ exception }}"}}
+//! ```
+
+use scheduler::operator::{ArgumentProblem, DeliveryError, Notice, Notifier};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::http::{self, Message};
+use super::secrets::{Environment, Secrets, exactly_one};
+use super::wording;
+
+const CONNECTION: &str =
+    "put the address of an incoming webhook into an environment variable, and name that in `url_env`";
+
+/// The `slack` notifier.
+pub(super) struct Slack {
+    environment: Environment,
+}
+
+impl Slack {
+    pub(super) fn new(environment: Environment) -> Slack {
+        Slack { environment }
+    }
+}
+
+/// Arguments of the `slack` notifier.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SlackArgs {
+    /// The environment variable that holds the address of the incoming webhook; the address is a secret.
+    url_env: Option<String>,
+    /// The address itself.
+    url: Option<String>,
+    /// The same, as others call it.
+    webhook_url: Option<String>,
+    /// The message; by default what happened.
+    text: Option<String>,
+    /// The channel, where the webhook lets it be chosen.
+    channel: Option<String>,
+    /// Under which name it is written.
+    username: Option<String>,
+    /// The picture beside it.
+    icon_url: Option<String>,
+    /// The emoji beside it.
+    icon_emoji: Option<String>,
+    /// Blocks of Slack's Block Kit.
+    blocks: Option<Value>,
+    /// Attachments, as Slack has them.
+    attachments: Option<Value>,
+    /// Whether links to pages are shown with a preview.
+    unfurl_links: Option<bool>,
+    /// Whether links to media are.
+    unfurl_media: Option<bool>,
+}
+
+impl Notifier for Slack {
+    const NAME: &'static str = "slack";
+    const AIRFLOW_CLASSES: &'static [&'static str] = &["SlackWebhookNotifier", "SlackNotifier"];
+    const SUMMARY: &'static str = "Writes to a channel of Slack, or of what speaks its language.";
+    const NOT_SERVED: &'static [(&'static str, &'static str)] = &[
+        ("slack_webhook_conn_id", CONNECTION),
+        ("slack_conn_id", CONNECTION),
+        ("base_url", CONNECTION),
+        ("proxy", "set HTTPS_PROXY where Updraft runs"),
+        ("timeout", "a receiver has 30 seconds to answer"),
+        ("retry_handlers", "a delivery that fails is tried again by itself, for a day"),
+    ];
+    type Args = SlackArgs;
+
+    async fn deliver(&self, args: SlackArgs, notice: &Notice) -> Result<(), DeliveryError> {
+        let mut secrets = Secrets::new(&self.environment);
+        let url = match &args.url_env {
+            Some(variable) => secrets.get(variable)?,
+            None => args.url.clone().or(args.webhook_url.clone()).unwrap_or_default(),
+        };
+        secrets.hide(&url);
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let body = Some(payload(args, notice).to_string().into_bytes());
+        let message = Message { method: reqwest::Method::POST, url, headers, body };
+        http::send(message).await.map_err(|error| secrets.masked(error))
+    }
+
+    fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+        let where_to = exactly_one(args, &["url_env", "url", "webhook_url"], "where to write to");
+        let addresses = ["url", "webhook_url"].into_iter().filter_map(|name| http::check_url(args, name));
+        where_to.into_iter().chain(addresses).collect()
+    }
+}
+
+fn payload(args: SlackArgs, notice: &Notice) -> Value {
+    let has_content = args.blocks.is_some() || args.attachments.is_some();
+    // Beside blocks the text is what notifications show; without it there is none.
+    let text = args.text.unwrap_or_else(|| if has_content { wording::title(notice) } else { wording::text(notice) });
+    let fields = [
+        ("text", Some(json!(text))),
+        ("channel", args.channel.map(Value::from)),
+        ("username", args.username.map(Value::from)),
+        ("icon_url", args.icon_url.map(Value::from)),
+        ("icon_emoji", args.icon_emoji.map(Value::from)),
+        ("blocks", args.blocks),
+        ("attachments", args.attachments),
+        ("unfurl_links", args.unfurl_links.map(Value::from)),
+        ("unfurl_media", args.unfurl_media.map(Value::from)),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into()
+}

@@ -1,0 +1,320 @@
+//! The service that delivers callbacks and watches deadlines.
+//!
+//! It sleeps until something is due, and is woken when something new was committed. What is due follows from the
+//! database each time, so a wake-up that is lost costs time, never a callback.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::backoff::next_attempt;
+use super::delivery::{self, Attempt, Ended, Tools};
+use super::firing::as_json;
+use crate::chain::Chain;
+use crate::dag::template::{CallbackFacts, DeadlineFacts};
+use crate::engine::EngineSettings;
+use crate::log::Level;
+use crate::operator::CallbackKind;
+use crate::store::audit::{self, Deed, DeedTask};
+use crate::store::entity::{callback_request, dag_run, deadline};
+use crate::store::{StoreError, callbacks, commit, deadlines, runs};
+
+/// Deliveries that are under way at the same time.
+const IN_FLIGHT_MAX: usize = 32;
+
+/// Deadlines that are looked after in one transaction.
+const DEADLINES_MAX: u64 = 200;
+
+/// The clock on the wall may be set, so no sleep is longer.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
+
+/// The wait after the database refused.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// At a shutdown, what is due is still delivered as far as it goes in this time; the rest waits for the next start.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// The running service.
+pub(in crate::engine) struct CallbackService {
+    woken: Arc<Notify>,
+    lease: watch::Sender<Uuid>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl CallbackService {
+    /// Starts it under a lease.
+    pub(in crate::engine) fn start(settings: &EngineSettings, lease: Uuid) -> CallbackService {
+        let tools = Tools {
+            db: settings.db.clone(),
+            catalog: settings.catalog.clone(),
+            clock: settings.clock.clone(),
+            log_folder: settings.log_folder.clone(),
+            base_url: settings.base_url.clone(),
+        };
+        let (lease_sender, lease) = watch::channel(lease);
+        let (woken, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let worker = Worker { tools, lease, woken: Arc::clone(&woken), in_flight: JoinSet::new(), ended: Vec::new() };
+        let task = tokio::spawn(worker.run(stop.clone()));
+        CallbackService { woken, lease: lease_sender, stop, task }
+    }
+
+    /// There may be something new to deliver, or a new deadline.
+    pub(in crate::engine) fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    /// This process works under another lease from now on.
+    pub(in crate::engine) fn use_lease(&self, lease: Uuid) {
+        self.lease.send_replace(lease);
+        self.wake();
+    }
+
+    /// Delivers what is due, as far as it goes, and stops. To be called before the lease is given back.
+    pub(in crate::engine) async fn stop(self) {
+        self.stop.cancel();
+        // A panic has been reported by then; what it had claimed is free again with the lease.
+        let _ = self.task.await;
+    }
+}
+
+struct Worker {
+    tools: Tools,
+    lease: watch::Receiver<Uuid>,
+    woken: Arc<Notify>,
+    in_flight: JoinSet<Attempt>,
+    /// Attempts whose end is not written down yet.
+    ended: Vec<Attempt>,
+}
+
+impl Worker {
+    async fn run(mut self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let sleep = self.turn().await.unwrap_or_else(|problem| {
+                warn!(error = %Chain(&problem), "callbacks wait for the database");
+                STORE_RETRY
+            });
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.woken.notified() => {}
+                Some(joined) = self.in_flight.join_next() => self.gather(joined),
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+        if tokio::time::timeout(DRAIN, self.drain()).await.is_err() {
+            warn!("{} callbacks are not delivered yet; the next start delivers them", self.in_flight.len());
+        }
+    }
+
+    /// Does everything that is due; answers with how long there is nothing more.
+    async fn turn(&mut self) -> Result<Duration, StoreError> {
+        self.write_ended().await?;
+        let next_deadline = self.call_missed_deadlines().await?;
+        let next_delivery = self.start_due().await?;
+        let next = [next_deadline, next_delivery].into_iter().flatten().min();
+        let now = self.tools.clock.now();
+        Ok(next.map_or(SLEEP_MAX, |next| (next - now).to_std().unwrap_or(Duration::ZERO).min(SLEEP_MAX)))
+    }
+
+    /// Ends what is under way, and makes one attempt at everything that is due.
+    async fn drain(&mut self) {
+        loop {
+            if let Err(problem) = self.turn().await {
+                warn!(error = %Chain(&problem), "callbacks wait for the database");
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+            match self.in_flight.join_next().await {
+                Some(joined) => self.gather(joined),
+                None if self.ended.is_empty() => return,
+                None => {}
+            }
+        }
+    }
+
+    /// Takes the end of an attempt, and of all that have ended meanwhile.
+    fn gather(&mut self, joined: Result<Attempt, tokio::task::JoinError>) {
+        let mut next = Some(joined);
+        while let Some(joined) = next {
+            match joined {
+                Ok(attempt) => self.ended.push(attempt),
+                Err(panic) => warn!(%panic, "a delivery broke down; it is made again after the next start"),
+            }
+            next = self.in_flight.try_join_next();
+        }
+    }
+
+    /// Calls the callbacks of deadlines that have passed; answers with when the next one is.
+    async fn call_missed_deadlines(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        loop {
+            let next = deadlines::next(self.tools.db.read()).await?;
+            let now = self.tools.clock.now();
+            if next.is_none_or(|next| next > now) {
+                return Ok(next);
+            }
+            let txn = self.tools.db.begin_write().await?;
+            let missed = deadlines::take_missed(&txn, now, DEADLINES_MAX).await?;
+            let mut calls = Vec::new();
+            for deadline in &missed {
+                if let Some(run) = runs::find_by_key(&txn, deadline.dag_run_id).await? {
+                    calls.push(call_of(deadline, &run, now));
+                }
+            }
+            callbacks::insert(&txn, &calls).await?;
+            commit(txn).await?;
+            if missed.is_empty() {
+                // Another process is at them.
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Starts as many deliveries as there is room for; answers with when the next one is due.
+    async fn start_due(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        loop {
+            let room = IN_FLIGHT_MAX.saturating_sub(self.in_flight.len());
+            if room == 0 {
+                // The end of a delivery brings the next look.
+                return Ok(None);
+            }
+            let next = callbacks::next_due(self.tools.db.read()).await?;
+            let now = self.tools.clock.now();
+            if next.is_none_or(|next| next > now) {
+                return Ok(next);
+            }
+            let lease = *self.lease.borrow();
+            let txn = self.tools.db.begin_write().await?;
+            let claimed = callbacks::claim(&txn, lease, now, room as u64).await?;
+            commit(txn).await?;
+            if claimed.is_empty() {
+                // Another process is at them.
+                return Ok(None);
+            }
+            for request in claimed {
+                let tools = self.tools.clone();
+                self.in_flight.spawn(async move { delivery::attempt(&tools, request).await });
+            }
+        }
+    }
+
+    /// Writes down how attempts ended. What fails stays to be written.
+    async fn write_ended(&mut self) -> Result<(), StoreError> {
+        if self.ended.is_empty() {
+            return Ok(());
+        }
+        let now = self.tools.clock.now();
+        let lease = *self.lease.borrow();
+        let txn = self.tools.db.begin_write().await?;
+        let mut over = Vec::new();
+        let mut said = Vec::new();
+        for attempt in &self.ended {
+            let request = &attempt.request;
+            let (fate, level, event) = fate(attempt, now);
+            match fate {
+                Fate::Over => over.push(request.id),
+                Fate::Again(due_at) => {
+                    let error = event.as_str();
+                    callbacks::put_off(&txn, lease, request.id, request.attempts + 1, due_at, error).await?;
+                }
+                Fate::GivenUp => {
+                    over.push(request.id);
+                    record_failure(&txn, request, &event, now).await?;
+                }
+            }
+            said.push((level, event));
+        }
+        callbacks::delete(&txn, &over).await?;
+        commit(txn).await?;
+        for (attempt, (level, event)) in self.ended.drain(..).zip(said) {
+            delivery::write_down(&self.tools, &attempt.request, level, &event);
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of a callback after an attempt.
+enum Fate {
+    /// It was delivered.
+    Over,
+    /// There is another attempt then.
+    Again(DateTime<Utc>),
+    /// Nobody will be told.
+    GivenUp,
+}
+
+/// What becomes of a callback after an attempt, and what people read of it.
+fn fate(attempt: &Attempt, now: DateTime<Utc>) -> (Fate, Level, String) {
+    let Attempt { request, notifier, ended } = attempt;
+    let through = notifier.map(|name| format!(" through `{name}`")).unwrap_or_default();
+    let what = format!("{}{through}", request.kind);
+    let Ended::Failed { error, may_retry, not_before } = ended else {
+        return (Fate::Over, Level::Info, format!("delivered {what}"));
+    };
+    let attempts = u32::try_from(request.attempts).unwrap_or(0) + 1;
+    let again = next_attempt(request.id, request.created_at, attempts, *not_before, now);
+    match again.filter(|_| *may_retry) {
+        Some(due_at) => {
+            let then = due_at.format("%Y-%m-%dT%H:%M:%SZ");
+            let event = format!("{what} was not delivered, trying again at {then}: {error}");
+            (Fate::Again(due_at), Level::Warning, event)
+        }
+        None => (Fate::GivenUp, Level::Error, format!("callback failed: {what}, attempt {attempts}: {error}")),
+    }
+}
+
+async fn record_failure(
+    txn: &DatabaseTransaction,
+    request: &callback_request::Model,
+    event: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let task = request.task_id.as_deref().map(|task_id| DeedTask {
+        task_id,
+        map_index: request.map_index,
+        try_number: request.try_number.unwrap_or(0),
+    });
+    let deed = Deed {
+        event: "callback_failed",
+        dag_id: Some(&request.dag_id),
+        run_id: Some(&request.run_id),
+        task,
+        owner: Some("scheduler"),
+        extra: Some(json!({ "callback": request.kind, "position": request.position, "message": event })),
+    };
+    audit::record(txn, deed, now).await
+}
+
+/// The callback of a deadline that passed.
+fn call_of(deadline: &deadline::Model, run: &dag_run::Model, now: DateTime<Utc>) -> callback_request::Model {
+    let facts = CallbackFacts {
+        run_state: run.state.clone(),
+        run_start: run.start_date,
+        run_end: run.end_date,
+        deadline: Some(DeadlineFacts { name: deadline.name.clone(), deadline_time: deadline.deadline_time }),
+        ..CallbackFacts::default()
+    };
+    callback_request::Model {
+        id: Uuid::now_v7(),
+        dag_run_id: run.id,
+        dag_id: run.dag_id.clone(),
+        run_id: run.run_id.clone(),
+        task_id: None,
+        map_index: -1,
+        try_number: None,
+        kind: CallbackKind::Deadline.word().to_owned(),
+        position: deadline.position,
+        facts: as_json(&facts),
+        attempts: 0,
+        due_at: now,
+        created_at: now,
+        claimed_by: None,
+        error: None,
+    }
+}
