@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Drives a real server with a real Chromium: the journeys of a user, on SQLite and on Postgres; or the picture of the
-# README (`tests/browser.sh screenshot`).
+# Drives a real server with a real Chromium: the journeys of a user, on SQLite and on Postgres (`tests/browser.sh journeys
+# postgres actions` for one database, and those whose file has `actions` in its name); or the picture of the README
+# (`tests/browser.sh screenshot`).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 what=${1:-journeys}
+databases=${2:-sqlite postgres}
+chosen=("${@:3}")
 scratch=$(mktemp -d)
 server=
 postgres=
@@ -35,11 +38,11 @@ start_postgres() {
   as_postgres "$postgres/bin/createdb" -h "$scratch/pg" -U updraft updraft
 }
 
-# Starts Updraft on the database $1 with a copy of the example DAGs, and runs the tests of Playwright project $2.
+# Starts Updraft on the database $1 with copies of the example DAGs and of those that the journeys need, and runs the tests of Playwright project $2.
 drive() {
   local home="$scratch/home-$2-$RANDOM"
   mkdir -p "$home/dags"
-  cp dags/*.yaml "$home/dags/"
+  cp dags/*.yaml web/ui/e2e/dags/*.yaml "$home/dags/"
   UPDRAFT_HOME="$home" UPDRAFT_DATABASE_URL="$1" UPDRAFT_DAGS_FOLDER="$home/dags" UPDRAFT_ADMIN_PASSWORD=let-me-in \
     UPDRAFT_LOG=warn target/debug/updraft standalone --port 0 >"$home/out" 2>"$home/err" &
   server=$!
@@ -52,7 +55,7 @@ drive() {
   done
   [ -n "$url" ] || { echo "the server did not become ready" >&2; exit 1; }
   (cd web/ui && UPDRAFT_URL="$url" UPDRAFT_PASSWORD=let-me-in UPDRAFT_DAGS_FOLDER="$home/dags" \
-    npx playwright test --project="$2")
+    npx playwright test --project="$2" "${chosen[@]}")
   kill -TERM "$server"
   wait "$server"
   server=
@@ -60,10 +63,17 @@ drive() {
 
 case "$what" in
   journeys)
-    drive "sqlite://$scratch/updraft.db" real
-    start_postgres
-    drive "postgres://updraft@localhost/updraft?host=$scratch/pg" real
+    for database in $databases; do
+      case "$database" in
+        sqlite) drive "sqlite://$scratch/updraft.db" real ;;
+        postgres)
+          start_postgres
+          drive "postgres://updraft@localhost/updraft?host=$scratch/pg" real
+          ;;
+        *) echo "there is no database $database: sqlite or postgres" >&2; exit 2 ;;
+      esac
+    done
     ;;
   screenshot) drive "sqlite://$scratch/updraft.db" screenshot ;;
-  *) echo "usage: tests/browser.sh [journeys|screenshot]" >&2; exit 2 ;;
+  *) echo "usage: tests/browser.sh [journeys [sqlite|postgres [NAME...]]|screenshot]" >&2; exit 2 ;;
 esac

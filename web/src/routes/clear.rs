@@ -7,6 +7,8 @@ use scheduler::control::{Affected, ClearRun, ClearTasks, ClearedRun, Relatives, 
 use scheduler::store::read::{self, Paging};
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, Object, OneOfBuilder, Schema, SchemaType, Type};
 
 use super::bulk::{BulkRun, existing_run};
 use super::dag_runs::{NOTE_CHARS_MAX, get_dag_run};
@@ -40,8 +42,7 @@ pub(crate) struct ClearTaskInstancesBody {
     /// Whether runs that are over begin again.
     #[schema(default = true, required = false)]
     reset_dag_runs: bool,
-    /// Tasks and groups, or pairs of a task and a map index; all tasks when absent.
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(schema_with = task_refs)]
     task_ids: Option<Vec<TaskRef>>,
     dag_run_id: Option<String>,
     #[schema(default = false, required = false)]
@@ -113,6 +114,23 @@ impl ClearTaskInstancesBody {
             fields.fault(None, "include_past and include_future need a dag_run_id");
         }
     }
+}
+
+/// The description of `task_ids`: texts, and pairs of a text and a number.
+fn task_refs() -> Schema {
+    let scalar = |kind: Type| Schema::Object(Object::with_type(kind));
+    let pair = ArrayBuilder::new()
+        .prefix_items([scalar(Type::String), scalar(Type::Integer)])
+        .items(ArrayItems::False)
+        .min_items(Some(2))
+        .max_items(Some(2));
+    let task = OneOfBuilder::new().item(scalar(Type::String)).item(pair);
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(RefOr::T(Schema::from(task.build())))
+        .description(Some("Tasks and groups, or pairs of a task and a map index; all tasks when absent."))
+        .build()
+        .into()
 }
 
 /// A task by its id, or one of its instances as a pair.

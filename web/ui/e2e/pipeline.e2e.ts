@@ -1,10 +1,10 @@
 import { expect, setPaused, test } from './start'
 
 /** Enough for a slow machine that does other work as well. */
-const PIPELINE = { timeout: 80_000 }
+const PIPELINE = { timeout: 180_000 }
 
 test('the pipeline is triggered with the form, turns green by itself, and shows its answers', async ({ signedIn: page }) => {
-  test.setTimeout(150_000)
+  test.setTimeout(260_000)
   await setPaused(page, 'pinterest_batch', true)
   await page.goto('/dags/pinterest_batch')
 

@@ -1,4 +1,4 @@
-import { test as base, expect, type Page } from '@playwright/test'
+import { test as base, expect, type Page, type TestInfo } from '@playwright/test'
 import { MOCK_PASSWORD } from '../mock/handlers'
 
 interface Fixtures {
@@ -28,6 +28,35 @@ export function needed(name: string): string {
     throw new Error(`set ${name}; tests against a real server need UPDRAFT_URL, UPDRAFT_PASSWORD and UPDRAFT_DAGS_FOLDER`)
   }
   return value
+}
+
+/** The address of the newest run of the DAG in the state given. */
+export async function newestRun(page: Page, dagId: string, state: string): Promise<string> {
+  const reply = await page.request.get(`/api/v2/dags/${dagId}/dagRuns?state=${state}&limit=1&order_by=-run_after`)
+  const { dag_runs: runs } = (await reply.json()) as { dag_runs: { dag_run_id: string }[] }
+  return runAddress(dagId, runs[0]?.dag_run_id ?? 'none')
+}
+
+/**
+ * The address of a run that ended as given. A real server makes it for the test, from a DAG in `e2e/dags`; the mock has
+ * runs of the same DAGs from the start.
+ */
+export async function endedRun(page: Page, info: TestInfo, dagId: string, state: 'success' | 'failed', conf: object = {}): Promise<string> {
+  if (info.project.name === 'mock') return newestRun(page, dagId, state)
+  await setPaused(page, dagId, false)
+  const reply = await page.request.post(`/api/v2/dags/${dagId}/dagRuns`, { data: { logical_date: new Date().toISOString(), conf } })
+  expect(reply.ok(), await reply.text()).toBe(true)
+  const { dag_run_id: id } = (await reply.json()) as { dag_run_id: string }
+  const stateNow = async () => {
+    const run = await page.request.get(`/api/v2/dags/${dagId}/dagRuns/${encodeURIComponent(id)}`)
+    return ((await run.json()) as { state: string }).state
+  }
+  await expect.poll(stateNow, { timeout: 60_000 }).toBe(state)
+  return runAddress(dagId, id)
+}
+
+function runAddress(dagId: string, runId: string): string {
+  return `/dags/${dagId}/runs/${encodeURIComponent(runId)}`
 }
 
 /** Pauses a DAG or lets it run, by the API: for tests that are about something else. */

@@ -1,4 +1,5 @@
-import { expect, test } from './start'
+import { expectAccessible } from './axe'
+import { expect, newestRun, test } from './start'
 
 test('what the server refuses stands at the top of the form', async ({ signedIn: page }) => {
   await page.goto('/dags/pinterest_batch')
@@ -54,3 +55,18 @@ test('the cause of a failure stands on the run, and the log says more', async ({
   await page.getByText('Try 1', { exact: false }).first().click()
   await expect(page).toHaveURL(/try=1/)
 })
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test.describe(`in ${colorScheme} colours`, () => {
+    test.use({ colorScheme })
+
+    test('the face of every state is accessible', async ({ signedIn: page }) => {
+      await page.goto(await newestRun(page, 'every_state', 'running'))
+      await expect(page.getByRole('table').getByText('Up for reschedule')).toBeVisible()
+      await expectAccessible(page)
+      await page.goto('/dags/every_state?tab=grid')
+      await expect(page.getByRole('grid').getByRole('link', { name: 'state_removed, Removed' })).toBeVisible()
+      await expectAccessible(page)
+    })
+  })
+}

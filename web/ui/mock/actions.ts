@@ -1,11 +1,16 @@
-import type { ClearRunBody, ClearTasksBody, MarkTaskBody, Relatives, TaskRef } from '../src/api/actions'
+import type { MarkedState, Relatives, TaskRef } from '../src/api/model'
+import type { components } from '../src/api/schema.gen'
 import { instanceKey, type Db, type Instance, type RunRecord } from './db'
 import type { MockDag } from './fixtures'
 import { json, problem } from './replies'
 
+type Schemas = components['schemas']
+
+const MARKED: MarkedState[] = ['success', 'failed', 'skipped']
+
 /** Answers clear, mark and delete as Airflow does: dry by default, with the instances that are touched. */
 export async function clearTasks(db: Db, dag: MockDag, request: Request): Promise<Response> {
-  const body = (await request.json()) as ClearTasksBody
+  const body = (await request.json()) as Schemas['ClearTaskInstancesBody']
   const record = db.record(dag.id, body.dag_run_id ?? '')
   if (record === undefined) return problem(404, `The DagRun with run_id: \`${body.dag_run_id}\` was not found`)
   const chosen = related(db, dag, record, body.task_ids ?? dag.tasks.map((task) => task.id), body)
@@ -15,7 +20,7 @@ export async function clearTasks(db: Db, dag: MockDag, request: Request): Promis
 }
 
 export async function clearRun(db: Db, record: RunRecord, request: Request): Promise<Response> {
-  const body = (await request.json()) as ClearRunBody
+  const body = (await request.json()) as Schemas['DAGRunClearBody']
   const dag = db.dag(record.run.dag_id)
   if (dag === undefined) return problem(404, 'no such DAG')
   const found = [...record.instances.values()].filter((each) => body.only_new !== true && (body.only_failed !== true || isFailed(each)))
@@ -25,10 +30,10 @@ export async function clearRun(db: Db, record: RunRecord, request: Request): Pro
 }
 
 export async function markTask(db: Db, record: RunRecord, params: Record<string, string>, request: Request, dry: boolean): Promise<Response> {
-  const body = (await request.json()) as MarkTaskBody
+  const body = (await request.json()) as Schemas['PatchTaskInstanceBody']
   const dag = db.dag(record.run.dag_id)
-  const state = body.new_state
-  if (dag === undefined || state == null) return problem(422, 'new_state is missing')
+  const state = MARKED.find((each) => each === body.new_state)
+  if (dag === undefined || state === undefined) return problem(422, 'new_state must be success, failed or skipped')
   const ref: TaskRef = params.map === undefined ? (params.task ?? '') : [params.task ?? '', Number(params.map)]
   const found = related(db, dag, record, [ref], body).filter(([, each]) => each.state !== state)
   if (found.length === 0 && !dry) return problem(409, `Task id ${params.task} is already in ${state} state`)

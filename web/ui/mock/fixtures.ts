@@ -196,7 +196,7 @@ tasks:
     ],
     params: {},
     source: 'schedule: "5 * * * *"\n',
-    history: { count: 14, failed: [] },
+    history: { count: 14, failed: [3] },
   },
   {
     id: 'monthly_invoice',

@@ -1,9 +1,9 @@
 import createClient from 'openapi-fetch'
-import type { AllPaths } from './actions'
 import { ApiError, detailText } from './errors'
+import type { paths } from './schema.gen'
 
 /** The API, typed by our OpenAPI document. Same origin: the session cookie goes along by itself. */
-export const client = createClient<AllPaths>({
+export const client = createClient<paths>({
   baseUrl: window.location.origin,
   // Looked up per call, so that a test may put another `fetch` in place.
   fetch: (request) => globalThis.fetch(request),

@@ -1,4 +1,3 @@
-import type { TaskRef } from './actions'
 import type { components } from './schema.gen'
 
 type Schemas = components['schemas']
@@ -10,6 +9,8 @@ export type DagDetails = Schemas['DAGDetailsResponse']
 export type Task = Schemas['TaskResponse']
 export type DagRun = Schemas['DAGRunResponse']
 export type TaskInstance = Schemas['TaskInstanceResponse']
+/** What is shown of an instance that an action touches; also of one that is yet to be made. */
+export type AffectedInstance = Pick<TaskInstance, 'dag_run_id' | 'logical_date' | 'run_after' | 'task_id' | 'map_index' | 'rendered_map_index' | 'state'>
 export type TaskTry = Schemas['TaskInstanceHistoryResponse']
 export type LogLine = Schemas['StructuredLogMessage']
 export type ImportError = Schemas['ImportErrorResponse']
@@ -18,6 +19,14 @@ export type Me = Schemas['MeResponse']
 export type Pool = Schemas['PoolResponse']
 export type PoolBody = Schemas['PoolBody']
 export type Obstacle = Schemas['TaskDependencyResponse']
+
+
+/** A task of a run, or one instance of a mapped task as a pair. */
+export type TaskRef = NonNullable<Schemas['ClearTaskInstancesBody']['task_ids']>[number]
+/** Which relatives of a task go with it. */
+export type Relatives = Pick<Schemas['PatchTaskInstanceBody'], 'include_upstream' | 'include_downstream' | 'include_past' | 'include_future'>
+/** What a person may make of a task instance. */
+export type MarkedState = Extract<Schemas['TaskInstanceState'], 'success' | 'failed' | 'skipped'>
 
 export type RunState = Schemas['DagRunState']
 /** `none` is our word for the null that the API gives before a task is scheduled. */

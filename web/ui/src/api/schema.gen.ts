@@ -1079,7 +1079,7 @@ export interface components {
              * @description Newest date first.
              * @default false
              */
-            run_backwards: boolean | null;
+            run_backwards?: boolean | null;
             dag_run_conf?: {
                 [key: string]: unknown;
             } | null;
@@ -1087,12 +1087,12 @@ export interface components {
              * @description `none`, `failed` or `completed`: what happens to dates that have a run.
              * @default none
              */
-            reprocess_behavior: string | null;
+            reprocess_behavior?: string | null;
             /**
              * Format: int64
              * @default 10
              */
-            max_active_runs: number | null;
+            max_active_runs?: number | null;
             /** @description Whether runs that are reused go on with the newest version of the DAG. */
             run_on_latest_version?: boolean | null;
         };
@@ -1200,17 +1200,17 @@ export interface components {
              * @description Only say what would be cleared.
              * @default true
              */
-            dry_run: boolean;
+            dry_run?: boolean;
             /**
              * @description Only what failed, itself or because of what was before it.
              * @default false
              */
-            only_failed: boolean;
+            only_failed?: boolean;
             /**
              * @description Only tasks that the newest version of the DAG has and the run does not.
              * @default false
              */
-            only_new: boolean;
+            only_new?: boolean;
             /** @description On the newest version of the DAG rather than on that of the run. */
             run_on_latest_version?: boolean | null;
             note?: string | null;
@@ -1246,7 +1246,7 @@ export interface components {
              * @description Only say what would be cleared.
              * @default true
              */
-            dry_run: boolean;
+            dry_run?: boolean;
             /**
              * Format: date-time
              * @description In the runs from this logical date on, instead of one run.
@@ -1261,43 +1261,44 @@ export interface components {
              * @description Only what failed, itself or because of what was before it.
              * @default true
              */
-            only_failed: boolean;
+            only_failed?: boolean;
             /**
              * @description Only what runs.
              * @default false
              */
-            only_running: boolean;
+            only_running?: boolean;
             /**
              * @description Whether runs that are over begin again.
              * @default true
              */
-            reset_dag_runs: boolean;
+            reset_dag_runs?: boolean;
             /** @description Tasks and groups, or pairs of a task and a map index; all tasks when absent. */
-            task_ids?: {
-                [key: string]: unknown;
-            }[] | null;
+            task_ids?: (string | [
+                string,
+                number
+            ])[] | null;
             dag_run_id?: string | null;
             /** @default false */
-            include_upstream: boolean;
+            include_upstream?: boolean;
             /** @default false */
-            include_downstream: boolean;
+            include_downstream?: boolean;
             /**
              * @description The same tasks in all later runs.
              * @default false
              */
-            include_future: boolean;
+            include_future?: boolean;
             /**
              * @description The same tasks in all earlier runs.
              * @default false
              */
-            include_past: boolean;
+            include_past?: boolean;
             /** @description On the newest version of the DAG rather than on that of the run. */
             run_on_latest_version?: boolean | null;
             /**
              * @description Refuse when one of them runs, instead of stopping it.
              * @default false
              */
-            prevent_running_task: boolean;
+            prevent_running_task?: boolean;
             note?: string | null;
         };
         /** @description What clearing a run would let run: instances that there are, and tasks that are new. */
@@ -1410,17 +1411,17 @@ export interface components {
              * @description Only say what would be cleared.
              * @default true
              */
-            dry_run: boolean;
+            dry_run?: boolean;
             /**
              * @description Only what failed, itself or because of what was before it.
              * @default false
              */
-            only_failed: boolean;
+            only_failed?: boolean;
             /**
              * @description Only tasks that the newest version of the DAG has and the run does not.
              * @default false
              */
-            only_new: boolean;
+            only_new?: boolean;
             /** @description On the newest version of the DAG rather than on that of the run. */
             run_on_latest_version?: boolean | null;
             note?: string | null;
@@ -1493,12 +1494,12 @@ export interface components {
              * Format: int64
              * @default 0
              */
-            page_offset: number;
+            page_offset?: number;
             /**
              * Format: int64
              * @default 100
              */
-            page_limit: number;
+            page_limit?: number;
             dag_ids?: string[];
             states?: (components["schemas"]["DagRunState"] | null)[] | null;
             conf_contains?: string | null;
@@ -1719,19 +1720,19 @@ export interface components {
             /** @description A remark; an empty one deletes it. */
             note?: string | null;
             /** @default false */
-            include_upstream: boolean;
+            include_upstream?: boolean;
             /** @default false */
-            include_downstream: boolean;
+            include_downstream?: boolean;
             /**
              * @description The same tasks in all later runs.
              * @default false
              */
-            include_future: boolean;
+            include_future?: boolean;
             /**
              * @description The same tasks in all earlier runs.
              * @default false
              */
-            include_past: boolean;
+            include_past?: boolean;
         };
         /** @description A pool to be made. */
         PoolBody: {
@@ -1946,12 +1947,12 @@ export interface components {
              * Format: int64
              * @default 0
              */
-            page_offset: number;
+            page_offset?: number;
             /**
              * Format: int64
              * @default 100
              */
-            page_limit: number;
+            page_limit?: number;
             dag_ids?: string[];
             dag_run_ids?: string[];
             task_ids?: string[];

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 
 test('the typed client is that of the OpenAPI document (npm run generate writes it anew)', async () => {
   const document = new URL('../../../openapi.json', import.meta.url)
-  const generated = COMMENT_HEADER + astToString(await openapiTS(document))
+  const generated = COMMENT_HEADER + astToString(await openapiTS(document, { defaultNonNullable: false }))
 
   const committed = await readFile(new URL('./schema.gen.ts', import.meta.url), 'utf8')
 

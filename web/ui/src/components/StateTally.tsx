@@ -1,10 +1,10 @@
-import { taskState, type TaskInstance, type TaskState } from '../api/model'
+import { taskState, type AffectedInstance, type TaskState } from '../api/model'
 import { TASK_FACES } from './faces'
 import { Icon } from '../ui/Icon'
 import classes from './StateTally.module.css'
 
 /** How many tasks are in each state that occurs. */
-export function StateTally({ instances }: { instances: TaskInstance[] }) {
+export function StateTally({ instances }: { instances: Pick<AffectedInstance, 'state'>[] }) {
   const counts = new Map<TaskState, number>()
   for (const instance of instances) {
     const state = taskState(instance)

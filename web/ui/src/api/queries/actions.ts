@@ -1,8 +1,7 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query'
-import type { MarkedState, Relatives, TaskRef } from '../actions'
 import { answer, client } from '../client'
 import { keys } from '../keys'
-import type { TaskInstance } from '../model'
+import type { AffectedInstance, DagRun, MarkedState, Relatives, TaskInstance, TaskRef } from '../model'
 
 /** Task instances that are to run again. */
 export interface ClearTasks {
@@ -33,22 +32,22 @@ export interface MarkTask {
 
 /** What clearing would touch; asked for anew each time, because states move on. */
 export function clearTasksPreview(clear: ClearTasks) {
-  return queryOptions({ ...PREVIEW, queryKey: previewKey(clear.dagId, clear.runId, 'clear', clear), queryFn: () => postClear(clear, true) })
+  return queryOptions({ ...PREVIEW, queryKey: previewKey(clear.dagId, clear.runId, 'clear', clear), queryFn: (): Promise<AffectedInstance[]> => postClear(clear, true) })
 }
 
-export function clearRunPreview(clear: ClearRun) {
+export function clearRunPreview(clear: ClearRun, run: DagRun) {
   return queryOptions({
     ...PREVIEW,
     queryKey: previewKey(clear.dagId, clear.runId, 'clear-run', clear),
-    queryFn: async () => {
+    queryFn: async (): Promise<AffectedInstance[]> => {
       const reply = await postClearRun(clear, true)
-      return 'task_instances' in reply ? reply.task_instances : []
+      return 'task_instances' in reply ? reply.task_instances.map((each) => ('dag_run_id' in each ? each : newInstance(each.task_id, run))) : []
     },
   })
 }
 
 export function markTaskPreview(mark: MarkTask) {
-  return queryOptions({ ...PREVIEW, queryKey: previewKey(mark.dagId, mark.runId, 'mark', mark), queryFn: () => patchTask(mark, true) })
+  return queryOptions({ ...PREVIEW, queryKey: previewKey(mark.dagId, mark.runId, 'mark', mark), queryFn: (): Promise<AffectedInstance[]> => patchTask(mark, true) })
 }
 
 export function useClearTasks() {
@@ -87,6 +86,11 @@ export function useDeleteRun(dagId: string, runId: string) {
         queries.invalidateQueries({ queryKey: keys.dagList }),
       ]),
   })
+}
+
+/** What the run does not have yet: a task that only the newest version of the DAG has. */
+function newInstance(taskId: string, { dag_run_id, logical_date, run_after }: DagRun): AffectedInstance {
+  return { dag_run_id, logical_date, run_after, task_id: taskId, map_index: -1, rendered_map_index: null, state: null }
 }
 
 const PREVIEW = { staleTime: 0, gcTime: 0, placeholderData: keepPreviousData, retry: false } as const

@@ -2,7 +2,7 @@ import { Button, Modal } from '@mantine/core'
 import { useQuery, type UseQueryOptions } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { messageOf } from '../../api/errors'
-import type { TaskInstance } from '../../api/model'
+import type { AffectedInstance } from '../../api/model'
 import { plural } from '../../lib/numbers'
 import { Notice } from '../../ui/Notice'
 import classes from './Action.module.css'
@@ -16,14 +16,18 @@ interface Props<Key extends readonly unknown[]> {
   lead: string
   /** The choices that narrow or widen the action. */
   options: ReactNode
-  preview: UseQueryOptions<TaskInstance[], Error, TaskInstance[], Key>
+  preview: UseQueryOptions<AffectedInstance[], Error, AffectedInstance[], Key>
   /** `Clear`: stands before the number of task instances on the button. */
   verb: string
   /** What "nothing is touched" means here. */
   nothing: string
   danger?: boolean
   mutation: { isPending: boolean; error: Error | null }
-  onConfirm: () => void
+  /**
+   * Does it, and what follows. A promise rather than callbacks of the mutation, which are dropped when live updates take
+   * away what the dialog belongs to before the answer is here. What it rejects with is the mutation's error.
+   */
+  onConfirm: () => Promise<void>
 }
 
 /** Asks before an action that touches task instances, and shows by a dry run exactly which. */
@@ -70,7 +74,7 @@ function Body<Key extends readonly unknown[]>({ onClose, lead, options, preview,
           color={danger === true ? 'var(--bad)' : undefined}
           disabled={!settled || count === 0}
           loading={mutation.isPending}
-          onClick={onConfirm}
+          onClick={() => void onConfirm().catch(() => undefined)}
           data-autofocus
         >
           {count === 0 ? verb : `${verb} ${plural(count, 'task instance')}`}

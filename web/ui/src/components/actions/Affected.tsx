@@ -1,5 +1,5 @@
 import { Skeleton } from '@mantine/core'
-import { taskState, type TaskInstance } from '../../api/model'
+import { taskState, type AffectedInstance } from '../../api/model'
 import { plural } from '../../lib/numbers'
 import { TaskStateBadge } from '../StateBadge'
 import { StateTally } from '../StateTally'
@@ -9,7 +9,7 @@ import { affectedByRun, instanceName, type AffectedRun } from './affected'
 
 interface Props {
   /** Undefined until the server has answered. */
-  instances: TaskInstance[] | undefined
+  instances: AffectedInstance[] | undefined
   /** The list belongs to the choices before these. */
   stale: boolean
   nothing: string

@@ -51,18 +51,15 @@ export function ClearRunDialog({ run, opened, onClose }: Props) {
           />
         </div>
       }
-      preview={clearRunPreview(action)}
+      preview={clearRunPreview(action, run)}
       verb="Clear"
       nothing={SCOPES.find((each) => each.value === scope)?.nothing ?? ''}
       mutation={clear}
-      onConfirm={() =>
-        clear.mutate(action, {
-          onSuccess: () => {
-            toast.good('The run is cleared', 'It goes on as soon as a slot is free.')
-            onClose()
-          },
-        })
-      }
+      onConfirm={async () => {
+        await clear.mutateAsync(action)
+        toast.good('The run is cleared', 'It goes on as soon as a slot is free.')
+        onClose()
+      }}
     />
   )
 }

@@ -1,6 +1,6 @@
 import { Checkbox } from '@mantine/core'
 import { useState } from 'react'
-import type { Relatives, TaskRef } from '../../api/actions'
+import type { Relatives, TaskRef } from '../../api/model'
 import { clearTasksPreview, useClearTasks } from '../../api/queries/actions'
 import { plural } from '../../lib/numbers'
 import { toast } from '../../ui/toast'
@@ -53,14 +53,11 @@ export function ClearTasksDialog({ dagId, runId, tasks, name, hasDate, opened, o
       verb="Clear"
       nothing={onlyFailed ? 'None of them has failed.' : 'There is nothing to clear.'}
       mutation={clear}
-      onConfirm={() =>
-        clear.mutate(action, {
-          onSuccess: (cleared) => {
-            toast.good(`${plural(cleared.length, 'task instance')} cleared`, 'They run again.')
-            onClose()
-          },
-        })
-      }
+      onConfirm={async () => {
+        const cleared = await clear.mutateAsync(action)
+        toast.good(`${plural(cleared.length, 'task instance')} cleared`, 'They run again.')
+        onClose()
+      }}
     />
   )
 }

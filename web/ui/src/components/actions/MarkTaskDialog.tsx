@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import type { MarkedState, Relatives, TaskRef } from '../../api/actions'
+import type { MarkedState, Relatives, TaskRef } from '../../api/model'
 import { markTaskPreview, useMarkTask } from '../../api/queries/actions'
 import { plural } from '../../lib/numbers'
 import { toast } from '../../ui/toast'
@@ -40,14 +40,11 @@ export function MarkTaskDialog({ dagId, runId, task, name, state, hasDate, opene
       nothing={`All of them are in the state ${state} already.`}
       danger={state === 'failed'}
       mutation={mark}
-      onConfirm={() =>
-        mark.mutate(action, {
-          onSuccess: (marked) => {
-            toast.good(`${plural(marked.length, 'task instance')} marked as ${state}`)
-            onClose()
-          },
-        })
-      }
+      onConfirm={async () => {
+        const marked = await mark.mutateAsync(action)
+        toast.good(`${plural(marked.length, 'task instance')} marked as ${state}`)
+        onClose()
+      }}
     />
   )
 }

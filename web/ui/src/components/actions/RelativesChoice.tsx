@@ -1,5 +1,5 @@
 import { Checkbox } from '@mantine/core'
-import type { Relatives } from '../../api/actions'
+import type { Relatives } from '../../api/model'
 import classes from './Action.module.css'
 
 interface Props {

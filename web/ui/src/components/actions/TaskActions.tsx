@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Menu } from '@mantine/core'
 import { useState } from 'react'
-import type { MarkedState, TaskRef } from '../../api/actions'
+import type { MarkedState, TaskRef } from '../../api/model'
 import { TASK_FACES } from '../faces'
 import { Icon } from '../../ui/Icon'
 import { ClearTasksDialog } from './ClearTasksDialog'

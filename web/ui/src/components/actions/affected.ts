@@ -1,14 +1,14 @@
-import type { TaskInstance } from '../../api/model'
+import type { AffectedInstance } from '../../api/model'
 
 export interface AffectedRun {
   runId: string
   /** The logical date, or when the run was due. */
   at: string
-  instances: TaskInstance[]
+  instances: AffectedInstance[]
 }
 
 /** What an action touches, run by run from the oldest, each in the order of the answer. */
-export function affectedByRun(instances: readonly TaskInstance[]): AffectedRun[] {
+export function affectedByRun(instances: readonly AffectedInstance[]): AffectedRun[] {
   const runs = new Map<string, AffectedRun>()
   for (const instance of instances) {
     const at = instance.logical_date ?? instance.run_after
@@ -20,7 +20,7 @@ export function affectedByRun(instances: readonly TaskInstance[]): AffectedRun[]
 }
 
 /** `process`, or for an instance of a mapped task `process [3]`, or `process [berlin]` where it has a name. */
-export function instanceName(instance: Pick<TaskInstance, 'task_id' | 'map_index' | 'rendered_map_index'>): string {
+export function instanceName(instance: Pick<AffectedInstance, 'task_id' | 'map_index' | 'rendered_map_index'>): string {
   if (instance.map_index < 0) return instance.task_id
   return `${instance.task_id} [${instance.rendered_map_index ?? instance.map_index}]`
 }

@@ -28,18 +28,19 @@ export function RunActions({ run, isPaused }: Props) {
   const navigate = useNavigate()
   const going = !isRunFinished(run.state)
   const end = (state: 'success' | 'failed') =>
-    mark.mutate(state, {
-      onSuccess: () => toast.good(state === 'success' ? 'The run is marked as success' : 'The run is marked as failed'),
-      onError: (error) => toast.bad('The run did not change', messageOf(error)),
-    })
+    void mark.mutateAsync(state).then(
+      () => toast.good(state === 'success' ? 'The run is marked as success' : 'The run is marked as failed'),
+      (error: unknown) => toast.bad('The run did not change', messageOf(error)),
+    )
   const removeIt = () =>
-    remove.mutate(undefined, {
-      onSuccess: () => {
+    // Not by callbacks of `mutate`: this page may be told that its run is gone, and go with it, before the answer is here.
+    void remove.mutateAsync().then(
+      () => {
         toast.good('The run is deleted')
         void navigate({ ...paths.dag(run.dag_id), search: { tab: 'runs' }, replace: true })
       },
-      onError: (error) => toast.bad('The run is not deleted', messageOf(error)),
-    })
+      (error: unknown) => toast.bad('The run is not deleted', messageOf(error)),
+    )
   const ask = (question: Question) => ({ opened: open === question, onClose: () => setOpen(null) })
   return (
     <>
