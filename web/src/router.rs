@@ -79,6 +79,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .routes(routes!(pools::get_pool, pools::patch_pool, pools::delete_pool))
         .routes(routes!(updraft::me::get_me))
         .routes(routes!(updraft::dags::list_updraft_dags))
+        .routes(routes!(updraft::grid::get_grid))
         .routes(routes!(updraft::next_runs::list_next_runs))
         .routes(routes!(updraft::events::watch_events))
         .routes(routes!(updraft::log_stream::stream_log))

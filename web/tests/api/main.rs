@@ -12,6 +12,7 @@ mod auth;
 mod client;
 mod dags;
 mod dependencies;
+mod grid;
 mod live;
 mod logs;
 mod openapi;

@@ -1,6 +1,7 @@
 import type { components } from '../src/api/schema.gen'
 import { clearRun, clearTasks, deleteRun, markTask } from './actions'
 import { instanceKey, type Db, type RunRecord } from './db'
+import { gridView } from './grid'
 import { json, problem } from './replies'
 import { detailsView, dagView, nextTimes, rowView, taskView } from './views'
 
@@ -32,6 +33,7 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['GET', '/api/v2/dagSources/:dag', (db, params) => withDag(db, params, (dag) => json({ content: dag.source, dag_id: dag.id, version_number: 3, dag_display_name: dag.id }))],
   ['GET', `${DAG}/tasks`, (db, params) => withDag(db, params, (dag) => json({ tasks: dag.tasks.map((task) => taskView(dag, task)), total_entries: dag.tasks.length }))],
   ['GET', '/api/v2/updraft/dags/:dag/next', nextRuns],
+  ['GET', '/api/v2/updraft/dags/:dag/grid', (db, params, _, url) => withDag(db, params, (dag) => json(gridView(dag, paged(db.runs.get(dag.id) ?? [], url))))],
   ['GET', `${DAG}/dagRuns`, listRuns],
   ['POST', `${DAG}/dagRuns`, trigger],
   ['GET', RUN, (db, params) => withRun(db, params, (record) => json(record.run))],

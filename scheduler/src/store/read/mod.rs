@@ -8,6 +8,7 @@ mod dag_versions;
 mod dags;
 mod event_logs;
 mod filter;
+mod grid;
 mod import_errors;
 mod keyset;
 mod pools;
@@ -19,6 +20,7 @@ pub use dag_versions::{VersionFilter, find_dag_version, list_dag_versions, versi
 pub use dags::{DagFilter, DagRow, dag_sort_key, find_dag, list_dags, list_tags, recent_runs, run_counts};
 pub use event_logs::{EventLogFilter, event_log_sort_key, find_event_log, list_event_logs};
 pub use filter::{Pattern, Range, TagMatch};
+pub use grid::{GridCell, grid};
 pub use import_errors::{ImportErrorFilter, find_import_error, import_error_sort_key, list_import_errors};
 pub use keyset::{CURSOR_TOTAL_MAX, Cursor, Direction, InvalidCursor, Listing, Paging, SortKey, Sorting};
 pub use pools::{list_pools, pool_sort_key};

@@ -2,6 +2,7 @@
 
 pub(crate) mod dags;
 pub(crate) mod events;
+pub(crate) mod grid;
 pub(crate) mod live;
 pub(crate) mod log_stream;
 pub(crate) mod me;

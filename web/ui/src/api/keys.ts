@@ -9,6 +9,7 @@ export const keys = {
   pools: ['pools'] as const,
   dag: (dagId: string) => ['dag', dagId] as const,
   dagRuns: (dagId: string) => ['dag', dagId, 'runs'] as const,
+  dagGrid: (dagId: string) => ['dag', dagId, 'runs', 'grid'] as const,
   /** All that is known of the DAG's runs and their tasks. */
   runsOf: (dagId: string) => ['run', dagId] as const,
   run: (dagId: string, runId: string) => ['run', dagId, runId] as const,

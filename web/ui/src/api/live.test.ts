@@ -7,7 +7,7 @@ test.each([
   [{ kind: 'dag_run', dag_id: 'hello', dag_run_id: 'r1' }, [['dags'], ['dag', 'hello', 'runs'], ['run', 'hello', 'r1']]],
   [
     { kind: 'task_instance', dag_id: 'hello', dag_run_id: 'r1', task_id: 'say' },
-    [['run', 'hello', 'r1', 'tasks'], ['run', 'hello', 'r1', 'task', 'say']],
+    [['dag', 'hello', 'runs', 'grid'], ['run', 'hello', 'r1', 'tasks'], ['run', 'hello', 'r1', 'task', 'say']],
   ],
   [{ kind: 'import_error' }, [['import-errors'], ['dags']]],
   [{ kind: 'resync' }, [[]]],

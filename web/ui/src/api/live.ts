@@ -20,7 +20,7 @@ export function staleKeys(hint: Hint): QueryKey[] {
       // The reasons that its tasks wait for depend on the state of the run, so these are stale too.
       return dag && run ? [keys.dagList, keys.dagRuns(dag), keys.run(dag, run)] : [keys.dagList]
     case 'task_instance':
-      return dag && run ? [keys.runTasks(dag, run), ...(task ? [keys.task(dag, run, task)] : [])] : []
+      return dag && run ? [keys.dagGrid(dag), keys.runTasks(dag, run), ...(task ? [keys.task(dag, run, task)] : [])] : []
     case 'import_error':
       return [keys.importErrors, keys.dagList]
     case 'resync':

@@ -12,6 +12,11 @@ export type TaskInstance = Schemas['TaskInstanceResponse']
 /** What is shown of an instance that an action touches; also of one that is yet to be made. */
 export type AffectedInstance = Pick<TaskInstance, 'dag_run_id' | 'logical_date' | 'run_after' | 'task_id' | 'map_index' | 'rendered_map_index' | 'state'>
 export type TaskTry = Schemas['TaskInstanceHistoryResponse']
+export type Grid = Schemas['GridResponse']
+/** A run as a column of the grid. */
+export type GridRun = Schemas['GridRunResponse']
+/** The task instances of a task of a run that are in one state. */
+export type GridInstances = Schemas['GridCellResponse']
 export type LogLine = Schemas['StructuredLogMessage']
 export type ImportError = Schemas['ImportErrorResponse']
 export type TriggerBody = Schemas['TriggerDAGRunPostBody']

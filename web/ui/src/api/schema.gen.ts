@@ -891,6 +891,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/updraft/dags/{dag_id}/grid": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at the latest runs of a DAG side by side. */
+        get: operations["get_grid"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/updraft/dags/{dag_id}/next": {
         parameters: {
             query?: never;
@@ -1631,6 +1648,86 @@ export interface components {
             extra: string | null;
             dag_display_name: string | null;
             task_display_name: string | null;
+        };
+        /** @description The task instances of a task of a run that are in one state. */
+        GridCellResponse: {
+            task_id: string;
+            state: components["schemas"]["TaskInstanceState"] | null;
+            /**
+             * Format: int64
+             * @description How many: 1 of a task that is not mapped.
+             */
+            count: number;
+            /** @description Whether they are instances of a mapped task. */
+            is_mapped: boolean;
+            /**
+             * Format: date-time
+             * @description When the first of them began.
+             */
+            start_date: string | null;
+            /**
+             * Format: date-time
+             * @description When the last of them ended.
+             */
+            end_date: string | null;
+            /**
+             * Format: int32
+             * @description The highest try among them.
+             */
+            try_number: number;
+            /** @description Why one of them does not run now. */
+            reason: string | null;
+            /** @description Why one of them failed. */
+            error: string | null;
+        };
+        /** @description A group of rows. */
+        GridGroupResponse: {
+            group_id: string;
+            /** @description The group around it. */
+            parent_group_id: string | null;
+            tooltip: string | null;
+        };
+        /** @description The rows and columns of the grid of a DAG. */
+        GridResponse: {
+            /** @description In the order of the file; after them tasks that only runs of earlier versions have. */
+            tasks: components["schemas"]["GridTaskResponse"][];
+            /** @description Outer ones before inner ones. */
+            groups: components["schemas"]["GridGroupResponse"][];
+            /** @description Latest first. */
+            runs: components["schemas"]["GridRunResponse"][];
+        };
+        /** @description A column. */
+        GridRunResponse: {
+            dag_run_id: string;
+            /** Format: date-time */
+            logical_date: string | null;
+            /** Format: date-time */
+            run_after: string;
+            /** Format: date-time */
+            start_date: string | null;
+            /** Format: date-time */
+            end_date: string | null;
+            /**
+             * Format: double
+             * @description In seconds; null until the run is over.
+             */
+            duration: number | null;
+            run_type: components["schemas"]["DagRunType"];
+            state: components["schemas"]["DagRunState"];
+            /** @description Why it does not begin; null when it has. */
+            reason: string | null;
+            /** @description What became of its tasks; of a mapped task one entry for each state that occurs. */
+            task_instances: components["schemas"]["GridCellResponse"][];
+        };
+        /** @description A row. */
+        GridTaskResponse: {
+            task_id: string;
+            /** @description The innermost group around it. */
+            group_id: string | null;
+            downstream_task_ids: string[];
+            is_mapped: boolean;
+            /** @description Whether the DAG as it is now has no such task. */
+            is_removed: boolean;
         };
         /** @description A refusal in one sentence, or in an object. */
         HTTPExceptionResponse: {
@@ -5324,6 +5421,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_grid: {
+        parameters: {
+            query?: {
+                /** @description Runs: 25 when absent, at most 100. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Tasks, groups, and runs with what became of their tasks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GridResponse"];
+                };
+            };
+            /** @description The DAG's stored definition cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

@@ -34,6 +34,15 @@ export function dagRunsQuery(dagId: string, filter: RunFilter) {
   })
 }
 
+/** The last runs of a DAG side by side, task by task. */
+export function gridQuery(dagId: string, limit: number) {
+  return queryOptions({
+    queryKey: [...keys.dagGrid(dagId), limit],
+    queryFn: () => answer(client.GET('/api/v2/updraft/dags/{dag_id}/grid', { params: { path: { dag_id: dagId }, query: { limit } } })),
+    placeholderData: keepPreviousData,
+  })
+}
+
 export function runQuery(dagId: string, runId: string) {
   return queryOptions({
     queryKey: [...keys.run(dagId, runId), 'run'],

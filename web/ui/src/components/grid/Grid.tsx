@@ -1,19 +1,14 @@
 import { useRouter } from '@tanstack/react-router'
 import { useEffect, useMemo, useRef, useState, type FocusEvent, type KeyboardEvent, type MouseEvent } from 'react'
-import type { DagRun, TaskInstance } from '../../api/model'
+import type { GridRun } from '../../api/model'
 import type { TreeRow } from '../tasks/tree'
 import classes from './Grid.module.css'
 import { GridBody } from './GridBody'
 import { GridTip, type TipAt } from './GridTip'
 import { gridColumn, movedPlace, type GridColumn } from './model'
 
-export interface GridRun {
-  run: DagRun
-  /** Undefined until they are known. */
-  instances: TaskInstance[] | undefined
-}
-
 interface Props {
+  dagId: string
   rows: TreeRow[]
   /** Oldest first. */
   runs: GridRun[]
@@ -26,12 +21,11 @@ interface Props {
  * Runs as columns, tasks as rows. One cell is in the tab order and arrow keys go on from there, as in a spreadsheet;
  * one tooltip and one click handler serve all cells, so that ten thousand of them stay cheap.
  */
-export function Grid({ rows, runs, folded, onFold, zone }: Props) {
+export function Grid({ dagId, rows, runs, folded, onFold, zone }: Props) {
   const table = useRef<HTMLTableElement>(null)
   const router = useRouter()
   const [tip, setTip] = useState<TipAt | null>(null)
-  const columns = useMemo(() => runs.map(({ instances }): GridColumn => gridColumn(rows, instances)), [rows, runs])
-  const shownRuns = useMemo(() => runs.map(({ run }) => run), [runs])
+  const columns = useMemo(() => runs.map((run): GridColumn => gridColumn(rows, run.task_instances)), [rows, runs])
 
   useEffect(() => {
     // The newest run is on the right, and what a person looks for first.
@@ -84,9 +78,9 @@ export function Grid({ rows, runs, folded, onFold, zone }: Props) {
         onKeyDown={press}
         onClick={click}
       >
-        <GridBody rows={rows} runs={shownRuns} columns={columns} folded={folded} onFold={onFold} zone={zone} />
+        <GridBody dagId={dagId} rows={rows} runs={runs} columns={columns} folded={folded} onFold={onFold} zone={zone} />
       </table>
-      {tip !== null && <GridTip at={tip} rows={rows} runs={shownRuns} columns={columns} zone={zone} />}
+      {tip !== null && <GridTip at={tip} rows={rows} runs={runs} columns={columns} zone={zone} />}
     </div>
   )
 }

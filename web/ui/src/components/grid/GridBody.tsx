@@ -1,5 +1,5 @@
 import { memo, type CSSProperties } from 'react'
-import type { DagRun, TaskState } from '../../api/model'
+import type { GridRun, TaskState } from '../../api/model'
 import { formatDateTime } from '../../lib/dates'
 import { formatDuration } from '../../lib/durations'
 import { hrefs } from '../../paths'
@@ -11,8 +11,9 @@ import classes from './Grid.module.css'
 import type { GridCell, GridColumn } from './model'
 
 interface Props {
+  dagId: string
   rows: TreeRow[]
-  runs: DagRun[]
+  runs: GridRun[]
   columns: GridColumn[]
   folded: ReadonlySet<string>
   onFold: (groupId: string) => void
@@ -20,7 +21,7 @@ interface Props {
 }
 
 /** What is drawn of the grid; it stays as it is while the pointer wanders over it. */
-export const GridBody = memo(function GridBody({ rows, runs, columns, folded, onFold, zone }: Props) {
+export const GridBody = memo(function GridBody({ dagId, rows, runs, columns, folded, onFold, zone }: Props) {
   const longest = Math.max(0.001, ...runs.map((run) => run.duration ?? 0))
   const days = dayMarks(runs, zone)
   return (
@@ -36,7 +37,7 @@ export const GridBody = memo(function GridBody({ rows, runs, columns, folded, on
           {runs.map((run, column) => (
             <th key={run.dag_run_id} scope="col" className={classes.head}>
               {days[column] !== null && <span className={classes.day}>{days[column]}</span>}
-              <RunHead run={run} column={column} share={(run.duration ?? 0) / longest} zone={zone} />
+              <RunHead dagId={dagId} run={run} column={column} share={(run.duration ?? 0) / longest} zone={zone} />
             </th>
           ))}
         </tr>
@@ -46,7 +47,7 @@ export const GridBody = memo(function GridBody({ rows, runs, columns, folded, on
           <tr key={row.node.id}>
             <RowHead row={row} folded={folded.has(row.node.id)} onFold={onFold} />
             {runs.map((run, column) => (
-              <CellOf key={run.dag_run_id} cell={columns[column]?.[place]} row={row} runs={run} place={place + 1} column={column} />
+              <CellOf key={run.dag_run_id} cell={columns[column]?.[place] ?? null} dagId={dagId} row={row} run={run} place={place + 1} column={column} />
             ))}
           </tr>
         ))}
@@ -55,11 +56,11 @@ export const GridBody = memo(function GridBody({ rows, runs, columns, folded, on
   )
 })
 
-function RunHead({ run, column, share, zone }: { run: DagRun; column: number; share: number; zone: string }) {
+function RunHead({ dagId, run, column, share, zone }: { dagId: string; run: GridRun; column: number; share: number; zone: string }) {
   const face = RUN_FACES[run.state]
   return (
     <a
-      href={hrefs.run(run.dag_id, run.dag_run_id)}
+      href={hrefs.run(dagId, run.dag_run_id)}
       tabIndex={-1}
       data-row={0}
       data-column={column}
@@ -91,18 +92,18 @@ function RowHead({ row, folded, onFold }: { row: TreeRow; folded: boolean; onFol
 }
 
 interface CellProps {
-  cell: GridCell | null | undefined
+  cell: GridCell | null
+  dagId: string
   row: TreeRow
-  runs: DagRun
+  run: GridRun
   place: number
   column: number
 }
 
-function CellOf({ cell, row, runs: run, place, column }: CellProps) {
-  if (cell === undefined) return <td role="gridcell" className={classes.place} aria-busy="true"><div className={classes.loading} /></td>
+function CellOf({ cell, dagId, row, run, place, column }: CellProps) {
   if (cell === null) return <td role="gridcell" className={classes.place} />
   const isTask = row.node.kind === 'task'
-  const href = isTask ? hrefs.task(run.dag_id, run.dag_run_id, row.node.id) : hrefs.run(run.dag_id, run.dag_run_id)
+  const href = isTask ? hrefs.task(dagId, run.dag_run_id, row.node.id) : hrefs.run(dagId, run.dag_run_id)
   return <Cell state={cell.summary.state} name={row.node.id} total={cell.summary.total} href={href} place={place} column={column} />
 }
 
@@ -148,7 +149,7 @@ function faceStyle(icon: IconName): CSSProperties {
 const MARK_GAP = 4
 
 /** The day above the first run of it, where there is room for the words. */
-function dayMarks(runs: DagRun[], zone: string): (string | null)[] {
+function dayMarks(runs: GridRun[], zone: string): (string | null)[] {
   let last = ''
   let lastAt = -MARK_GAP
   return runs.map((run, place) => {
@@ -162,7 +163,7 @@ function dayMarks(runs: DagRun[], zone: string): (string | null)[] {
 
 /** What the pictures in the cells mean, for the states that occur. */
 export function GridLegend({ columns }: { columns: GridColumn[] }) {
-  const found = new Set(columns.flatMap((column) => column?.flatMap((cell) => (cell === null ? [] : [cell.summary.state])) ?? []))
+  const found = new Set(columns.flatMap((column) => column.flatMap((cell) => (cell === null ? [] : [cell.summary.state]))))
   const states = (Object.keys(TASK_FACES) as TaskState[]).filter((state) => found.has(state))
   return (
     <ul className={classes.legend} aria-label="Legend">

@@ -1,4 +1,4 @@
-import type { DagRun } from '../../api/model'
+import type { GridRun } from '../../api/model'
 import { formatDateTime } from '../../lib/dates'
 import { elapsedSeconds, formatDuration } from '../../lib/durations'
 import { useNow } from '../../lib/useNow'
@@ -18,7 +18,7 @@ export interface TipAt {
 interface Props {
   at: TipAt
   rows: TreeRow[]
-  runs: DagRun[]
+  runs: GridRun[]
   columns: GridColumn[]
   zone: string
 }
@@ -49,7 +49,7 @@ export function GridTip({ at, rows, runs, columns, zone }: Props) {
   )
 }
 
-function CellWords({ row, cell, now }: { row: TreeRow | undefined; cell: NonNullable<GridColumn>[number] | undefined; now: number }) {
+function CellWords({ row, cell, now }: { row: TreeRow | undefined; cell: GridColumn[number] | undefined; now: number }) {
   if (row === undefined || cell == null) return null
   const { summary, instance } = cell
   return (
@@ -76,7 +76,7 @@ function CellWords({ row, cell, now }: { row: TreeRow | undefined; cell: NonNull
   )
 }
 
-function lengthOf(timed: { start_date: string | null; end_date: string | null; duration: number | null }, now: number): string {
+function lengthOf(timed: { start_date: string | null; end_date: string | null; duration?: number | null }, now: number): string {
   const seconds = timed.duration ?? elapsedSeconds(timed.start_date, timed.end_date, now)
   return seconds === null ? '' : ` · ${formatDuration(seconds)}`
 }

@@ -1,32 +1,45 @@
 import { expect, test } from 'vitest'
-import type { TaskInstance } from '../../api/model'
+import type { GridInstances } from '../../api/model'
 import { taskTree, treeRows } from '../tasks/tree'
-import { gridColumn, movedPlace } from './model'
+import { gridColumn, gridTree, movedPlace } from './model'
 
 const ROWS = treeRows(taskTree(['start', 'load.orders', 'load.items']), new Set())
 
-function instance(task_id: string, state: TaskInstance['state'], map_index = -1): TaskInstance {
-  return { task_id, state, map_index } as TaskInstance
+function instance(task_id: string, state: GridInstances['state'], mapped = 0): GridInstances {
+  return { task_id, state, count: Math.max(1, mapped), is_mapped: mapped > 0 } as GridInstances
 }
 
 test('a row of a group sums up its tasks, a row of a task is its instance', () => {
   const start = instance('start', 'success')
   const column = gridColumn(ROWS, [start, instance('load.orders', 'running'), instance('load.items', 'failed')])
 
-  expect(column?.map((cell) => cell?.summary.state)).toEqual(['success', 'failed', 'running', 'failed'])
-  expect(column?.[0]?.instance).toBe(start)
-  expect(column?.[1]?.instance).toBeNull()
+  expect(column.map((cell) => cell?.summary.state)).toEqual(['success', 'failed', 'running', 'failed'])
+  expect(column[0]?.instance).toBe(start)
+  expect(column[1]?.instance).toBeNull()
 })
 
 test('a mapped task is summed up, however many instances it has', () => {
-  const column = gridColumn(ROWS, [0, 1, 2].map((place) => instance('load.items', place === 1 ? 'failed' : 'success', place)))
+  const column = gridColumn(ROWS, [instance('load.items', 'success', 2), instance('load.items', 'failed', 1)])
 
-  expect(column?.[3]).toMatchObject({ summary: { state: 'failed', total: 3 }, instance: null })
+  expect(column[3]).toMatchObject({ summary: { state: 'failed', total: 3 }, instance: null })
 })
 
-test('a task that a run does not have has no cell, and a run that is not known has no column', () => {
+test('one instance of a mapped task is still a mapped task', () => {
+  expect(gridColumn(ROWS, [instance('load.items', 'success', 1)])[3]).toMatchObject({ summary: { total: 1 }, instance: null })
+})
+
+test('a task that a run does not have has no cell', () => {
   expect(gridColumn(ROWS, [])).toEqual([null, null, null, null])
-  expect(gridColumn(ROWS, undefined)).toBeUndefined()
+})
+
+test('rows follow the run and its groups, and what the DAG no longer has comes last', () => {
+  const task = (task_id: string, group_id: string | null, downstream: string[], is_removed = false) => ({ task_id, group_id, downstream_task_ids: downstream, is_mapped: false, is_removed })
+  const tree = gridTree({
+    tasks: [task('old', null, [], true), task('report', null, []), task('load.orders', 'load', ['report']), task('start', null, ['load.orders'])],
+    groups: [{ group_id: 'load', parent_group_id: null, tooltip: null }],
+  })
+
+  expect(treeRows(tree, new Set()).map((row) => row.node.id)).toEqual(['start', 'load', 'load.orders', 'report', 'old'])
 })
 
 test('two hundred tasks of fifty runs are summed up', () => {
@@ -34,7 +47,7 @@ test('two hundred tasks of fifty runs are summed up', () => {
   const rows = treeRows(taskTree(ids), new Set())
   const columns = Array.from({ length: 50 }, () => gridColumn(rows, ids.map((id) => instance(id, 'success'))))
 
-  expect(columns.every((column) => column?.length === 220 && column.every((cell) => cell?.summary.state === 'success'))).toBe(true)
+  expect(columns.every((column) => column.length === 220 && column.every((cell) => cell?.summary.state === 'success'))).toBe(true)
 })
 
 test.each([

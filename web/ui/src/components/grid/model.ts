@@ -1,25 +1,41 @@
-import type { TaskInstance } from '../../api/model'
-import { byTask, summaryOf, type Summary } from '../tasks/summary'
-import type { TreeRow } from '../tasks/tree'
+import type { Grid, GridInstances } from '../../api/model'
+import { inOrder } from '../tasks/order'
+import { summaryOf, type Summary } from '../tasks/summary'
+import { treeOf, type TaskTreeNode, type TreeRow } from '../tasks/tree'
+
+/** The rows of the grid as a tree: tasks as they come in a run, and below them those that the DAG no longer has. */
+export function gridTree({ tasks, groups }: Pick<Grid, 'tasks' | 'groups'>): TaskTreeNode[] {
+  const outer = new Map(groups.map((group) => [group.group_id, group.parent_group_id ?? '']))
+  const within = new Map(tasks.map((task) => [task.task_id, task.group_id ?? '']))
+  const current = inOrder(tasks.filter((task) => !task.is_removed)).map((task) => task.id)
+  const removed = tasks.filter((task) => task.is_removed).map((task) => task.task_id)
+  const placed = [...current, ...removed].map((id) => [id, within.get(id) ?? ''] as const)
+  return treeOf(placed, (group) => outer.get(group) ?? '')
+}
 
 /** What one row shows of one run. */
 export interface GridCell {
   summary: Summary
-  /** The instance, unless there are more than one: then it is a group or a mapped task. */
-  instance: TaskInstance | null
+  /** The instance, unless it is a group or a mapped task. */
+  instance: GridInstances | null
 }
 
-/** The cells of one run, row by row; null where the run has no such task, undefined while it is not known. */
-export type GridColumn = (GridCell | null)[] | undefined
+/** The cells of one run, row by row; null where the run has no such task. */
+export type GridColumn = (GridCell | null)[]
 
-export function gridColumn(rows: readonly TreeRow[], instances: readonly TaskInstance[] | undefined): GridColumn {
-  if (instances === undefined) return undefined
-  const tasks = byTask(instances)
+export function gridColumn(rows: readonly TreeRow[], instances: readonly GridInstances[]): GridColumn {
+  const tasks = new Map<string, GridInstances[]>()
+  for (const each of instances) {
+    const known = tasks.get(each.task_id)
+    if (known === undefined) tasks.set(each.task_id, [each])
+    else known.push(each)
+  }
   return rows.map((row) => {
     const found = row.taskIds.flatMap((id) => tasks.get(id) ?? [])
     const summary = summaryOf(found)
     if (summary === null) return null
-    return { summary, instance: row.node.kind === 'task' && found.length === 1 ? (found[0] ?? null) : null }
+    const [only] = found
+    return { summary, instance: row.node.kind === 'task' && only?.is_mapped === false ? only : null }
   })
 }
 

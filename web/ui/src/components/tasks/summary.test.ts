@@ -25,6 +25,7 @@ test('a summary counts, and nothing has no summary', () => {
     ],
   })
   expect(summaryOf([])).toBeNull()
+  expect(summaryOf([{ state: 'success', count: 5 }, { state: 'failed', count: 1 }])?.total).toBe(6)
 })
 
 function instance(task_id: string, map_index: number, state: State = null, end_date: string | null = null): TaskInstance {

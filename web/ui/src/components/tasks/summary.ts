@@ -27,18 +27,22 @@ export interface Summary {
   counts: [state: TaskState, count: number][]
 }
 
-export function summaryOf(instances: readonly Pick<TaskInstance, 'state'>[]): Summary | null {
+/** Sums up task instances, each of which may stand for as many as its `count` says. */
+export function summaryOf(instances: readonly (Pick<TaskInstance, 'state'> & { count?: number })[]): Summary | null {
   if (instances.length === 0) return null
   const found = new Map<TaskState, number>()
+  let total = 0
   for (const instance of instances) {
     const state = taskState(instance)
-    found.set(state, (found.get(state) ?? 0) + 1)
+    const count = instance.count ?? 1
+    found.set(state, (found.get(state) ?? 0) + count)
+    total += count
   }
   const counts = BY_WEIGHT.flatMap((state): [TaskState, number][] => {
     const count = found.get(state)
     return count === undefined ? [] : [[state, count]]
   })
-  return { state: counts[0]?.[0] ?? 'none', total: instances.length, counts }
+  return { state: counts[0]?.[0] ?? 'none', total, counts }
 }
 
 /** The instances by their task: one, or those of a mapped task. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { allGroups, taskTree, treeRows } from './tree'
+import { allGroups, taskTree, treeOf, treeRows } from './tree'
 
 const IDS = ['start', 'extract.orders', 'extract.check.totals', 'extract.customers', 'publish']
 
@@ -15,6 +15,13 @@ test('groups are read from dotted ids, and stand where their first task does', (
 test('a folded group hides what is in it, and counts it all the same', () => {
   expect(lines(['extract'])).toEqual(['start', 'extract (3)', 'publish'])
   expect(lines(['extract.check'])).toEqual(['start', 'extract (3)', '  orders', '  check (1)', '  customers', 'publish'])
+})
+
+test('groups whose ids are not in those of their tasks', () => {
+  const outer: Record<string, string> = { check: 'load' }
+  const rows = treeRows(treeOf([['orders', 'load'], ['load.items', 'load'], ['totals', 'check'], ['a.b', '']], (group) => outer[group] ?? ''), new Set())
+
+  expect(rows.map(({ node, depth }) => [depth, node.label])).toEqual([[0, 'load'], [1, 'orders'], [1, 'items'], [1, 'check'], [2, 'totals'], [0, 'a.b']])
 })
 
 test('no tasks, no tree', () => {

@@ -20,18 +20,24 @@ export type TaskTreeNode = TaskLeaf | TaskGroup
 
 /** The tasks as a tree. A group stands where its first task does. */
 export function taskTree(ids: readonly string[]): TaskTreeNode[] {
+  return treeOf(ids.map((id) => [id, groupOf(id)]), groupOf)
+}
+
+/** The same where it is known which group is around what; empty is the top. Ids need not begin with the group's then. */
+export function treeOf(tasks: readonly (readonly [id: string, group: string])[], around: (group: string) => string): TaskTreeNode[] {
   const roots: TaskTreeNode[] = []
   const groups = new Map<string, TaskGroup>()
   const siblings = (groupId: string): TaskTreeNode[] => {
     if (groupId === '') return roots
     const known = groups.get(groupId)
     if (known !== undefined) return known.children
-    const group: TaskGroup = { kind: 'group', id: groupId, label: lastPart(groupId), children: [] }
+    const outer = around(groupId)
+    const group: TaskGroup = { kind: 'group', id: groupId, label: labelIn(groupId, outer), children: [] }
     groups.set(groupId, group)
-    siblings(groupOf(groupId)).push(group)
+    siblings(outer).push(group)
     return group.children
   }
-  for (const id of ids) siblings(groupOf(id)).push({ kind: 'task', id, label: lastPart(id) })
+  for (const [id, group] of tasks) siblings(group).push({ kind: 'task', id, label: labelIn(id, group) })
   return roots
 }
 
@@ -63,6 +69,7 @@ function leaves(node: TaskTreeNode): string[] {
   return node.kind === 'task' ? [node.id] : node.children.flatMap(leaves)
 }
 
-function lastPart(id: string): string {
-  return id.slice(id.lastIndexOf('.') + 1)
+/** The id without that of the group around it. */
+function labelIn(id: string, group: string): string {
+  return group !== '' && id.startsWith(`${group}.`) ? id.slice(group.length + 1) : id
 }

@@ -1,15 +1,12 @@
 import { SegmentedControl } from '@mantine/core'
-import { useQueries, useSuspenseQuery } from '@tanstack/react-query'
+import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useMemo, useState } from 'react'
-import { isRunFinished } from '../../api/model'
-import { dagTasksQuery } from '../../api/queries/dags'
-import { dagRunsQuery, runTasksQuery } from '../../api/queries/runs'
+import { gridQuery } from '../../api/queries/runs'
 import { Grid } from '../../components/grid/Grid'
 import { GridLegend } from '../../components/grid/GridBody'
-import { gridColumn } from '../../components/grid/model'
-import { inOrder } from '../../components/tasks/order'
-import { allGroups, taskTree, treeRows } from '../../components/tasks/tree'
+import { gridColumn, gridTree } from '../../components/grid/model'
+import { allGroups, treeRows } from '../../components/tasks/tree'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
 import { plural } from '../../lib/numbers'
 import type { DagSearch } from '../../search'
@@ -35,20 +32,11 @@ interface Props {
 export function GridTab({ dagId, zone, isPaused, search }: Props) {
   const navigate = route.useNavigate()
   const count = CHOICES.find((each) => each === search.runs) ?? USUAL
-  const { data: tasks } = useSuspenseQuery(dagTasksQuery(dagId))
-  const { data: page } = useSuspenseQuery(dagRunsQuery(dagId, { page: 0, limit: count }))
-  const tree = useMemo(() => taskTree(inOrder(tasks.tasks).map((task) => task.id)), [tasks])
-  const [folded, setFolded] = useState<ReadonlySet<string>>(() => new Set(tasks.tasks.length > MANY_TASKS ? allGroups(tree) : []))
+  const { data: grid } = useSuspenseQuery(gridQuery(dagId, count))
+  const tree = useMemo(() => gridTree(grid), [grid])
+  const [folded, setFolded] = useState<ReadonlySet<string>>(() => new Set(grid.tasks.length > MANY_TASKS ? allGroups(tree) : []))
   const rows = useMemo(() => treeRows(tree, folded), [tree, folded])
-  const answers = useQueries({
-    queries: page.dag_runs.map((run) => ({
-      ...runTasksQuery(dagId, run.dag_run_id),
-      // The event stream names every run in which something changes.
-      staleTime: isRunFinished(run.state) ? Infinity : undefined,
-    })),
-    combine: (results) => results.map((each) => each.data),
-  })
-  const runs = useMemo(() => page.dag_runs.map((run, place) => ({ run, instances: answers[place] })).reverse(), [page, answers])
+  const runs = useMemo(() => [...grid.runs].reverse(), [grid])
   if (runs.length === 0) {
     return (
       <Panel flush title="Grid">
@@ -62,7 +50,7 @@ export function GridTab({ dagId, zone, isPaused, search }: Props) {
   return (
     <Panel
       flush
-      title={`${plural(tasks.tasks.length, 'task')}, last ${plural(runs.length, 'run')}`}
+      title={`${plural(grid.tasks.length, 'task')}, last ${plural(runs.length, 'run')}`}
       aside={
         <span className={classes.asideGroup}>
           {allGroups(tree).length > 0 && <FoldAll groups={allGroups(tree)} folded={folded} onChange={setFolded} />}
@@ -76,8 +64,8 @@ export function GridTab({ dagId, zone, isPaused, search }: Props) {
         </span>
       }
     >
-      <Grid rows={rows} runs={runs} folded={folded} onFold={(id) => setFolded((before) => toggled(before, id))} zone={zone} />
-      <GridLegend columns={runs.map(({ instances }) => gridColumn(rows, instances))} />
+      <Grid dagId={dagId} rows={rows} runs={runs} folded={folded} onFold={(id) => setFolded((before) => toggled(before, id))} zone={zone} />
+      <GridLegend columns={runs.map((run) => gridColumn(rows, run.task_instances))} />
     </Panel>
   )
 }
