@@ -8,14 +8,14 @@ use crate::rows;
 use crate::server::{Backend, Server};
 
 /// A group with a task that is mapped, and one that is not in it.
-const COUNTRIES: &str = r#"
+const COUNTRIES: &str = "
 schedule: null
 task_groups:
   - {group_name: each, tooltip: By country, dependencies: [start]}
 tasks:
   - {task_id: start, operator: bash, bash_command: echo start}
   - {task_id: report, operator: bash, task_group_name: each, expand: {bash_command: [echo de, echo fr, echo it]}}
-"#;
+";
 
 /// What a run's column says, as `task=state×count@try`.
 fn told(run: &Value) -> Vec<String> {
