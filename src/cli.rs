@@ -60,6 +60,9 @@ pub enum Command {
     /// Run a DAG for dates in the past
     #[command(subcommand)]
     Backfill(BackfillCommand),
+    /// Work with assets: data that tasks make and DAGs wait for
+    #[command(subcommand)]
+    Assets(AssetsCommand),
     /// Work with pools: slots that task instances share
     #[command(subcommand)]
     Pools(PoolsCommand),
@@ -319,6 +322,55 @@ pub enum TasksCommand {
         /// Only this task
         task_id: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AssetsCommand {
+    /// List the assets: who makes each, and who waits for it
+    List {
+        /// Only those that this DAG names
+        #[arg(long, value_name = "DAG")]
+        dag_id: Option<String>,
+    },
+    /// Show an asset, and for which DAGs it is queued
+    #[command(alias = "details")]
+    Show {
+        /// Its name, its URI or its number
+        asset: String,
+    },
+    /// List updates of assets, newest first, with the runs that were made for them
+    Events {
+        /// Only of this asset, by its name, its URI or its number
+        asset: Option<String>,
+        /// Most updates
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+    /// Say that an asset was updated; DAGs that wait for it run
+    Emit {
+        /// Its name, its URI or its number
+        asset: String,
+        /// What there is to know of the update, as a JSON object
+        #[arg(long, value_name = "JSON")]
+        extra: Option<String>,
+    },
+    /// Have an asset made, by a run of the DAG that makes it
+    Materialize(MaterializeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct MaterializeArgs {
+    /// Its name, its URI or its number
+    pub asset: String,
+    /// What the run is given, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub conf: Option<String>,
+    /// The id of the run [default: made up]
+    #[arg(long, value_name = "ID")]
+    pub run_id: Option<String>,
+    /// A remark on the run
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod m20261125_000001_limits;
 mod m20261125_000002_run_semantics;
 mod m20261125_000010_backfill;
 mod m20261125_000020_callbacks;
+mod m20261125_000030_assets;
 
 use sea_orm_migration::prelude::*;
 
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000002_run_semantics::Migration),
             Box::new(m20261125_000010_backfill::Migration),
             Box::new(m20261125_000020_callbacks::Migration),
+            Box::new(m20261125_000030_assets::Migration),
         ]
     }
 }

@@ -21,6 +21,8 @@ pub enum ChangeKind {
     TaskInstance,
     /// What is wrong with DAG files.
     ImportError,
+    /// Assets: who names them, their events, or what is queued of them.
+    Asset,
 }
 
 /// A hint.
@@ -76,6 +78,11 @@ impl Change {
     /// The import errors changed.
     pub fn import_errors() -> Change {
         Change::of(ChangeKind::ImportError)
+    }
+
+    /// Assets changed.
+    pub fn assets() -> Change {
+        Change::of(ChangeKind::Asset)
     }
 
     fn of(kind: ChangeKind) -> Change {

@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use crate::dag::Dag;
+use crate::dag::asset::Asset;
 use crate::dag::timetable::{DataInterval, Past, Restriction, Timetable, Upcoming};
+use crate::store::asset_queue::{self, QueueFilter};
 use crate::store::entity::dag;
-use crate::store::{Db, StoreError, schedules};
+use crate::store::{Db, StoreError, assets, read, schedules};
 
 /// The next `count` runs that the schedule makes of a DAG. Of a paused one: those that it would make if it were unpaused
 /// at `now`, which may be at once.
@@ -21,4 +23,54 @@ pub async fn upcoming(
     let last = standings.get(&row.dag_id).and_then(schedules::Standing::last);
     let past = Past { last: last.map(|(start, end)| DataInterval { start, end }), promised: schedules::promised(row) };
     Ok(timetable.upcoming(past, now, &Restriction::of(definition), count))
+}
+
+/// What a DAG waits for beside the clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Awaited {
+    /// The expression in words, by the names of the assets.
+    pub expression: String,
+    /// Whether it holds: a run is made as soon as the DAG may have one.
+    pub is_met: bool,
+    /// The assets in it, in the order of the text.
+    pub assets: Vec<AwaitedAsset>,
+}
+
+/// An asset that a DAG waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwaitedAsset {
+    /// Its key.
+    pub id: i64,
+    /// What people call it.
+    pub name: String,
+    /// Where it is.
+    pub uri: String,
+    /// When it was first updated since the DAG last ran for it; none while it was not.
+    pub queued_at: Option<DateTime<Utc>>,
+    /// When it was last updated at all.
+    pub last_event_at: Option<DateTime<Utc>>,
+}
+
+/// The assets that a DAG waits for, and which of them were updated; none when it waits for none.
+pub async fn awaited(db: &Db, definition: &Dag) -> Result<Option<Awaited>, StoreError> {
+    let Some(expression) = definition.schedule.assets() else { return Ok(None) };
+    let wanted = expression.assets();
+    let rows = assets::known(db.read(), &wanted).await?;
+    let filter = QueueFilter { dag_ids: Some(vec![definition.dag_id.clone()]), ..QueueFilter::default() };
+    let queued = asset_queue::queued(db.read(), &filter).await?;
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let last = read::last_asset_events(db.read(), &ids).await?;
+    let is_updated = |asset: &Asset| queued.iter().any(|queued| queued.is_of(asset));
+    let assets = wanted.iter().filter_map(|asset| {
+        let row = rows.iter().find(|row| row.name == asset.name && row.uri == asset.uri)?;
+        Some(AwaitedAsset {
+            id: row.id,
+            name: row.name.clone(),
+            uri: row.uri.clone(),
+            queued_at: queued.iter().find(|queued| queued.is_of(asset)).map(|queued| queued.created_at),
+            last_event_at: last.get(&row.id).map(|event| event.timestamp),
+        })
+    });
+    let assets = assets.collect();
+    Ok(Some(Awaited { expression: expression.in_words(), is_met: expression.is_true(&is_updated), assets }))
 }

@@ -8,7 +8,7 @@ use scheduler::control::{Trigger, TriggeredBy};
 use scheduler::dag::Dag;
 use scheduler::dag::spec::{self, SourceFile};
 use scheduler::dag::timetable::{Timetable, Upcoming};
-use scheduler::preview;
+use scheduler::preview::{self, Awaited};
 use scheduler::run::RunState;
 use scheduler::store::entity::{dag, dag_run};
 use scheduler::store::{dags, runs};
@@ -164,15 +164,17 @@ async fn wait(installation: &Installation, mut run: dag_run::Model) -> anyhow::R
 
 /// The object that `--conf` holds.
 pub(super) fn parse_conf(conf: Option<&str>) -> anyhow::Result<Map<String, Value>> {
-    let Some(conf) = conf else { return Ok(Map::new()) };
-    match serde_json::from_str(conf) {
-        Ok(Value::Object(conf)) => Ok(conf),
-        Ok(_) => {
-            Err(BadInput::new("--conf is not a JSON object").hint(r#"write it like --conf '{"rows": 100}'"#).into())
-        }
-        Err(error) => Err(BadInput::new(format!("--conf is not JSON: {error}"))
-            .hint(r#"write it like --conf '{"rows": 100}'"#)
-            .into()),
+    parse_object("--conf", conf)
+}
+
+/// The JSON object that an option holds; an empty one when it is not there.
+pub(super) fn parse_object(option: &str, text: Option<&str>) -> anyhow::Result<Map<String, Value>> {
+    let hint = format!(r#"write it like {option} '{{"rows": 100}}'"#);
+    match text.map(serde_json::from_str) {
+        None => Ok(Map::new()),
+        Some(Ok(Value::Object(object))) => Ok(object),
+        Some(Ok(_)) => Err(BadInput::new(format!("{option} is not a JSON object")).hint(hint).into()),
+        Some(Err(error)) => Err(BadInput::new(format!("{option} is not JSON: {error}")).hint(hint).into()),
     }
 }
 
@@ -201,12 +203,40 @@ async fn next(installation: &Installation, dag_id: &str, count: u16, output: Out
     let timetable = Timetable::new(&dag.schedule, dag.timezone)?;
     let now = installation.clock.now();
     let runs = preview::upcoming(&installation.db, &row, &dag, &timetable, now, usize::from(count)).await?;
+    let awaited = preview::awaited(&installation.db, &dag).await?;
     let data: Vec<Value> = runs.iter().map(upcoming).collect();
-    output.print(&data, |_| next_runs(&row, &dag, &timetable, &runs, now))?;
+    output.print(&data, |_| match &awaited {
+        Some(awaited) if runs.is_empty() => waits_for(dag_id, awaited),
+        Some(awaited) => {
+            format!("{}\n\n{}", next_runs(&row, &dag, &timetable, &runs, now), waits_for(dag_id, awaited))
+        }
+        None => next_runs(&row, &dag, &timetable, &runs, now),
+    })?;
     if row.is_paused && !runs.is_empty() {
         terminal::line(&format!("hint: the DAG is paused; this is what `updraft dags unpause {dag_id}` starts"));
     }
     Ok(Status::Done)
+}
+
+/// The assets that a DAG waits for, and which of them were updated since it last ran for them.
+fn waits_for(dag_id: &str, awaited: &Awaited) -> String {
+    let rows: Vec<Vec<String>> = awaited
+        .assets
+        .iter()
+        .map(|asset| {
+            vec![
+                asset.name.clone(),
+                asset.queued_at.map_or_else(|| "waits for an update".to_owned(), |at| format!("updated {}", shown(at))),
+                asset.last_event_at.map_or_else(|| "never".to_owned(), shown),
+            ]
+        })
+        .collect();
+    let state = if awaited.is_met { "holds" } else { "does not hold yet" };
+    format!(
+        "{dag_id} runs when {}: {state}\n\n{}",
+        awaited.expression,
+        output::table(&["ASSET", "SINCE THE LAST RUN", "LAST UPDATED"], &rows)
+    )
 }
 
 fn upcoming(upcoming: &Upcoming) -> Value {
@@ -306,6 +336,6 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-fn shown(date: DateTime<Utc>) -> String {
+pub(super) fn shown(date: DateTime<Utc>) -> String {
     date.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -1,5 +1,6 @@
 //! One file and one function for each command.
 
+mod assets;
 mod backfill;
 mod clear;
 mod dags;
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Runs(command) => runs::run(command, config, output).await,
         Command::Backfill(command) => backfill::run(command, config, output).await,
         Command::Tasks(command) => tasks::run(command, config, output).await,
+        Command::Assets(command) => assets::run(command, config, output).await,
         Command::Pools(command) => pools::run(command, config, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
         Command::Schema => schema::run(&config),

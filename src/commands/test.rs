@@ -64,6 +64,8 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
     let dag_id = loaded.dag.dag_id.clone();
     make_pools(&control, &loaded.dag).await?;
+    // Whether new DAGs begin paused is for servers: a paused one would keep the run from beginning.
+    control.set_paused(&dag_id, false, None).await?;
     // Only the run that was asked for: the schedule of the DAG is none of this command's business.
     let run = control.trigger(&dag_id, trigger).await?;
     let settings = EngineSettings {

@@ -12,6 +12,7 @@
 
 mod actions;
 mod architecture;
+mod assets;
 mod backfill;
 mod bad_input;
 mod callbacks;

@@ -14,9 +14,9 @@ use utoipa_axum::routes;
 use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
-    backfills, bulk, clear, dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags,
-    dependencies, event_logs, import_errors, logs, marks, monitor, pools, pools_bulk, task_instances,
-    task_instances_batch, tasks, tries, trigger, updraft, xcoms,
+    asset_events, asset_queue, assets as data_assets, backfills, bulk, clear, dag_runs, dag_runs_batch, dag_sources,
+    dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs, import_errors, logs, marks, monitor, pools,
+    pools_bulk, task_instances, task_instances_batch, tasks, tries, trigger, updraft, xcoms,
 };
 use crate::state::AppState;
 use crate::{assets, auth, hygiene};
@@ -71,6 +71,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(of_runs())
         .merge(of_task_instances())
         .merge(of_backfills())
+        .merge(of_assets())
         .routes(routes!(import_errors::get_import_errors))
         .routes(routes!(import_errors::get_import_error))
         .routes(routes!(event_logs::get_event_logs))
@@ -79,6 +80,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .routes(routes!(pools::get_pool, pools::patch_pool, pools::delete_pool))
         .routes(routes!(updraft::me::get_me))
         .routes(routes!(updraft::dags::list_updraft_dags))
+        .routes(routes!(updraft::dag_assets::get_dag_assets))
         .routes(routes!(updraft::grid::get_grid))
         .routes(routes!(updraft::next_runs::list_next_runs))
         .routes(routes!(updraft::events::watch_events))
@@ -112,6 +114,20 @@ fn of_runs() -> OpenApiRouter<AppState> {
                 .patch(dag_runs_batch::patch_dag_run_called_list)
                 .delete(dag_runs_batch::delete_dag_run_called_list),
         )
+}
+
+fn of_assets() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(data_assets::get_assets))
+        .routes(routes!(data_assets::get_asset))
+        .routes(routes!(data_assets::materialize_asset))
+        .routes(routes!(data_assets::get_asset_aliases))
+        .routes(routes!(data_assets::get_asset_alias))
+        .routes(routes!(asset_events::get_asset_events, asset_events::create_asset_event))
+        .routes(routes!(asset_events::get_upstream_asset_events))
+        .routes(routes!(asset_queue::get_asset_queued_events, asset_queue::delete_asset_queued_events))
+        .routes(routes!(asset_queue::get_dag_asset_queued_events, asset_queue::delete_dag_asset_queued_events))
+        .routes(routes!(asset_queue::get_dag_asset_queued_event, asset_queue::delete_dag_asset_queued_event))
 }
 
 fn of_backfills() -> OpenApiRouter<AppState> {

@@ -7,6 +7,7 @@
 //! belongs to nobody, and is changed here, with the same step function.
 
 mod affected;
+mod assets;
 mod backfill;
 mod clear;
 mod delete;
@@ -157,10 +158,19 @@ impl Control {
 
     /// Makes a run. It begins as soon as its DAG is not paused and `max_active_runs` allows.
     pub async fn trigger(&self, dag_id: &str, trigger: Trigger) -> Result<dag_run::Model, ControlError> {
+        self.make_run(dag_id, trigger, RunType::Manual).await
+    }
+
+    async fn make_run(
+        &self,
+        dag_id: &str,
+        trigger: Trigger,
+        run_type: RunType,
+    ) -> Result<dag_run::Model, ControlError> {
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
         let dag = dags::get_live(&txn, dag_id).await?;
-        let run = self.manual_run(&txn, &dag, trigger, now).await?;
+        let run = self.asked_run(&txn, &dag, trigger, run_type, now).await?;
         runs::insert(&txn, run.clone()).await.map_err(|error| match error {
             StoreError::Exists { .. } => ControlError::Conflict(format!(
                 "DAG `{dag_id}` has a run `{}` or one with the same logical date already",
@@ -183,11 +193,12 @@ impl Control {
         Ok(run)
     }
 
-    async fn manual_run(
+    async fn asked_run(
         &self,
         txn: &sea_orm::DatabaseTransaction,
         dag: &dag::Model,
         trigger: Trigger,
+        run_type: RunType,
         now: DateTime<Utc>,
     ) -> Result<dag_run::Model, ControlError> {
         if dag.has_import_errors {
@@ -207,10 +218,10 @@ impl Control {
         let run_after = trigger.run_after.unwrap_or(now);
         let run_id = match trigger.run_id {
             Some(run_id) => {
-                run_id::check(&run_id, RunType::Manual).map_err(|error| ControlError::Invalid(error.to_string()))?;
+                run_id::check(&run_id, run_type).map_err(|error| ControlError::Invalid(error.to_string()))?;
                 run_id
             }
-            None => run_id::generate(RunType::Manual, run_after, trigger.logical_date),
+            None => run_id::generate(run_type, run_after, trigger.logical_date),
         };
         let timetable = Timetable::new(&definition.schedule, definition.timezone)
             .map_err(|error| ControlError::Invalid(error.to_string()))?;
@@ -220,7 +231,7 @@ impl Control {
             id: Uuid::now_v7(),
             dag_id: dag.dag_id.clone(),
             run_id,
-            run_type: RunType::Manual.word().to_owned(),
+            run_type: run_type.word().to_owned(),
             state: RunState::Queued.word().to_owned(),
             logical_date: trigger.logical_date,
             data_interval_start: interval.map(|interval| interval.0),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 const CHARACTERS_MAX: usize = 1_500;
 
 /// What Airflow calls the group of an asset that names none.
-const GROUP: &str = "asset";
+pub const GROUP: &str = "asset";
 
 /// A piece of data that has a name and a place. The two together say which one it is.
 #[derive(Clone, Debug, PartialEq)]

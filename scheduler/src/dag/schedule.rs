@@ -110,6 +110,14 @@ impl From<CronTrigger> for Schedule {
 }
 
 impl Schedule {
+    /// What it waits for beside the clock.
+    pub fn assets(&self) -> Option<&AssetExpression> {
+        match self {
+            Schedule::Assets(assets) | Schedule::AssetsOrTime { assets, .. } => Some(assets),
+            Schedule::Never | Schedule::Time(_) => None,
+        }
+    }
+
     /// As DAG files write it.
     pub fn document(&self) -> Value {
         match self {

@@ -35,6 +35,9 @@ impl Coordinator {
         if !self.todo.dags.is_empty() {
             self.reload_dags().await?;
         }
+        if self.todo.assets {
+            self.load_asset_queue().await?;
+        }
         if self.todo.due {
             self.make_due_runs().await?;
             self.arm().await;
@@ -75,6 +78,7 @@ impl Coordinator {
         self.todo.adopt = true;
         self.todo.requests = true;
         self.todo.pools = true;
+        self.todo.assets = true;
         self.todo.due = true;
         self.todo.backfills = true;
         self.callbacks.wake();
@@ -146,6 +150,7 @@ impl Coordinator {
             self.todo.dags.remove(&dag_id);
             self.announce_dag(&dag_id);
         }
+        self.todo.assets = true;
         self.todo.due = true;
         self.todo.explain = true;
         Ok(())

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::admission::Admission;
+use super::assets::{AssetQueue, updates};
 use super::backfills::ActiveBackfills;
 use super::callbacks::{self, CallbackService, Cause};
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
@@ -57,6 +58,8 @@ pub(super) struct Coordinator {
     pub(super) running: HashMap<String, HashSet<Uuid>>,
     /// As last read.
     pub(super) backfills: ActiveBackfills,
+    /// As last read.
+    pub(super) asset_queue: AssetQueue,
     /// Who starts next; derived from `runs`.
     pub(super) admission: Admission,
     pub(super) timers: Timers,
@@ -82,6 +85,8 @@ pub(super) struct Todo {
     pub(super) requests: bool,
     pub(super) dags: BTreeSet<String>,
     pub(super) pools: bool,
+    /// What is queued of assets may not be what was read.
+    pub(super) assets: bool,
     pub(super) due: bool,
     pub(super) look_around: bool,
     pub(super) backfills: bool,
@@ -95,8 +100,8 @@ pub(super) struct Todo {
 
 impl Todo {
     fn is_empty(&self) -> bool {
-        let Todo { adopt, take_over, requests, dags, pools, due, look_around, backfills, past, .. } = self;
-        !(*backfills || *adopt || *requests || *pools || *due || *look_around)
+        let Todo { adopt, take_over, requests, dags, pools, assets, due, look_around, backfills, past, .. } = self;
+        !(*backfills || *adopt || *requests || *pools || *assets || *due || *look_around)
             && take_over.is_empty()
             && dags.is_empty()
             && past.is_empty()
@@ -135,6 +140,7 @@ impl Coordinator {
             queued: HashMap::new(),
             running: HashMap::new(),
             backfills: ActiveBackfills::new(),
+            asset_queue: AssetQueue::new(),
             admission: Admission::new(parallelism),
             timers: Timers::default(),
             ticks: Ticks::start(waker).await?,
@@ -143,7 +149,7 @@ impl Coordinator {
             reports,
             wakes,
             pending: Pending::default(),
-            todo: Todo { adopt: true, requests: true, due: true, backfills: true, ..Todo::default() },
+            todo: Todo { adopt: true, requests: true, assets: true, due: true, backfills: true, ..Todo::default() },
             outage: Outage::default(),
             look_at: tokio::time::Instant::now() + LOOK_AROUND,
             stopping: false,
@@ -224,6 +230,7 @@ impl Coordinator {
             Wake::Dags(dag_ids) => self.todo.dags.extend(dag_ids),
             Wake::Pools => self.todo.pools = true,
             Wake::Backfills => self.todo.backfills = true,
+            Wake::Assets => self.todo.assets = true,
             Wake::LookAround => self.todo.look_around = true,
             Wake::Due => {
                 self.ticks.rang();
@@ -242,10 +249,12 @@ impl Coordinator {
         let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
         active.set_rendered(at, rendered);
         let left = active.key(at);
+        let updates = updates(active, at, try_id, &end);
         let counts = self.step(run, Event::TryEnded { at, try_id, end }).is_some_and(|step| !step.result_is_void);
         if counts {
             let new = xcoms.into_iter().map(|(key, value)| NewXCom { instance: left.clone(), key, value });
             self.pending.xcoms.extend(new);
+            self.pending.asset_events.extend(updates);
         }
     }
 
@@ -466,6 +475,10 @@ impl Coordinator {
         if !batch.callbacks.is_empty() {
             self.callbacks.wake();
         }
+        if !batch.asset_events.is_empty() {
+            self.todo.assets = true;
+            self.settings.changes.send(Change::assets());
+        }
         self.outage.over(self.settings.clock.now());
         self.take_effect();
     }
@@ -547,7 +560,15 @@ impl Coordinator {
             lost_sender,
             self.lease_stop.clone(),
         ));
-        self.todo = Todo { adopt: true, requests: true, pools: true, due: true, backfills: true, ..Todo::default() };
+        self.todo = Todo {
+            adopt: true,
+            requests: true,
+            pools: true,
+            assets: true,
+            due: true,
+            backfills: true,
+            ..Todo::default()
+        };
     }
 
     /// Sets the alarm for the earliest run to come.

@@ -3,18 +3,21 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
 use tracing::info;
 
 use super::adoption::{ADOPT_MAX, last_interval};
 use super::coordinator::Coordinator;
-use super::schedules::shown;
+use super::schedules::{ScheduledDag, shown};
+use crate::dag::timetable::NextRun;
+use crate::store::asset_queue::{self, QueuedAsset};
 use crate::store::{StoreError, commit, dags, leases, runs, schedules};
 
 /// Runs made in one transaction.
 const DUE_MAX: usize = 500;
 
 impl Coordinator {
-    /// Makes the scheduled runs whose time has come, as far as `max_active_runs` allows (Airflow 3: run creation).
+    /// Makes the runs whose time has come and those that assets ask for, as far as `max_active_runs` allows (Airflow 3: run creation).
     pub(super) async fn make_due_runs(&mut self) -> Result<(), StoreError> {
         // DAGs of which no run could be made; they are looked at again when something changes.
         let mut held_back: HashSet<String> = HashSet::new();
@@ -39,7 +42,8 @@ impl Coordinator {
         let mut due: Vec<String> = self
             .dags
             .values()
-            .filter(|dag| dag.due(now).is_some() && !held_back.contains(&dag.row.dag_id))
+            .filter(|dag| dag.due(now).is_some() || self.is_asked_for(dag))
+            .filter(|dag| !held_back.contains(&dag.row.dag_id))
             .filter(|dag| self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
             .map(|dag| dag.row.dag_id.clone())
             .take(DUE_MAX)
@@ -56,6 +60,7 @@ impl Coordinator {
         schedules::lock(&txn, due).await?;
         let standings = schedules::standings(&txn, Some(due)).await?;
         let active = schedules::active_runs(&txn, due).await?;
+        let mut queue = self.lock_asset_queue(&txn, due).await?;
         let mut made = Vec::new();
         for dag_id in due {
             let Some(dag) = self.dags.get_mut(dag_id) else { continue };
@@ -66,21 +71,23 @@ impl Coordinator {
             if active.get(dag_id).copied().unwrap_or(0) >= dag.max_active_runs() {
                 continue;
             }
-            let Some(next) = dag.due(now) else { continue };
-            let version = dags::version_of(&txn, &dag.row, now).await?;
-            let row = dag.run_row(&next, version, now);
-            if !runs::insert_if_new(&txn, row).await? {
-                info!(dag = %dag_id, "the run for {} is there already", next.run_after);
+            let queued = queue.get(dag_id).map(Vec::as_slice).unwrap_or_default();
+            match dag.due(now) {
+                Some(next) => made.push((dag_id, Some(make_timed(&txn, dag, next, now).await?))),
+                None if dag.is_asked_for(queued) => {
+                    make_for_assets(&txn, dag, queued, now).await?;
+                    queue.remove(dag_id);
+                    made.push((dag_id, None));
+                }
+                None => {}
             }
-            let following = dag.after(&next, now);
-            dags::set_next_dagrun(&txn, dag_id, &shown(following)).await?;
-            made.push((dag_id, next, following));
         }
         commit(txn).await?;
         // Only now: had the commit failed, the runs would have to be made again.
+        self.refresh_asset_queue(due, queue);
         let mut ids = HashSet::with_capacity(made.len());
-        for (dag_id, next, following) in made {
-            if let Some(dag) = self.dags.get_mut(dag_id) {
+        for (dag_id, timed) in made {
+            if let (Some(dag), Some((next, following))) = (self.dags.get_mut(dag_id), timed) {
                 dag.made(&next, following);
             }
             self.announce_dag(dag_id);
@@ -96,4 +103,38 @@ impl Coordinator {
         let queued = queued.filter(|(_, id)| self.backfill_of(*id).is_none()).count();
         queued + self.running_by_schedule_or_hand(dag_id)
     }
+}
+
+/// Makes the run whose time has come; answers with it, and with what follows it.
+async fn make_timed(
+    txn: &DatabaseTransaction,
+    dag: &ScheduledDag,
+    next: NextRun,
+    now: DateTime<Utc>,
+) -> Result<(NextRun, Option<NextRun>), StoreError> {
+    let version = dags::version_of(txn, &dag.row, now).await?;
+    let row = dag.run_row(&next, version, now);
+    if !runs::insert_if_new(txn, row).await? {
+        info!(dag = %dag.row.dag_id, "the run for {} is there already", next.run_after);
+    }
+    let following = dag.after(&next, now);
+    dags::set_next_dagrun(txn, &dag.row.dag_id, &shown(following)).await?;
+    Ok((next, following))
+}
+
+/// Makes the run that assets ask for, and gives it everything that is queued: it may start when the last of them was
+/// queued (Airflow 3: `run_after` of `asset_triggered` runs).
+async fn make_for_assets(
+    txn: &DatabaseTransaction,
+    dag: &ScheduledDag,
+    queued: &[QueuedAsset],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let version = dags::version_of(txn, &dag.row, now).await?;
+    let run_after = queued.iter().map(|queued| queued.created_at).max().unwrap_or(now);
+    let row = dag.asset_run_row(run_after, version, now);
+    let run = row.id;
+    runs::insert(txn, row).await?;
+    let only_since_subscribed = !dag.definition.runs.catchup.is_on();
+    asset_queue::give(txn, &dag.row.dag_id, run, queued, only_since_subscribed).await
 }

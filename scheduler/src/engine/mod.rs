@@ -19,6 +19,7 @@
 pub(crate) mod active_run;
 mod admission;
 mod adoption;
+mod assets;
 mod backfills;
 mod callbacks;
 mod coordinator;

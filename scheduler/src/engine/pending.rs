@@ -9,6 +9,7 @@ use super::active_run::{ActiveRun, Place};
 use super::executor::Order;
 use crate::events::{Change, Changes};
 use crate::run::{InstanceIndex, TaskState};
+use crate::store::asset_events::NewAssetEvent;
 use crate::store::entity::{callback_request, task_instance_history};
 use crate::store::runs::{Batch, InstanceKey, NewXCom};
 
@@ -26,6 +27,8 @@ pub(super) struct Pending {
     pub(super) vanished: Vec<(Uuid, Vec<String>)>,
     pub(super) callbacks: Vec<callback_request::Model>,
     pub(super) succeeded: Vec<(Uuid, DateTime<Utc>)>,
+    /// What task instances that succeeded have made.
+    pub(super) asset_events: Vec<NewAssetEvent>,
     /// Tries to start once their `running` is durable.
     pub(super) orders: Vec<Order>,
     /// Tries to stop once it is durable that nobody waits for them.
@@ -68,6 +71,7 @@ impl Pending {
             vanished: std::mem::take(&mut self.vanished),
             callbacks: std::mem::take(&mut self.callbacks),
             succeeded: std::mem::take(&mut self.succeeded),
+            asset_events: std::mem::take(&mut self.asset_events),
             ..Batch::default()
         };
         for (id, touched) in &mut self.touched {

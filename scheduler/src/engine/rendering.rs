@@ -83,6 +83,9 @@ pub(super) async fn fetching<T>(
                     xcoms.insert(xcom, value);
                 }
             }
+            Err(RenderError::NeedsAssetEvents) => {
+                xcoms.insert_asset_events(reader.asset_events().await.map_err(Stuck::Fetching)?);
+            }
             Err(error @ RenderError::Failed(_)) => return Err(Stuck::Rendering(error.into())),
         }
     }

@@ -8,9 +8,11 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::dag::Dag;
+use crate::dag::asset::Asset;
 use crate::dag::timetable::{DataInterval, NextRun, Past, Restriction, Timetable};
 use crate::run::RunType;
 use crate::run_id;
+use crate::store::asset_queue::QueuedAsset;
 use crate::store::dags::NextDagrun;
 use crate::store::entity::{dag, dag_run};
 use crate::store::schedules::promised;
@@ -63,7 +65,7 @@ impl ScheduledDag {
 
     /// The run that is due at `now`, if one is.
     pub(super) fn due(&self, now: DateTime<Utc>) -> Option<NextRun> {
-        self.next.filter(|next| next.run_after <= now && !self.row.is_paused && !self.row.is_stale)
+        self.next.filter(|next| next.run_after <= now && self.is_active())
     }
 
     /// What follows once `run` is made.
@@ -95,23 +97,59 @@ impl ScheduledDag {
         if self.timetable.one_run_at_a_time() { 1 } else { self.definition.runs.max_active_runs as usize }
     }
 
-    /// The row of a run that the schedule asks for.
+    /// Whether runs of it may be made.
+    pub(super) fn is_active(&self) -> bool {
+        !self.row.is_paused && !self.row.is_stale
+    }
+
+    /// Whether the assets in `queued`, which are all that is queued for it, ask for a run.
+    pub(super) fn is_asked_for(&self, queued: &[QueuedAsset]) -> bool {
+        let is_updated = |asset: &Asset| queued.iter().any(|queued| queued.is_of(asset));
+        self.definition.schedule.assets().is_some_and(|assets| assets.is_true(&is_updated))
+    }
+
+    /// The row of a run whose time has come.
     pub(super) fn run_row(&self, next: &NextRun, version: Uuid, now: DateTime<Utc>) -> dag_run::Model {
         dag_run::Model {
-            id: Uuid::now_v7(),
-            dag_id: self.row.dag_id.clone(),
-            run_id: run_id::generate(RunType::Scheduled, next.run_after, Some(next.logical_date)),
-            run_type: RunType::Scheduled.word().to_owned(),
-            state: "queued".to_owned(),
             logical_date: Some(next.logical_date),
             data_interval_start: Some(next.data_interval.start),
             data_interval_end: Some(next.data_interval.end),
-            run_after: next.run_after,
+            triggered_by: Some("timetable".to_owned()),
+            ..self.new_row(RunType::Scheduled, next.run_after, Some(next.logical_date), version, now)
+        }
+    }
+
+    /// The row of a run that assets ask for. It is about no stretch of time (Airflow 3: `asset_triggered`).
+    pub(super) fn asset_run_row(&self, run_after: DateTime<Utc>, version: Uuid, now: DateTime<Utc>) -> dag_run::Model {
+        dag_run::Model {
+            triggered_by: Some("asset".to_owned()),
+            ..self.new_row(RunType::AssetTriggered, run_after, None, version, now)
+        }
+    }
+
+    fn new_row(
+        &self,
+        run_type: RunType,
+        run_after: DateTime<Utc>,
+        logical_date: Option<DateTime<Utc>>,
+        version: Uuid,
+        now: DateTime<Utc>,
+    ) -> dag_run::Model {
+        dag_run::Model {
+            id: Uuid::now_v7(),
+            dag_id: self.row.dag_id.clone(),
+            run_id: run_id::generate(run_type, run_after, logical_date),
+            run_type: run_type.word().to_owned(),
+            state: "queued".to_owned(),
+            logical_date,
+            data_interval_start: None,
+            data_interval_end: None,
+            run_after,
             queued_at: Some(now),
             start_date: None,
             end_date: None,
             last_scheduling_decision: None,
-            triggered_by: Some("timetable".to_owned()),
+            triggered_by: None,
             triggering_user_name: None,
             conf: serde_json::json!({}),
             note: None,

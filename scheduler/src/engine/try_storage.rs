@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::assets;
 use crate::clock::Clock;
 use crate::dag::Dag;
+use crate::dag::template::AssetEvents;
 use crate::operator::{Checkpoint, XComReader};
 use crate::run::InstanceIndex;
 use crate::store::{Db, runs};
@@ -33,6 +35,11 @@ impl XComReader for StoredXComs {
             return Ok(Some(Value::Array(found.into_iter().map(|(_, value)| value).collect())));
         }
         Ok(found.pop().map(|(_, value)| value))
+    }
+
+    async fn asset_events(&self) -> anyhow::Result<AssetEvents> {
+        let inlets = self.reader.map(|reader| self.dag.task(reader.task).inlets.as_slice()).unwrap_or_default();
+        Ok(assets::events_for(&self.db, self.run, inlets).await?)
     }
 }
 

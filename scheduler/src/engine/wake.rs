@@ -22,6 +22,8 @@ pub enum Wake {
     Pools,
     /// Backfills were made, paused or ended.
     Backfills,
+    /// Assets were updated, or what is queued of them has changed.
+    Assets,
     /// A DAG may be due.
     Due,
     /// Another process changed something.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::dag::template::AssetEvents;
 use crate::log::TaskLog;
 
 /// Which task instance: a task within a run.
@@ -50,11 +51,16 @@ pub struct RunFacts {
     pub owner: String,
 }
 
-/// Reads what other tasks of the run left behind.
+/// Reads what other tasks left behind: those of the run their XComs, those of any run what became of assets.
 #[async_trait]
 pub trait XComReader: Send + Sync {
     /// The value under `key` of `task_id` in this run, if there is one.
     async fn pull(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Value>>;
+
+    /// What became of the assets that the run was made for, and of the inlets of the task.
+    async fn asset_events(&self) -> anyhow::Result<AssetEvents> {
+        Ok(AssetEvents::default())
+    }
 }
 
 /// Keeps a small value that survives the process, for operators that started something elsewhere.

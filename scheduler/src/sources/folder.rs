@@ -20,10 +20,11 @@ use super::scan::{self, Stamp};
 use crate::catalog::Catalog;
 use crate::chain::Chain;
 use crate::clock::Clock;
+use crate::dag::Dag;
 use crate::engine::wake::{Wake, Waker};
 use crate::events::{Change, Changes};
 use crate::store::entity::dag;
-use crate::store::{Db, StoreError, commit, dags};
+use crate::store::{Db, StoreError, assets, commit, dags};
 
 /// What Airflow calls the bundle of the DAGs folder.
 pub const BUNDLE_NAME: &str = "dags-folder";
@@ -179,6 +180,8 @@ impl DagFolder {
             dags::set_import_error(&txn, BUNDLE_NAME, name, None, now).await?;
         }
         update.write(&txn, now).await?;
+        let loaded: Vec<&Dag> = read.iter().flat_map(|file| &file.dags).map(|loaded| &*loaded.dag).collect();
+        assets::set_references(&txn, &loaded, now).await?;
         commit(txn).await?;
 
         self.report(&read, gone, update.touched());
@@ -268,6 +271,7 @@ impl DagFolder {
         }
         self.changes.send(Change::import_errors());
         if !touched.is_empty() {
+            self.changes.send(Change::assets());
             self.waker.wake(Wake::Dags(touched.into_iter().collect()));
         }
     }

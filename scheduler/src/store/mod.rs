@@ -3,6 +3,9 @@
 //! Functions take a connection first and so work on a pool or inside a transaction; the use case opens the transaction
 //! with [`Db::begin_write`]. Time is written by us, never by the database, so that tests own it.
 
+pub mod asset_events;
+pub mod asset_queue;
+pub mod assets;
 pub mod audit;
 pub mod backfills;
 pub mod callbacks;

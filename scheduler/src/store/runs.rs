@@ -8,6 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::asset_events::{self, NewAssetEvent};
 use super::entity::{
     callback_request, dag_run, run_request, task_checkpoint, task_instance, task_instance_history, xcom,
 };
@@ -272,6 +273,8 @@ pub struct Batch {
     pub callbacks: Vec<callback_request::Model>,
     /// Runs that succeeded, and when: the deadlines that they met go.
     pub succeeded: Vec<(Uuid, DateTime<Utc>)>,
+    /// What task instances that succeeded have made.
+    pub asset_events: Vec<NewAssetEvent>,
 }
 
 impl Batch {
@@ -334,6 +337,7 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
     for (run, tasks) in &batch.vanished {
         mark_removed(db, *run, tasks, now).await?;
     }
+    asset_events::emit(db, &batch.asset_events, now).await?;
     super::requests::delete(db, &batch.requests_done).await
 }
 

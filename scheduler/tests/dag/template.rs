@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use rstest::rstest;
+use scheduler::dag::asset::Asset;
 use scheduler::dag::template::{
-    CallbackFacts, DeadlineFacts, RenderError, TemplateContext, TryFacts, XComRef, XComs, check, check_in_callback,
-    render_args, render_text,
+    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, RenderError, SourceFacts, TemplateContext,
+    TryFacts, XComRef, XComs, check, check_in_callback, render_args, render_text,
 };
 use scheduler::operator::RunFacts;
 use serde_json::{Map, Value, json};
@@ -233,6 +234,67 @@ fn without_a_logical_date_its_names_are_not_there() {
     }
     assert_eq!(render_text("{{ dag_run.logical_date }}", &context, &XComs::new()).unwrap(), "None");
     assert_eq!(render_text("{{ dag_run.run_after | ds }}", &context, &XComs::new()).unwrap(), "2018-01-01");
+}
+
+/// What a run was made for, and what is known of the inlets of its task.
+fn asset_events() -> XComs {
+    let mut orders = Asset::new(Some("orders"), Some("s3://lake/orders")).unwrap();
+    orders.extra = object(json!({"owner": "ann"}));
+    let source = SourceFacts {
+        dag_id: "maker".to_owned(),
+        run_id: "one".to_owned(),
+        task_id: "make".to_owned(),
+        map_index: -1,
+        logical_date: Some(at("2026-01-01T00:00:00Z")),
+        data_interval: Some((at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"))),
+    };
+    let by_task = EventFacts { extra: json!({"rows": 3}), timestamp: at("2026-01-02T00:00:05Z"), source: Some(source) };
+    let by_hand = EventFacts { extra: json!({}), timestamp: at("2026-01-03T00:00:00Z"), source: None };
+    let mut fetched = XComs::new();
+    let never = EventsOfAsset { asset: Asset::new(None, Some("s3://lake/never")).unwrap(), events: Vec::new() };
+    fetched.insert_asset_events(AssetEvents {
+        triggering: vec![EventsOfAsset { asset: orders.clone(), events: vec![by_task.clone(), by_hand.clone()] }],
+        of_inlets: vec![EventsOfAsset { asset: orders, events: vec![by_hand] }, never],
+    });
+    fetched
+}
+
+/// §11: `triggering_asset_events`, `inlet_events`, `inlets`, `outlets`.
+#[rstest]
+#[case(
+    "{% for asset, events in triggering_asset_events.items() %}{{ asset }} {{ asset.name }} {{ asset.extra.owner }} {{ events | length }}{% endfor %}",
+    "s3://lake/orders orders ann 2"
+)]
+#[case("{{ triggering_asset_events['orders'][0].extra.rows }}", "3")]
+#[case("{{ triggering_asset_events['s3://lake/orders'][0].source_run_id }}", "one")]
+#[case(
+    "{{ (triggering_asset_events.values() | first | first).source_dag_run.data_interval_start | ds }}",
+    "2026-01-01"
+)]
+#[case("{{ triggering_asset_events['orders'][1].timestamp | ds }}", "2026-01-03")]
+#[case("{{ triggering_asset_events['orders'][1].source_task_id }}", "None")]
+#[case("{{ triggering_asset_events.keys() | join(',') }}", "s3://lake/orders")]
+#[case("{{ inlet_events[inlets[0]][-1].timestamp | ds }}", "2026-01-03")]
+#[case("{{ inlet_events['s3://lake/never'] | length }}", "0")]
+#[case("{{ inlets[0].uri }} {{ outlets[0] }}", "s3://lake/orders s3://lake/report")]
+fn what_became_of_assets(#[case] template: &str, #[case] expected: &str) {
+    let file = "tasks: [{task_id: load, operator: empty, inlets: [{name: orders, uri: 's3://lake/orders'}], outlets: ['s3://lake/report']}]";
+    let context = TemplateContext { dag: dag(file), ..context() };
+    if template.contains("events") {
+        assert_eq!(render_text(template, &context, &XComs::new()), Err(RenderError::NeedsAssetEvents));
+    }
+    assert_eq!(render_text(template, &context, &asset_events()).unwrap(), expected);
+}
+
+/// A run that no asset asked for has none; what is not there says so.
+#[test]
+fn without_events_there_is_nothing_to_see() {
+    let mut fetched = XComs::new();
+    fetched.insert_asset_events(AssetEvents::default());
+    let render = |template| render_text(template, &context(), &fetched);
+    assert_eq!(render("{{ triggering_asset_events | length }}").unwrap(), "0");
+    assert!(render("{{ triggering_asset_events['orders'] }}").is_err());
+    assert!(mistake("{{ outlet_events }}").contains("`outlet_events` is not available yet"));
 }
 
 fn xcom(task_id: &str, key: &str) -> XComRef {

@@ -40,6 +40,21 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
+/// A body that may be absent, or null.
+pub(crate) struct JsonBodyOrNone<T>(pub(crate) Option<T>);
+
+impl<T: FromFields, S: Send + Sync> FromRequest<S> for JsonBodyOrNone<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<JsonBodyOrNone<T>, ApiError> {
+        let bytes = read_body(request, state).await?;
+        if matches!(bytes.trim_ascii(), b"" | b"null") {
+            return Ok(JsonBodyOrNone(None));
+        }
+        Fields::read(&bytes).and_then(Fields::into).map(|body| JsonBodyOrNone(Some(body)))
+    }
+}
+
 /// Whether a content type is JSON's.
 pub(crate) fn is_json(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

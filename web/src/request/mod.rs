@@ -6,7 +6,7 @@ mod describe;
 mod path;
 mod query;
 
-pub(crate) use body::{Fields, FromFields, JsonBody, read_body};
+pub(crate) use body::{Fields, FromFields, JsonBody, JsonBodyOrNone, read_body};
 pub(crate) use bulk::{BulkAction, BulkBody, Entity, OnExistence, OnNonExistence};
 pub(crate) use describe::Described;
 pub(crate) use path::UrlPath;

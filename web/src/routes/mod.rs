@@ -1,6 +1,9 @@
 //! The routes, one file for each resource. A handler takes the request apart, reads the store once or calls the control
 //! once, and makes a view of what it gets.
 
+pub(crate) mod asset_events;
+pub(crate) mod asset_queue;
+pub(crate) mod assets;
 pub(crate) mod backfills;
 pub(crate) mod bulk;
 pub(crate) mod clear;

@@ -50,22 +50,36 @@ impl FromFields for TriggerBody {
             note: fields.text("note"),
             partition_key: fields.text("partition_key"),
         };
-        match (body.data_interval_start, body.data_interval_end) {
-            (Some(start), Some(end)) if start > end => {
-                fields.fault(Some("data_interval_end"), "the data interval ends before it starts");
-            }
-            (Some(_), None) | (None, Some(_)) => {
-                fields.fault(None, "Either both data_interval_start and data_interval_end must be provided or none");
-            }
-            (Some(_), Some(_)) if body.logical_date.is_none() => {
-                fields.fault(None, "a run without a logical date has no data interval");
-            }
-            _ => {}
-        }
-        if body.partition_key.is_some() {
-            fields.fault(Some("partition_key"), "runs have no partitions here");
-        }
+        check_interval(fields, body.data_interval_start, body.data_interval_end, body.logical_date);
+        refuse_partition(fields, body.partition_key.as_deref());
         body
+    }
+}
+
+/// A data interval has two ends in their order, and belongs to a logical date.
+pub(super) fn check_interval(
+    fields: &mut Fields,
+    start: Option<chrono::DateTime<Utc>>,
+    end: Option<chrono::DateTime<Utc>>,
+    logical_date: Option<chrono::DateTime<Utc>>,
+) {
+    match (start, end) {
+        (Some(start), Some(end)) if start > end => {
+            fields.fault(Some("data_interval_end"), "the data interval ends before it starts");
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            fields.fault(None, "Either both data_interval_start and data_interval_end must be provided or none");
+        }
+        (Some(_), Some(_)) if logical_date.is_none() => {
+            fields.fault(None, "a run without a logical date has no data interval");
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn refuse_partition(fields: &mut Fields, partition_key: Option<&str>) {
+    if partition_key.is_some() {
+        fields.fault(Some("partition_key"), "runs have no partitions here");
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::asset::asset_expression;
 use super::{DagRunState, DagRunType};
 use crate::hex::hex;
 use crate::timestamp::DateTime;
@@ -173,7 +174,7 @@ impl DagDetailsResponse {
         DagDetailsResponse {
             catchup: definition.runs.catchup.is_on(),
             dag_run_timeout: definition.runs.dagrun_timeout.map(iso_duration),
-            asset_expression: None,
+            asset_expression: definition.schedule.assets().map(asset_expression),
             doc_md: definition.doc_md.clone(),
             start_date: definition.start_date.map(DateTime),
             end_date: definition.end_date.map(DateTime),

@@ -1,5 +1,6 @@
 //! What goes out: the schemas of Airflow's API, made from rows. Rows themselves never become JSON.
 
+mod asset;
 mod backfill;
 mod bulk;
 mod dag;
@@ -14,6 +15,10 @@ mod task_instance;
 mod words;
 mod xcom;
 
+pub(crate) use asset::{
+    AssetAliasCollectionResponse, AssetAliasResponse, AssetCollectionResponse, AssetEventCollectionResponse,
+    AssetEventResponse, AssetResponse, DagAssetsResponse, QueuedEventCollectionResponse, QueuedEventResponse,
+};
 pub(crate) use backfill::{
     BackfillCollectionResponse, BackfillResponse, DryRunBackfillCollectionResponse, DryRunBackfillResponse,
 };

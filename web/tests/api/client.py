@@ -5,6 +5,7 @@ import sys
 import airflow_client.client as airflow
 from airflow_client.client.api import (
     config_api,  # noqa: F401  (the import alone checks the installation)
+    asset_api,
     dag_api,
     dag_run_api,
     dag_source_api,
@@ -21,6 +22,8 @@ from airflow_client.client.api import (
 )
 from airflow_client.client.models import (
     BulkBodyPoolBody,
+    CreateAssetEventsBody,
+    MaterializeAssetBody,
     BulkBodyBulkTaskInstanceBody,
     ClearTaskInstancesBody,
     ClearTaskInstancesBodyTaskIdsInner,
@@ -55,7 +58,7 @@ with airflow.ApiClient(configuration) as client:
     assert monitor_api.MonitorApi(client).get_health().metadatabase.status == "healthy"
 
     dags = dag_api.DAGApi(client)
-    assert [dag.dag_id for dag in dags.get_dags(order_by=["dag_id"]).dags] == ["manual", "sales"]
+    assert [dag.dag_id for dag in dags.get_dags(order_by=["dag_id"]).dags] == ["maker", "manual", "report", "sales"]
     assert dags.get_dag("sales").timetable_periodic
     assert dags.get_dag_details("sales").params["rows"]["value"] == 10
     assert dags.patch_dag("manual", DAGPatchBody(is_paused=False)).is_paused is False
@@ -111,6 +114,30 @@ with airflow.ApiClient(configuration) as client:
     waiting = instances.get_task_instance_dependencies("sales", "a", "load").dependencies
     assert ("Dagrun Running", "the run is over: failed") in [(each.name, each.reason) for each in waiting], waiting
     assert instances.get_task_instance_dependencies("sales", "a", "extract").dependencies == []
+
+    assets = asset_api.AssetApi(client)
+    found = assets.get_assets(name_pattern="orders").assets[0]
+    assert found.producing_tasks[0].task_id == "make" and found.scheduled_dags[0].dag_id == "report", found
+    assert assets.get_asset(found.id).extra == {"owner": "ann"}
+    event = assets.create_asset_event(CreateAssetEventsBody(asset_id=found.id, extra={"rows": 3}))
+    assert event.extra == {"rows": 3, "from_rest_api": True} and event.source_map_index == -1, event
+    assert assets.get_asset_events(asset_id=found.id).asset_events[0].id == event.id
+    assert assets.get_asset(found.id).last_asset_event.id == event.id
+    assert assets.get_asset_queued_events(found.id).queued_events[0].dag_id == "report"
+    assert assets.get_dag_asset_queued_events("report").total_entries == 1
+    assert assets.get_dag_asset_queued_event("report", found.id).asset_id == found.id
+    assets.delete_dag_asset_queued_event("report", found.id)
+    assets.create_asset_event(CreateAssetEventsBody(asset_id=found.id))
+    assets.delete_asset_queued_events(found.id)
+    assets.create_asset_event(CreateAssetEventsBody(asset_id=found.id))
+    assets.delete_dag_asset_queued_events("report")
+    made = assets.materialize_asset(found.id, MaterializeAssetBody(conf={"a": 1}))
+    assert made.dag_id == "maker" and made.run_type == "asset_materialization", made
+    assert runs.get_upstream_asset_events("maker", made.dag_run_id).asset_events == []
+    assert assets.get_asset_aliases().total_entries == 0
+    assert dags.get_dag_details("report").asset_expression == {
+        "asset": {"uri": "s3://lake/orders", "name": "orders", "group": "asset"}
+    }
 
     errors = import_error_api.ImportErrorApi(client)
     first = errors.get_import_errors().import_errors[0]

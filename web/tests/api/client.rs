@@ -11,6 +11,20 @@ use crate::logs;
 use crate::rows;
 use crate::server::{Backend, Server};
 
+const MAKER: &str = "
+tasks:
+  - task_id: make
+    operator: bash
+    bash_command: make
+    outlets: [{name: orders, uri: 's3://lake/orders', extra: {owner: ann}}]
+";
+
+const REPORT: &str = "
+is_paused_upon_creation: false
+schedule: {name: orders, uri: 's3://lake/orders'}
+tasks: []
+";
+
 /// The Python that has the packages of `tests/requirements.txt`.
 fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -32,6 +46,8 @@ async fn the_official_client_reads_every_answer(#[case] backend: Backend) {
     let python = python();
     let mut server = Server::start(backend).await;
     server.write_dag("broken.yaml", "tasks: 1\n").await;
+    server.write_dag("maker.yaml", MAKER).await;
+    server.write_dag("report.yaml", REPORT).await;
     let run = rows::run(&server.db, "a", "failed", 1).await;
     let mut extract = rows::instance(&run, "extract", 0, Some("failed"));
     extract.try_number = 2;

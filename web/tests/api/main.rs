@@ -11,6 +11,7 @@ mod assets;
 mod auth;
 mod client;
 mod dags;
+mod data_assets;
 mod dependencies;
 mod grid;
 mod live;

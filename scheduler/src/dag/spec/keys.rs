@@ -327,7 +327,13 @@ pub(super) const TASK_KEYS: &[Key] = &[
         "[\"s3://lake/sales\"]",
         "The assets that the task makes, as URIs or as `{name: …, uri: …, extra: {…}}`. DAGs may wait for them.",
     ),
-    key("inlets", Kind::Assets, "[]", "[\"s3://lake/orders\"]", "The assets that the task reads, for people to see."),
+    key(
+        "inlets",
+        Kind::Assets,
+        "[]",
+        "[\"s3://lake/orders\"]",
+        "The assets that the task reads: for people to see, and for its templates (`inlet_events`).",
+    ),
     // The graph.
     key(
         "task_group_name",

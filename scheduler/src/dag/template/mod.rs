@@ -1,11 +1,12 @@
 //! Templates: Jinja with Airflow's context, in the arguments of tasks.
 //!
 //! Rendering is a function of the arguments, a [`TemplateContext`] and the [`XComs`] at hand. It fetches nothing: a template
-//! that pulls an XCom that is not at hand makes [`render_args`] answer [`RenderError::NeedsXCom`], and the caller fetches
-//! what that names and renders again.
+//! that pulls an XCom that is not at hand makes [`render_args`] answer [`RenderError::NeedsXCom`], one that asks what became
+//! of assets [`RenderError::NeedsAssetEvents`], and the caller fetches that and renders again.
 //!
 //! A name that is not there is an error, never an empty text (Airflow 3: `StrictUndefined`).
 
+mod asset_events;
 mod callback;
 mod check;
 mod environment;
@@ -29,6 +30,7 @@ use serde_json::{Map, Value};
 use crate::dag::Dag;
 use crate::operator::RunFacts;
 
+pub use asset_events::{AssetEvents, EventFacts, EventsOfAsset, SourceFacts};
 pub use callback::{CallbackFacts, DeadlineFacts, TryFacts};
 pub use check::{check, check_in_callback, check_in_mapped, holds_template};
 pub use render::{render_args, render_text, render_values};
@@ -67,7 +69,10 @@ pub struct XComRef {
 
 /// The values that were fetched for a rendering; a value that was looked for and not found is `None`.
 #[derive(Clone, Debug, Default)]
-pub struct XComs(Arc<HashMap<XComRef, Option<Value>>>);
+pub struct XComs {
+    values: Arc<HashMap<XComRef, Option<Value>>>,
+    asset_events: Option<Arc<AssetEvents>>,
+}
 
 impl XComs {
     /// Nothing fetched yet.
@@ -77,12 +82,22 @@ impl XComs {
 
     /// Keeps what was found, or that nothing was.
     pub fn insert(&mut self, xcom: XComRef, value: Option<Value>) {
-        Arc::make_mut(&mut self.0).insert(xcom, value);
+        Arc::make_mut(&mut self.values).insert(xcom, value);
+    }
+
+    /// Keeps what became of the assets that the try has to do with.
+    pub fn insert_asset_events(&mut self, events: AssetEvents) {
+        self.asset_events = Some(Arc::new(events));
+    }
+
+    /// What became of them, if that was fetched.
+    pub fn asset_events(&self) -> Option<&AssetEvents> {
+        self.asset_events.as_deref()
     }
 
     /// What was found, if it was looked for at all.
     pub fn get(&self, xcom: &XComRef) -> Option<&Option<Value>> {
-        self.0.get(xcom)
+        self.values.get(xcom)
     }
 }
 
@@ -92,6 +107,9 @@ pub enum RenderError {
     /// A template pulls XComs that have not been fetched: fetch them, and render again.
     #[error("{} XComs have to be fetched first", .0.len())]
     NeedsXCom(Vec<XComRef>),
+    /// A template asks what became of assets, which has not been fetched: fetch it, and render again.
+    #[error("what became of assets has to be fetched first")]
+    NeedsAssetEvents,
     /// Templates are wrong; every one that is.
     #[error("{}", sentences(.0))]
     Failed(Vec<TemplateProblem>),

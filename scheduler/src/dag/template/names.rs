@@ -13,6 +13,10 @@ pub(super) const ALWAYS: &[&str] = &[
     "map_index",
     "try_number",
     "test_mode",
+    "inlets",
+    "outlets",
+    "inlet_events",
+    "triggering_asset_events",
 ];
 
 /// Names that are there only when the run has a logical date (Airflow 3).
@@ -49,7 +53,7 @@ const REMOVED: &[(&str, &str)] = &[
     ("prev_execution_date", "write `logical_date.subtract(days=1)`, or what the schedule's period is"),
     ("prev_execution_date_success", "write `logical_date.subtract(days=1)`, or what the schedule's period is"),
     ("conf", "the settings of the installation are not for templates; `dag_run.conf` is what the run was given"),
-    ("triggering_dataset_events", "assets are not served yet"),
+    ("triggering_dataset_events", "write `triggering_asset_events`"),
 ];
 
 /// Names of Airflow 3 that Updraft does not have yet.
@@ -60,11 +64,10 @@ const NOT_YET: &[(&str, &str)] = &[
     ("prev_data_interval_end_success", "what the run before was about is not available yet"),
     ("prev_start_date_success", "what the run before was about is not available yet"),
     ("prev_end_date_success", "what the run before was about is not available yet"),
-    ("inlets", "assets are not served yet"),
-    ("outlets", "assets are not served yet"),
-    ("inlet_events", "assets are not served yet"),
-    ("outlet_events", "assets are not served yet"),
-    ("triggering_asset_events", "assets are not served yet"),
+    (
+        "outlet_events",
+        "a template cannot add to an event; `updraft assets emit` and the REST API can make one with an `extra`",
+    ),
     ("templates_dict", "write the template where its value is used"),
     ("expanded_ti_count", "how many instances there are is not told to them yet"),
     ("task_reschedule_count", "sensors keep no such count"),

@@ -7,10 +7,11 @@ use minijinja::value::{Enumerator, Kwargs, Object, Value, from_args};
 use minijinja::{Error, ErrorKind, State};
 use serde_json::Map;
 
-use super::XComRef;
 use super::instant::{Instant, invalid};
 use super::macros::Macros;
 use super::session::{Session, from_json};
+use super::{XComRef, asset_events};
+use crate::dag::Task;
 use crate::dag::spec::suggest::did_you_mean;
 
 /// What a run's XCom of an operator's answer is called.
@@ -50,8 +51,14 @@ impl Object for Root {
             "dag" => Some(dag(session)),
             "dag_run" => Some(dag_run(session)),
             // A callback of a DAG may be about no task at all.
-            "task" | "ti" | "task_instance" if context.task_id.is_empty() => None,
+            "task" | "ti" | "task_instance" | "inlet_events" if context.task_id.is_empty() => None,
             "task" => Some(task(session)),
+            "inlets" => Some(asset_events::assets(&own_task(session)?.inlets)),
+            "outlets" => Some(asset_events::assets(&own_task(session)?.outlets)),
+            "inlet_events" => Some(session.asset_events(|events| asset_events::by_asset(&events.of_inlets))),
+            "triggering_asset_events" => {
+                Some(session.asset_events(|events| asset_events::by_asset(&events.triggering)))
+            }
             "ti" | "task_instance" => Some(Value::from_object(TaskInstance(Arc::clone(session)))),
             "macros" => Some(Value::from_object(Macros(Arc::clone(session)))),
             name => context.callback.as_ref()?.name(name),
@@ -106,9 +113,14 @@ fn dag_run(session: &Session) -> Value {
     Value::from_pairs(always.into_iter().chain(then))
 }
 
+fn own_task(session: &Session) -> Option<&Task> {
+    let context = &session.context;
+    context.dag.find(&context.task_id).map(|index| context.dag.task(index))
+}
+
 fn task(session: &Session) -> Value {
     let context = &session.context;
-    let Some(task) = context.dag.find(&context.task_id).map(|index| context.dag.task(index)) else {
+    let Some(task) = own_task(session) else {
         return Value::from_pairs([("task_id", Value::from(context.task_id.as_str()))]);
     };
     let upstream = |index| context.dag.task(index).task_id.as_str();

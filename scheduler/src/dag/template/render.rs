@@ -146,8 +146,11 @@ impl Renderer<'_> {
         self.problems.push(TemplateProblem { pointer, message: mistake.message, line, column, help: mistake.help });
     }
 
-    /// XComs that are missing come before mistakes, which may only be their echo.
+    /// What is missing comes before mistakes, which may only be their echo.
     fn finish<T>(self, rendered: T) -> Result<T, RenderError> {
+        if self.session.needs_asset_events() {
+            return Err(RenderError::NeedsAssetEvents);
+        }
         let needed = self.session.needed();
         if !needed.is_empty() {
             return Err(RenderError::NeedsXCom(needed));

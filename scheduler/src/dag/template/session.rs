@@ -8,7 +8,7 @@ use minijinja::value::{Object, Value};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::{TemplateContext, XComRef, XComs};
+use super::{AssetEvents, TemplateContext, XComRef, XComs};
 
 /// Shared by all objects of one rendering.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(super) struct Session {
 #[derive(Debug, Default)]
 struct State {
     needed: BTreeSet<XComRef>,
+    needs_asset_events: bool,
     drawn: u64,
 }
 
@@ -42,6 +43,22 @@ impl Session {
                 Value::from_object(Pending)
             }
         }
+    }
+
+    /// What `read` finds in what became of assets; something stands in for it while that is not at hand.
+    pub fn asset_events(&self, read: impl Fn(&AssetEvents) -> Value) -> Value {
+        match self.xcoms.asset_events() {
+            Some(events) => read(events),
+            None => {
+                self.lock().needs_asset_events = true;
+                Value::from_object(Pending)
+            }
+        }
+    }
+
+    /// Whether that was asked for and not at hand.
+    pub fn needs_asset_events(&self) -> bool {
+        self.lock().needs_asset_events
     }
 
     /// The XComs that were asked for and not at hand.

@@ -1,5 +1,10 @@
 //! The tables, one file each. A row is what the database keeps; the engine means something richer.
 
+pub mod asset;
+pub mod asset_dag_run_queue;
+pub mod asset_event;
+pub mod asset_event_dag_run;
+pub mod asset_reference;
 pub mod backfill;
 pub mod callback_request;
 pub mod dag;

@@ -4,6 +4,7 @@
 //! that match, and in cursor mode the tokens of the pages around. Rows are entities; related rows that an answer shows are
 //! read with one statement for the page, never one for each row.
 
+mod assets;
 mod dag_versions;
 mod dags;
 mod event_logs;
@@ -16,6 +17,10 @@ mod runs;
 mod task_instances;
 mod xcoms;
 
+pub use assets::{
+    AssetEventFilter, AssetEventRow, AssetFilter, AssetRow, asset_event_sort_key, asset_sort_key, event_rows,
+    find_asset, last_asset_events, list_asset_events, list_assets,
+};
 pub use dag_versions::{VersionFilter, find_dag_version, list_dag_versions, version_sort_key};
 pub use dags::{DagFilter, DagRow, dag_sort_key, find_dag, list_dags, list_tags, recent_runs, run_counts};
 pub use event_logs::{EventLogFilter, event_log_sort_key, find_event_log, list_event_logs};

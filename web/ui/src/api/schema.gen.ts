@@ -4,6 +4,127 @@
  */
 
 export interface paths {
+    "/api/v2/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List assets, with who names them. */
+        get: operations["get_assets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/assets/aliases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List aliases of assets. There are none: they are resolved by Python code. */
+        get: operations["get_asset_aliases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/assets/aliases/{asset_alias_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at an alias. There are none. */
+        get: operations["get_asset_alias"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/assets/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List events, each with the runs that were made for it. */
+        get: operations["get_asset_events"];
+        put?: never;
+        /** Say that an asset was updated, by something that is no task. */
+        post: operations["create_asset_event"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at an asset. */
+        get: operations["get_asset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/assets/{asset_id}/materialize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have an asset made, by a run of the DAG that makes it. */
+        post: operations["materialize_asset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/assets/{asset_id}/queuedEvents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List which DAGs an asset is queued for. */
+        get: operations["get_asset_queued_events"];
+        put?: never;
+        post?: never;
+        /** Forget for which DAGs an asset is queued. The events stay, and are given to the next run. */
+        delete: operations["delete_asset_queued_events"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/backfills": {
         parameters: {
             query?: never;
@@ -195,6 +316,42 @@ export interface paths {
         head?: never;
         /** Pause or unpause a DAG. */
         patch: operations["patch_dag"];
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/assets/queuedEvents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List which assets are queued for a DAG. */
+        get: operations["get_dag_asset_queued_events"];
+        put?: never;
+        post?: never;
+        /** Forget which assets are queued for a DAG. */
+        delete: operations["delete_dag_asset_queued_events"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/assets/{asset_id}/queuedEvents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look whether an asset is queued for a DAG. */
+        get: operations["get_dag_asset_queued_event"];
+        put?: never;
+        post?: never;
+        /** Forget that an asset is queued for a DAG. */
+        delete: operations["delete_dag_asset_queued_event"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/clearDagRuns": {
@@ -639,6 +796,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/upstreamAssetEvents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the events that a run was made for. */
+        get: operations["get_upstream_asset_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/dags/{dag_id}/dagVersions": {
         parameters: {
             query?: never;
@@ -870,6 +1044,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/updraft/dags/{dag_id}/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the assets that a DAG waits for, and which of them were updated since it last ran for them. */
+        get: operations["get_dag_assets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/updraft/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number}/stream": {
         parameters: {
             query?: never;
@@ -1073,6 +1264,86 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A page of aliases. */
+        AssetAliasCollectionResponse: {
+            asset_aliases: components["schemas"]["AssetAliasResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description Another name for assets, which Python code resolves; there are none. */
+        AssetAliasResponse: {
+            /** Format: int64 */
+            id: number;
+            name: string;
+            group: string;
+        };
+        /** @description A page of assets. */
+        AssetCollectionResponse: {
+            assets: components["schemas"]["AssetResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description A page of events. */
+        AssetEventCollectionResponse: {
+            asset_events: components["schemas"]["AssetEventResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description An update of an asset, and the runs that were made for it. */
+        AssetEventResponse: {
+            /** Format: int64 */
+            id: number;
+            /** Format: int64 */
+            asset_id: number;
+            uri: string | null;
+            name: string | null;
+            group: string | null;
+            extra: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Null when it was no task. */
+            source_task_id: string | null;
+            source_dag_id: string | null;
+            source_run_id: string | null;
+            /**
+             * Format: int32
+             * @description -1 when not mapped.
+             */
+            source_map_index: number;
+            created_dagruns: components["schemas"]["DagRunAssetReference"][];
+            /** Format: date-time */
+            timestamp: string;
+            partition_key: string | null;
+        };
+        /** @description An asset, who names it, and when it was last updated. */
+        AssetResponse: {
+            /** Format: int64 */
+            id: number;
+            name: string;
+            uri: string;
+            group: string;
+            extra: {
+                [key: string]: unknown;
+            } | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            scheduled_dags: components["schemas"]["DagScheduleAssetReference"][];
+            producing_tasks: components["schemas"]["TaskOutletAssetReference"][];
+            consuming_tasks: components["schemas"]["TaskInletAssetReference"][];
+            aliases: components["schemas"]["AssetAliasResponse"][];
+            watchers: components["schemas"]["AssetWatcherResponse"][];
+            last_asset_event: components["schemas"]["LastAssetEventResponse"] | null;
+        };
+        /** @description Python code that watches for updates; there is none. */
+        AssetWatcherResponse: {
+            name: string;
+            /** Format: int64 */
+            trigger_id: number;
+            /** Format: date-time */
+            created_date: string;
+        };
         /** @description A page of backfills. */
         BackfillCollectionResponse: {
             backfills: components["schemas"]["BackfillResponse"][];
@@ -1320,6 +1591,21 @@ export interface components {
         };
         /** @description What clearing a run would let run: instances that there are, and tasks that are new. */
         ClearedTask: components["schemas"]["TaskInstanceResponse"] | components["schemas"]["NewTaskResponse"];
+        /** @description That an asset was updated. */
+        CreateAssetEventsBody: {
+            /** Format: int64 */
+            asset_id: number;
+            /** @description What there is to know of it. */
+            extra?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Not used: events have no partitions. */
+            partition_key?: string | null;
+            /** @description Not used: there are no teams. */
+            access_control?: {
+                [key: string]: unknown;
+            } | null;
+        };
         /** @description A page of DAGs. */
         DAGCollectionResponse: {
             dags: components["schemas"]["DAGResponse"][];
@@ -1541,10 +1827,54 @@ export interface components {
             /** Format: int64 */
             total_entries: number;
         };
+        /** @description An asset that a DAG waits for. */
+        DagAssetResponse: {
+            /** Format: int64 */
+            asset_id: number;
+            name: string;
+            uri: string;
+            /**
+             * Format: date-time
+             * @description When it was first updated since the DAG last ran for it; null while it was not.
+             */
+            queued_at: string | null;
+            /** Format: date-time */
+            last_event_at: string | null;
+        };
+        /** @description What a DAG waits for beside the clock (Updraft's own). */
+        DagAssetsResponse: {
+            /** @description In words, by the names of the assets; null when it waits for none. */
+            expression: string | null;
+            /** @description Whether it holds: a run is made as soon as the DAG may have one. */
+            is_met: boolean;
+            assets: components["schemas"]["DagAssetResponse"][];
+        };
         /** @description How whoever reads DAG files is: in Updraft the scheduler does. */
         DagProcessorInfoResponse: {
             status: string | null;
             latest_dag_processor_heartbeat: string | null;
+        };
+        /** @description A run that was made for an event. */
+        DagRunAssetReference: {
+            run_id: string;
+            dag_id: string;
+            /** Format: date-time */
+            logical_date: string | null;
+            /**
+             * Format: date-time
+             * @description When it began; until then, when it may.
+             */
+            start_date: string;
+            /** Format: date-time */
+            end_date: string | null;
+            state: string;
+            /** Format: date-time */
+            data_interval_start: string | null;
+            /** Format: date-time */
+            data_interval_end: string | null;
+            partition_key: string | null;
+            /** @description Whether the event is the last of those that the run was made for. */
+            triggering: boolean;
         };
         /**
          * @description What a person may make of a run.
@@ -1566,6 +1896,14 @@ export interface components {
          * @enum {string}
          */
         DagRunType: "backfill" | "scheduled" | "manual" | "operator_triggered" | "asset_triggered" | "asset_materialization";
+        /** @description A DAG that waits for the asset. */
+        DagScheduleAssetReference: {
+            dag_id: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
         /** @description The numbers of several DAGs. */
         DagStatsCollectionResponse: {
             dags: components["schemas"]["DagStatsResponse"][];
@@ -1773,6 +2111,13 @@ export interface components {
             /** @description Every mistake in the file, with its place. */
             stack_trace: string;
         };
+        /** @description The newest event of an asset; both are null when there is none. */
+        LastAssetEventResponse: {
+            /** Format: int64 */
+            id: number | null;
+            /** Format: date-time */
+            timestamp: string | null;
+        };
         /** @description A name and a password. */
         LoginBody: {
             username: string;
@@ -1782,6 +2127,32 @@ export interface components {
         LoginResponse: {
             /** @description To be sent as `Authorization: Bearer …`. */
             access_token: string;
+        };
+        /** @description What the run that makes an asset is given. */
+        MaterializeAssetBody: {
+            /** @description Made up from the instant when absent. */
+            dag_run_id?: string | null;
+            /**
+             * Format: date-time
+             * @description Both ends or none, and only with a logical date.
+             */
+            data_interval_start?: string | null;
+            /** Format: date-time */
+            data_interval_end?: string | null;
+            /** Format: date-time */
+            logical_date?: string | null;
+            /**
+             * Format: date-time
+             * @description The earliest start; now when absent.
+             */
+            run_after?: string | null;
+            /** @description Values for the DAG's params, and anything else that tasks may read. */
+            conf?: {
+                [key: string]: unknown;
+            } | null;
+            note?: string | null;
+            /** @description Not used: runs have no partitions. */
+            partition_key?: string | null;
         };
         /** @description Who is signed in. */
         MeResponse: {
@@ -1901,6 +2272,24 @@ export interface components {
             deferred_slots: number;
             team_name: string | null;
         };
+        /** @description What is queued. */
+        QueuedEventCollectionResponse: {
+            queued_events: components["schemas"]["QueuedEventResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description That an asset was updated since a DAG that waits for it last ran for it. */
+        QueuedEventResponse: {
+            dag_id: string;
+            /** Format: int64 */
+            asset_id: number;
+            /**
+             * Format: date-time
+             * @description When it was first updated since then.
+             */
+            created_at: string;
+            dag_display_name: string;
+        };
         /** @description How the scheduler is. */
         SchedulerInfoResponse: {
             status: string | null;
@@ -1935,6 +2324,15 @@ export interface components {
             reason: string;
             /** @description What a person can do about it (Updraft's own); null when waiting is all there is to do. */
             remedy: string | null;
+        };
+        /** @description A task that reads the asset. */
+        TaskInletAssetReference: {
+            dag_id: string;
+            task_id: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
         };
         /** @description A page of task instances. */
         TaskInstanceCollectionResponse: {
@@ -2063,6 +2461,15 @@ export interface components {
             content: components["schemas"]["StructuredLogMessage"][];
             /** @description Where to go on; null at the end of the log. */
             continuation_token: string | null;
+        };
+        /** @description A task that makes the asset. */
+        TaskOutletAssetReference: {
+            dag_id: string;
+            task_id: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
         };
         /** @description A task. */
         TaskResponse: {
@@ -2221,6 +2628,417 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_assets: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                uri_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                uri_prefix_pattern?: string;
+                dag_ids?: string[];
+                /** @description Only those that a DAG with a file names: true when absent. */
+                only_active?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of assets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_asset_aliases: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                name_prefix_pattern?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No aliases */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetAliasCollectionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_asset_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset_alias_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alias */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetAliasResponse"];
+                };
+            };
+            /** @description There is no such alias */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_asset_events: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                asset_id?: number;
+                source_dag_id?: string;
+                source_task_id?: string;
+                source_run_id?: string;
+                source_map_index?: number;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                name_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                name_prefix_pattern?: string;
+                timestamp_gte?: string;
+                timestamp_gt?: string;
+                timestamp_lte?: string;
+                timestamp_lt?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetEventCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_asset_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAssetEventsBody"];
+            };
+        };
+        responses: {
+            /** @description The event */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetEventResponse"];
+                };
+            };
+            /** @description There is no such asset */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_asset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The asset */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetResponse"];
+                };
+            };
+            /** @description There is no such asset */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The id is no number */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    materialize_asset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                asset_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["MaterializeAssetBody"] | null;
+            };
+        };
+        responses: {
+            /** @description The run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGRunResponse"];
+                };
+            };
+            /** @description The DAG's file is broken, or `conf` or the id does not fit */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such asset, or no DAG makes it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description More than one DAG makes it, or there is such a run */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_asset_queued_events: {
+        parameters: {
+            query?: {
+                before?: string;
+            };
+            header?: never;
+            path: {
+                asset_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is queued */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedEventCollectionResponse"];
+                };
+            };
+            /** @description Nothing is queued */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_asset_queued_events: {
+        parameters: {
+            query?: {
+                before?: string;
+            };
+            header?: never;
+            path: {
+                asset_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is forgotten */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nothing is queued */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     list_backfills: {
         parameters: {
             query?: {
@@ -2856,6 +3674,172 @@ export interface operations {
                 };
             };
             /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_dag_asset_queued_events: {
+        parameters: {
+            query?: {
+                before?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is queued */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedEventCollectionResponse"];
+                };
+            };
+            /** @description Nothing is queued */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_dag_asset_queued_events: {
+        parameters: {
+            query?: {
+                before?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is forgotten */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nothing is queued */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_dag_asset_queued_event: {
+        parameters: {
+            query?: {
+                before?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                asset_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is queued */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedEventResponse"];
+                };
+            };
+            /** @description Nothing is queued */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_dag_asset_queued_event: {
+        parameters: {
+            query?: {
+                before?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                asset_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is forgotten */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nothing is queued */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4622,6 +5606,38 @@ export interface operations {
             };
         };
     };
+    get_upstream_asset_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events; none when no asset asked for the run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetEventCollectionResponse"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_dag_versions: {
         parameters: {
             query?: {
@@ -5375,6 +6391,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_dag_assets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it waits for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DagAssetsResponse"];
+                };
+            };
+            /** @description The DAG's stored definition cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
         };

@@ -1,0 +1,179 @@
+//! What the store says of assets, their events and queues.
+
+use std::collections::BTreeSet;
+
+use rstest::rstest;
+use scheduler::dag::Dag;
+use scheduler::dag::asset::Asset;
+use scheduler::dag::spec::{SourceFile, load};
+use scheduler::operator::Registry;
+use scheduler::store::asset_events::{self, EventSource, NewAssetEvent};
+use scheduler::store::asset_queue::{self, QueueFilter};
+use scheduler::store::entity::asset_event;
+use scheduler::store::{Db, assets, commit, dags, runs};
+use uuid::Uuid;
+
+use crate::{Backend, a_dag, a_run, noon, open};
+
+/// The DAG `a` as its file has it.
+fn definition(schedule: &str) -> std::sync::Arc<Dag> {
+    let source = SourceFile::new("a.yaml", format!("schedule: {schedule}\ntasks: []\n"));
+    let loaded = load(&source, &Registry::default());
+    assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+    std::sync::Arc::clone(&loaded.dags[0].dag)
+}
+
+async fn waits_for(db: &Db, schedule: &str) {
+    let txn = db.begin_write().await.unwrap();
+    dags::upsert(&txn, &[(a_dag("a"), BTreeSet::new())]).await.unwrap();
+    assets::set_references(&txn, &[&*definition(schedule)], noon()).await.unwrap();
+    commit(txn).await.unwrap();
+}
+
+fn update(uri: &str, try_id: Option<Uuid>) -> NewAssetEvent {
+    NewAssetEvent {
+        asset: Asset::new(None, Some(uri)).unwrap(),
+        extra: serde_json::Map::new(),
+        source: try_id.map(|try_id| EventSource {
+            dag_id: "maker".to_owned(),
+            run_id: "one".to_owned(),
+            task_id: "make".to_owned(),
+            map_index: -1,
+            try_id,
+        }),
+    }
+}
+
+async fn emit(db: &Db, events: &[NewAssetEvent]) -> Vec<asset_event::Model> {
+    let txn = db.begin_write().await.unwrap();
+    let kept = asset_events::emit(&txn, events, noon()).await.unwrap();
+    commit(txn).await.unwrap();
+    kept
+}
+
+async fn queued(db: &Db) -> Vec<String> {
+    let queued = asset_queue::queued(db.read(), &QueueFilter::default()).await.unwrap();
+    queued.into_iter().map(|queued| queued.uri).collect()
+}
+
+/// Takes what is queued for `a`, for a run of its own.
+async fn take(db: &Db, run_id: &str) -> Uuid {
+    let txn = db.begin_write().await.unwrap();
+    let taken = asset_queue::lock_queued(&txn, &["a".to_owned()]).await.unwrap();
+    let run = a_run(run_id, Uuid::now_v7(), None);
+    let id = run.id;
+    runs::insert(&txn, run).await.unwrap();
+    asset_queue::give(&txn, "a", id, &taken, true).await.unwrap();
+    commit(txn).await.unwrap();
+    id
+}
+
+/// A commit of which nobody knows whether it was made is made again.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn an_update_that_is_written_again_counts_once(#[case] backend: Backend) {
+    let db = open(backend).await;
+    waits_for(&db, "[s3://a]").await;
+    let once = [update("s3://a", Some(Uuid::now_v7())), update("s3://b", Some(Uuid::now_v7()))];
+
+    let kept = emit(&db, &once).await;
+    assert_eq!(kept.len(), 2);
+    let run = take(&db, "first").await;
+    let again = emit(&db, &once).await;
+
+    assert!(again.is_empty());
+    assert!(queued(&db).await.is_empty(), "it asks for no other run");
+    assert_eq!(asset_events::of_run(db.read(), run).await.unwrap().len(), 1);
+    assert_eq!(emit(&db, &[update("s3://a", None), update("s3://a", None)]).await.len(), 2, "by hand, each counts");
+    assert_eq!(queued(&db).await, ["s3://a"]);
+}
+
+/// An event that comes while a run is being made is the next run's, and asks for it.
+#[tokio::test]
+async fn an_event_beside_a_take_is_queued_anew() {
+    let db = open(Backend::Postgres).await;
+    waits_for(&db, "[s3://a]").await;
+    emit(&db, &[update("s3://a", None)]).await;
+    let txn = db.begin_write().await.unwrap();
+    let taken = asset_queue::lock_queued(&txn, &["a".to_owned()]).await.unwrap();
+    let run = a_run("first", Uuid::now_v7(), None);
+    let first = run.id;
+    runs::insert(&txn, run).await.unwrap();
+
+    let late = [update("s3://a", None)];
+    let take = async {
+        asset_queue::give(&txn, "a", first, &taken, true).await.unwrap();
+        commit(txn).await.unwrap();
+    };
+    let ((), kept) = tokio::join!(take, emit(&db, &late));
+
+    assert_eq!(kept.len(), 1);
+    assert_eq!(queued(&db).await, ["s3://a"]);
+    let second = self::take(&db, "second").await;
+    assert_eq!(asset_events::of_run(db.read(), first).await.unwrap().len(), 1);
+    assert_eq!(asset_events::of_run(db.read(), second).await.unwrap().len(), 1);
+}
+
+/// A run takes either an event and what it queues, or neither: no other run is made for nothing.
+#[tokio::test]
+async fn an_event_of_another_asset_beside_a_take_stays_with_its_queue() {
+    let db = open(Backend::Postgres).await;
+    waits_for(&db, "{any: [{uri: 's3://a'}, {uri: 's3://b'}]}").await;
+    emit(&db, &[update("s3://a", None)]).await;
+    let txn = db.begin_write().await.unwrap();
+    let taken = asset_queue::lock_queued(&txn, &["a".to_owned()]).await.unwrap();
+    let run = a_run("first", Uuid::now_v7(), None);
+    let first = run.id;
+    runs::insert(&txn, run).await.unwrap();
+    let late = [update("s3://b", None)];
+    let writing = emit(&db, &late);
+    tokio::pin!(writing);
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut writing).await.is_err();
+
+    asset_queue::give(&txn, "a", first, &taken, true).await.unwrap();
+    commit(txn).await.unwrap();
+    assert!(waits, "whoever updates an asset waits for whoever takes what is queued of it");
+    writing.await;
+
+    assert_eq!(asset_events::of_run(db.read(), first).await.unwrap().len(), 1);
+    assert_eq!(queued(&db).await, ["s3://b"]);
+}
+
+/// Deleting a run does not give its events to another.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn what_a_deleted_run_was_given_is_given_to_no_other(#[case] backend: Backend) {
+    let db = open(backend).await;
+    waits_for(&db, "[s3://a]").await;
+    emit(&db, &[update("s3://a", None)]).await;
+    let first = take(&db, "first").await;
+
+    let txn = db.begin_write().await.unwrap();
+    runs::delete(&txn, first).await.unwrap();
+    commit(txn).await.unwrap();
+    emit(&db, &[update("s3://a", None)]).await;
+    let second = take(&db, "second").await;
+
+    assert_eq!(asset_events::of_run(db.read(), second).await.unwrap().len(), 1);
+}
+
+/// What one file says of an asset is kept when another only names it.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_bare_uri_says_nothing_of_an_asset(#[case] backend: Backend) {
+    let db = open(backend).await;
+    waits_for(&db, "[{uri: 's3://a', group: lake, extra: {owner: ann}}]").await;
+    waits_for(&db, "[s3://a]").await;
+
+    let [asset] = assets::called(db.read(), "s3://a").await.unwrap().try_into().unwrap();
+    assert_eq!((asset.group.as_str(), &asset.extra["owner"]), ("lake", &serde_json::json!("ann")));
+    assert_eq!(assets::called(db.read(), &asset.id.to_string()).await.unwrap().len(), 1);
+    waits_for(&db, "[{uri: 's3://a', group: lake, extra: {owner: bob}}]").await;
+    assert_eq!(assets::get(db.read(), asset.id).await.unwrap().extra["owner"], "bob");
+}

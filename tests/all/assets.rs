@@ -1,0 +1,244 @@
+//! Assets as people use them: DAGs that make and wait for them, the commands, and a server that is killed in between.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use rstest::rstest;
+use scheduler::store::asset_queue::{self, QueueFilter};
+use scheduler::store::entity::dag_run;
+use scheduler::store::read::{self, AssetEventFilter, AssetEventRow, Direction, Paging, Sorting};
+use scheduler::store::{Db, runs};
+use serde_json::{Value, json};
+
+use crate::server::{Backend, Installation, eventually, finished};
+
+/// The runs of a DAG once there are so many and all are over, oldest first.
+async fn runs_of(db: &Db, dag_id: &str, count: usize) -> Vec<dag_run::Model> {
+    eventually(&format!("{count} runs of {dag_id}"), || async {
+        let mut found = runs::newest(db.read(), Some(dag_id), 1000).await.unwrap();
+        found.reverse();
+        let are_over = found.iter().all(|run| matches!(run.state.as_str(), "success" | "failed"));
+        (found.len() >= count && are_over).then_some(found)
+    })
+    .await
+}
+
+async fn events(db: &Db) -> Vec<AssetEventRow> {
+    let keys = read::asset_event_sort_key("id").map(|key| (key, Direction::Ascending));
+    let paging = Paging::Offset { limit: 100_000, offset: 0 };
+    let sorting = Sorting::new(keys.into_iter().collect());
+    read::list_asset_events(db.read(), &AssetEventFilter::default(), &sorting, &paging).await.unwrap().rows
+}
+
+/// Whether `dags next` says something.
+async fn next(installation: &Installation, dag_id: &str) -> String {
+    let output = installation.run(&["dags", "next", dag_id]).await;
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn maker(asset: &str) -> String {
+    format!("tasks: [{{task_id: make, operator: bash, bash_command: 'true', outlets: [{asset}]}}]\n")
+}
+
+/// A report of what it was made for, and of the newest event of its inlet.
+fn report(folder: &Path) -> String {
+    format!(
+        "schedule: [s3://lake/orders, {{name: customers, uri: 's3://lake/customers'}}]
+tasks:
+  - task_id: tell
+    operator: bash
+    inlets: [{{name: customers, uri: 's3://lake/customers'}}]
+    bash_command: |
+      {{% for asset, events in triggering_asset_events.items() %}}
+      echo '{{{{ asset }}}} {{% for event in events %}}{{{{ event.source_dag_id }}}} {{{{ event.extra.rows | default('') }}}};{{% endfor %}}' >> {0}/told
+      {{% endfor %}}
+      echo '{{{{ inlet_events['customers'][-1].extra.rows }}}}' >> {0}/told
+",
+        folder.display()
+    )
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn who_waits_for_both_runs_when_both_were_updated(#[case] backend: Backend) {
+    let installation = Installation::new(backend).await;
+    installation.write_dag("orders.yaml", &maker("s3://lake/orders"));
+    installation.write_dag("report.yaml", &report(installation.path()));
+    let server = installation.start().await;
+    let db = installation.database().await;
+    assert!(
+        next(&installation, "report").await.contains("report runs when s3://lake/orders and customers: does not hold")
+    );
+
+    installation.json(&["assets", "materialize", "s3://lake/orders", "--run-id", "one"]).await;
+    assert_eq!(finished(&db, "orders", "one").await.run_type, "asset_materialization");
+    let shown = installation.json(&["assets", "show", "s3://lake/orders"]).await;
+    assert_eq!(shown["queued_for"][0]["dag_id"], "report", "{shown}");
+    assert!(next(&installation, "report").await.contains("updated"), "it says what was updated");
+    assert!(runs::newest(db.read(), Some("report"), 1).await.unwrap().is_empty());
+    let emitted = installation.json(&["assets", "emit", "customers", "--extra", r#"{"rows": 7}"#]).await;
+    assert_eq!((&emitted["extra"]["rows"], &emitted["source_dag_id"]), (&json!(7), &Value::Null));
+
+    let [run] = runs_of(&db, "report", 1).await.try_into().unwrap();
+    assert_eq!((run.state.as_str(), run.run_type.as_str()), ("success", "asset_triggered"));
+    let told = std::fs::read_to_string(installation.path().join("told")).unwrap();
+    assert_eq!(told, "s3://lake/orders orders ;\ns3://lake/customers None 7;\n7\n");
+    let listed = installation.json(&["assets", "events"]).await;
+    let made: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["created_dagruns"][0]["dag_run_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(made, [&run.run_id, &run.run_id]);
+    let assets = installation.json(&["assets", "list"]).await;
+    let names: Vec<&str> = assets.as_array().unwrap().iter().map(|asset| asset["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["customers", "s3://lake/orders"]);
+    assert_eq!(assets[1]["producing_tasks"], json!([{ "dag_id": "orders", "task_id": "make" }]));
+    assert!(server.stop().await);
+}
+
+/// Either makes a run; a paused DAG none.
+#[tokio::test]
+async fn who_waits_for_one_runs_for_each_unless_it_is_paused() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    installation.write_dag("a.yaml", &maker("a"));
+    installation.write_dag("b.yaml", &maker("b"));
+    let wait = "tasks: [{task_id: t, operator: empty}]\n";
+    installation.write_dag("either.yaml", &format!("schedule: {{any: [{{uri: a}}, {{uri: b}}]}}\n{wait}"));
+    installation
+        .write_dag("timed.yaml", &format!("schedule: {{assets: [a], time: '0 0 1 1 *'}}\ncatchup: none\n{wait}"));
+    let server = installation.start().await;
+    let db = installation.database().await;
+    installation.json(&["dags", "pause", "timed"]).await;
+
+    for (dag_id, count) in [("a", 1), ("b", 2)] {
+        installation.json(&["dags", "trigger", dag_id, "--run-id", "one"]).await;
+        runs_of(&db, "either", count).await;
+    }
+    assert!(runs::newest(db.read(), Some("timed"), 1).await.unwrap().is_empty(), "it was paused");
+    installation.json(&["dags", "unpause", "timed"]).await;
+    installation.json(&["dags", "trigger", "a", "--run-id", "two"]).await;
+
+    let [timed] = runs_of(&db, "timed", 1).await.try_into().unwrap();
+    let given: Vec<String> = events(&db)
+        .await
+        .into_iter()
+        .filter(|row| row.runs.iter().any(|(run, _)| run.id == timed.id))
+        .map(|row| row.update.event.source_run_id.unwrap())
+        .collect();
+    assert_eq!(given, ["one", "two"], "what happened during the pause is given to it, too");
+    assert!(next(&installation, "timed").await.contains("timed runs when a"), "beside the time");
+    assert!(server.stop().await);
+}
+
+/// What was updated while no scheduler was there, or just before it was killed, leads to a run of the next one.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn an_update_before_the_kill_makes_its_run_after_the_restart(#[case] backend: Backend) {
+    let installation = Installation::new(backend).await;
+    installation.write_dag("waiter.yaml", "schedule: [a]\ntasks: [{task_id: t, operator: empty}]\n");
+    let server = installation.start().await;
+    let db = installation.database().await;
+    server.kill().await;
+    installation.json(&["assets", "emit", "a"]).await;
+    installation.json(&["assets", "emit", "a"]).await;
+    assert!(runs::newest(db.read(), Some("waiter"), 1).await.unwrap().is_empty());
+
+    let server = installation.start().await;
+
+    let [run] = runs_of(&db, "waiter", 1).await.try_into().unwrap();
+    assert_eq!(run.state, "success");
+    assert!(events(&db).await.iter().all(|row| row.runs.len() == 1), "one run for both");
+    assert!(server.stop().await);
+}
+
+/// How often the server is killed in one test.
+const KILLS: usize = 6;
+
+/// Runs that make assets meanwhile.
+const MADE: usize = 6;
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn kill_9_at_many_points_neither_loses_nor_doubles_an_event(#[case] backend: Backend) {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let installation = Installation::new(backend).await;
+    let made = "max_active_runs: 3\ntasks:\n  - {task_id: one, operator: bash, bash_command: sleep 0.05, outlets: [a]}\n  \
+                - {task_id: two, operator: bash, bash_command: sleep 0.05, outlets: [a, b], dependencies: [one]}\n";
+    installation.write_dag("maker.yaml", made);
+    let wait = "tasks: [{task_id: t, operator: bash, bash_command: sleep 0.02}]\n";
+    installation.write_dag("either.yaml", &format!("schedule: {{any: [{{uri: a}}, {{uri: b}}]}}\n{wait}"));
+    installation.write_dag("both.yaml", &format!("schedule: [a, b]\nmax_active_runs: 1\n{wait}"));
+
+    let mut server = installation.start().await;
+    for n in 0..MADE {
+        installation.json(&["dags", "trigger", "maker", "--run-id", &format!("run_{n}")]).await;
+    }
+    for _ in 0..KILLS {
+        // The moment of the kill is the point of this test; nothing waits for this time to pass.
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..300))).await;
+        server.kill().await;
+        server = installation.start().await;
+    }
+    let db = installation.database().await;
+    for n in 0..MADE {
+        assert_eq!(finished(&db, "maker", &format!("run_{n}")).await.state, "success", "run {n}, seed {seed}");
+    }
+    // Once neither of the expressions holds any more, no further run is made.
+    eventually("the last runs", || async {
+        let left = asset_queue::queued(db.read(), &QueueFilter::default()).await.unwrap();
+        let of = |dag_id: &str| left.iter().filter(|queued| queued.dag_id == dag_id).count();
+        (of("either") == 0 && of("both") < 2).then_some(())
+    })
+    .await;
+    let (either, both) = (runs_of(&db, "either", 1).await, runs_of(&db, "both", 1).await);
+    let rows = events(&db).await;
+    assert_eq!(rows.len(), 3 * MADE, "each run updates `a` twice and `b` once, seed {seed}");
+
+    for row in &rows {
+        for dag_id in ["either", "both"] {
+            let times = row.runs.iter().filter(|(run, _)| run.dag_id == dag_id).count();
+            let is_right = times == 1 || dag_id == "both" && times == 0;
+            assert!(is_right, "event {} was given to {dag_id} {times} times, seed {seed}", row.update.event.id);
+        }
+    }
+    for run in either.iter().chain(&both) {
+        assert_eq!(run.state, "success", "{} {}, seed {seed}", run.dag_id, run.run_id);
+        let given = rows.iter().filter(|row| row.runs.iter().any(|(other, _)| other.id == run.id)).count();
+        assert!(given > 0, "{} {} was made for nothing, seed {seed}", run.dag_id, run.run_id);
+    }
+    assert!(server.stop().await);
+}
+
+#[tokio::test]
+async fn words_that_mean_no_asset_or_several_are_refused() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    installation.write_dag("a.yaml", &maker("{name: lake, uri: 's3://a'}"));
+    installation.write_dag("b.yaml", &maker("{name: lake, uri: 's3://b'}"));
+    let server = installation.start().await;
+    let refused = async |args: &[&str]| {
+        let output = installation.run(args).await;
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+
+    assert!(refused(&["assets", "show", "none"]).await.contains("there is no asset `none`"));
+    let several = refused(&["assets", "emit", "lake"]).await;
+    assert!(several.contains("`lake` means several assets: ") && several.contains("by its number"), "{several}");
+    assert!(refused(&["assets", "emit", "s3://a", "--extra", "[1]"]).await.contains("--extra is not a JSON object"));
+    installation.json(&["assets", "emit", "s3://a"]).await;
+    let listed = installation.json(&["assets", "list", "--dag-id", "a"]).await;
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert!(server.stop().await);
+}
