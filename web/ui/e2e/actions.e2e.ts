@@ -2,7 +2,7 @@ import { expectAccessible } from './axe'
 import { endedRun, expect, test } from './start'
 
 test('from a failed run to its task, and on again: what is cleared is shown before', async ({ signedIn: page }, info) => {
-  await page.goto(await endedRun(page, info, 'warehouse.orders_hourly', 'failed'))
+  await page.goto(await endedRun(page, info, 'warehouse.orders_hourly', 'failed', { fails: true }))
   await expect(page.getByRole('region', { name: 'Cause of the failure' })).toContainText('extract failed')
 
   await page.getByRole('button', { name: 'Run again from here' }).click()
@@ -49,7 +49,7 @@ test('of a whole run only what failed is cleared, on request', async ({ signedIn
 })
 
 test('a run is deleted after a question', async ({ signedIn: page }, info) => {
-  const url = await endedRun(page, info, 'warehouse.orders_hourly', 'success', { fails: false })
+  const url = await endedRun(page, info, 'warehouse.orders_hourly', 'success')
   await page.goto(url)
   await page.getByRole('button', { name: 'More actions' }).click()
   await page.getByRole('menuitem', { name: 'Delete this run' }).click()

@@ -1,4 +1,5 @@
 import type { components } from '../src/api/schema.gen'
+import { AssetBook } from './assets'
 import { DAGS, IMPORT_ERROR, POOLS, type FrozenState, type MockDag, type MockTask } from './fixtures'
 
 type Schemas = components['schemas']
@@ -35,6 +36,7 @@ export type Hint = Record<string, string | number | null>
 export class Db {
   pools: Schemas['PoolResponse'][] = POOLS.map((pool) => structuredClone(pool))
   readonly dags = DAGS.map((dag) => structuredClone(dag))
+  readonly assets: AssetBook
   readonly runs = new Map<string, RunRecord[]>()
   readonly listeners = new Set<(hint: Hint) => void>()
   readonly logListeners = new Set<(instance: Instance, line: Line | null) => void>()
@@ -48,6 +50,7 @@ export class Db {
       for (let place = dag.history.count - 1; place >= 0; place--) this.addFinished(dag, place)
       if (dag.frozen !== undefined) this.addFrozen(dag, dag.frozen)
     }
+    this.assets = new AssetBook(this)
   }
 
   dag(id: string): MockDag | undefined {
@@ -221,7 +224,7 @@ export class Db {
     const step = dag.cron?.startsWith('*/15') ? 900_000 : dag.cron?.startsWith('5 ') ? 3_600_000 : 86_400_000
     const at = Math.floor(Date.now() / step) * step - place * step
     const failed = dag.history.failed.includes(place)
-    const kind = dag.cron === null ? 'manual' : 'scheduled'
+    const kind = dag.assets === true ? 'asset_triggered' : dag.cron === null ? 'manual' : 'scheduled'
     const record = newRecord(dag, `${kind}__${iso(at)}`, iso(at), iso(at), kind)
     let clock = at + 1200
     record.run.start_date = iso(at + 800)
@@ -239,7 +242,7 @@ export class Db {
     record.run.state = broken ? 'failed' : 'success'
     record.run.end_date = iso(clock)
     record.run.duration = seconds(record.run.start_date, record.run.end_date)
-    record.run.triggered_by = kind === 'manual' ? 'ui' : 'timetable'
+    record.run.triggered_by = kind === 'manual' ? 'ui' : kind === 'scheduled' ? 'timetable' : 'asset'
     record.run.triggering_user_name = kind === 'manual' ? 'admin' : null
     this.runs.get(dag.id)?.unshift(record)
   }

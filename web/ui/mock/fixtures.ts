@@ -26,6 +26,8 @@ export interface MockDag {
   tasks: MockTask[]
   params: Record<string, { value: unknown; description: string | null; schema: object; source: null }>
   source: string
+  /** It waits for assets. */
+  assets?: true
   /** How many finished runs there are at the start, and which of them failed, counted from the newest. */
   history: { count: number; failed: number[] }
   /** One more run that stands still, with its tasks in these states. */
@@ -281,6 +283,24 @@ DAGS.push(
     ]) as Record<string, FrozenState>,
   },
 )
+
+DAGS.push({
+  id: 'weekly_digest',
+  description: 'Runs when orders and customers were both made.',
+  tags: ['example', 'assets'],
+  cron: null,
+  words: 'Asset',
+  timezone: 'UTC',
+  paused: false,
+  assets: true,
+  tasks: [
+    { id: 'join', operator: 'query', after: [], seconds: 1 },
+    { id: 'send', operator: 'bash', after: ['join'], seconds: 0.4 },
+  ],
+  params: {},
+  source: 'schedule: [orders, customers]\n',
+  history: { count: 2, failed: [] },
+})
 
 /** For looking at speed: as many tasks and runs as a large team has. */
 DAGS.push({

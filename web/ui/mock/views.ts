@@ -13,7 +13,7 @@ export function dagView(dag: MockDag): Schemas['DAGResponse'] {
     dag_id: dag.id, dag_display_name: dag.id, is_paused: dag.paused, is_stale: false, last_parsed_time: PARSED,
     last_parse_duration: 0.001, last_expired: null, bundle_name: 'dags-folder', bundle_version: null,
     relative_fileloc: `${dag.id}.yaml`, fileloc: `/srv/updraft/dags/${dag.id}.yaml`, description: dag.description,
-    timetable_summary: dag.cron, timetable_description: dag.words, timetable_partitioned: false,
+    timetable_summary: dag.assets === true ? 'Asset' : dag.cron, timetable_description: dag.words, timetable_partitioned: false,
     timetable_periodic: dag.cron !== null, tags: dag.tags.map((name) => ({ name, dag_id: dag.id, dag_display_name: dag.id })),
     max_active_tasks: 16, max_active_runs: 16, max_consecutive_failed_dag_runs: 0, has_task_concurrency_limits: false,
     has_import_errors: false, next_dagrun_logical_date: next ?? null, next_dagrun_data_interval_start: next ?? null,
@@ -24,7 +24,7 @@ export function dagView(dag: MockDag): Schemas['DAGResponse'] {
 
 export function detailsView(dag: MockDag, active: number): Schemas['DAGDetailsResponse'] {
   return {
-    ...dagView(dag), catchup: false, dag_run_timeout: null, asset_expression: null, doc_md: null,
+    ...dagView(dag), catchup: false, dag_run_timeout: null, asset_expression: dag.assets === true ? { all: [{ asset: { name: 'orders', uri: 's3://lake/orders', group: 'asset' } }, { asset: { name: 'customers', uri: 's3://lake/customers', group: 'asset' } }] } : null, doc_md: null,
     start_date: '2026-01-01T00:00:00Z', end_date: null, is_paused_upon_creation: null, params: dag.params,
     render_template_as_native_obj: false, template_search_path: null, timezone: dag.timezone, last_parsed: PARSED,
     default_args: { owner: 'data', retries: 1, retry_delay: '2s' }, active_runs_count: active, rerun_with_latest_version: null, owner_links: null, is_favorite: false, concurrency: 16,

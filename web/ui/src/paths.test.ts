@@ -19,6 +19,8 @@ test('every URL of the app', () => {
     dags: url(paths.dags()),
     importErrors: url(paths.importErrors()),
     pools: url(paths.pools()),
+    assets: url(paths.assets()),
+    asset: url(paths.asset(7)),
     dag: url(paths.dag('pinterest_batch')),
     run: url(paths.run('pinterest_batch', run)),
     task: url(paths.task('pinterest_batch', run, 'group/task 5')),
@@ -28,6 +30,8 @@ test('every URL of the app', () => {
     mappedLog: streams.log({ dag_id: 'hello', dag_run_id: run, task_id: 'say', map_index: 3 }, 2),
   }).toMatchInlineSnapshot(`
     {
+      "asset": "/assets/7",
+      "assets": "/assets",
       "dag": "/dags/pinterest_batch",
       "dags": "/dags",
       "events": "/api/v2/updraft/events",

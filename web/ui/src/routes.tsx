@@ -16,7 +16,7 @@ import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
 import { LoginPage } from './pages/LoginPage/Page'
 import { paths } from './paths'
-import { dagSearch, dagsSearch, loginSearch, runSearch, taskSearch } from './search'
+import { assetSearch, assetsSearch, dagSearch, dagsSearch, loginSearch, runSearch, taskSearch } from './search'
 
 interface Context {
   queries: QueryClient
@@ -79,6 +79,20 @@ const pools = createRoute({
   component: lazyRouteComponent(() => import('./pages/PoolsPage/Page'), 'PoolsPage'),
 })
 
+const assets = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/assets',
+  validateSearch: assetsSearch,
+  component: lazyRouteComponent(() => import('./pages/AssetsPage/Page'), 'AssetsPage'),
+})
+
+const asset = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/assets/$assetId',
+  validateSearch: assetSearch,
+  component: lazyRouteComponent(() => import('./pages/AssetPage/Page'), 'AssetPage'),
+})
+
 const dag = createRoute({
   getParentRoute: () => signedIn,
   path: '/dags/$dagId',
@@ -100,7 +114,7 @@ const task = createRoute({
   component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
 })
 
-const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, pools, dag, run, task])])
+const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, pools, assets, asset, dag, run, task])])
 
 export function makeRouter(context: Context) {
   return createRouter({

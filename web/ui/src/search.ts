@@ -23,6 +23,25 @@ export function dagsSearch(raw: Raw): DagsSearch {
   }
 }
 
+export interface AssetsSearch {
+  q?: string
+  /** From one. */
+  page?: number
+}
+
+export function assetsSearch(raw: Raw): AssetsSearch {
+  return { q: text(raw.q), page: pageNumber(raw.page) }
+}
+
+export interface AssetSearch {
+  /** Of its events, from one. */
+  page?: number
+}
+
+export function assetSearch(raw: Raw): AssetSearch {
+  return { page: pageNumber(raw.page) }
+}
+
 export const DAG_TABS = ['graph', 'grid', 'runs', 'details', 'source'] as const
 export type DagTab = (typeof DAG_TABS)[number]
 

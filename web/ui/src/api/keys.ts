@@ -7,6 +7,8 @@ export const keys = {
   dagList: ['dags'] as const,
   importErrors: ['import-errors'] as const,
   pools: ['pools'] as const,
+  /** All that is known of assets, their events, and who waits for them. */
+  assets: ['assets'] as const,
   dag: (dagId: string) => ['dag', dagId] as const,
   dagRuns: (dagId: string) => ['dag', dagId, 'runs'] as const,
   dagGrid: (dagId: string) => ['dag', dagId, 'runs', 'grid'] as const,

@@ -10,6 +10,7 @@ test.each([
     [['dag', 'hello', 'runs', 'grid'], ['run', 'hello', 'r1', 'tasks'], ['run', 'hello', 'r1', 'task', 'say']],
   ],
   [{ kind: 'import_error' }, [['import-errors'], ['dags']]],
+  [{ kind: 'asset' }, [['assets']]],
   [{ kind: 'resync' }, [[]]],
 ] as const)('a hint names what is stale: %j', (hint, stale) => {
   expect(staleKeys(hint)).toEqual(stale)

@@ -4,7 +4,7 @@ import { keys } from './keys'
 
 /** What the server says has changed. It never carries the data: that is asked for anew. */
 export interface Hint {
-  kind: 'dag' | 'dag_run' | 'task_instance' | 'import_error' | 'resync'
+  kind: 'dag' | 'dag_run' | 'task_instance' | 'import_error' | 'asset' | 'resync'
   dag_id?: string | null
   dag_run_id?: string | null
   task_id?: string | null
@@ -23,6 +23,8 @@ export function staleKeys(hint: Hint): QueryKey[] {
       return dag && run ? [keys.dagGrid(dag), keys.runTasks(dag, run), ...(task ? [keys.task(dag, run, task)] : [])] : []
     case 'import_error':
       return [keys.importErrors, keys.dagList]
+    case 'asset':
+      return [keys.assets]
     case 'resync':
       return [[]]
   }

@@ -23,6 +23,11 @@ export type TriggerBody = Schemas['TriggerDAGRunPostBody']
 export type Me = Schemas['MeResponse']
 export type Pool = Schemas['PoolResponse']
 export type PoolBody = Schemas['PoolBody']
+export type Asset = Schemas['AssetResponse']
+export type AssetEvent = Schemas['AssetEventResponse']
+export type QueuedUpdate = Schemas['QueuedEventResponse']
+/** What a DAG waits for beside the clock. */
+export type DagAssets = Schemas['DagAssetsResponse']
 export type Obstacle = Schemas['TaskDependencyResponse']
 
 

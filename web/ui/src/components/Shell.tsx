@@ -32,6 +32,9 @@ export function Shell() {
           <Link {...paths.dags()} className={classes.link} activeProps={{ className: classes.active }}>
             DAGs
           </Link>
+          <Link {...paths.assets()} className={classes.link} activeProps={{ className: classes.active }}>
+            Assets
+          </Link>
           <Link {...paths.pools()} className={classes.link} activeProps={{ className: classes.active }}>
             Pools
           </Link>

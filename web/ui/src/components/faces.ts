@@ -41,8 +41,8 @@ export const RUN_TYPES: Record<DagRun['run_type'], { label: string; icon: IconNa
   manual: { label: 'Manual', icon: 'play' },
   backfill: { label: 'Backfill', icon: 'retry' },
   operator_triggered: { label: 'Triggered by a task', icon: 'link' },
-  asset_triggered: { label: 'Triggered by an asset', icon: 'link' },
-  asset_materialization: { label: 'Asset materialisation', icon: 'link' },
+  asset_triggered: { label: 'Triggered by assets', icon: 'database' },
+  asset_materialization: { label: 'Asset materialisation', icon: 'database' },
 }
 
 const TRIGGERS: Record<NonNullable<DagRun['triggered_by']>, string> = {
@@ -52,7 +52,7 @@ const TRIGGERS: Record<NonNullable<DagRun['triggered_by']>, string> = {
   ui: 'the web UI',
   test: 'a test',
   timetable: 'its schedule',
-  asset: 'an asset',
+  asset: 'new data',
   backfill: 'a backfill',
 }
 

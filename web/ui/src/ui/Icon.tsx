@@ -16,6 +16,7 @@ export const ICON_SHAPES = {
   cross: 'm4 4 8 8M12 4l-8 8',
   dash: 'M3.5 8h9',
   dots: 'M3.5 8h.01M8 8h.01M12.5 8h.01',
+  database: 'M8 2c3 0 5 .9 5 2s-2 2-5 2-5-.9-5-2 2-2 5-2ZM3 4v8c0 1.1 2 2 5 2s5-.9 5-2V4M3 8c0 1.1 2 2 5 2s5-.9 5-2',
   download: 'M8 2.5V10M5 7l3 3 3-3M2.5 10.5v3h11v-3',
   fit: 'M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10',
   gantt: 'M2.5 3.5h6M5.5 8h6M9 12.5h4.5',

@@ -49,7 +49,15 @@ export function DagGraph({ tasks, instances, maxHeight }: Props) {
     })
   if (tasks.length === 0) return <EmptyMessage icon="graph" title="This DAG has no tasks" />
   if (layout.isError) return <EmptyMessage icon="alert" title="The graph could not be laid out" />
-  if (layout.data === undefined) return <Skeleton height={maxHeight} role="status" aria-label="Laying out the graph" />
+  if (layout.data === undefined) {
+    return (
+      <div className={classes.pending} role="status" aria-label="Laying out the graph">
+        <Skeleton width={190} height={48} radius="md" />
+        <Skeleton width={190} height={48} radius="md" />
+        <Skeleton width={190} height={48} radius="md" />
+      </div>
+    )
+  }
   return (
     // Another layout is another picture, which is fitted into its frame anew.
     <ReactFlowProvider key={layout.dataUpdatedAt}>

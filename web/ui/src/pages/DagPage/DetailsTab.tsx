@@ -27,7 +27,7 @@ export function DetailsTab({ dag, zone }: Props) {
             ['Time zone', zone],
             ['Start date', dag.start_date !== null && <Time at={dag.start_date} zone={zone} as="zoned" />],
             ['End date', dag.end_date !== null && <Time at={dag.end_date} zone={zone} as="zoned" />],
-            ['Catch up', dag.catchup ? 'Yes: runs that were missed are made up for' : 'No: only the latest run is made up for'],
+            ['Catch up', dag.timetable_summary !== null && (dag.catchup ? 'Yes: runs that were missed are made up for' : 'No: only the latest run is made up for')],
             ['Active runs at once', dag.max_active_runs ?? 'no limit'],
             ['Active tasks per run', dag.max_active_tasks],
             ['Run time limit', dag.dag_run_timeout],

@@ -3,6 +3,7 @@ import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
 import { dagDetailsQuery } from '../../api/queries/dags'
+import { AwaitedAssets } from '../../components/assets/AwaitedAssets'
 import { LastFailure } from '../../components/LastFailure'
 import { PageHead } from '../../components/PageHead'
 import { PagePending } from '../../components/PagePending'
@@ -63,7 +64,7 @@ export function DagPage() {
               ['Schedule', <Schedule key="schedule" dag={dag} />],
               [
                 'Next run',
-                dag.is_paused ? (
+                dag.timetable_summary === null ? null : dag.is_paused ? (
                   <span className={classes.quiet}>Paused</span>
                 ) : next === null ? (
                   <span className={classes.quiet}>–</span>
@@ -103,6 +104,7 @@ export function DagPage() {
         </div>
       )}
       <LastFailure dagId={dagId} zone={zone} />
+      {dag.asset_expression !== null && <AwaitedAssets dagId={dagId} zone={zone} isPaused={dag.is_paused} />}
       <Tabs
         value={search.tab ?? 'graph'}
         onChange={(value) => {

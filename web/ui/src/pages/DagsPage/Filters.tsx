@@ -1,12 +1,11 @@
-import { CloseButton, Kbd, MultiSelect, SegmentedControl, TextInput, UnstyledButton } from '@mantine/core'
-import { useDebouncedCallback, useHotkeys } from '@mantine/hooks'
+import { MultiSelect, SegmentedControl, UnstyledButton } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { useRef, useState } from 'react'
 import type { RunState } from '../../api/model'
 import { dagCountQuery } from '../../api/queries/dags'
 import { RUN_FACES } from '../../components/faces'
 import type { DagsSearch } from '../../search'
 import { Icon } from '../../ui/Icon'
+import { SearchField } from '../../ui/SearchField'
 import classes from './DagsPage.module.css'
 
 interface Props {
@@ -16,13 +15,11 @@ interface Props {
   tags: string[]
 }
 
-const TYPING_MS = 200
-
 export function Filters({ search, narrow, tags }: Props) {
   const choices = [...new Set([...tags, ...(search.tags ?? [])])].sort()
   return (
     <div className={classes.filters} role="search" aria-label="Filter DAGs">
-      <SearchField value={search.q ?? ''} onChange={(q) => narrow({ q: q === '' ? undefined : q })} />
+      <SearchField label="Search DAGs by name" className={classes.search} value={search.q ?? ''} onChange={(q) => narrow({ q: q === '' ? undefined : q })} />
       <PausedFilter value={search.paused} onChange={(paused) => narrow({ paused })} />
       <div className={classes.chips} role="group" aria-label="State of the last run">
         {(Object.keys(RUN_FACES) as RunState[]).map((state) => (
@@ -50,40 +47,6 @@ export function Filters({ search, narrow, tags }: Props) {
         />
       )}
     </div>
-  )
-}
-
-function SearchField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
-  const field = useRef<HTMLInputElement>(null)
-  const [typed, setTyped] = useState(value)
-  const [shown, setShown] = useState(value)
-  const tell = useDebouncedCallback(onChange, TYPING_MS)
-  // The address may change under the field: back, forward, or a cleared filter.
-  if (value !== shown) {
-    setShown(value)
-    setTyped(value)
-  }
-  useHotkeys([['/', () => field.current?.focus()]])
-
-  const change = (text: string) => {
-    setTyped(text)
-    tell(text)
-  }
-  return (
-    <TextInput
-      ref={field}
-      className={classes.search}
-      type="search"
-      aria-label="Search DAGs by name"
-      placeholder="Search by name"
-      value={typed}
-      onChange={(event) => change(event.currentTarget.value)}
-      onKeyDown={(event) => event.key === 'Escape' && change('')}
-      leftSection={<Icon name="search" size={15} />}
-      rightSection={
-        typed === '' ? <Kbd size="xs">/</Kbd> : <CloseButton size="sm" aria-label="Clear the search" onClick={() => change('')} />
-      }
-    />
   )
 }
 

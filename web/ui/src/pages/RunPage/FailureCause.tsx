@@ -42,7 +42,6 @@ export function FailureCause({ run, instances }: Props) {
         </LinkButton>
         <TaskActions
           as="clear"
-          prominent
           dagId={run.dag_id}
           runId={run.dag_run_id}
           task={taskRef(first)}

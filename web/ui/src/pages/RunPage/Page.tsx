@@ -5,6 +5,7 @@ import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runQuery, runTasksQuery } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
 import { RUN_TYPES, triggeredBy } from '../../components/faces'
+import { MadeFor } from '../../components/assets/MadeFor'
 import { DagGraph } from '../../components/graph/DagGraph'
 import { PageHead } from '../../components/PageHead'
 import { Reason } from '../../components/Reason'
@@ -77,6 +78,7 @@ export function RunPage() {
       />
       <Queued run={run} isPaused={dag.is_paused} zone={zone} />
       <FailureCause run={run} instances={instances} />
+      {run.run_type === 'asset_triggered' && <MadeFor run={run} zone={zone} />}
       <div className={classes.panels}>
         <Panel
           flush

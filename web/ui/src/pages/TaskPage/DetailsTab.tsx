@@ -1,4 +1,4 @@
-import { taskState, type Task, type TaskInstance, type TaskTry } from '../../api/model'
+import { isTaskFinished, taskState, type Task, type TaskInstance, type TaskTry } from '../../api/model'
 import { Duration } from '../../components/Duration'
 import { TaskStateBadge } from '../../components/StateBadge'
 import { Time } from '../../components/Time'
@@ -24,7 +24,7 @@ export function DetailsTab({ instance, tries, definition, zone }: Props) {
       <section>
         <h2>Attempts</h2>
         {instance.try_number === 0 ? (
-          <p className={classes.quiet}>None yet.</p>
+          <p className={classes.quiet}>{isTaskFinished(taskState(instance)) ? 'None: it did not run.' : 'None yet.'}</p>
         ) : (
           <Attempts tries={tries ?? [instance]} zone={zone} />
         )}
