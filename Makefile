@@ -53,10 +53,20 @@ regen: ui ## Write the generated files anew: OpenAPI document, client, JSON Sche
 	cd $(UI) && npm run generate
 	cargo run --locked -- schema > dag.schema.json
 
+# What is measured: PROFILE=dev is the build of `make run`. POSTGRES=URL takes a server of yours, ONLY=chain,fan_out less.
+PROFILE := release
+BENCH_BINARY = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/updraft
+BENCH_ARGS = --binary $(BENCH_BINARY) $(if $(POSTGRES),--postgres '$(POSTGRES)')
+
 .PHONY: bench
-bench: test-packages ui ## Measure the build of `make run`: hops of a chain, a fan-out, idling, the pipeline
-	cargo build --locked
-	benches/run.py $(if $(DATA),--data $(DATA))
+bench: bench-packages ui ## Measure: hops of a chain, fan-outs, processes, midnight, many files, a long history
+	cargo build --locked --profile $(PROFILE)
+	benches/run.py $(BENCH_ARGS) $(if $(ONLY),--only $(ONLY)) $(if $(DATA),--data $(DATA))
+
+.PHONY: compare
+compare: bench-packages ui ## Run the same DAGs on Updraft, Airflow 3 and Prefect 3
+	cargo build --locked --profile $(PROFILE)
+	benches/compare/run.py $(BENCH_ARGS)
 
 .PHONY: ui
 ui: $(UI)/dist/index.html ## Build the web UI
@@ -80,8 +90,10 @@ $(VENV)/.installed: tests/requirements.txt
 target/tools/bin/cargo-deny:
 	cargo install --locked --debug --root target/tools cargo-deny
 
-.PHONY: run-packages test-packages
+.PHONY: run-packages test-packages bench-packages
 run-packages:
 	@./packages.sh $(RUN_PACKAGES)
 test-packages:
 	@./packages.sh $(TEST_PACKAGES)
+bench-packages:
+	@./packages.sh $(TEST_PACKAGES) faketime

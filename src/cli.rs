@@ -483,6 +483,24 @@ pub enum ReprocessBehavior {
 pub enum DbCommand {
     /// Bring the schema up to date
     Migrate,
+    /// Remove history: runs that were over before a date, their logs, the audit log, unused versions of DAGs
+    Clean(CleanArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    /// What was over before, as RFC 3339 or as a day
+    #[arg(long, value_name = "DATE", required_unless_present = "older_than", conflicts_with = "older_than")]
+    pub before: Option<String>,
+    /// What has been over for so long: `90d`, `6 months`
+    #[arg(long, value_name = "LENGTH")]
+    pub older_than: Option<String>,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ impl Catalog {
         self.parsed.read().unwrap_or_else(PoisonError::into_inner).get(dag_id)?.find(hash)
     }
 
-    /// The definition of `dag_id` with that hash, from the text of its file.
+    /// The definition of `dag_id` with that hash, from the text of its file and of the defaults under it.
     ///
     /// # Errors
     /// When the text no longer holds that DAG without mistakes, for example after an operator changed its arguments.
@@ -115,7 +115,7 @@ impl Catalog {
         if let Some(dag) = self.find(dag_id, hash) {
             return Ok(dag);
         }
-        let file = SourceFile::new(relative_fileloc, source);
+        let file = SourceFile::stored(relative_fileloc, source);
         let loaded = spec::load(&file, &self.registry);
         let Some(found) = loaded.dags.iter().find(|loaded| loaded.dag.dag_id == dag_id) else {
             let detail = spec::render(&file, &loaded.problems, false);

@@ -8,6 +8,7 @@ pub mod dag;
 pub mod engine;
 pub mod events;
 pub mod log;
+pub mod old_logs;
 pub mod operator;
 pub mod preview;
 pub mod run;

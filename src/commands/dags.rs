@@ -10,6 +10,7 @@ use scheduler::dag::spec::{self, SourceFile};
 use scheduler::dag::timetable::{Timetable, Upcoming};
 use scheduler::preview::{self, Awaited};
 use scheduler::run::RunState;
+use scheduler::sources::defaults;
 use scheduler::store::entity::{dag, dag_run};
 use scheduler::store::{dags, runs};
 use serde_json::{Map, Value, json};
@@ -282,9 +283,7 @@ fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Res
     let mut problems = Vec::new();
     let mut count = 0;
     for path in dag_files(&paths)? {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| BadInput::new(format!("cannot read `{}`: {error}", path.display())))?;
-        let source = SourceFile::new(path.display().to_string(), text);
+        let source = read_source(&path, config)?;
         let loaded = spec::load(&source, catalog.registry());
         count += loaded.dags.len();
         for obstacle in loaded.dags.iter().flat_map(|loaded| catalog.obstacles(&loaded.dag)) {
@@ -295,7 +294,7 @@ fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Res
         }
         problems.extend(loaded.problems.iter().map(|problem| {
             json!({
-                "file": source.name,
+                "file": source.file_of(problem),
                 "line": problem.line,
                 "column": problem.column,
                 "code": problem.code.as_str(),
@@ -321,8 +320,13 @@ fn dag_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             let folder = std::fs::read_dir(path).with_context(|| format!("cannot read `{}`", path.display()))?;
             let mut inside: Vec<PathBuf> = folder.filter_map(Result::ok).map(|entry| entry.path()).collect();
             inside.sort();
-            let wanted: Vec<PathBuf> = inside.into_iter().filter(|path| path.is_dir() || is_yaml(path)).collect();
+            let is_wanted = |path: &PathBuf| path.is_dir() || is_yaml(path) && !defaults::is_defaults_file(path);
+            let wanted: Vec<PathBuf> = inside.into_iter().filter(is_wanted).collect();
             files.extend(dag_files(&wanted)?);
+        } else if defaults::is_defaults_file(path) {
+            let message =
+                format!("`{}` holds defaults, which are checked with the DAG files over them", path.display());
+            return Err(BadInput::new(message).hint("name its folder").into());
         } else if path.exists() {
             files.push(path.clone());
         } else {
@@ -330,6 +334,12 @@ fn dag_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
+}
+
+/// A DAG file with the defaults under it.
+pub(super) fn read_source(path: &Path, config: &Config) -> anyhow::Result<SourceFile> {
+    defaults::read_source(path, &config.dags_folder)
+        .map_err(|(path, error)| BadInput::new(format!("cannot read `{}`: {error}", path.display())).into())
 }
 
 fn is_yaml(path: &Path) -> bool {

@@ -2,6 +2,7 @@
 
 mod assets;
 mod backfill;
+mod clean;
 mod clear;
 mod dags;
 mod db;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Assets(command) => assets::run(command, config, output).await,
         Command::Pools(command) => pools::run(command, config, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
+        Command::Db(DbCommand::Clean(args)) => clean::run(args, config, output).await,
         Command::Schema => schema::run(&config),
         Command::Version | Command::Guardian { .. } => version::run(output),
     }

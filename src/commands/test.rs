@@ -11,13 +11,14 @@ use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
 use scheduler::control::{Control, PoolPatch, Trigger, TriggeredBy};
 use scheduler::dag::Dag;
-use scheduler::dag::spec::{self, LoadedDag, SourceFile};
+use scheduler::dag::spec::{self, LoadedDag};
 use scheduler::engine::wake::Waker;
 use scheduler::engine::{Engine, EngineSettings};
 use scheduler::events::{Change, ChangeKind, Changes};
 use scheduler::log;
 use scheduler::operator::TaskKey;
 use scheduler::run::RunState;
+use scheduler::sources::defaults;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::entity::task_instance;
 use scheduler::store::leases::Holder;
@@ -26,7 +27,7 @@ use scheduler::store::{Db, runs};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::dags::{parse_conf, parse_date};
+use super::dags::{parse_conf, parse_date, read_source};
 use super::installation::catalog;
 use super::tasks;
 use crate::cli::TestArgs;
@@ -42,7 +43,7 @@ const FAILED_LINES: usize = 20;
 /// Runs the DAG of a file once.
 pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     let catalog = catalog(config)?;
-    let Some(loaded) = load(&args, &catalog)? else { return Ok(Status::BadInput) };
+    let Some(loaded) = load(&args, &catalog, config)? else { return Ok(Status::BadInput) };
     let trigger = trigger(&args)?;
     home::create(&config.home)?;
     let scratch =
@@ -52,8 +53,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
 
     let folder = scratch.path().join("dags");
     std::fs::create_dir(&folder).context("cannot make a folder for the DAG file")?;
-    let name = args.file.file_name().context("the DAG file has no name")?;
-    std::fs::copy(&args.file, folder.join(name)).context("cannot copy the DAG file")?;
+    copy_into(&folder, &args.file, &config.dags_folder).context("cannot copy the DAG file")?;
     let db = Db::open(&format!("sqlite://{}", scratch.path().join("test.db").display())).await?;
     let (clock, changes) = (Clock::System, Changes::default());
     let (waker, wakes) = Waker::new();
@@ -94,6 +94,19 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     Ok(if state == RunState::Success { Status::Done } else { Status::RunFailed })
 }
 
+/// Copies a DAG file with the defaults under it, which keep their order by lying in folders around it.
+fn copy_into(folder: &Path, file: &Path, around: &Path) -> std::io::Result<()> {
+    let mut folder = folder.to_owned();
+    for found in defaults::under(file, around)?.iter().rev() {
+        std::fs::copy(found, folder.join(defaults::NAMES[0]))?;
+        folder.push("nearer");
+        std::fs::create_dir(&folder)?;
+    }
+    let name = file.file_name().ok_or_else(|| std::io::Error::other("it has no name"))?;
+    std::fs::copy(file, folder.join(name))?;
+    Ok(())
+}
+
 /// Pools that are never full: what pools there are elsewhere is none of this command's business.
 async fn make_pools(control: &Control, dag: &Dag) -> anyhow::Result<()> {
     let endless = PoolPatch { slots: Some(-1), ..PoolPatch::default() };
@@ -107,10 +120,8 @@ async fn make_pools(control: &Control, dag: &Dag) -> anyhow::Result<()> {
 }
 
 /// The DAG to run; none when the file has mistakes, which are shown then.
-fn load(args: &TestArgs, catalog: &Catalog) -> anyhow::Result<Option<LoadedDag>> {
-    let text = std::fs::read_to_string(&args.file)
-        .map_err(|error| BadInput::new(format!("cannot read `{}`: {error}", args.file.display())))?;
-    let source = SourceFile::new(args.file.display().to_string(), text);
+fn load(args: &TestArgs, catalog: &Catalog, config: &Config) -> anyhow::Result<Option<LoadedDag>> {
+    let source = read_source(&args.file, config)?;
     let loaded = spec::load(&source, catalog.registry());
     if !loaded.problems.is_empty() {
         terminal::line(&spec::render(&source, &loaded.problems, output::is_colourful()));

@@ -129,6 +129,7 @@ impl From<ControlError> for ApiError {
             ControlError::Conflict(message) => ApiError::refused(StatusCode::CONFLICT, message),
             ControlError::Invalid(message) => ApiError::bad_request(message),
             ControlError::NoScheduler => ApiError::refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            ControlError::Logs(_) => ApiError::internal(error),
             ControlError::Store(error) => error.into(),
         }
     }

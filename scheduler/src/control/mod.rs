@@ -14,6 +14,7 @@ mod delete;
 mod finished;
 mod mark;
 mod pools;
+mod retention;
 mod waiting;
 
 pub use affected::{Affected, Relatives, TaskRef};
@@ -21,6 +22,7 @@ pub use backfill::{BackfillDate, Fate, NewBackfill, Reprocess};
 pub use clear::{ClearRun, ClearTasks, ClearedRun, Runs, StatesMeant};
 pub use mark::MarkTasks;
 pub use pools::PoolPatch;
+pub use retention::{Removal, Retention};
 pub use waiting::Waited;
 
 use std::time::Duration;
@@ -72,6 +74,9 @@ pub enum ControlError {
     /// No scheduler is there to do it.
     #[error("no scheduler has carried it out in time; it stays asked for")]
     NoScheduler,
+    /// The logs of tries cannot be read.
+    #[error("the logs cannot be read")]
+    Logs(#[source] std::io::Error),
     /// The database refuses.
     #[error(transparent)]
     Store(StoreError),

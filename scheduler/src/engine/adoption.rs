@@ -14,7 +14,7 @@ use super::schedules::{ScheduledDag, shown};
 use crate::dag::timetable::DataInterval;
 use crate::events::Change;
 use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
-use crate::store::entity::{dag_run, dag_version};
+use crate::store::entity::{dag, dag_run, dag_version};
 use crate::store::requests;
 use crate::store::schedules::{self, Standing};
 use crate::store::{StoreError, commit, dags, leases, pools, runs};
@@ -104,7 +104,7 @@ impl Coordinator {
         Ok(())
     }
 
-    fn know(&mut self, row: crate::store::entity::dag::Model, last: Option<DataInterval>, now: DateTime<Utc>) {
+    fn know(&mut self, row: dag::Model, last: Option<DataInterval>, now: DateTime<Utc>) {
         let dag_id = row.dag_id.clone();
         self.admission.set_paused(&dag_id, row.is_paused);
         let known = self.dags.remove(&dag_id);
@@ -129,24 +129,29 @@ impl Coordinator {
             [] => HashMap::new(),
             strangers => schedules::standings(self.settings.db.read(), Some(strangers)).await?,
         };
-        for dag_id in changed {
-            let known = self.dags.get(&dag_id).and_then(ScheduledDag::last);
-            let last = known.or_else(|| standings.get(&dag_id).and_then(last_interval));
-            match dags::find(self.settings.db.read(), &dag_id).await? {
+        let rows = dags::find_all(self.settings.db.read(), &changed).await?;
+        let mut rows: HashMap<String, dag::Model> = rows.into_iter().map(|row| (row.dag_id.clone(), row)).collect();
+        let mut next = Vec::with_capacity(changed.len());
+        for dag_id in &changed {
+            let known = self.dags.get(dag_id).and_then(ScheduledDag::last);
+            let last = known.or_else(|| standings.get(dag_id).and_then(last_interval));
+            match rows.remove(dag_id) {
                 Some(row) => self.know(row, last, now),
                 None => {
-                    self.dags.remove(&dag_id);
+                    self.dags.remove(dag_id);
                 }
             }
-            if let Some(dag) = self.dags.get(&dag_id) {
+            if let Some(dag) = self.dags.get(dag_id) {
                 if dag.definition.depends_on_past() {
                     self.todo.past.insert(dag_id.clone());
                 }
-                let next = shown(dag.next);
-                let txn = self.settings.db.begin_write().await?;
-                dags::set_next_dagrun(&txn, &dag_id, &next).await?;
-                commit(txn).await?;
+                next.push((dag_id.clone(), shown(dag.next)));
             }
+        }
+        let txn = self.settings.db.begin_write().await?;
+        dags::set_next_dagruns(&txn, &next).await?;
+        commit(txn).await?;
+        for dag_id in changed {
             self.todo.dags.remove(&dag_id);
             self.announce_dag(&dag_id);
         }

@@ -1,10 +1,10 @@
 //! A folder of DAG files, kept in step with the database.
 //!
-//! A file is read when it changed, and only that file. What is wrong with it becomes an import error; its DAGs keep
+//! A file is read when it or the defaults under it changed, and only that file. What is wrong with it becomes an import error; its DAGs keep
 //! their last good definition. A file that is gone makes its DAGs stale. Nothing that one file holds touches another's
 //! DAGs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,12 +15,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::defaults::DefaultsTexts;
 use super::read::{ReadFile, differs, read_file};
-use super::scan::{self, Stamp};
+use super::scan::{self, Found};
 use crate::catalog::Catalog;
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::dag::Dag;
+use crate::dag::spec::Loader;
 use crate::engine::wake::{Wake, Waker};
 use crate::events::{Change, Changes};
 use crate::store::entity::dag;
@@ -30,7 +32,7 @@ use crate::store::{Db, StoreError, assets, commit, dags};
 pub const BUNDLE_NAME: &str = "dags-folder";
 
 /// Editors write a file in several steps; they are taken together.
-const SETTLE: Duration = Duration::from_millis(80);
+const SETTLE: Duration = Duration::from_millis(25);
 
 /// Changes that the operating system does not report (a network share) are found by then.
 const RESCAN_EVERY: Duration = Duration::from_secs(5);
@@ -88,7 +90,7 @@ pub struct DagFolder {
     changes: Changes,
     waker: Waker,
     are_paused_at_creation: bool,
-    stamps: BTreeMap<String, Stamp>,
+    files: BTreeMap<String, Found>,
     /// Which file defines which DAG.
     defined_in: HashMap<String, String>,
 }
@@ -113,7 +115,7 @@ impl DagFolder {
             changes,
             waker,
             are_paused_at_creation,
-            stamps: BTreeMap::new(),
+            files: BTreeMap::new(),
             defined_in: HashMap::new(),
         }
     }
@@ -125,58 +127,77 @@ impl DagFolder {
             .await
             .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
             .map_err(|source| FolderError::Unreadable { folder: self.folder.clone(), source })?;
-        let is_first = self.stamps.is_empty();
-        let changed: Vec<(String, Stamp)> = found
+        let is_first = self.files.is_empty();
+        let changed: Vec<(String, Found)> = found
             .iter()
-            .filter(|(name, stamp)| self.stamps.get(*name) != Some(stamp))
-            .map(|(name, stamp)| (name.clone(), *stamp))
+            .filter(|(name, file)| self.files.get(*name) != Some(file))
+            .map(|(name, file)| (name.clone(), file.clone()))
             .collect();
-        let gone: Vec<String> = self.stamps.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
+        let gone: Vec<String> = self.files.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
         if changed.is_empty() && gone.is_empty() && !is_first {
             return Ok(());
         }
         let read = self.read(changed).await;
-        self.apply(read, &gone, &found, is_first).await?;
-        self.stamps = found;
+        let defined_in = self.defined_in.clone();
+        if let Err(problem) = self.apply(read, &gone, &found, is_first).await {
+            // Nothing was written, so the next time starts from what was known before.
+            self.defined_in = defined_in;
+            return Err(problem);
+        }
+        self.files = found;
         Ok(())
     }
 
-    async fn read(&self, files: Vec<(String, Stamp)>) -> Vec<ReadFile> {
+    async fn read(&self, files: Vec<(String, Found)>) -> Vec<ReadFile> {
         let folder = self.folder.clone();
-        let catalog = self.catalog.clone();
-        let work = move || files.into_iter().map(|(name, stamp)| read_file(&folder, &catalog, name, stamp)).collect();
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| {
-            warn!(%panic, "the DAG files could not be read");
-            Vec::new()
-        })
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = files.len().div_ceil(threads).max(1);
+        let shares = files.chunks(share).map(|files| {
+            let (folder, catalog, files) = (folder.clone(), self.catalog.clone(), files.to_vec());
+            tokio::task::spawn_blocking(move || {
+                let (mut texts, mut loader) = (DefaultsTexts::default(), Loader::new(catalog.registry()));
+                let read = |(name, found)| read_file(&folder, (&catalog, &mut loader), (name, &found), &mut texts);
+                files.into_iter().map(read).collect::<Vec<ReadFile>>()
+            })
+        });
+        let mut read = Vec::new();
+        for share in shares.collect::<Vec<_>>() {
+            read.extend(share.await.unwrap_or_else(|panic| {
+                warn!(%panic, "DAG files could not be read");
+                Vec::new()
+            }));
+        }
+        read
     }
 
     async fn apply(
         &mut self,
         mut read: Vec<ReadFile>,
         gone: &[String],
-        found: &BTreeMap<String, Stamp>,
+        found: &BTreeMap<String, Found>,
         is_first: bool,
     ) -> Result<(), FolderError> {
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
-        let known: HashMap<String, dag::Model> =
-            dags::list_all(&txn).await?.into_iter().map(|row| (row.dag_id.clone(), row)).collect();
-        let mut without_file = gone.to_vec();
+        let rows = if is_first {
+            dags::list_all(&txn).await?
+        } else {
+            dags::find_all(&txn, &self.concerned(&read, gone)).await?
+        };
+        let known: HashMap<String, dag::Model> = rows.into_iter().map(|row| (row.dag_id.clone(), row)).collect();
         if is_first {
             self.remember_owners(&known, found);
-            let errors = dags::list_import_errors(&txn, BUNDLE_NAME).await?;
-            without_file
-                .extend(errors.into_iter().map(|error| error.filename).filter(|name| !found.contains_key(name)));
         }
         self.defined_in.retain(|_, file| !gone.contains(file));
         self.refuse_doubles(&mut read);
         let update = self.update(&read, &known, now);
 
-        for file in &read {
+        let errors = dags::list_import_errors(&txn, BUNDLE_NAME).await?;
+        let wrong: HashSet<String> = errors.into_iter().map(|error| error.filename).collect();
+        for file in read.iter().filter(|file| file.problems.is_some() || wrong.contains(&file.name)) {
             dags::set_import_error(&txn, BUNDLE_NAME, &file.name, file.problems.as_deref(), now).await?;
         }
-        for name in &without_file {
+        for name in wrong.iter().filter(|name| !found.contains_key(*name)) {
             dags::set_import_error(&txn, BUNDLE_NAME, name, None, now).await?;
         }
         update.write(&txn, now).await?;
@@ -188,8 +209,17 @@ impl DagFolder {
         Ok(())
     }
 
+    /// The DAGs that these files define, or did until now.
+    fn concerned(&self, read: &[ReadFile], gone: &[String]) -> Vec<String> {
+        let files: HashSet<&String> = read.iter().map(|file| &file.name).chain(gone).collect();
+        let until_now = self.defined_in.iter().filter(|(_, file)| files.contains(file)).map(|(dag_id, _)| dag_id);
+        let now = read.iter().flat_map(|file| &file.dags).map(|loaded| &loaded.dag.dag_id);
+        let concerned: BTreeSet<&String> = until_now.chain(now).collect();
+        concerned.into_iter().cloned().collect()
+    }
+
     /// After a start: which file defines which DAG is what the database says, as far as the files are there.
-    fn remember_owners(&mut self, known: &HashMap<String, dag::Model>, found: &BTreeMap<String, Stamp>) {
+    fn remember_owners(&mut self, known: &HashMap<String, dag::Model>, found: &BTreeMap<String, Found>) {
         self.defined_in = known
             .values()
             .filter(|row| !row.is_stale && found.contains_key(&row.relative_fileloc))

@@ -1,5 +1,6 @@
 //! Where DAG files come from.
 
+pub mod defaults;
 pub mod folder;
 mod read;
 mod scan;

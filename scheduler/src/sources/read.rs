@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
+use super::defaults::{DefaultsTexts, read_text};
 use super::folder::BUNDLE_NAME;
-use super::scan::{self, Stamp};
+use super::scan::{self, Found};
 use crate::catalog::Catalog;
-use crate::dag::spec::{self, LoadedDag, SourceFile};
+use crate::dag::spec::{self, LoadedDag, Loader, SourceFile};
 use crate::dag::timetable::Timetable;
 use crate::store::entity::dag;
 
@@ -22,13 +23,17 @@ pub(super) struct ReadFile {
     took: Duration,
 }
 
-/// Reads a file of `folder`, and what it defines.
-pub(super) fn read_file(folder: &Path, catalog: &Catalog, name: String, stamp: Stamp) -> ReadFile {
+/// Reads a file of `folder` with the defaults under it, and what it defines.
+pub(super) fn read_file(
+    folder: &Path,
+    (catalog, loader): (&Catalog, &mut Loader<'_>),
+    (name, found): (String, &Found),
+    texts: &mut DefaultsTexts,
+) -> ReadFile {
     let began = Instant::now();
-    match read_text(folder, &name, stamp) {
-        Ok(text) => {
-            let source = SourceFile::new(name.clone(), text);
-            let loaded = spec::load(&source, catalog.registry());
+    match read_source(folder, &name, found, texts) {
+        Ok(source) => {
+            let loaded = loader.load(&source);
             for dag in &loaded.dags {
                 catalog.remember(dag);
             }
@@ -36,20 +41,19 @@ pub(super) fn read_file(folder: &Path, catalog: &Catalog, name: String, stamp: S
             ReadFile { name, text: source.text, dags: loaded.dags, problems, took: began.elapsed() }
         }
         Err(problem) => {
-            let problems = Some(format!("{name}: {problem}"));
+            let problems = Some(problem);
             ReadFile { name, text: String::new(), dags: Vec::new(), problems, took: began.elapsed() }
         }
     }
 }
 
-fn read_text(folder: &Path, name: &str, stamp: Stamp) -> Result<String, String> {
-    if stamp.is_too_large() {
-        let limit = scan::FILE_BYTES_MAX >> 20;
-        return Err(format!("the file is larger than {limit} MiB, more than a DAG file may be"));
-    }
-    let bytes =
-        std::fs::read(scan::path_of(folder, name)).map_err(|error| format!("the file cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
+/// The text of a file and of the defaults under it, or what is wrong with one of them.
+fn read_source(folder: &Path, name: &str, found: &Found, texts: &mut DefaultsTexts) -> Result<SourceFile, String> {
+    let text = read_text(&scan::path_of(folder, name), found.stamp.size_bytes());
+    let text = text.map_err(|problem| format!("{name}: {problem}"))?;
+    let defaults: Vec<(String, u64)> =
+        found.defaults.iter().map(|(name, stamp)| (name.clone(), stamp.size_bytes())).collect();
+    Ok(SourceFile::with_defaults(name, text, texts.of(folder, &defaults)?))
 }
 
 impl ReadFile {

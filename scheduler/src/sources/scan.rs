@@ -6,11 +6,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::defaults::{in_folder, is_defaults_file};
+
 /// Larger files are not read: nobody writes so much YAML by hand, and a mistake must not fill the memory.
 pub(super) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Folders within folders are followed so far; a link that leads back up must end somewhere.
 const DEPTH_MAX: usize = 16;
+
+/// A DAG file, by what it is known to have changed: it, or the defaults under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The file's own stamp.
+    pub(super) stamp: Stamp,
+    /// The files of defaults under it, the nearest first.
+    pub(super) defaults: Vec<(String, Stamp)>,
+}
 
 /// By what a changed file is known without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +31,20 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Whether the file is too large to be read.
-    pub(super) fn is_too_large(self) -> bool {
-        self.size_bytes > FILE_BYTES_MAX
+    /// How large the file is.
+    pub(super) fn size_bytes(self) -> u64 {
+        self.size_bytes
     }
 }
 
-/// The DAG files below `folder`, by their path within it. Hidden files and folders are left out.
+/// The DAG files below `folder`, by their path within it, with the defaults under each. Hidden files and folders are left
+/// out.
 ///
 /// # Errors
 /// When the folder itself cannot be read; one that lies deeper is passed over, its files seem gone.
-pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
+pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<String, Found>> {
     let mut found = BTreeMap::new();
+    let mut defaults = BTreeMap::new();
     let mut folders = vec![(folder.to_owned(), 0)];
     while let Some((here, depth)) = folders.pop() {
         let entries = match fs::read_dir(&here) {
@@ -49,11 +62,32 @@ pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
                 folders.push((path, depth + 1));
             } else if metadata.is_file() && is_dag_file(&path) {
                 let stamp = Stamp { modified: metadata.modified().ok(), size_bytes: metadata.len() };
-                found.insert(name_within(folder, &path), stamp);
+                let files = if is_defaults_file(&path) { &mut defaults } else { &mut found };
+                files.insert(name_within(folder, &path), stamp);
             }
         }
     }
-    Ok(found)
+    let with_defaults = |(name, stamp): (String, Stamp)| {
+        let defaults = under(&name, &defaults);
+        (name, Found { stamp, defaults })
+    };
+    Ok(found.into_iter().map(with_defaults).collect())
+}
+
+/// The files of defaults under a DAG file, the nearest first.
+fn under(name: &str, defaults: &BTreeMap<String, Stamp>) -> Vec<(String, Stamp)> {
+    if defaults.is_empty() {
+        return Vec::new();
+    }
+    let known = |path: &Path| path.to_str().is_some_and(|name| defaults.contains_key(name));
+    let nearest_first = Path::new(name).ancestors().skip(1);
+    nearest_first
+        .filter_map(|folder| in_folder(folder, known)?.to_str().map(str::to_owned))
+        .map(|name| {
+            let stamp = defaults[&name];
+            (name, stamp)
+        })
+        .collect()
 }
 
 fn is_dag_file(path: &Path) -> bool {

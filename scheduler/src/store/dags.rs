@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, Query, TableRef, Value, ValueTuple};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -46,6 +46,16 @@ pub async fn list_states(db: &impl ConnectionTrait) -> Result<Vec<DagState>, Sto
 /// The DAG with that id.
 pub async fn find(db: &impl ConnectionTrait, dag_id: &str) -> Result<Option<dag::Model>, StoreError> {
     dag::Entity::find_by_id(dag_id).one(db).await.map_err(doing("looking for a DAG"))
+}
+
+/// Those of these DAGs that there are.
+pub async fn find_all(db: &impl ConnectionTrait, dag_ids: &[String]) -> Result<Vec<dag::Model>, StoreError> {
+    let mut found = Vec::with_capacity(dag_ids.len());
+    for ids in dag_ids.chunks(ROWS_MAX) {
+        let rows = dag::Entity::find().filter(dag::Column::DagId.is_in(ids)).all(db).await;
+        found.extend(rows.map_err(doing("looking for DAGs"))?);
+    }
+    Ok(found)
 }
 
 /// The DAG with that id, which must exist and have a file.
@@ -168,6 +178,37 @@ pub struct NextDagrun {
 /// Writes when the next scheduled run is due, for people to see.
 pub async fn set_next_dagrun(db: &impl ConnectionTrait, dag_id: &str, next: &NextDagrun) -> Result<(), StoreError> {
     write_next_dagrun(db, dag::Column::DagId.eq(dag_id), next).await
+}
+
+/// The same for many DAGs, in one statement for hundreds.
+pub async fn set_next_dagruns(db: &impl ConnectionTrait, next: &[(String, NextDagrun)]) -> Result<(), StoreError> {
+    use dag::Column as C;
+    for rows in next.chunks(ROWS_MAX) {
+        let written = Alias::new("written");
+        // Both databases call the columns of a list of values so.
+        let value = |position: usize| (written.clone(), Alias::new(format!("column{position}")));
+        let values = rows.iter().map(|(dag_id, next)| {
+            let (start, end) = (next.data_interval.map(|both| both.0), next.data_interval.map(|both| both.1));
+            let dates = [next.logical_date, start, end, next.run_after].map(Value::from);
+            ValueTuple::Many([dag_id.as_str().into()].into_iter().chain(dates).collect())
+        });
+        let columns = [
+            C::NextDagrunLogicalDate,
+            C::NextDagrunDataIntervalStart,
+            C::NextDagrunDataIntervalEnd,
+            C::NextDagrunRunAfter,
+        ];
+        let mut update = Query::update();
+        update.table(dag::Entity);
+        for (at, column) in columns.into_iter().enumerate() {
+            update.value(column, Expr::col(value(at + 2)));
+        }
+        update
+            .from(TableRef::ValuesList(values.collect(), written.clone().into_iden()))
+            .and_where(Expr::col((dag::Entity, C::DagId)).equals(value(1)));
+        db.execute(&update).await.map_err(doing("writing when DAGs are due"))?;
+    }
+    Ok(())
 }
 
 async fn write_next_dagrun(

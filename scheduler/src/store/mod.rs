@@ -14,6 +14,7 @@ mod db;
 pub mod deadlines;
 pub mod entity;
 mod error;
+pub mod history;
 pub mod leases;
 pub mod pools;
 pub mod read;

@@ -1,10 +1,10 @@
 //! Runs and their task instances.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, Query, TableRef, ValueTuple};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, TryInsertResult,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, TryInsertResult,
 };
 use uuid::Uuid;
 
@@ -17,6 +17,9 @@ use super::leases;
 
 /// Rows in one statement: SQLite takes 32,766 values, and a task instance has some 30.
 const ROWS_MAX: usize = 500;
+
+/// Task instances that one condition names: SQLite parses some thousand `OR`s at most.
+const KEYS_MAX: usize = 100;
 
 /// Stores a run that somebody asked for.
 ///
@@ -135,27 +138,9 @@ pub async fn join_backfill(
     Ok(())
 }
 
-/// Deletes a run with its task instances, tries, XComs, checkpoints and requests.
+/// Deletes a run with everything that is stored of it.
 pub async fn delete(db: &impl ConnectionTrait, run: Uuid) -> Result<(), StoreError> {
-    let doing = || doing("deleting a run");
-    xcom::Entity::delete_many().filter(xcom::Column::DagRunId.eq(run)).exec(db).await.map_err(doing())?;
-    task_checkpoint::Entity::delete_many()
-        .filter(task_checkpoint::Column::DagRunId.eq(run))
-        .exec(db)
-        .await
-        .map_err(doing())?;
-    task_instance_history::Entity::delete_many()
-        .filter(task_instance_history::Column::DagRunId.eq(run))
-        .exec(db)
-        .await
-        .map_err(doing())?;
-    task_instance::Entity::delete_many()
-        .filter(task_instance::Column::DagRunId.eq(run))
-        .exec(db)
-        .await
-        .map_err(doing())?;
-    run_request::Entity::delete_many().filter(run_request::Column::DagRunId.eq(run)).exec(db).await.map_err(doing())?;
-    dag_run::Entity::delete_by_id(run).exec(db).await.map_err(doing())?;
+    super::history::delete_runs(db, &[run]).await?;
     Ok(())
 }
 
@@ -300,9 +285,7 @@ pub async fn write(
 
 /// Writes a batch about runs that are over, and so belong to nobody; the caller has locked them.
 pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTime<Utc>) -> Result<(), StoreError> {
-    for run in &batch.runs {
-        update_run(db, run).await?;
-    }
+    update_runs(db, &batch.runs).await?;
     for rows in batch.history.chunks(ROWS_MAX) {
         // A try that was given back and taken up again ends only once, but its process may have been killed between.
         task_instance_history::Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
@@ -312,20 +295,18 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
             .await
             .map_err(doing("writing earlier tries"))?;
     }
-    for key in &batch.expanded {
-        delete_instance(db, key).await?;
+    for keys in batch.expanded.chunks(KEYS_MAX) {
+        use task_instance::Column as C;
+        let which = of_any([C::DagRunId, C::TaskId, C::MapIndex], keys);
+        task_instance::Entity::delete_many().filter(which).exec(db).await.map_err(doing("expanding mapped tasks"))?;
     }
     for rows in batch.instances.chunks(ROWS_MAX) {
         upsert_instances(db, rows).await?;
     }
-    for key in &batch.forget_xcoms {
-        xcom::Entity::delete_many()
-            .filter(xcom::Column::DagRunId.eq(key.dag_run_id))
-            .filter(xcom::Column::TaskId.eq(&key.task_id))
-            .filter(xcom::Column::MapIndex.eq(key.map_index))
-            .exec(db)
-            .await
-            .map_err(doing("forgetting XComs"))?;
+    for keys in batch.forget_xcoms.chunks(KEYS_MAX) {
+        use xcom::Column as C;
+        let which = of_any([C::DagRunId, C::TaskId, C::MapIndex], keys);
+        xcom::Entity::delete_many().filter(which).exec(db).await.map_err(doing("forgetting XComs"))?;
     }
     for rows in batch.xcoms.chunks(ROWS_MAX) {
         upsert_xcoms(db, rows, now).await?;
@@ -361,26 +342,61 @@ async fn mark_removed(
 
 /// Writes a run that is over, and so belongs to nobody.
 pub async fn update_unowned(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(), StoreError> {
-    update_run(db, run).await
+    update_runs(db, std::slice::from_ref(run)).await
 }
 
-async fn update_run(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(), StoreError> {
-    dag_run::Entity::update_many()
-        .col_expr(dag_run::Column::State, Expr::value(run.state.clone()))
-        .col_expr(dag_run::Column::StartDate, Expr::value(run.start_date))
-        .col_expr(dag_run::Column::EndDate, Expr::value(run.end_date))
-        .col_expr(dag_run::Column::QueuedAt, Expr::value(run.queued_at))
-        .col_expr(dag_run::Column::LastSchedulingDecision, Expr::value(run.last_scheduling_decision))
-        .col_expr(dag_run::Column::DagVersionId, Expr::value(run.dag_version_id))
-        .col_expr(dag_run::Column::DecidedState, Expr::value(run.decided_state.clone()))
-        .col_expr(dag_run::Column::ClearNumber, Expr::value(run.clear_number))
-        .col_expr(dag_run::Column::Owner, Expr::value(run.owner))
-        .col_expr(dag_run::Column::Reason, Expr::value(run.reason.clone()))
-        .col_expr(dag_run::Column::UpdatedAt, Expr::value(run.updated_at))
-        .filter(dag_run::Column::Id.eq(run.id))
-        .exec(db)
-        .await
-        .map_err(doing("writing a run"))?;
+/// What of a run changes while it is under way; the rest is as it was made.
+const CHANGING: [dag_run::Column; 11] = {
+    use dag_run::Column as C;
+    [
+        C::State,
+        C::StartDate,
+        C::EndDate,
+        C::QueuedAt,
+        C::LastSchedulingDecision,
+        C::DagVersionId,
+        C::DecidedState,
+        C::ClearNumber,
+        C::Owner,
+        C::Reason,
+        C::UpdatedAt,
+    ]
+};
+
+/// The key of a run, and the values of [`CHANGING`].
+fn changing(run: &dag_run::Model) -> ValueTuple {
+    ValueTuple::Many(vec![
+        run.id.into(),
+        run.state.clone().into(),
+        run.start_date.into(),
+        run.end_date.into(),
+        run.queued_at.into(),
+        run.last_scheduling_decision.into(),
+        run.dag_version_id.into(),
+        run.decided_state.clone().into(),
+        run.clear_number.into(),
+        run.owner.into(),
+        run.reason.clone().into(),
+        run.updated_at.into(),
+    ])
+}
+
+/// Writes runs that are there, in one statement for many: at midnight thousands begin at once.
+async fn update_runs(db: &impl ConnectionTrait, runs: &[dag_run::Model]) -> Result<(), StoreError> {
+    for rows in runs.chunks(ROWS_MAX) {
+        let written = Alias::new("written");
+        // Both databases call the columns of a list of values so.
+        let value = |position: usize| (written.clone(), Alias::new(format!("column{position}")));
+        let mut update = Query::update();
+        update.table(dag_run::Entity);
+        for (at, column) in CHANGING.into_iter().enumerate() {
+            update.value(column, Expr::col(value(at + 2)));
+        }
+        update
+            .from(TableRef::ValuesList(rows.iter().map(changing).collect(), written.clone().into_iden()))
+            .and_where(Expr::col((dag_run::Entity, dag_run::Column::Id)).equals(value(1)));
+        db.execute(&update).await.map_err(doing("writing runs"))?;
+    }
     Ok(())
 }
 
@@ -424,12 +440,13 @@ async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Mode
     Ok(())
 }
 
-async fn delete_instance(db: &impl ConnectionTrait, key: &InstanceKey) -> Result<(), StoreError> {
-    task_instance::Entity::delete_by_id((key.dag_run_id, key.task_id.clone(), key.map_index))
-        .exec(db)
-        .await
-        .map_err(doing("expanding a mapped task"))?;
-    Ok(())
+/// Rows of any of these task instances, in a table with these three columns.
+fn of_any(columns: [impl ColumnTrait; 3], keys: &[InstanceKey]) -> Condition {
+    let [run, task, index] = columns;
+    keys.iter().fold(Condition::any(), |any, key| {
+        let one = Condition::all().add(run.eq(key.dag_run_id)).add(task.eq(&key.task_id)).add(index.eq(key.map_index));
+        any.add(one)
+    })
 }
 
 async fn upsert_xcoms(db: &impl ConnectionTrait, rows: &[NewXCom], now: DateTime<Utc>) -> Result<(), StoreError> {

@@ -49,6 +49,7 @@ fn the_tables_are_those_of_the_loader() {
 
 #[rstest]
 #[case("assets.md")]
+#[case("backfill.md")]
 #[case("dag-files.md")]
 #[case("limits.md")]
 #[case("schedules.md")]

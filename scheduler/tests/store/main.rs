@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
 
 mod assets;
+mod history;
 mod pools;
 mod schedules;
 mod shortage;

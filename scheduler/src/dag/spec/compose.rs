@@ -1,6 +1,7 @@
 //! From the parser's events to a tree, with bounds on what hostile text can ask for.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_yaml::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
@@ -19,12 +20,14 @@ pub(super) const NODES_MAX: usize = 1_000_000;
 /// Levels of nesting. People lose track at ten; the limit keeps recursion off the end of the stack.
 const DEPTH_MAX: usize = 64;
 
-/// The root of the file's only document, if there is one, and what is wrong with the text.
-pub(super) fn compose(text: &str) -> (Option<Arc<Node>>, Vec<Problem>) {
-    if text.len() > FILE_BYTES_MAX {
+/// The root of a file's only document, if there is one, and what is wrong with the file; `range` is where in `text` it is.
+pub(super) fn compose(text: &str, range: Range<usize>) -> (Option<Arc<Node>>, Vec<Problem>) {
+    let start = range.start;
+    let file = &text[range];
+    if file.len() > FILE_BYTES_MAX {
         let megabytes = FILE_BYTES_MAX / 1024 / 1024;
-        let message = format!("the file has {} bytes; a DAG file has at most {megabytes} MiB", text.len());
-        let problem = Problem::new(Code::TooLarge, message, Place::default(), "")
+        let message = format!("the file has {} bytes; a DAG file has at most {megabytes} MiB", file.len());
+        let problem = Problem::new(Code::TooLarge, message, Place { start, end: start }, "")
             .help("keep data in files of its own, and name them in the DAG");
         return (None, vec![problem]);
     }
@@ -36,7 +39,8 @@ pub(super) fn compose(text: &str) -> (Option<Arc<Node>>, Vec<Problem>) {
     };
     let mut composer = Composer {
         text,
-        events: Parser::new_from_str_with_options(text, options),
+        start,
+        events: Parser::new_from_str_with_options(file, options),
         anchors: HashMap::new(),
         problems: Vec::new(),
         nodes: 0,
@@ -53,6 +57,8 @@ pub(super) fn compose(text: &str) -> (Option<Arc<Node>>, Vec<Problem>) {
 
 struct Composer<'a> {
     text: &'a str,
+    /// Where in the text the file begins.
+    start: usize,
     events: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Arc<Node>>,
     problems: Vec<Problem>,
@@ -86,8 +92,8 @@ impl<'a> Composer<'a> {
     fn next(&mut self) -> Result<Option<(Event<'a>, Place)>, Fatal> {
         match self.events.next() {
             None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((event, place_of(&span)))),
-            Some(Err(error)) => Err(Box::new(syntax_problem(self.text, &error))),
+            Some(Ok((event, span))) => Ok(Some((event, place_of(&span, self.start)))),
+            Some(Err(error)) => Err(Box::new(syntax_problem(self.text, self.start, &error))),
         }
     }
 
@@ -299,9 +305,10 @@ fn too_many(place: Place) -> Fatal {
     Box::new(problem)
 }
 
-fn place_of(span: &Span) -> Place {
+fn place_of(span: &Span, file_start: usize) -> Place {
     let start = span.start.byte_offset().unwrap_or_default();
-    Place { start, end: span.end.byte_offset().unwrap_or(start).max(start) }
+    let end = span.end.byte_offset().unwrap_or(start).max(start);
+    Place { start: file_start + start, end: file_start + end }
 }
 
 /// A flow collection ends at its bracket, a block one with the last thing in it.
@@ -311,8 +318,8 @@ fn enclosing(start: Place, last: Option<usize>, style: StructureStyle, end: Plac
 }
 
 /// The parser's complaint, with help for the mistakes that people make most.
-fn syntax_problem(text: &str, error: &ScanError) -> Problem {
-    let start = error.marker().byte_offset().unwrap_or(text.len());
+fn syntax_problem(text: &str, file_start: usize, error: &ScanError) -> Problem {
+    let start = error.marker().byte_offset().map_or(text.len(), |offset| file_start + offset);
     let place = Place { start, end: start.saturating_add(1) }.within(text);
     let info = error.info();
     if info.contains("recursion limit") {

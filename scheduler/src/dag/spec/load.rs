@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::arguments::OperatorSchemas;
 use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
 use super::compose::{NODES_MAX, compose};
+use super::defaults;
 use super::keys::{DAG_KEYS, REFUSED_IN_DAGS, find_refused};
 use super::node::{Mapping, Yaml};
 use super::problem::{Code, Problem};
@@ -22,19 +23,41 @@ const DEFAULT_KEY: &str = "default";
 /// A file with more DAGs was made by a program, which can as well make several files.
 const DAGS_MAX: usize = 10_000;
 
-/// Reads a DAG file.
-///
-/// The DAGs without mistakes are given even when others have some. Nothing that `source` holds makes it panic.
+/// Reads DAG files. The schemas of operators are compiled once for all of them, which takes longer than reading a file.
+pub struct Loader<'a> {
+    registry: &'a Registry,
+    schemas: OperatorSchemas,
+}
+
+impl Loader<'_> {
+    /// A loader of files that use these operators and notifiers.
+    pub fn new(registry: &Registry) -> Loader<'_> {
+        Loader { registry, schemas: OperatorSchemas::default() }
+    }
+
+    /// Reads a DAG file.
+    ///
+    /// The DAGs without mistakes are given even when others have some. Nothing that `source` holds makes it panic.
+    pub fn load(&mut self, source: &SourceFile) -> Loaded {
+        read_file(source, self.registry, &mut self.schemas)
+    }
+}
+
+/// Reads one DAG file; see [`Loader::load`].
 pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
-    let (root, problems) = compose(&source.text);
+    Loader::new(registry).load(source)
+}
+
+fn read_file(source: &SourceFile, registry: &Registry, schemas: &mut OperatorSchemas) -> Loaded {
+    let (root, problems) = compose(&source.text, source.own());
     let mut file = Problems { list: problems };
     if root.is_none() && file.list.is_empty() {
         file.push(no_dag(Place::default(), "the file is empty"));
     }
-    let texts = root.and_then(|root| dags_in(&root, source, &mut file)).unwrap_or_default();
+    let defaults = defaults::read(source, &mut file);
+    let texts = root.and_then(|root| dags_in(&root, source, &defaults, &mut file)).unwrap_or_default();
     // What is wrong with the text itself cannot be laid at one DAG's door.
     let file_is_sound = file.list.iter().all(|problem| problem.dag_id.is_some());
-    let mut schemas = OperatorSchemas::default();
     let mut dags: Vec<LoadedDag> = Vec::new();
     let mut taken = HashSet::new();
     let mut problems = file.list;
@@ -43,7 +66,7 @@ pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
     let mut of_dags = Vec::new();
     for text in &texts {
         let mut own = Problems::default();
-        let dag = read_dag::read(text, &source.text, registry, &mut schemas, &mut own);
+        let dag = read_dag::read(text, &source.text, registry, schemas, &mut own);
         if let Some(dag) = dag.filter(|_| file_is_sound) {
             if taken.insert(dag.dag_id.clone()) {
                 let document = version::document(&dag);
@@ -69,7 +92,7 @@ pub fn load(source: &SourceFile, registry: &Registry) -> Loaded {
         let message = format!("the file has more than {PROBLEMS_MAX} mistakes; the rest is not shown");
         problems.push(Problem::new(Code::TooLarge, message, last, ""));
     }
-    let problems = problems.into_iter().map(|problem| problem.located(&source.text)).collect();
+    let problems = problems.into_iter().map(|problem| problem.located(source)).collect();
     Loaded { dags, problems }
 }
 
@@ -98,8 +121,13 @@ fn shared_once(problems: Vec<Problem>, dags: usize) -> Vec<Problem> {
     told.into_iter().map(belongs).collect()
 }
 
-/// The DAGs of a file, with their defaults under them.
-fn dags_in(root: &super::node::Node, source: &SourceFile, problems: &mut Problems) -> Option<Vec<DagText>> {
+/// The DAGs of a file, with their defaults under them; `outer` is what the files of defaults say.
+fn dags_in(
+    root: &super::node::Node,
+    source: &SourceFile,
+    outer: &Mapping,
+    problems: &mut Problems,
+) -> Option<Vec<DagText>> {
     let mapping = match &root.value {
         Yaml::Map(mapping) => mapping,
         Yaml::Null => {
@@ -114,7 +142,7 @@ fn dags_in(root: &super::node::Node, source: &SourceFile, problems: &mut Problem
     };
     if is_single(mapping) {
         let id_place = mapping.entries.first().map_or(root.place, |entry| entry.key_place);
-        return Some(vec![DagText { id: source.stem().to_owned(), id_place, mapping: mapping.clone() }]);
+        return Some(vec![DagText { id: source.stem().to_owned(), id_place, mapping: mapping.over(outer) }]);
     }
     let default = match mapping.get(DEFAULT_KEY) {
         None => None,
@@ -128,7 +156,8 @@ fn dags_in(root: &super::node::Node, source: &SourceFile, problems: &mut Problem
             }
         },
     };
-    let texts = keyed(mapping, default, problems);
+    let default = default.map_or_else(|| outer.clone(), |default| default.over(outer));
+    let texts = keyed(mapping, &default, problems);
     if texts.is_empty() && problems.list.is_empty() {
         problems.push(no_dag(root.place, "the file holds no DAG"));
     }
@@ -151,10 +180,9 @@ fn is_single(mapping: &Mapping) -> bool {
     })
 }
 
-fn keyed(mapping: &Mapping, default: Option<&Mapping>, problems: &mut Problems) -> Vec<DagText> {
+fn keyed(mapping: &Mapping, default: &Mapping, problems: &mut Problems) -> Vec<DagText> {
     let mut texts = Vec::new();
-    let default_weight =
-        default.map_or(0, |default| default.entries.iter().map(|entry| entry.value.weight).sum::<usize>());
+    let default_weight = default.entries.iter().map(|entry| entry.value.weight).sum::<usize>();
     let mut weight: usize = 0;
     for entry in mapping.entries.iter().filter(|entry| entry.key != DEFAULT_KEY && !entry.key.starts_with("x-")) {
         let own = match &entry.value.value {
@@ -171,7 +199,7 @@ fn keyed(mapping: &Mapping, default: Option<&Mapping>, problems: &mut Problems) 
                 continue;
             }
         };
-        let mapping = default.map_or_else(|| own.clone(), |default| own.over(default));
+        let mapping = own.over(default);
         weight = weight.saturating_add(entry.value.weight).saturating_add(default_weight);
         if texts.len() == DAGS_MAX || weight > NODES_MAX {
             let message = format!("the file holds more than {DAGS_MAX} DAGs, or {NODES_MAX} values in them");

@@ -18,6 +18,7 @@ mod arguments;
 mod callback_schema;
 mod collect;
 mod compose;
+mod defaults;
 mod graph;
 mod key_schema;
 mod keys;
@@ -50,7 +51,7 @@ use serde_json::Value;
 
 use crate::dag::Dag;
 
-pub use load::load;
+pub use load::{Loader, load};
 pub use problem::{Code, Label, Problem};
 pub use reference::{Table, reference_table};
 pub use render::render;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, Severity};
 
-use super::source::Place;
+use super::source::{Place, SourceFile};
 
 /// More than a screenful of message helps nobody; what is quoted in it may be as long as the file.
 const MESSAGE_CHARACTERS_MAX: usize = 1_000;
@@ -144,15 +144,25 @@ impl Problem {
         self.labels.first().map(|label| label.place)
     }
 
-    /// Fills in line and column, and keeps every label within one line of the text.
-    pub(super) fn located(mut self, text: &str) -> Problem {
+    /// Fills in line and column, counted in the file that it is in, and keeps every label within one line of the text.
+    pub(super) fn located(mut self, source: &SourceFile) -> Problem {
         for label in &mut self.labels {
-            label.place = label.place.first_line(text);
+            label.place = label.place.first_line(&source.text);
         }
         if let Some(first) = self.labels.first() {
-            (self.line, self.column) = first.place.line_and_column(text);
+            let section = source.section_at(first.place.start);
+            (self.line, self.column) =
+                first.place.counted_from(section.range.start).line_and_column(&source.text[section.range]);
         }
         self
+    }
+
+    /// The same, its places counted from the beginning of the file that it is in; labels in other files are left out.
+    pub(super) fn within(&self, range: &std::ops::Range<usize>) -> Problem {
+        let is_inside = |label: &&Label| range.start <= label.place.start && label.place.end <= range.end;
+        let labels = self.labels.iter().filter(is_inside);
+        let moved = |label: &Label| Label { place: label.place.counted_from(range.start), text: label.text.clone() };
+        Problem { labels: labels.map(moved).collect(), ..self.clone() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
 
 use super::problem::Problem;
-use super::source::SourceFile;
+use super::source::{Section, SourceFile};
 
 /// Columns that a report may take; longer messages are wrapped.
 const WIDTH: usize = 110;
@@ -17,17 +17,26 @@ const LINE_BYTES_MAX: usize = 1_000;
 pub fn render(source: &SourceFile, problems: &[Problem], colour: bool) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false);
-    let named = NamedSource::new(&source.name, source.text.clone()).with_language("yaml");
     let mut out = String::new();
+    let mut named: Option<(Section, NamedSource<String>)> = None;
     for (position, problem) in problems.iter().enumerate() {
         if position > 0 {
             out.push('\n');
         }
-        let within = Within { problem, source: &named };
         if problem.labels.iter().any(|label| line_length(&source.text, label.place.start) > LINE_BYTES_MAX) {
             out.push_str(&plain(source, problem));
             continue;
         }
+        let section = source.section_at(problem.place().map_or(0, |place| place.start));
+        let (_, file) = match named.take().filter(|(known, _)| *known == section) {
+            Some(same) => named.insert(same),
+            None => {
+                let text = source.text[section.range.clone()].to_owned();
+                let file = NamedSource::new(&section.name, text).with_language("yaml");
+                named.insert((section.clone(), file))
+            }
+        };
+        let within = Within { problem: &problem.within(&section.range), source: file };
         // Writing into a string cannot fail; should miette fail to read the source, the plain line still tells all.
         if handler.render_report(&mut out, &within).is_err() {
             out.push_str(&plain(source, problem));
@@ -45,7 +54,7 @@ fn line_length(text: &str, at: usize) -> usize {
 fn plain(source: &SourceFile, problem: &Problem) -> String {
     let Problem { message, line, column, help, .. } = problem;
     let help = help.as_ref().map(|help| format!("  help: {help}\n")).unwrap_or_default();
-    format!("{}:{line}:{column}: {message}\n{help}", source.name)
+    format!("{}:{line}:{column}: {message}\n{help}", source.file_of(problem))
 }
 
 /// A problem together with the text that it is about.

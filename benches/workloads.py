@@ -1,0 +1,265 @@
+"""What is measured. Each workload takes a bench and yields lines of the table: what it is, and how it came out."""
+
+import datetime
+import glob
+import shutil
+import subprocess
+import time
+
+from updraft import Server, instant, percentile
+
+CHAIN = 1000
+FAN_OUT = 10_000
+RUNS, RUN_TASKS = 1000, 10
+PROCESSES, PROCESS_SLOTS = 1000, 16
+IDLE_DAGS = 100
+IDLE_SECONDS = 10
+MIDNIGHT_DAGS = 2000
+MIDNIGHT_LEAD_SECONDS = 60
+FILES = 10_000
+HISTORY_RUNS, HISTORY_TASKS = 10_000, 100
+
+DAG_OF_ONE = 'schedule: "0 3 1 1 *"\ntasks: [{task_id: a, operator: empty}]\n'
+
+
+class Bench:
+    """One database, with a server over the DAGs that most workloads use."""
+
+    def __init__(self, binary, database, scratch, repository, conf):
+        self.binary, self.database, self.scratch, self.conf = binary, database, scratch, conf
+        self.home = scratch / f"home-{database.name}"
+        self.dags = scratch / f"dags-{database.name}"
+        self.dags.mkdir()
+        write_dags(self.dags, repository)
+        self.commit = percentile(database.commits(), 0.5)
+        self.claims = database.claims()
+        self.server = self.start("main", self.dags)
+        self.before = {}
+
+    def start(self, database, dags, environment=None):
+        home = self.scratch / f"home-{self.database.name}-{database}"
+        return Server(self.binary, home, self.database.url(database), dags, environment=environment)
+
+    def rows(self, sql, database="main"):
+        return self.database.rows(database, sql)
+
+    def in_commits(self, seconds):
+        return f"{seconds * 1000:.2f} ms = {seconds / self.commit:.1f} commits"
+
+    def in_claims(self, rate):
+        of_bare = f" = {rate / self.claims * 100:.0f} % of the bare queue" if self.claims else ""
+        return f"{rate:,.0f} tasks/s{of_bare}"
+
+
+def chain_of(count, task):
+    tasks = [f"  - {{task_id: t{n}, {task}{f', dependencies: [t{n - 1}]' if n else ''}}}" for n in range(count)]
+    return "tasks:\n" + "\n".join(tasks)
+
+
+def beside_each_other(count, task):
+    return "tasks:\n" + "\n".join(f"  - {{task_id: t{n}, {task}}}" for n in range(count))
+
+
+def write_dags(folder, repository):
+    empty, process = "operator: empty", "operator: bash, bash_command: 'true'"
+    (folder / "chain.yaml").write_text(chain_of(CHAIN, empty))
+    (folder / "chain_bash.yaml").write_text(chain_of(40, process))
+    (folder / "fan_out.yaml").write_text("max_active_tasks: 100000\n" + beside_each_other(FAN_OUT, empty))
+    (folder / "many.yaml").write_text(f"max_active_runs: {RUNS}\n" + beside_each_other(RUN_TASKS, empty))
+    (folder / "processes.yaml").write_text(f"max_active_tasks: {PROCESS_SLOTS}\n" + beside_each_other(PROCESSES, process))
+    (folder / "history.yaml").write_text("max_active_tasks: 100000\n" + beside_each_other(HISTORY_TASKS, empty))
+    for n in range(IDLE_DAGS):
+        (folder / f"idle_{n}.yaml").write_text(DAG_OF_ONE)
+    text = (repository / "dags" / "pinterest_batch.yaml").read_text()
+    (folder / "pinterest_batch.yaml").write_text("is_paused_upon_creation: true\n" + text)
+
+
+def idle(bench):
+    began = bench.server.cpu_seconds()
+    time.sleep(IDLE_SECONDS)
+    yield f"idle with {IDLE_DAGS} DAGs, resident memory", f"{bench.server.resident_mb():.0f} MB"
+    share = (bench.server.cpu_seconds() - began) / IDLE_SECONDS * 100
+    yield f"idle with {IDLE_DAGS} DAGs, CPU", f"{share:.1f} % of a core"
+
+
+def baseline(bench):
+    yield "commit of one row from one connection, p50", f"{bench.commit * 1000:.3f} ms"
+    if bench.claims:
+        yield "bare `SKIP LOCKED` queue, batches of 100, two commits each", f"{bench.claims:,.0f} rows/s"
+
+
+def hops(bench, run_id):
+    """Seconds from the start of each task of a chain to the start of the next, as the server recorded them."""
+    sql = f"SELECT start_date FROM task_instance WHERE dag_id = 'chain' AND run_id = '{run_id}' ORDER BY task_index"
+    starts = [instant(row[0]) for row in bench.rows(sql)]
+    return [later - earlier for earlier, later in zip(starts, starts[1:])]
+
+
+def chain(bench):
+    run = bench.server.run("chain")
+    steps = hops(bench, run["dag_run_id"])
+    bench.before["chain"] = percentile(steps, 0.5)
+    for share, name in ((0.5, "p50"), (0.99, "p99")):
+        yield f"chain of {CHAIN} no-op tasks, hop, {name}", bench.in_commits(percentile(steps, share))
+
+
+def chain_of_processes(bench):
+    times = []
+    for _ in range(3):
+        run, path = bench.server.trigger("chain_bash")
+        answered = time.time()
+        while run["state"] not in ("success", "failed"):
+            time.sleep(0.02)
+            run = bench.server.call("GET", path)
+        times.append(instant(run["end_date"]) - answered)
+    bench.before["chain_of_processes"] = min(times)
+    yield "chain of 40 `bash: true`, from the trigger's answer to success", f"{min(times):.3f} s"
+
+
+def fan_out(bench):
+    run = bench.server.run("fan_out")
+    rate = FAN_OUT / (instant(run["end_date"]) - instant(run["start_date"]))
+    bench.before["fan_out"] = 1 / rate
+    yield f"fan-out of {FAN_OUT:,} no-op tasks in one run", bench.in_claims(rate)
+
+
+def many_runs(bench):
+    bench.server.pause("many", True)
+    triggered = {bench.server.trigger("many")[0]["dag_run_id"] for _ in range(RUNS)}
+    bench.server.pause("many", False)
+    left = f"SELECT count(*) FROM dag_run WHERE dag_id = 'many' AND state IN ('queued', 'running')"
+    while int(bench.rows(left)[0][0]):
+        time.sleep(0.1)
+    sql = "SELECT run_id, start_date, end_date FROM dag_run WHERE dag_id = 'many' AND state = 'success'"
+    runs = [(instant(start), instant(end)) for run_id, start, end in bench.rows(sql) if run_id in triggered]
+    if len(runs) < RUNS:
+        raise SystemExit(f"{RUNS - len(runs)} runs of many did not succeed")
+    rate = RUNS * RUN_TASKS / (max(end for _, end in runs) - min(start for start, _ in runs))
+    bench.before["many_runs"] = 1 / rate
+    yield f"{RUNS:,} runs of {RUN_TASKS} no-op tasks", bench.in_claims(rate)
+
+
+def processes(bench):
+    command = f"seq {PROCESSES} | xargs -P {PROCESS_SLOTS} -n 1 bash -c true"
+    began = time.perf_counter()
+    subprocess.run(["bash", "-c", command], check=True)
+    bare = time.perf_counter() - began
+    run = bench.server.run("processes")
+    took = instant(run["end_date"]) - instant(run["start_date"])
+    bench.before["processes"] = took
+    yield f"{PROCESSES:,} `bash: true`, {PROCESS_SLOTS} at a time", f"{took:.2f} s = {took / bare:.2f} × `xargs -P`"
+
+
+def pipeline(bench):
+    bench.server.pause("pinterest_batch", False)
+    times = []
+    for _ in range(3):
+        run = bench.server.run("pinterest_batch", bench.conf)
+        sql = f"SELECT task_id, start_date, end_date FROM task_instance WHERE dag_id = 'pinterest_batch' AND run_id = '{run['dag_run_id']}'"
+        spent = {task: (instant(start), instant(end)) for task, start, end in bench.rows(sql) if start and end}
+        ends = max(end for task, (_, end) in spent.items() if task.startswith("task"))
+        begins = min(start for task, (start, _) in spent.items() if task.startswith("clean"))
+        times.append((ends - begins, instant(run["end_date"]) - instant(run["start_date"])))
+    yield "clean three tables and answer eight questions", f"{min(time[0] for time in times):.2f} s"
+    yield "the whole pipeline, landing included", f"{min(time[1] for time in times):.2f} s"
+
+
+def memory(bench):
+    yield "after all that, resident memory", f"{bench.server.resident_mb():.0f} MB"
+
+
+def midnight(bench):
+    """The clock of the server alone is set, by libfaketime: it starts a minute before midnight."""
+    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    if not found:
+        yield f"midnight: {MIDNIGHT_DAGS:,} DAGs `@daily`", "not measured: libfaketime is not installed"
+        return
+    folder = bench.scratch / f"midnight-{bench.database.name}"
+    folder.mkdir()
+    for n in range(MIDNIGHT_DAGS):
+        text = f"schedule: '@daily'\ntasks: [{{task_id: first, operator: empty}}, {{task_id: then, operator: empty, dependencies: [first]}}]\n"
+        (folder / f"daily_{n}.yaml").write_text(text)
+    at = datetime.datetime(2027, 3, 2, tzinfo=datetime.timezone.utc)
+    begin = at - datetime.timedelta(seconds=MIDNIGHT_LEAD_SECONDS)
+    clock = {
+        "LD_PRELOAD": found[0], "FAKETIME": begin.strftime("@%Y-%m-%d %H:%M:%S"), "TZ": "UTC", "NO_FAKE_STAT": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
+    }
+    server = bench.start("midnight", folder, environment=clock)
+    try:
+        over = "SELECT count(*) FROM dag_run WHERE state = 'success'"
+        deadline = time.time() + MIDNIGHT_LEAD_SECONDS + 120
+        while int(bench.rows(over, "midnight")[0][0]) < MIDNIGHT_DAGS and time.time() < deadline:
+            time.sleep(0.25)
+    finally:
+        server.stop()
+    starts = [instant(row[0]) - at.timestamp() for row in bench.rows(
+        "SELECT start_date FROM task_instance WHERE task_id = 'first' AND start_date IS NOT NULL", "midnight")]
+    made = [instant(row[0]) - at.timestamp() for row in bench.rows("SELECT queued_at FROM dag_run", "midnight")]
+    what = f"midnight: {MIDNIGHT_DAGS:,} DAGs `@daily`"
+    if len(starts) < MIDNIGHT_DAGS:
+        yield what, f"only {len(starts)} first tasks started, {len(made)} runs were made"
+        return
+    yield f"{what}, all runs made", f"{max(made):.2f} s after midnight"
+    yield f"{what}, all first tasks started", f"{max(starts):.2f} s; lateness p50 {percentile(starts, 0.5):.2f} s, p99 {percentile(starts, 0.99):.2f} s"
+
+
+def files(bench):
+    folder = bench.scratch / f"files-{bench.database.name}"
+    folder.mkdir()
+    for n in range(FILES):
+        (folder / f"dag_{n}.yaml").write_text(f"description: the first\n{DAG_OF_ONE}")
+    server = bench.start("files", folder)
+    cold = server.ready_seconds
+    try:
+        times = []
+        for turn in range(5):
+            time.sleep(1)
+            word = f"changed {turn}"
+            began = time.perf_counter()
+            (folder / "dag_77.yaml").write_text(f"description: {word}\n{DAG_OF_ONE}")
+            while server.call("GET", "/api/v2/dags/dag_77")["description"] != word:
+                time.sleep(0.001)
+            times.append(time.perf_counter() - began)
+        resident = server.resident_mb()
+    finally:
+        server.stop()
+    again = bench.start("files", folder)
+    again.stop()
+    shutil.rmtree(folder)
+    yield f"{FILES:,} DAG files: first start until ready", f"{cold:.2f} s"
+    yield f"{FILES:,} DAG files: start until ready when they are known", f"{again.ready_seconds:.2f} s"
+    yield f"{FILES:,} DAG files: one changed file, until the API shows it", f"{percentile(times, 0.5) * 1000:.0f} ms"
+    yield f"{FILES:,} DAG files: resident memory", f"{resident:.0f} MB"
+
+
+def history(bench):
+    """A million task instances are written beside, copied from those of one run; then the rest is measured again."""
+    first = bench.server.run("history")["dag_run_id"]
+    database = bench.database
+    copied = {
+        "dag_run": {"id": "{uuid}", "run_id": f"'old__' || n", "logical_date": "NULL"},
+        "task_instance": {"dag_run_id": "old.id", "run_id": "old.run_id", "try_id": "{uuid}"},
+    }
+    sources = {
+        "dag_run": f"dag_run AS row_, {database.series(HISTORY_RUNS)} WHERE row_.run_id = '{first}' AND row_.dag_id = 'history'",
+        "task_instance": f"task_instance AS row_, dag_run AS old WHERE row_.run_id = '{first}' AND row_.dag_id = 'history'"
+                         " AND old.dag_id = 'history' AND old.run_id LIKE 'old__%'",
+    }
+    for table, changed in copied.items():
+        columns = database.columns("main", table)
+        values = [changed.get(column, f"row_.{column}").format(uuid=database.uuid) for column in columns]
+        database.execute("main", f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {sources[table]}")
+    database.execute("main", "ANALYZE")
+    before = dict(bench.before)
+    for workload in (chain, chain_of_processes, fan_out, many_runs, processes):
+        if workload.__name__ in before:
+            for _ in workload(bench):
+                pass
+            factor = bench.before[workload.__name__] / before[workload.__name__]
+            yield f"beside {HISTORY_RUNS * HISTORY_TASKS:,} old task instances: {workload.__name__.replace('_', ' ')}", f"{factor:.2f} × the time"
+    for what, result in idle(bench):
+        yield f"beside {HISTORY_RUNS * HISTORY_TASKS:,} old task instances: {what}", result
+
+
+ALL = [idle, baseline, chain, chain_of_processes, fan_out, many_runs, processes, pipeline, memory, midnight, files, history]

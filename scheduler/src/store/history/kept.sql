@@ -1,0 +1,22 @@
+-- The runs that schedules and tasks hang on, whatever their age. Of each DAG these are three, often the same one: the newest
+-- (Airflow's `db clean` keeps the last run, too), the newest that its schedule made, from which the next is reckoned, and
+-- the newest by logical date, for which `depends_on_past` of the next one looks.
+SELECT id
+FROM (
+    SELECT
+        id,
+        run_id,
+        logical_date,
+        ROW_NUMBER() OVER (PARTITION BY dag_id ORDER BY run_after DESC, id DESC) AS by_age,
+        ROW_NUMBER() OVER (
+            PARTITION BY dag_id, CASE WHEN run_id LIKE 'scheduled!_!_%' ESCAPE '!' THEN 1 ELSE 0 END
+            ORDER BY run_after DESC, id DESC
+        ) AS by_schedule,
+        ROW_NUMBER() OVER (
+            PARTITION BY dag_id, CASE WHEN logical_date IS NULL THEN 1 ELSE 0 END ORDER BY logical_date DESC
+        ) AS by_date
+    FROM dag_run
+) AS ranked
+WHERE by_age = 1
+    OR (by_schedule = 1 AND run_id LIKE 'scheduled!_!_%' ESCAPE '!')
+    OR (by_date = 1 AND logical_date IS NOT NULL)
