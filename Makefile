@@ -42,6 +42,11 @@ test-browser: ui ## The journeys of a user in a real Chromium against a real ser
 	cargo build --locked
 	tests/browser.sh
 
+.PHONY: chaos
+chaos: test-packages ui ## Kill, suspend and restart schedulers, workers and Postgres at random: make chaos SECONDS=600
+	UPDRAFT_CHAOS_SECONDS=$(or $(SECONDS),600) \
+		cargo test --locked --workspace --test all -- --nocapture chaos
+
 .PHONY: screenshot
 screenshot: ui ## Take the picture of the README anew
 	cargo build --locked

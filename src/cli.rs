@@ -48,6 +48,12 @@ pub enum OutputFormat {
 pub enum Command {
     /// Start scheduler, executor and web server in one process
     Standalone(StandaloneArgs),
+    /// Start a scheduler, which hands tasks out to workers; on Postgres, with as many others as you like
+    Scheduler(SchedulerArgs),
+    /// Start a worker, which runs the tasks that schedulers hand out; on Postgres
+    Worker(WorkerArgs),
+    /// Start a web server with the REST API and the UI; on Postgres
+    ApiServer(ApiServerArgs),
     /// Work with DAGs
     #[command(subcommand)]
     Dags(DagsCommand),
@@ -83,18 +89,63 @@ pub enum Command {
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct StandaloneArgs {
+    #[command(flatten)]
+    pub web: WebArgs,
+    #[command(flatten)]
+    pub scheduling: SchedulingArgs,
+    #[command(flatten)]
+    pub tries: TryArgs,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct SchedulerArgs {
+    #[command(flatten)]
+    pub scheduling: SchedulingArgs,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct WorkerArgs {
+    /// The queues to take tasks from, with commas between them [default: default]
+    #[arg(long, env = "UPDRAFT_QUEUES", value_name = "QUEUES", value_delimiter = ',')]
+    pub queues: Vec<String>,
+    /// Most tasks at the same time [default: 16]
+    #[arg(long, env = "UPDRAFT_WORKER_CONCURRENCY", value_name = "N")]
+    pub concurrency: Option<u32>,
+    #[command(flatten)]
+    pub tries: TryArgs,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct ApiServerArgs {
+    #[command(flatten)]
+    pub web: WebArgs,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct WebArgs {
     /// The address to listen on [default: 127.0.0.1]
     #[arg(long, env = "UPDRAFT_HOST")]
     pub host: Option<String>,
     /// The port to listen on [default: 8080]
     #[arg(long, env = "UPDRAFT_PORT")]
     pub port: Option<u16>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct SchedulingArgs {
     /// Most task instances at the same time [default: 32]
     #[arg(long, env = "UPDRAFT_PARALLELISM", value_name = "N")]
     pub parallelism: Option<usize>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct TryArgs {
     /// Seconds that running tasks may go on after Ctrl-C [default: 10]
     #[arg(long, env = "UPDRAFT_GRACE_SECS", value_name = "SECONDS")]
     pub grace_secs: Option<u64>,
+    /// Seconds that this process may be silent, on Postgres, before its tasks are run again elsewhere [default: 300]
+    #[arg(long, env = "UPDRAFT_LEASE_SECS", value_name = "SECONDS")]
+    pub lease_secs: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,7 +11,7 @@ use anyhow::Context;
 use operators::notifiers::MailServer;
 use serde::Deserialize;
 
-use crate::cli::{GlobalArgs, StandaloneArgs};
+use crate::cli::{Command, GlobalArgs, SchedulingArgs, StandaloneArgs, TryArgs, WebArgs, WorkerArgs};
 use crate::report::BadInput;
 
 /// What every command needs to know.
@@ -29,7 +29,7 @@ pub struct Config {
     pub server: ServerConfig,
 }
 
-/// What `standalone` needs besides.
+/// What the commands that start servers need besides.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// The address to listen on.
@@ -40,6 +40,12 @@ pub struct ServerConfig {
     pub parallelism: usize,
     /// How long running tasks may go on after the signal to stop.
     pub grace: Duration,
+    /// How long a process that runs tasks may be silent, on Postgres, before they are run again elsewhere.
+    pub lease: Duration,
+    /// The queues of a worker.
+    pub queues: Vec<String>,
+    /// Most tasks that a worker runs at the same time.
+    pub worker_concurrency: u32,
     /// Whether new DAGs start paused (Airflow 3: `dags_are_paused_at_creation`).
     pub dags_are_paused_at_creation: bool,
     /// Where people reach the web UI, for links in messages; the address that is listened on when absent (Airflow 3:
@@ -47,6 +53,9 @@ pub struct ServerConfig {
     pub base_url: Option<String>,
     /// The password of `admin`, when it is given from outside.
     pub admin_password: Option<String>,
+    /// What signs sessions, when it is given from outside: web servers that do not share a home folder need the same
+    /// (Airflow 3: `[api_auth] jwt_secret`).
+    pub jwt_secret: Option<String>,
 }
 
 /// `updraft.toml`.
@@ -60,15 +69,45 @@ struct SettingsFile {
     port: Option<u16>,
     parallelism: Option<usize>,
     grace_secs: Option<u64>,
+    lease_secs: Option<u64>,
+    queues: Option<Vec<String>>,
+    worker_concurrency: Option<u32>,
     dags_are_paused_at_creation: Option<bool>,
     base_url: Option<String>,
     #[serde(default)]
     smtp: mail::SmtpFile,
 }
 
+/// Shorter, and a moment's delay of the database would be taken for a death.
+const LEASE_SECS_MIN: u64 = 3;
+
+/// What was typed, whatever the command.
+#[derive(Default)]
+struct Typed {
+    web: WebArgs,
+    scheduling: SchedulingArgs,
+    worker: WorkerArgs,
+    tries: TryArgs,
+}
+
+impl Typed {
+    fn of(command: &Command) -> Typed {
+        match command {
+            Command::Standalone(StandaloneArgs { web, scheduling, tries }) => {
+                Typed { web: web.clone(), scheduling: scheduling.clone(), tries: tries.clone(), ..Typed::default() }
+            }
+            Command::Scheduler(args) => Typed { scheduling: args.scheduling.clone(), ..Typed::default() },
+            Command::Worker(args) => Typed { tries: args.tries.clone(), worker: args.clone(), ..Typed::default() },
+            Command::ApiServer(args) => Typed { web: args.web.clone(), ..Typed::default() },
+            _ => Typed::default(),
+        }
+    }
+}
+
 impl Config {
     /// Puts the settings together.
-    pub fn resolve(global: &GlobalArgs, standalone: &StandaloneArgs) -> anyhow::Result<Config> {
+    pub fn resolve(global: &GlobalArgs, command: &Command) -> anyhow::Result<Config> {
+        let typed = Typed::of(command);
         let file = read_file(global)?;
         let home = match global.home.clone().or(file.home) {
             Some(home) => std::path::absolute(home).context("the home folder has no absolute path")?,
@@ -85,16 +124,21 @@ impl Config {
             None if Path::new("dags").is_dir() => PathBuf::from("dags"),
             None => home.join("dags"),
         };
+        let queues = if typed.worker.queues.is_empty() { file.queues.unwrap_or_default() } else { typed.worker.queues };
         let server = ServerConfig {
-            host: standalone.host.clone().or(file.host).unwrap_or_else(|| "127.0.0.1".to_owned()),
-            port: standalone.port.or(file.port).unwrap_or(8080),
-            parallelism: standalone.parallelism.or(file.parallelism).unwrap_or(32).max(1),
-            grace: Duration::from_secs(standalone.grace_secs.or(file.grace_secs).unwrap_or(10)),
+            host: typed.web.host.or(file.host).unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: typed.web.port.or(file.port).unwrap_or(8080),
+            parallelism: typed.scheduling.parallelism.or(file.parallelism).unwrap_or(32).max(1),
+            grace: Duration::from_secs(typed.tries.grace_secs.or(file.grace_secs).unwrap_or(10)),
+            lease: Duration::from_secs(typed.tries.lease_secs.or(file.lease_secs).unwrap_or(300).max(LEASE_SECS_MIN)),
+            queues: if queues.is_empty() { vec!["default".to_owned()] } else { queues },
+            worker_concurrency: typed.worker.concurrency.or(file.worker_concurrency).unwrap_or(16).max(1),
             dags_are_paused_at_creation: env_flag("UPDRAFT_DAGS_ARE_PAUSED_AT_CREATION")?
                 .or(file.dags_are_paused_at_creation)
                 .unwrap_or(true),
             base_url: env_text("UPDRAFT_BASE_URL").or(file.base_url),
             admin_password: env_text("UPDRAFT_ADMIN_PASSWORD"),
+            jwt_secret: env_text("UPDRAFT_JWT_SECRET"),
         };
         let dags_folder = std::path::absolute(dags_folder).context("the DAGs folder has no absolute path")?;
         let mail = mail::resolve(file.smtp, env_text)?;

@@ -9,6 +9,7 @@ mod m20261125_000002_run_semantics;
 mod m20261125_000010_backfill;
 mod m20261125_000020_callbacks;
 mod m20261125_000030_assets;
+mod m20261125_000040_roles;
 
 use sea_orm_migration::prelude::*;
 
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000010_backfill::Migration),
             Box::new(m20261125_000020_callbacks::Migration),
             Box::new(m20261125_000030_assets::Migration),
+            Box::new(m20261125_000040_roles::Migration),
         ]
     }
 }

@@ -7,14 +7,27 @@
 //!
 //! The guardian also holds the lock of the home folder meanwhile, so that the next Updraft does not start before the last
 //! process of the one before is gone.
+//!
+//! An Updraft that shares its database with others tells its guardian from time to time until when its tries may go on
+//! (its leash). When that time has come, because Updraft is suspended or cut off, the guardian kills
+//! the children all the same: others may be making those tries again.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
+use scheduler::clock::since_boot;
 use uuid::Uuid;
+
+/// The longest sleep: the clock by which it sleeps stands still while the machine does, and that of the deadline goes on.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// What goes through the pipe: a time since the machine started, in milliseconds, as a big-endian number.
+const FRAME_BYTES: usize = 8;
 
 /// The environment variable that marks every process below an Updraft process.
 pub const MARK: &str = "UPDRAFT_GUARDED_BY";
@@ -31,7 +44,18 @@ pub(crate) fn identity() -> &'static str {
 /// A running guardian. It acts when this value is dropped, or the process dies.
 #[derive(Debug)]
 pub struct Guardian {
-    _child: Child,
+    child: Child,
+}
+
+impl Guardian {
+    /// The children may go on until then, a time since the machine started; what was said before no longer counts.
+    ///
+    /// # Errors
+    /// When the guardian is gone.
+    pub fn kill_at(&self, until: Duration) -> io::Result<()> {
+        let Some(mut pipe) = self.child.stdin.as_ref() else { return Ok(()) };
+        pipe.write_all(&u64::try_from(until.as_millis()).unwrap_or(u64::MAX).to_be_bytes())
+    }
 }
 
 /// Starts the guardian of this process: the same binary, with the hidden command. It shares `lock`.
@@ -44,16 +68,56 @@ pub fn start(lock: &File) -> io::Result<Guardian> {
         .stdout(Stdio::from(lock.try_clone()?))
         .stderr(Stdio::null())
         .spawn()?;
-    Ok(Guardian { _child: child })
+    Ok(Guardian { child })
 }
 
-/// What the guardian does: waits until its Updraft is gone, then kills what bears the mark.
+/// What the guardian does: waits until its Updraft is gone, or its time is up, then kills what bears the mark.
 pub fn watch(identity: &str) {
     ignore_signals_for_the_group();
-    let mut nothing = Vec::new();
-    // Nobody ever writes: the end of the file is the end of the process that held the other end.
-    let _ = io::stdin().read_to_end(&mut nothing);
     let mark = format!("{MARK}={identity}");
+    let mut deadline = None;
+    loop {
+        match wait(deadline) {
+            Heard::Until(until) => deadline = Some(until),
+            Heard::Nothing if deadline.is_some_and(|deadline| since_boot() >= deadline) => {
+                kill_all_marked(&mark);
+                deadline = None;
+            }
+            Heard::Nothing => {}
+            Heard::End => return kill_all_marked(&mark),
+        }
+    }
+}
+
+/// What the guardian learns while it waits.
+enum Heard {
+    /// The children may go on until then.
+    Until(Duration),
+    Nothing,
+    /// Updraft is gone.
+    End,
+}
+
+fn wait(deadline: Option<Duration>) -> Heard {
+    let stdin = io::stdin();
+    if let Some(deadline) = deadline {
+        let sleep = deadline.saturating_sub(since_boot()).min(SLEEP_MAX);
+        let timeout =
+            Timespec { tv_sec: i64::try_from(sleep.as_secs()).unwrap_or(1), tv_nsec: sleep.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) | Err(_) => return Heard::Nothing,
+            Ok(_) => {}
+        }
+    }
+    let mut frame = [0; FRAME_BYTES];
+    // The end of the file is the end of the process that held the other end. Frames are written in one piece.
+    match stdin.lock().read_exact(&mut frame) {
+        Ok(()) => Heard::Until(Duration::from_millis(u64::from_be_bytes(frame))),
+        Err(_) => Heard::End,
+    }
+}
+
+fn kill_all_marked(mark: &str) {
     // A process that forks while we look has a child that the next look finds.
     while kill_marked(mark.as_bytes()) > 0 {
         std::thread::yield_now();

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Tells the time, to the microsecond: Postgres keeps no more.
 #[derive(Clone, Debug)]
@@ -35,4 +37,11 @@ impl Clock {
             micros.store(now.timestamp_micros(), Ordering::SeqCst);
         }
     }
+}
+
+/// The time since the machine started, with the time that it slept: nobody can set it, and all processes of the machine
+/// agree on it.
+pub fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -3,14 +3,18 @@
 //! A hint says what is stale, never what is true: the truth is read from the database. Hints are sent after the change
 //! is durable, and a watcher that falls behind is told so and reads everything again.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+
+use crate::bus::{Bus, Message};
 
 /// Hints kept for a slow watcher before it must read everything again.
 const HINTS_KEPT: usize = 4096;
 
 /// What changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// A DAG: its definition, or whether it is paused.
@@ -26,7 +30,7 @@ pub enum ChangeKind {
 }
 
 /// A hint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What changed.
     pub kind: ChangeKind,
@@ -39,7 +43,7 @@ pub struct Change {
     /// Of which mapped instance; -1 when not mapped.
     pub map_index: Option<i32>,
     /// The new state, in Airflow's word.
-    pub state: Option<&'static str>,
+    pub state: Option<Cow<'static, str>>,
 }
 
 impl Change {
@@ -53,7 +57,7 @@ impl Change {
         Change {
             dag_id: Some(dag_id.to_owned()),
             dag_run_id: Some(run_id.to_owned()),
-            state: Some(state),
+            state: Some(Cow::Borrowed(state)),
             ..Change::of(ChangeKind::DagRun)
         }
     }
@@ -65,7 +69,7 @@ impl Change {
             dag_run_id: Some(run_id.to_owned()),
             task_id: Some(task_id.to_owned()),
             map_index: Some(-1),
-            state,
+            state: state.map(Cow::Borrowed),
             ..Change::of(ChangeKind::TaskInstance)
         }
     }
@@ -94,15 +98,22 @@ impl Change {
 #[derive(Clone, Debug)]
 pub struct Changes {
     sender: broadcast::Sender<Change>,
+    /// To watchers in other processes.
+    bus: Option<Bus>,
 }
 
 impl Default for Changes {
     fn default() -> Changes {
-        Changes { sender: broadcast::channel(HINTS_KEPT).0 }
+        Changes { sender: broadcast::channel(HINTS_KEPT).0, bus: None }
     }
 }
 
 impl Changes {
+    /// The same, with watchers in other processes, too.
+    pub fn through(self, bus: Bus) -> Changes {
+        Changes { bus: Some(bus), ..self }
+    }
+
     /// Receives every hint from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.sender.subscribe()
@@ -110,11 +121,19 @@ impl Changes {
 
     /// Whether anybody watches, so that no hint need be made for nobody.
     pub fn is_watched(&self) -> bool {
-        self.sender.receiver_count() > 0
+        self.bus.is_some() || self.sender.receiver_count() > 0
     }
 
     /// Sends a hint; nobody may be listening.
     pub fn send(&self, change: Change) {
+        if let Some(bus) = &self.bus {
+            bus.send(Message::Change(change.clone()));
+        }
+        self.send_here(change);
+    }
+
+    /// Sends a hint to those who watch in this process.
+    pub(crate) fn send_here(&self, change: Change) {
         let _ = self.sender.send(change);
     }
 }

@@ -1,5 +1,6 @@
 //! What a DAG is, when it is due, what runs next, and where that is written down.
 
+pub mod bus;
 pub mod catalog;
 pub mod chain;
 pub mod clock;
@@ -17,3 +18,4 @@ pub mod sources;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod worker;

@@ -56,6 +56,37 @@ impl Deref for TestDb {
     }
 }
 
+/// A Postgres server of one test, which it may stop and start.
+#[derive(Debug)]
+pub struct OwnPostgres(Cluster);
+
+impl OwnPostgres {
+    /// Starts it; it ends when this value is dropped.
+    pub fn start() -> OwnPostgres {
+        OwnPostgres(Cluster::start())
+    }
+
+    /// The URL of an empty database.
+    pub fn url(&self) -> String {
+        self.0.url("postgres")
+    }
+
+    /// Lets it crash and come back. Blocks until it has.
+    pub fn restart(&self) {
+        self.0.stop(true);
+    }
+
+    /// Lets it crash.
+    pub fn stop(&self) {
+        self.0.stop(false);
+    }
+
+    /// Lets it come back. Blocks until it has.
+    pub fn go_on(&self) {
+        self.0.go_on();
+    }
+}
+
 /// The URL of an SQLite file that does not exist yet, and the folder that must outlive its use.
 pub fn sqlite_url() -> (String, TempDir) {
     let folder = TempDir::new().expect("a temporary folder can be made");

@@ -1,5 +1,6 @@
 //! One file and one function for each command.
 
+mod api_server;
 mod assets;
 mod backfill;
 mod clean;
@@ -9,15 +10,19 @@ mod db;
 mod installation;
 mod mark;
 mod pools;
+mod process;
 mod runs;
+mod scheduler;
 mod schema;
 mod standalone;
 mod tasks;
 mod test;
 mod version;
+mod web_server;
 mod why;
+mod worker;
 
-use crate::cli::{Cli, Command, DagsCommand, DbCommand, StandaloneArgs};
+use crate::cli::{Cli, Command, DagsCommand, DbCommand};
 use crate::config::Config;
 use crate::output::Output;
 use crate::report::Status;
@@ -25,13 +30,12 @@ use crate::report::Status;
 /// Runs the command that was typed.
 pub async fn run(cli: Cli) -> anyhow::Result<Status> {
     let output = Output::new(cli.global.output);
-    let server = match &cli.command {
-        Command::Standalone(args) => args.clone(),
-        _ => StandaloneArgs::default(),
-    };
-    let config = Config::resolve(&cli.global, &server)?;
+    let config = Config::resolve(&cli.global, &cli.command)?;
     match cli.command {
         Command::Standalone(_) => standalone::run(config).await,
+        Command::Scheduler(_) => scheduler::run(config).await,
+        Command::Worker(_) => worker::run(config).await,
+        Command::ApiServer(_) => api_server::run(config).await,
         Command::Dags(DagsCommand::Test(args)) => test::run(args, &config).await,
         Command::Dags(command) => dags::run(command, config, output).await,
         Command::Runs(command) => runs::run(command, config, output).await,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,8 +13,9 @@ use scheduler::clock::Clock;
 use scheduler::control::{Control, PoolPatch, Trigger, TriggeredBy};
 use scheduler::dag::Dag;
 use scheduler::dag::spec::{self, LoadedDag};
+use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::Waker;
-use scheduler::engine::{Engine, EngineSettings};
+use scheduler::engine::{Engine, EngineSettings, Execution};
 use scheduler::events::{Change, ChangeKind, Changes};
 use scheduler::log;
 use scheduler::operator::TaskKey;
@@ -76,9 +78,12 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         home: config.home.clone(),
         log_folder: scratch.path().join("logs"),
         parallelism: config.server.parallelism,
-        holder: Holder { instance: "test".to_owned(), hostname: "localhost".to_owned(), pid: std::process::id() },
+        holder: Holder::alone("test", "localhost"),
         base_url: None,
         grace: Duration::ZERO,
+        execution: Execution::Here,
+        bus: None,
+        leash: Arc::new(Leash::endless()),
     };
     let logs = settings.log_folder.clone();
     let engine = Engine::start(settings, waker, wakes).await?;
@@ -172,7 +177,7 @@ async fn follow(
         if hint.dag_run_id.as_deref() != Some(run_id) {
             continue;
         }
-        match (hint.kind, hint.state) {
+        match (hint.kind, hint.state.as_deref()) {
             (ChangeKind::TaskInstance, Some(word)) if word != "scheduled" => {
                 let (task_id, map_index) = (hint.task_id.unwrap_or_default(), hint.map_index.unwrap_or(-1));
                 let name = if map_index < 0 { task_id.clone() } else { format!("{task_id} [{map_index}]") };

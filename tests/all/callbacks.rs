@@ -10,7 +10,7 @@ use scheduler::store::callbacks;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::server::{Backend, Installation, PATIENCE, eventually, finished};
+use crate::server::{Backend, Installation, PATIENCE, Server, eventually, finished};
 
 /// A request that has arrived and is not answered yet.
 struct Asked {
@@ -57,13 +57,13 @@ async fn kill_9_before_a_callback_was_taken_delivers_it_after_the_restart(#[case
         "fails.yaml",
         &format!("on_failure_callback: {{webhook: \"{url}\"}}\ntasks: [{{task_id: a, operator: bash, bash_command: exit 3}}]\n"),
     );
-    let server = installation.start().await;
+    let server = Server::start(with_base_url(&installation)).await;
     installation.json(&["dags", "trigger", "fails", "--run-id", "one"]).await;
     let before = Asked::accept(&listener).await;
 
     server.kill().await;
     drop(before.stream);
-    let server = installation.start().await;
+    let server = Server::start(with_base_url(&installation)).await;
     let after = Asked::accept(&listener).await;
 
     assert_eq!(after.key, before.key, "whoever was told twice can tell");
@@ -78,6 +78,13 @@ async fn kill_9_before_a_callback_was_taken_delivers_it_after_the_restart(#[case
     })
     .await;
     assert!(server.stop().await);
+}
+
+/// A server whose links do not change with the port that it happens to get.
+fn with_base_url(installation: &Installation) -> tokio::process::Command {
+    let mut command = installation.command(&["standalone", "--port", "0"]);
+    command.env("UPDRAFT_LOG", "warn").env("UPDRAFT_BASE_URL", "http://updraft.example");
+    command
 }
 
 /// Makes a certificate of its own, and takes mail over STARTTLS from whoever signs in. Prints its port, then each message.

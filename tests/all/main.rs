@@ -16,6 +16,8 @@ mod assets;
 mod backfill;
 mod bad_input;
 mod callbacks;
+#[path = "../chaos/mod.rs"]
+mod chaos;
 mod command_line;
 mod conformance;
 mod dags;
@@ -26,6 +28,7 @@ mod limits;
 mod locked_database;
 mod pipeline;
 mod retention;
+mod roles;
 mod scheduling;
 mod server;
 mod shortage;

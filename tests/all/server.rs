@@ -39,6 +39,11 @@ impl Installation {
         Installation { folder, database_url }
     }
 
+    /// The same on a database that somebody else started.
+    pub(crate) async fn on(database_url: String) -> Installation {
+        Installation { database_url, ..Installation::new(Backend::Sqlite).await }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -117,6 +122,15 @@ impl Installation {
         (command, log)
     }
 
+    /// Starts one of the roles that work together on Postgres, and waits until it is ready.
+    pub(crate) async fn start_role(&self, role: &str, flags: &[&str]) -> Server {
+        let mut command = self.command(&[&[role], flags].concat());
+        command.env("UPDRAFT_LOG", "warn,scheduler=info");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("roles.log"));
+        command.stderr(log.expect("a file can be made"));
+        Server::start(command).await
+    }
+
     /// The database, to look at from outside.
     pub(crate) async fn database(&self) -> Db {
         Db::connect(&self.database_url).await.expect("the database answers")
@@ -158,8 +172,8 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().expect("standard output is a pipe")).lines();
         let url = tokio::time::timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await.expect("its output can be read") {
-                if let Some((_, url)) = line.split_once("is ready at  ") {
-                    return url.trim().to_owned();
+                if let Some((_, url)) = line.split_once("is ready") {
+                    return url.trim_start_matches(" at  ").trim().to_owned();
                 }
             }
             panic!("the server ended before it was ready");
@@ -202,6 +216,12 @@ impl Server {
     /// Kills it as a power cut would.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("our own child can be killed");
+    }
+
+    /// Lets it stand still, or go on.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.pid()]).status().await.expect("there is a kill command");
+        assert!(sent.success());
     }
 
     /// Asks it to stop, and waits until it has. Answers with whether it said that all was well.

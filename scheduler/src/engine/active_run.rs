@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::dag::{Dag, TaskIndex};
@@ -21,6 +22,8 @@ pub(crate) struct ActiveRun {
     pub(crate) run: Run,
     /// What the last try of each task was given; it belongs to the row but not to the decision.
     rendered: HashMap<InstanceIndex, Rendered>,
+    /// Where the last try of each task ran, as far as that is not this process.
+    places: HashMap<InstanceIndex, Place>,
     /// Whether there are task instances whose rows were never written.
     is_new: bool,
     /// Whether any of them was written before.
@@ -39,7 +42,7 @@ impl ActiveRun {
         let known: HashSet<&str> = rows.iter().map(|row| row.task_id.as_str()).collect();
         let has_begun = !rows.is_empty();
         let is_new = dag.tasks().any(|(_, task)| !known.contains(task.task_id.as_str()));
-        let mut rendered = HashMap::new();
+        let (mut rendered, mut places) = (HashMap::new(), HashMap::new());
         let mut instances = Vec::with_capacity(dag.len());
         for stored in rows {
             // A task that this version of the DAG does not have.
@@ -49,13 +52,17 @@ impl ActiveRun {
                 let label = stored.rendered_map_index.clone();
                 rendered.insert(at, Rendered { fields: stored.rendered_fields.clone(), label });
             }
+            if let Some(hostname) = stored.hostname.clone() {
+                let pid = stored.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+                places.insert(at, Place { hostname, pid });
+            }
             instances.push((at, instance_of(&dag, stored)?));
         }
         let mut run = Run::restore(dag, row.run_id.clone(), row.logical_date, state, instances);
         run.start_date = row.start_date;
         run.end_date = row.end_date;
         run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
-        Ok(ActiveRun { row, run, rendered, is_new, has_begun })
+        Ok(ActiveRun { row, run, rendered, places, is_new, has_begun })
     }
 
     /// The tasks to write: those that changed, or all of them the first time.
@@ -91,6 +98,14 @@ impl ActiveRun {
         if rendered.fields.is_some() || rendered.label.is_some() {
             self.rendered.insert(at, rendered);
         }
+    }
+
+    /// Remembers where a try runs; absent when that is this process.
+    pub(crate) fn set_place(&mut self, at: InstanceIndex, place: Option<Place>) {
+        match place {
+            Some(place) => self.places.insert(at, place),
+            None => self.places.remove(&at),
+        };
     }
 
     /// The row of the run as it is now.
@@ -137,6 +152,7 @@ impl ActiveRun {
         let definition = self.run.dag.task(at.task);
         let has_begun = instance.has_begun();
         let rendered = self.rendered.get(&at);
+        let place = self.places.get(&at).unwrap_or(place);
         task_instance::Model {
             dag_run_id: self.row.id,
             task_id: definition.task_id.clone(),
@@ -253,7 +269,7 @@ impl Place {
 }
 
 /// What a try was given, as people see it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rendered {
     /// The arguments after templates were filled in.
     pub(crate) fields: Option<Value>,

@@ -133,14 +133,6 @@ impl Admission {
         }
     }
 
-    /// Lets go of all runs. The limits stay.
-    pub(super) fn clear(&mut self) {
-        for run in self.runs.keys().copied().collect::<Vec<_>>() {
-            self.forget(run);
-        }
-        self.unexplained.clear();
-    }
-
     /// Says in which state a task instance is now; in none when there is no such instance any more.
     pub(super) fn file(&mut self, run: Uuid, at: InstanceIndex, state: Option<TaskState>) {
         self.stand(run, at, state.and_then(Standing::of));

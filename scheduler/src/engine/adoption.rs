@@ -1,10 +1,10 @@
 //! What the coordinator fetches from the database: DAGs, runs to take over, requests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::active_run::ActiveRun;
@@ -29,6 +29,9 @@ impl Coordinator {
             self.look_around().await?;
             self.todo.look_around = false;
         }
+        if !self.todo.dead.is_empty() {
+            self.take_over_from_dead().await?;
+        }
         if self.todo.pools {
             self.load_pools().await?;
         }
@@ -49,6 +52,10 @@ impl Coordinator {
         while self.todo.adopt {
             self.todo.adopt = self.adopt().await? >= ADOPT_MAX;
         }
+        // After runs were taken up: nobody else will hear of their tries.
+        if self.todo.tries {
+            self.hear_of_tries().await?;
+        }
         if self.todo.requests {
             self.carry_out_requests().await?;
             self.todo.requests = false;
@@ -60,15 +67,9 @@ impl Coordinator {
         Ok(())
     }
 
-    /// The regular look: leases that lapsed, wake-ups that were lost, a clock that was set.
+    /// The regular look: wake-ups that were lost, a clock that was set.
     async fn look_around(&mut self) -> Result<(), StoreError> {
-        let txn = self.settings.db.begin_write().await?;
-        let now = self.settings.clock.now();
-        let taken_over = leases::lapse_dead(&txn, self.lease, &self.settings.holder.instance, now).await?;
-        commit(txn).await?;
-        if taken_over > 0 {
-            info!("took over the runs of {taken_over} schedulers that are gone");
-        }
+        self.explain_queued().await?;
         for row in dags::list_states(self.settings.db.read()).await? {
             let known = self.dags.get(&row.dag_id).map(|dag| &dag.row);
             if known.is_none_or(|known| known.is_paused != row.is_paused || known.version_hash != row.version_hash) {
@@ -81,6 +82,7 @@ impl Coordinator {
         self.todo.assets = true;
         self.todo.due = true;
         self.todo.backfills = true;
+        self.todo.tries = true;
         self.callbacks.wake();
         Ok(())
     }
@@ -198,6 +200,7 @@ impl Coordinator {
             Err(problem) => return self.give_up(row, &problem).await,
         };
         let instances = runs::instances(self.settings.db.read(), row.id).await?;
+        let handed_out = self.handed_out_of(row.id).await?;
         let (id, dag_id, run_id) = (row.id, row.dag_id.clone(), row.run_id.clone());
         let active = ActiveRun::restore(row, definition, instances)?;
         self.take_in(id, active);
@@ -207,7 +210,7 @@ impl Coordinator {
         if self.runs[&id].run.dag.depends_on_past() {
             self.todo.past.insert(dag_id);
         }
-        self.revive(id);
+        self.revive(id, &handed_out);
         Ok(())
     }
 
@@ -230,13 +233,13 @@ impl Coordinator {
 
     /// Brings a run that was taken over up to date: tries whose process is gone are lost, and whatever follows from the
     /// states follows now.
-    fn revive(&mut self, id: Uuid) {
+    fn revive(&mut self, id: Uuid, handed_out: &HashSet<Uuid>) {
         let now = self.settings.clock.now();
         let Some(active) = self.runs.get_mut(&id) else { return };
         let lost: Vec<_> = active
             .run
             .instances()
-            .filter(|(_, instance)| instance.state.is_held())
+            .filter(|(_, instance)| instance.state.is_held() && !handed_out.contains(&instance.try_id))
             .map(|(at, instance)| (at, instance.try_id))
             .collect();
         let retries: Vec<_> = active
@@ -281,7 +284,11 @@ impl Coordinator {
         let gone = active.run.instances().filter(|(at, instance)| {
             instance.state.is_held() && definition.find(&active.run.dag.task(at.task).task_id).is_none()
         });
-        self.pending.cancels.extend(gone.map(|(_, instance)| instance.try_id));
+        let gone: Vec<Uuid> = gone.map(|(_, instance)| instance.try_id).collect();
+        for try_id in gone {
+            self.stop_try(try_id);
+        }
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
         let now = self.settings.clock.now();
         let rows = active.rows(self.place(), now);
         let row = dag_run::Model { dag_version_id: version, ..active.row.clone() };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -19,13 +19,15 @@ use super::assets::{AssetQueue, updates};
 use super::backfills::ActiveBackfills;
 use super::callbacks::{self, CallbackService, Cause};
 use super::executor::{LocalExecutor, Order, Report, Surroundings};
+use super::lease::{self, KeptLease};
 use super::outage::Outage;
 use super::pending::Pending;
 use super::schedules::ScheduledDags;
 use super::ticks::Ticks;
 use super::timers::{Timer, Timers};
 use super::wake::{Wake, Waker};
-use super::{EngineError, EngineSettings, lease};
+use super::{EngineError, EngineSettings, Execution};
+use crate::bus::Message;
 use crate::chain::Chain;
 use crate::events::Change;
 use crate::operator::TaskKey;
@@ -47,8 +49,9 @@ const COMMIT_RETRY_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Coordinator {
     pub(super) settings: EngineSettings,
     pub(super) lease: Uuid,
-    lost: watch::Receiver<bool>,
-    lease_stop: CancellationToken,
+    kept: KeptLease,
+    /// Whether our lease was taken over: nothing that we know counts any more.
+    is_fenced: bool,
     place: Place,
     pub(super) dags: ScheduledDags,
     pub(super) runs: HashMap<Uuid, ActiveRun>,
@@ -65,6 +68,8 @@ pub(super) struct Coordinator {
     pub(super) timers: Timers,
     ticks: Ticks,
     executor: LocalExecutor,
+    /// Tries that workers make, or are to make.
+    pub(super) handed_out: HashSet<Uuid>,
     pub(super) callbacks: CallbackService,
     reports: mpsc::UnboundedReceiver<Report>,
     wakes: mpsc::UnboundedReceiver<Wake>,
@@ -90,6 +95,10 @@ pub(super) struct Todo {
     pub(super) due: bool,
     pub(super) look_around: bool,
     pub(super) backfills: bool,
+    /// Whether workers may have something to tell.
+    pub(super) tries: bool,
+    /// Leases of processes that are dead.
+    pub(super) dead: BTreeSet<Uuid>,
     /// DAGs in which tasks wait for the run before, where something changed.
     pub(super) past: BTreeSet<String>,
     /// Queued runs that have not been told why they wait; each turn tells them.
@@ -100,8 +109,23 @@ pub(super) struct Todo {
 
 impl Todo {
     fn is_empty(&self) -> bool {
-        let Todo { adopt, take_over, requests, dags, pools, assets, due, look_around, backfills, past, .. } = self;
-        !(*backfills || *adopt || *requests || *pools || *assets || *due || *look_around)
+        let Todo {
+            adopt,
+            take_over,
+            requests,
+            dags,
+            pools,
+            assets,
+            due,
+            look_around,
+            backfills,
+            tries,
+            dead,
+            past,
+            ..
+        } = self;
+        !(*backfills || *adopt || *requests || *pools || *assets || *due || *look_around || *tries)
+            && dead.is_empty()
             && take_over.is_empty()
             && dags.is_empty()
             && past.is_empty()
@@ -109,11 +133,29 @@ impl Todo {
 }
 
 impl Coordinator {
+    /// Begins to lead, under that lease.
     pub(super) async fn start(
         settings: EngineSettings,
+        lease: Uuid,
         waker: Waker,
         wakes: mpsc::UnboundedReceiver<Wake>,
-    ) -> Result<Coordinator, EngineError> {
+    ) -> Result<Coordinator, (EngineError, mpsc::UnboundedReceiver<Wake>)> {
+        let ticks = match Ticks::start(waker).await {
+            Ok(ticks) => ticks,
+            Err(problem) => return Err((problem.into(), wakes)),
+        };
+        let mut coordinator = Coordinator::new(settings, lease, ticks, wakes);
+        let loaded = async {
+            coordinator.load_all_dags().await?;
+            coordinator.load_pools().await
+        };
+        match loaded.await {
+            Ok(()) => Ok(coordinator),
+            Err(problem) => Err((problem.into(), coordinator.let_go().await)),
+        }
+    }
+
+    fn new(settings: EngineSettings, lease: Uuid, ticks: Ticks, wakes: mpsc::UnboundedReceiver<Wake>) -> Coordinator {
         let (report_sender, reports) = mpsc::unbounded_channel();
         let surroundings = Surroundings {
             db: settings.db.clone(),
@@ -121,19 +163,18 @@ impl Coordinator {
             clock: settings.clock.clone(),
             home: settings.home.clone(),
             log_folder: settings.log_folder.clone(),
+            leash: Arc::clone(&settings.leash),
         };
         let parallelism = settings.parallelism;
         let place = Place { hostname: settings.holder.hostname.clone(), pid: settings.holder.pid };
-        let lease = lease::acquire(&settings.db, &settings.holder, &settings.clock).await?;
-        let (lost_sender, lost) = watch::channel(false);
-        let lease_stop = CancellationToken::new();
-        tokio::spawn(lease::keep(settings.db.clone(), lease, settings.clock.clone(), lost_sender, lease_stop.clone()));
+        let (db, clock, leash) = (settings.db.clone(), settings.clock.clone(), Arc::clone(&settings.leash));
+        let kept = KeptLease::keep(lease, settings.holder.patience, db, clock, leash);
         let callbacks = CallbackService::start(&settings, lease);
-        let mut coordinator = Coordinator {
+        Coordinator {
             settings,
             lease,
-            lost,
-            lease_stop,
+            kept,
+            is_fenced: false,
             place,
             dags: ScheduledDags::new(),
             runs: HashMap::new(),
@@ -143,26 +184,36 @@ impl Coordinator {
             asset_queue: AssetQueue::new(),
             admission: Admission::new(parallelism),
             timers: Timers::default(),
-            ticks: Ticks::start(waker).await?,
+            ticks,
             executor: LocalExecutor::new(surroundings, report_sender),
+            handed_out: HashSet::new(),
             callbacks,
             reports,
             wakes,
             pending: Pending::default(),
-            todo: Todo { adopt: true, requests: true, assets: true, due: true, backfills: true, ..Todo::default() },
+            todo: Todo {
+                adopt: true,
+                requests: true,
+                assets: true,
+                due: true,
+                backfills: true,
+                tries: true,
+                ..Todo::default()
+            },
             outage: Outage::default(),
             look_at: tokio::time::Instant::now() + LOOK_AROUND,
             stopping: false,
-        };
-        coordinator.load_all_dags().await?;
-        coordinator.load_pools().await?;
-        Ok(coordinator)
+        }
     }
 
-    /// Takes turns until told to stop, then lets running tries end or gives them back.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+    /// Takes turns until told to stop, then lets running tries end or gives them back. Ends sooner when its lease is lost.
+    /// Hands back where wake-ups arrive.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> mpsc::UnboundedReceiver<Wake> {
         while !stop.is_cancelled() {
             self.turn().await;
+            if self.is_fenced {
+                return self.let_go().await;
+            }
             // A run that ended leaves its place to another, and what a task left may be waited for elsewhere.
             if self.todo.is_empty() {
                 tokio::select! {
@@ -172,7 +223,7 @@ impl Coordinator {
             }
             self.take_gathered();
         }
-        self.wind_down().await;
+        self.wind_down().await
     }
 
     /// Where the tries of this process run.
@@ -187,7 +238,7 @@ impl Coordinator {
             Some(report) = self.reports.recv() => self.on_report(report),
             Some(wake) = self.wakes.recv() => self.on_wake(wake),
             () = tokio::time::sleep(until_timer) => {}
-            Ok(()) = self.lost.changed() => {}
+            Ok(()) = self.kept.lost.changed() => {}
         }
     }
 
@@ -232,6 +283,8 @@ impl Coordinator {
             Wake::Backfills => self.todo.backfills = true,
             Wake::Assets => self.todo.assets = true,
             Wake::LookAround => self.todo.look_around = true,
+            Wake::Tries => self.todo.tries = true,
+            Wake::Dead(leases) => self.todo.dead.extend(leases),
             Wake::Due => {
                 self.ticks.rang();
                 self.todo.due = true;
@@ -239,7 +292,7 @@ impl Coordinator {
         }
     }
 
-    fn on_report(&mut self, report: Report) {
+    pub(super) fn on_report(&mut self, report: Report) {
         self.executor.forget(report.try_id);
         let Report { run, key, try_id, end, xcoms, rendered } = report;
         let Some(active) = self.runs.get_mut(&run) else {
@@ -297,7 +350,6 @@ impl Coordinator {
         }
         let expanded = step.expanded.iter().map(|task| active.key(InstanceIndex::unmapped(*task)));
         self.pending.expanded.extend(expanded);
-        self.pending.cancels.extend(step.abandoned.iter().copied());
         for &at in &step.changed {
             let instance = active.run.get(at);
             self.admission.file(id, at, instance.map(|instance| instance.state));
@@ -308,9 +360,21 @@ impl Coordinator {
         }
         let after = active.run.state;
         self.pending.touch_instances(id, step.changed.iter().copied());
+        for &try_id in &step.abandoned {
+            self.stop_try(try_id);
+        }
         if before != after {
             self.pending.touch_run(id);
             self.file(id);
+        }
+    }
+
+    /// Has a try stopped, wherever it is made, as soon as it is durable that nobody waits for it.
+    pub(super) fn stop_try(&mut self, try_id: Uuid) {
+        if self.handed_out.contains(&try_id) {
+            self.pending.tries.cancelled.push(try_id);
+        } else {
+            self.pending.cancels.push(try_id);
         }
     }
 
@@ -340,8 +404,9 @@ impl Coordinator {
 
     /// One turn: everything that is to be done now, then one commit, then its effects.
     async fn turn(&mut self) {
-        if *self.lost.borrow_and_update() {
-            self.start_over().await;
+        if *self.kept.lost.borrow_and_update() {
+            self.is_fenced = true;
+            return;
         }
         self.look_when_due();
         match self.do_what_was_asked().await {
@@ -426,14 +491,24 @@ impl Coordinator {
         let Some(active) = self.runs.get(&id) else { return };
         let had_tries = !active.run.instance(at).try_id.is_nil();
         let key = active.key(at);
-        if self.step(id, Event::TryStarted { at, try_id }).is_none() {
+        let event = match self.settings.execution {
+            Execution::Here => Event::TryStarted { at, try_id },
+            Execution::Workers => Event::TryQueued { at, try_id },
+        };
+        if self.step(id, event).is_none() {
             return;
         }
-        let Some(active) = self.runs.get(&id) else { return };
         if had_tries {
             // All XComs of a task go whenever a try begins (Airflow 3: XCom).
             self.pending.forget_xcoms.push(key.clone());
         }
+        if self.settings.execution == Execution::Workers {
+            return self.hand_out(id, at, try_id);
+        }
+        if let Some(active) = self.runs.get_mut(&id) {
+            active.set_place(at, None);
+        }
+        let Some(active) = self.runs.get(&id) else { return };
         self.pending.orders.push(Order {
             run: id,
             at,
@@ -462,7 +537,7 @@ impl Coordinator {
                     break;
                 }
                 Err(StoreError::Fenced) => {
-                    self.start_over().await;
+                    self.is_fenced = true;
                     return;
                 }
                 Err(problem) => {
@@ -475,6 +550,7 @@ impl Coordinator {
         if !batch.callbacks.is_empty() {
             self.callbacks.wake();
         }
+        self.tell_workers(&batch.tries);
         if !batch.asset_events.is_empty() {
             self.todo.assets = true;
             self.settings.changes.send(Change::assets());
@@ -523,52 +599,17 @@ impl Coordinator {
         self.todo.due = true;
     }
 
-    /// Our lease was taken over: nothing that we know counts any more. Stops everything, and begins anew.
-    async fn start_over(&mut self) {
+    /// Stops everything that goes on here. What was not written is forgotten: whoever leads finds it in the database.
+    async fn let_go(mut self) -> mpsc::UnboundedReceiver<Wake> {
+        self.kept.let_go();
         self.executor.cancel_all();
-        self.lease_stop.cancel();
-        self.runs.clear();
-        self.queued.clear();
-        self.running.clear();
-        self.admission.clear();
-        self.timers.clear();
-        self.pending = Pending::default();
         while !self.executor.is_idle() {
             let Some(report) = self.reports.recv().await else { break };
             self.executor.forget(report.try_id);
         }
-        loop {
-            match lease::acquire(&self.settings.db, &self.settings.holder, &self.settings.clock).await {
-                Ok(lease) => {
-                    self.lease = lease;
-                    self.callbacks.use_lease(lease);
-                    break;
-                }
-                Err(problem) => {
-                    self.outage.met("there is no new lease", &problem, self.settings.clock.now());
-                    tokio::time::sleep(COMMIT_RETRY_MAX).await;
-                }
-            }
-        }
-        let (lost_sender, lost) = watch::channel(false);
-        self.lost = lost;
-        self.lease_stop = CancellationToken::new();
-        tokio::spawn(lease::keep(
-            self.settings.db.clone(),
-            self.lease,
-            self.settings.clock.clone(),
-            lost_sender,
-            self.lease_stop.clone(),
-        ));
-        self.todo = Todo {
-            adopt: true,
-            requests: true,
-            pools: true,
-            assets: true,
-            due: true,
-            backfills: true,
-            ..Todo::default()
-        };
+        self.callbacks.stop().await;
+        self.ticks.stop().await;
+        self.wakes
     }
 
     /// Sets the alarm for the earliest run to come.
@@ -590,7 +631,7 @@ impl Coordinator {
     }
 
     /// Gives running tries their grace period, stops the rest, and gives everything back.
-    async fn wind_down(mut self) {
+    async fn wind_down(mut self) -> mpsc::UnboundedReceiver<Wake> {
         self.stopping = true;
         let deadline = tokio::time::Instant::now() + self.settings.grace;
         if !self.executor.is_idle() {
@@ -611,17 +652,15 @@ impl Coordinator {
             self.take_gathered();
         }
         self.write().await;
-        self.callbacks.stop().await;
-        self.lease_stop.cancel();
-        if let Err(problem) = release(&self.settings, self.lease).await {
-            warn!(error = %Chain(&problem), "could not give the lease back; the next process waits until it lapses");
+        let (db, lease, bus) = (self.settings.db.clone(), self.lease, self.settings.bus.clone());
+        let wakes = self.let_go().await;
+        match lease::release(&db, lease).await {
+            // Whoever stands by can lead at once.
+            Ok(()) => bus.iter().for_each(|bus| bus.send(Message::Wake(Wake::LookAround))),
+            Err(problem) => {
+                warn!(error = %Chain(&problem), "could not give the lease back; the next process waits until it lapses");
+            }
         }
-        self.ticks.stop().await;
+        wakes
     }
-}
-
-async fn release(settings: &EngineSettings, lease: Uuid) -> Result<(), StoreError> {
-    let txn = settings.db.begin_write().await?;
-    crate::store::leases::release(&txn, lease).await?;
-    commit(txn).await
 }

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::active_run::Rendered;
+use super::leash::Leash;
 use super::rendering;
 use super::try_storage::{StoredCheckpoint, StoredXComs};
 use crate::clock::Clock;
@@ -31,42 +32,42 @@ const CANCEL_GRACE: Duration = Duration::from_secs(30);
 
 /// An order to make a try.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// The run's key.
-    pub(super) run: Uuid,
+    pub(crate) run: Uuid,
     /// Which task instance.
-    pub(super) at: InstanceIndex,
+    pub(crate) at: InstanceIndex,
     /// The try.
-    pub(super) try_id: Uuid,
+    pub(crate) try_id: Uuid,
     /// Counts from 1.
-    pub(super) try_number: u32,
+    pub(crate) try_number: u32,
     /// The definition that the run is pinned to.
-    pub(super) dag: Arc<Dag>,
+    pub(crate) dag: Arc<Dag>,
     /// Which task instance, as people name it.
-    pub(super) key: TaskKey,
+    pub(crate) key: TaskKey,
     /// The run around it.
-    pub(super) row: dag_run::Model,
+    pub(crate) row: dag_run::Model,
     /// When the run began.
-    pub(super) started: Option<DateTime<Utc>>,
+    pub(crate) started: Option<DateTime<Utc>>,
     /// When the try was ordered.
-    pub(super) ordered_at: DateTime<Utc>,
+    pub(crate) ordered_at: DateTime<Utc>,
 }
 
 /// What became of a try.
 #[derive(Clone, Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// The run's key.
-    pub(super) run: Uuid,
+    pub(crate) run: Uuid,
     /// Which task instance, as people name it: the run may go on with another version of its DAG meanwhile.
-    pub(super) key: TaskKey,
+    pub(crate) key: TaskKey,
     /// The try.
-    pub(super) try_id: Uuid,
+    pub(crate) try_id: Uuid,
     /// How it ended.
-    pub(super) end: TryEnd,
+    pub(crate) end: TryEnd,
     /// What it left behind.
-    pub(super) xcoms: Vec<(String, Value)>,
+    pub(crate) xcoms: Vec<(String, Value)>,
     /// What it was given, as people see it.
-    pub(super) rendered: Rendered,
+    pub(crate) rendered: Rendered,
 }
 
 /// Why a running try is told to stop.
@@ -80,16 +81,17 @@ enum Stop {
 
 /// What tries need of the process.
 #[derive(Clone)]
-pub(super) struct Surroundings {
-    pub(super) db: Db,
-    pub(super) registry: Arc<Registry>,
-    pub(super) clock: Clock,
-    pub(super) home: PathBuf,
-    pub(super) log_folder: PathBuf,
+pub(crate) struct Surroundings {
+    pub(crate) db: Db,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Clock,
+    pub(crate) home: PathBuf,
+    pub(crate) log_folder: PathBuf,
+    pub(crate) leash: Arc<Leash>,
 }
 
 /// Runs tries in this process.
-pub(super) struct LocalExecutor {
+pub(crate) struct LocalExecutor {
     surroundings: Surroundings,
     reports: mpsc::UnboundedSender<Report>,
     /// How each try under way is told to stop.
@@ -99,44 +101,54 @@ pub(super) struct LocalExecutor {
 
 impl LocalExecutor {
     /// An executor that reports to `reports`.
-    pub(super) fn new(surroundings: Surroundings, reports: mpsc::UnboundedSender<Report>) -> LocalExecutor {
+    pub(crate) fn new(surroundings: Surroundings, reports: mpsc::UnboundedSender<Report>) -> LocalExecutor {
         LocalExecutor { surroundings, reports, running: HashMap::new(), tracker: TaskTracker::new() }
     }
 
     /// Starts a try.
-    pub(super) fn start(&mut self, order: Order) {
-        let cancel = CancellationToken::new();
-        self.running.insert(order.try_id, cancel.clone());
+    pub(crate) fn start(&mut self, order: Order) {
+        let held = self.surroundings.leash.hold();
+        self.running.insert(order.try_id, held.stops.clone());
         let surroundings = self.surroundings.clone();
         let reports = self.reports.clone();
         self.tracker.spawn(async move {
-            let report = make_try(&surroundings, order, cancel).await;
+            let mut report = make_try(&surroundings, order, held.stops.clone()).await;
+            let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && surroundings.leash.let_go_of(&held);
+            if was_stopped {
+                // Its children were killed because this process could not renew its lease, which is no fault of the task.
+                report.end = TryEnd::GivenBack;
+            }
             // Nobody listens any more only when the process ends; the next one finds the try lost.
             let _ = reports.send(report);
         });
     }
 
     /// Tells a try to stop; it reports when it has.
-    pub(super) fn cancel(&self, try_id: Uuid) {
+    pub(crate) fn cancel(&self, try_id: Uuid) {
         if let Some(cancel) = self.running.get(&try_id) {
             cancel.cancel();
         }
     }
 
     /// Tells every try to stop.
-    pub(super) fn cancel_all(&self) {
+    pub(crate) fn cancel_all(&self) {
         for cancel in self.running.values() {
             cancel.cancel();
         }
     }
 
     /// A try has reported.
-    pub(super) fn forget(&mut self, try_id: Uuid) {
+    pub(crate) fn forget(&mut self, try_id: Uuid) {
         self.running.remove(&try_id);
     }
 
+    /// How many tries are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.running.len()
+    }
+
     /// Whether no try is under way.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.running.is_empty()
     }
 }

@@ -24,14 +24,19 @@ mod backfills;
 mod callbacks;
 mod coordinator;
 mod due_runs;
-mod executor;
+pub(crate) mod executor;
 mod failures;
-mod lease;
+mod handing_out;
+pub(crate) mod lease;
+pub mod leash;
 mod mapped;
-mod outage;
+pub(crate) mod observer;
+pub(crate) mod outage;
+pub(crate) mod outcome;
 mod pending;
 mod rendering;
 mod schedules;
+mod standby;
 mod ticks;
 mod timers;
 mod try_storage;
@@ -39,11 +44,14 @@ mod waiting;
 pub mod wake;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::Bus;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::events::Changes;
@@ -52,8 +60,21 @@ use crate::store::{Db, StoreError};
 use wake::{Wake, Waker};
 
 use coordinator::Coordinator;
+use leash::Leash;
+use observer::Observer;
+use standby::{Standby, Watcher};
+
+/// Where tries are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// In this process (Airflow 3: LocalExecutor).
+    Here,
+    /// By workers, which take them from the database (Airflow 3: CeleryExecutor). Only on Postgres.
+    Workers,
+}
 
 /// What the engine needs to know.
+#[derive(Clone)]
 pub struct EngineSettings {
     /// Where the truth is.
     pub db: Db,
@@ -75,26 +96,50 @@ pub struct EngineSettings {
     pub base_url: Option<String>,
     /// How long running tries may go on after [`Engine::stop`].
     pub grace: Duration,
+    /// Where tries are made.
+    pub execution: Execution,
+    /// The other processes of this installation; none on SQLite.
+    pub bus: Option<Bus>,
+    /// How long the tries of this process may go on without a renewed lease.
+    pub leash: Arc<Leash>,
 }
 
-/// A running engine.
+/// A running engine: it leads, or stands by until the one that leads is gone.
 pub struct Engine {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Engine {
-    /// Takes over what earlier processes left, and starts.
+    /// Starts. When no other engine leads, this one has taken over what earlier processes left by the time this returns.
     ///
     /// `waker` and `wakes` are the two ends of [`Waker::new`].
     pub async fn start(
         settings: EngineSettings,
         waker: Waker,
-        wakes: tokio::sync::mpsc::UnboundedReceiver<Wake>,
+        wakes: UnboundedReceiver<Wake>,
     ) -> Result<Engine, EngineError> {
         let stop = CancellationToken::new();
-        let coordinator = Coordinator::start(settings, waker, wakes).await?;
-        let task = tokio::spawn(coordinator.run(stop.clone()));
+        let leading = lease::lead(&settings.db, &settings.holder, &[], &settings.leash, &settings.clock).await?;
+        let standby = Standby { settings: settings.clone(), waker: waker.clone(), observer: Observer::default() };
+        if settings.bus.is_some() {
+            let watcher = Watcher { db: settings.db.clone(), waker: waker.clone() };
+            tokio::spawn(watcher.run(stop.clone()));
+        }
+        let leash = Arc::clone(&settings.leash);
+        let until = stop.clone();
+        tokio::spawn(async move { until.run_until_cancelled(leash.watch()).await });
+        let task = match leading {
+            Some(lease) => {
+                let coordinator =
+                    Coordinator::start(settings, lease, waker, wakes).await.map_err(|(problem, _)| problem)?;
+                tokio::spawn(standby.go_on(Some(coordinator), None, stop.clone()))
+            }
+            None => {
+                tracing::info!("another scheduler leads; standing by");
+                tokio::spawn(standby.go_on(None, Some(wakes), stop.clone()))
+            }
+        };
         Ok(Engine { stop, task })
     }
 

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 
 /// Remembers what has been said, because work is tried again several times a second.
 #[derive(Debug, Default)]
-pub(super) struct Outage {
+pub(crate) struct Outage {
     told: Option<Told>,
 }
 
@@ -20,7 +20,7 @@ struct Told {
 
 impl Outage {
     /// `what` could not be done, and will be tried again.
-    pub(super) fn met(&mut self, what: &str, problem: &StoreError, now: DateTime<Utc>) {
+    pub(crate) fn met(&mut self, what: &str, problem: &StoreError, now: DateTime<Utc>) {
         let problem = Chain(problem).to_string();
         match &mut self.told {
             Some(told) if told.problem == problem => {}
@@ -36,7 +36,7 @@ impl Outage {
     }
 
     /// It could be done.
-    pub(super) fn over(&mut self, now: DateTime<Utc>) {
+    pub(crate) fn over(&mut self, now: DateTime<Utc>) {
         if let Some(told) = self.told.take() {
             info!("the database can be used again, after {} s", (now - told.since).num_seconds());
         }

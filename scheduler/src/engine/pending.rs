@@ -12,6 +12,7 @@ use crate::run::{InstanceIndex, TaskState};
 use crate::store::asset_events::NewAssetEvent;
 use crate::store::entity::{callback_request, task_instance_history};
 use crate::store::runs::{Batch, InstanceKey, NewXCom};
+use crate::store::tries::TryBatch;
 
 /// Changes that gather while the commit before them is under way.
 #[derive(Default)]
@@ -31,8 +32,10 @@ pub(super) struct Pending {
     pub(super) asset_events: Vec<NewAssetEvent>,
     /// Tries to start once their `running` is durable.
     pub(super) orders: Vec<Order>,
-    /// Tries to stop once it is durable that nobody waits for them.
+    /// Tries of this process to stop once it is durable that nobody waits for them.
     pub(super) cancels: Vec<Uuid>,
+    /// Tries that workers make.
+    pub(super) tries: TryBatch,
 }
 
 #[derive(Default)]
@@ -57,7 +60,7 @@ impl Pending {
 
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.requests_done.is_empty()
+        self.touched.is_empty() && self.requests_done.is_empty() && self.tries.is_empty()
     }
 
     /// The rows to write.
@@ -71,6 +74,7 @@ impl Pending {
             vanished: std::mem::take(&mut self.vanished),
             callbacks: std::mem::take(&mut self.callbacks),
             succeeded: std::mem::take(&mut self.succeeded),
+            tries: std::mem::take(&mut self.tries),
             asset_events: std::mem::take(&mut self.asset_events),
             ..Batch::default()
         };

@@ -42,9 +42,4 @@ impl Timers {
         }
         self.set.pop_first().map(|(_, timer)| timer)
     }
-
-    /// Forgets them all.
-    pub(super) fn clear(&mut self) {
-        self.set.clear();
-    }
 }

@@ -5,12 +5,17 @@
 use std::path::{Path, PathBuf};
 
 use notify::{RecursiveMode, Watcher};
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use uuid::Uuid;
+
+use crate::bus::{Bus, Message};
 
 /// What to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Wake {
     /// There may be runs that nobody owns.
     Runs,
@@ -26,6 +31,10 @@ pub enum Wake {
     Assets,
     /// A DAG may be due.
     Due,
+    /// Workers took tries, or reported their end.
+    Tries,
+    /// These leases are those of dead processes.
+    Dead(Vec<Uuid>),
     /// Another process changed something.
     LookAround,
 }
@@ -35,13 +44,14 @@ pub enum Wake {
 pub struct Waker {
     sender: mpsc::UnboundedSender<Wake>,
     file: Option<WakeFile>,
+    bus: Option<Bus>,
 }
 
 impl Waker {
     /// A waker, and where its wake-ups arrive.
     pub fn new() -> (Waker, mpsc::UnboundedReceiver<Wake>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Waker { sender, file: None }, receiver)
+        (Waker { sender, file: None, bus: None }, receiver)
     }
 
     /// A waker for a process without an engine, which reaches the one that works in the same home folder.
@@ -49,8 +59,21 @@ impl Waker {
         Waker { file: Some(file), ..Waker::new().0 }
     }
 
+    /// The same, which reaches the engine that leads in whatever process, too.
+    pub fn through(self, bus: Bus) -> Waker {
+        Waker { bus: Some(bus), ..self }
+    }
+
     /// Wakes the engine; it may be gone, which is none of the caller's business.
     pub fn wake(&self, wake: Wake) {
+        if let Some(bus) = &self.bus {
+            bus.send(Message::Wake(wake.clone()));
+        }
+        self.wake_here(wake);
+    }
+
+    /// Wakes the engine of this home folder.
+    pub(crate) fn wake_here(&self, wake: Wake) {
         match &self.file {
             Some(file) => file.touch(),
             None => {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::state::TaskState;
@@ -37,7 +38,8 @@ impl fmt::Display for InstanceIndex {
 }
 
 /// What a task instance left as its `return_value`, as far as mapping over it asks (Airflow 3: TaskMap).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pushed {
     /// Nothing.
     #[default]

@@ -49,6 +49,16 @@ pub enum Limit {
     MaxActiveTisPerDagrun(usize),
     /// As many task instances run as the installation allows.
     Parallelism(usize),
+    /// The task was handed out, and no worker takes from its queue.
+    NoWorker {
+        /// The queue.
+        queue: String,
+    },
+    /// The task was handed out, and the workers of its queue have no room.
+    WorkersBusy {
+        /// The queue.
+        queue: String,
+    },
 }
 
 impl Limit {
@@ -61,7 +71,9 @@ impl Limit {
             }
             Limit::PoolMissing { .. } | Limit::PoolTooSmall { .. } | Limit::PoolFull { .. } => "Pool Slots Available",
             Limit::MaxActiveTisPerDag(_) | Limit::MaxActiveTisPerDagrun(_) => "Task Concurrency",
-            Limit::MaxActiveTasks(_) | Limit::Parallelism(_) => "Task Instance Slots Available",
+            Limit::MaxActiveTasks(_) | Limit::Parallelism(_) | Limit::NoWorker { .. } | Limit::WorkersBusy { .. } => {
+                "Task Instance Slots Available"
+            }
         }
     }
 
@@ -88,6 +100,10 @@ impl Limit {
             Limit::Parallelism(_) => {
                 "wait until others end, or start the server with a larger `--parallelism`".to_owned()
             }
+            Limit::NoWorker { queue } => format!("start one: `updraft worker --queues {queue}`"),
+            Limit::WorkersBusy { queue } => {
+                format!("wait until others end, or start another worker: `updraft worker --queues {queue}`")
+            }
         }
     }
 }
@@ -109,6 +125,8 @@ impl fmt::Display for Limit {
             Limit::MaxActiveTisPerDag(most) => write!(f, "max_active_tis_per_dag {most} reached"),
             Limit::MaxActiveTisPerDagrun(most) => write!(f, "max_active_tis_per_dagrun {most} reached"),
             Limit::Parallelism(most) => write!(f, "parallelism {most} reached"),
+            Limit::NoWorker { queue } => write!(f, "no worker takes queue {queue}"),
+            Limit::WorkersBusy { queue } => write!(f, "no worker is free for queue {queue}"),
         }
     }
 }
@@ -138,6 +156,12 @@ impl FromStr for Limit {
         if let Some(at) = words.strip_prefix("waits until ") {
             let at = DateTime::parse_from_rfc3339(at).map_err(|_| NoLimit)?;
             return Ok(Limit::RunAfter(at.with_timezone(&Utc)));
+        }
+        if let Some(queue) = words.strip_prefix("no worker takes queue ") {
+            return Ok(Limit::NoWorker { queue: queue.to_owned() });
+        }
+        if let Some(queue) = words.strip_prefix("no worker is free for queue ") {
+            return Ok(Limit::WorkersBusy { queue: queue.to_owned() });
         }
         if let Some(rest) = words.strip_prefix("pool ") {
             return pool_limit(rest).ok_or(NoLimit);
@@ -201,6 +225,8 @@ mod tests {
             any::<usize>().prop_map(Limit::MaxActiveTisPerDag),
             any::<usize>().prop_map(Limit::MaxActiveTisPerDagrun),
             any::<usize>().prop_map(Limit::Parallelism),
+            pool.prop_map(|queue| Limit::NoWorker { queue }),
+            pool.prop_map(|queue| Limit::WorkersBusy { queue }),
         ]
     }
 

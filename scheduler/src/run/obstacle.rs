@@ -37,6 +37,12 @@ pub struct Waiting<'a> {
 impl Waiting<'_> {
     /// Everything that is in the way; nothing when it runs or is over.
     pub fn obstacles(&self) -> Vec<Obstacle> {
+        if self.state == TaskState::Queued {
+            // What was handed out has every slot that it needs, but perhaps no worker.
+            let limit = self.reason.and_then(|reason| reason.parse::<Limit>().ok());
+            let lacks_worker = |limit: &Limit| matches!(limit, Limit::NoWorker { .. } | Limit::WorkersBusy { .. });
+            return limit.filter(lacks_worker).map(|limit| limited(&limit, self.dag_id)).into_iter().collect();
+        }
         if self.state.is_finished() || self.state.is_held() {
             return Vec::new();
         }
@@ -142,6 +148,14 @@ mod tests {
         for state in [TaskState::Running, TaskState::Queued, TaskState::Success, TaskState::UpstreamFailed] {
             assert_eq!(said(&asked(state, Some("pool etl is full (4 slots)"))), []);
         }
+    }
+
+    #[test]
+    fn what_was_handed_out_may_lack_a_worker() {
+        let obstacles = asked(TaskState::Queued, Some("no worker takes queue gpu")).obstacles();
+
+        assert_eq!(obstacles[0].reason, "no worker takes queue gpu");
+        assert!(obstacles[0].remedy.as_deref().is_some_and(|remedy| remedy.contains("updraft worker --queues gpu")));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::instance::{Instance, InstanceIndex, Pushed};
@@ -86,8 +87,9 @@ pub enum Event {
     },
 }
 
-/// How a try ended.
-#[derive(Clone, Debug, PartialEq)]
+/// How a try ended. Workers write it down as JSON, which is why its words must stay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
 pub enum TryEnd {
     /// Well.
     Success {
@@ -124,7 +126,8 @@ impl TryEnd {
 }
 
 /// What of a task's downstream may follow its success (Airflow 3: branching, short circuit, latest only).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Next {
     /// All of it, as the trigger rules say.
     #[default]

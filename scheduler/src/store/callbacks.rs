@@ -5,7 +5,7 @@
 //! processes at the same time only when the first came back from the dead.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, LockBehavior, LockType, Query};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entity::callback_request::{Column, Entity, Model};
-use super::entity::scheduler_lease;
+use super::entity::process_lease;
 use super::error::{StoreError, doing};
 use super::leases;
 
@@ -23,7 +23,10 @@ const ROWS_MAX: usize = 500;
 /// Keeps callbacks for delivery.
 pub async fn insert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
     for chunk in rows.chunks(ROWS_MAX) {
+        // A commit whose answer was lost is tried again with the same rows.
         Entity::insert_many(chunk.iter().cloned().map(IntoActiveModel::into_active_model))
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .try_insert()
             .exec_without_returning(db)
             .await
             .map_err(doing("writing callbacks"))?;
@@ -129,9 +132,9 @@ pub async fn of_run(db: &impl ConnectionTrait, run: Uuid) -> Result<Vec<Model>, 
 /// Rows that no living process has claimed.
 fn unclaimed() -> Condition {
     let living = Query::select()
-        .column(scheduler_lease::Column::Id)
-        .from(scheduler_lease::Entity)
-        .and_where(scheduler_lease::Column::IsLapsed.eq(false))
+        .column(process_lease::Column::Id)
+        .from(process_lease::Entity)
+        .and_where(process_lease::Column::IsLapsed.eq(false))
         .to_owned();
     Condition::any().add(Column::ClaimedBy.is_null()).add(Column::ClaimedBy.not_in_subquery(living))
 }

@@ -17,6 +17,10 @@ use super::error::{StoreError, doing};
 /// Connections of one process. Tasks never hold one, so few are enough whatever runs.
 const POSTGRES_CONNECTIONS_MAX: u32 = 10;
 
+/// A process that is suspended in the middle of a transaction must not keep the others from taking over for longer, in
+/// milliseconds. Ours never wait for anything but Postgres while they have one open.
+const IDLE_MS: &str = "3000";
+
 /// Readers of an SQLite file beside its one writer.
 const SQLITE_READERS_MAX: u32 = 4;
 
@@ -51,7 +55,8 @@ impl Db {
             .max_connections(POSTGRES_CONNECTIONS_MAX)
             .acquire_timeout(Duration::from_secs(10))
             .connect_timeout(Duration::from_secs(10))
-            .sqlx_logging(false);
+            .sqlx_logging(false)
+            .map_sqlx_postgres_opts(|postgres| postgres.options([("idle_in_transaction_session_timeout", IDLE_MS)]));
         let pool = Database::connect(options).await.map_err(doing("connecting to the database"))?;
         Ok(Db { read: pool.clone(), write: pool })
     }
@@ -96,6 +101,9 @@ impl Db {
     /// One migrates while the others wait: the lock is the transaction's, so it cannot outlive a killed process.
     async fn migrate_postgres(&self) -> Result<(), StoreError> {
         let guard = self.write.begin().await.map_err(doing("migrating the database"))?;
+        // It stands idle while another connection migrates.
+        let patience = "SET LOCAL idle_in_transaction_session_timeout = 0";
+        guard.execute_unprepared(patience).await.map_err(doing("migrating the database"))?;
         let lock = Statement::from_string(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(7205759403792794)");
         guard.execute_raw(lock).await.map_err(doing("migrating the database"))?;
         Migrator::up(&self.write, None).await.map_err(doing("migrating the database"))?;

@@ -21,6 +21,8 @@ pub mod read;
 pub mod requests;
 pub mod runs;
 pub mod schedules;
+pub mod tries;
 
 pub use db::{Db, commit};
 pub use error::StoreError;
+pub(crate) use error::doing;

@@ -14,6 +14,7 @@ use super::entity::{
 };
 use super::error::{StoreError, doing, is_duplicate};
 use super::leases;
+use super::tries::TryBatch;
 
 /// Rows in one statement: SQLite takes 32,766 values, and a task instance has some 30.
 const ROWS_MAX: usize = 500;
@@ -258,6 +259,8 @@ pub struct Batch {
     pub callbacks: Vec<callback_request::Model>,
     /// Runs that succeeded, and when: the deadlines that they met go.
     pub succeeded: Vec<(Uuid, DateTime<Utc>)>,
+    /// Tries that workers make.
+    pub tries: TryBatch,
     /// What task instances that succeeded have made.
     pub asset_events: Vec<NewAssetEvent>,
 }
@@ -265,7 +268,7 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.instances.is_empty() && self.requests_done.is_empty()
+        self.runs.is_empty() && self.instances.is_empty() && self.requests_done.is_empty() && self.tries.is_empty()
     }
 }
 
@@ -311,6 +314,7 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
     for rows in batch.xcoms.chunks(ROWS_MAX) {
         upsert_xcoms(db, rows, now).await?;
     }
+    super::tries::write(db, &batch.tries).await?;
     super::callbacks::insert(db, &batch.callbacks).await?;
     for &(run, ended) in &batch.succeeded {
         super::deadlines::forget_met(db, run, ended).await?;

@@ -24,6 +24,7 @@ rm -rf "$FOLDER"
 "#;
 
 /// A running server. It ends when this value is dropped or the process ends.
+#[derive(Debug)]
 pub(super) struct Cluster {
     folder: PathBuf,
     // Holds the pipe whose end the keeper waits for.
@@ -54,6 +55,34 @@ impl Cluster {
         let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
         assert_eq!(first_line, "ready\n", "Postgres did not start in {}: {}", folder.display(), log());
         Cluster { folder, _keeper: keeper }
+    }
+
+    /// Stops the server as a crash would, and starts it again when `starts_again`. Blocks meanwhile.
+    pub(super) fn stop(&self, starts_again: bool) {
+        let verb = if starts_again { "restart" } else { "stop" };
+        self.control(&[verb, "-m", "immediate"]);
+    }
+
+    /// Starts the server again.
+    pub(super) fn go_on(&self) {
+        let options = format!("-k '{}' -h '' -F -c max_connections=200", self.folder.display());
+        self.control(&["start", "-o", &options]);
+    }
+
+    fn control(&self, args: &[&str]) {
+        let done = Account::for_server()
+            .command(&binaries().join("pg_ctl"))
+            .arg("-D")
+            .arg(self.folder.join("data"))
+            .arg("-l")
+            .arg(self.folder.join("log"))
+            .args(["-s", "-w"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .expect("pg_ctl can be started");
+        assert!(done.success(), "pg_ctl {args:?}");
     }
 
     /// The URL of a database of this server.

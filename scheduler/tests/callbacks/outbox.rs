@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use scheduler::store::entity::{callback_request, dag_run, deadline};
-use scheduler::store::leases::{self, Holder};
+use scheduler::store::leases::{self, Holder, Offer};
 use scheduler::store::{StoreError, callbacks, commit, deadlines};
 use sea_orm::EntityTrait;
 use uuid::Uuid;
@@ -34,8 +34,8 @@ fn request(run: &dag_run::Model, due_at: DateTime<Utc>) -> callback_request::Mod
 
 async fn lease(world: &World, instance: &str) -> Uuid {
     let txn = world.db.begin_write().await.unwrap();
-    let holder = Holder { instance: instance.to_owned(), hostname: "here".to_owned(), pid: 1 };
-    let lease = leases::acquire(&txn, &holder, noon(), noon() + TimeDelta::seconds(15)).await.unwrap();
+    let offer = Offer { queues: Vec::new(), concurrency: 1 };
+    let lease = leases::register(&txn, &Holder::alone(instance, "here"), &offer, noon()).await.unwrap();
     commit(txn).await.unwrap();
     lease
 }
@@ -70,8 +70,7 @@ async fn two_processes_get_different_callbacks_and_those_of_a_dead_one_are_free(
     assert_eq!(callbacks::next_due(world.db.read()).await.unwrap(), Some(noon() + TimeDelta::hours(1)));
 
     let txn = world.db.begin_write().await.unwrap();
-    leases::renew(&txn, other, noon(), noon() + TimeDelta::hours(1)).await.unwrap();
-    leases::lapse_dead(&txn, other, "other", noon() + TimeDelta::minutes(1)).await.unwrap();
+    leases::lapse(&txn, Some(other), "other", &[one]).await.unwrap();
     commit(txn).await.unwrap();
     let mut freed = claim(&world, other, 10).await.unwrap();
     freed.sort();

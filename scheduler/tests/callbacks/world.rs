@@ -10,8 +10,9 @@ use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
 use scheduler::control::{Control, RunPatch, Trigger, TriggeredBy};
 use scheduler::dag::spec::{SourceFile, load, render};
+use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::{Wake, Waker};
-use scheduler::engine::{Engine, EngineSettings};
+use scheduler::engine::{Engine, EngineSettings, Execution};
 use scheduler::events::Changes;
 use scheduler::log::{self, LogLine};
 use scheduler::operator::{
@@ -218,9 +219,12 @@ impl World {
             home: self.home.path().to_owned(),
             log_folder: self.log_folder(),
             parallelism: 32,
-            holder: Holder { instance: "test".to_owned(), hostname: "here".to_owned(), pid: 1 },
+            holder: Holder { pid: 1, ..Holder::alone("test", "here") },
             base_url: Some("http://localhost:8080/".to_owned()),
             grace: Duration::ZERO,
+            execution: Execution::Here,
+            bus: None,
+            leash: Arc::new(Leash::endless()),
         };
         self.waker = waker.clone();
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());

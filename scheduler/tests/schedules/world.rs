@@ -8,8 +8,9 @@ use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
 use scheduler::control::{Control, Trigger, TriggeredBy};
 use scheduler::dag::Dag;
+use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::{Wake, Waker};
-use scheduler::engine::{Engine, EngineSettings};
+use scheduler::engine::{Engine, EngineSettings, Execution};
 use scheduler::events::Changes;
 use scheduler::operator::{Operator, Outcome, Registry, TaskContext, TaskError};
 use scheduler::sources::folder::DagFolder;
@@ -194,9 +195,12 @@ impl World {
             home: self.folder.path().to_owned(),
             log_folder: self.folder.path().join("logs"),
             parallelism: 1000,
-            holder: Holder { instance: self.instance.clone(), hostname: "here".to_owned(), pid: std::process::id() },
+            holder: Holder::alone(&self.instance, "here"),
             base_url: None,
             grace: Duration::from_secs(5),
+            execution: Execution::Here,
+            bus: None,
+            leash: Arc::new(Leash::endless()),
         };
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());
         self.settle().await;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use scheduler::store::entity::{dag, dag_run};
-use scheduler::store::leases::{self, Holder};
+use scheduler::store::leases::{self, Holder, Offer};
 use scheduler::store::runs::{self, Batch};
 use scheduler::store::{Db, StoreError, commit, dags};
 use scheduler::testing::TestDb;
@@ -103,12 +103,12 @@ async fn with_dag(db: &Db) -> dag::Model {
 }
 
 fn holder(instance: &str) -> Holder {
-    Holder { instance: instance.to_owned(), hostname: "here".to_owned(), pid: 1 }
+    Holder::alone(instance, "here")
 }
 
-async fn lease(db: &Db, instance: &str, expires_at: DateTime<Utc>) -> Uuid {
+async fn lead(db: &Db, instance: &str, dead: &[Uuid]) -> Option<Uuid> {
     let txn = db.begin_write().await.unwrap();
-    let lease = leases::acquire(&txn, &holder(instance), noon(), expires_at).await.unwrap();
+    let lease = leases::lead(&txn, &holder(instance), dead, noon()).await.unwrap();
     commit(txn).await.unwrap();
     lease
 }
@@ -174,7 +174,7 @@ async fn a_run_that_somebody_asks_for_twice_exists_already(#[case] backend: Back
 #[tokio::test]
 async fn a_process_whose_lease_was_taken_over_can_write_nothing(#[case] backend: Backend) {
     let db = open(backend).await;
-    let slow = lease(&db, "slow", noon() + TimeDelta::seconds(15)).await;
+    let slow = lead(&db, "slow", &[]).await.unwrap();
     let version = Uuid::now_v7();
     let txn = db.begin_write().await.unwrap();
     runs::insert(&txn, a_run("one", version, None)).await.unwrap();
@@ -183,9 +183,9 @@ async fn a_process_whose_lease_was_taken_over_can_write_nothing(#[case] backend:
     assert_eq!(owned.len(), 1);
 
     let later = noon() + TimeDelta::seconds(60);
-    let quick = lease(&db, "quick", later + TimeDelta::seconds(15)).await;
+    assert_eq!(lead(&db, "quick", &[]).await, None, "one scheduler leads at a time");
+    let quick = lead(&db, "quick", &[slow]).await.unwrap();
     let txn = db.begin_write().await.unwrap();
-    assert_eq!(leases::lapse_dead(&txn, quick, "quick", later).await.unwrap(), 1);
     let taken = runs::adopt(&txn, quick, 10).await.unwrap();
     commit(txn).await.unwrap();
 
@@ -195,7 +195,7 @@ async fn a_process_whose_lease_was_taken_over_can_write_nothing(#[case] backend:
     let refused = runs::write(&db.begin_write().await.unwrap(), slow, &batch, later).await;
     assert_eq!(taken.len(), 1);
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
-    let renewed = leases::renew(&db.begin_write().await.unwrap(), slow, later, later).await;
+    let renewed = leases::renew(&db.begin_write().await.unwrap(), slow, false, later).await;
     assert!(matches!(renewed, Err(StoreError::Fenced)), "{renewed:?}");
     let run = runs::get(db.read(), "a", "one").await.unwrap();
     assert_eq!((run.state.as_str(), run.owner), ("queued", Some(quick)));
@@ -207,15 +207,14 @@ async fn a_process_whose_lease_was_taken_over_can_write_nothing(#[case] backend:
 #[tokio::test]
 async fn the_next_process_of_a_home_takes_over_at_once(#[case] backend: Backend) {
     let db = open(backend).await;
-    let before = lease(&db, "home", noon() + TimeDelta::hours(1)).await;
-    let elsewhere = lease(&db, "other home", noon() + TimeDelta::hours(1)).await;
-    let now = lease(&db, "home", noon() + TimeDelta::hours(1)).await;
-
+    let before = lead(&db, "home", &[]).await.unwrap();
+    let offer = Offer { queues: vec!["default".to_owned()], concurrency: 1 };
     let txn = db.begin_write().await.unwrap();
-    let dead = leases::lapse_dead(&txn, now, "home", noon()).await.unwrap();
+    let elsewhere = leases::register(&txn, &holder("other home"), &offer, noon()).await.unwrap();
     commit(txn).await.unwrap();
 
-    assert_eq!(dead, 1);
+    let now = lead(&db, "home", &[]).await.unwrap();
+
     let txn = db.begin_write().await.unwrap();
     assert!(matches!(leases::assert_held(&txn, before).await, Err(StoreError::Fenced)));
     assert!(leases::assert_held(&txn, elsewhere).await.is_ok());

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use chrono::TimeDelta;
 use scheduler::run_id::isoformat;
 use scheduler::store::leases;
 
@@ -27,6 +28,9 @@ pub(crate) async fn get_version() -> Json<VersionInfo> {
     Json(VersionInfo { version: AIRFLOW_VERSION, git_version: Some(concat!("updraft-", env!("CARGO_PKG_VERSION"))) })
 }
 
+/// A scheduler whose heart beat longer ago is unhealthy (Airflow 3: `[scheduler] scheduler_health_check_threshold`).
+const HEALTHY: TimeDelta = TimeDelta::seconds(30);
+
 /// How the parts of the installation are.
 ///
 /// Answers 200 also when something is unhealthy.
@@ -43,7 +47,7 @@ pub(crate) async fn get_health(State(app): State<AppState>) -> Json<HealthInfoRe
         Ok(lease) => ("healthy", lease),
         Err(_) => ("unhealthy", None),
     };
-    let is_alive = lease.as_ref().is_some_and(|lease| lease.expires_at > app.clock.now());
+    let is_alive = lease.as_ref().is_some_and(|lease| lease.heartbeat_at + HEALTHY > app.clock.now());
     // One heartbeat speaks for all: the scheduler process waits for deferred tasks and reads DAG files, too.
     let status = Some(if is_alive { "healthy" } else { "unhealthy" });
     let heartbeat = lease.map(|lease| isoformat(lease.heartbeat_at));

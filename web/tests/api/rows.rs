@@ -1,7 +1,7 @@
 //! Rows as an engine would have written them.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scheduler::store::entity::{dag_run, scheduler_lease, task_instance, task_instance_history, xcom};
+use scheduler::store::entity::{dag_run, process_lease, task_instance, task_instance_history, xcom};
 use scheduler::store::{Db, dags};
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
 use serde_json::{Value, json};
@@ -158,19 +158,25 @@ pub(crate) async fn insert_xcom(db: &Db, instance: &task_instance::Model, key: &
     txn.commit().await.unwrap();
 }
 
-/// Writes the lease of a scheduler whose heart beat last at `heartbeat_at`, and which is dead from `expires_at` on.
-pub(crate) async fn insert_lease(db: &Db, heartbeat_at: DateTime<Utc>, expires_at: DateTime<Utc>) {
-    let row = scheduler_lease::Model {
+/// Writes the lease of a scheduler whose heart beat last at `heartbeat_at`.
+pub(crate) async fn insert_lease(db: &Db, heartbeat_at: DateTime<Utc>) {
+    let row = process_lease::Model {
         id: Uuid::now_v7(),
+        kind: "scheduler".to_owned(),
         instance: "home".to_owned(),
         hostname: "host".to_owned(),
         pid: 42,
+        presence: None,
+        patience_ms: 15_000,
+        renewals: 1,
         started_at: heartbeat_at,
         heartbeat_at,
-        expires_at,
         is_lapsed: false,
+        is_draining: false,
+        queues: None,
+        concurrency: None,
     };
     let txn = db.begin_write().await.unwrap();
-    scheduler_lease::Entity::insert(row.into_active_model()).exec_without_returning(&txn).await.unwrap();
+    process_lease::Entity::insert(row.into_active_model()).exec_without_returning(&txn).await.unwrap();
     txn.commit().await.unwrap();
 }

@@ -322,6 +322,7 @@ fn word(limit: &Limit) -> &'static str {
         Limit::RunAfter(_) | Limit::MaxActiveRuns(_) | Limit::BackfillPaused | Limit::BackfillMaxActiveRuns(_) => {
             "of runs"
         }
+        Limit::NoWorker { .. } | Limit::WorkersBusy { .. } => "of workers",
     }
 }
 
@@ -382,7 +383,9 @@ proptest! {
             model.admit();
         }
 
-        admission.clear();
+        for run in admission.runs.keys().copied().collect::<Vec<_>>() {
+            admission.forget(run);
+        }
 
         prop_assert_eq!(admission.running, 0);
         prop_assert!(admission.lanes.is_empty() && admission.queues.is_empty());

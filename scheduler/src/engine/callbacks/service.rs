@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -45,7 +45,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// The running service.
 pub(in crate::engine) struct CallbackService {
     woken: Arc<Notify>,
-    lease: watch::Sender<Uuid>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -60,22 +59,15 @@ impl CallbackService {
             log_folder: settings.log_folder.clone(),
             base_url: settings.base_url.clone(),
         };
-        let (lease_sender, lease) = watch::channel(lease);
         let (woken, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let worker = Worker { tools, lease, woken: Arc::clone(&woken), in_flight: JoinSet::new(), ended: Vec::new() };
         let task = tokio::spawn(worker.run(stop.clone()));
-        CallbackService { woken, lease: lease_sender, stop, task }
+        CallbackService { woken, stop, task }
     }
 
     /// There may be something new to deliver, or a new deadline.
     pub(in crate::engine) fn wake(&self) {
         self.woken.notify_one();
-    }
-
-    /// This process works under another lease from now on.
-    pub(in crate::engine) fn use_lease(&self, lease: Uuid) {
-        self.lease.send_replace(lease);
-        self.wake();
     }
 
     /// Delivers what is due, as far as it goes, and stops. To be called before the lease is given back.
@@ -88,7 +80,7 @@ impl CallbackService {
 
 struct Worker {
     tools: Tools,
-    lease: watch::Receiver<Uuid>,
+    lease: Uuid,
     woken: Arc<Notify>,
     in_flight: JoinSet<Attempt>,
     /// Attempts whose end is not written down yet.
@@ -189,7 +181,7 @@ impl Worker {
             if next.is_none_or(|next| next > now) {
                 return Ok(next);
             }
-            let lease = *self.lease.borrow();
+            let lease = self.lease;
             let txn = self.tools.db.begin_write().await?;
             let claimed = callbacks::claim(&txn, lease, now, room as u64).await?;
             commit(txn).await?;
@@ -210,7 +202,7 @@ impl Worker {
             return Ok(());
         }
         let now = self.tools.clock.now();
-        let lease = *self.lease.borrow();
+        let lease = self.lease;
         let txn = self.tools.db.begin_write().await?;
         let mut over = Vec::new();
         let mut said = Vec::new();

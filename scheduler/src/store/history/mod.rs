@@ -23,7 +23,7 @@ pub use versions::{delete_unused as delete_unused_versions, unused as unused_ver
 pub type Rows = BTreeMap<&'static str, u64>;
 
 /// Where something is stored of a run, and by which column; the run itself comes last.
-const TABLES_OF_RUNS: [(&str, &str); 8] = [
+const TABLES_OF_RUNS: [(&str, &str); 9] = [
     ("xcom", "dag_run_id"),
     ("task_checkpoint", "dag_run_id"),
     ("task_instance_history", "dag_run_id"),
@@ -31,6 +31,7 @@ const TABLES_OF_RUNS: [(&str, &str); 8] = [
     ("run_request", "dag_run_id"),
     ("callback_request", "dag_run_id"),
     ("deadline", "dag_run_id"),
+    ("asset_event_dag_run", "dag_run_id"),
     ("dag_run", "id"),
 ];
 

@@ -1,0 +1,386 @@
+//! A worker: takes tries that the scheduler has handed out, makes them, and reports how they ended.
+//!
+//! It needs no open port: all that passes between it and the scheduler is in Postgres. It is woken through the
+//! [`crate::bus`], and looks by itself now and then, because a wake-up may be lost.
+//!
+//! **Invariant:** a try is begun only after the database knows that it is this worker's, and a report counts only while
+//! the worker's lease does.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::bus::{Bus, Message};
+use crate::catalog::Catalog;
+use crate::chain::Chain;
+use crate::clock::{Clock, since_boot};
+use crate::engine::active_run::Rendered;
+use crate::engine::executor::{LocalExecutor, Order, Report, Surroundings};
+use crate::engine::lease::{self, KeptLease};
+use crate::engine::leash::Leash;
+use crate::engine::outage::Outage;
+use crate::engine::outcome::Outcome;
+use crate::engine::wake::Wake;
+use crate::operator::TaskKey;
+use crate::run::{InstanceIndex, TryEnd};
+use crate::store::entity::task_try;
+use crate::store::leases::{self, Holder, Offer};
+use crate::store::tries::{self, Taker};
+use crate::store::{Db, StoreError, commit, dags, runs};
+
+/// How often a worker looks for tries without having been woken.
+const LOOK_AROUND: Duration = Duration::from_secs(2);
+
+/// The wait before the database is asked again after it refused.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What a worker needs to know.
+pub struct WorkerSettings {
+    /// Where the truth is.
+    pub db: Db,
+    /// Definitions and operators.
+    pub catalog: Catalog,
+    /// The time.
+    pub clock: Clock,
+    /// `UPDRAFT_HOME`.
+    pub home: PathBuf,
+    /// Where the logs of tries are.
+    pub log_folder: PathBuf,
+    /// Who we are.
+    pub holder: Holder,
+    /// What it takes.
+    pub offer: Offer,
+    /// The other processes.
+    pub bus: Bus,
+    /// How long tries may go on without a renewed lease.
+    pub leash: Arc<Leash>,
+    /// How long running tries may go on after [`Worker::stop`].
+    pub grace: Duration,
+}
+
+/// A running worker.
+pub struct Worker {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts taking tries.
+    pub async fn start(settings: WorkerSettings) -> Result<Worker, StoreError> {
+        let stop = CancellationToken::new();
+        let lease = register(&settings).await?;
+        let (leash, until) = (Arc::clone(&settings.leash), stop.clone());
+        tokio::spawn(async move { until.run_until_cancelled(leash.watch()).await });
+        let task = tokio::spawn(Loop::new(settings, lease).run(stop.clone()));
+        Ok(Worker { stop, task })
+    }
+
+    /// Stops: takes nothing more, gives running tries their grace period, stops the rest, and gives them back.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // A panic has been reported by then; the scheduler finds the tries lost.
+        let _ = self.task.await;
+    }
+
+    /// Completes when the worker has ended by itself, which it does only when it is broken.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.task).await;
+    }
+}
+
+async fn register(settings: &WorkerSettings) -> Result<KeptLease, StoreError> {
+    let WorkerSettings { db, holder, offer, clock, leash, .. } = settings;
+    let began = since_boot();
+    let txn = db.begin_write().await?;
+    let lease = leases::register(&txn, holder, offer, clock.now()).await?;
+    commit(txn).await?;
+    leash.lengthen(began, lease::leash_of(holder.patience));
+    Ok(KeptLease::keep(lease, holder.patience, db.clone(), clock.clone(), Arc::clone(leash)))
+}
+
+struct Loop {
+    settings: WorkerSettings,
+    kept: KeptLease,
+    executor: LocalExecutor,
+    reports: mpsc::UnboundedReceiver<Report>,
+    /// Ends that the database does not know yet.
+    unreported: Vec<Report>,
+    outage: Outage,
+}
+
+impl Loop {
+    fn new(settings: WorkerSettings, kept: KeptLease) -> Loop {
+        let (sender, reports) = mpsc::unbounded_channel();
+        let surroundings = Surroundings {
+            db: settings.db.clone(),
+            registry: Arc::clone(settings.catalog.registry()),
+            clock: settings.clock.clone(),
+            home: settings.home.clone(),
+            log_folder: settings.log_folder.clone(),
+            leash: Arc::clone(&settings.leash),
+        };
+        let executor = LocalExecutor::new(surroundings, sender);
+        Loop { settings, kept, executor, reports, unreported: Vec::new(), outage: Outage::default() }
+    }
+
+    async fn run(mut self, stop: CancellationToken) {
+        let mut heard = self.settings.bus.subscribe();
+        while !stop.is_cancelled() {
+            let wait = match self.turn().await {
+                Ok(()) => {
+                    self.outage.over(self.settings.clock.now());
+                    LOOK_AROUND
+                }
+                Err(StoreError::Fenced) => {
+                    self.start_over(&stop).await;
+                    continue;
+                }
+                Err(problem) => {
+                    self.outage.met("no tries can be taken or reported", &problem, self.settings.clock.now());
+                    RETRY
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(report) = self.reports.recv() => self.unreported.push(report),
+                () = work(&mut heard) => {}
+                Ok(()) = self.kept.lost.changed() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.gather();
+        }
+        self.wind_down().await;
+    }
+
+    /// One turn: report what ended, stop what is to stop, take what there is room for.
+    async fn turn(&mut self) -> Result<(), StoreError> {
+        if *self.kept.lost.borrow_and_update() {
+            return Err(StoreError::Fenced);
+        }
+        self.report().await?;
+        self.stop_cancelled().await?;
+        self.take().await
+    }
+
+    fn gather(&mut self) {
+        while let Ok(report) = self.reports.try_recv() {
+            self.unreported.push(report);
+        }
+    }
+
+    /// Lets the scheduler know how tries ended.
+    async fn report(&mut self) -> Result<(), StoreError> {
+        if self.unreported.is_empty() {
+            return Ok(());
+        }
+        let now = self.settings.clock.now();
+        let txn = self.settings.db.begin_write().await?;
+        leases::assert_held(&txn, self.kept.id).await?;
+        for report in &self.unreported {
+            let Report { try_id, end, xcoms, rendered, .. } = report.clone();
+            let outcome = Outcome { end, xcoms, rendered }.write();
+            tries::report(&txn, self.kept.id, try_id, outcome, now).await?;
+        }
+        commit(txn).await?;
+        for report in self.unreported.drain(..) {
+            self.executor.forget(report.try_id);
+        }
+        self.settings.bus.send(Message::Wake(Wake::Tries));
+        Ok(())
+    }
+
+    async fn stop_cancelled(&mut self) -> Result<(), StoreError> {
+        if !self.executor.is_idle() {
+            for try_id in tries::to_stop(self.settings.db.read(), self.kept.id).await? {
+                self.executor.cancel(try_id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self) -> Result<(), StoreError> {
+        let under_way = u64::try_from(self.executor.len()).unwrap_or(u64::MAX);
+        let free = u64::from(self.settings.offer.concurrency).saturating_sub(under_way);
+        if free == 0 {
+            return Ok(());
+        }
+        let Holder { hostname, pid, .. } = &self.settings.holder;
+        let taker = Taker { lease: self.kept.id, hostname, pid: *pid, queues: &self.settings.offer.queues };
+        let txn = self.settings.db.begin_write().await?;
+        let taken = tries::take(&txn, &taker, free, self.settings.clock.now()).await?;
+        commit(txn).await?;
+        if taken.is_empty() {
+            return Ok(());
+        }
+        self.settings.bus.send(Message::Wake(Wake::Tries));
+        let mut runs = HashMap::new();
+        for row in taken {
+            self.begin(row, &mut runs).await;
+        }
+        Ok(())
+    }
+
+    /// Begins a try that is ours. One that cannot begin has ended.
+    async fn begin(&mut self, row: task_try::Model, known: &mut HashMap<Uuid, RunAsFound>) {
+        let now = self.settings.clock.now();
+        let order = loop {
+            match self.order(&row, known, now).await {
+                // It is ours, and nobody else would begin it.
+                Err(Unstartable::Store(problem)) if problem.is_passing() => tokio::time::sleep(RETRY).await,
+                other => break other,
+            }
+        };
+        match order {
+            Ok(order) => self.executor.start(order),
+            Err(problem) => {
+                warn!(try.id = %row.try_id, task = %row.task_id, "a try cannot begin: {problem}");
+                let end = TryEnd::Failed { error: problem.to_string(), exit_code: None, may_retry: true };
+                let key = TaskKey {
+                    dag_id: String::new(),
+                    run_id: String::new(),
+                    task_id: row.task_id,
+                    map_index: row.map_index,
+                };
+                let (xcoms, rendered) = (Vec::new(), Rendered::default());
+                self.unreported.push(Report { run: row.dag_run_id, key, try_id: row.try_id, end, xcoms, rendered });
+            }
+        }
+    }
+
+    async fn order(
+        &self,
+        row: &task_try::Model,
+        known: &mut HashMap<Uuid, RunAsFound>,
+        now: DateTime<Utc>,
+    ) -> Result<Order, Unstartable> {
+        let run = match known.entry(row.dag_run_id) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(unknown) => {
+                let run = runs::find_by_key(self.settings.db.read(), row.dag_run_id).await?;
+                unknown.insert(run.ok_or(Unstartable::NoRun)?)
+            }
+        };
+        let version =
+            dags::find_version(self.settings.db.read(), row.dag_version_id).await?.ok_or(Unstartable::NoVersion)?;
+        let (catalog, file) = (&self.settings.catalog, &version.relative_fileloc);
+        let dag = catalog
+            .definition(&version.dag_id, &version.hash, file, &version.source)
+            .map_err(|problem| Unstartable::Definition(problem.to_string()))?;
+        let task = dag.find(&row.task_id).ok_or(Unstartable::NoTask)?;
+        let key = TaskKey {
+            dag_id: run.dag_id.clone(),
+            run_id: run.run_id.clone(),
+            task_id: row.task_id.clone(),
+            map_index: row.map_index,
+        };
+        Ok(Order {
+            run: row.dag_run_id,
+            at: InstanceIndex { task, map_index: row.map_index },
+            try_id: row.try_id,
+            try_number: u32::try_from(row.try_number).unwrap_or(1),
+            dag,
+            key,
+            row: run.clone(),
+            started: run.start_date,
+            ordered_at: now,
+        })
+    }
+
+    /// The lease was lost: whatever goes on here is made again elsewhere. Stops it, and begins anew.
+    async fn start_over(&mut self, stop: &CancellationToken) {
+        warn!("the scheduler has given this worker up; stopping its tries, and beginning anew");
+        self.kept.let_go();
+        self.executor.cancel_all();
+        while !self.executor.is_idle() {
+            self.unreported.clear();
+            let Some(report) = self.reports.recv().await else { break };
+            self.executor.forget(report.try_id);
+        }
+        self.unreported.clear();
+        while !stop.is_cancelled() {
+            match register(&self.settings).await {
+                Ok(kept) => {
+                    self.kept = kept;
+                    return;
+                }
+                Err(problem) => {
+                    self.outage.met("there is no new lease", &problem, self.settings.clock.now());
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn wind_down(mut self) {
+        self.kept.drain();
+        let deadline = tokio::time::Instant::now() + self.settings.grace;
+        if !self.executor.is_idle() {
+            info!("waiting up to {:?} for running tasks to end", self.settings.grace);
+        }
+        let mut is_over = false;
+        while !self.executor.is_idle() {
+            let under_way = self.executor.len() - self.unreported.len();
+            if under_way > 0 {
+                tokio::select! {
+                    Some(report) = self.reports.recv() => self.unreported.push(report),
+                    () = tokio::time::sleep_until(deadline), if !is_over => {
+                        is_over = true;
+                        self.executor.cancel_all();
+                    }
+                }
+                self.gather();
+            }
+            match self.report().await {
+                Ok(()) => {}
+                Err(StoreError::Fenced) => break,
+                Err(problem) => {
+                    self.outage.met("the end of tries cannot be reported", &problem, self.settings.clock.now());
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+        self.kept.let_go();
+        if let Err(problem) = lease::release(&self.settings.db, self.kept.id).await {
+            warn!(error = %Chain(&problem), "could not give the lease back; the scheduler will take this worker for lost");
+        }
+        self.settings.bus.send(Message::Wake(Wake::Tries));
+    }
+}
+
+type RunAsFound = crate::store::entity::dag_run::Model;
+
+/// Why a try cannot begin.
+#[derive(Debug, thiserror::Error)]
+enum Unstartable {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("its run is gone")]
+    NoRun,
+    #[error("the version of the DAG that it belongs to is gone")]
+    NoVersion,
+    #[error("the version of the DAG that it belongs to has no such task")]
+    NoTask,
+    #[error("{0}")]
+    Definition(String),
+}
+
+/// Waits until there may be something to do.
+async fn work(heard: &mut broadcast::Receiver<Message>) {
+    loop {
+        match heard.recv().await {
+            Ok(Message::Work | Message::Missed) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
