@@ -301,12 +301,14 @@ impl Loop {
         warn!("the scheduler has given this worker up; stopping its tries, and beginning anew");
         self.kept.let_go();
         self.executor.cancel_all();
+        // Nobody wants to know how they ended.
+        for report in self.unreported.drain(..) {
+            self.executor.forget(report.try_id);
+        }
         while !self.executor.is_idle() {
-            self.unreported.clear();
             let Some(report) = self.reports.recv().await else { break };
             self.executor.forget(report.try_id);
         }
-        self.unreported.clear();
         while !stop.is_cancelled() {
             match register(&self.settings).await {
                 Ok(kept) => {
@@ -328,8 +330,9 @@ impl Loop {
             info!("waiting up to {:?} for running tasks to end", self.settings.grace);
         }
         let mut is_over = false;
-        while !self.executor.is_idle() {
-            let under_way = self.executor.len() - self.unreported.len();
+        while !(self.executor.is_idle() && self.unreported.is_empty()) {
+            // What could not begin is reported, too, and was never under way.
+            let under_way = self.executor.len().saturating_sub(self.unreported.len());
             if under_way > 0 {
                 tokio::select! {
                     Some(report) = self.reports.recv() => self.unreported.push(report),

@@ -222,6 +222,27 @@ async fn a_task_waits_for_a_worker_of_its_queue() {
 }
 
 #[tokio::test]
+async fn a_standalone_server_makes_what_no_worker_took() {
+    let world = World::new("").await;
+    let scheduler = world.start("scheduler", &[]).await;
+    world.trigger("hello").await;
+    eventually("the queued try", || async {
+        let run = runs::get(world.db.read(), "hello", "one").await.unwrap();
+        let instances = instances(&world.db, &run).await;
+        instances.first().is_some_and(|instance| instance.state.as_deref() == Some("queued")).then_some(())
+    })
+    .await;
+    assert!(scheduler.stop().await);
+
+    let server = world.installation.start().await;
+
+    assert_eq!(finished(&world.db, "hello", "one").await.state, "success");
+    let instance = world.instance("hello").await;
+    assert_eq!((instance.try_number, instance.pid.map(|pid| pid.to_string())), (1, Some(server.pid())));
+    assert!(server.stop().await);
+}
+
+#[tokio::test]
 async fn a_run_that_is_marked_failed_stops_its_try_in_the_worker() {
     let world = World::new("").await;
     let scheduler = world.start("scheduler", &[]).await;

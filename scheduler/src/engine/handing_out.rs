@@ -112,8 +112,13 @@ impl Coordinator {
         if self.settings.bus.is_none() {
             return Ok(HashSet::new());
         }
-        let tries: HashSet<Uuid> =
-            tries::of_run(self.settings.db.read(), run).await?.into_iter().map(|row| row.try_id).collect();
+        let rows = tries::of_run(self.settings.db.read(), run).await?;
+        if self.settings.execution == Execution::Here {
+            // There may be no workers any more, and this process makes tries itself.
+            let waiting = rows.iter().filter(|row| row.worker.is_none()).map(|row| row.try_id);
+            self.pending.tries.cancelled.extend(waiting);
+        }
+        let tries: HashSet<Uuid> = rows.into_iter().map(|row| row.try_id).collect();
         self.handed_out.extend(&tries);
         Ok(tries)
     }
