@@ -15,7 +15,6 @@
 //! **Invariant:** every change goes through [`scheduler::control::Control`], which writes it to the audit log; this crate
 //! only reads the database.
 
-mod assets;
 mod auth;
 mod document;
 mod error;
@@ -28,6 +27,7 @@ mod serve;
 mod state;
 mod timestamp;
 mod try_log;
+mod ui_files;
 mod view;
 
 pub use document::openapi;

@@ -14,12 +14,12 @@ use utoipa_axum::routes;
 use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
-    asset_events, asset_queue, assets as data_assets, backfills, bulk, clear, dag_runs, dag_runs_batch, dag_sources,
-    dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs, import_errors, logs, marks, monitor, pools,
-    pools_bulk, task_instances, task_instances_batch, tasks, tries, trigger, updraft, xcoms,
+    asset_events, asset_queue, assets, backfills, bulk, clear, dag_runs, dag_runs_batch, dag_sources, dag_stats,
+    dag_tags, dag_versions, dags, dependencies, event_logs, import_errors, logs, marks, monitor, pools, pools_bulk,
+    task_instances, task_instances_batch, tasks, tries, trigger, updraft, xcoms,
 };
 use crate::state::AppState;
-use crate::{assets, auth, hygiene};
+use crate::{auth, hygiene, ui_files};
 
 /// No body of this API is larger than what a person types.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -81,6 +81,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .routes(routes!(updraft::me::get_me))
         .routes(routes!(updraft::dags::list_updraft_dags))
         .routes(routes!(updraft::dag_assets::get_dag_assets))
+        .routes(routes!(updraft::backfills::list_updraft_backfills))
         .routes(routes!(updraft::grid::get_grid))
         .routes(routes!(updraft::next_runs::list_next_runs))
         .routes(routes!(updraft::events::watch_events))
@@ -118,11 +119,11 @@ fn of_runs() -> OpenApiRouter<AppState> {
 
 fn of_assets() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(data_assets::get_assets))
-        .routes(routes!(data_assets::get_asset))
-        .routes(routes!(data_assets::materialize_asset))
-        .routes(routes!(data_assets::get_asset_aliases))
-        .routes(routes!(data_assets::get_asset_alias))
+        .routes(routes!(assets::get_assets))
+        .routes(routes!(assets::get_asset))
+        .routes(routes!(assets::materialize_asset))
+        .routes(routes!(assets::get_asset_aliases))
+        .routes(routes!(assets::get_asset_alias))
         .routes(routes!(asset_events::get_asset_events, asset_events::create_asset_event))
         .routes(routes!(asset_events::get_upstream_asset_events))
         .routes(routes!(asset_queue::get_asset_queued_events, asset_queue::delete_asset_queued_events))
@@ -181,7 +182,7 @@ async fn fallback(request: Request) -> Response {
         return ApiError::not_found("Not Found").into_response();
     }
     match *request.method() {
-        Method::GET | Method::HEAD => assets::serve(path, request.headers()),
+        Method::GET | Method::HEAD => ui_files::serve(path, request.headers()),
         _ => method_not_allowed().await,
     }
 }

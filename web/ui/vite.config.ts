@@ -21,7 +21,8 @@ export default defineConfig(({ mode }) => ({
   plugins: [react(), ...(mode === 'mock' ? [mockApi()] : [])],
   build: {
     outDir: 'dist',
-    assetsDir: 'assets',
+    // Not `assets`, which is a page of the UI. The server knows the name, too: `web/src/ui_files.rs`.
+    assetsDir: 'static',
     target: 'es2022',
     // The layout engine is one large file by nature; it loads by itself, in a worker, when a graph is shown.
     chunkSizeWarningLimit: 700,

@@ -92,16 +92,24 @@ pub async fn complete_finished(db: &impl ConnectionTrait, now: DateTime<Utc>) ->
 
 /// How many runs of a backfill are in each state.
 pub async fn run_counts(db: &impl ConnectionTrait, id: i64) -> Result<Vec<(String, i64)>, StoreError> {
+    let counts = run_counts_of(db, &[id]).await?;
+    Ok(counts.into_iter().map(|(_, state, runs)| (state, runs)).collect())
+}
+
+/// How many runs of each of these backfills are in each state: the backfill, the state, and the number.
+pub async fn run_counts_of(db: &impl ConnectionTrait, ids: &[i64]) -> Result<Vec<(i64, String, i64)>, StoreError> {
     dag_run::Entity::find()
         .select_only()
+        .column(dag_run::Column::BackfillId)
         .column(dag_run::Column::State)
         .column_as(dag_run::Column::Id.count(), "runs")
-        .filter(dag_run::Column::BackfillId.eq(id))
+        .filter(dag_run::Column::BackfillId.is_in(ids.iter().copied()))
+        .group_by(dag_run::Column::BackfillId)
         .group_by(dag_run::Column::State)
         .into_tuple()
         .all(db)
         .await
-        .map_err(doing("counting the runs of a backfill"))
+        .map_err(doing("counting the runs of backfills"))
 }
 
 /// The runs of a backfill that have not begun, in its order.

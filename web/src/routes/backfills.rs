@@ -174,9 +174,14 @@ pub(crate) async fn list_backfills(
     assert_dag(&app, &dag_id).await?;
     let rows = backfills::list(app.db.read(), Some(&dag_id)).await?;
     let total_entries = rows.len() as u64;
-    let page = rows.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
-    let backfills = page.take(usize::try_from(limit).unwrap_or(usize::MAX)).map(BackfillResponse::from).collect();
+    let backfills = cut(rows, limit, offset).map(BackfillResponse::from).collect();
     Ok(Json(BackfillCollectionResponse { backfills, total_entries }))
+}
+
+/// The rows of a page.
+pub(crate) fn cut<T>(rows: Vec<T>, limit: u64, offset: u64) -> impl Iterator<Item = T> {
+    let as_usize = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    rows.into_iter().skip(as_usize(offset)).take(as_usize(limit))
 }
 
 fn not_found(error: StoreError) -> ApiError {

@@ -9,9 +9,9 @@
 mod actions;
 mod assets;
 mod auth;
+mod backfills;
 mod client;
 mod dags;
-mod data_assets;
 mod dependencies;
 mod grid;
 mod live;
@@ -23,4 +23,5 @@ mod rows;
 mod runs;
 mod server;
 mod task_instances;
+mod ui_files;
 mod xcoms;

@@ -11,6 +11,7 @@ test('an asset is found, and says who makes it and whom it starts', async ({ sig
 
   await page.getByRole('link', { name: 'orders', exact: true }).click()
   await expect(page.getByRole('heading', { level: 1, name: 'orders' })).toBeVisible()
+  await page.reload()
   await expect(page.getByRole('main')).toContainText('warehouse.orders_hourly')
   await expect(page.getByRole('main').getByRole('link', { name: 'weekly_digest' }).first()).toBeVisible()
 })

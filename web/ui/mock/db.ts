@@ -1,6 +1,8 @@
 import type { components } from '../src/api/schema.gen'
 import { AssetBook } from './assets'
+import { BackfillBook } from './backfills'
 import { DAGS, IMPORT_ERROR, POOLS, type FrozenState, type MockDag, type MockTask } from './fixtures'
+import { stepOf } from './views'
 
 type Schemas = components['schemas']
 export type Run = Schemas['DAGRunResponse']
@@ -37,6 +39,7 @@ export class Db {
   pools: Schemas['PoolResponse'][] = POOLS.map((pool) => structuredClone(pool))
   readonly dags = DAGS.map((dag) => structuredClone(dag))
   readonly assets: AssetBook
+  readonly backfills: BackfillBook
   readonly runs = new Map<string, RunRecord[]>()
   readonly listeners = new Set<(hint: Hint) => void>()
   readonly logListeners = new Set<(instance: Instance, line: Line | null) => void>()
@@ -51,6 +54,7 @@ export class Db {
       if (dag.frozen !== undefined) this.addFrozen(dag, dag.frozen)
     }
     this.assets = new AssetBook(this)
+    this.backfills = new BackfillBook(this)
   }
 
   dag(id: string): MockDag | undefined {
@@ -113,6 +117,12 @@ export class Db {
 
   /** Lets instances run again, as new ones, and the run with them. */
   clear(dag: MockDag, record: RunRecord, instances: Instance[]): void {
+    this.reset(dag, record, instances)
+    if (!dag.paused) void this.execute(dag, record)
+  }
+
+  /** The same, for somebody else to begin. */
+  reset(dag: MockDag, record: RunRecord, instances = [...record.instances.values()]): void {
     record.turn += 1
     const abandoned = [...record.instances.values()].filter((each) => !LASTING.includes(each.state))
     for (const instance of new Set([...instances, ...abandoned])) {
@@ -122,7 +132,6 @@ export class Db {
     }
     Object.assign(record.run, { state: 'queued', end_date: null, duration: null, queued_at: iso(Date.now()) })
     this.runChanged(record)
-    if (!dag.paused) void this.execute(dag, record)
   }
 
   markTasks(dag: MockDag, record: RunRecord, instances: Instance[], state: 'success' | 'failed' | 'skipped'): void {
@@ -141,7 +150,7 @@ export class Db {
     this.runChanged(record)
   }
 
-  private async execute(dag: MockDag, record: RunRecord): Promise<void> {
+  async execute(dag: MockDag, record: RunRecord): Promise<void> {
     const { run } = record
     record.turn += 1
     const turn = record.turn
@@ -205,7 +214,8 @@ export class Db {
       for (const listener of this.logListeners) listener(instance, dated)
     }
     if (record.run.state !== 'running' || record.turn !== turn) return true
-    const good = attempt > (task.fails?.tries ?? 0)
+    const isBadDay = typeof record.run.conf?.bad === 'string' && record.run.logical_date?.startsWith(record.run.conf.bad) === true
+    const good = attempt > (task.fails?.tries ?? 0) && !isBadDay
     instance.state = good ? 'success' : 'failed'
     instance.end_date = iso(Date.now())
     instance.duration = seconds(instance.start_date, instance.end_date)
@@ -221,7 +231,7 @@ export class Db {
   }
 
   private addFinished(dag: MockDag, place: number): void {
-    const step = dag.cron?.startsWith('*/15') ? 900_000 : dag.cron?.startsWith('5 ') ? 3_600_000 : 86_400_000
+    const step = stepOf(dag)
     const at = Math.floor(Date.now() / step) * step - place * step
     const failed = dag.history.failed.includes(place)
     const kind = dag.assets === true ? 'asset_triggered' : dag.cron === null ? 'manual' : 'scheduled'
@@ -289,7 +299,7 @@ export class Db {
   }
 }
 
-function newRecord(dag: MockDag, id: string, logicalDate: string | null, runAfter: string, type: Run['run_type']): RunRecord {
+export function newRecord(dag: MockDag, id: string, logicalDate: string | null, runAfter: string, type: Run['run_type']): RunRecord {
   const run: Run = {
     dag_run_id: id, dag_id: dag.id, logical_date: logicalDate, queued_at: runAfter, start_date: null, end_date: null,
     duration: null, data_interval_start: logicalDate, data_interval_end: logicalDate, run_after: runAfter,

@@ -302,6 +302,20 @@ DAGS.push({
   history: { count: 2, failed: [] },
 })
 
+DAGS.push({
+  id: 'daily_ledger',
+  description: 'Books each day; the day that `bad` in the conf names fails.',
+  tags: ['example', 'ledger'],
+  cron: '@daily',
+  words: 'Every day at 00:00',
+  timezone: 'UTC',
+  paused: false,
+  tasks: [{ id: 'book', operator: 'bash', after: [], seconds: 3 }],
+  params: {},
+  source: 'schedule: "@daily"\n',
+  history: { count: 3, failed: [] },
+})
+
 /** For looking at speed: as many tasks and runs as a large team has. */
 DAGS.push({
   id: 'wide',

@@ -27,6 +27,12 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['POST', '/api/v2/pools', postPool],
   ['PATCH', '/api/v2/pools/:pool', patchPool],
   ['DELETE', '/api/v2/pools/:pool', deletePool],
+  ['GET', '/api/v2/updraft/backfills', (db, _, __, url) => db.backfills.list(url)],
+  ['POST', '/api/v2/backfills', (db, _, request) => db.backfills.create(request)],
+  ['POST', '/api/v2/backfills/dry_run', (db, _, request) => db.backfills.plan(request)],
+  ['PUT', '/api/v2/backfills/:backfill/pause', (db, params) => db.backfills.setPaused(params.backfill ?? '', true)],
+  ['PUT', '/api/v2/backfills/:backfill/unpause', (db, params) => db.backfills.setPaused(params.backfill ?? '', false)],
+  ['PUT', '/api/v2/backfills/:backfill/cancel', (db, params) => db.backfills.cancel(params.backfill ?? '')],
   ['GET', '/api/v2/assets', (db, _, __, url) => db.assets.list(url)],
   ['GET', '/api/v2/assets/events', (db, _, __, url) => db.assets.eventsOf(url)],
   ['POST', '/api/v2/assets/events', (db, _, request) => db.assets.record(request)],
@@ -131,7 +137,10 @@ function nextRuns(db: Db, params: Params, _: Request, url: URL): Response | Prom
 
 function listRuns(db: Db, params: Params, _: Request, url: URL): Response {
   const states = url.searchParams.getAll('state')
-  const found = (db.runs.get(params.dag ?? '') ?? []).map((record) => record.run).filter((run) => states.length === 0 || states.includes(run.state))
+  const types = url.searchParams.getAll('run_type')
+  const found = (db.runs.get(params.dag ?? '') ?? [])
+    .map((record) => record.run)
+    .filter((run) => (states.length === 0 || states.includes(run.state)) && (types.length === 0 || types.includes(run.run_type)))
   return json({ dag_runs: paged(found, url), total_entries: found.length })
 }
 

@@ -50,9 +50,14 @@ export function taskView(dag: MockDag, task: MockTask): Schemas['TaskResponse'] 
   }
 }
 
+/** How far the dates of a schedule are apart. */
+export function stepOf(dag: MockDag): number {
+  return dag.cron?.startsWith('*/15') ? 900_000 : dag.cron?.startsWith('5 ') ? 3_600_000 : 86_400_000
+}
+
 /** The next times of the few schedules that the fixtures have; UTC is near enough here. */
 export function nextTimes(dag: MockDag, count: number): string[] {
-  const step = dag.cron?.startsWith('*/15') ? 900_000 : dag.cron?.startsWith('5 ') ? 3_600_000 : 86_400_000
+  const step = stepOf(dag)
   const offset = dag.cron?.startsWith('5 ') ? 300_000 : dag.cron?.startsWith('0 6') ? 11 * 3_600_000 : 0
   const first = (Math.floor((Date.now() - offset) / step) + 1) * step + offset
   return Array.from({ length: count }, (_, place) => new Date(first + place * step).toISOString())

@@ -1,3 +1,5 @@
+import type { RunState } from './api/model'
+
 /**
  * The only maker of URLs: a link is `<Link {...paths.run(dagId, runId)}>`, and the router checks it against its tree.
  */
@@ -7,8 +9,12 @@ export const paths = {
   importErrors: () => ({ to: '/import-errors' }) as const,
   pools: () => ({ to: '/pools' }) as const,
   assets: () => ({ to: '/assets' }) as const,
+  backfills: () => ({ to: '/backfills' }) as const,
   asset: (assetId: number) => ({ to: '/assets/$assetId', params: { assetId: String(assetId) } }) as const,
   dag: (dagId: string) => ({ to: '/dags/$dagId', params: { dagId } }) as const,
+  /** The runs of a DAG that backfills made, those in one state. */
+  backfillRuns: (dagId: string, state: RunState) => ({ ...paths.dag(dagId), search: { tab: 'runs', type: 'backfill', state } }) as const,
+  dagBackfills: (dagId: string) => ({ ...paths.dag(dagId), search: { tab: 'backfills' } }) as const,
   run: (dagId: string, runId: string) => ({ to: '/dags/$dagId/runs/$runId', params: { dagId, runId } }) as const,
   task: (dagId: string, runId: string, taskId: string) =>
     ({ to: '/dags/$dagId/runs/$runId/tasks/$taskId', params: { dagId, runId, taskId } }) as const,

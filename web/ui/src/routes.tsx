@@ -16,7 +16,7 @@ import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
 import { LoginPage } from './pages/LoginPage/Page'
 import { paths } from './paths'
-import { assetSearch, assetsSearch, dagSearch, dagsSearch, loginSearch, runSearch, taskSearch } from './search'
+import { assetSearch, assetsSearch, backfillsSearch, dagSearch, dagsSearch, loginSearch, runSearch, taskSearch } from './search'
 
 interface Context {
   queries: QueryClient
@@ -93,6 +93,13 @@ const asset = createRoute({
   component: lazyRouteComponent(() => import('./pages/AssetPage/Page'), 'AssetPage'),
 })
 
+const backfills = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/backfills',
+  validateSearch: backfillsSearch,
+  component: lazyRouteComponent(() => import('./pages/BackfillsPage/Page'), 'BackfillsPage'),
+})
+
 const dag = createRoute({
   getParentRoute: () => signedIn,
   path: '/dags/$dagId',
@@ -114,7 +121,7 @@ const task = createRoute({
   component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
 })
 
-const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, pools, assets, asset, dag, run, task])])
+const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, pools, assets, asset, backfills, dag, run, task])])
 
 export function makeRouter(context: Context) {
   return createRouter({

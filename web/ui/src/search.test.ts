@@ -25,6 +25,11 @@ test('a try is a whole number from one', () => {
   expect(taskSearch({ try: 0, tab: 'grid' })).toEqual({})
 })
 
+test('the runs of a DAG are narrowed by state and type', () => {
+  expect(dagSearch({ tab: 'runs', state: 'failed', type: 'backfill' })).toEqual({ tab: 'runs', state: 'failed', type: 'backfill' })
+  expect(dagSearch({ tab: 'runs', type: 'often' })).toEqual({ tab: 'runs' })
+})
+
 test('an instance of a mapped task counts from zero', () => {
   expect(taskSearch({ map: 0 })).toEqual({ map: 0 })
   expect(taskSearch({ map: -1 })).toEqual({})

@@ -1,4 +1,4 @@
-import type { RunState } from './api/model'
+import type { RunState, RunType } from './api/model'
 
 type Raw = Record<string, unknown>
 
@@ -42,19 +42,36 @@ export function assetSearch(raw: Raw): AssetSearch {
   return { page: pageNumber(raw.page) }
 }
 
-export const DAG_TABS = ['graph', 'grid', 'runs', 'details', 'source'] as const
+export interface BackfillsSearch {
+  /** From one. */
+  page?: number
+}
+
+export function backfillsSearch(raw: Raw): BackfillsSearch {
+  return { page: pageNumber(raw.page) }
+}
+
+export const DAG_TABS = ['graph', 'grid', 'runs', 'backfills', 'details', 'source'] as const
 export type DagTab = (typeof DAG_TABS)[number]
 
 export interface DagSearch {
   tab?: DagTab
   state?: RunState
+  /** Which runs are listed; all when absent. */
+  type?: RunType
   page?: number
   /** How many runs the grid shows. */
   runs?: number
 }
 
 export function dagSearch(raw: Raw): DagSearch {
-  return { tab: oneOf(DAG_TABS, raw.tab), state: runState(raw.state), page: pageNumber(raw.page), runs: wholeNumber(raw.runs, 1) }
+  return {
+    tab: oneOf(DAG_TABS, raw.tab),
+    state: runState(raw.state),
+    type: oneOf(RUN_TYPES, raw.type),
+    page: pageNumber(raw.page),
+    runs: wholeNumber(raw.runs, 1),
+  }
 }
 
 export const RUN_TABS = ['graph', 'gantt'] as const
@@ -94,6 +111,8 @@ export function loginSearch(raw: Raw): LoginSearch {
 }
 
 const RUN_STATES: Record<RunState, true> = { queued: true, running: true, success: true, failed: true }
+
+const RUN_TYPES: RunType[] = ['scheduled', 'manual', 'backfill', 'operator_triggered', 'asset_triggered', 'asset_materialization']
 
 function runState(value: unknown): RunState | undefined {
   return typeof value === 'string' && Object.hasOwn(RUN_STATES, value) ? (value as RunState) : undefined

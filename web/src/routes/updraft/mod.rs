@@ -1,5 +1,6 @@
 //! What Updraft adds to Airflow's API, mostly for its own UI.
 
+pub(crate) mod backfills;
 pub(crate) mod dag_assets;
 pub(crate) mod dags;
 pub(crate) mod events;

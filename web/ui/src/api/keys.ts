@@ -5,6 +5,8 @@ export const keys = {
   me: ['me'] as const,
   version: ['version'] as const,
   dagList: ['dags'] as const,
+  /** Under the list of DAGs: what changes that list, a run that begins or ends, changes how far backfills are. */
+  backfills: ['dags', 'backfills'] as const,
   importErrors: ['import-errors'] as const,
   pools: ['pools'] as const,
   /** All that is known of assets, their events, and who waits for them. */

@@ -29,7 +29,9 @@ export type QueuedUpdate = Schemas['QueuedEventResponse']
 /** What a DAG waits for beside the clock. */
 export type DagAssets = Schemas['DagAssetsResponse']
 export type Obstacle = Schemas['TaskDependencyResponse']
-
+/** Runs for a range of dates, with how far they are. */
+export type Backfill = Schemas['UpdraftBackfillResponse']
+export type BackfillBody = Schemas['BackfillPostBody']
 
 /** A task of a run, or one instance of a mapped task as a pair. */
 export type TaskRef = NonNullable<Schemas['ClearTaskInstancesBody']['task_ids']>[number]
@@ -39,6 +41,7 @@ export type Relatives = Pick<Schemas['PatchTaskInstanceBody'], 'include_upstream
 export type MarkedState = Extract<Schemas['TaskInstanceState'], 'success' | 'failed' | 'skipped'>
 
 export type RunState = Schemas['DagRunState']
+export type RunType = Schemas['DagRunType']
 /** `none` is our word for the null that the API gives before a task is scheduled. */
 export type TaskState = Schemas['TaskInstanceState'] | 'none'
 

@@ -1027,6 +1027,23 @@ export interface paths {
         patch: operations["patch_pool"];
         trace?: never;
     };
+    "/api/v2/updraft/backfills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List backfills with how many of their runs are in each state, newest first. */
+        get: operations["list_updraft_backfills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/updraft/dags": {
         parameters: {
             query?: never;
@@ -1411,6 +1428,17 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
             dag_display_name: string;
+        };
+        /** @description How many runs of a backfill are in each state. */
+        BackfillRunsResponse: {
+            /** Format: int64 */
+            queued: number;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            success: number;
+            /** Format: int64 */
+            failed: number;
         };
         /** @description How the database is: `healthy` or `unhealthy`. */
         BaseInfoResponse: {
@@ -2555,6 +2583,18 @@ export interface components {
         TriggererInfoResponse: {
             status: string | null;
             latest_triggerer_heartbeat: string | null;
+        };
+        /** @description A page of backfills with how far each is. */
+        UpdraftBackfillCollectionResponse: {
+            backfills: components["schemas"]["UpdraftBackfillResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description A backfill with how far it is. */
+        UpdraftBackfillResponse: components["schemas"]["BackfillResponse"] & {
+            /** @description Who asked for it; null when a command did. */
+            triggering_user_name: string | null;
+            runs: components["schemas"]["BackfillRunsResponse"];
         };
         /** @description A page of DAGs with their latest runs. */
         UpdraftDagCollectionResponse: {
@@ -6308,6 +6348,51 @@ export interface operations {
                 };
             };
             /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_updraft_backfills: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Only those of this DAG. */
+                dag_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of backfills */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpdraftBackfillCollectionResponse"];
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;

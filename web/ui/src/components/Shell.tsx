@@ -35,6 +35,9 @@ export function Shell() {
           <Link {...paths.assets()} className={classes.link} activeProps={{ className: classes.active }}>
             Assets
           </Link>
+          <Link {...paths.backfills()} className={classes.link} activeProps={{ className: classes.active }}>
+            Backfills
+          </Link>
           <Link {...paths.pools()} className={classes.link} activeProps={{ className: classes.active }}>
             Pools
           </Link>

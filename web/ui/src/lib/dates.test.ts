@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatDateTime, formatRelative, instantFromWallClock } from './dates'
+import { formatDateTime, formatRelative, instantFromWallClock, wallClockOf } from './dates'
 
 test('an instant reads in the zone asked for', () => {
   const midnight = '2026-11-20T23:00:00Z'
@@ -35,4 +35,13 @@ test.each([
   ['nonsense', 'UTC', null],
 ])('%s in %s is %s', (wallClock, zone, instant) => {
   expect(instantFromWallClock(wallClock, zone)).toBe(instant)
+})
+
+test.each([
+  ['2026-11-20T23:00:59Z', 'Europe/Berlin', '2026-11-21T00:00'],
+  ['2026-07-01T22:30:00Z', 'Europe/Berlin', '2026-07-02T00:30'],
+  ['2026-11-21T03:00:00Z', 'America/New_York', '2026-11-20T22:00'],
+  ['2026-11-21T00:00:00Z', 'UTC', '2026-11-21T00:00'],
+])('%s in %s is %s on the clock there', (instant, zone, clock) => {
+  expect(wallClockOf(Date.parse(instant), zone)).toBe(clock)
 })

@@ -71,6 +71,11 @@ export function instantFromWallClock(wallClock: string, zone: string): string | 
   return new Date(asUtc - zoneOffset(guess, zone)).toISOString()
 }
 
+/** The other way round: what a `datetime-local` field shows of an instant in the zone given, to the minute. */
+export function wallClockOf(instant: number, zone: string): string {
+  return new Date(instant + zoneOffset(instant, zone)).toISOString().slice(0, 16)
+}
+
 /** Milliseconds that the zone is ahead of UTC at the instant. */
 function zoneOffset(instant: number, zone: string): number {
   const parts = new Intl.DateTimeFormat('en-US', {

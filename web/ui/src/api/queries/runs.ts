@@ -1,12 +1,13 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient, type QueryClient } from '@tanstack/react-query'
 import { answer, client } from '../client'
 import { keys } from '../keys'
-import type { RunState, TaskInstance, TriggerBody } from '../model'
+import type { RunState, RunType, TaskInstance, TriggerBody } from '../model'
 
 export const RUNS_PER_PAGE = 25
 
 export interface RunFilter {
   state?: RunState
+  type?: RunType
   /** From zero. */
   page: number
   limit?: number
@@ -26,6 +27,7 @@ export function dagRunsQuery(dagId: string, filter: RunFilter) {
               offset: filter.page * limit,
               order_by: ['-run_after'],
               state: filter.state === undefined ? undefined : [filter.state],
+              run_type: filter.type === undefined ? undefined : [filter.type],
             },
           },
         }),

@@ -18,6 +18,7 @@ import { KeyFacts } from '../../ui/Facts'
 import { Icon, type IconName } from '../../ui/Icon'
 import { Notice } from '../../ui/Notice'
 import { Prose } from '../../ui/Prose'
+import { BackfillsTab } from './BackfillsTab'
 import classes from './DagPage.module.css'
 import { DetailsTab } from './DetailsTab'
 import { GraphTab } from './GraphTab'
@@ -33,6 +34,7 @@ const TABS: Record<(typeof DAG_TABS)[number], { label: string; icon: IconName }>
   graph: { label: 'Graph', icon: 'graph' },
   grid: { label: 'Grid', icon: 'grid' },
   runs: { label: 'Runs', icon: 'list' },
+  backfills: { label: 'Backfills', icon: 'retry' },
   details: { label: 'Details', icon: 'gear' },
   source: { label: 'Source', icon: 'code' },
 }
@@ -128,6 +130,9 @@ export function DagPage() {
           </Tabs.Panel>
           <Tabs.Panel value="runs">
             <RunsTab dagId={dagId} zone={zone} isPaused={dag.is_paused} search={search} />
+          </Tabs.Panel>
+          <Tabs.Panel value="backfills">
+            <BackfillsTab dag={dag} zone={zone} search={search} />
           </Tabs.Panel>
           <Tabs.Panel value="details">
             <DetailsTab dag={dag} zone={zone} />

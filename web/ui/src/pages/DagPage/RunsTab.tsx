@@ -1,7 +1,7 @@
 import { Pagination, SegmentedControl } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import type { DagRun, RunState } from '../../api/model'
+import type { DagRun, RunState, RunType } from '../../api/model'
 import { messageOf } from '../../api/errors'
 import { dagRunsQuery, RUNS_PER_PAGE } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
@@ -32,7 +32,7 @@ interface Props {
 export function RunsTab({ dagId, zone, isPaused, search }: Props) {
   const navigate = route.useNavigate()
   const page = search.page ?? 1
-  const runs = useQuery(dagRunsQuery(dagId, { page: page - 1, state: search.state }))
+  const runs = useQuery(dagRunsQuery(dagId, { page: page - 1, state: search.state, type: search.type }))
   if (runs.isError) {
     return (
       <EmptyMessage icon="alert" title="The runs could not be read">
@@ -46,7 +46,13 @@ export function RunsTab({ dagId, zone, isPaused, search }: Props) {
   return (
     <Panel
       flush
-      title={plural(total, 'run')}
+      title={
+        search.type === undefined ? (
+          plural(total, 'run')
+        ) : (
+          <TypeTitle type={search.type} total={total} onAll={() => void navigate({ search: { tab: 'runs', state: search.state }, replace: true })} />
+        )
+      }
       aside={
         <SegmentedControl
           size="xs"
@@ -54,7 +60,7 @@ export function RunsTab({ dagId, zone, isPaused, search }: Props) {
           value={search.state ?? 'all'}
           onChange={(value) => {
             const state = (Object.keys(RUN_FACES) as RunState[]).find((each) => each === value)
-            void navigate({ search: { tab: 'runs', state }, replace: true })
+            void navigate({ search: { tab: 'runs', state, type: search.type }, replace: true })
           }}
           data={[
             { value: 'all', label: 'All' },
@@ -64,7 +70,9 @@ export function RunsTab({ dagId, zone, isPaused, search }: Props) {
       }
     >
       {runs.data.dag_runs.length === 0 ? (
-        search.state === undefined ? (
+        search.type !== undefined ? (
+          <EmptyMessage icon="search" title="There are no such runs" />
+        ) : search.state === undefined ? (
           <EmptyMessage icon="play" title="No runs yet">
             <p>Unpause the DAG to let it run on its schedule, or trigger it now.</p>
             <TriggerButton dagId={dagId} isPaused={isPaused} variant="default" />
@@ -87,6 +95,18 @@ export function RunsTab({ dagId, zone, isPaused, search }: Props) {
         </div>
       )}
     </Panel>
+  )
+}
+
+/** Says that only runs of one type are listed, and takes that back. */
+function TypeTitle({ type, total, onAll }: { type: RunType; total: number; onAll: () => void }) {
+  return (
+    <span className={classes.typeTitle}>
+      {plural(total, 'run')} of the type {RUN_TYPES[type].label.toLowerCase()}
+      <button type="button" className={classes.all} onClick={onAll}>
+        Show all types
+      </button>
+    </span>
   )
 }
 

@@ -18,6 +18,10 @@ use crate::hex::hex;
 #[folder = "$CARGO_MANIFEST_DIR/ui/dist"]
 struct Dist;
 
+/// Where Vite puts the files whose names have the hash of their content in them: `build.assetsDir` of its configuration. No
+/// address of the UI begins so.
+const HASHED: &str = "static/";
+
 /// Shown in place of a UI that was not built.
 const NOT_BUILT: &str = include_str!("not_built.html");
 
@@ -30,7 +34,7 @@ pub(crate) fn serve(path: &str, headers: &HeaderMap) -> Response {
     if let Some(file) = Dist::get(name).filter(|_| !name.is_empty() && name != "index.html") {
         return respond(name, file, headers);
     }
-    if name.starts_with("assets/") {
+    if name.starts_with(HASHED) {
         // A page of an older build asks for files that are gone; the UI's page in their place would be taken for a script.
         return StatusCode::NOT_FOUND.into_response();
     }
@@ -42,8 +46,8 @@ pub(crate) fn serve(path: &str, headers: &HeaderMap) -> Response {
 
 fn respond(name: &str, file: rust_embed::EmbeddedFile, headers: &HeaderMap) -> Response {
     let hash = hex(&file.metadata.sha256_hash()[..16]);
-    // Names below `assets/` have the hash of the content in them; the page that names them must be asked for each time.
-    let caching = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    // What has its hash in its name never changes; the page that names it must be asked for each time.
+    let caching = if name.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let etag = format!("\"{hash}\"");
     let is_known = headers
         .get(header::IF_NONE_MATCH)
