@@ -36,7 +36,7 @@ use crate::run::{InstanceIndex, TryEnd};
 use crate::store::entity::task_try;
 use crate::store::leases::{self, Holder, Offer};
 use crate::store::tries::{self, Taker};
-use crate::store::{Db, StoreError, commit, dags, runs};
+use crate::store::{Db, StoreError, commit, runs, versions};
 
 /// How often a worker looks for tries without having been woken.
 const LOOK_AROUND: Duration = Duration::from_secs(2);
@@ -271,7 +271,7 @@ impl Loop {
             }
         };
         let version =
-            dags::find_version(self.settings.db.read(), row.dag_version_id).await?.ok_or(Unstartable::NoVersion)?;
+            versions::find(self.settings.db.read(), row.dag_version_id).await?.ok_or(Unstartable::NoVersion)?;
         let (catalog, file) = (&self.settings.catalog, &version.relative_fileloc);
         let dag = catalog
             .definition(&version.dag_id, &version.hash, file, &version.source)
@@ -300,6 +300,7 @@ impl Loop {
     async fn start_over(&mut self, stop: &CancellationToken) {
         warn!("the scheduler has given this worker up; stopping its tries, and beginning anew");
         self.kept.let_go();
+        self.settings.leash.let_go();
         self.executor.cancel_all();
         // Nobody wants to know how they ended.
         for report in self.unreported.drain(..) {
@@ -353,6 +354,7 @@ impl Loop {
             }
         }
         self.kept.let_go();
+        self.settings.leash.let_go();
         if let Err(problem) = lease::release(&self.settings.db, self.kept.id).await {
             warn!(error = %Chain(&problem), "could not give the lease back; the scheduler will take this worker for lost");
         }

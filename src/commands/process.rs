@@ -12,6 +12,7 @@ use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
 use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::Waker;
+use scheduler::engine::{EngineSettings, Execution};
 use scheduler::events::Changes;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::leases::Holder;
@@ -125,6 +126,32 @@ impl Process {
                 warn!(%error, "the guardian of child processes is gone");
             }
         })))
+    }
+
+    /// What the engine of this process needs to know. `base_url` is where people find the web UI.
+    pub fn engine_settings(
+        &self,
+        holder: Holder,
+        execution: Execution,
+        changes: &Changes,
+        base_url: Option<String>,
+        guardian: &Arc<Guardian>,
+    ) -> EngineSettings {
+        EngineSettings {
+            db: self.db.clone(),
+            catalog: self.catalog.clone(),
+            clock: self.clock.clone(),
+            changes: changes.clone(),
+            home: self.config.home.clone(),
+            log_folder: self.config.log_folder(),
+            parallelism: self.config.server.parallelism,
+            holder,
+            base_url,
+            grace: self.config.server.grace,
+            execution,
+            bus: self.bus.clone(),
+            leash: self.leash(guardian),
+        }
     }
 
     /// The folder of DAG files, as it is kept in the database.

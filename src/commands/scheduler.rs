@@ -1,7 +1,7 @@
 //! `updraft scheduler`: decides what runs, and hands it out to workers.
 
 use scheduler::engine::wake::{WakeFile, Waker};
-use scheduler::engine::{Engine, EngineSettings, Execution};
+use scheduler::engine::{Engine, Execution};
 use scheduler::events::Changes;
 
 use super::process::{Process, Signals, end_at_second, guard, prepare_dags_folder, speak};
@@ -26,21 +26,9 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let mut folder = process.dag_folder(&changes, &waker);
     folder.sync().await?;
     let config = process.config.clone();
-    let settings = EngineSettings {
-        db: process.db.clone(),
-        catalog: process.catalog.clone(),
-        clock: process.clock.clone(),
-        changes: changes.clone(),
-        home: config.home.clone(),
-        log_folder: config.log_folder(),
-        parallelism: config.server.parallelism,
-        holder: process.deciding_holder(),
-        base_url: config.server.base_url.clone(),
-        grace: config.server.grace,
-        execution: Execution::Workers,
-        bus: Some(bus.clone()),
-        leash: process.leash(&guardian),
-    };
+    let base_url = config.server.base_url.clone();
+    let holder = process.deciding_holder();
+    let settings = process.engine_settings(holder, Execution::Workers, &changes, base_url, &guardian);
     let mut engine = Engine::start(settings, waker.clone(), wakes).await?;
     let stop = process.stop.clone();
     let watching = tokio::spawn(folder.watch(stop.clone()));

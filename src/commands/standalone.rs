@@ -1,7 +1,7 @@
 //! `updraft standalone`: scheduler, executor and web server in one process.
 
 use scheduler::engine::wake::{WakeFile, Waker};
-use scheduler::engine::{Engine, EngineSettings, Execution};
+use scheduler::engine::{Engine, Execution};
 use scheduler::events::Changes;
 
 use super::process::{Process, Signals, end_at_second, guard_with, prepare_dags_folder, speak};
@@ -32,21 +32,9 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     folder.sync().await?;
 
     let (config, url) = (process.config.clone(), url_of(&listener)?);
-    let settings = EngineSettings {
-        db: process.db.clone(),
-        catalog: process.catalog.clone(),
-        clock: process.clock.clone(),
-        changes: changes.clone(),
-        home: config.home.clone(),
-        log_folder: config.log_folder(),
-        parallelism: config.server.parallelism,
-        holder: process.standalone_holder()?,
-        base_url: Some(config.server.base_url.clone().unwrap_or_else(|| url.clone())),
-        grace: config.server.grace,
-        execution: Execution::Here,
-        bus: process.bus.clone(),
-        leash: process.leash(&guardian),
-    };
+    let base_url = config.server.base_url.clone().unwrap_or_else(|| url.clone());
+    let holder = process.standalone_holder()?;
+    let settings = process.engine_settings(holder, Execution::Here, &changes, Some(base_url), &guardian);
     let mut engine = Engine::start(settings, waker.clone(), wakes).await?;
     let stop = process.stop.clone();
     let watching = tokio::spawn(folder.watch(stop.clone()));

@@ -136,6 +136,26 @@ async fn who_waits_for_one_runs_for_each_unless_it_is_paused() {
     assert!(server.stop().await);
 }
 
+/// A try that ended well, whose task failed nevertheless because it decided for a task that there is not.
+#[tokio::test]
+async fn a_branch_to_nowhere_updates_nothing() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    let branch = "tasks:
+  pick: {operator: branch, follow: \"{{ 'le' + 'ft' }}\", outlets: [a]}
+  right: {operator: empty, dependencies: [pick]}
+";
+    installation.write_dag("pick.yaml", branch);
+    let server = installation.start().await;
+    let db = installation.database().await;
+
+    installation.json(&["dags", "trigger", "pick", "--run-id", "one"]).await;
+    let [run] = runs_of(&db, "pick", 1).await.try_into().unwrap();
+
+    assert_eq!(run.state, "failed");
+    assert!(events(&db).await.is_empty());
+    assert!(server.stop().await);
+}
+
 /// What was updated while no scheduler was there, or just before it was killed, leads to a run of the next one.
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]

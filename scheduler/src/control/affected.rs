@@ -11,7 +11,7 @@ use crate::dag::{Dag, TaskIndex};
 use crate::run::selection::{self, Reach};
 use crate::store::entity::{dag_run, task_instance};
 use crate::store::read::InstanceName;
-use crate::store::{StoreError, dags, runs};
+use crate::store::{StoreError, runs, versions};
 
 /// A task that a person names, or one of its mapped instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Meant {
 impl Control {
     /// A run with its definition and its task instances, locked until the transaction ends.
     pub(super) async fn meant(&self, txn: &DatabaseTransaction, row: dag_run::Model) -> Result<Meant, ControlError> {
-        let version = dags::find_version(txn, row.dag_version_id)
+        let version = versions::find(txn, row.dag_version_id)
             .await?
             .ok_or_else(|| StoreError::NotFound { what: "DAG version", id: row.dag_version_id.to_string() })?;
         let dag = self

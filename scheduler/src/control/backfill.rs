@@ -17,7 +17,7 @@ use crate::run_id;
 use crate::store::audit::{self, Deed};
 use crate::store::entity::{backfill, dag, dag_run};
 use crate::store::requests::Request;
-use crate::store::{backfills, commit, dags, runs};
+use crate::store::{backfills, commit, dags, runs, versions};
 
 /// A backfill makes at most so many runs.
 const RUNS_MAX: usize = 10_000;
@@ -134,7 +134,7 @@ impl Control {
         let txn = self.db.begin_write().await?;
         // Locks the DAG, so that two backfills of it cannot be made at once.
         let dag = dags::get_live(&txn, &new.dag_id).await?;
-        let version = dags::version_of(&txn, &dag, now).await?;
+        let version = versions::current(&txn, &dag, now).await?;
         let is_active = |other: &backfill::Model| other.dag_id == new.dag_id;
         if let Some(other) = backfills::active(&txn).await?.into_iter().find(is_active) {
             return Err(ControlError::Conflict(format!(

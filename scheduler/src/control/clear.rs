@@ -14,7 +14,7 @@ use crate::run::selection;
 use crate::store::audit::{self, Deed};
 use crate::store::entity::{dag_run, task_instance};
 use crate::store::requests::Request;
-use crate::store::{commit, dags, runs};
+use crate::store::{commit, dags, runs, versions};
 
 /// Runs in which something is to run again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl Control {
         now: DateTime<Utc>,
     ) -> Result<Option<Uuid>, ControlError> {
         let dag = dags::get_live(txn, dag_id).await?;
-        Ok(if is_wanted { Some(dags::version_of(txn, &dag, now).await?) } else { None })
+        Ok(if is_wanted { Some(versions::current(txn, &dag, now).await?) } else { None })
     }
 
     /// Wakes the engine, and tells whoever watches.

@@ -10,7 +10,7 @@ use crate::engine::active_run::{ActiveRun, Place};
 use crate::run::{Event, RunState};
 use crate::store::entity::dag_run;
 use crate::store::requests::{self, Request};
-use crate::store::{StoreError, dags, runs};
+use crate::store::{StoreError, runs, versions};
 
 impl Control {
     /// Lets an event happen to a run: here when it is over, else by its owner. Answers with the number of the request that
@@ -71,7 +71,7 @@ impl Control {
         txn: &DatabaseTransaction,
         version: Uuid,
     ) -> Result<std::sync::Arc<crate::dag::Dag>, ControlError> {
-        let version = dags::find_version(txn, version)
+        let version = versions::find(txn, version)
             .await?
             .ok_or_else(|| StoreError::NotFound { what: "DAG version", id: version.to_string() })?;
         self.catalog

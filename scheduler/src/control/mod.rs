@@ -43,7 +43,7 @@ use crate::run_id;
 use crate::store::audit::{self, Deed};
 use crate::store::entity::{dag, dag_run};
 use crate::store::requests::{self, Request};
-use crate::store::{Db, StoreError, commit, dags, runs};
+use crate::store::{Db, StoreError, commit, dags, runs, versions};
 
 /// How long an answer waits for the scheduler that owns a run.
 const REQUEST_WAIT: Duration = Duration::from_secs(15);
@@ -250,7 +250,7 @@ impl Control {
             triggering_user_name: trigger.user,
             conf: Value::Object(trigger.conf),
             note: trigger.note.filter(|note| !note.is_empty()),
-            dag_version_id: dags::version_of(txn, dag, now).await?,
+            dag_version_id: versions::current(txn, dag, now).await?,
             backfill_id: None,
             sort_ordinal: None,
             decided_state: None,

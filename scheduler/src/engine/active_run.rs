@@ -95,8 +95,11 @@ impl ActiveRun {
 
     /// Remembers what a try was given after templates were filled in.
     pub(crate) fn set_rendered(&mut self, at: InstanceIndex, rendered: Rendered) {
-        if rendered.fields.is_some() || rendered.label.is_some() {
-            self.rendered.insert(at, rendered);
+        let Rendered { fields, label } = rendered;
+        // A task without arguments leaves none to keep.
+        let fields = fields.filter(|fields| fields.as_object().is_none_or(|fields| !fields.is_empty()));
+        if fields.is_some() || label.is_some() {
+            self.rendered.insert(at, Rendered { fields, label });
         }
     }
 

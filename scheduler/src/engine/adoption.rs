@@ -1,6 +1,6 @@
 //! What the coordinator fetches from the database: DAGs, runs to take over, requests.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -14,13 +14,16 @@ use super::schedules::{ScheduledDag, shown};
 use crate::dag::timetable::DataInterval;
 use crate::events::Change;
 use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
-use crate::store::entity::{dag, dag_run, dag_version};
+use crate::store::entity::{dag, dag_run, dag_version, task_instance};
 use crate::store::requests;
 use crate::store::schedules::{self, Standing};
-use crate::store::{StoreError, commit, dags, leases, pools, runs};
+use crate::store::{StoreError, commit, dags, leases, pools, runs, versions};
 
 /// Runs taken over in one go.
 pub(super) const ADOPT_MAX: u64 = 1000;
+
+/// Runs whose task instances are read in one go.
+const TAKE_OVER_MAX: usize = 100;
 
 impl Coordinator {
     /// Does what wake-ups asked for. What fails stays to be done.
@@ -166,51 +169,65 @@ impl Coordinator {
     /// Takes over runs that nobody owns; answers with how many.
     pub(super) async fn adopt(&mut self) -> Result<u64, StoreError> {
         let txn = self.settings.db.begin_write().await?;
-        leases::assert_held(&txn, self.lease).await?;
-        let rows = runs::adopt(&txn, self.lease, ADOPT_MAX).await?;
+        leases::assert_held(&txn, self.lease()).await?;
+        let rows = runs::adopt(&txn, self.lease(), ADOPT_MAX).await?;
         commit(txn).await?;
         let count = rows.len() as u64;
         // A run may come with something that was asked of it, and one that is over comes only for that.
         self.todo.requests |= count > 0;
         self.todo.take_over.extend(rows);
         // Oldest first, as they were adopted.
-        while let Some(row) = self.todo.take_over.first().cloned() {
-            match self.take_over(row.clone()).await {
-                Ok(()) => {}
-                Err(problem @ StoreError::Corrupt { .. }) => self.give_up(row, &problem.to_string()).await?,
-                Err(problem) => {
-                    // They are ours and nobody else's now, so they must not be forgotten.
-                    self.todo.adopt = true;
-                    return Err(problem);
-                }
+        while !self.todo.take_over.is_empty() {
+            let some = self.todo.take_over.iter().take(TAKE_OVER_MAX).cloned().collect();
+            if let Err(problem) = self.take_over(some).await {
+                // They are ours and nobody else's now, so they must not be forgotten.
+                self.todo.adopt = true;
+                return Err(problem);
             }
-            self.todo.take_over.remove(0);
         }
         Ok(count)
     }
 
-    async fn take_over(&mut self, row: dag_run::Model) -> Result<(), StoreError> {
-        let version = dags::find_version(self.settings.db.read(), row.dag_version_id).await?;
-        let definition = match &version {
-            Some(version) => self.definition(version),
-            None => Err("the version of the DAG that it is pinned to is gone".to_owned()),
-        };
-        let definition = match definition {
-            Ok(definition) => definition,
-            Err(problem) => return self.give_up(row, &problem).await,
-        };
-        let instances = runs::instances(self.settings.db.read(), row.id).await?;
-        let handed_out = self.handed_out_of(row.id).await?;
-        let (id, dag_id, run_id) = (row.id, row.dag_id.clone(), row.run_id.clone());
-        let active = ActiveRun::restore(row, definition, instances)?;
+    /// Takes up the runs at the head of `todo.take_over`.
+    async fn take_over(&mut self, rows: Vec<dag_run::Model>) -> Result<(), StoreError> {
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let db = self.settings.db.read();
+        let versions = versions::find_all(db, rows.iter().map(|row| row.dag_version_id)).await?;
+        let mut instances = runs::instances_of(db, &ids).await?;
+        let has_begun: Vec<Uuid> = instances.keys().copied().collect();
+        self.note_handed_out(&has_begun).await?;
+        for row in rows {
+            let instances = instances.remove(&row.id).unwrap_or_default();
+            match self.restore(&row, versions.get(&row.dag_version_id), instances) {
+                Ok(active) => self.take_up(active).await?,
+                Err(problem) => self.give_up(row, &problem).await?,
+            }
+            self.todo.take_over.pop_front();
+        }
+        Ok(())
+    }
+
+    fn restore(
+        &self,
+        row: &dag_run::Model,
+        version: Option<&dag_version::Model>,
+        instances: Vec<task_instance::Model>,
+    ) -> Result<ActiveRun, String> {
+        let version = version.ok_or("the version of the DAG that it is pinned to is gone")?;
+        let definition = self.definition(version)?;
+        ActiveRun::restore(row.clone(), definition, instances).map_err(|problem| problem.to_string())
+    }
+
+    async fn take_up(&mut self, active: ActiveRun) -> Result<(), StoreError> {
+        let (id, dag_id) = (active.row.id, active.row.dag_id.clone());
+        self.settings.changes.send(Change::dag_run(&dag_id, &active.row.run_id, active.run.state.word()));
         self.take_in(id, active);
-        self.settings.changes.send(Change::dag_run(&dag_id, &run_id, self.runs[&id].run.state.word()));
         self.set_deadlines(id).await?;
         self.file(id);
         if self.runs[&id].run.dag.depends_on_past() {
             self.todo.past.insert(dag_id);
         }
-        self.revive(id, &handed_out);
+        self.revive(id);
         Ok(())
     }
 
@@ -233,13 +250,13 @@ impl Coordinator {
 
     /// Brings a run that was taken over up to date: tries whose process is gone are lost, and whatever follows from the
     /// states follows now.
-    fn revive(&mut self, id: Uuid, handed_out: &HashSet<Uuid>) {
+    fn revive(&mut self, id: Uuid) {
         let now = self.settings.clock.now();
         let Some(active) = self.runs.get_mut(&id) else { return };
         let lost: Vec<_> = active
             .run
             .instances()
-            .filter(|(_, instance)| instance.state.is_held() && !handed_out.contains(&instance.try_id))
+            .filter(|(_, instance)| instance.state.is_held() && !self.handed_out.contains(&instance.try_id))
             .map(|(at, instance)| (at, instance.try_id))
             .collect();
         let retries: Vec<_> = active
@@ -270,7 +287,7 @@ impl Coordinator {
         let txn = self.settings.db.begin_write().await?;
         runs::set_note(&txn, row.id, Some(problem), now).await?;
         let batch = runs::Batch { runs: vec![row], ..runs::Batch::default() };
-        runs::write(&txn, self.lease, &batch, now).await?;
+        runs::write(&txn, self.lease(), &batch, now).await?;
         commit(txn).await
     }
 
@@ -279,7 +296,7 @@ impl Coordinator {
         let Some(active) = self.runs.get(&id).filter(|active| active.row.dag_version_id != version) else {
             return Ok(());
         };
-        let Some(found) = dags::find_version(self.settings.db.read(), version).await? else { return Ok(()) };
+        let Some(found) = versions::find(self.settings.db.read(), version).await? else { return Ok(()) };
         let Ok(definition) = self.definition(&found) else { return Ok(()) };
         let gone = active.run.instances().filter(|(at, instance)| {
             instance.state.is_held() && definition.find(&active.run.dag.task(at.task).task_id).is_none()
@@ -346,7 +363,7 @@ impl Coordinator {
 
     /// Does what people asked of our runs; the requests go in the transaction of their effect.
     async fn carry_out_requests(&mut self) -> Result<(), StoreError> {
-        for (number, run, request) in requests::pending(self.settings.db.read(), self.lease).await? {
+        for (number, run, request) in requests::pending(self.settings.db.read(), self.lease()).await? {
             if !self.runs.contains_key(&run) {
                 // It was taken over, but is not in memory yet; the request waits for it.
                 continue;

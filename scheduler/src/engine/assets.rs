@@ -11,7 +11,7 @@ use super::schedules::ScheduledDag;
 use crate::dag::asset::Asset;
 use crate::dag::template::{AssetEvents, EventFacts, EventsOfAsset, SourceFacts};
 use crate::events::Change;
-use crate::run::{InstanceIndex, TryEnd};
+use crate::run::{InstanceIndex, TaskState};
 use crate::store::asset_events::{self, AssetEvent, EventSource, NewAssetEvent};
 use crate::store::asset_queue::{self, QueueFilter, QueuedAsset};
 use crate::store::entity::dag_run;
@@ -72,11 +72,14 @@ impl Coordinator {
     }
 }
 
-/// What the end of a try makes of the outlets of its task: a success updates them, nothing else does (Airflow 3: assets).
-pub(super) fn updates(active: &ActiveRun, at: InstanceIndex, try_id: Uuid, end: &TryEnd) -> Vec<NewAssetEvent> {
-    if !matches!(end, TryEnd::Success { .. }) {
+/// What a try that has ended makes of the outlets of its task: a success updates them, nothing else does (Airflow 3:
+/// assets). What counts is what became of the task, because a try that ended well may leave what cannot be followed.
+pub(super) fn updates(active: &ActiveRun, at: InstanceIndex) -> Vec<NewAssetEvent> {
+    let instance = active.run.instance(at);
+    if instance.state != TaskState::Success {
         return Vec::new();
     }
+    let try_id = instance.try_id;
     let task = active.run.dag.task(at.task);
     let update = |asset: &Asset| NewAssetEvent {
         asset: asset.clone(),

@@ -3,7 +3,7 @@
 //! One turn: take what has gathered, step the runs, write one transaction, let the world know. While the database does
 //! not answer, a turn waits and tries again; nothing that it decided has been let out by then.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +48,7 @@ const COMMIT_RETRY_MAX: Duration = Duration::from_secs(2);
 
 pub(super) struct Coordinator {
     pub(super) settings: EngineSettings,
-    pub(super) lease: Uuid,
-    kept: KeptLease,
+    lease: KeptLease,
     /// Whether our lease was taken over: nothing that we know counts any more.
     is_fenced: bool,
     place: Place,
@@ -86,7 +85,7 @@ pub(super) struct Coordinator {
 pub(super) struct Todo {
     pub(super) adopt: bool,
     /// Runs that are ours in the database, and not in memory yet.
-    pub(super) take_over: Vec<dag_run::Model>,
+    pub(super) take_over: VecDeque<dag_run::Model>,
     pub(super) requests: bool,
     pub(super) dags: BTreeSet<String>,
     pub(super) pools: bool,
@@ -168,12 +167,11 @@ impl Coordinator {
         let parallelism = settings.parallelism;
         let place = Place { hostname: settings.holder.hostname.clone(), pid: settings.holder.pid };
         let (db, clock, leash) = (settings.db.clone(), settings.clock.clone(), Arc::clone(&settings.leash));
-        let kept = KeptLease::keep(lease, settings.holder.patience, db, clock, leash);
-        let callbacks = CallbackService::start(&settings, lease);
+        let lease = KeptLease::keep(lease, settings.holder.patience, db, clock, leash);
+        let callbacks = CallbackService::start(&settings, lease.id);
         Coordinator {
             settings,
             lease,
-            kept,
             is_fenced: false,
             place,
             dags: ScheduledDags::new(),
@@ -226,6 +224,11 @@ impl Coordinator {
         self.wind_down().await
     }
 
+    /// The lease under which everything is written.
+    pub(super) fn lease(&self) -> Uuid {
+        self.lease.id
+    }
+
     /// Where the tries of this process run.
     pub(super) fn place(&self) -> &Place {
         &self.place
@@ -238,7 +241,7 @@ impl Coordinator {
             Some(report) = self.reports.recv() => self.on_report(report),
             Some(wake) = self.wakes.recv() => self.on_wake(wake),
             () = tokio::time::sleep(until_timer) => {}
-            Ok(()) = self.kept.lost.changed() => {}
+            Ok(()) = self.lease.lost.changed() => {}
         }
     }
 
@@ -302,12 +305,13 @@ impl Coordinator {
         let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
         active.set_rendered(at, rendered);
         let left = active.key(at);
-        let updates = updates(active, at, try_id, &end);
         let counts = self.step(run, Event::TryEnded { at, try_id, end }).is_some_and(|step| !step.result_is_void);
         if counts {
             let new = xcoms.into_iter().map(|(key, value)| NewXCom { instance: left.clone(), key, value });
             self.pending.xcoms.extend(new);
-            self.pending.asset_events.extend(updates);
+            if let Some(active) = self.runs.get(&run) {
+                self.pending.asset_events.extend(updates(active, at));
+            }
         }
     }
 
@@ -404,7 +408,7 @@ impl Coordinator {
 
     /// One turn: everything that is to be done now, then one commit, then its effects.
     async fn turn(&mut self) {
-        if *self.kept.lost.borrow_and_update() {
+        if *self.lease.lost.borrow_and_update() {
             self.is_fenced = true;
             return;
         }
@@ -561,8 +565,12 @@ impl Coordinator {
 
     /// Writes the batch and what follows from it; answers with the DAGs that were paused.
     async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
-        let txn = self.settings.db.begin_write().await?;
-        runs::write(&txn, self.lease, batch, now).await?;
+        let db = &self.settings.db;
+        if runs::write_at_once(db, self.lease(), batch).await? {
+            return Ok(Vec::new());
+        }
+        let txn = db.begin_engine().await?;
+        runs::write(&txn, self.lease(), batch, now).await?;
         let paused = self.pause_after_failures(&txn, batch, now).await?;
         commit(txn).await?;
         Ok(paused)
@@ -601,7 +609,8 @@ impl Coordinator {
 
     /// Stops everything that goes on here. What was not written is forgotten: whoever leads finds it in the database.
     async fn let_go(mut self) -> mpsc::UnboundedReceiver<Wake> {
-        self.kept.let_go();
+        self.lease.let_go();
+        self.settings.leash.let_go();
         self.executor.cancel_all();
         while !self.executor.is_idle() {
             let Some(report) = self.reports.recv().await else { break };
@@ -652,7 +661,7 @@ impl Coordinator {
             self.take_gathered();
         }
         self.write().await;
-        let (db, lease, bus) = (self.settings.db.clone(), self.lease, self.settings.bus.clone());
+        let (db, lease, bus) = (self.settings.db.clone(), self.lease(), self.settings.bus.clone());
         let wakes = self.let_go().await;
         match lease::release(&db, lease).await {
             // Whoever stands by can lead at once.

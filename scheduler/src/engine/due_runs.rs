@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use tracing::info;
+use uuid::Uuid;
 
 use super::adoption::{ADOPT_MAX, last_interval};
 use super::coordinator::Coordinator;
 use super::schedules::{ScheduledDag, shown};
 use crate::dag::timetable::NextRun;
 use crate::store::asset_queue::{self, QueuedAsset};
-use crate::store::{StoreError, commit, dags, leases, runs, schedules};
+use crate::store::entity::dag;
+use crate::store::{StoreError, commit, dags, leases, runs, schedules, versions};
 
 /// Runs made in one transaction.
 const DUE_MAX: usize = 500;
@@ -56,12 +58,12 @@ impl Coordinator {
     /// one was made.
     async fn make_runs(&mut self, due: &[String], now: DateTime<Utc>) -> Result<HashSet<String>, StoreError> {
         let txn = self.settings.db.begin_write().await?;
-        leases::assert_held(&txn, self.lease).await?;
+        leases::assert_held(&txn, self.lease()).await?;
         schedules::lock(&txn, due).await?;
         let standings = schedules::standings(&txn, Some(due)).await?;
         let active = schedules::active_runs(&txn, due).await?;
         let mut queue = self.lock_asset_queue(&txn, due).await?;
-        let mut made = Vec::new();
+        let mut wanted = Vec::new();
         for dag_id in due {
             let Some(dag) = self.dags.get_mut(dag_id) else { continue };
             let Some(standing) = standings.get(dag_id).filter(|dag| !dag.is_paused && !dag.is_stale) else { continue };
@@ -73,27 +75,27 @@ impl Coordinator {
             }
             let queued = queue.get(dag_id).map(Vec::as_slice).unwrap_or_default();
             match dag.due(now) {
-                Some(next) => made.push((dag_id, Some(make_timed(&txn, dag, next, now).await?))),
+                Some(next) => wanted.push((dag_id, Cause::Time(next))),
                 None if dag.is_asked_for(queued) => {
-                    make_for_assets(&txn, dag, queued, now).await?;
-                    queue.remove(dag_id);
-                    made.push((dag_id, None));
+                    wanted.push((dag_id, Cause::Assets(queue.remove(dag_id).unwrap_or_default())));
                 }
                 None => {}
             }
         }
+        let wanted: Vec<Wanted> =
+            wanted.into_iter().map(|(dag_id, cause)| Wanted { dag: &self.dags[dag_id], cause }).collect();
+        make(&txn, &wanted, now).await?;
+        let made: Vec<(String, Option<NextRun>)> = wanted.into_iter().map(Wanted::made).collect();
         commit(txn).await?;
         // Only now: had the commit failed, the runs would have to be made again.
         self.refresh_asset_queue(due, queue);
-        let mut ids = HashSet::with_capacity(made.len());
-        for (dag_id, timed) in made {
-            if let (Some(dag), Some((next, following))) = (self.dags.get_mut(dag_id), timed) {
-                dag.made(&next, following);
+        for (dag_id, timed) in &made {
+            if let (Some(dag), Some(next)) = (self.dags.get_mut(dag_id), timed) {
+                dag.made(next, now);
             }
             self.announce_dag(dag_id);
-            ids.insert(dag_id.clone());
         }
-        Ok(ids)
+        Ok(made.into_iter().map(|(dag_id, _)| dag_id).collect())
     }
 
     /// Queued and running runs of a DAG, which together must not reach `max_active_runs` for another to be made. Backfills
@@ -105,21 +107,51 @@ impl Coordinator {
     }
 }
 
-/// Makes the run whose time has come; answers with it, and with what follows it.
-async fn make_timed(
-    txn: &DatabaseTransaction,
-    dag: &ScheduledDag,
-    next: NextRun,
-    now: DateTime<Utc>,
-) -> Result<(NextRun, Option<NextRun>), StoreError> {
-    let version = dags::version_of(txn, &dag.row, now).await?;
-    let row = dag.run_row(&next, version, now);
-    if !runs::insert_if_new(txn, row).await? {
-        info!(dag = %dag.row.dag_id, "the run for {} is there already", next.run_after);
+/// Why a run is made.
+enum Cause {
+    /// Its time has come.
+    Time(NextRun),
+    /// Assets ask for it: all that is queued of them.
+    Assets(Vec<QueuedAsset>),
+}
+
+/// A run to make.
+struct Wanted<'a> {
+    dag: &'a ScheduledDag,
+    cause: Cause,
+}
+
+impl Wanted<'_> {
+    /// Of which DAG it was made, and for which time.
+    fn made(self) -> (String, Option<NextRun>) {
+        let timed = match self.cause {
+            Cause::Time(next) => Some(next),
+            Cause::Assets(_) => None,
+        };
+        (self.dag.row.dag_id.clone(), timed)
     }
-    let following = dag.after(&next, now);
-    dags::set_next_dagrun(txn, &dag.row.dag_id, &shown(following)).await?;
-    Ok((next, following))
+}
+
+/// Makes runs of DAGs that are locked, in few statements however many they are.
+async fn make(txn: &DatabaseTransaction, wanted: &[Wanted<'_>], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let dags: Vec<&dag::Model> = wanted.iter().map(|wanted| &wanted.dag.row).collect();
+    let versions = versions::current_of_locked(txn, &dags, now).await?;
+    let (mut timed, mut following) = (Vec::new(), Vec::new());
+    for (Wanted { dag, cause }, version) in wanted.iter().zip(versions) {
+        match cause {
+            Cause::Time(next) => {
+                timed.push(dag.run_row(next, version, now));
+                following.push((dag.row.dag_id.clone(), shown(dag.after(next, now))));
+            }
+            Cause::Assets(queued) => make_for_assets(txn, dag, queued, version, now).await?,
+        }
+    }
+    let count = timed.len() as u64;
+    let stored = runs::insert_new(txn, timed).await?;
+    if stored < count {
+        info!("{} scheduled runs are there already", count - stored);
+    }
+    dags::set_next_dagruns(txn, &following).await
 }
 
 /// Makes the run that assets ask for, and gives it everything that is queued: it may start when the last of them was
@@ -128,9 +160,9 @@ async fn make_for_assets(
     txn: &DatabaseTransaction,
     dag: &ScheduledDag,
     queued: &[QueuedAsset],
+    version: Uuid,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let version = dags::version_of(txn, &dag.row, now).await?;
     let run_after = queued.iter().map(|queued| queued.created_at).max().unwrap_or(now);
     let row = dag.asset_run_row(run_after, version, now);
     let run = row.id;

@@ -79,21 +79,8 @@ impl Coordinator {
 
     fn hear_of(&mut self, told: task_try::Model) {
         let run = told.dag_run_id;
-        let at = self
-            .runs
-            .get(&run)
-            .and_then(|active| active.indices_of(&[(told.task_id.clone(), told.map_index)]).first().copied());
-        if let (false, Some(at)) = (told.is_seen, at) {
-            let place = Place {
-                hostname: told.hostname.clone().unwrap_or_default(),
-                pid: told.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
-            };
-            if told.started_at.is_some() {
-                if let Some(active) = self.runs.get_mut(&run) {
-                    active.set_place(at, Some(place));
-                }
-                self.step(run, Event::TryStarted { at, try_id: told.try_id });
-            }
+        if !told.is_seen && told.started_at.is_some() {
+            self.hear_of_start(&told);
         }
         let Some(outcome) = told.outcome else {
             self.pending.tries.seen.push(told.try_id);
@@ -107,20 +94,30 @@ impl Coordinator {
         self.on_report(Report { run, key, try_id: told.try_id, end, xcoms, rendered });
     }
 
-    /// The tries of a run that workers make, or will; the others that it counts as held are lost.
-    pub(super) async fn handed_out_of(&mut self, run: Uuid) -> Result<HashSet<Uuid>, StoreError> {
-        if self.settings.bus.is_none() {
-            return Ok(HashSet::new());
+    fn hear_of_start(&mut self, told: &task_try::Model) {
+        let Some(active) = self.runs.get_mut(&told.dag_run_id) else { return };
+        let Some(&at) = active.indices_of(&[(told.task_id.clone(), told.map_index)]).first() else { return };
+        let place = Place {
+            hostname: told.hostname.clone().unwrap_or_default(),
+            pid: told.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
+        };
+        active.set_place(at, Some(place));
+        self.step(told.dag_run_id, Event::TryStarted { at, try_id: told.try_id });
+    }
+
+    /// Notes the tries of these runs that workers make, or will; others that their instances count as held are lost.
+    pub(super) async fn note_handed_out(&mut self, runs: &[Uuid]) -> Result<(), StoreError> {
+        if self.settings.bus.is_none() || runs.is_empty() {
+            return Ok(());
         }
-        let rows = tries::of_run(self.settings.db.read(), run).await?;
+        let rows = tries::of_runs(self.settings.db.read(), runs).await?;
         if self.settings.execution == Execution::Here {
             // There may be no workers any more, and this process makes tries itself.
             let waiting = rows.iter().filter(|row| row.worker.is_none()).map(|row| row.try_id);
             self.pending.tries.cancelled.extend(waiting);
         }
-        let tries: HashSet<Uuid> = rows.into_iter().map(|row| row.try_id).collect();
-        self.handed_out.extend(&tries);
-        Ok(tries)
+        self.handed_out.extend(rows.into_iter().map(|row| row.try_id));
+        Ok(())
     }
 
     /// Says of tries that no worker has taken yet why that is.
@@ -151,7 +148,7 @@ impl Coordinator {
     pub(super) async fn take_over_from_dead(&mut self) -> Result<(), StoreError> {
         let dead: Vec<Uuid> = self.todo.dead.iter().copied().collect();
         let txn = self.settings.db.begin_write().await?;
-        let count = leases::lapse(&txn, Some(self.lease), &self.settings.holder.instance, &dead).await?;
+        let count = leases::lapse(&txn, Some(self.lease()), &self.settings.holder.instance, &dead).await?;
         commit(txn).await?;
         if count > 0 {
             tracing::warn!("{count} processes are gone; what they did is taken up by others");

@@ -65,6 +65,11 @@ impl Leash {
         tell(began + length);
     }
 
+    /// The lease is renewed no more, and its tries were seen to: what is left of the leash means nothing.
+    pub(crate) fn let_go(&self) {
+        self.lock().until = None;
+    }
+
     /// What stops a try when the leash runs out, or sooner by its own token.
     pub(crate) fn hold(&self) -> Held {
         let mut state = self.lock();
@@ -128,6 +133,14 @@ mod tests {
         assert!(before.stops.is_cancelled());
 
         leash.lengthen(since_boot(), Duration::from_hours(1));
+        assert!(!leash.let_go_of(&leash.hold()));
+    }
+
+    #[test]
+    fn a_leash_that_was_let_go_of_does_not_run_out() {
+        let leash = Leash::new(Box::new(|_| {}));
+        leash.lengthen(Duration::ZERO, Duration::ZERO);
+        leash.let_go();
         assert!(!leash.let_go_of(&leash.hold()));
     }
 

@@ -78,16 +78,17 @@ impl Pending {
             asset_events: std::mem::take(&mut self.asset_events),
             ..Batch::default()
         };
+        let has_new = !batch.expanded.is_empty();
         for (id, touched) in &mut self.touched {
             let Some(active) = runs.get_mut(id) else { continue };
             if touched.run {
                 batch.runs.push(active.run_row(now));
             }
-            if let Some(all) = active.take_all_if_new() {
-                touched.instances.extend(all);
-            }
+            let all = active.take_all_if_new();
+            let rows = if has_new || all.is_some() { &mut batch.new_instances } else { &mut batch.instances };
+            touched.instances.extend(all.into_iter().flatten());
             let known = touched.instances.iter().filter(|&&at| active.run.get(at).is_some());
-            batch.instances.extend(known.map(|&at| active.instance_row(at, place, now)));
+            rows.extend(known.map(|&at| active.instance_row(at, place, now)));
         }
         batch
     }

@@ -1,4 +1,4 @@
-//! DAGs, their tags, versions and import errors.
+//! DAGs, their tags and import errors.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,8 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, Query, Ta
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
-use uuid::Uuid;
 
-use super::entity::{dag, dag_tag, dag_version, import_error};
+use super::entity::{dag, dag_tag, import_error};
 use super::error::{StoreError, doing};
 
 /// Rows in one statement: SQLite takes 32,766 values.
@@ -175,12 +174,7 @@ pub struct NextDagrun {
     pub run_after: Option<DateTime<Utc>>,
 }
 
-/// Writes when the next scheduled run is due, for people to see.
-pub async fn set_next_dagrun(db: &impl ConnectionTrait, dag_id: &str, next: &NextDagrun) -> Result<(), StoreError> {
-    write_next_dagrun(db, dag::Column::DagId.eq(dag_id), next).await
-}
-
-/// The same for many DAGs, in one statement for hundreds.
+/// Writes when the next scheduled runs of these DAGs are due, for people to see; one statement for hundreds.
 pub async fn set_next_dagruns(db: &impl ConnectionTrait, next: &[(String, NextDagrun)]) -> Result<(), StoreError> {
     use dag::Column as C;
     for rows in next.chunks(ROWS_MAX) {
@@ -226,48 +220,6 @@ async fn write_next_dagrun(
         .await
         .map_err(doing("writing when a DAG is due"))?;
     Ok(())
-}
-
-/// The version that runs of this DAG are pinned to from now on; made when the first run needs it.
-///
-/// The DAG stays locked until the transaction ends: a tick and a trigger that need its first version at the same time make
-/// one, not two. Whoever needs the versions of several DAGs asks in the order of their ids.
-pub async fn version_of(db: &impl ConnectionTrait, dag: &dag::Model, now: DateTime<Utc>) -> Result<Uuid, StoreError> {
-    dag::Entity::find_by_id(&dag.dag_id).lock_exclusive().one(db).await.map_err(doing("locking a DAG"))?;
-    let known = dag_version::Entity::find()
-        .filter(dag_version::Column::DagId.eq(&dag.dag_id))
-        .filter(dag_version::Column::Hash.eq(&dag.version_hash))
-        .one(db)
-        .await
-        .map_err(doing("looking for a DAG version"))?;
-    if let Some(known) = known {
-        return Ok(known.id);
-    }
-    let last: Option<Option<i32>> = dag_version::Entity::find()
-        .select_only()
-        .column_as(dag_version::Column::VersionNumber.max(), "last")
-        .filter(dag_version::Column::DagId.eq(&dag.dag_id))
-        .into_tuple()
-        .one(db)
-        .await
-        .map_err(doing("counting DAG versions"))?;
-    let id = Uuid::now_v7();
-    let version = dag_version::ActiveModel {
-        id: Set(id),
-        dag_id: Set(dag.dag_id.clone()),
-        version_number: Set(last.flatten().unwrap_or(0) + 1),
-        hash: Set(dag.version_hash.clone()),
-        source: Set(dag.source.clone()),
-        relative_fileloc: Set(dag.relative_fileloc.clone()),
-        created_at: Set(now),
-    };
-    dag_version::Entity::insert(version).exec_without_returning(db).await.map_err(doing("writing a DAG version"))?;
-    Ok(id)
-}
-
-/// The version with that key.
-pub async fn find_version(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<dag_version::Model>, StoreError> {
-    dag_version::Entity::find_by_id(id).one(db).await.map_err(doing("looking for a DAG version"))
 }
 
 /// Says what is wrong with a file now; `None` when nothing is any more.

@@ -17,9 +17,17 @@ use super::error::{StoreError, doing};
 /// Connections of one process. Tasks never hold one, so few are enough whatever runs.
 const POSTGRES_CONNECTIONS_MAX: u32 = 10;
 
+/// Connections for the commits of the engine: one works while the other is being put back.
+const ENGINE_CONNECTIONS_MAX: u32 = 2;
+
 /// A process that is suspended in the middle of a transaction must not keep the others from taking over for longer, in
 /// milliseconds. Ours never wait for anything but Postgres while they have one open.
-const IDLE_MS: &str = "3000";
+const IDLE: (&str, &str) = ("idle_in_transaction_session_timeout", "3000");
+
+/// The engine finds few rows by their keys, always. Postgres is not asked to think about it anew each time, nor may it
+/// read a whole history because it takes a list for longer than it is.
+const ENGINE: [(&str, &str); 4] =
+    [IDLE, ("plan_cache_mode", "force_generic_plan"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 
 /// Readers of an SQLite file beside its one writer.
 const SQLITE_READERS_MAX: u32 = 4;
@@ -32,6 +40,7 @@ const SQLITE_BUSY: Duration = Duration::from_secs(5);
 pub struct Db {
     read: DatabaseConnection,
     write: DatabaseConnection,
+    engine: DatabaseConnection,
 }
 
 impl Db {
@@ -50,15 +59,23 @@ impl Db {
         if let Some(path) = sqlite_path(url) {
             return Db::connect_sqlite(&path).await;
         }
-        let mut options = ConnectOptions::new(url);
-        options
-            .max_connections(POSTGRES_CONNECTIONS_MAX)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_timeout(Duration::from_secs(10))
-            .sqlx_logging(false)
-            .map_sqlx_postgres_opts(|postgres| postgres.options([("idle_in_transaction_session_timeout", IDLE_MS)]));
-        let pool = Database::connect(options).await.map_err(doing("connecting to the database"))?;
-        Ok(Db { read: pool.clone(), write: pool })
+        let connect = |connections: u32, settings: &'static [(&str, &str)]| {
+            let mut options = ConnectOptions::new(url);
+            options
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(10))
+                .connect_timeout(Duration::from_secs(10))
+                .sqlx_logging(false)
+                .map_sqlx_postgres_opts(|postgres| postgres.options(settings.iter().copied()));
+            options
+        };
+        let pool = connect(POSTGRES_CONNECTIONS_MAX, &[IDLE]);
+        let pool = Database::connect(pool).await.map_err(doing("connecting to the database"))?;
+        let mut engine = connect(ENGINE_CONNECTIONS_MAX, &ENGINE);
+        // Whether it answers shows when it is used: the engine tries again whatever fails.
+        engine.test_before_acquire(false).connect_lazy(true);
+        let engine = Database::connect(engine).await.map_err(doing("connecting to the database"))?;
+        Ok(Db { read: pool.clone(), write: pool, engine })
     }
 
     async fn connect_sqlite(path: &Path) -> Result<Db, StoreError> {
@@ -86,7 +103,7 @@ impl Db {
         // One connection writes, so that our own writers queue up here instead of meeting SQLITE_BUSY.
         let write = connect(1).await.map_err(doing("opening the SQLite database"))?;
         let read = connect(SQLITE_READERS_MAX).await.map_err(doing("opening the SQLite database"))?;
-        Ok(Db { read, write })
+        Ok(Db { read, engine: write.clone(), write })
     }
 
     /// Runs the migrations that are missing. Several processes may do so at once.
@@ -134,11 +151,17 @@ impl Db {
     /// Starts a transaction that writes. On SQLite it takes the write lock at once: a transaction that began by
     /// reading could not be upgraded while another one writes.
     pub async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        self.write.begin_with_options(options).await.map_err(doing("beginning a transaction"))
+        begin(&self.write).await
+    }
+
+    /// For the commits of the engine, each of which delays what follows it: one statement, or one transaction.
+    pub fn engine(&self) -> &DatabaseConnection {
+        &self.engine
+    }
+
+    /// Starts a transaction of the engine.
+    pub async fn begin_engine(&self) -> Result<DatabaseTransaction, StoreError> {
+        begin(&self.engine).await
     }
 
     /// Whether a write would have to wait for another process.
@@ -162,7 +185,9 @@ impl Db {
 
     /// Closes all connections; what is under way ends first.
     pub async fn close(self) -> Result<(), StoreError> {
-        if !self.is_postgres() {
+        if self.is_postgres() {
+            self.engine.close().await.map_err(doing("closing the database"))?;
+        } else {
             self.write.close().await.map_err(doing("closing the database"))?;
         }
         self.read.close().await.map_err(doing("closing the database"))
@@ -174,6 +199,14 @@ fn sqlite_path(url: &str) -> Option<PathBuf> {
     let rest = url.strip_prefix("sqlite:")?;
     let path = rest.strip_prefix("//").unwrap_or(rest);
     Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+}
+
+async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    connection.begin_with_options(options).await.map_err(doing("beginning a transaction"))
 }
 
 /// Makes a transaction durable.

@@ -21,7 +21,9 @@ pub mod read;
 pub mod requests;
 pub mod runs;
 pub mod schedules;
+mod task_instances;
 pub mod tries;
+pub mod versions;
 
 pub use db::{Db, commit};
 pub use error::StoreError;

@@ -1,5 +1,7 @@
 //! Runs and their task instances.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, Query, TableRef, ValueTuple};
 use sea_orm::{
@@ -13,14 +15,14 @@ use super::entity::{
     callback_request, dag_run, run_request, task_checkpoint, task_instance, task_instance_history, xcom,
 };
 use super::error::{StoreError, doing, is_duplicate};
-use super::leases;
 use super::tries::TryBatch;
+use super::{Db, leases, task_instances};
 
 /// Rows in one statement: SQLite takes 32,766 values, and a task instance has some 30.
 const ROWS_MAX: usize = 500;
 
 /// Task instances that one condition names: SQLite parses some thousand `OR`s at most.
-const KEYS_MAX: usize = 100;
+pub(super) const KEYS_MAX: usize = 100;
 
 /// Stores a run that somebody asked for.
 ///
@@ -34,15 +36,22 @@ pub async fn insert(db: &impl ConnectionTrait, run: dag_run::Model) -> Result<()
     Ok(())
 }
 
-/// Stores a run that the schedule asks for, unless it is there: a doubled tick makes no doubled run. True when stored.
-pub async fn insert_if_new(db: &impl ConnectionTrait, run: dag_run::Model) -> Result<bool, StoreError> {
-    let inserted = dag_run::Entity::insert_many([run.into_active_model()])
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .try_insert()
-        .exec_without_returning(db)
-        .await
-        .map_err(doing("writing a scheduled run"))?;
-    Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows > 0))
+/// Stores runs that schedules ask for, as far as they are not there: a doubled tick makes no doubled run. Answers with how
+/// many were stored.
+pub async fn insert_new(db: &impl ConnectionTrait, runs: Vec<dag_run::Model>) -> Result<u64, StoreError> {
+    let mut stored = 0;
+    for runs in runs.chunks(ROWS_MAX) {
+        let inserted = dag_run::Entity::insert_many(runs.iter().cloned().map(IntoActiveModel::into_active_model))
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .try_insert()
+            .exec_without_returning(db)
+            .await
+            .map_err(doing("writing scheduled runs"))?;
+        if let TryInsertResult::Inserted(rows) = inserted {
+            stored += rows;
+        }
+    }
+    Ok(stored)
 }
 
 /// The run that people call `run_id`.
@@ -201,13 +210,26 @@ async fn adopt_where(
 
 /// The task instances of a run, in the order of the DAG file.
 pub async fn instances(db: &impl ConnectionTrait, run: Uuid) -> Result<Vec<task_instance::Model>, StoreError> {
-    task_instance::Entity::find()
-        .filter(task_instance::Column::DagRunId.eq(run))
+    Ok(instances_of(db, &[run]).await?.remove(&run).unwrap_or_default())
+}
+
+/// The task instances of each of these runs that has any, in the order of the DAG file.
+pub async fn instances_of(
+    db: &impl ConnectionTrait,
+    runs: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<task_instance::Model>>, StoreError> {
+    let rows = task_instance::Entity::find()
+        .filter(task_instance::Column::DagRunId.is_in(runs.iter().copied()))
         .order_by_asc(task_instance::Column::TaskIndex)
         .order_by_asc(task_instance::Column::MapIndex)
         .all(db)
         .await
-        .map_err(doing("reading task instances"))
+        .map_err(doing("reading task instances"))?;
+    let mut by_run: HashMap<Uuid, Vec<task_instance::Model>> = HashMap::new();
+    for row in rows {
+        by_run.entry(row.dag_run_id).or_default().push(row);
+    }
+    Ok(by_run)
 }
 
 /// An XCom that a try left.
@@ -241,7 +263,9 @@ pub struct InstanceKey {
 pub struct Batch {
     /// Runs, as they are now.
     pub runs: Vec<dag_run::Model>,
-    /// Task instances, as they are now.
+    /// Task instances that were never written.
+    pub new_instances: Vec<task_instance::Model>,
+    /// Task instances that were written before, as they are now.
     pub instances: Vec<task_instance::Model>,
     /// Tries that are over and followed by another.
     pub history: Vec<task_instance_history::Model>,
@@ -266,9 +290,35 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.instances.is_empty() && self.requests_done.is_empty() && self.tries.is_empty()
+    /// Whether all that there is to write are other states of task instances that were written before.
+    fn is_of_known_instances(&self) -> bool {
+        let Batch {
+            runs,
+            new_instances,
+            instances: _,
+            history,
+            expanded,
+            forget_xcoms,
+            xcoms,
+            requests_done,
+            vanished,
+            callbacks,
+            succeeded,
+            tries,
+            asset_events,
+        } = self;
+        runs.is_empty()
+            && new_instances.is_empty()
+            && history.is_empty()
+            && expanded.is_empty()
+            && forget_xcoms.is_empty()
+            && xcoms.is_empty()
+            && requests_done.is_empty()
+            && vanished.is_empty()
+            && callbacks.is_empty()
+            && succeeded.is_empty()
+            && tries.is_empty()
+            && asset_events.is_empty()
     }
 }
 
@@ -286,6 +336,15 @@ pub async fn write(
     write_unowned(db, batch, now).await
 }
 
+/// Writes a batch under `lease` in a commit of its own, if that takes one statement. False when it takes more, or when the
+/// lease was taken over: then nothing counts yet, and [`write`] is the way.
+pub async fn write_at_once(db: &Db, lease: Uuid, batch: &Batch) -> Result<bool, StoreError> {
+    if !batch.is_of_known_instances() {
+        return Ok(false);
+    }
+    task_instances::update_held(db.engine(), lease, &batch.instances).await
+}
+
 /// Writes a batch about runs that are over, and so belong to nobody; the caller has locked them.
 pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTime<Utc>) -> Result<(), StoreError> {
     update_runs(db, &batch.runs).await?;
@@ -298,14 +357,9 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
             .await
             .map_err(doing("writing earlier tries"))?;
     }
-    for keys in batch.expanded.chunks(KEYS_MAX) {
-        use task_instance::Column as C;
-        let which = of_any([C::DagRunId, C::TaskId, C::MapIndex], keys);
-        task_instance::Entity::delete_many().filter(which).exec(db).await.map_err(doing("expanding mapped tasks"))?;
-    }
-    for rows in batch.instances.chunks(ROWS_MAX) {
-        upsert_instances(db, rows).await?;
-    }
+    task_instances::delete(db, &batch.expanded).await?;
+    task_instances::upsert(db, &batch.new_instances).await?;
+    task_instances::update(db, &batch.instances).await?;
     for keys in batch.forget_xcoms.chunks(KEYS_MAX) {
         use xcom::Column as C;
         let which = of_any([C::DagRunId, C::TaskId, C::MapIndex], keys);
@@ -404,48 +458,8 @@ async fn update_runs(db: &impl ConnectionTrait, runs: &[dag_run::Model]) -> Resu
     Ok(())
 }
 
-async fn upsert_instances(db: &impl ConnectionTrait, rows: &[task_instance::Model]) -> Result<(), StoreError> {
-    use task_instance::Column as C;
-    let on_conflict = OnConflict::columns([C::DagRunId, C::TaskId, C::MapIndex])
-        .update_columns([
-            C::State,
-            C::TryNumber,
-            C::MaxTries,
-            C::TryId,
-            C::LostTries,
-            C::ScheduledWhen,
-            C::QueuedWhen,
-            C::StartDate,
-            C::EndDate,
-            C::NextTryAt,
-            C::Hostname,
-            C::Pid,
-            C::Reason,
-            C::Error,
-            // A run may go on with another version of its DAG.
-            C::TaskIndex,
-            C::Operator,
-            C::Pool,
-            C::PoolSlots,
-            C::Queue,
-            C::PriorityWeight,
-            C::RenderedFields,
-            C::RenderedMapIndex,
-            C::PushedItems,
-            C::Skips,
-            C::UpdatedAt,
-        ])
-        .to_owned();
-    task_instance::Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
-        .on_conflict(on_conflict)
-        .exec_without_returning(db)
-        .await
-        .map_err(doing("writing task instances"))?;
-    Ok(())
-}
-
 /// Rows of any of these task instances, in a table with these three columns.
-fn of_any(columns: [impl ColumnTrait; 3], keys: &[InstanceKey]) -> Condition {
+pub(super) fn of_any(columns: [impl ColumnTrait; 3], keys: &[InstanceKey]) -> Condition {
     let [run, task, index] = columns;
     keys.iter().fold(Condition::any(), |any, key| {
         let one = Condition::all().add(run.eq(key.dag_run_id)).add(task.eq(&key.task_id)).add(index.eq(key.map_index));

@@ -93,9 +93,10 @@ async fn cancel(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// The tries of a run.
-pub async fn of_run(db: &impl ConnectionTrait, run: Uuid) -> Result<Vec<Model>, StoreError> {
-    Entity::find().filter(Column::DagRunId.eq(run)).all(db).await.map_err(doing("looking for the tries of a run"))
+/// The tries of these runs.
+pub async fn of_runs(db: &impl ConnectionTrait, runs: &[Uuid]) -> Result<Vec<Model>, StoreError> {
+    let of_runs = Column::DagRunId.is_in(runs.iter().copied());
+    Entity::find().filter(of_runs).all(db).await.map_err(doing("looking for the tries of runs"))
 }
 
 /// Tries that the scheduler has to hear of: taken by a worker since it last looked, or over; oldest first.

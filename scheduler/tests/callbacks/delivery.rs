@@ -44,8 +44,13 @@ async fn a_delivery_that_fails_is_tried_again_and_tells_how_it_was_then(#[case] 
         ["on_retry_callback only: try 1 up_for_retry try 1 broke s3cret"],
         "the second try is over by then"
     );
-    let log = world.log(&run, "only", 1);
-    let of_callback: Vec<&String> = log.iter().filter(|line| line.contains("on_retry_callback")).collect();
+    let of_callback = world
+        .eventually("the last line about it", || async {
+            let mut log = world.log(&run, "only", 1);
+            log.retain(|line| line.contains("on_retry_callback"));
+            (log.len() >= 3).then_some(log)
+        })
+        .await;
     assert_eq!(
         of_callback,
         [

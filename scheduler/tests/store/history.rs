@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use scheduler::store::entity::{backfill, callback_request, dag, dag_run, event_log, task_instance, xcom};
 use scheduler::store::requests::{self, Request};
-use scheduler::store::{Db, audit, callbacks, commit, dags, history, runs};
+use scheduler::store::{Db, audit, callbacks, commit, dags, history, runs, versions};
 use sea_orm::{ActiveValue::Set, EntityTrait, PaginatorTrait};
 use serde_json::json;
 use uuid::Uuid;
@@ -149,7 +149,7 @@ async fn versions_go_when_no_run_uses_them(#[case] backend: Backend) {
     let txn = db.begin_write().await.unwrap();
     for hash in ["one", "two", "three", "four"] {
         row.version_hash = hash.to_owned();
-        made.push(dags::version_of(&txn, &row, days_ago(9)).await.unwrap());
+        made.push(versions::current(&txn, &row, days_ago(9)).await.unwrap());
     }
     let pinned = dag_run::Model { dag_version_id: made[1], ..over("pinned", 3) };
     runs::insert(&txn, pinned).await.unwrap();
@@ -169,7 +169,7 @@ async fn versions_go_when_no_run_uses_them(#[case] backend: Backend) {
 
     let mut left = Vec::new();
     for id in made {
-        left.push(dags::find_version(db.read(), id).await.unwrap().is_some());
+        left.push(versions::find(db.read(), id).await.unwrap().is_some());
     }
     assert_eq!(left, [true, true, false, true], "the present one, the pinned one and the newest stay");
 }

@@ -7,6 +7,7 @@ mod history;
 mod pools;
 mod schedules;
 mod shortage;
+mod task_instances;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use rstest::rstest;
 use scheduler::store::entity::{dag, dag_run};
 use scheduler::store::leases::{self, Holder, Offer};
 use scheduler::store::runs::{self, Batch};
-use scheduler::store::{Db, StoreError, commit, dags};
+use scheduler::store::{Db, StoreError, commit, dags, versions};
 use scheduler::testing::TestDb;
 use uuid::Uuid;
 
@@ -122,7 +123,7 @@ async fn two_runs_that_need_the_first_version_at_once_get_one(#[case] backend: B
     let row = with_dag(&db).await;
     let make = || async {
         let txn = db.begin_write().await?;
-        let version = dags::version_of(&txn, &row, noon()).await?;
+        let version = versions::current(&txn, &row, noon()).await?;
         commit(txn).await?;
         Ok::<Uuid, StoreError>(version)
     };
@@ -141,13 +142,13 @@ async fn a_doubled_tick_makes_no_doubled_run(#[case] backend: Backend) {
     let txn = db.begin_write().await.unwrap();
     let version = Uuid::now_v7();
 
-    let first = runs::insert_if_new(&txn, a_run("tick", version, Some(noon()))).await.unwrap();
-    let again = runs::insert_if_new(&txn, a_run("tick", version, Some(noon()))).await.unwrap();
-    let other_name = runs::insert_if_new(&txn, a_run("tock", version, Some(noon()))).await.unwrap();
-    let without_date = runs::insert_if_new(&txn, a_run("x", version, None)).await.unwrap();
-    let without_date_either = runs::insert_if_new(&txn, a_run("y", version, None)).await.unwrap();
+    let first = runs::insert_new(&txn, vec![a_run("tick", version, Some(noon()))]).await.unwrap();
+    let again = runs::insert_new(&txn, vec![a_run("tick", version, Some(noon()))]).await.unwrap();
+    let other_name = runs::insert_new(&txn, vec![a_run("tock", version, Some(noon()))]).await.unwrap();
+    let without_date = runs::insert_new(&txn, vec![a_run("x", version, None)]).await.unwrap();
+    let without_date_either = runs::insert_new(&txn, vec![a_run("y", version, None)]).await.unwrap();
 
-    assert_eq!((first, again, other_name, without_date, without_date_either), (true, false, false, true, true));
+    assert_eq!((first, again, other_name, without_date, without_date_either), (1, 0, 0, 1, 1));
 }
 
 #[rstest]

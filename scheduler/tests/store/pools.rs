@@ -68,7 +68,13 @@ async fn pools_are_made_changed_and_deleted(#[case] backend: Backend) {
     assert!(pools::find(db.read(), "load").await.unwrap().is_none());
 }
 
-fn an_instance(run: &dag_run::Model, task: i32, state: Option<&str>, pool: &str, slots: i32) -> task_instance::Model {
+pub fn an_instance(
+    run: &dag_run::Model,
+    task: i32,
+    state: Option<&str>,
+    pool: &str,
+    slots: i32,
+) -> task_instance::Model {
     task_instance::Model {
         dag_run_id: run.id,
         task_id: format!("t{task}"),

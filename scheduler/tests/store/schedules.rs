@@ -88,7 +88,7 @@ async fn unpausing_forgets_what_was_said_of_the_next_run(#[case] backend: Backen
     let promised = || async { schedules::promised(&dags::find(db.read(), "a").await.unwrap().unwrap()) };
     let txn = db.begin_write().await.unwrap();
     let next = NextDagrun { run_after: Some(noon()), ..NextDagrun::default() };
-    dags::set_next_dagrun(&txn, "a", &next).await.unwrap();
+    dags::set_next_dagruns(&txn, &[("a".to_owned(), next.clone())]).await.unwrap();
     dags::set_paused(&txn, "a", false, noon()).await.unwrap();
     commit(txn).await.unwrap();
     assert_eq!(promised().await, Some(noon()), "it was not paused");

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use scheduler::control::{MarkTasks, Relatives, TaskRef};
 use scheduler::run::TaskState;
-use scheduler::store::{dags, read};
+use scheduler::store::{read, versions};
 use utoipa::ToSchema;
 
 use super::clear::collection;
@@ -301,7 +301,7 @@ pub(crate) async fn patch_task_group_instances_dry_run(
 /// A group of the version of the DAG to which the run is pinned.
 async fn group(app: &AppState, dag_id: &str, run_id: &str, group_id: String) -> Result<TaskRef, ApiError> {
     let row = read::find_run(app.db.read(), dag_id, run_id).await?.ok_or_else(|| ApiError::no_run(dag_id, run_id))?;
-    let version = dags::find_version(app.db.read(), row.run.dag_version_id).await?;
+    let version = versions::find(app.db.read(), row.run.dag_version_id).await?;
     let definition = version.and_then(|version| {
         app.catalog.definition(&version.dag_id, &version.hash, &version.relative_fileloc, &version.source).ok()
     });

@@ -47,7 +47,7 @@ impl Coordinator {
             return Ok(());
         }
         let txn = self.settings.db.begin_write().await?;
-        leases::assert_held(&txn, self.lease).await?;
+        leases::assert_held(&txn, self.lease()).await?;
         deadlines::upsert(&txn, &rows).await?;
         commit(txn).await?;
         self.callbacks.wake();

@@ -19,7 +19,7 @@ use crate::log::{self, Level, TaskLog};
 use crate::operator::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, ErasedNotifier, Notice, NoticedTry, TaskKey};
 use crate::run::InstanceIndex;
 use crate::store::entity::{callback_request, dag_run};
-use crate::store::{Db, StoreError, dags, runs};
+use crate::store::{Db, StoreError, runs, versions};
 
 /// What deliveries need of the process.
 #[derive(Clone)]
@@ -118,7 +118,7 @@ async fn prepare(tools: &Tools, request: &callback_request::Model) -> Result<Opt
 }
 
 async fn definition(tools: &Tools, row: &dag_run::Model) -> Result<Arc<Dag>, DeliveryError> {
-    let version = dags::find_version(tools.db.read(), row.dag_version_id)
+    let version = versions::find(tools.db.read(), row.dag_version_id)
         .await?
         .ok_or_else(|| DeliveryError::fail(anyhow::anyhow!("the version of the DAG that it is part of is gone")))?;
     tools

@@ -1,0 +1,254 @@
+//! Writing task instances: many rows in one statement, and in the common case the fence in that same statement.
+//!
+//! Nearly every commit of the engine says only that some task instances, whose rows are there, are in other states now.
+//! [`update_held`] makes that one round trip and one commit, where a transaction takes four more.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use chrono::DateTime;
+use sea_orm::sea_query::{Alias, ArrayType, Expr, ExprTrait, IntoIden, OnConflict, Query, TableRef, Value, ValueTuple};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel, ModelTrait, QueryFilter,
+    QuerySelect, Statement,
+};
+use uuid::Uuid;
+
+use super::entity::process_lease;
+use super::entity::task_instance::{Column as C, Entity, Model};
+use super::error::{StoreError, doing};
+use super::runs::InstanceKey;
+
+/// Rows in one statement of SQLite, which takes 32,766 values; a row has some 30.
+const ROWS_MAX: usize = 500;
+
+/// What a row is found by.
+const KEY: [C; 3] = [C::DagRunId, C::TaskId, C::MapIndex];
+
+/// What follows from the definition: it changes only when the run goes on with another version of its DAG.
+const DEFINED: [C; 6] = [C::TaskIndex, C::Operator, C::Pool, C::PoolSlots, C::Queue, C::PriorityWeight];
+
+/// What changes while the run goes on.
+const CHANGING: [C; 19] = [
+    C::State,
+    C::TryNumber,
+    C::MaxTries,
+    C::TryId,
+    C::LostTries,
+    C::ScheduledWhen,
+    C::QueuedWhen,
+    C::StartDate,
+    C::EndDate,
+    C::NextTryAt,
+    C::Hostname,
+    C::Pid,
+    C::Reason,
+    C::Error,
+    C::RenderedFields,
+    C::RenderedMapIndex,
+    C::PushedItems,
+    C::Skips,
+    C::UpdatedAt,
+];
+
+/// Writes rows whether they are there or not.
+pub(super) async fn upsert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
+    for rows in rows.chunks(ROWS_MAX) {
+        let on_conflict = OnConflict::columns(KEY).update_columns(CHANGING.into_iter().chain(DEFINED)).to_owned();
+        Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
+            .on_conflict(on_conflict)
+            .exec_without_returning(db)
+            .await
+            .map_err(doing("writing task instances"))?;
+    }
+    Ok(())
+}
+
+/// Writes what changed of rows that should be there.
+pub(super) async fn update(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
+    if db.get_database_backend() == DbBackend::Sqlite || update_all(db, rows, None).await? < rows.len() {
+        return upsert(db, rows).await;
+    }
+    Ok(())
+}
+
+/// Writes what changed of rows that should be there, in a commit of its own, if `lease` is held. False when it is not, or
+/// when rows are missing; the caller learns which by writing the ordinary way.
+pub async fn update_held(db: &impl ConnectionTrait, lease: Uuid, rows: &[Model]) -> Result<bool, StoreError> {
+    if db.get_database_backend() == DbBackend::Sqlite && rows.len() > ROWS_MAX {
+        return Ok(false);
+    }
+    Ok(update_all(db, rows, Some(lease)).await? == rows.len())
+}
+
+/// Takes rows away, because their tasks have become several instances.
+pub(super) async fn delete(db: &impl ConnectionTrait, keys: &[InstanceKey]) -> Result<(), StoreError> {
+    for keys in keys.chunks(super::runs::KEYS_MAX) {
+        let which = super::runs::of_any(KEY, keys);
+        Entity::delete_many().filter(which).exec(db).await.map_err(doing("expanding mapped tasks"))?;
+    }
+    Ok(())
+}
+
+/// Answers with how many rows were there, and so were written.
+async fn update_all(db: &impl ConnectionTrait, rows: &[Model], lease: Option<Uuid>) -> Result<usize, StoreError> {
+    let written = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            let sql = if lease.is_some() { &*UPDATE_HELD } else { &*UPDATE };
+            let lists = KEY.iter().chain(&CHANGING).map(|column| list(rows, *column));
+            let values = lists.chain(lease.map(Value::from));
+            db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await
+        }
+        _ => db.execute(&from_values(rows, lease)).await,
+    };
+    let written = written.map_err(doing("writing task instances"))?;
+    Ok(usize::try_from(written.rows_affected()).unwrap_or(usize::MAX))
+}
+
+/// For SQLite: a list of values, as the text of a statement.
+fn from_values(rows: &[Model], lease: Option<Uuid>) -> sea_orm::sea_query::UpdateStatement {
+    let written = Alias::new("written");
+    let value = |position: usize| (written.clone(), Alias::new(format!("column{position}")));
+    let row = |row: &Model| ValueTuple::Many(KEY.iter().chain(&CHANGING).map(|column| row.get(*column)).collect());
+    let mut update = Query::update();
+    update.table(Entity);
+    for (at, column) in CHANGING.into_iter().enumerate() {
+        update.value(column, Expr::col(value(KEY.len() + at + 1)));
+    }
+    update.from(TableRef::ValuesList(rows.iter().map(row).collect(), written.clone().into_iden()));
+    for (at, column) in KEY.into_iter().enumerate() {
+        update.and_where(Expr::col((Entity, column)).equals(value(at + 1)));
+    }
+    if let Some(lease) = lease {
+        let held = process_lease::Entity::find_by_id(lease)
+            .select_only()
+            .column(process_lease::Column::Id)
+            .filter(process_lease::Column::IsLapsed.eq(false));
+        update.and_where(Expr::exists(sea_orm::QueryTrait::into_query(held)));
+    }
+    update
+}
+
+/// For Postgres: one list for each column, so that the text of the statement is the same however many rows there are.
+static UPDATE: LazyLock<String> = LazyLock::new(|| update_sql(false));
+
+/// The same, if a lease is held. It is locked as [`super::leases::assert_held`] locks it.
+static UPDATE_HELD: LazyLock<String> = LazyLock::new(|| update_sql(true));
+
+fn update_sql(is_held: bool) -> String {
+    let mut sql = String::new();
+    if is_held {
+        let lease = KEY.len() + CHANGING.len() + 1;
+        // Writing to a `String` cannot fail.
+        let _ = write!(
+            sql,
+            "WITH held AS MATERIALIZED \
+             (SELECT id FROM process_lease WHERE id = ${lease} AND NOT is_lapsed FOR SHARE) "
+        );
+    }
+    let assignments: Vec<String> =
+        CHANGING.iter().map(|column| format!("{} = {}", column.as_str(), given(*column))).collect();
+    let columns = || KEY.iter().chain(&CHANGING);
+    let lists: Vec<String> =
+        columns().enumerate().map(|(at, column)| format!("${}::{}[]", at + 1, kind(*column).sent_as())).collect();
+    let names: Vec<&str> = columns().map(IdenStatic::as_str).collect();
+    let found_by: Vec<String> =
+        KEY.iter().map(|column| format!("task_instance.{0} = given.{0}", column.as_str())).collect();
+    let _ = write!(
+        sql,
+        "UPDATE task_instance SET {} FROM {}unnest({}) AS given({}) WHERE {}",
+        assignments.join(", "),
+        if is_held { "held, " } else { "" },
+        lists.join(", "),
+        names.join(", "),
+        found_by.join(" AND ")
+    );
+    sql
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Uuid,
+    Text,
+    Number,
+    Instant,
+    Json,
+}
+
+fn kind(column: C) -> Kind {
+    match column {
+        C::DagRunId | C::TryId => Kind::Uuid,
+        C::RenderedFields | C::Skips => Kind::Json,
+        C::ScheduledWhen | C::QueuedWhen | C::StartDate | C::EndDate | C::NextTryAt | C::UpdatedAt => Kind::Instant,
+        C::MapIndex
+        | C::TaskIndex
+        | C::TryNumber
+        | C::MaxTries
+        | C::LostTries
+        | C::PoolSlots
+        | C::PriorityWeight
+        | C::Pid
+        | C::PushedItems => Kind::Number,
+        C::TaskId
+        | C::DagId
+        | C::RunId
+        | C::State
+        | C::Operator
+        | C::Pool
+        | C::Queue
+        | C::Hostname
+        | C::Reason
+        | C::Error
+        | C::Note
+        | C::RenderedMapIndex => Kind::Text,
+    }
+}
+
+/// The driver's lists cannot hold NULL, so something that no row holds stands for it.
+const NO_TEXT: &str = "";
+const NO_NUMBER: i32 = i32::MIN;
+
+impl Kind {
+    fn sent_as(self) -> &'static str {
+        match self {
+            Kind::Uuid => "uuid",
+            Kind::Text | Kind::Json => "text",
+            Kind::Number => "int",
+            Kind::Instant => "timestamptz",
+        }
+    }
+
+    fn list_of(self) -> ArrayType {
+        match self {
+            Kind::Uuid => ArrayType::Uuid,
+            Kind::Text | Kind::Json => ArrayType::String,
+            Kind::Number => ArrayType::Int,
+            Kind::Instant => ArrayType::ChronoDateTimeUtc,
+        }
+    }
+}
+
+/// The value of a column in the list that was sent.
+fn given(column: C) -> String {
+    let name = column.as_str();
+    match kind(column) {
+        Kind::Uuid => format!("given.{name}"),
+        Kind::Text => format!("nullif(given.{name}, '{NO_TEXT}')"),
+        Kind::Json => format!("nullif(given.{name}, '{NO_TEXT}')::jsonb"),
+        Kind::Number => format!("nullif(given.{name}, {NO_NUMBER})"),
+        Kind::Instant => format!("nullif(given.{name}, 'epoch'::timestamptz)"),
+    }
+}
+
+/// What the rows hold in a column.
+fn list(rows: &[Model], column: C) -> Value {
+    let values = rows.iter().map(|row| match row.get(column) {
+        Value::String(text) => Value::String(Some(text.unwrap_or_default())),
+        Value::Int(number) => Value::Int(Some(number.unwrap_or(NO_NUMBER))),
+        Value::ChronoDateTimeUtc(instant) => Value::ChronoDateTimeUtc(Some(instant.unwrap_or(DateTime::UNIX_EPOCH))),
+        Value::Json(json) => Value::String(Some(json.map_or_else(String::new, |json| json.to_string()))),
+        other => other,
+    });
+    Value::Array(kind(column).list_of(), Some(Box::new(values.collect())))
+}
