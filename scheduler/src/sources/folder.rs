@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notify::{RecursiveMode, Watcher};
 use sea_orm::DatabaseTransaction;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -127,6 +128,18 @@ impl DagFolder {
             .await
             .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
             .map_err(|source| FolderError::Unreadable { folder: self.folder.clone(), source })?;
+        self.take_in(found).await
+    }
+
+    /// The same, when it is known which files changed.
+    async fn sync_files(&mut self, names: &BTreeSet<String>) -> Result<(), FolderError> {
+        match scan::look_again(&self.folder, &self.files, names) {
+            Some(found) => self.take_in(found).await,
+            None => self.sync().await,
+        }
+    }
+
+    async fn take_in(&mut self, found: BTreeMap<String, Found>) -> Result<(), FolderError> {
         let is_first = self.files.is_empty();
         let changed: Vec<(String, Found)> = found
             .iter()
@@ -308,23 +321,25 @@ impl DagFolder {
 
     /// Keeps the database in step until told to stop.
     pub async fn watch(mut self, stop: CancellationToken) {
-        let (sender, mut hints) = mpsc::channel(1);
-        let mut watcher = self.watcher(sender);
+        let hints = Arc::new(Hints::default());
+        let mut watcher = self.watcher(&hints);
         let mut told: Option<String> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(()) = hints.recv() => tokio::time::sleep(SETTLE).await,
-                () = tokio::time::sleep(RESCAN_EVERY) => {}
+                () = hints.wait() => tokio::time::sleep(SETTLE).await,
+                () = tokio::time::sleep(RESCAN_EVERY) => hints.look_everywhere(),
             }
             // What arrives from here on needs another look; what arrived while the file settled does not.
-            while hints.try_recv().is_ok() {}
-            match self.sync().await {
+            let synced = match hints.take() {
+                Hint::Files(names) => self.sync_files(&names).await,
+                Hint::Everywhere => self.sync().await,
+            };
+            match synced {
                 Ok(()) if told.take().is_some() => {
                     info!("the DAGs folder is in step again");
                     // The folder may be another one by now.
-                    let (sender, fresh) = mpsc::channel(1);
-                    (watcher, hints) = (self.watcher(sender), fresh);
+                    watcher = self.watcher(&hints);
                 }
                 Ok(()) => {}
                 Err(error) => {
@@ -340,12 +355,17 @@ impl DagFolder {
     }
 
     /// Asks the operating system to tell of changes; without it, the regular look finds them.
-    fn watcher(&self, sender: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-        let hint = move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                // A full channel means that a look is due already.
-                let _ = sender.try_send(());
+    fn watcher(&self, hints: &Arc<Hints>) -> Option<notify::RecommendedWatcher> {
+        let (folder, hints) = (self.folder.clone(), Arc::clone(hints));
+        let hint = move |event: notify::Result<notify::Event>| match event {
+            Ok(event) if event.kind.is_access() => {}
+            Ok(event) => {
+                let names: Option<BTreeSet<String>> =
+                    event.paths.iter().map(|path| scan::name_of_dag_file(&folder, path)).collect();
+                let names = names.filter(|names| !names.is_empty());
+                hints.give(names.map_or(Hint::Everywhere, Hint::Files));
             }
+            Err(_) => hints.look_everywhere(),
         };
         let watching = notify::recommended_watcher(hint).and_then(|mut watcher| {
             watcher.watch(&self.folder, RecursiveMode::Recursive)?;
@@ -358,5 +378,49 @@ impl DagFolder {
                 None
             }
         }
+    }
+}
+
+/// Where something changed.
+enum Hint {
+    /// In these files, as far as they were known.
+    Files(BTreeSet<String>),
+    /// Anywhere.
+    Everywhere,
+}
+
+/// What the operating system has told of changes, and nobody has looked at yet.
+#[derive(Default)]
+struct Hints {
+    hint: Mutex<Option<Hint>>,
+    given: Notify,
+}
+
+impl Hints {
+    fn give(&self, new: Hint) {
+        let mut hint = self.hint.lock().unwrap_or_else(PoisonError::into_inner);
+        *hint = Some(match (hint.take(), new) {
+            (None, new) => new,
+            (Some(Hint::Files(mut names)), Hint::Files(more)) => {
+                names.extend(more);
+                Hint::Files(names)
+            }
+            _ => Hint::Everywhere,
+        });
+        self.given.notify_one();
+    }
+
+    fn look_everywhere(&self) {
+        self.give(Hint::Everywhere);
+    }
+
+    async fn wait(&self) {
+        self.given.notified().await;
+    }
+
+    fn take(&self) -> Hint {
+        let hint = self.hint.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A wake-up without anything new is answered by looking at no file.
+        hint.unwrap_or_else(|| Hint::Files(BTreeSet::new()))
     }
 }

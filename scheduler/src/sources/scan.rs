@@ -1,6 +1,6 @@
 //! Which DAG files a folder holds, and which of them changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,10 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Stamp {
+        Stamp { modified: metadata.modified().ok(), size_bytes: metadata.len() }
+    }
+
     /// How large the file is.
     pub(super) fn size_bytes(self) -> u64 {
         self.size_bytes
@@ -61,7 +65,7 @@ pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<String, Found>> {
             if metadata.is_dir() && depth < DEPTH_MAX {
                 folders.push((path, depth + 1));
             } else if metadata.is_file() && is_dag_file(&path) {
-                let stamp = Stamp { modified: metadata.modified().ok(), size_bytes: metadata.len() };
+                let stamp = Stamp::of(&metadata);
                 let files = if is_defaults_file(&path) { &mut defaults } else { &mut found };
                 files.insert(name_within(folder, &path), stamp);
             }
@@ -72,6 +76,27 @@ pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<String, Found>> {
         (name, Found { stamp, defaults })
     };
     Ok(found.into_iter().map(with_defaults).collect())
+}
+
+/// The same as `known`, with another look at these files alone. None when one of them is new or gone, which takes a look
+/// at the whole folder.
+pub(super) fn look_again(
+    folder: &Path,
+    known: &BTreeMap<String, Found>,
+    names: &BTreeSet<String>,
+) -> Option<BTreeMap<String, Found>> {
+    let mut found = known.clone();
+    for name in names {
+        let file = found.get_mut(name)?;
+        let metadata = fs::metadata(path_of(folder, name)).ok().filter(fs::Metadata::is_file)?;
+        file.stamp = Stamp::of(&metadata);
+    }
+    Some(found)
+}
+
+/// How [`scan`] names the file at this path; none for whatever is not plainly a DAG file, and may concern more than one.
+pub(super) fn name_of_dag_file(folder: &Path, path: &Path) -> Option<String> {
+    (is_dag_file(path) && !is_defaults_file(path)).then(|| name_within(folder, path))
 }
 
 /// The files of defaults under a DAG file, the nearest first.
