@@ -43,6 +43,7 @@ def main():
     parser.add_argument("--postgres", metavar="URL", help="a server to use instead of one of the run's own")
     parser.add_argument("--databases", default="sqlite,postgres", help="which of the two [default: %(default)s]")
     parser.add_argument("--only", default=",".join(known), help="which workloads [default: %(default)s]")
+    parser.add_argument("--sleeping", type=int, default=50_000, help="how many sensors sleep [default: %(default)s]")
     parser.add_argument("--data", help="folder with pin.jsonl, geo.jsonl and user.jsonl")
     args = parser.parse_args()
     unknown = [name for name in args.only.split(",") if name not in known]
@@ -60,7 +61,7 @@ def main():
             database = make[name]()
             bench = None
             try:
-                bench = workloads.Bench(args.binary, database, scratch, repository, conf)
+                bench = workloads.Bench(args.binary, database, scratch, repository, conf, args.sleeping)
                 columns[database.name] = measure(bench, wanted)
             finally:
                 if bench:

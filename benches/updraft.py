@@ -74,6 +74,9 @@ class Server:
     def resident_mb(self):
         return resident_mb(self.process.pid)
 
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def cpu_seconds(self):
         return cpu_seconds(self.process.pid)
 

@@ -18,6 +18,8 @@ MIDNIGHT_DAGS = 2000
 MIDNIGHT_LEAD_SECONDS = 60
 FILES = 10_000
 HISTORY_RUNS, HISTORY_TASKS = 10_000, 100
+SLEEPING_TASKS = 1000
+SLEEPING_SECONDS = 60
 
 DAG_OF_ONE = 'schedule: "0 3 1 1 *"\ntasks: [{task_id: a, operator: empty}]\n'
 
@@ -25,8 +27,9 @@ DAG_OF_ONE = 'schedule: "0 3 1 1 *"\ntasks: [{task_id: a, operator: empty}]\n'
 class Bench:
     """One database, with a server over the DAGs that most workloads use."""
 
-    def __init__(self, binary, database, scratch, repository, conf):
+    def __init__(self, binary, database, scratch, repository, conf, sleeping):
         self.binary, self.database, self.scratch, self.conf = binary, database, scratch, conf
+        self.sleeping = sleeping
         self.home = scratch / f"home-{database.name}"
         self.dags = scratch / f"dags-{database.name}"
         self.dags.mkdir()
@@ -262,4 +265,49 @@ def history(bench):
         yield f"beside {HISTORY_RUNS * HISTORY_TASKS:,} old task instances: {what}", result
 
 
-ALL = [idle, baseline, chain, chain_of_processes, fan_out, many_runs, processes, pipeline, memory, midnight, files, history]
+def sleeping(bench):
+    """Sensors that wait for a file that never comes, looking each minute, as Airflow's do unless they are told otherwise."""
+    folder = bench.scratch / f"sleeping-{bench.database.name}"
+    folder.mkdir()
+    runs = -(-bench.sleeping // SLEEPING_TASKS)
+    sensor = f"operator: file_sensor, filepath: '{folder}/never', poke_interval: 60s"
+    head = f"max_active_runs: {runs}\nmax_active_tasks: 100000\n"
+    (folder / "sleeping.yaml").write_text(head + beside_each_other(SLEEPING_TASKS, sensor))
+    count, what = runs * SLEEPING_TASKS, f"{runs * SLEEPING_TASKS:,} sleeping sensors"
+
+    def wait_for_all(server):
+        began = time.perf_counter()
+        asleep = f"SELECT count(*) FROM task_instance WHERE state = 'deferred' AND pid = {server.process.pid}"
+        while int(bench.rows(asleep, "sleeping")[0][0]) < count:
+            time.sleep(0.5)
+        return time.perf_counter() - began
+
+    server = bench.start("sleeping", folder)
+    try:
+        before = server.resident_mb()
+        for _ in range(runs):
+            server.trigger("sleeping")
+        took = wait_for_all(server)
+        time.sleep(10)
+        began = server.cpu_seconds()
+        time.sleep(SLEEPING_SECONDS)
+        share = (server.cpu_seconds() - began) / SLEEPING_SECONDS * 100
+        resident, files = server.resident_mb(), server.open_files()
+    finally:
+        began = time.perf_counter()
+        server.stop()
+        stopped = time.perf_counter() - began
+    server = bench.start("sleeping", folder)
+    try:
+        again = wait_for_all(server)
+    finally:
+        server.stop()
+    of_each = (resident - before) * 1024 / count
+    yield f"{what}, resident memory", f"{resident:.0f} MB = {of_each:.1f} kB each and {before:.0f} MB"
+    yield f"{what} that look each minute, CPU", f"{share:.1f} % of a core"
+    yield f"{what}, open files of the process", f"{files}"
+    yield f"{what}: from the triggers until all sleep", f"{took:.1f} s"
+    yield f"{what}: stop; start until all sleep again", f"{stopped:.1f} s; {again:.1f} s"
+
+
+ALL = [idle, baseline, chain, chain_of_processes, fan_out, many_runs, processes, pipeline, memory, midnight, files, sleeping, history]

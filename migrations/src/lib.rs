@@ -10,6 +10,7 @@ mod m20261125_000010_backfill;
 mod m20261125_000020_callbacks;
 mod m20261125_000030_assets;
 mod m20261125_000040_roles;
+mod m20261128_000010_deferral;
 
 use sea_orm_migration::prelude::*;
 
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000020_callbacks::Migration),
             Box::new(m20261125_000030_assets::Migration),
             Box::new(m20261125_000040_roles::Migration),
+            Box::new(m20261128_000010_deferral::Migration),
         ]
     }
 }

@@ -60,9 +60,10 @@ enum OutputProcessor {
     Json,
 }
 
+/// The value of an environment variable.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum EnvValue {
+pub(crate) enum EnvValue {
     Text(String),
     Number(f64),
     Flag(bool),
@@ -97,19 +98,25 @@ impl Operator for Bash {
             Some(cwd) => command.current_dir(cwd),
             None => command.current_dir(scratch.path()),
         };
-        set_environment(&mut command, &args, ctx);
+        set_environment(&mut command, args.env.as_ref(), args.append_env, ctx);
         ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));
         let ended = process::run(command, &ctx.log, &ctx.cancelled).await.context("cannot run bash")?;
         outcome(ended, args.skip_on_exit_code.as_ref(), args.output_processor)
     }
 }
 
-fn set_environment(command: &mut Command, args: &BashArgs, ctx: &TaskContext) {
-    if args.env.is_some() && !args.append_env {
+/// Gives a command its environment: Updraft's without its settings, `env` over it or in its place, and Airflow's context.
+pub(crate) fn set_environment(
+    command: &mut Command,
+    env: Option<&BTreeMap<String, EnvValue>>,
+    is_appended: bool,
+    ctx: &TaskContext,
+) {
+    if env.is_some() && !is_appended {
         command.env_clear();
     }
     process::hide_settings(command);
-    for (name, value) in args.env.iter().flatten() {
+    for (name, value) in env.into_iter().flatten() {
         let value = match value {
             EnvValue::Text(text) => text.clone(),
             EnvValue::Number(number) => number.to_string(),
@@ -154,7 +161,7 @@ fn answer(line: String, processor: OutputProcessor) -> Result<Outcome, TaskError
 }
 
 /// As shells have it: 128 and the signal for what a signal ended.
-fn exit_code(status: ExitStatus) -> i32 {
+pub(crate) fn exit_code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }

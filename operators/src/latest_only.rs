@@ -94,6 +94,7 @@ mod tests {
                 conf: Map::new(),
                 params: Map::new(),
                 owner: String::new(),
+                timezone: chrono_tz::UTC,
             };
             assert_eq!(is_latest(&run, now), expected, "{run_type} {next_interval:?} at {now}");
         }

@@ -6,6 +6,7 @@
 //!
 //! * [`bash`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`emulation`], [`clean`], [`query`]: the
 //!   operators, one module each.
+//! * [`sensors`]: the operators that wait, without a slot and without a process.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
 //! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion. [`retention`]: for how long the versions that a
 //!   Delta table has had can be read.
@@ -32,7 +33,9 @@ pub mod notifiers;
 mod process;
 pub mod query;
 pub mod retention;
+pub mod sensors;
 pub mod short_circuit;
+mod span;
 pub mod spark;
 pub mod table;
 mod truth;
@@ -69,6 +72,7 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(emulation::Emulation::new(s3.clone()))?;
     registry.register(clean::Clean::new(s3.clone()))?;
     registry.register(query::Query::new(s3.clone()))?;
+    sensors::register(&mut registry, s3)?;
     notifiers::register(&mut registry, environment, mail)?;
     Ok(registry)
 }

@@ -2,12 +2,15 @@
 //!
 //! A log is a file of JSON lines, `{"timestamp","level","logger","event"}`, the fields of Airflow's structured log
 //! messages. It is readable while the try runs, belongs to the try (not to the process that ran it), and is bounded.
+//!
+//! The file is opened at the first line, and let go of while the try only waits: fifty thousand tries that sleep hold no
+//! file open.
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -67,30 +70,48 @@ pub struct TaskLog {
 }
 
 struct Sink {
-    file: Option<File>,
+    place: Place,
+    /// Whether the file is closed after each line.
+    is_let_go: bool,
     clock: Clock,
     written_bytes: u64,
     dropped_lines: u64,
 }
 
+/// Where lines go.
+enum Place {
+    /// Nowhere.
+    Nowhere,
+    /// To a file that this process has not opened yet.
+    Unopened(PathBuf),
+    /// To a file that it had open, and whose length it knows.
+    Closed(PathBuf),
+    /// To a file that is open.
+    Open(PathBuf, File),
+}
+
 impl TaskLog {
-    /// Opens the log of a try; a try that is taken up again after a restart goes on in the same file.
-    pub fn open(path: &Path, clock: Clock) -> io::Result<TaskLog> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-        let written_bytes = end_last_line(&mut file)?;
-        Ok(TaskLog::new(Some(file), written_bytes, clock))
+    /// The log of a try, which is opened when there is something to write; a try that is taken up again after a restart
+    /// goes on in the same file.
+    pub fn at(path: PathBuf, clock: Clock) -> TaskLog {
+        TaskLog::new(Place::Unopened(path), clock)
     }
 
     /// A log that keeps nothing.
     pub fn discard(clock: Clock) -> TaskLog {
-        TaskLog::new(None, 0, clock)
+        TaskLog::new(Place::Nowhere, clock)
     }
 
-    fn new(file: Option<File>, written_bytes: u64, clock: Clock) -> TaskLog {
-        TaskLog { sink: Arc::new(Mutex::new(Sink { file, clock, written_bytes, dropped_lines: 0 })) }
+    fn new(place: Place, clock: Clock) -> TaskLog {
+        let sink = Sink { place, is_let_go: false, clock, written_bytes: 0, dropped_lines: 0 };
+        TaskLog { sink: Arc::new(Mutex::new(sink)) }
+    }
+
+    /// Holds the file open only while a line is written from here on, because few are to come.
+    pub fn let_go(&self) {
+        let mut sink = self.lock();
+        sink.is_let_go = true;
+        sink.close();
     }
 
     /// Something a person wants to follow.
@@ -113,9 +134,16 @@ impl TaskLog {
     /// A log that cannot be written (a full disk) never fails the try: the try's result matters more. The lines are
     /// counted, and the count is written once there is room again.
     pub fn line(&self, level: Level, logger: &str, event: &str) {
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sink = self.lock();
         let line = sink.line(level, logger, cut(event).to_owned());
         sink.write(&line);
+        if sink.is_let_go {
+            sink.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,9 +177,15 @@ impl Sink {
 
     /// Writes a line whole or not at all; says which.
     fn append(&mut self, line: &LogLine, bytes_max: u64) -> bool {
-        let Some(file) = &mut self.file else { return true };
+        if matches!(self.place, Place::Nowhere) {
+            return true;
+        }
         let Ok(mut bytes) = serde_json::to_vec(line) else { return false };
         bytes.push(b'\n');
+        if self.open().is_err() {
+            return false;
+        }
+        let Place::Open(_, file) = &mut self.place else { return false };
         if self.written_bytes + bytes.len() as u64 > bytes_max {
             return false;
         }
@@ -164,6 +198,43 @@ impl Sink {
             let _ = file.set_len(self.written_bytes);
         }
         is_written
+    }
+
+    /// Sees to it that the file is open.
+    fn open(&mut self) -> io::Result<()> {
+        match &self.place {
+            Place::Nowhere | Place::Open(..) => {}
+            Place::Unopened(path) => {
+                let mut file = open(path)?;
+                self.written_bytes = end_last_line(&mut file)?;
+                self.place = Place::Open(path.clone(), file);
+            }
+            Place::Closed(path) => {
+                let file = open(path)?;
+                // It may have been taken away meanwhile.
+                self.written_bytes = file.metadata()?.len();
+                self.place = Place::Open(path.clone(), file);
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if let Place::Open(path, _) = &mut self.place {
+            self.place = Place::Closed(std::mem::take(path));
+        }
+    }
+}
+
+/// Opens a log, in a folder that is made when it is not there yet: most often another try made it.
+fn open(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().create(true).append(true).read(true).open(path);
+    match (open(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(folder)?;
+            open()
+        }
+        (opened, _) => opened,
     }
 }
 
@@ -223,7 +294,30 @@ mod tests {
     }
 
     fn open(path: &Path) -> TaskLog {
-        TaskLog::open(path, Clock::System).unwrap()
+        TaskLog::at(path.to_owned(), Clock::System)
+    }
+
+    /// The files that this process has open below a folder.
+    fn open_files(folder: &Path) -> usize {
+        let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        links.filter_map(|link| std::fs::read_link(link.path()).ok()).filter(|file| file.starts_with(folder)).count()
+    }
+
+    #[test]
+    fn the_file_is_opened_at_the_first_line_and_let_go_of_when_the_try_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new").join("try.log");
+        let log = open(&path);
+        assert!(!path.exists());
+
+        log.info("before");
+        assert_eq!(open_files(folder.path()), 1);
+        log.let_go();
+        assert_eq!(open_files(folder.path()), 0);
+        log.info("while it waits");
+        assert_eq!(open_files(folder.path()), 0);
+
+        assert_eq!(events(&path), ["before", "while it waits"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //!   data later.
 //! * Say what it does in [`TaskContext::log`]; a person reads it at 3 a.m.
 //! * Keep a core busy only inside `spawn_blocking` or on a runtime of its own, so that leases are renewed on time.
+//! * Say [`TaskContext::defer`] before a long wait, and wait asleep: no thread, no open file, no polling that is not asked for.
 //! * Answer with [`TaskError::retry`] for the world's fault, and with [`TaskError::fail`] for the author's.
 
 mod context;
@@ -31,7 +32,7 @@ use serde_json::{Map, Value};
 
 /// What of a task's downstream may follow its success.
 pub use crate::run::Next;
-pub use context::{Checkpoint, RunFacts, TaskContext, TaskKey, XComReader};
+pub use context::{Checkpoint, Outline, RunFacts, RunReader, RunStanding, Slot, TaskContext, TaskKey, XComReader};
 pub use erased_notifier::ErasedNotifier;
 pub use notifier::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, Notice, NoticedTry, Notifier};
 pub use registry::{ErasedOperator, Registry, RegistryError};

@@ -25,7 +25,7 @@ use crate::catalog::Catalog;
 use crate::chain::Chain;
 use crate::clock::{Clock, since_boot};
 use crate::engine::active_run::Rendered;
-use crate::engine::executor::{LocalExecutor, Order, Report, Surroundings};
+use crate::engine::executor::{Deferral, LocalExecutor, Order, Report, RunAround, Surroundings, Told};
 use crate::engine::lease::{self, KeptLease};
 use crate::engine::leash::Leash;
 use crate::engine::outage::Outage;
@@ -112,25 +112,38 @@ struct Loop {
     settings: WorkerSettings,
     kept: KeptLease,
     executor: LocalExecutor,
-    reports: mpsc::UnboundedReceiver<Report>,
+    told: mpsc::UnboundedReceiver<Told>,
+    /// Tries that only wait, of which the database does not know that yet.
+    deferred: Vec<Deferral>,
     /// Ends that the database does not know yet.
     unreported: Vec<Report>,
     outage: Outage,
+    /// Whether it is told to stop.
+    stopping: bool,
 }
 
 impl Loop {
     fn new(settings: WorkerSettings, kept: KeptLease) -> Loop {
-        let (sender, reports) = mpsc::unbounded_channel();
+        let (sender, told) = mpsc::unbounded_channel();
         let surroundings = Surroundings {
             db: settings.db.clone(),
-            registry: Arc::clone(settings.catalog.registry()),
+            catalog: settings.catalog.clone(),
             clock: settings.clock.clone(),
             home: settings.home.clone(),
             log_folder: settings.log_folder.clone(),
             leash: Arc::clone(&settings.leash),
         };
         let executor = LocalExecutor::new(surroundings, sender);
-        Loop { settings, kept, executor, reports, unreported: Vec::new(), outage: Outage::default() }
+        Loop {
+            settings,
+            kept,
+            executor,
+            told,
+            deferred: Vec::new(),
+            unreported: Vec::new(),
+            outage: Outage::default(),
+            stopping: false,
+        }
     }
 
     async fn run(mut self, stop: CancellationToken) {
@@ -152,7 +165,7 @@ impl Loop {
             };
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(report) = self.reports.recv() => self.unreported.push(report),
+                Some(told) = self.told.recv() => self.on_told(told),
                 () = work(&mut heard) => {}
                 Ok(()) = self.kept.lost.changed() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -173,25 +186,46 @@ impl Loop {
     }
 
     fn gather(&mut self) {
-        while let Ok(report) = self.reports.try_recv() {
-            self.unreported.push(report);
+        while let Ok(told) = self.told.try_recv() {
+            self.on_told(told);
         }
     }
 
-    /// Lets the scheduler know how tries ended.
+    fn on_told(&mut self, told: Told) {
+        match told {
+            Told::Deferred(deferral) => {
+                self.executor.defer(deferral.try_id);
+                if self.stopping {
+                    self.executor.cancel(deferral.try_id);
+                }
+                self.deferred.push(deferral);
+            }
+            // That it is lost to this worker is said of all such tries at once, when the lease is given back.
+            Told::Ended(report) if self.stopping && self.executor.has_let_go_of(&report) => {
+                self.executor.forget(report.try_id);
+            }
+            Told::Ended(report) => self.unreported.push(report),
+        }
+    }
+
+    /// Lets the scheduler know which tries wait, and how tries ended.
     async fn report(&mut self) -> Result<(), StoreError> {
-        if self.unreported.is_empty() {
+        if self.unreported.is_empty() && self.deferred.is_empty() {
             return Ok(());
         }
         let now = self.settings.clock.now();
         let txn = self.settings.db.begin_write().await?;
         leases::assert_held(&txn, self.kept.id).await?;
+        for Deferral { try_id, reason, .. } in &self.deferred {
+            tries::defer(&txn, self.kept.id, *try_id, reason).await?;
+        }
         for report in &self.unreported {
             let Report { try_id, end, xcoms, rendered, .. } = report.clone();
             let outcome = Outcome { end, xcoms, rendered }.write();
             tries::report(&txn, self.kept.id, try_id, outcome, now).await?;
         }
         commit(txn).await?;
+        self.deferred.clear();
         for report in self.unreported.drain(..) {
             self.executor.forget(report.try_id);
         }
@@ -223,7 +257,7 @@ impl Loop {
             return Ok(());
         }
         self.settings.bus.send(Message::Wake(Wake::Tries));
-        let mut runs = HashMap::new();
+        let mut runs = RunsAround::new();
         for row in taken {
             self.begin(row, &mut runs).await;
         }
@@ -231,7 +265,7 @@ impl Loop {
     }
 
     /// Begins a try that is ours. One that cannot begin has ended.
-    async fn begin(&mut self, row: task_try::Model, known: &mut HashMap<Uuid, RunAsFound>) {
+    async fn begin(&mut self, row: task_try::Model, known: &mut RunsAround) {
         let now = self.settings.clock.now();
         let order = loop {
             match self.order(&row, known, now).await {
@@ -260,26 +294,17 @@ impl Loop {
     async fn order(
         &self,
         row: &task_try::Model,
-        known: &mut HashMap<Uuid, RunAsFound>,
+        known: &mut RunsAround,
         now: DateTime<Utc>,
     ) -> Result<Order, Unstartable> {
-        let run = match known.entry(row.dag_run_id) {
+        let around = match known.entry((row.dag_run_id, row.dag_version_id)) {
             Entry::Occupied(found) => found.into_mut(),
-            Entry::Vacant(unknown) => {
-                let run = runs::find_by_key(self.settings.db.read(), row.dag_run_id).await?;
-                unknown.insert(run.ok_or(Unstartable::NoRun)?)
-            }
+            Entry::Vacant(unknown) => unknown.insert(self.around(row).await?),
         };
-        let version =
-            versions::find(self.settings.db.read(), row.dag_version_id).await?.ok_or(Unstartable::NoVersion)?;
-        let (catalog, file) = (&self.settings.catalog, &version.relative_fileloc);
-        let dag = catalog
-            .definition(&version.dag_id, &version.hash, file, &version.source)
-            .map_err(|problem| Unstartable::Definition(problem.to_string()))?;
-        let task = dag.find(&row.task_id).ok_or(Unstartable::NoTask)?;
+        let task = around.dag.find(&row.task_id).ok_or(Unstartable::NoTask)?;
         let key = TaskKey {
-            dag_id: run.dag_id.clone(),
-            run_id: run.run_id.clone(),
+            dag_id: around.dag.dag_id.clone(),
+            run_id: around.run_id().to_owned(),
             task_id: row.task_id.clone(),
             map_index: row.map_index,
         };
@@ -288,12 +313,24 @@ impl Loop {
             at: InstanceIndex { task, map_index: row.map_index },
             try_id: row.try_id,
             try_number: u32::try_from(row.try_number).unwrap_or(1),
-            dag,
             key,
-            row: run.clone(),
-            started: run.start_date,
+            around: Arc::clone(around),
+            started_at: row.resumes_from.or(row.started_at).unwrap_or(now),
             ordered_at: now,
         })
+    }
+
+    /// The run around a try, in the version by which the try is made.
+    async fn around(&self, row: &task_try::Model) -> Result<Arc<RunAround>, Unstartable> {
+        let run = runs::find_by_key(self.settings.db.read(), row.dag_run_id).await?.ok_or(Unstartable::NoRun)?;
+        let version =
+            versions::find(self.settings.db.read(), row.dag_version_id).await?.ok_or(Unstartable::NoVersion)?;
+        let (catalog, file) = (&self.settings.catalog, &version.relative_fileloc);
+        let dag = catalog
+            .definition(&version.dag_id, &version.hash, file, &version.source)
+            .map_err(|problem| Unstartable::Definition(problem.to_string()))?;
+        let started = run.start_date;
+        Ok(Arc::new(RunAround::new(dag, run, started)))
     }
 
     /// The lease was lost: whatever goes on here is made again elsewhere. Stops it, and begins anew.
@@ -302,13 +339,17 @@ impl Loop {
         self.kept.let_go();
         self.settings.leash.let_go();
         self.executor.cancel_all();
-        // Nobody wants to know how they ended.
+        // Nobody wants to know which waited, and how they ended.
+        self.deferred.clear();
         for report in self.unreported.drain(..) {
             self.executor.forget(report.try_id);
         }
         while !self.executor.is_idle() {
-            let Some(report) = self.reports.recv().await else { break };
-            self.executor.forget(report.try_id);
+            match self.told.recv().await {
+                Some(Told::Ended(report)) => self.executor.forget(report.try_id),
+                Some(Told::Deferred(_)) => {}
+                None => break,
+            }
         }
         while !stop.is_cancelled() {
             match register(&self.settings).await {
@@ -326,17 +367,20 @@ impl Loop {
 
     async fn wind_down(mut self) {
         self.kept.drain();
+        self.stopping = true;
+        // Those that only wait need no grace: they go on waiting elsewhere.
+        self.executor.cancel_deferred();
         let deadline = tokio::time::Instant::now() + self.settings.grace;
-        if !self.executor.is_idle() {
+        if self.executor.len() > 0 {
             info!("waiting up to {:?} for running tasks to end", self.settings.grace);
         }
         let mut is_over = false;
-        while !(self.executor.is_idle() && self.unreported.is_empty()) {
+        while !(self.executor.is_idle() && self.unreported.is_empty() && self.deferred.is_empty()) {
             // What could not begin is reported, too, and was never under way.
-            let under_way = self.executor.len().saturating_sub(self.unreported.len());
+            let under_way = self.executor.under_way().saturating_sub(self.unreported.len());
             if under_way > 0 {
                 tokio::select! {
-                    Some(report) = self.reports.recv() => self.unreported.push(report),
+                    Some(told) = self.told.recv() => self.on_told(told),
                     () = tokio::time::sleep_until(deadline), if !is_over => {
                         is_over = true;
                         self.executor.cancel_all();
@@ -362,7 +406,8 @@ impl Loop {
     }
 }
 
-type RunAsFound = crate::store::entity::dag_run::Model;
+/// What tries of the same run, in the same version, share.
+type RunsAround = HashMap<(Uuid, Uuid), Arc<RunAround>>;
 
 /// Why a try cannot begin.
 #[derive(Debug, thiserror::Error)]

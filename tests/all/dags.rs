@@ -59,6 +59,21 @@ fn the_committed_schema_is_the_one_of_this_binary() {
     assert_eq!(committed, schema, "`make regen` writes it anew");
 }
 
+#[test]
+fn the_examples_of_the_pages_on_sensors_load() {
+    let registry = operators::registry().unwrap();
+    let pages = std::fs::read_dir(root().join("docs/operators")).unwrap().map(|entry| entry.unwrap().path());
+    let pages: Vec<PathBuf> = pages.filter(|page| page.to_str().unwrap().ends_with("_sensor.md")).collect();
+    assert!(pages.len() >= 4);
+    for page in pages.into_iter().chain([root().join("docs/sensors.md")]) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let example = text.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
+        let source = SourceFile::new("example.yaml", format!("tasks:\n{example}"));
+        let loaded = spec::load(&source, &registry);
+        assert!(loaded.problems.is_empty(), "{}: {}", page.display(), spec::render(&source, &loaded.problems, false));
+    }
+}
+
 /// The folder of examples is where people begin: nothing in it runs before somebody asks for it.
 #[test]
 fn no_example_of_a_schedule_runs_by_itself() {

@@ -30,5 +30,6 @@ mod pipeline;
 mod retention;
 mod roles;
 mod scheduling;
+mod sensors;
 mod server;
 mod shortage;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Tasks of the DAG.
-const TASKS: usize = 8;
+const TASKS: usize = 9;
+
+/// How often the sensor looks before it sees what it waits for.
+const LOOKS: usize = 8;
 
 /// A folder into which tasks write.
 pub(super) struct Ledger {
@@ -18,7 +21,8 @@ impl Ledger {
         Ledger { folder: folder.to_owned(), places }
     }
 
-    /// A fan-out, a join, a task that fails once, and a chain; each task leaves a grandchild that outlives bash.
+    /// A fan-out, a join, a task that fails once, and a chain; each task leaves a grandchild that outlives bash. Beside them a
+    /// sensor, which takes no place in the pool once it has looked.
     pub(super) fn dag(&self) -> String {
         let mut text =
             String::from("max_active_runs: 8\ndefault_args: {retries: 30, retry_delay: 0.2s, pool: chaos}\ntasks:\n");
@@ -34,8 +38,18 @@ impl Ledger {
         }
         task("flaky", "first", "[ -e $ledger/$id.failed ] || { touch $ledger/$id.failed; exit 1; }");
         task("join", "wide_0, wide_1, wide_2, wide_3, flaky", "");
-        task("last", "join", "");
-        text
+        task("last", "join, waits", "");
+        text + &self.sensor()
+    }
+
+    fn sensor(&self) -> String {
+        let ledger = self.folder.display();
+        format!(
+            "  - task_id: waits\n    operator: bash_sensor\n    poke_interval: 0.3s\n    bash_command: |\n      \
+             ledger={ledger}\n      id=\"{{{{ run_id }}}}.waits\"\n      exec 9> $ledger/$id.lock\n      \
+             flock -n 9 || {{ echo \"overlap $id\" >> $ledger/ledger; exit 3; }}\n      echo look >> $ledger/$id.looks\n      \
+             [ $(wc -l < $ledger/$id.looks) -ge {LOOKS} ] || exit 1\n      echo \"end $id\" >> $ledger/ledger\n"
+        )
     }
 
     fn command(&self, extra: &str) -> String {

@@ -14,6 +14,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::support::{HeldSlot, NoRuns};
+
 struct NoXCom;
 
 #[async_trait]
@@ -45,6 +47,8 @@ pub fn context(home: &Path) -> TaskContext {
         key: TaskKey { dag_id: "test".into(), run_id: "manual".into(), task_id: "task".into(), map_index: -1 },
         try_number: 1,
         try_id: Uuid::now_v7(),
+        started_at: DateTime::<Utc>::UNIX_EPOCH,
+        clock: clock.clone(),
         run: Arc::new(RunFacts {
             run_type: "manual".into(),
             logical_date: None,
@@ -56,12 +60,15 @@ pub fn context(home: &Path) -> TaskContext {
             conf: serde_json::Map::new(),
             params: serde_json::Map::new(),
             owner: "test".into(),
+            timezone: chrono_tz::UTC,
         }),
         home: home.to_owned(),
-        log: TaskLog::open(&home.join("task.log"), clock).unwrap(),
+        log: TaskLog::at(home.join("task.log"), clock.clone()),
         cancelled: CancellationToken::new(),
         xcom: Arc::new(NoXCom),
         checkpoint: Arc::new(MemoryCheckpoint::default()),
+        runs: Arc::new(NoRuns),
+        slot: Arc::new(HeldSlot::default()),
     }
 }
 

@@ -19,5 +19,6 @@ mod receiver;
 mod reference;
 mod s3;
 mod sample;
+mod sensors;
 mod support;
 mod vacuum;

@@ -45,6 +45,7 @@ fn failure() -> Notice {
             conf: Map::new(),
             params: Map::new(),
             owner: "data".to_owned(),
+            timezone: chrono_tz::UTC,
         }),
         run_state: "running".to_owned(),
         instance: Some(NoticedTry { key, try_number: 2, state: "failed".to_owned() }),

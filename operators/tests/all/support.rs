@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use scheduler::clock::Clock;
 use scheduler::log::{LogLine, TaskLog};
-use scheduler::operator::{Checkpoint, Operator, Outcome, RunFacts, TaskContext, TaskError, TaskKey, XComReader};
+use scheduler::operator::{
+    Checkpoint, Operator, Outcome, Outline, RunFacts, RunReader, RunStanding, Slot, TaskContext, TaskError, TaskKey,
+    XComReader,
+};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -33,12 +36,16 @@ impl Bench {
             },
             try_number: 1,
             try_id: Uuid::new_v4(),
+            started_at: Clock::System.now(),
+            clock: Clock::System,
             run: Arc::new(run_facts()),
             home,
-            log: TaskLog::open(&folder.path().join("try.log"), Clock::System).unwrap(),
+            log: TaskLog::at(folder.path().join("try.log"), Clock::System),
             cancelled: CancellationToken::new(),
             xcom: Arc::new(NothingBefore),
             checkpoint: Arc::new(Kept::default()),
+            runs: Arc::new(NoRuns),
+            slot: Arc::new(HeldSlot::default()),
         };
         Bench { folder, ctx }
     }
@@ -109,6 +116,7 @@ fn run_facts() -> RunFacts {
         conf: Map::new(),
         params: Map::new(),
         owner: "tests".to_owned(),
+        timezone: chrono_tz::UTC,
     }
 }
 
@@ -134,5 +142,56 @@ impl Checkpoint for Kept {
     async fn save(&self, value: Value) -> anyhow::Result<()> {
         *self.0.lock().unwrap() = Some(value);
         Ok(())
+    }
+}
+
+/// No DAG has run.
+pub struct NoRuns;
+
+#[async_trait]
+impl RunReader for NoRuns {
+    async fn outline(&self, _dag_id: &str) -> anyhow::Result<Option<Outline>> {
+        Ok(None)
+    }
+
+    async fn standing(
+        &self,
+        _dag_id: &str,
+        _logical_date: DateTime<Utc>,
+        _task_ids: &[String],
+    ) -> anyhow::Result<Option<RunStanding>> {
+        Ok(None)
+    }
+}
+
+/// A slot that remembers why it was given up.
+#[derive(Default)]
+pub struct HeldSlot {
+    reason: Mutex<Option<String>>,
+    given_up: tokio::sync::Notify,
+}
+
+impl HeldSlot {
+    /// The reason, as soon as there is one.
+    pub async fn reason(&self) -> String {
+        loop {
+            let given_up = self.given_up.notified();
+            if let Some(reason) = self.reason.lock().unwrap().clone() {
+                return reason;
+            }
+            given_up.await;
+        }
+    }
+
+    /// Whether the try only waits.
+    pub fn is_free(&self) -> bool {
+        self.reason.lock().unwrap().is_some()
+    }
+}
+
+impl Slot for HeldSlot {
+    fn give_up(&self, reason: String) {
+        self.reason.lock().unwrap().get_or_insert(reason);
+        self.given_up.notify_waiters();
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::executor::RunAround;
 use crate::dag::{Dag, TaskIndex};
 use crate::run::{Instance, InstanceIndex, Limit, Pushed, Run, RunState, TaskState};
 use crate::store::StoreError;
@@ -24,6 +25,8 @@ pub(crate) struct ActiveRun {
     rendered: HashMap<InstanceIndex, Rendered>,
     /// Where the last try of each task ran, as far as that is not this process.
     places: HashMap<InstanceIndex, Place>,
+    /// What its tries share, as last handed to one.
+    around: Option<Arc<RunAround>>,
     /// Whether there are task instances whose rows were never written.
     is_new: bool,
     /// Whether any of them was written before.
@@ -62,7 +65,16 @@ impl ActiveRun {
         run.start_date = row.start_date;
         run.end_date = row.end_date;
         run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
-        Ok(ActiveRun { row, run, rendered, places, is_new, has_begun })
+        Ok(ActiveRun { row, run, rendered, places, around: None, is_new, has_begun })
+    }
+
+    /// What the tries of the run share. A run that begins again is told anew.
+    pub(crate) fn around(&mut self) -> Arc<RunAround> {
+        if let Some(around) = self.around.as_ref().filter(|around| around.started == self.run.start_date) {
+            return Arc::clone(around);
+        }
+        let around = RunAround::new(Arc::clone(&self.run.dag), self.row.clone(), self.run.start_date);
+        Arc::clone(self.around.insert(Arc::new(around)))
     }
 
     /// The tasks to write: those that changed, or all of them the first time.
@@ -177,6 +189,7 @@ impl ActiveRun {
             queued_when: instance.queued_when,
             start_date: instance.start_date,
             end_date: instance.end_date,
+            deferred_at: instance.deferred_at,
             next_try_at: instance.next_try_at,
             hostname: has_begun.then(|| place.hostname.clone()),
             pid: has_begun.then(|| to_i32(place.pid)),
@@ -297,6 +310,7 @@ fn instance_of(dag: &Dag, row: task_instance::Model) -> Result<Instance, StoreEr
         queued_when: row.queued_when,
         start_date: row.start_date,
         end_date: row.end_date,
+        deferred_at: row.deferred_at,
         next_try_at: row.next_try_at,
         reason: row.reason,
         error: row.error,

@@ -64,8 +64,8 @@ impl Standing {
     fn of(state: TaskState) -> Option<Standing> {
         match state {
             TaskState::Scheduled => Some(Standing::Waits),
-            state if state.is_held() => Some(Standing::Runs),
             TaskState::Deferred => Some(Standing::Deferred),
+            state if state.is_held() => Some(Standing::Runs),
             _ => None,
         }
     }

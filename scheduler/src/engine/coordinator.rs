@@ -18,7 +18,7 @@ use super::admission::Admission;
 use super::assets::{AssetQueue, updates};
 use super::backfills::ActiveBackfills;
 use super::callbacks::{self, CallbackService, Cause};
-use super::executor::{LocalExecutor, Order, Report, Surroundings};
+use super::executor::{Deferral, LocalExecutor, Order, Report, Surroundings, Told};
 use super::lease::{self, KeptLease};
 use super::outage::Outage;
 use super::pending::Pending;
@@ -70,7 +70,8 @@ pub(super) struct Coordinator {
     /// Tries that workers make, or are to make.
     pub(super) handed_out: HashSet<Uuid>,
     pub(super) callbacks: CallbackService,
-    reports: mpsc::UnboundedReceiver<Report>,
+    /// What becomes of the tries of this process.
+    told: mpsc::UnboundedReceiver<Told>,
     wakes: mpsc::UnboundedReceiver<Wake>,
     pub(super) pending: Pending,
     pub(super) todo: Todo,
@@ -155,10 +156,10 @@ impl Coordinator {
     }
 
     fn new(settings: EngineSettings, lease: Uuid, ticks: Ticks, wakes: mpsc::UnboundedReceiver<Wake>) -> Coordinator {
-        let (report_sender, reports) = mpsc::unbounded_channel();
+        let (sender, told) = mpsc::unbounded_channel();
         let surroundings = Surroundings {
             db: settings.db.clone(),
-            registry: Arc::clone(settings.catalog.registry()),
+            catalog: settings.catalog.clone(),
             clock: settings.clock.clone(),
             home: settings.home.clone(),
             log_folder: settings.log_folder.clone(),
@@ -183,10 +184,10 @@ impl Coordinator {
             admission: Admission::new(parallelism),
             timers: Timers::default(),
             ticks,
-            executor: LocalExecutor::new(surroundings, report_sender),
+            executor: LocalExecutor::new(surroundings, sender),
             handed_out: HashSet::new(),
             callbacks,
-            reports,
+            told,
             wakes,
             pending: Pending::default(),
             todo: Todo {
@@ -238,7 +239,7 @@ impl Coordinator {
     async fn next_message(&mut self) {
         let until_timer = self.until_next_timer();
         tokio::select! {
-            Some(report) = self.reports.recv() => self.on_report(report),
+            Some(told) = self.told.recv() => self.on_told(told),
             Some(wake) = self.wakes.recv() => self.on_wake(wake),
             () = tokio::time::sleep(until_timer) => {}
             Ok(()) = self.lease.lost.changed() => {}
@@ -267,8 +268,8 @@ impl Coordinator {
     /// Takes what arrived while the last commit was under way.
     fn take_gathered(&mut self) {
         for _ in 0..TURN_MESSAGES_MAX {
-            if let Ok(report) = self.reports.try_recv() {
-                self.on_report(report);
+            if let Ok(told) = self.told.try_recv() {
+                self.on_told(told);
             } else if let Ok(wake) = self.wakes.try_recv() {
                 self.on_wake(wake);
             } else {
@@ -295,8 +296,32 @@ impl Coordinator {
         }
     }
 
+    fn on_told(&mut self, told: Told) {
+        match told {
+            Told::Deferred(deferral) => self.on_deferral(deferral),
+            Told::Ended(report) => {
+                let is_left = self.stopping && self.executor.has_let_go_of(&report);
+                self.executor.forget(report.try_id);
+                if !is_left {
+                    self.on_report(report);
+                }
+            }
+        }
+    }
+
+    /// A try of this process only waits from now on.
+    fn on_deferral(&mut self, deferral: Deferral) {
+        let Deferral { run, key, try_id, reason } = deferral;
+        self.executor.defer(try_id);
+        if self.stopping {
+            self.executor.cancel(try_id);
+        }
+        let Some(active) = self.runs.get(&run) else { return };
+        let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
+        self.step(run, Event::TryDeferred { at, try_id, reason });
+    }
+
     pub(super) fn on_report(&mut self, report: Report) {
-        self.executor.forget(report.try_id);
         let Report { run, key, try_id, end, xcoms, rendered } = report;
         let Some(active) = self.runs.get_mut(&run) else {
             debug!(run.id = %run, try.id = %try_id, "a try of a run that is over reported its end");
@@ -493,7 +518,8 @@ impl Coordinator {
     fn order(&mut self, id: Uuid, at: InstanceIndex) {
         let try_id = Uuid::now_v7();
         let Some(active) = self.runs.get(&id) else { return };
-        let had_tries = !active.run.instance(at).try_id.is_nil();
+        let instance = active.run.instance(at);
+        let had_tries = !instance.try_id.is_nil() && instance.resumes_from().is_none();
         let key = active.key(at);
         let event = match self.settings.execution {
             Execution::Here => Event::TryStarted { at, try_id },
@@ -503,26 +529,24 @@ impl Coordinator {
             return;
         }
         if had_tries {
-            // All XComs of a task go whenever a try begins (Airflow 3: XCom).
+            // All XComs of a task go whenever a try begins, save one that goes on waiting (Airflow 3: XCom).
             self.pending.forget_xcoms.push(key.clone());
         }
         if self.settings.execution == Execution::Workers {
             return self.hand_out(id, at, try_id);
         }
-        if let Some(active) = self.runs.get_mut(&id) {
-            active.set_place(at, None);
-        }
-        let Some(active) = self.runs.get(&id) else { return };
+        let Some(active) = self.runs.get_mut(&id) else { return };
+        active.set_place(at, None);
+        let (around, instance, now) = (active.around(), active.run.instance(at), self.settings.clock.now());
         self.pending.orders.push(Order {
             run: id,
             at,
             try_id,
-            try_number: active.run.instance(at).try_number,
-            dag: Arc::clone(&active.run.dag),
+            try_number: instance.try_number,
             key: TaskKey { dag_id: key.dag_id, run_id: key.run_id, task_id: key.task_id, map_index: key.map_index },
-            row: active.row.clone(),
-            started: active.run.start_date,
-            ordered_at: self.settings.clock.now(),
+            around,
+            started_at: instance.start_date.unwrap_or(now),
+            ordered_at: now,
         });
     }
 
@@ -613,8 +637,11 @@ impl Coordinator {
         self.settings.leash.let_go();
         self.executor.cancel_all();
         while !self.executor.is_idle() {
-            let Some(report) = self.reports.recv().await else { break };
-            self.executor.forget(report.try_id);
+            match self.told.recv().await {
+                Some(Told::Ended(report)) => self.executor.forget(report.try_id),
+                Some(Told::Deferred(_)) => {}
+                None => break,
+            }
         }
         self.callbacks.stop().await;
         self.ticks.stop().await;
@@ -643,12 +670,14 @@ impl Coordinator {
     async fn wind_down(mut self) -> mpsc::UnboundedReceiver<Wake> {
         self.stopping = true;
         let deadline = tokio::time::Instant::now() + self.settings.grace;
-        if !self.executor.is_idle() {
+        // Those that only wait need no grace: they go on waiting elsewhere.
+        self.executor.cancel_deferred();
+        if self.executor.len() > 0 {
             info!("waiting up to {:?} for running tasks to end", self.settings.grace);
         }
         while !self.executor.is_idle() {
             tokio::select! {
-                Some(report) = self.reports.recv() => self.on_report(report),
+                Some(told) = self.told.recv() => self.on_told(told),
                 () = tokio::time::sleep_until(deadline) => break,
             }
             self.take_gathered();
@@ -656,8 +685,8 @@ impl Coordinator {
         }
         self.executor.cancel_all();
         while !self.executor.is_idle() {
-            let Some(report) = self.reports.recv().await else { break };
-            self.on_report(report);
+            let Some(told) = self.told.recv().await else { break };
+            self.on_told(told);
             self.take_gathered();
         }
         self.write().await;

@@ -1,11 +1,12 @@
 //! The local executor: runs tries in this process.
 //!
 //! A try is an async operator on tokio. It is ordered only after its `running` is durable, and its end is reported to
-//! the coordinator, which makes that durable in turn.
+//! the coordinator, which makes that durable in turn. One that says that it only waits goes on as a sleeping future, and
+//! counts no more; so what a try keeps while it sleeps is kept small, and what tries of a run have in common is shared.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,11 +19,12 @@ use uuid::Uuid;
 use super::active_run::Rendered;
 use super::leash::Leash;
 use super::rendering;
-use super::try_storage::{StoredCheckpoint, StoredXComs};
+use super::try_storage::{StoredCheckpoint, StoredRuns, StoredXComs};
+use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::{Dag, params};
 use crate::log::{self, TaskLog};
-use crate::operator::{Next, Outcome, Registry, RunFacts, TaskContext, TaskError, TaskKey, Verdict};
+use crate::operator::{Next, Outcome, RunFacts, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict};
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::store::Db;
 use crate::store::entity::dag_run;
@@ -41,16 +43,70 @@ pub(crate) struct Order {
     pub(crate) try_id: Uuid,
     /// Counts from 1.
     pub(crate) try_number: u32,
-    /// The definition that the run is pinned to.
-    pub(crate) dag: Arc<Dag>,
     /// Which task instance, as people name it.
     pub(crate) key: TaskKey,
     /// The run around it.
-    pub(crate) row: dag_run::Model,
-    /// When the run began.
-    pub(crate) started: Option<DateTime<Utc>>,
+    pub(crate) around: Arc<RunAround>,
+    /// When the try began; before this order, if it goes on with one that waited in another process.
+    pub(crate) started_at: DateTime<Utc>,
     /// When the try was ordered.
     pub(crate) ordered_at: DateTime<Utc>,
+}
+
+/// What the tries of a run have in common.
+#[derive(Debug)]
+pub(crate) struct RunAround {
+    /// The definition that the run is pinned to.
+    pub(crate) dag: Arc<Dag>,
+    /// When the run began.
+    pub(crate) started: Option<DateTime<Utc>>,
+    row: dag_run::Model,
+    facts: OnceLock<Result<Arc<RunFacts>, String>>,
+}
+
+impl RunAround {
+    /// What the row of a run says.
+    pub(crate) fn new(dag: Arc<Dag>, row: dag_run::Model, started: Option<DateTime<Utc>>) -> RunAround {
+        RunAround { dag, started, row, facts: OnceLock::new() }
+    }
+
+    /// The run, as people name it.
+    pub(crate) fn run_id(&self) -> &str {
+        &self.row.run_id
+    }
+
+    /// What tasks may know of the run: with its params, which are checked again when a task begins (Airflow 3: params).
+    fn facts(&self) -> Result<Arc<RunFacts>, TaskError> {
+        let facts = self.facts.get_or_init(|| {
+            let conf = self.row.conf.as_object().cloned().unwrap_or_default();
+            let params = params::merge_and_validate(&self.dag, &conf)
+                .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+            Ok(Arc::new(rendering::run_facts(&self.dag, &self.row, self.started, params)))
+        });
+        facts.clone().map_err(|problems| TaskError::fail(anyhow::anyhow!(problems)))
+    }
+}
+
+/// What an executor has to tell of a try.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    /// It only waits from now on.
+    Deferred(Deferral),
+    /// It has ended.
+    Ended(Report),
+}
+
+/// A try that only waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Deferral {
+    /// The run's key.
+    pub(crate) run: Uuid,
+    /// Which task instance, as people name it.
+    pub(crate) key: TaskKey,
+    /// The try.
+    pub(crate) try_id: Uuid,
+    /// What it waits for.
+    pub(crate) reason: String,
 }
 
 /// What became of a try.
@@ -80,95 +136,149 @@ enum Stop {
 }
 
 /// What tries need of the process.
-#[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) db: Db,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) catalog: Catalog,
     pub(crate) clock: Clock,
     pub(crate) home: PathBuf,
     pub(crate) log_folder: PathBuf,
     pub(crate) leash: Arc<Leash>,
 }
 
+/// What all tries of an executor share.
+struct Shared {
+    surroundings: Surroundings,
+    runs: Arc<dyn RunReader>,
+    told: mpsc::UnboundedSender<Told>,
+}
+
 /// Runs tries in this process.
 pub(crate) struct LocalExecutor {
-    surroundings: Surroundings,
-    reports: mpsc::UnboundedSender<Report>,
-    /// How each try under way is told to stop.
-    running: HashMap<Uuid, CancellationToken>,
+    shared: Arc<Shared>,
+    tries: HashMap<Uuid, UnderWay>,
+    /// How many of them only wait.
+    deferred: usize,
     tracker: TaskTracker,
 }
 
+/// A try under way.
+struct UnderWay {
+    /// How it is told to stop.
+    stop: CancellationToken,
+    is_deferred: bool,
+}
+
 impl LocalExecutor {
-    /// An executor that reports to `reports`.
-    pub(crate) fn new(surroundings: Surroundings, reports: mpsc::UnboundedSender<Report>) -> LocalExecutor {
-        LocalExecutor { surroundings, reports, running: HashMap::new(), tracker: TaskTracker::new() }
+    /// An executor that tells `told` what becomes of its tries.
+    pub(crate) fn new(surroundings: Surroundings, told: mpsc::UnboundedSender<Told>) -> LocalExecutor {
+        let runs = Arc::new(StoredRuns { db: surroundings.db.clone(), catalog: surroundings.catalog.clone() });
+        let shared = Arc::new(Shared { surroundings, runs, told });
+        LocalExecutor { shared, tries: HashMap::new(), deferred: 0, tracker: TaskTracker::new() }
     }
 
     /// Starts a try.
     pub(crate) fn start(&mut self, order: Order) {
-        let held = self.surroundings.leash.hold();
-        self.running.insert(order.try_id, held.stops.clone());
-        let surroundings = self.surroundings.clone();
-        let reports = self.reports.clone();
+        let held = self.shared.surroundings.leash.hold();
+        self.tries.insert(order.try_id, UnderWay { stop: held.stops.clone(), is_deferred: false });
+        let shared = Arc::clone(&self.shared);
         self.tracker.spawn(async move {
-            let mut report = make_try(&surroundings, order, held.stops.clone()).await;
-            let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && surroundings.leash.let_go_of(&held);
+            let mut report = make_try(&shared, order, held.stops.clone()).await;
+            let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && shared.surroundings.leash.let_go_of(&held);
             if was_stopped {
                 // Its children were killed because this process could not renew its lease, which is no fault of the task.
                 report.end = TryEnd::GivenBack;
             }
             // Nobody listens any more only when the process ends; the next one finds the try lost.
-            let _ = reports.send(report);
+            let _ = shared.told.send(Told::Ended(report));
         });
     }
 
     /// Tells a try to stop; it reports when it has.
     pub(crate) fn cancel(&self, try_id: Uuid) {
-        if let Some(cancel) = self.running.get(&try_id) {
-            cancel.cancel();
+        if let Some(under_way) = self.tries.get(&try_id) {
+            under_way.stop.cancel();
         }
     }
 
     /// Tells every try to stop.
     pub(crate) fn cancel_all(&self) {
-        for cancel in self.running.values() {
-            cancel.cancel();
+        for under_way in self.tries.values() {
+            under_way.stop.cancel();
         }
+    }
+
+    /// Tells every try to stop that only waits.
+    pub(crate) fn cancel_deferred(&self) {
+        for under_way in self.tries.values().filter(|under_way| under_way.is_deferred) {
+            under_way.stop.cancel();
+        }
+    }
+
+    /// A try only waits from now on, and takes no slot.
+    pub(crate) fn defer(&mut self, try_id: Uuid) {
+        if let Some(under_way) = self.tries.get_mut(&try_id).filter(|under_way| !under_way.is_deferred) {
+            under_way.is_deferred = true;
+            self.deferred += 1;
+        }
+    }
+
+    /// Whether a try ended only because this process let go of it while it waited. Nothing needs to be written of that:
+    /// it stays `deferred`, and whoever comes next begins the same try anew.
+    pub(crate) fn has_let_go_of(&self, report: &Report) -> bool {
+        report.end == TryEnd::GivenBack && self.tries.get(&report.try_id).is_some_and(|try_| try_.is_deferred)
     }
 
     /// A try has reported.
     pub(crate) fn forget(&mut self, try_id: Uuid) {
-        self.running.remove(&try_id);
+        if self.tries.remove(&try_id).is_some_and(|under_way| under_way.is_deferred) {
+            self.deferred -= 1;
+        }
     }
 
-    /// How many tries are under way.
+    /// How many tries take a slot.
     pub(crate) fn len(&self) -> usize {
-        self.running.len()
+        self.tries.len() - self.deferred
     }
 
-    /// Whether no try is under way.
+    /// How many tries are under way, those that only wait included.
+    pub(crate) fn under_way(&self) -> usize {
+        self.tries.len()
+    }
+
+    /// Whether no try is under way, not even one that waits.
     pub(crate) fn is_idle(&self) -> bool {
-        self.running.is_empty()
+        self.tries.is_empty()
     }
 }
 
-async fn make_try(surroundings: &Surroundings, order: Order, cancel: CancellationToken) -> Report {
-    let mut rendered = Rendered::default();
-    let ended = match open_log(surroundings, &order) {
-        Ok(task_log) => {
-            let ended = match facts(&order) {
-                Ok(facts) => {
-                    let ctx = context(surroundings, &order, facts, task_log.clone(), cancel);
-                    supervise(surroundings, &order, &ctx, &mut rendered).await
-                }
-                Err(error) => Err(error),
-            };
-            write_end(&task_log, &ended);
-            ended
+/// The slot of one try.
+struct HeldSlot {
+    shared: Arc<Shared>,
+    run: Uuid,
+    key: TaskKey,
+    try_id: Uuid,
+    /// Cancelled when it was given up.
+    is_free: CancellationToken,
+}
+
+impl Slot for HeldSlot {
+    fn give_up(&self, reason: String) {
+        if self.is_free.is_cancelled() {
+            return;
         }
-        Err(error) => Err(TaskError::retry(error.context("cannot write the log of this try"))),
-    };
+        self.is_free.cancel();
+        let deferral = Deferral { run: self.run, key: self.key.clone(), try_id: self.try_id, reason };
+        // Nobody listens any more only when the process ends.
+        let _ = self.shared.told.send(Told::Deferred(deferral));
+    }
+}
+
+async fn make_try(shared: &Arc<Shared>, order: Order, stopping: CancellationToken) -> Report {
+    let Surroundings { log_folder, clock, .. } = &shared.surroundings;
+    let task_log = TaskLog::at(log::path(log_folder, &order.key, order.try_number), clock.clone());
+    let mut rendered = Rendered::default();
+    let ended = supervise(shared, &order, &task_log, stopping, &mut rendered).await;
+    write_end(&task_log, &ended);
     let (end, xcoms) = match ended {
         Ok(Outcome::Success { return_value, xcoms, next }) => {
             let end = TryEnd::Success { pushed: pushed(&return_value), next: next.clone() };
@@ -187,74 +297,82 @@ async fn make_try(surroundings: &Surroundings, order: Order, cancel: Cancellatio
     Report { run: order.run, key: order.key, try_id: order.try_id, end, xcoms, rendered }
 }
 
-fn open_log(surroundings: &Surroundings, order: &Order) -> anyhow::Result<TaskLog> {
-    let path = log::path(&surroundings.log_folder, &order.key, order.try_number);
-    Ok(TaskLog::open(&path, surroundings.clock.clone())?)
-}
-
 fn context(
-    surroundings: &Surroundings,
+    shared: &Arc<Shared>,
     order: &Order,
-    facts: RunFacts,
-    task_log: TaskLog,
+    run: Arc<RunFacts>,
+    log: TaskLog,
     cancelled: CancellationToken,
+    is_free: CancellationToken,
 ) -> TaskContext {
+    let Surroundings { db, clock, home, .. } = &shared.surroundings;
     TaskContext {
         key: order.key.clone(),
         try_number: order.try_number,
         try_id: order.try_id,
-        run: Arc::new(facts),
-        home: surroundings.home.clone(),
-        log: task_log,
+        started_at: order.started_at,
+        clock: clock.clone(),
+        run,
+        home: home.clone(),
+        log,
         cancelled,
         xcom: Arc::new(StoredXComs {
-            db: surroundings.db.clone(),
+            db: db.clone(),
             run: order.run,
-            dag: Arc::clone(&order.dag),
+            dag: Arc::clone(&order.around.dag),
             reader: Some(order.at),
         }),
         checkpoint: Arc::new(StoredCheckpoint {
-            db: surroundings.db.clone(),
+            db: db.clone(),
             run: order.run,
             task_id: order.key.task_id.clone(),
             map_index: order.key.map_index,
-            clock: surroundings.clock.clone(),
+            clock: clock.clone(),
+        }),
+        runs: Arc::clone(&shared.runs),
+        slot: Arc::new(HeldSlot {
+            shared: Arc::clone(shared),
+            run: order.run,
+            key: order.key.clone(),
+            try_id: order.try_id,
+            is_free,
         }),
     }
 }
 
 /// Runs the operator, and stops it when its time is up or somebody says so.
 async fn supervise(
-    surroundings: &Surroundings,
+    shared: &Arc<Shared>,
     order: &Order,
-    ctx: &TaskContext,
+    task_log: &TaskLog,
+    stopping: CancellationToken,
     rendered: &mut Rendered,
 ) -> Result<Outcome, TaskError> {
-    let task = order.dag.task(order.at.task);
-    ctx.log.line(
+    let task = order.around.dag.task(order.at.task);
+    task_log.line(
         log::Level::Info,
         "updraft",
         &format!("Try {} of task `{}` (operator `{}`) begins", order.try_number, task.task_id, task.operator),
     );
-    let operator = surroundings
-        .registry
+    let facts = order.around.facts()?;
+    let operator = shared
+        .surroundings
+        .catalog
+        .registry()
         .find(&task.operator)
         .ok_or_else(|| TaskError::fail(anyhow::anyhow!("this Updraft has no operator `{}`", task.operator)))?
         .clone();
-    let (args, label) = rendering::render(&operator, order, ctx).await?;
+    let (token, is_free) = (CancellationToken::new(), CancellationToken::new());
+    let ctx = context(shared, order, facts, task_log.clone(), token.clone(), is_free.clone());
+    // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
+    let (args, label) = Box::pin(rendering::render(&operator, order, &ctx)).await?;
     *rendered = Rendered { fields: Some(Value::Object(args.clone())), label };
 
-    let stopping = ctx.cancelled.clone();
-    let work = {
-        let ctx = TaskContext { cancelled: CancellationToken::new(), ..ctx.clone() };
-        let token = ctx.cancelled.clone();
-        (token, tokio::spawn(async move { operator.execute(args, &ctx).await }))
-    };
-    let (token, mut handle) = work;
+    let mut handle = tokio::spawn(async move { operator.execute(args, &ctx).await });
     let stop = tokio::select! {
         joined = &mut handle => return by_itself(flatten(joined)),
         () = stopping.cancelled() => Stop::Cancelled,
-        stop = time_up(task.execution_timeout) => stop,
+        stop = time_up(task.execution_timeout, &is_free) => stop,
     };
     token.cancel();
     let last_word = tokio::time::timeout(CANCEL_GRACE, &mut handle).await;
@@ -287,14 +405,15 @@ fn by_itself(ended: Result<Outcome, TaskError>) -> Result<Outcome, TaskError> {
     })
 }
 
-async fn time_up(limit: Option<Duration>) -> Stop {
-    match limit {
-        Some(limit) => {
-            tokio::time::sleep(limit).await;
-            Stop::Timeout(limit)
+/// The end of `execution_timeout`, which does not apply to what only waits (Airflow 3: deferral).
+async fn time_up(limit: Option<Duration>, is_free: &CancellationToken) -> Stop {
+    if let Some(limit) = limit {
+        tokio::select! {
+            () = tokio::time::sleep(limit) => return Stop::Timeout(limit),
+            () = is_free.cancelled() => {}
         }
-        None => std::future::pending().await,
     }
+    std::future::pending().await
 }
 
 fn write_end(task_log: &TaskLog, ended: &Result<Outcome, TaskError>) {
@@ -343,14 +462,4 @@ fn spoken(duration: Duration) -> String {
         (hours, 0, _) => format!("{hours}h"),
         (hours, minutes, _) => format!("{hours}h {minutes}m"),
     }
-}
-
-/// What tasks may know of the run: with its params, which are checked again when a task begins (Airflow 3: params).
-fn facts(order: &Order) -> Result<RunFacts, TaskError> {
-    let conf = order.row.conf.as_object().cloned().unwrap_or_default();
-    let params = params::merge_and_validate(&order.dag, &conf).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        TaskError::fail(anyhow::anyhow!("{}", problems.join("; ")))
-    })?;
-    Ok(rendering::run_facts(&order.dag, &order.row, order.started, params))
 }

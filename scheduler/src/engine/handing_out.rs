@@ -42,6 +42,8 @@ impl Coordinator {
             hostname: None,
             pid: None,
             started_at: None,
+            resumes_from: instance.resumes_from(),
+            deferral: None,
             is_seen: false,
             is_cancelled: false,
             outcome: None,
@@ -79,11 +81,16 @@ impl Coordinator {
 
     fn hear_of(&mut self, told: task_try::Model) {
         let run = told.dag_run_id;
-        if !told.is_seen && told.started_at.is_some() {
+        if !told.is_seen {
             self.hear_of_start(&told);
         }
         let Some(outcome) = told.outcome else {
-            self.pending.tries.seen.push(told.try_id);
+            let TryBatch { seen, deferred, .. } = &mut self.pending.tries;
+            if told.deferral.is_some() {
+                deferred.push(told.try_id);
+            } else {
+                seen.push(told.try_id);
+            }
             return;
         };
         self.pending.tries.done.push(told.try_id);
@@ -94,15 +101,22 @@ impl Coordinator {
         self.on_report(Report { run, key, try_id: told.try_id, end, xcoms, rendered });
     }
 
+    /// Hears that a try has begun, or only waits.
     fn hear_of_start(&mut self, told: &task_try::Model) {
-        let Some(active) = self.runs.get_mut(&told.dag_run_id) else { return };
+        let (run, try_id) = (told.dag_run_id, told.try_id);
+        let Some(active) = self.runs.get_mut(&run) else { return };
         let Some(&at) = active.indices_of(&[(told.task_id.clone(), told.map_index)]).first() else { return };
-        let place = Place {
-            hostname: told.hostname.clone().unwrap_or_default(),
-            pid: told.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
-        };
-        active.set_place(at, Some(place));
-        self.step(told.dag_run_id, Event::TryStarted { at, try_id: told.try_id });
+        if told.started_at.is_some() {
+            let place = Place {
+                hostname: told.hostname.clone().unwrap_or_default(),
+                pid: told.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
+            };
+            active.set_place(at, Some(place));
+            self.step(run, Event::TryStarted { at, try_id });
+        }
+        if let Some(reason) = told.deferral.clone() {
+            self.step(run, Event::TryDeferred { at, try_id, reason });
+        }
     }
 
     /// Notes the tries of these runs that workers make, or will; others that their instances count as held are lost.

@@ -24,7 +24,8 @@ impl Element {
 
 /// The element of the instance that `order` is about; empty when its task is not mapped.
 pub(super) async fn element(order: &Order, ctx: &TaskContext) -> Result<Element, TaskError> {
-    let (Some(mapping), Ok(index)) = (order.dag.mapping(order.at.task), usize::try_from(order.at.map_index)) else {
+    let (Some(mapping), Ok(index)) = (order.around.dag.mapping(order.at.task), usize::try_from(order.at.map_index))
+    else {
         return Ok(Element::default());
     };
     match mapping {

@@ -1,5 +1,7 @@
 //! Fills in templates, fetching the XComs that they ask for.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -22,10 +24,11 @@ pub(super) async fn render(
     order: &Order,
     ctx: &TaskContext,
 ) -> Result<(Map<String, Value>, Option<String>), TaskError> {
-    let task = order.dag.task(order.at.task);
+    let dag = &order.around.dag;
+    let task = dag.task(order.at.task);
     let element = mapped::element(order, ctx).await?;
     let context = TemplateContext {
-        dag: order.dag.clone(),
+        dag: Arc::clone(dag),
         task_id: task.task_id.clone(),
         run_id: order.key.run_id.clone(),
         run: ctx.run.clone(),
@@ -110,6 +113,7 @@ pub(super) fn run_facts(
         conf: row.conf.as_object().cloned().unwrap_or_default(),
         params,
         owner: dag.owner.clone(),
+        timezone: dag.timezone,
     }
 }
 

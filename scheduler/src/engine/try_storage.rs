@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::assets;
+use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::dag::Dag;
 use crate::dag::template::AssetEvents;
-use crate::operator::{Checkpoint, XComReader};
+use crate::dag::{Dag, TaskGroup, TaskIndex};
+use crate::operator::{Checkpoint, Outline, RunReader, RunStanding, XComReader};
 use crate::run::InstanceIndex;
-use crate::store::{Db, runs};
+use crate::store::{Db, StoreError, dags, runs};
 
 /// The XComs of a run, as one of its task instances sees them; or as somebody outside does.
 pub(super) struct StoredXComs {
@@ -62,5 +64,40 @@ impl Checkpoint for StoredCheckpoint {
         let txn = self.db.begin_write().await?;
         runs::save_checkpoint(&txn, self.run, &self.task_id, self.map_index, value, self.clock.now()).await?;
         Ok(crate::store::commit(txn).await?)
+    }
+}
+
+/// How runs of any DAG stand.
+pub(super) struct StoredRuns {
+    pub(super) db: Db,
+    pub(super) catalog: Catalog,
+}
+
+#[async_trait]
+impl RunReader for StoredRuns {
+    async fn outline(&self, dag_id: &str) -> anyhow::Result<Option<Outline>> {
+        let row = match dags::get_live(self.db.read(), dag_id).await {
+            Ok(row) => row,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(problem) => return Err(problem.into()),
+        };
+        let dag = self.catalog.definition(dag_id, &row.version_hash, &row.relative_fileloc, &row.source)?;
+        let name = |task: TaskIndex| dag.task(task).task_id.clone();
+        let members = |group: &TaskGroup| (group.group_id.clone(), dag.tasks_in(&group.group_id).map(name).collect());
+        Ok(Some(Outline {
+            tasks: dag.tasks().map(|(_, task)| task.task_id.clone()).collect(),
+            groups: dag.groups.iter().map(members).collect(),
+        }))
+    }
+
+    async fn standing(
+        &self,
+        dag_id: &str,
+        logical_date: DateTime<Utc>,
+        task_ids: &[String],
+    ) -> anyhow::Result<Option<RunStanding>> {
+        Ok(runs::standing(self.db.read(), dag_id, logical_date, task_ids)
+            .await?
+            .map(|(state, instances)| RunStanding { state, instances }))
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::clock::Clock;
 use crate::dag::template::AssetEvents;
 use crate::log::TaskLog;
 
@@ -49,6 +51,8 @@ pub struct RunFacts {
     pub params: Map<String, Value>,
     /// The DAG's owner, as written.
     pub owner: String,
+    /// The time zone of the DAG.
+    pub timezone: Tz,
 }
 
 /// Reads what other tasks left behind: those of the run their XComs, those of any run what became of assets.
@@ -72,6 +76,45 @@ pub trait Checkpoint: Send + Sync {
     async fn save(&self, value: Value) -> anyhow::Result<()>;
 }
 
+/// The slot that a try holds.
+pub trait Slot: Send + Sync {
+    /// The try needs it no more, because from here on it only waits. Only the first word counts.
+    fn give_up(&self, reason: String);
+}
+
+/// Reads how runs of any DAG stand, for tasks that wait for them.
+#[async_trait]
+pub trait RunReader: Send + Sync {
+    /// The tasks and groups of a DAG as its file is now; none when there is no such DAG.
+    async fn outline(&self, dag_id: &str) -> anyhow::Result<Option<Outline>>;
+
+    /// The run of a DAG about that logical date, and its task instances of these tasks; none when there is no such run.
+    async fn standing(
+        &self,
+        dag_id: &str,
+        logical_date: DateTime<Utc>,
+        task_ids: &[String],
+    ) -> anyhow::Result<Option<RunStanding>>;
+}
+
+/// What there is in a DAG.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// The tasks, by their full ids, in the order of the file.
+    pub tasks: Vec<String>,
+    /// The groups, each with its tasks, those of groups within it included.
+    pub groups: Vec<(String, Vec<String>)>,
+}
+
+/// How a run stands, in Airflow's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunStanding {
+    /// The state of the run.
+    pub state: String,
+    /// Task instances, each with its state; none for one that waits for what is before it.
+    pub instances: Vec<(String, Option<String>)>,
+}
+
 /// Everything that one try may use. Cheap to clone.
 #[derive(Clone)]
 pub struct TaskContext {
@@ -81,6 +124,10 @@ pub struct TaskContext {
     pub try_number: u32,
     /// Identifies this try everywhere; pass it on wherever the other side understands idempotency keys.
     pub try_id: Uuid,
+    /// When it began; also when a process before this one began it, and it goes on waiting here.
+    pub started_at: DateTime<Utc>,
+    /// The time.
+    pub clock: Clock,
     /// The run around it.
     pub run: Arc<RunFacts>,
     /// `UPDRAFT_HOME`: where relative data paths of native operators begin.
@@ -93,4 +140,23 @@ pub struct TaskContext {
     pub xcom: Arc<dyn XComReader>,
     /// What this task left for itself.
     pub checkpoint: Arc<dyn Checkpoint>,
+    /// How runs stand.
+    pub runs: Arc<dyn RunReader>,
+    /// What it holds while it works.
+    pub slot: Arc<dyn Slot>,
+}
+
+impl TaskContext {
+    /// Says that from here on the try only waits: its task instance is `deferred`, its slot is free for others, and its
+    /// log keeps no file open (Airflow 3: deferral, without a triggerer).
+    ///
+    /// The try goes on where it is, and ends as any other does. When its process ends before it does, the same try is begun
+    /// anew in another, with the same [`TaskContext::started_at`]; so what it waits for must be looked at again from the
+    /// start, or be kept in [`TaskContext::checkpoint`]. Its `execution_timeout` does not apply any more.
+    ///
+    /// `reason` says what it waits for, in words that do not change by themselves.
+    pub fn defer(&self, reason: impl Into<String>) {
+        self.log.let_go();
+        self.slot.give_up(reason.into());
+    }
 }

@@ -20,7 +20,7 @@ pub struct ErasedOperator {
     /// One sentence on what it does.
     pub summary: &'static str,
     /// The JSON Schema of its arguments.
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
     inner: Arc<dyn Erased>,
 }
 
@@ -85,7 +85,7 @@ impl Registry {
             name: O::NAME,
             airflow_classes: O::AIRFLOW_CLASSES,
             summary: O::SUMMARY,
-            schema: schemars::schema_for!(O::Args),
+            schema: Arc::new(schemars::schema_for!(O::Args)),
             inner: Arc::new(operator),
         };
         if self.operators.insert(O::NAME, erased).is_some() {

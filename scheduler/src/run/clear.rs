@@ -207,7 +207,7 @@ impl Run {
             if state.is_held() {
                 step.abandoned.push(self.instance(at).try_id);
             }
-            let runs = state.is_held() || matches!(state, TaskState::Deferred | TaskState::UpForReschedule);
+            let runs = state.is_held() || state == TaskState::UpForReschedule;
             self.finish(at, if runs { held_becomes } else { TaskState::Skipped }, now);
             step.changed.push(at);
         }

@@ -71,6 +71,8 @@ pub struct Instance {
     pub start_date: Option<DateTime<Utc>>,
     /// When the try ended.
     pub end_date: Option<DateTime<Utc>>,
+    /// Since when the try only waits. It stays when the process is gone that made the try: the same try goes on then.
+    pub deferred_at: Option<DateTime<Utc>>,
     /// When the next try is due, in `up_for_retry`.
     pub next_try_at: Option<DateTime<Utc>>,
     /// Why it does not run now.
@@ -96,12 +98,18 @@ impl Instance {
             queued_when: None,
             start_date: None,
             end_date: None,
+            deferred_at: None,
             next_try_at: None,
             reason: None,
             error: None,
             pushed: Pushed::Nothing,
             skips: Vec::new(),
         }
+    }
+
+    /// When the try began that goes on as the same one when it starts next: it waited when its process was gone.
+    pub fn resumes_from(&self) -> Option<DateTime<Utc>> {
+        self.deferred_at.and(self.start_date)
     }
 
     /// Whether a try of it ever began.

@@ -43,6 +43,10 @@ impl Waiting<'_> {
             let lacks_worker = |limit: &Limit| matches!(limit, Limit::NoWorker { .. } | Limit::WorkersBusy { .. });
             return limit.filter(lacks_worker).map(|limit| limited(&limit, self.dag_id)).into_iter().collect();
         }
+        if self.state == TaskState::Deferred {
+            // It holds no slot that a limit could keep from it: it waits for what it says.
+            return self.own().into_iter().collect();
+        }
         if self.state.is_finished() || self.state.is_held() {
             return Vec::new();
         }
@@ -81,6 +85,7 @@ impl Waiting<'_> {
             TaskState::UpForRetry => {
                 Some(self.stored("Not In Retry Period", self.reason.unwrap_or("waits for its retry")))
             }
+            TaskState::Deferred => Some(self.stored("Task Instance Deferred", self.reason.unwrap_or("it waits"))),
             TaskState::UpForReschedule => {
                 Some(self.stored("Ready To Reschedule", self.reason.unwrap_or("waits to look again")))
             }
@@ -148,6 +153,14 @@ mod tests {
         for state in [TaskState::Running, TaskState::Queued, TaskState::Success, TaskState::UpstreamFailed] {
             assert_eq!(said(&asked(state, Some("pool etl is full (4 slots)"))), []);
         }
+    }
+
+    #[test]
+    fn what_is_deferred_tells_what_it_waits_for_and_no_limit() {
+        let mut waiting = asked(TaskState::Deferred, Some("waits for file /data/x; looks again every 1m"));
+        waiting.is_paused = true;
+        let expected = "waits for file /data/x; looks again every 1m".to_owned();
+        assert_eq!(said(&waiting), [("Task Instance Deferred", expected)]);
     }
 
     #[test]

@@ -340,6 +340,7 @@ impl Run {
         debug_assert!(!instance.state.is_finished());
         instance.start_date.get_or_insert(now);
         instance.end_date = Some(now);
+        instance.deferred_at = None;
         instance.next_try_at = None;
         instance.reason = None;
         self.put(at, state);
@@ -351,6 +352,7 @@ impl Run {
         instance.lost_tries = 0;
         instance.scheduled_when = Some(now);
         instance.queued_when = None;
+        instance.deferred_at = None;
         instance.next_try_at = None;
         instance.reason = None;
         self.put(at, TaskState::Scheduled);

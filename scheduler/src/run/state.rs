@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// Where a task instance stands (Airflow 3: task instance states).
 ///
 /// ```text
-///   none ──> scheduled ──> running ──> success | failed | skipped
-///    │           ^            └──────> up_for_retry ──┐
-///    │           └────────────────────────────────────┘
+///   none ──> scheduled ──> running [──> deferred] ──> success | failed | skipped
+///    │           ^            └─────────────────────> up_for_retry ──┐
+///    │           └───────────────────────────────────────────────────┘
 ///    └──> skipped | upstream_failed
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,9 +31,9 @@ pub enum TaskState {
     UpstreamFailed,
     /// It ended badly, and waits for its next try.
     UpForRetry,
-    /// A sensor that waits to look again.
+    /// Airflow's sensors wait so, without a process. Those of Updraft are `deferred` instead.
     UpForReschedule,
-    /// It waits for something elsewhere and holds no slot.
+    /// Its try waits for something elsewhere: a sleeping future, which holds no slot.
     Deferred,
     /// It was cleared while it ran, and is being stopped.
     Restarting,
@@ -100,7 +100,7 @@ impl TaskState {
 
     /// Whether a process holds a try of it.
     pub fn is_held(self) -> bool {
-        matches!(self, TaskState::Queued | TaskState::Running | TaskState::Restarting)
+        matches!(self, TaskState::Queued | TaskState::Running | TaskState::Deferred | TaskState::Restarting)
     }
 }
 

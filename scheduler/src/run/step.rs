@@ -45,6 +45,15 @@ pub enum Event {
         /// The id of the try.
         try_id: Uuid,
     },
+    /// A running try only waits from now on, and needs no slot. It goes on where it is, and ends as any other.
+    TryDeferred {
+        /// Which task instance.
+        at: InstanceIndex,
+        /// The id of the try.
+        try_id: Uuid,
+        /// What it waits for.
+        reason: String,
+    },
     /// A try ended.
     TryEnded {
         /// Which task instance.
@@ -180,6 +189,10 @@ impl Run {
             Event::Begin => self.begin(now, &mut step),
             Event::TryQueued { at, try_id } => self.queue_try(at, try_id, now, &mut step),
             Event::TryStarted { at, try_id } => self.start_try(at, try_id, now, &mut step),
+            Event::TryDeferred { at, try_id, reason } => {
+                self.expect_current(at, try_id)?;
+                self.defer_try(at, reason, now, &mut step);
+            }
             Event::TryEnded { at, try_id, end } => {
                 self.expect_current(at, try_id)?;
                 self.end_try(at, end, now, &mut step);
@@ -233,12 +246,23 @@ impl Run {
         }
         instance.try_id = try_id;
         instance.queued_when.get_or_insert(now);
-        instance.start_date = Some(now);
+        instance.start_date = instance.resumes_from().or(Some(now));
         instance.end_date = None;
         instance.reason = None;
         instance.error = None;
         self.put(at, TaskState::Running);
         step.changed.push(at);
+    }
+
+    fn defer_try(&mut self, at: InstanceIndex, reason: String, now: DateTime<Utc>, step: &mut Step) {
+        let instance = self.at_mut(at);
+        // One that was cleared meanwhile is being stopped.
+        if instance.state == TaskState::Running {
+            instance.deferred_at.get_or_insert(now);
+            instance.reason = Some(reason);
+            self.put(at, TaskState::Deferred);
+            step.changed.push(at);
+        }
     }
 
     fn expect_current(&self, at: InstanceIndex, try_id: Uuid) -> Result<(), UnknownTry> {
@@ -370,6 +394,11 @@ impl Run {
 
     fn lose_try(&mut self, at: InstanceIndex, now: DateTime<Utc>, step: &mut Step) {
         let instance = self.at_mut(at);
+        if instance.state == TaskState::Deferred {
+            // It did nothing that could have cost its process its life.
+            instance.reason = Some("the process in which it waited is gone; it goes on waiting".to_owned());
+            return self.put(at, TaskState::Scheduled);
+        }
         if instance.lost_tries >= LOST_TRIES_MAX {
             let error = format!("the process that ran it was lost {} times", instance.lost_tries + 1);
             return self.fail_try(at, Failure { error, exit_code: None, may_retry: true }, now, step);

@@ -125,6 +125,38 @@ pub async fn before(
     query.one(db).await.map_err(doing("looking for the run before"))
 }
 
+/// The state of the run of a DAG about a logical date, and the states of its instances of these tasks.
+pub async fn standing(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    date: DateTime<Utc>,
+    task_ids: &[String],
+) -> Result<Option<(String, Vec<(String, Option<String>)>)>, StoreError> {
+    let run: Option<(Uuid, String)> = dag_run::Entity::find()
+        .select_only()
+        .columns([dag_run::Column::Id, dag_run::Column::State])
+        .filter(dag_run::Column::DagId.eq(dag_id))
+        .filter(dag_run::Column::LogicalDate.eq(date))
+        .into_tuple()
+        .one(db)
+        .await
+        .map_err(doing("looking for the run about a date"))?;
+    let Some((run, state)) = run else { return Ok(None) };
+    if task_ids.is_empty() {
+        return Ok(Some((state, Vec::new())));
+    }
+    let instances = task_instance::Entity::find()
+        .select_only()
+        .columns([task_instance::Column::TaskId, task_instance::Column::State])
+        .filter(task_instance::Column::DagRunId.eq(run))
+        .filter(task_instance::Column::TaskId.is_in(task_ids))
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(doing("looking how task instances stand"))?;
+    Ok(Some((state, instances)))
+}
+
 /// Makes a run part of a backfill, with the backfill's type and conf (Airflow 3: backfill).
 pub async fn join_backfill(
     db: &impl ConnectionTrait,

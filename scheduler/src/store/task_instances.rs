@@ -29,7 +29,7 @@ const KEY: [C; 3] = [C::DagRunId, C::TaskId, C::MapIndex];
 const DEFINED: [C; 6] = [C::TaskIndex, C::Operator, C::Pool, C::PoolSlots, C::Queue, C::PriorityWeight];
 
 /// What changes while the run goes on.
-const CHANGING: [C; 19] = [
+const CHANGING: [C; 20] = [
     C::State,
     C::TryNumber,
     C::MaxTries,
@@ -39,6 +39,7 @@ const CHANGING: [C; 19] = [
     C::QueuedWhen,
     C::StartDate,
     C::EndDate,
+    C::DeferredAt,
     C::NextTryAt,
     C::Hostname,
     C::Pid,
@@ -180,7 +181,9 @@ fn kind(column: C) -> Kind {
     match column {
         C::DagRunId | C::TryId => Kind::Uuid,
         C::RenderedFields | C::Skips => Kind::Json,
-        C::ScheduledWhen | C::QueuedWhen | C::StartDate | C::EndDate | C::NextTryAt | C::UpdatedAt => Kind::Instant,
+        C::ScheduledWhen | C::QueuedWhen | C::StartDate | C::EndDate | C::DeferredAt | C::NextTryAt | C::UpdatedAt => {
+            Kind::Instant
+        }
         C::MapIndex
         | C::TaskIndex
         | C::TryNumber

@@ -6,8 +6,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    Statement,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -29,6 +29,8 @@ pub struct TryBatch {
     pub queued: Vec<Model>,
     /// Known to run.
     pub seen: Vec<Uuid>,
+    /// Known to wait.
+    pub deferred: Vec<Uuid>,
     /// To be stopped.
     pub cancelled: Vec<Uuid>,
     /// Over, and their end counts.
@@ -38,7 +40,8 @@ pub struct TryBatch {
 impl TryBatch {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.queued.is_empty() && self.seen.is_empty() && self.cancelled.is_empty() && self.done.is_empty()
+        let TryBatch { queued, seen, deferred, cancelled, done } = self;
+        queued.is_empty() && [seen, deferred, cancelled, done].into_iter().all(Vec::is_empty)
     }
 }
 
@@ -54,12 +57,12 @@ pub async fn write(db: &impl ConnectionTrait, batch: &TryBatch) -> Result<(), St
             .map_err(doing("handing out tries"))?;
     }
     for ids in batch.seen.chunks(ROWS_MAX) {
-        Entity::update_many()
-            .col_expr(Column::IsSeen, Expr::value(true))
-            .filter(Column::TryId.is_in(ids.iter().copied()))
-            .exec(db)
-            .await
-            .map_err(doing("noting that tries run"))?;
+        // One that waits since it was read is still to be heard of.
+        let which = Condition::all().add(Column::TryId.is_in(ids.iter().copied())).add(Column::Deferral.is_null());
+        see(db, which).await?;
+    }
+    for ids in batch.deferred.chunks(ROWS_MAX) {
+        see(db, Condition::all().add(Column::TryId.is_in(ids.iter().copied()))).await?;
     }
     for ids in batch.cancelled.chunks(ROWS_MAX) {
         cancel(db, ids).await?;
@@ -71,6 +74,16 @@ pub async fn write(db: &impl ConnectionTrait, batch: &TryBatch) -> Result<(), St
             .await
             .map_err(doing("putting away tries"))?;
     }
+    Ok(())
+}
+
+async fn see(db: &impl ConnectionTrait, which: Condition) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::IsSeen, Expr::value(true))
+        .filter(which)
+        .exec(db)
+        .await
+        .map_err(doing("noting that tries run"))?;
     Ok(())
 }
 
@@ -99,7 +112,7 @@ pub async fn of_runs(db: &impl ConnectionTrait, runs: &[Uuid]) -> Result<Vec<Mod
     Entity::find().filter(of_runs).all(db).await.map_err(doing("looking for the tries of runs"))
 }
 
-/// Tries that the scheduler has to hear of: taken by a worker since it last looked, or over; oldest first.
+/// Tries that the scheduler has to hear of: taken by a worker, or waiting since it last looked, or over; oldest first.
 pub async fn news(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>, StoreError> {
     Entity::find()
         .filter(Column::Worker.is_not_null())
@@ -168,6 +181,21 @@ pub async fn to_stop(db: &impl ConnectionTrait, worker: Uuid) -> Result<Vec<Uuid
         .all(db)
         .await
         .map_err(doing("looking for tries to stop"))
+}
+
+/// A worker says that a try only waits, and for what; the first word counts.
+pub async fn defer(db: &impl ConnectionTrait, worker: Uuid, try_id: Uuid, reason: &str) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Deferral, Expr::value(reason))
+        .col_expr(Column::IsSeen, Expr::value(false))
+        .filter(Column::TryId.eq(try_id))
+        .filter(Column::Worker.eq(worker))
+        .filter(Column::Outcome.is_null())
+        .filter(Column::Deferral.is_null())
+        .exec(db)
+        .await
+        .map_err(doing("deferring a try"))?;
+    Ok(())
 }
 
 /// A worker says how a try ended. False when nobody wants to know.

@@ -48,6 +48,7 @@ fn context() -> TemplateContext {
                 json!({"region": "eu", "rows": 5, "flag": true, "none": null, "names": ["a", "it's"], "text": "a b"}),
             ),
             owner: "data".to_owned(),
+            timezone: chrono_tz::UTC,
         }),
         try_number: 2,
         map_index: -1,

@@ -11,6 +11,7 @@
 )]
 
 mod dags;
+mod deferral;
 mod model;
 mod properties;
 mod semantics;

@@ -15,6 +15,8 @@ pub(crate) struct Script {
     pub(crate) may_retry: bool,
     /// Whether the last try skips instead of succeeding.
     pub(crate) skips: bool,
+    /// Whether each try waits, deferred, before it ends. Of how it ends that says nothing.
+    pub(crate) defers: bool,
 }
 
 /// How each task of a run must end, in Airflow's words, in the order of the DAG's tasks.

@@ -42,8 +42,11 @@ prop_compose! {
         rules in prop::collection::vec(prop_oneof![3 => Just(0usize), 1 => 0usize..RULES.len()], size),
         roles in prop::collection::vec(0u8..8, size),
         retries in prop::collection::vec(0u32..3, size),
-        scripts in prop::collection::vec((0u32..4, prop::bool::weighted(0.8), prop::bool::weighted(0.2)), size),
-        choices in prop::collection::vec(any::<u32>(), 400),
+        scripts in prop::collection::vec(
+            (0u32..4, prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::bool::weighted(0.4)),
+            size,
+        ),
+        choices in prop::collection::vec(any::<u32>(), 600),
         fails in prop::bool::weighted(0.7),
         size in Just(size),
     ) -> Case {
@@ -61,10 +64,11 @@ prop_compose! {
             (task, upstream.collect())
         });
         let tasks: Vec<(Task, Vec<String>)> = tasks.collect();
-        let scripts = scripts.into_iter().map(|(failures, may_retry, skips)| Script {
+        let scripts = scripts.into_iter().map(|(failures, may_retry, skips, defers)| Script {
             failures: if fails { failures } else { 0 },
             may_retry,
             skips,
+            defers,
         });
         Case { dag: dag(tasks), scripts: scripts.collect(), choices }
     }
@@ -101,10 +105,14 @@ fn play(case: &Case, trouble: Trouble) -> Run {
             for (at, try_id) in in_state(&run, TaskState::Running) {
                 run.step(Event::TryEnded { at, try_id, end: TryEnd::GivenBack }, now).unwrap();
             }
+            for (at, try_id) in in_state(&run, TaskState::Deferred) {
+                lose_deferred(&mut run, at, try_id, now);
+            }
         }
         let startable = in_state(&run, TaskState::Scheduled);
         let mut held = in_state(&run, TaskState::Running);
         held.extend(in_state(&run, TaskState::Restarting));
+        held.extend(in_state(&run, TaskState::Deferred));
         let waiting = in_state(&run, TaskState::UpForRetry);
         let pick = |from: &[(InstanceIndex, Uuid)]| from[choice as usize / 8 % from.len()];
         if !startable.is_empty() && (choice % 3 == 0 || (held.is_empty() && waiting.is_empty())) {
@@ -114,6 +122,11 @@ fn play(case: &Case, trouble: Trouble) -> Run {
             run.step(Event::TryStarted { at, try_id: Uuid::from_u128(tries) }, now).unwrap();
         } else if !held.is_empty() && (choice % 3 == 1 || waiting.is_empty()) {
             let (at, try_id) = pick(&held);
+            if run.instance(at).state == TaskState::Running && case.scripts[at.task.index()].defers {
+                let reason = "as scripted".to_owned();
+                run.step(Event::TryDeferred { at, try_id, reason }, now).unwrap();
+                continue;
+            }
             let end = scripted(&run, &case.scripts, at);
             let step = run.step(Event::TryEnded { at, try_id, end: end.clone() }, now).unwrap();
             assert!(step.result_is_void || run.step(Event::TryEnded { at, try_id, end }, now).is_err(), "it ends once");
@@ -124,6 +137,18 @@ fn play(case: &Case, trouble: Trouble) -> Run {
         }
     }
     panic!("the run never ends: {run:?}");
+}
+
+/// The process in which a try waited is gone: the same try goes on, and nothing is counted.
+fn lose_deferred(run: &mut Run, at: InstanceIndex, try_id: Uuid, now: DateTime<Utc>) {
+    let before = run.instance(at).clone();
+    run.step(Event::TryEnded { at, try_id, end: TryEnd::Lost }, now).unwrap();
+    let after = run.instance(at);
+    assert_eq!(after.state, TaskState::Scheduled);
+    assert_eq!(
+        (after.try_number, after.lost_tries, after.resumes_from()),
+        (before.try_number, before.lost_tries, before.start_date)
+    );
 }
 
 /// Some task instances, as a person may choose them.

@@ -16,34 +16,34 @@ use TaskState::{Failed, Skipped, Success, UpForRetry};
 
 use crate::dags::{head, named};
 
-const NOW: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
+pub(crate) const NOW: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
 
 /// A run that is played by hand.
-struct Play {
-    run: Run,
+pub(crate) struct Play {
+    pub(crate) run: Run,
     tries: u128,
 }
 
 impl Play {
-    fn of(dag: Dag) -> Play {
+    pub(crate) fn of(dag: Dag) -> Play {
         let mut play = Play { run: Run::new(Arc::new(dag), "one".to_owned(), None), tries: 0 };
         play.tell(Event::Begin);
         play
     }
 
-    fn tell(&mut self, event: Event) {
+    pub(crate) fn tell(&mut self, event: Event) {
         self.run.step(event, NOW).unwrap();
         assert!(self.run.clone().settle_all(NOW).is_empty(), "the whole run says the same as what an event touched");
     }
 
-    fn at(&self, name: &str) -> InstanceIndex {
+    pub(crate) fn at(&self, name: &str) -> InstanceIndex {
         let (task_id, index) = name
             .split_once('[')
             .map_or((name, -1), |(task_id, index)| (task_id, index.trim_end_matches(']').parse().unwrap()));
         InstanceIndex { task: self.run.dag.find(task_id).unwrap(), map_index: index }
     }
 
-    fn start(&mut self, name: &str) -> Uuid {
+    pub(crate) fn start(&mut self, name: &str) -> Uuid {
         self.tries += 1;
         let try_id = Uuid::from_u128(self.tries);
         self.tell(Event::TryStarted { at: self.at(name), try_id });
@@ -51,12 +51,12 @@ impl Play {
         try_id
     }
 
-    fn end(&mut self, name: &str, end: TryEnd) {
+    pub(crate) fn end(&mut self, name: &str, end: TryEnd) {
         let try_id = self.start(name);
         self.tell(Event::TryEnded { at: self.at(name), try_id, end });
     }
 
-    fn succeed(&mut self, names: &str) {
+    pub(crate) fn succeed(&mut self, names: &str) {
         names.split(' ').for_each(|name| self.end(name, TryEnd::success()));
     }
 
@@ -72,22 +72,22 @@ impl Play {
         self.end(name, TryEnd::Success { pushed: Pushed::Nothing, next });
     }
 
-    fn clear(&mut self, names: &str) {
+    pub(crate) fn clear(&mut self, names: &str) {
         let instances = names.split(' ').map(|name| self.at(name)).collect();
         self.tell(Event::Cleared { instances, reopens: true });
         self.tell(Event::Begin);
     }
 
-    fn mark(&mut self, name: &str, state: TaskState) {
+    pub(crate) fn mark(&mut self, name: &str, state: TaskState) {
         self.tell(Event::InstancesMarked { instances: vec![self.at(name)], state });
     }
 
-    fn state(&self, name: &str) -> String {
+    pub(crate) fn state(&self, name: &str) -> String {
         self.run.get(self.at(name)).map_or("absent".to_owned(), |instance| instance.state.to_string())
     }
 
     /// All task instances with their states.
-    fn states(&self) -> String {
+    pub(crate) fn states(&self) -> String {
         let named = |at: InstanceIndex| match at.map_index {
             -1 => self.run.dag.task(at.task).task_id.clone(),
             index => format!("{}[{index}]", self.run.dag.task(at.task).task_id),
@@ -99,13 +99,13 @@ impl Play {
             .join(" ")
     }
 
-    fn reason(&self, name: &str) -> &str {
+    pub(crate) fn reason(&self, name: &str) -> &str {
         self.run.instance(self.at(name)).reason.as_deref().unwrap_or_default()
     }
 }
 
 /// `a b > c` is two tasks and one that waits for both; chains are separated by commas.
-fn graph(text: &str) -> Vec<(Task, Vec<String>)> {
+pub(crate) fn graph(text: &str) -> Vec<(Task, Vec<String>)> {
     let mut tasks: Vec<(Task, Vec<String>)> = Vec::new();
     for chain in text.split(", ") {
         let mut before: Vec<String> = Vec::new();
@@ -124,7 +124,7 @@ fn graph(text: &str) -> Vec<(Task, Vec<String>)> {
     tasks
 }
 
-fn dag(text: &str, change: impl Fn(&mut Task)) -> Dag {
+pub(crate) fn dag(text: &str, change: impl Fn(&mut Task)) -> Dag {
     let mut tasks = graph(text);
     for (task, _) in &mut tasks {
         change(task);

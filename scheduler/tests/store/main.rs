@@ -8,6 +8,7 @@ mod pools;
 mod schedules;
 mod shortage;
 mod task_instances;
+mod tries;
 
 use std::collections::BTreeSet;
 

@@ -96,6 +96,7 @@ pub fn an_instance(
         queued_when: None,
         start_date: None,
         end_date: None,
+        deferred_at: None,
         next_try_at: None,
         hostname: None,
         pid: None,

@@ -23,6 +23,7 @@ fn full(row: &task_instance::Model) -> task_instance::Model {
         queued_when: at,
         start_date: at,
         end_date: at,
+        deferred_at: at,
         next_try_at: at,
         hostname: Some("here".to_owned()),
         pid: Some(7),

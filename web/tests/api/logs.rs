@@ -13,7 +13,7 @@ use crate::server::{Backend, Server, read_text};
 /// The log of a try of `extract` in run `a`.
 pub(crate) fn open(server: &Server, try_number: u32) -> TaskLog {
     let key = TaskKey { dag_id: "sales".into(), run_id: "a".into(), task_id: "extract".into(), map_index: -1 };
-    TaskLog::open(&log::path(&server.logs(), &key, try_number), server.clock.clone()).unwrap()
+    TaskLog::at(log::path(&server.logs(), &key, try_number), server.clock.clone())
 }
 
 const PATH: &str = "/dags/sales/dagRuns/a/taskInstances/extract/logs";

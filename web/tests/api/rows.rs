@@ -19,7 +19,7 @@ pub(crate) async fn run_of(db: &Db, dag_id: &str, run_id: &str, state: &str, hou
     let at = now() - TimeDelta::hours(hours);
     let txn = db.begin_write().await.unwrap();
     let dag = dags::find(&txn, dag_id).await.unwrap().unwrap();
-    let version = dags::version_of(&txn, &dag, now()).await.unwrap();
+    let version = versions::current(&txn, &dag, now()).await.unwrap();
     let has_begun = state != "queued";
     let is_over = matches!(state, "success" | "failed");
     let run = dag_run::Model {
@@ -80,6 +80,7 @@ pub(crate) fn instance(run: &dag_run::Model, task_id: &str, place: i32, state: O
         queued_when: None,
         start_date: run.start_date.filter(|_| has_begun),
         end_date: is_over.then(|| run.run_after + TimeDelta::milliseconds(250)),
+        deferred_at: None,
         next_try_at: None,
         hostname: has_begun.then(|| "host".to_owned()),
         pid: has_begun.then_some(42),

@@ -149,6 +149,11 @@ prop_compose! {
     }
 }
 
+/// Whether a state takes slots whatever the pools say.
+fn runs(state: TaskState) -> bool {
+    state.is_held() && state != TaskState::Deferred
+}
+
 /// The slow, obvious model: states, and limits that are counted each time.
 struct Model<'a> {
     world: &'a World,
@@ -171,8 +176,7 @@ impl Model<'_> {
         let task = self.task(which);
         let (dag, _) = self.world.runs[which.0];
         let policy = &self.world.dags[dag].runs;
-        let runs = TaskState::is_held;
-        let is_active = |state: TaskState| state.is_held() || state == TaskState::Deferred;
+        let is_active = TaskState::is_held;
         let same_task = |other: Which| self.world.runs[other.0].0 == dag && other.1 == which.1;
         let of_run = self.count(|other, state| other.0 == which.0 && runs(state));
         let of_task = self.count(|other, state| same_task(other) && is_active(state));
@@ -226,12 +230,12 @@ impl Model<'_> {
         match op {
             Op::Becomes(which, state) => {
                 // What runs ends by ending.
-                let runs = self.states.get(which).is_some_and(|state| state.is_held());
+                let runs = self.states.get(which).is_some_and(|state| runs(*state));
                 (!runs).then_some((*which, *state))
             }
             Op::Ends(number, state) => {
                 let running: Vec<Which> =
-                    self.states.iter().filter(|(_, state)| state.is_held()).map(|(which, _)| *which).collect();
+                    self.states.iter().filter(|(_, state)| runs(**state)).map(|(which, _)| *which).collect();
                 (!running.is_empty()).then(|| (running[number % running.len()], *state))
             }
             Op::Pools(pools) => {

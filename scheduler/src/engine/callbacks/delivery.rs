@@ -248,7 +248,7 @@ pub(super) fn write_down(tools: &Tools, request: &callback_request::Model, level
 
 /// The log of the try that a callback is about. A log that cannot be opened keeps nobody from being told.
 fn log_of(tools: &Tools, request: &callback_request::Model) -> TaskLog {
-    let opened = request.task_id.as_ref().and_then(|task_id| {
+    let log_of_try = request.task_id.as_ref().and_then(|task_id| {
         let key = TaskKey {
             dag_id: request.dag_id.clone(),
             run_id: request.run_id.clone(),
@@ -256,9 +256,9 @@ fn log_of(tools: &Tools, request: &callback_request::Model) -> TaskLog {
             map_index: request.map_index,
         };
         let try_number = request.try_number.and_then(|number| u32::try_from(number).ok())?;
-        TaskLog::open(&log::path(&tools.log_folder, &key, try_number), tools.clock.clone()).ok()
+        Some(TaskLog::at(log::path(&tools.log_folder, &key, try_number), tools.clock.clone()))
     });
-    opened.unwrap_or_else(|| TaskLog::discard(tools.clock.clone()))
+    log_of_try.unwrap_or_else(|| TaskLog::discard(tools.clock.clone()))
 }
 
 #[cfg(test)]

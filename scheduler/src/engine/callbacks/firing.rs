@@ -38,6 +38,7 @@ impl Cause {
             // What a run comes to once a person has marked its last task is the scheduler's finding, as in Airflow.
             Event::Begin
             | Event::TryQueued { .. }
+            | Event::TryDeferred { .. }
             | Event::RetryDue { .. }
             | Event::PastSeen { .. }
             | Event::Cleared { .. }
@@ -81,7 +82,10 @@ fn of_task(active: &ActiveRun, cause: Cause) -> Option<(InstanceIndex, CallbackK
         Cause::TryEnded(at) => (at, false),
         Cause::TimedOut | Cause::Person | Cause::Other => return None,
     };
-    let kind = match (active.run.get(at)?.state, is_start) {
+    let instance = active.run.get(at)?;
+    let kind = match (instance.state, is_start) {
+        // A try that goes on waiting after a restart has told so before.
+        (TaskState::Running, true) if instance.resumes_from().is_some() => return None,
         (TaskState::Running, true) => CallbackKind::OnExecute,
         (TaskState::Success, false) => CallbackKind::OnSuccess,
         (TaskState::Failed, false) => CallbackKind::OnFailure,

@@ -49,6 +49,8 @@ pub struct Model {
     pub start_date: Option<DateTimeUtc>,
     /// When it ended.
     pub end_date: Option<DateTimeUtc>,
+    /// Since when the try only waits; also when the process that made it is gone and it is to go on in another.
+    pub deferred_at: Option<DateTimeUtc>,
     /// When the next try is due, in `up_for_retry`.
     pub next_try_at: Option<DateTimeUtc>,
     /// The machine that ran it.

@@ -33,7 +33,11 @@ pub struct Model {
     pub pid: Option<i32>,
     /// When it was taken.
     pub started_at: Option<DateTimeUtc>,
-    /// Whether the scheduler knows that it was taken.
+    /// When the try began, if it goes on with one that waited in another process.
+    pub resumes_from: Option<DateTimeUtc>,
+    /// What it waits for, once it only waits.
+    pub deferral: Option<String>,
+    /// Whether the scheduler knows that it was taken, and that it waits if it does.
     pub is_seen: bool,
     /// Whether it is to stop.
     pub is_cancelled: bool,

@@ -1,0 +1,35 @@
+//! Sensors: tasks that wait until something holds, without a slot and without a process.
+//!
+//! ```text
+//!   look once, in its slot ──not yet──> defer: no slot, no open file ──sleep──> look again ──> …
+//!            └── it holds: success            └── too long: failed for good, or skipped
+//! ```
+//!
+//! [`time`], [`file`], [`external_task`], [`bash`]: one module each. [`arguments`]: the keys that all of them take.
+//! [`wait`]: how they wait.
+
+mod arguments;
+pub mod bash;
+pub mod external_task;
+pub mod file;
+pub mod time;
+mod wait;
+
+use std::sync::Arc;
+
+use scheduler::operator::{Registry, RegistryError};
+use tokio::sync::Semaphore;
+
+use crate::location::S3;
+
+/// Sensors that look at the same time: fifty thousand that wake in one moment must not start as many processes.
+const LOOKS_MAX: usize = 16;
+
+/// Registers every sensor.
+pub(crate) fn register(registry: &mut Registry, s3: &S3) -> Result<(), RegistryError> {
+    let looks = Arc::new(Semaphore::new(LOOKS_MAX));
+    registry.register(time::TimeSensor::default())?;
+    registry.register(file::FileSensor::new(s3.clone(), Arc::clone(&looks)))?;
+    registry.register(external_task::ExternalTaskSensor::new(Arc::clone(&looks)))?;
+    registry.register(bash::BashSensor::new(looks))
+}

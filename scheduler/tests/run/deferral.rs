@@ -1,0 +1,144 @@
+//! A try that only waits: it holds no slot, is otherwise as one that runs, and outlives its process.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use scheduler::dag::{Dag, DagRunPolicy};
+use scheduler::run::{Event, RunState, TaskState, TryEnd};
+use uuid::Uuid;
+
+use crate::dags::head;
+use crate::semantics::{NOW, Play, dag, graph};
+
+const REASON: &str = "waits for file /data/x; looks again every 1m";
+
+/// A run whose task `a` is deferred, with one retry; answers with its try.
+fn deferred(graph: &str) -> (Play, Uuid) {
+    let mut play = Play::of(dag(graph, |task| task.retries = 1));
+    let try_id = play.start("a");
+    defer(&mut play, "a", try_id);
+    (play, try_id)
+}
+
+fn defer(play: &mut Play, name: &str, try_id: Uuid) {
+    play.tell(Event::TryDeferred { at: play.at(name), try_id, reason: REASON.to_owned() });
+    assert_eq!((play.state(name), play.reason(name)), ("deferred".to_owned(), REASON));
+}
+
+fn end(play: &mut Play, name: &str, try_id: Uuid, end: TryEnd) {
+    play.tell(Event::TryEnded { at: play.at(name), try_id, end });
+}
+
+fn failed() -> TryEnd {
+    TryEnd::Failed { error: "no".to_owned(), exit_code: None, may_retry: true }
+}
+
+#[rstest]
+#[case::success(TryEnd::success(), "success", "scheduled")]
+#[case::skip(TryEnd::Skipped { reason: "too late".to_owned() }, "skipped", "skipped")]
+#[case::failure(failed(), "up_for_retry", "none")]
+#[case::shutdown(TryEnd::GivenBack, "scheduled", "none")]
+#[case::lost(TryEnd::Lost, "scheduled", "none")]
+fn it_ends_as_any_other(#[case] how: TryEnd, #[case] a: &str, #[case] b: &str) {
+    let (mut play, try_id) = deferred("a > b");
+    end(&mut play, "a", try_id, how);
+    assert_eq!((play.state("a").as_str(), play.state("b").as_str()), (a, b));
+}
+
+#[rstest]
+#[case::lost(TryEnd::Lost)]
+#[case::given_back(TryEnd::GivenBack)]
+fn the_same_try_goes_on_when_its_process_is_gone_however_often(#[case] how: TryEnd) {
+    let (mut play, mut try_id) = deferred("a");
+    let begun = play.run.instance(play.at("a")).start_date;
+    for n in 1..20 {
+        end(&mut play, "a", try_id, how.clone());
+        assert_eq!(play.run.instance(play.at("a")).resumes_from(), begun);
+        let later = NOW + Duration::from_secs(60 * n);
+        try_id = Uuid::from_u128(1000 + u128::from(n));
+        let at = play.at("a");
+        play.run.step(Event::TryStarted { at, try_id }, later).unwrap();
+        defer(&mut play, "a", try_id);
+    }
+    let instance = play.run.instance(play.at("a"));
+    assert_eq!((instance.try_number, instance.lost_tries, instance.start_date), (1, 0, begun));
+}
+
+#[test]
+fn a_try_that_is_lost_while_it_looks_again_counts_as_lost() {
+    let (mut play, try_id) = deferred("a");
+    end(&mut play, "a", try_id, TryEnd::Lost);
+    let again = play.start("a");
+    end(&mut play, "a", again, TryEnd::Lost);
+    assert_eq!(play.run.instance(play.at("a")).lost_tries, 1);
+}
+
+#[test]
+fn a_retry_begins_anew() {
+    let (mut play, try_id) = deferred("a");
+    end(&mut play, "a", try_id, failed());
+    let at = play.at("a");
+    play.tell(Event::RetryDue { at });
+    let instance = play.run.instance(at);
+    assert_eq!((instance.state, instance.resumes_from()), (TaskState::Scheduled, None));
+}
+
+#[test]
+fn only_the_try_that_runs_can_say_so() {
+    let mut play = Play::of(dag("a", |_| {}));
+    let try_id = play.start("a");
+    let at = play.at("a");
+    let other = Event::TryDeferred { at, try_id: Uuid::from_u128(77), reason: REASON.to_owned() };
+    assert!(play.run.step(other, NOW).is_err());
+
+    play.clear("a");
+    play.tell(Event::TryDeferred { at, try_id, reason: REASON.to_owned() });
+    assert_eq!(play.state("a"), "restarting", "one that was cleared is being stopped");
+    end(&mut play, "a", try_id, TryEnd::GivenBack);
+    assert_eq!(play.state("a"), "scheduled");
+}
+
+#[test]
+fn clearing_it_stops_it_first() {
+    let (mut play, try_id) = deferred("a");
+    let at = play.at("a");
+    let step = play.run.step(Event::Cleared { instances: vec![at], reopens: true }, NOW).unwrap();
+    assert_eq!((step.abandoned, play.state("a")), (vec![try_id], "restarting".to_owned()));
+    let step = play.run.step(Event::TryEnded { at, try_id, end: TryEnd::GivenBack }, NOW).unwrap();
+    assert_eq!(step.superseded.len(), 1);
+    assert_eq!((play.state("a"), play.run.instance(at).resumes_from()), ("scheduled".to_owned(), None));
+}
+
+/// Section 14: what is deferred is as what runs.
+#[rstest]
+#[case::instance(Event::InstancesMarked { instances: Vec::new(), state: TaskState::Success }, "success")]
+#[case::run_success(Event::Marked { state: RunState::Success }, "success")]
+#[case::run_failed(Event::Marked { state: RunState::Failed }, "failed")]
+#[case::timeout(Event::TimedOut, "skipped")]
+fn marking_it_or_its_run_abandons_its_try(#[case] event: Event, #[case] expected: &str) {
+    let (mut play, try_id) = deferred("a");
+    let at = play.at("a");
+    let event = match event {
+        Event::InstancesMarked { state, .. } => Event::InstancesMarked { instances: vec![at], state },
+        other => other,
+    };
+    let step = play.run.step(event, NOW).unwrap();
+    assert_eq!((step.abandoned, play.state("a")), (vec![try_id], expected.to_owned()));
+    assert!(play.run.state.is_finished());
+    let late = Event::TryEnded { at, try_id, end: TryEnd::success() };
+    assert!(play.run.step(late, NOW).is_err(), "its word comes too late");
+}
+
+/// Section 2: `fail_fast` fails what runs.
+#[test]
+fn fail_fast_ends_it() {
+    let mut head = head();
+    head.runs = DagRunPolicy { fail_fast: true, ..DagRunPolicy::default() };
+    let mut play = Play::of(Dag::new(head, graph("a b")).unwrap());
+    let waiting = play.start("a");
+    defer(&mut play, "a", waiting);
+    let other = play.start("b");
+    end(&mut play, "b", other, failed());
+    assert_eq!(play.states(), "a=failed b=failed");
+    assert_eq!(play.run.state, RunState::Failed);
+}

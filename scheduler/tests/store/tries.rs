@@ -1,0 +1,95 @@
+//! What workers and the scheduler tell each other about tries.
+
+use rstest::rstest;
+use scheduler::store::entity::task_try;
+use scheduler::store::leases::Offer;
+use scheduler::store::tries::{self, TryBatch};
+use scheduler::store::{Db, commit, leases};
+use uuid::Uuid;
+
+use crate::{Backend, holder, noon, open};
+
+/// A worker, and a try that it has taken.
+async fn taken(db: &Db) -> (Uuid, Uuid) {
+    let offer = Offer { queues: vec!["default".to_owned()], concurrency: 1 };
+    let txn = db.begin_write().await.unwrap();
+    let worker = leases::register(&txn, &holder("worker"), &offer, noon()).await.unwrap();
+    let try_id = Uuid::now_v7();
+    let row = task_try::Model {
+        try_id,
+        dag_run_id: Uuid::now_v7(),
+        task_id: "waits".to_owned(),
+        map_index: -1,
+        try_number: 1,
+        dag_version_id: Uuid::now_v7(),
+        queue: "default".to_owned(),
+        priority_weight: 1,
+        ordered_at: noon(),
+        worker: Some(worker),
+        hostname: None,
+        pid: None,
+        started_at: Some(noon()),
+        resumes_from: None,
+        deferral: None,
+        is_seen: false,
+        is_cancelled: false,
+        outcome: None,
+        ended_at: None,
+    };
+    tries::write(&txn, &TryBatch { queued: vec![row], ..TryBatch::default() }).await.unwrap();
+    commit(txn).await.unwrap();
+    (worker, try_id)
+}
+
+async fn write(db: &Db, batch: TryBatch) {
+    let txn = db.begin_write().await.unwrap();
+    tries::write(&txn, &batch).await.unwrap();
+    commit(txn).await.unwrap();
+}
+
+async fn defer(db: &Db, worker: Uuid, try_id: Uuid, reason: &str) {
+    let txn = db.begin_write().await.unwrap();
+    tries::defer(&txn, worker, try_id, reason).await.unwrap();
+    commit(txn).await.unwrap();
+}
+
+/// What the scheduler would hear: why each try waits.
+async fn news(db: &Db) -> Vec<Option<String>> {
+    let news = tries::news(db.read(), 10).await.unwrap();
+    news.into_iter().map(|told| told.deferral).collect()
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn that_a_try_waits_is_heard_of_even_if_it_says_so_while_it_is_noted_to_run(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let (worker, try_id) = taken(&db).await;
+    assert_eq!(news(&db).await, [None]);
+
+    defer(&db, worker, try_id, "waits for x").await;
+    // The scheduler had read it before.
+    write(&db, TryBatch { seen: vec![try_id], ..TryBatch::default() }).await;
+    assert_eq!(news(&db).await, [Some("waits for x".to_owned())]);
+    write(&db, TryBatch { deferred: vec![try_id], ..TryBatch::default() }).await;
+    assert_eq!(news(&db).await, []);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn only_the_worker_that_has_a_try_says_that_it_waits_and_only_once(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let (worker, try_id) = taken(&db).await;
+    write(&db, TryBatch { seen: vec![try_id], ..TryBatch::default() }).await;
+
+    defer(&db, Uuid::now_v7(), try_id, "waits for nothing").await;
+    assert_eq!(news(&db).await, []);
+    defer(&db, worker, try_id, "waits for x").await;
+    write(&db, TryBatch { deferred: vec![try_id], ..TryBatch::default() }).await;
+    defer(&db, worker, try_id, "waits for y").await;
+
+    assert_eq!(news(&db).await, []);
+}
