@@ -73,6 +73,8 @@ struct Sink {
     place: Place,
     /// Whether the file is closed after each line.
     is_let_go: bool,
+    /// The first line, until there is another one.
+    heading: Option<LogLine>,
     clock: Clock,
     written_bytes: u64,
     dropped_lines: u64,
@@ -103,13 +105,35 @@ impl TaskLog {
     }
 
     fn new(place: Place, clock: Clock) -> TaskLog {
-        let sink = Sink { place, is_let_go: false, clock, written_bytes: 0, dropped_lines: 0 };
+        let sink = Sink { place, is_let_go: false, heading: None, clock, written_bytes: 0, dropped_lines: 0 };
         TaskLog { sink: Arc::new(Mutex::new(sink)) }
+    }
+
+    /// The first line of a try that may have nothing else to say: it is written before the next one. A try without a word
+    /// leaves no file.
+    pub fn head(&self, event: &str) {
+        let mut sink = self.lock();
+        sink.heading = Some(sink.line(Level::Info, "updraft", event.to_owned()));
+    }
+
+    /// Writes the heading now.
+    pub fn begin(&self) {
+        let mut sink = self.lock();
+        sink.write_heading();
+    }
+
+    /// The last line of a try that ended well; not worth a file of its own.
+    pub fn end_well(&self, event: &str) {
+        let is_silent = self.lock().heading.take().is_some();
+        if !is_silent {
+            self.line(Level::Info, "updraft", event);
+        }
     }
 
     /// Holds the file open only while a line is written from here on, because few are to come.
     pub fn let_go(&self) {
         let mut sink = self.lock();
+        sink.write_heading();
         sink.is_let_go = true;
         sink.close();
     }
@@ -135,6 +159,7 @@ impl TaskLog {
     /// counted, and the count is written once there is room again.
     pub fn line(&self, level: Level, logger: &str, event: &str) {
         let mut sink = self.lock();
+        sink.write_heading();
         let line = sink.line(level, logger, cut(event).to_owned());
         sink.write(&line);
         if sink.is_let_go {
@@ -150,6 +175,12 @@ impl TaskLog {
 impl Sink {
     fn line(&self, level: Level, logger: &str, event: String) -> LogLine {
         LogLine { timestamp: self.clock.now(), level, logger: logger.to_owned(), event }
+    }
+
+    fn write_heading(&mut self) {
+        if let Some(heading) = self.heading.take() {
+            self.write(&heading);
+        }
     }
 
     fn write(&mut self, line: &LogLine) {

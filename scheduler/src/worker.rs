@@ -316,6 +316,7 @@ impl Loop {
             key,
             around: Arc::clone(around),
             started_at: row.resumes_from.or(row.started_at).unwrap_or(now),
+            goes_on: row.resumes_from.is_some(),
             ordered_at: now,
         })
     }
@@ -369,7 +370,7 @@ impl Loop {
         self.kept.drain();
         self.stopping = true;
         // Those that only wait need no grace: they go on waiting elsewhere.
-        self.executor.cancel_deferred();
+        self.executor.let_go_of_deferred();
         let deadline = tokio::time::Instant::now() + self.settings.grace;
         if self.executor.len() > 0 {
             info!("waiting up to {:?} for running tasks to end", self.settings.grace);

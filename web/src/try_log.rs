@@ -104,17 +104,25 @@ pub(crate) struct Part {
     pub(crate) is_at_end: bool,
 }
 
-/// Reads whole lines from `offset` on, at most `bytes_max` bytes. A log that is not there yet is empty.
+/// What stands in place of a log that was never written.
+const SAID_NOTHING: &str =
+    r#"{"level":"info","logger":"updraft","event":"The try ended well, and had nothing to say: it left no log"}"#;
+
+/// Reads whole lines from `offset` on, at most `bytes_max` bytes. A log that is not there yet is empty; one that was never
+/// written says so.
 ///
-/// A last line without an end is a line when the try `is_over`: its process was killed while it wrote.
-pub(crate) async fn read_part(path: &Path, offset: u64, bytes_max: u64, is_over: bool) -> std::io::Result<Part> {
+/// A last line without an end is a line when the try is over: its process was killed while it wrote.
+pub(crate) async fn read_part(path: &Path, offset: u64, bytes_max: u64, progress: &Progress) -> std::io::Result<Part> {
     let mut file = match File::open(path).await {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Ok(Part { lines: Vec::new(), end: offset, is_at_end: true });
+            let is_silent = offset == 0 && *progress == Progress::Over(Some("success".to_owned()));
+            let lines = is_silent.then(|| (0, SAID_NOTHING.to_owned())).into_iter().collect();
+            return Ok(Part { lines, end: offset, is_at_end: true });
         }
         Err(error) => return Err(error),
     };
+    let is_over = progress.is_over();
     file.seek(SeekFrom::Start(offset)).await?;
     let mut bytes = Vec::new();
     file.take(bytes_max).read_to_end(&mut bytes).await?;
@@ -157,8 +165,8 @@ mod tests {
         let path = folder.path().join("log");
         std::fs::write(&path, "{\"event\":\"a\"}\n{\"event\":\"b\"}\n{\"eve").unwrap();
 
-        let first = read_part(&path, 0, PART_BYTES_MAX, false).await.unwrap();
-        let rest = read_part(&path, first.end, PART_BYTES_MAX, true).await.unwrap();
+        let first = read_part(&path, 0, PART_BYTES_MAX, &Progress::Open).await.unwrap();
+        let rest = read_part(&path, first.end, PART_BYTES_MAX, &Progress::Over(None)).await.unwrap();
 
         assert_eq!(first.lines, [(14, r#"{"event":"a"}"#.to_owned()), (28, r#"{"event":"b"}"#.to_owned())]);
         assert_eq!(rest.lines, [(33, r#"{"eve"#.to_owned())]);
@@ -171,7 +179,7 @@ mod tests {
         let path = folder.path().join("log");
         std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
 
-        let part = read_part(&path, 0, 10, true).await.unwrap();
+        let part = read_part(&path, 0, 10, &Progress::Over(None)).await.unwrap();
 
         assert_eq!(part.lines, [(4, "one".to_owned()), (8, "two".to_owned())]);
         assert!(!part.is_at_end);
@@ -179,8 +187,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_that_is_not_there_is_empty() {
-        let part = read_part(Path::new("/nowhere/at/all"), 0, 10, true).await.unwrap();
+        for progress in [Progress::Open, Progress::Over(None), Progress::Over(Some("failed".to_owned()))] {
+            let part = read_part(Path::new("/nowhere/at/all"), 0, 10, &progress).await.unwrap();
+            assert!(part.lines.is_empty() && part.is_at_end, "{progress:?}");
+        }
+    }
 
-        assert!(part.lines.is_empty() && part.is_at_end);
+    #[tokio::test]
+    async fn a_try_that_ended_well_and_left_no_log_had_nothing_to_say() {
+        let over = Progress::Over(Some("success".to_owned()));
+
+        let part = read_part(Path::new("/nowhere/at/all"), 0, 10, &over).await.unwrap();
+
+        assert!(part.is_at_end);
+        assert_eq!(message(&part.lines[0].1).event, "The try ended well, and had nothing to say: it left no log");
     }
 }

@@ -546,6 +546,7 @@ impl Coordinator {
             key: TaskKey { dag_id: key.dag_id, run_id: key.run_id, task_id: key.task_id, map_index: key.map_index },
             around,
             started_at: instance.start_date.unwrap_or(now),
+            goes_on: instance.resumes_from().is_some(),
             ordered_at: now,
         });
     }
@@ -671,7 +672,7 @@ impl Coordinator {
         self.stopping = true;
         let deadline = tokio::time::Instant::now() + self.settings.grace;
         // Those that only wait need no grace: they go on waiting elsewhere.
-        self.executor.cancel_deferred();
+        self.executor.let_go_of_deferred();
         if self.executor.len() > 0 {
             info!("waiting up to {:?} for running tasks to end", self.settings.grace);
         }

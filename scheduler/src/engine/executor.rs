@@ -5,7 +5,9 @@
 //! counts no more; so what a try keeps while it sleeps is kept small, and what tries of a run have in common is shared.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -32,6 +34,9 @@ use crate::store::entity::dag_run;
 /// After a try was told to stop, it has this long before it is abandoned.
 const CANCEL_GRACE: Duration = Duration::from_secs(30);
 
+/// A try that is over sooner, well and without a word, leaves no log.
+const BEGIN_LOG_AFTER: Duration = Duration::from_millis(500);
+
 /// An order to make a try.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
@@ -49,6 +54,8 @@ pub(crate) struct Order {
     pub(crate) around: Arc<RunAround>,
     /// When the try began; before this order, if it goes on with one that waited in another process.
     pub(crate) started_at: DateTime<Utc>,
+    /// Whether it goes on with one that waited in another process.
+    pub(crate) goes_on: bool,
     /// When the try was ordered.
     pub(crate) ordered_at: DateTime<Utc>,
 }
@@ -150,6 +157,8 @@ struct Shared {
     surroundings: Surroundings,
     runs: Arc<dyn RunReader>,
     told: mpsc::UnboundedSender<Told>,
+    /// Whether tries that only wait are let go of, because the process ends.
+    is_leaving: AtomicBool,
 }
 
 /// Runs tries in this process.
@@ -172,7 +181,7 @@ impl LocalExecutor {
     /// An executor that tells `told` what becomes of its tries.
     pub(crate) fn new(surroundings: Surroundings, told: mpsc::UnboundedSender<Told>) -> LocalExecutor {
         let runs = Arc::new(StoredRuns { db: surroundings.db.clone(), catalog: surroundings.catalog.clone() });
-        let shared = Arc::new(Shared { surroundings, runs, told });
+        let shared = Arc::new(Shared { surroundings, runs, told, is_leaving: AtomicBool::new(false) });
         LocalExecutor { shared, tries: HashMap::new(), deferred: 0, tracker: TaskTracker::new() }
     }
 
@@ -207,8 +216,9 @@ impl LocalExecutor {
         }
     }
 
-    /// Tells every try to stop that only waits.
-    pub(crate) fn cancel_deferred(&self) {
+    /// Lets go of every try that only waits, because the process ends: elsewhere they go on.
+    pub(crate) fn let_go_of_deferred(&self) {
+        self.shared.is_leaving.store(true, Ordering::Relaxed);
         for under_way in self.tries.values().filter(|under_way| under_way.is_deferred) {
             under_way.stop.cancel();
         }
@@ -277,8 +287,13 @@ async fn make_try(shared: &Arc<Shared>, order: Order, stopping: CancellationToke
     let Surroundings { log_folder, clock, .. } = &shared.surroundings;
     let task_log = TaskLog::at(log::path(log_folder, &order.key, order.try_number), clock.clone());
     let mut rendered = Rendered::default();
-    let ended = supervise(shared, &order, &task_log, stopping, &mut rendered).await;
-    write_end(&task_log, &ended);
+    let is_free = CancellationToken::new();
+    let ended = supervise(shared, &order, &task_log, stopping, &is_free, &mut rendered).await;
+    // Tens of thousands of sensors need not open their logs so that a server can stop.
+    let is_let_go = is_free.is_cancelled() && shared.is_leaving.load(Ordering::Relaxed);
+    if !(is_let_go && ended.as_ref().is_err_and(|error| error.verdict == Verdict::Cancelled)) {
+        write_end(&task_log, &ended);
+    }
     let (end, xcoms) = match ended {
         Ok(Outcome::Success { return_value, xcoms, next }) => {
             let end = TryEnd::Success { pushed: pushed(&return_value), next: next.clone() };
@@ -346,14 +361,13 @@ async fn supervise(
     order: &Order,
     task_log: &TaskLog,
     stopping: CancellationToken,
+    is_free: &CancellationToken,
     rendered: &mut Rendered,
 ) -> Result<Outcome, TaskError> {
     let task = order.around.dag.task(order.at.task);
-    task_log.line(
-        log::Level::Info,
-        "updraft",
-        &format!("Try {} of task `{}` (operator `{}`) begins", order.try_number, task.task_id, task.operator),
-    );
+    let deed = if order.goes_on { "goes on in another process" } else { "begins" };
+    let (number, task_id, operator) = (order.try_number, &task.task_id, &task.operator);
+    task_log.head(&format!("Try {number} of task `{task_id}` (operator `{operator}`) {deed}"));
     let facts = order.around.facts()?;
     let operator = shared
         .surroundings
@@ -362,7 +376,7 @@ async fn supervise(
         .find(&task.operator)
         .ok_or_else(|| TaskError::fail(anyhow::anyhow!("this Updraft has no operator `{}`", task.operator)))?
         .clone();
-    let (token, is_free) = (CancellationToken::new(), CancellationToken::new());
+    let token = CancellationToken::new();
     let ctx = context(shared, order, facts, task_log.clone(), token.clone(), is_free.clone());
     // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
     let (args, label) = Box::pin(rendering::render(&operator, order, &ctx)).await?;
@@ -372,7 +386,8 @@ async fn supervise(
     let stop = tokio::select! {
         joined = &mut handle => return by_itself(flatten(joined)),
         () = stopping.cancelled() => Stop::Cancelled,
-        stop = time_up(task.execution_timeout, &is_free) => stop,
+        stop = time_up(task.execution_timeout, is_free) => stop,
+        never = begin_log(task_log) => match never {},
     };
     token.cancel();
     let last_word = tokio::time::timeout(CANCEL_GRACE, &mut handle).await;
@@ -405,6 +420,13 @@ fn by_itself(ended: Result<Outcome, TaskError>) -> Result<Outcome, TaskError> {
     })
 }
 
+/// Lets the log of a try that takes its time say that it began.
+async fn begin_log(task_log: &TaskLog) -> Infallible {
+    tokio::time::sleep(BEGIN_LOG_AFTER).await;
+    task_log.begin();
+    std::future::pending().await
+}
+
 /// The end of `execution_timeout`, which does not apply to what only waits (Airflow 3: deferral).
 async fn time_up(limit: Option<Duration>, is_free: &CancellationToken) -> Stop {
     if let Some(limit) = limit {
@@ -418,7 +440,7 @@ async fn time_up(limit: Option<Duration>, is_free: &CancellationToken) -> Stop {
 
 fn write_end(task_log: &TaskLog, ended: &Result<Outcome, TaskError>) {
     let (level, event) = match ended {
-        Ok(Outcome::Success { .. }) => (log::Level::Info, "Ended well".to_owned()),
+        Ok(Outcome::Success { .. }) => return task_log.end_well("Ended well"),
         Ok(Outcome::Skipped { reason }) => (log::Level::Info, format!("Skipped: {reason}")),
         Err(error) if error.verdict == Verdict::Cancelled => (log::Level::Warning, "Stopped from outside".to_owned()),
         Err(error) => (log::Level::Error, format!("Failed: {error}")),

@@ -1,6 +1,7 @@
 //! The logs of tries.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -16,7 +17,7 @@ use super::dag_sources::{Accepts, accepts};
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Query, UrlPath};
 use crate::state::AppState;
-use crate::try_log::{PART_BYTES_MAX, TryKey, TryLog, message, read_part};
+use crate::try_log::{PART_BYTES_MAX, Progress, TryKey, TryLog, message, read_part};
 use crate::view::{StructuredLogMessage, TaskInstancesLogResponse};
 
 /// Says where a log in NDJSON goes on, while it may still grow (Airflow 3).
@@ -95,7 +96,7 @@ fn opening(log: &TryLog) -> [StructuredLogMessage; 2] {
 async fn part_in_json(log: &TryLog, offset: u64, is_full: bool) -> Result<TaskInstancesLogResponse, ApiError> {
     let is_over = log.progress.is_over();
     let bytes_max = if is_full { TRY_LOG_BYTES_MAX + PART_BYTES_MAX } else { PART_BYTES_MAX };
-    let part = read_part(&log.path, offset, bytes_max, is_over).await.map_err(ApiError::internal)?;
+    let part = read_part(&log.path, offset, bytes_max, &log.progress).await.map_err(ApiError::internal)?;
     let mut content: Vec<StructuredLogMessage> = Vec::with_capacity(part.lines.len() + 2);
     if offset == 0 {
         content.extend(opening(log));
@@ -116,10 +117,14 @@ async fn whole_in_ndjson(log: TryLog, offset: u64) -> Result<Response, ApiError>
         }
     }
     // What is whole now, so that the header can say it before the body is sent.
-    let end = whole_until(&log.path, offset, is_over).await.map_err(ApiError::internal)?;
-    let parts = stream::unfold(Some((log.path, offset, first)), move |state| async move {
-        let (path, offset, head) = state?;
-        Some(next_part(path, offset, head, end, is_over).await)
+    let end = whole_until(&log.path, offset, &log.progress).await.map_err(ApiError::internal)?;
+    let progress = Arc::new(log.progress);
+    let parts = stream::unfold(Some((log.path, offset, first)), move |state| {
+        let progress = Arc::clone(&progress);
+        async move {
+            let (path, offset, head) = state?;
+            Some(next_part(path, offset, head, end, &progress).await)
+        }
     });
     let mut response = ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(parts)).into_response();
     if !is_over {
@@ -129,10 +134,10 @@ async fn whole_in_ndjson(log: TryLog, offset: u64) -> Result<Response, ApiError>
 }
 
 /// The offset after the last whole line.
-async fn whole_until(path: &Path, offset: u64, is_over: bool) -> std::io::Result<u64> {
+async fn whole_until(path: &Path, offset: u64, progress: &Progress) -> std::io::Result<u64> {
     let mut end = offset;
     loop {
-        let part = read_part(path, end, PART_BYTES_MAX, is_over).await?;
+        let part = read_part(path, end, PART_BYTES_MAX, progress).await?;
         let is_done = part.is_at_end || part.end == end;
         end = part.end;
         if is_done {
@@ -148,9 +153,9 @@ async fn next_part(
     offset: u64,
     head: Vec<u8>,
     end: u64,
-    is_over: bool,
+    progress: &Progress,
 ) -> (std::io::Result<Bytes>, Rest) {
-    let part = match read_part(&path, offset, PART_BYTES_MAX, is_over).await {
+    let part = match read_part(&path, offset, PART_BYTES_MAX, progress).await {
         Ok(part) => part,
         Err(error) => return (Err(error), None),
     };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scheduler::store::entity::{dag_run, process_lease, task_instance, task_instance_history, xcom};
-use scheduler::store::{Db, dags};
+use scheduler::store::{Db, dags, versions};
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -117,7 +117,7 @@ impl Follower {
     async fn read(&mut self) {
         // The order matters: what was written before the try was over is there when the file is read afterwards.
         let progress = self.log.progress.clone();
-        let part = match read_part(&self.log.path, self.offset, PART_BYTES_MAX, progress.is_over()).await {
+        let part = match read_part(&self.log.path, self.offset, PART_BYTES_MAX, &progress).await {
             Ok(part) => part,
             Err(error) => {
                 tracing::warn!(path = %self.log.path.display(), %error, "could not read the log of a try");
