@@ -33,7 +33,7 @@ use crate::events::Change;
 use crate::operator::TaskKey;
 use crate::run::{Event, InstanceIndex, RunState, Step, TaskState};
 use crate::store::entity::dag_run;
-use crate::store::runs::{self, NewXCom};
+use crate::store::runs::{self, Express, NewXCom};
 use crate::store::{StoreError, commit};
 
 /// Messages that one turn takes at most, so that a flood still commits now and then.
@@ -73,6 +73,7 @@ pub(super) struct Coordinator {
     /// What becomes of the tries of this process.
     told: mpsc::UnboundedReceiver<Told>,
     wakes: mpsc::UnboundedReceiver<Wake>,
+    express: Express,
     pub(super) pending: Pending,
     pub(super) todo: Todo,
     outage: Outage,
@@ -169,6 +170,7 @@ impl Coordinator {
         let place = Place { hostname: settings.holder.hostname.clone(), pid: settings.holder.pid };
         let (db, clock, leash) = (settings.db.clone(), settings.clock.clone(), Arc::clone(&settings.leash));
         let lease = KeptLease::keep(lease, settings.holder.patience, db, clock, leash);
+        let express = Express::new(settings.db.clone());
         let callbacks = CallbackService::start(&settings, lease.id);
         Coordinator {
             settings,
@@ -189,6 +191,7 @@ impl Coordinator {
             callbacks,
             told,
             wakes,
+            express,
             pending: Pending::default(),
             todo: Todo {
                 adopt: true,
@@ -589,13 +592,13 @@ impl Coordinator {
     }
 
     /// Writes the batch and what follows from it; answers with the DAGs that were paused.
-    async fn try_write(&self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
-        let db = &self.settings.db;
-        if runs::write_at_once(db, self.lease(), batch).await? {
+    async fn try_write(&mut self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
+        let lease = self.lease();
+        if runs::write_at_once(&mut self.express, lease, batch).await? {
             return Ok(Vec::new());
         }
-        let txn = db.begin_engine().await?;
-        runs::write(&txn, self.lease(), batch, now).await?;
+        let txn = self.settings.db.begin_engine().await?;
+        runs::write(&txn, lease, batch, now).await?;
         let paused = self.pause_after_failures(&txn, batch, now).await?;
         commit(txn).await?;
         Ok(paused)

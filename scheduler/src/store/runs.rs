@@ -16,7 +16,9 @@ use super::entity::{
 };
 use super::error::{StoreError, doing, is_duplicate};
 use super::tries::TryBatch;
-use super::{Db, leases, task_instances};
+use super::{leases, task_instances};
+
+pub use super::task_instances::Express;
 
 /// Rows in one statement: SQLite takes 32,766 values, and a task instance has some 30.
 const ROWS_MAX: usize = 500;
@@ -370,11 +372,11 @@ pub async fn write(
 
 /// Writes a batch under `lease` in a commit of its own, if that takes one statement. False when it takes more, or when the
 /// lease was taken over: then nothing counts yet, and [`write`] is the way.
-pub async fn write_at_once(db: &Db, lease: Uuid, batch: &Batch) -> Result<bool, StoreError> {
+pub async fn write_at_once(express: &mut Express, lease: Uuid, batch: &Batch) -> Result<bool, StoreError> {
     if !batch.is_of_known_instances() {
         return Ok(false);
     }
-    task_instances::update_held(db.engine(), lease, &batch.instances).await
+    express.update(lease, &batch.instances).await
 }
 
 /// Writes a batch about runs that are over, and so belong to nobody; the caller has locked them.

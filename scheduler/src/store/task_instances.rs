@@ -1,19 +1,26 @@
 //! Writing task instances: many rows in one statement, and in the common case the fence in that same statement.
 //!
 //! Nearly every commit of the engine says only that some task instances, whose rows are there, are in other states now.
-//! [`update_held`] makes that one round trip and one commit, where a transaction takes four more.
+//! [`Express`] makes that one round trip and one commit, where a transaction takes four more.
 
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use chrono::DateTime;
-use sea_orm::sea_query::{Alias, ArrayType, Expr, ExprTrait, IntoIden, OnConflict, Query, TableRef, Value, ValueTuple};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{
+    Alias, ArrayType, Expr, ExprTrait, IntoIden, OnConflict, Query, TableRef, Value, ValueTuple, ValueType,
+};
+use sea_orm::sqlx::error::BoxDynError;
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::postgres::{PgArguments, Postgres};
+use sea_orm::sqlx::{self, Arguments as _};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, IntoActiveModel, ModelTrait, QueryFilter,
-    QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, IntoActiveModel, ModelTrait, QueryFilter,
+    QuerySelect, RuntimeErr, Statement,
 };
 use uuid::Uuid;
 
+use super::Db;
 use super::entity::process_lease;
 use super::entity::task_instance::{Column as C, Entity, Model};
 use super::error::{StoreError, doing};
@@ -52,6 +59,11 @@ const CHANGING: [C; 20] = [
     C::UpdatedAt,
 ];
 
+/// What is written of rows that are there, behind their keys.
+fn changing() -> impl Iterator<Item = C> {
+    KEY.into_iter().chain(CHANGING)
+}
+
 /// Writes rows whether they are there or not.
 pub(super) async fn upsert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
     for rows in rows.chunks(ROWS_MAX) {
@@ -67,19 +79,60 @@ pub(super) async fn upsert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<
 
 /// Writes what changed of rows that should be there.
 pub(super) async fn update(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
-    if db.get_database_backend() == DbBackend::Sqlite || update_all(db, rows, None).await? < rows.len() {
-        return upsert(db, rows).await;
+    if db.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
+        let lists = changing().map(|column| list(rows, column));
+        let update = Statement::from_sql_and_values(DbBackend::Postgres, UPDATE.as_str(), lists);
+        let written = db.execute_raw(update).await.map_err(doing("writing task instances"))?;
+        if usize::try_from(written.rows_affected()) == Ok(rows.len()) {
+            return Ok(());
+        }
     }
-    Ok(())
+    upsert(db, rows).await
 }
 
-/// Writes what changed of rows that should be there, in a commit of its own, if `lease` is held. False when it is not, or
-/// when rows are missing; the caller learns which by writing the ordinary way.
-pub async fn update_held(db: &impl ConnectionTrait, lease: Uuid, rows: &[Model]) -> Result<bool, StoreError> {
-    if db.get_database_backend() == DbBackend::Sqlite && rows.len() > ROWS_MAX {
-        return Ok(false);
+/// Writes what changed of rows that should be there, each time in one statement that is a commit of its own.
+///
+/// On Postgres it keeps a connection, because a pool asks a connection for a sign of life whenever it is put back, and what
+/// follows the commit would wait for that.
+pub struct Express {
+    db: Db,
+    kept: Option<PoolConnection<Postgres>>,
+}
+
+impl Express {
+    /// Has no connection yet.
+    pub fn new(db: Db) -> Express {
+        Express { db, kept: None }
     }
-    Ok(update_all(db, rows, Some(lease)).await? == rows.len())
+
+    /// Writes rows if `lease` is held. False when it is not, or when rows are missing; the caller learns which by writing
+    /// the ordinary way.
+    pub(super) async fn update(&mut self, lease: Uuid, rows: &[Model]) -> Result<bool, StoreError> {
+        let written = if self.db.is_postgres() {
+            self.update_postgres(lease, rows).await?
+        } else if rows.len() <= ROWS_MAX {
+            let update = from_values(rows, Some(lease));
+            self.db.engine().execute(&update).await.map_err(doing("writing task instances"))?.rows_affected()
+        } else {
+            return Ok(false);
+        };
+        Ok(usize::try_from(written) == Ok(rows.len()))
+    }
+
+    async fn update_postgres(&mut self, lease: Uuid, rows: &[Model]) -> Result<u64, StoreError> {
+        let doing =
+            |error: sqlx::Error| doing("writing task instances")(DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error))));
+        let mut connection = match self.kept.take() {
+            Some(connection) => connection,
+            None => self.db.engine().get_postgres_connection_pool().acquire().await.map_err(doing)?,
+        };
+        let arguments = arguments(rows, lease).map_err(|error| doing(sqlx::Error::Encode(error)))?;
+        let written =
+            sqlx::query_with(UPDATE_HELD.as_str(), arguments).execute(&mut *connection).await.map_err(doing)?;
+        // A connection that failed is not kept.
+        self.kept = Some(connection);
+        Ok(written.rows_affected())
+    }
 }
 
 /// Takes rows away, because their tasks have become several instances.
@@ -91,26 +144,11 @@ pub(super) async fn delete(db: &impl ConnectionTrait, keys: &[InstanceKey]) -> R
     Ok(())
 }
 
-/// Answers with how many rows were there, and so were written.
-async fn update_all(db: &impl ConnectionTrait, rows: &[Model], lease: Option<Uuid>) -> Result<usize, StoreError> {
-    let written = match db.get_database_backend() {
-        DbBackend::Postgres => {
-            let sql = if lease.is_some() { &*UPDATE_HELD } else { &*UPDATE };
-            let lists = KEY.iter().chain(&CHANGING).map(|column| list(rows, *column));
-            let values = lists.chain(lease.map(Value::from));
-            db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await
-        }
-        _ => db.execute(&from_values(rows, lease)).await,
-    };
-    let written = written.map_err(doing("writing task instances"))?;
-    Ok(usize::try_from(written.rows_affected()).unwrap_or(usize::MAX))
-}
-
 /// For SQLite: a list of values, as the text of a statement.
 fn from_values(rows: &[Model], lease: Option<Uuid>) -> sea_orm::sea_query::UpdateStatement {
     let written = Alias::new("written");
     let value = |position: usize| (written.clone(), Alias::new(format!("column{position}")));
-    let row = |row: &Model| ValueTuple::Many(KEY.iter().chain(&CHANGING).map(|column| row.get(*column)).collect());
+    let row = |row: &Model| ValueTuple::Many(changing().map(|column| row.get(column)).collect());
     let mut update = Query::update();
     update.table(Entity);
     for (at, column) in CHANGING.into_iter().enumerate() {
@@ -149,10 +187,9 @@ fn update_sql(is_held: bool) -> String {
     }
     let assignments: Vec<String> =
         CHANGING.iter().map(|column| format!("{} = {}", column.as_str(), given(*column))).collect();
-    let columns = || KEY.iter().chain(&CHANGING);
     let lists: Vec<String> =
-        columns().enumerate().map(|(at, column)| format!("${}::{}[]", at + 1, kind(*column).sent_as())).collect();
-    let names: Vec<&str> = columns().map(IdenStatic::as_str).collect();
+        changing().enumerate().map(|(at, column)| format!("${}::{}[]", at + 1, kind(column).sent_as())).collect();
+    let names: Vec<&str> = changing().map(|column| IdenStatic::as_str(&column)).collect();
     let found_by: Vec<String> =
         KEY.iter().map(|column| format!("task_instance.{0} = given.{0}", column.as_str())).collect();
     let _ = write!(
@@ -254,4 +291,24 @@ fn list(rows: &[Model], column: C) -> Value {
         other => other,
     });
     Value::Array(kind(column).list_of(), Some(Box::new(values.collect())))
+}
+
+/// The lists of all columns, and the lease behind them.
+fn arguments(rows: &[Model], lease: Uuid) -> Result<PgArguments, BoxDynError> {
+    let mut arguments = PgArguments::default();
+    for column in changing() {
+        let Value::Array(_, Some(values)) = list(rows, column) else { continue };
+        match kind(column) {
+            Kind::Uuid => arguments.add(all::<Uuid>(*values)),
+            Kind::Text | Kind::Json => arguments.add(all::<String>(*values)),
+            Kind::Number => arguments.add(all::<i32>(*values)),
+            Kind::Instant => arguments.add(all::<DateTime<Utc>>(*values)),
+        }?;
+    }
+    arguments.add(lease)?;
+    Ok(arguments)
+}
+
+fn all<T: ValueType>(values: Vec<Value>) -> Vec<T> {
+    values.into_iter().filter_map(|value| T::try_from(value).ok()).collect()
 }

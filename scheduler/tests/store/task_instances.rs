@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use scheduler::store::entity::task_instance;
-use scheduler::store::runs::{self, Batch};
+use scheduler::store::runs::{self, Batch, Express};
 use scheduler::store::{Db, commit};
 use serde_json::json;
 use uuid::Uuid;
@@ -67,7 +67,7 @@ async fn what_changed_is_written_and_what_is_gone_is_taken_away(
     for rows in [&full, &new[1..].to_vec()] {
         let batch = Batch { instances: rows.clone(), ..Batch::default() };
         if at_once {
-            assert!(runs::write_at_once(&db, lease, &batch).await.unwrap());
+            assert!(runs::write_at_once(&mut Express::new((*db).clone()), lease, &batch).await.unwrap());
         } else {
             write(&db, lease, &batch).await;
         }
@@ -89,7 +89,7 @@ async fn one_statement_writes_nothing_without_the_lease(#[case] backend: Backend
 
     let batch = Batch { instances: vec![full(&new[0])], ..Batch::default() };
 
-    assert!(!runs::write_at_once(&db, slow, &batch).await.unwrap());
+    assert!(!runs::write_at_once(&mut Express::new((*db).clone()), slow, &batch).await.unwrap());
     assert_eq!(stored(&db, run.id).await, new);
 }
 
@@ -105,7 +105,7 @@ async fn a_row_that_is_missing_is_seen_and_then_made(#[case] backend: Backend) {
     let row = an_instance(&run, 0, Some("running"), "etl", 1);
     let batch = Batch { instances: vec![row.clone()], ..Batch::default() };
 
-    assert!(!runs::write_at_once(&db, lease, &batch).await.unwrap());
+    assert!(!runs::write_at_once(&mut Express::new((*db).clone()), lease, &batch).await.unwrap());
     write(&db, lease, &batch).await;
 
     assert_eq!(stored(&db, run.id).await, [row]);
@@ -118,5 +118,5 @@ async fn a_run_that_changed_takes_a_transaction() {
     let lease = lead(&db, "home", &[]).await.unwrap();
     let batch = Batch { runs: vec![a_run("one", Uuid::now_v7(), None)], ..Batch::default() };
 
-    assert!(!runs::write_at_once(&db, lease, &batch).await.unwrap());
+    assert!(!runs::write_at_once(&mut Express::new((*db).clone()), lease, &batch).await.unwrap());
 }
