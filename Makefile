@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Debian packages: what the build needs, and what the tests need besides.
 RUN_PACKAGES := gcc libc6-dev bash
-TEST_PACKAGES := $(RUN_PACKAGES) chromium postgresql python3 python3-venv util-linux
+TEST_PACKAGES := $(RUN_PACKAGES) chromium mariadb-server-core postgresql python3 python3-venv util-linux
 
 VENV := .venv
 UI := web/ui
@@ -41,6 +41,11 @@ test-rust: ui venv ## The Rust tests: units, properties, stores, operators, API,
 test-browser: ui ## The journeys of a user in a real Chromium against a real server
 	cargo build --locked
 	tests/browser.sh
+
+.PHONY: test-kafka
+test-kafka: venv target/tools/bin/tansu ## The emulation against a Kafka broker, which is built for it
+	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) UPDRAFT_TEST_TANSU=$(CURDIR)/target/tools/bin/tansu \
+		cargo test --locked --workspace --test all -- kafka
 
 .PHONY: chaos
 chaos: test-packages ui ## Kill, suspend and restart schedulers, workers and Postgres at random: make chaos SECONDS=600
@@ -91,6 +96,9 @@ $(VENV)/.installed: tests/requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
+
+target/tools/bin/tansu:
+	cargo install --locked --root target/tools --no-default-features --features dynostore --version 0.6.0 tansu
 
 target/tools/bin/cargo-deny:
 	cargo install --locked --debug --root target/tools cargo-deny

@@ -4,8 +4,8 @@
 //!   emulation ──lands──> JSON objects ──clean──> Delta tables ──query──> answers (XCom, CSV, Parquet, Delta)
 //! ```
 //!
-//! * [`bash`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`emulation`], [`clean`], [`query`]: the
-//!   operators, one module each.
+//! * [`bash`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`emulation`], [`kinesis`], [`clean`], [`query`]:
+//!   the operators, one module each.
 //! * [`sensors`]: the operators that wait, without a slot and without a process.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
 //! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion. [`retention`]: for how long the versions that a
@@ -25,6 +25,7 @@ pub mod emulation;
 pub mod engine;
 pub mod guardian;
 pub mod json;
+pub mod kinesis;
 pub mod latest_only;
 pub mod listing;
 pub mod location;
@@ -32,6 +33,7 @@ pub mod memory;
 pub mod notifiers;
 mod process;
 pub mod query;
+mod requests;
 pub mod retention;
 pub mod sensors;
 pub mod short_circuit;
@@ -69,7 +71,8 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(branch::Branch)?;
     registry.register(short_circuit::ShortCircuit)?;
     registry.register(latest_only::LatestOnly::new(Clock::System))?;
-    registry.register(emulation::Emulation::new(s3.clone()))?;
+    registry.register(emulation::Emulation::new(s3.clone()).with_environment(environment.clone()))?;
+    registry.register(kinesis::Kinesis::new(s3.clone(), environment.clone()))?;
     registry.register(clean::Clean::new(s3.clone()))?;
     registry.register(query::Query::new(s3.clone()))?;
     sensors::register(&mut registry, s3)?;

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, RetryConfig};
@@ -244,6 +244,8 @@ fn normalize(path: &Path) -> PathBuf {
 #[derive(Clone)]
 pub struct S3 {
     settings: AmazonS3Builder,
+    /// Where other services are, by their names in upper case, as far as `AWS_ENDPOINT_URL_<SERVICE>` says.
+    services: Arc<HashMap<String, String>>,
     buckets: Arc<Mutex<HashMap<String, Arc<AmazonS3>>>>,
 }
 
@@ -269,7 +271,11 @@ impl S3 {
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> S3 {
         let retry = RetryConfig { retry_timeout: S3_RETRY_TIME_MAX, ..RetryConfig::default() };
         let mut settings = AmazonS3Builder::new().with_retry(retry);
+        let mut services = HashMap::new();
         for (name, value) in variables {
+            if let (Some(service), false) = (name.strip_prefix("AWS_ENDPOINT_URL_"), value.is_empty()) {
+                services.insert(service.to_owned(), value.clone());
+            }
             // An empty variable is as good as none, as for the AWS tools.
             let setting = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse()).and_then(Result::ok);
             if let (Some(setting), false) = (setting, value.is_empty()) {
@@ -287,7 +293,7 @@ impl S3 {
             let plain = endpoint.to_ascii_lowercase().starts_with("http://");
             settings = settings.with_allow_http(plain).with_virtual_hosted_style_request(false);
         }
-        S3 { settings, buckets: Arc::default() }
+        S3 { settings, services: Arc::new(services), buckets: Arc::default() }
     }
 
     /// The store of a bucket; the connections to it are shared.
@@ -299,6 +305,26 @@ impl S3 {
         let store = Arc::new(self.settings.clone().with_bucket_name(bucket).build()?);
         buckets.insert(bucket.to_owned(), Arc::clone(&store));
         Ok(store)
+    }
+
+    /// The region.
+    pub fn region(&self) -> String {
+        let region = self.settings.get_config_value(&AmazonS3ConfigKey::Region);
+        region.unwrap_or_else(|| DEFAULT_REGION.to_owned())
+    }
+
+    /// Where another service of AWS is: `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else Amazon's own.
+    pub fn endpoint_of(&self, service: &str) -> String {
+        let own = self.services.get(&service.to_ascii_uppercase()).cloned();
+        own.or_else(|| self.settings.get_config_value(&AmazonS3ConfigKey::Endpoint))
+            .unwrap_or_else(|| format!("https://{service}.{}.amazonaws.com", self.region()))
+    }
+
+    /// Who asks: the credentials, from wherever the AWS tools would take them, renewed when they expire.
+    pub fn credentials(&self) -> object_store::Result<AwsCredentialProvider> {
+        // The provider does not depend on the bucket.
+        let store = self.settings.clone().with_bucket_name("any").build()?;
+        Ok(Arc::clone(store.credentials()))
     }
 }
 

@@ -102,3 +102,24 @@ fn the_examples_of_the_page_on_callbacks_load() {
         assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
     }
 }
+
+/// Tasks, or pieces of one, each made whole with what it lacks.
+#[test]
+fn the_examples_of_the_pages_on_emulation_load() {
+    let registry = operators::registry().unwrap();
+    for page in ["emulation", "kinesis"] {
+        let text = std::fs::read_to_string(root().join(format!("docs/operators/{page}.md"))).unwrap();
+        for example in text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0) {
+            let indented: String = example.lines().map(|line| format!("    {line}\n")).collect();
+            let task = if example.starts_with("- task_id") {
+                example.to_owned()
+            } else {
+                format!("  - task_id: task\n    operator: {page}\n{indented}")
+            };
+            let whole = format!("dag_id: example\nschedule: null\ntasks:\n{task}");
+            let source = SourceFile::new("docs/example.yaml", whole);
+            let loaded = spec::load(&source, &registry);
+            assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
+        }
+    }
+}

@@ -23,6 +23,7 @@ mod conformance;
 mod dags;
 mod defaults;
 mod durability;
+mod emulation;
 mod full_disk;
 mod limits;
 mod locked_database;

@@ -1,6 +1,7 @@
 //! The three tables of the pipeline, and the names that their rows have on the way.
 
 use std::fmt;
+use std::ops::{Index, IndexMut};
 
 /// One of the tables whose rows are posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +27,6 @@ impl Table {
         }
     }
 
-    /// The file that a source folder holds its rows in.
-    pub(super) fn file(self) -> String {
-        format!("{self}.jsonl")
-    }
-
     /// The Kafka topic that its rows are posted to.
     pub(super) fn topic(self, user_id: &str) -> String {
         format!("{user_id}.{self}")
@@ -43,12 +39,34 @@ impl fmt::Display for Table {
     }
 }
 
-/// The folder of a topic's one partition.
-pub(super) const PARTITION: &str = "partition=0";
+/// Something for each table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PerTable<T>(pub [T; 3]);
 
-/// The name of the object that begins with the record at `offset`, as Kafka Connect's S3 sink forms it.
-pub(super) fn object_name(topic: &str, offset: u64) -> String {
-    format!("{topic}+0+{offset:010}.json")
+impl<T> PerTable<T> {
+    /// What `make` makes for each.
+    pub(super) fn from_fn(make: impl FnMut(Table) -> T) -> PerTable<T> {
+        PerTable(Table::ALL.map(make))
+    }
+
+    /// The tables with what each has.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Table, &T)> {
+        Table::ALL.into_iter().zip(&self.0)
+    }
+}
+
+impl<T> Index<Table> for PerTable<T> {
+    type Output = T;
+
+    fn index(&self, table: Table) -> &T {
+        &self.0[table as usize]
+    }
+}
+
+impl<T> IndexMut<Table> for PerTable<T> {
+    fn index_mut(&mut self, table: Table) -> &mut T {
+        &mut self.0[table as usize]
+    }
 }
 
 #[cfg(test)]
@@ -56,10 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_sink() {
-        let topic = Table::Pin.topic("0a3db223d459");
-        assert_eq!(topic, "0a3db223d459.pin");
-        assert_eq!(object_name(&topic, 42), "0a3db223d459.pin+0+0000000042.json");
-        assert_eq!(Table::User.file(), "user.jsonl");
+    fn topics_are_those_of_the_users() {
+        assert_eq!(Table::Pin.topic("0a3db223d459"), "0a3db223d459.pin");
+    }
+
+    #[test]
+    fn each_table_has_its_own() {
+        let mut names = PerTable::from_fn(Table::name);
+        names[Table::Geo] = "place";
+        assert_eq!(names.iter().map(|(_, name)| *name).collect::<Vec<_>>(), ["pin", "place", "user"]);
     }
 }

@@ -27,16 +27,16 @@ impl Environment {
         Environment(Arc::new(variables.into_iter().filter(|(name, _)| !is_private(name)).collect()))
     }
 
-    fn get(&self, name: &str) -> Result<String, DeliveryError> {
+    /// The value of a variable, or why there is none.
+    pub(crate) fn look_up(&self, name: &str) -> Result<String, String> {
         if is_private(name) {
-            return Err(DeliveryError::fail(anyhow!(
+            return Err(format!(
                 "`{name}` is a setting of Updraft, which a DAG file cannot read; put the secret into a variable of \
                  another name"
-            )));
+            ));
         }
-        self.0.get(name).cloned().ok_or_else(|| {
-            DeliveryError::fail(anyhow!("the environment variable `{name}` is not set where Updraft runs"))
-        })
+        let value = self.0.get(name).cloned();
+        value.ok_or_else(|| format!("the environment variable `{name}` is not set where Updraft runs"))
     }
 }
 
@@ -53,7 +53,7 @@ impl<'a> Secrets<'a> {
 
     /// The value of a variable.
     pub(super) fn get(&mut self, variable: &str) -> Result<String, DeliveryError> {
-        let value = self.environment.get(variable)?;
+        let value = self.environment.look_up(variable).map_err(|problem| DeliveryError::fail(anyhow!(problem)))?;
         self.hide(&value);
         Ok(value)
     }

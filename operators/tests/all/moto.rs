@@ -33,6 +33,11 @@ impl Moto {
         Moto { child, endpoint }
     }
 
+    /// Its address.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// How to reach it.
     pub fn settings(&self) -> S3 {
         S3::from_variables(self.variables().map(|(name, value)| (name.to_owned(), value)))

@@ -6,7 +6,9 @@
 //!   └── 0a3db223d459.pin/partition=0/        complete, always: it comes and goes by rename
 //! ```
 //!
-//! A try that is cancelled removes what it has written; after one that was killed, the next one does.
+//! A try that is cancelled removes what it has written; after one that was killed, the next one does. Where offsets go on
+//! after those of earlier runs, files are moved one by one into the folder that is there: each is whole, and one that is
+//! moved a second time has the same name.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
@@ -23,21 +26,30 @@ use scheduler::operator::TaskError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::batch::Batch;
-use super::sink::Landed;
-use super::table::{PARTITION, Table, object_name};
+use super::layout::{Bases, Layout, PARTITION, content, records_of};
+use super::{Landed, Manner, Sink};
+use crate::emulation::ledger::Ledger;
+use crate::emulation::parcel::{Batch, Sizes};
+use crate::emulation::table::{PerTable, Table};
+use crate::location::Location;
 
 /// So many threads write at a time: the time goes into the kernel, which has room for a few.
 const WRITERS_MAX: usize = 8;
 
+/// Files that travel together: enough to make the hand-over cheap, few enough to stop soon.
+const BATCH_FILES: usize = 256;
+
 /// A folder that topics are landed in. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Folder(Arc<Inner>);
+pub(in crate::emulation) struct Folder(Arc<Inner>);
 
 struct Inner {
+    lake: Location,
     topics: PathBuf,
-    user_id: String,
+    layout: Layout,
     try_id: Uuid,
+    writers: usize,
+    bases: Bases,
 }
 
 /// The folders of one topic.
@@ -52,63 +64,16 @@ struct Places {
 
 impl Folder {
     /// `topics` is the folder above the topics'.
-    pub(super) fn new(topics: PathBuf, user_id: String, try_id: Uuid) -> Folder {
-        Folder(Arc::new(Inner { topics, user_id, try_id }))
-    }
-
-    pub(super) async fn start(&self) -> Result<(), TaskError> {
-        self.blocking(|folder| {
-            folder.sweep()?;
-            for table in Table::ALL {
-                let partition = folder.places(table).landing.join(PARTITION);
-                fs::create_dir_all(&partition).with_context(|| cannot("make the folder", &partition))?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    pub(super) fn land<'a>(
-        &'a self,
-        table: Table,
-        batches: BoxStream<'a, Batch>,
-        stop: &'a CancellationToken,
-    ) -> BoxStream<'a, Result<Landed, TaskError>> {
-        let writers = std::thread::available_parallelism().map_or(2, NonZero::get).clamp(2, WRITERS_MAX);
-        batches
-            .map(move |batch| {
-                let stop = stop.clone();
-                self.blocking(move |folder| folder.write(table, &batch, &stop))
-            })
-            .buffer_unordered(writers)
-            .boxed()
-    }
-
-    pub(super) async fn commit(&self) -> Result<(), TaskError> {
-        self.blocking(|folder| {
-            for table in Table::ALL {
-                // The names of the files, not their content, are made durable: 33,000 times fsync takes minutes, and
-                // what a power cut may empty can be landed again by the next run, which is cheaper than that.
-                let partition = folder.places(table).landing.join(PARTITION);
-                sync_folder(&partition)?;
-            }
-            for table in Table::ALL {
-                folder.swap(table)?;
-            }
-            sync_folder(&folder.topics)?;
-            folder.sweep()
-        })
-        .await
-    }
-
-    pub(super) async fn abandon(&self) -> Option<String> {
-        let swept = self.blocking(|folder| {
-            for table in Table::ALL {
-                remove(&folder.places(table).landing)?;
-            }
-            Ok(())
-        });
-        swept.await.err().map(|error| format!("{error}; the next try removes it"))
+    pub(in crate::emulation) fn new(
+        lake: Location,
+        topics: PathBuf,
+        layout: Layout,
+        try_id: Uuid,
+        writers: Option<usize>,
+    ) -> Folder {
+        let cores = || std::thread::available_parallelism().map_or(2, NonZero::get).clamp(2, WRITERS_MAX);
+        let writers = writers.unwrap_or_else(cores);
+        Folder(Arc::new(Inner { lake, topics, layout, try_id, writers, bases: Bases::new() }))
     }
 
     /// The disk is slow, and the engine must not wait for it.
@@ -122,9 +87,85 @@ impl Folder {
     }
 }
 
+#[async_trait]
+impl Sink for Folder {
+    fn shown(&self) -> String {
+        self.0.lake.to_string()
+    }
+
+    fn manner(&self) -> Manner {
+        let rows = usize::try_from(self.0.layout.flush_size).unwrap_or(usize::MAX);
+        Manner {
+            sizes: Sizes { rows, bytes: usize::MAX, parcels: BATCH_FILES },
+            json_only: false,
+            keeps: false,
+            rewrites: true,
+            parcels: "objects",
+        }
+    }
+
+    async fn start(&self, earlier: Option<[u64; 3]>, _stop: &CancellationToken) -> Result<[u64; 3], TaskError> {
+        self.blocking(move |folder| {
+            folder.sweep()?;
+            let mut bases = earlier.unwrap_or_default();
+            for table in Table::ALL {
+                if folder.layout.continues && earlier.is_none() {
+                    bases[table as usize] = folder.next_offset(table)?;
+                }
+                let partition = folder.places(table).landing.join(PARTITION);
+                fs::create_dir_all(&partition).with_context(|| cannot("make the folder", &partition))?;
+            }
+            Ok(folder.bases.get_or_init(|| PerTable(bases)).0)
+        })
+        .await
+    }
+
+    fn land<'a>(
+        &'a self,
+        batches: BoxStream<'a, Batch>,
+        _ledger: &'a Ledger,
+        stop: &'a CancellationToken,
+    ) -> BoxStream<'a, Result<Vec<Landed>, TaskError>> {
+        batches
+            .map(move |batch| {
+                let stop = stop.clone();
+                self.blocking(move |folder| folder.write(&batch, &stop))
+            })
+            .buffer_unordered(self.0.writers)
+            .boxed()
+    }
+
+    async fn commit(&self, _until: PerTable<u64>, _stop: &CancellationToken) -> Result<(), TaskError> {
+        self.blocking(|folder| {
+            for table in Table::ALL {
+                // The names of the files, not their content, are made durable: 33,000 times fsync takes minutes, and
+                // what a power cut may empty can be landed again by the next run, which is cheaper than that.
+                let partition = folder.places(table).landing.join(PARTITION);
+                sync_folder(&partition)?;
+            }
+            for table in Table::ALL {
+                if folder.layout.continues { folder.append(table)? } else { folder.swap(table)? }
+            }
+            sync_folder(&folder.topics)?;
+            folder.sweep()
+        })
+        .await
+    }
+
+    async fn abandon(&self) -> Option<String> {
+        let swept = self.blocking(|folder| {
+            for table in Table::ALL {
+                remove(&folder.places(table).landing)?;
+            }
+            Ok(())
+        });
+        swept.await.err().map(|error| format!("{error}; the next try removes it"))
+    }
+}
+
 impl Inner {
     fn places(&self, table: Table) -> Places {
-        let topic = table.topic(&self.user_id);
+        let topic = self.layout.topic(table);
         Places {
             seen: self.topics.join(&topic),
             landing: self.topics.join(format!(".{topic}.landing-{}", self.try_id)),
@@ -132,22 +173,64 @@ impl Inner {
         }
     }
 
-    fn write(&self, table: Table, batch: &Batch, stop: &CancellationToken) -> anyhow::Result<Landed> {
-        let topic = table.topic(&self.user_id);
-        let path = self.places(table).landing.join(PARTITION);
+    fn write(&self, batch: &Batch, stop: &CancellationToken) -> anyhow::Result<Vec<Landed>> {
         // Relative to the open folder, so that the kernel walks the long path once a batch instead of once a file.
-        let folder = File::open(&path).with_context(|| cannot("open", &path))?;
-        let mut landed = Landed::default();
-        for object in batch {
+        let mut folders = PerTable::<Option<(PathBuf, File)>>::default();
+        let mut all = Vec::with_capacity(batch.len());
+        let mut text = Vec::new();
+        for parcel in batch {
             if stop.is_cancelled() {
                 break;
             }
-            let name = object_name(&topic, object.offset);
-            write_new(&folder, &name, &object.content).with_context(|| cannot("write", &path.join(&name)))?;
-            landed.rows += object.records;
-            landed.objects += 1;
+            let (path, folder) = match &mut folders[parcel.table] {
+                Some(open) => open,
+                closed => {
+                    let path = self.places(parcel.table).landing.join(PARTITION);
+                    let folder = File::open(&path).with_context(|| cannot("open", &path))?;
+                    closed.insert((path, folder))
+                }
+            };
+            let base = self.bases.get().map_or(0, |bases| bases[parcel.table]);
+            let name = self.layout.object_name(parcel.table, base + parcel.start);
+            text.clear();
+            content(parcel).for_each(|piece| text.extend_from_slice(&piece));
+            write_new(folder, &name, &text).with_context(|| cannot("write", &path.join(&name)))?;
+            all.push(Landed::of(parcel));
         }
-        Ok(landed)
+        Ok(all)
+    }
+
+    /// The offset after the last record that is there.
+    fn next_offset(&self, table: Table) -> anyhow::Result<u64> {
+        let partition = self.places(table).seen.join(PARTITION);
+        let context = || cannot("look into", &partition);
+        let entries = match fs::read_dir(&partition) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error).with_context(context),
+        };
+        let mut last = None;
+        for entry in entries {
+            let name = entry.with_context(context)?.file_name();
+            last = last.max(name.to_str().and_then(|name| self.layout.offset_of(table, name)));
+        }
+        let Some(last) = last else { return Ok(0) };
+        let path = partition.join(self.layout.object_name(table, last));
+        let content = fs::read(&path).with_context(|| cannot("read", &path))?;
+        Ok(last + records_of(&content))
+    }
+
+    /// Moves the new files to those of earlier runs.
+    fn append(&self, table: Table) -> anyhow::Result<()> {
+        let Places { seen, landing, .. } = self.places(table);
+        let (from, to) = (landing.join(PARTITION), seen.join(PARTITION));
+        fs::create_dir_all(&to).with_context(|| cannot("make the folder", &to))?;
+        for entry in fs::read_dir(&from).with_context(|| cannot("look into", &from))? {
+            let name = entry.with_context(|| cannot("look into", &from))?.file_name();
+            fs::rename(from.join(&name), to.join(&name)).with_context(|| cannot("move to", &to.join(&name)))?;
+        }
+        sync_folder(&to)?;
+        remove(&landing)
     }
 
     /// Puts the new folder in the place of the one before, at once where the file system can.
@@ -177,7 +260,7 @@ impl Inner {
                 fs::rename(&aside, &seen).with_context(|| cannot("put back", &aside))?;
             }
         }
-        let prefixes = Table::ALL.map(|table| format!(".{}.", table.topic(&self.user_id)));
+        let prefixes = Table::ALL.map(|table| format!(".{}.", self.layout.topic(table)));
         for entry in fs::read_dir(&self.topics).with_context(context)? {
             let entry = entry.with_context(context)?;
             let name = entry.file_name();

@@ -11,10 +11,15 @@ mod words;
 use std::sync::Arc;
 
 use anyhow::Context;
+use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::DateTime;
+use scheduler::operator::TaskError;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-use super::table::Table;
+use super::{Inspection, RowStream, Sender, Source, channel};
+use crate::emulation::table::Table;
 use cast::{Cast, category_of};
 use dice::Dice;
 use pin::{Oddity, Pin};
@@ -55,9 +60,12 @@ struct User {
     date_joined: String,
 }
 
+/// So many rows are handed over at a time.
+const CHUNK_ROWS: usize = 256;
+
 /// The generator. Cheap to clone; it works when rows are asked for.
 #[derive(Clone)]
-pub(super) struct Sample {
+pub(in crate::emulation) struct Sample {
     rows: u64,
     seed: u64,
     cast: Arc<std::sync::OnceLock<Cast>>,
@@ -65,17 +73,12 @@ pub(super) struct Sample {
 
 impl Sample {
     /// `rows` rows for each table, at least one.
-    pub(super) fn new(rows: u64, seed: u64) -> Sample {
+    pub(in crate::emulation) fn new(rows: u64, seed: u64) -> Sample {
         Sample { rows, seed, cast: Arc::default() }
     }
 
-    /// How many rows each table has.
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// The rows of a table as JSON documents, in the order of their indices.
-    pub(super) fn rows_of(&self, table: Table) -> impl Iterator<Item = anyhow::Result<Vec<u8>>> + '_ {
+    fn rows_of(&self, table: Table) -> impl Iterator<Item = anyhow::Result<Vec<u8>>> + '_ {
         let cast = self.cast.get_or_init(|| Cast::new(self.rows, &mut Dice::new(self.seed, CAST_STREAM)));
         let mut dice = Dice::new(self.seed, if table == Table::Pin { PIN_STREAM } else { GEO_STREAM });
         (0..self.rows).map(move |row| match table {
@@ -95,6 +98,60 @@ impl Sample {
             None
         };
         json(&Pin::draw(row, cast.poster(usize::try_from(row)?), category, oddity, dice))
+    }
+}
+
+#[async_trait]
+impl Source for Sample {
+    fn shown(&self) -> String {
+        format!("sample ({} rows, seed {})", self.rows, self.seed)
+    }
+
+    async fn inspect(&self, _table: Table, _stop: &CancellationToken) -> Result<Inspection, TaskError> {
+        Ok(Inspection { rows: self.rows, ..Inspection::default() })
+    }
+
+    async fn rows(
+        &self,
+        table: Table,
+        from: u64,
+        limit: u64,
+        stop: &CancellationToken,
+    ) -> Result<RowStream, TaskError> {
+        let (sender, rows) = channel();
+        let (sample, stop) = (self.clone(), stop.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = sample.generate(table, from, limit, &sender, &stop) {
+                let _ = sender.blocking_send(Err(TaskError::retry(error)));
+            }
+        });
+        Ok(rows)
+    }
+}
+
+impl Sample {
+    fn generate(
+        &self,
+        table: Table,
+        from: u64,
+        limit: u64,
+        sender: &Sender,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let [from, limit] = [from, limit].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        let mut chunk = Vec::with_capacity(CHUNK_ROWS);
+        for row in self.rows_of(table).skip(from).take(limit) {
+            chunk.push(Bytes::from(row?));
+            if chunk.len() == CHUNK_ROWS {
+                let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
+                // A receiver that is gone has a better reason than we could give.
+                if stop.is_cancelled() || sender.blocking_send(Ok(full)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        let _ = sender.blocking_send(Ok(chunk));
+        Ok(())
     }
 }
 
