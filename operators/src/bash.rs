@@ -20,9 +20,9 @@ use scheduler::operator::{Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::process::Command;
 
 use crate::process::{self, Ended};
+use crate::spawn::Command;
 
 /// The `bash` operator.
 pub struct Bash;

@@ -18,6 +18,7 @@
 pub mod bash;
 pub mod branch;
 mod broken;
+mod child;
 pub mod clean;
 pub mod delta;
 pub mod empty;
@@ -39,6 +40,7 @@ pub mod sensors;
 pub mod short_circuit;
 mod span;
 pub mod spark;
+mod spawn;
 pub mod table;
 mod truth;
 mod vacuum;

@@ -1,21 +1,22 @@
 //! Child processes that never outlive their try.
 //!
-//! A child leads a process group of its own, so that a stop reaches everything that it started. It dies with the Updraft
-//! process that started it, even when that is killed: the kernel sends it SIGKILL (parent-death signal), and the
-//! [`crate::guardian`] ends what it had started in turn.
+//! A child leads a process group of its own ([`crate::child`]), so that a stop reaches everything that it started. It dies
+//! with the Updraft process that started it, even when that is killed: the kernel sends it SIGKILL ([`crate::spawn`]), and
+//! the [`crate::guardian`] ends what it had started in turn.
 
 use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use scheduler::log::{Level, TaskLog};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::child::Child;
 use crate::guardian;
+use crate::spawn::{Command, ProcessError, Started};
 
 /// Settings of Updraft that are nobody else's business: they may hold passwords.
 const PRIVATE_PREFIX: &str = "UPDRAFT_";
@@ -52,31 +53,29 @@ pub(crate) fn is_private(variable: &str) -> bool {
 
 /// Keeps the settings of Updraft from a child process.
 pub(crate) fn hide_settings(command: &mut Command) {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_private(&name.to_string_lossy())) {
-        command.env_remove(name);
-    }
+    command.env_retain(|name| !is_private(&name.to_string_lossy()));
 }
 
 /// Runs `command`, with its output in the log, until it ends or is cancelled.
-pub(crate) async fn run(mut command: Command, log: &TaskLog, cancelled: &CancellationToken) -> io::Result<Ended> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+pub(crate) async fn run(
+    mut command: Command,
+    log: &TaskLog,
+    cancelled: &CancellationToken,
+) -> Result<Ended, ProcessError> {
     command.env(guardian::MARK, guardian::identity());
-    die_with_parent(&mut command);
-    let mut child = command.spawn()?;
-    let group = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-    let group = Group(group);
-    let stdout = follow(child.stdout.take(), "stdout", log);
-    let stderr = follow(child.stderr.take(), "stderr", log);
+    let Started { mut child, stdout, stderr } = command.spawn()?;
+    drop(command);
+    let stdout = follow(stdout, "stdout", log);
+    let stderr = follow(stderr, "stderr", log);
 
+    // Whatever it had left running in the background belongs to the try, and ends with it.
     let status = tokio::select! {
         status = child.wait() => Some(status?),
         () = cancelled.cancelled() => {
-            stop(&mut child, &group).await?;
+            stop(&mut child).await?;
             None
         }
     };
-    // Whatever it had left running in the background belongs to the try, and ends with it.
-    group.signal(Signal::KILL);
     let last_line = last_words(stdout).await;
     let last_error = last_words(stderr).await;
     Ok(match status {
@@ -85,29 +84,11 @@ pub(crate) async fn run(mut command: Command, log: &TaskLog, cancelled: &Cancell
     })
 }
 
-/// A process group that is killed when it is let go of, also when the try is dropped half-way.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            // It may be gone already, which is what we want.
-            let _ = kill_process_group(group, signal);
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
-    }
-}
-
 /// Asks the group to end, and after a while ends it.
-async fn stop(child: &mut Child, group: &Group) -> io::Result<()> {
-    group.signal(Signal::TERM);
+async fn stop(child: &mut Child) -> io::Result<()> {
+    child.signal(Signal::TERM);
     if tokio::time::timeout(TERM_GRACE, child.wait()).await.is_err() {
-        group.signal(Signal::KILL);
+        child.signal(Signal::KILL);
         child.wait().await?;
     }
     Ok(())
@@ -115,13 +96,13 @@ async fn stop(child: &mut Child, group: &Group) -> io::Result<()> {
 
 /// Copies output to the log line by line; answers with the last line that is not empty.
 fn follow(
-    output: Option<impl AsyncRead + Unpin + Send + 'static>,
+    output: impl AsyncRead + Unpin + Send + 'static,
     logger: &'static str,
     log: &TaskLog,
 ) -> JoinHandle<Option<String>> {
     let log = log.clone();
     tokio::spawn(async move {
-        let mut reader = BufReader::new(output?);
+        let mut reader = BufReader::new(output);
         let mut last_line = None;
         let mut bytes = Vec::new();
         loop {
@@ -149,24 +130,6 @@ async fn last_words(follower: JoinHandle<Option<String>>) -> Option<String> {
             abort.abort();
             None
         }
-    }
-}
-
-/// Lets the kernel kill the child when the thread that started it ends. Tokio's workers live as long as the process, and
-/// operators are never run on threads that come and go.
-#[expect(unsafe_code, reason = "the only way to act between fork and exec; both calls are async-signal-safe")]
-fn die_with_parent(command: &mut Command) {
-    use rustix::process::{getpid, getppid, set_parent_process_death_signal};
-
-    let parent = getpid();
-    let before_exec = move || {
-        set_parent_process_death_signal(Some(Signal::KILL))?;
-        // The parent may have died before the kernel was told.
-        if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(3)) }
-    };
-    // SAFETY: the closure allocates nothing and takes no lock; prctl and getppid are async-signal-safe.
-    unsafe {
-        command.pre_exec(before_exec);
     }
 }
 

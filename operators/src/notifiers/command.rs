@@ -15,10 +15,10 @@ use scheduler::operator::{ArgumentProblem, DeliveryError, Notice, Notifier};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::process::Command as Process;
 use tokio_util::sync::CancellationToken;
 
 use crate::process::{self, Ended};
+use crate::spawn::Command as Process;
 
 /// A command that takes longer is ended, and run again later.
 const TIME_MAX: Duration = Duration::from_mins(2);
@@ -115,7 +115,9 @@ fn set_environment(command: &mut Process, args: &CommandArgs, notice: &Notice) {
             .env("AIRFLOW_CTX_TASK_ID", &instance.key.task_id)
             .env("AIRFLOW_CTX_TRY_NUMBER", instance.try_number.to_string());
     }
-    command.envs(&args.env);
+    for (name, value) in &args.env {
+        command.env(name, value);
+    }
 }
 
 fn judge(ended: Ended) -> Result<(), DeliveryError> {

@@ -15,13 +15,13 @@ use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskE
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use super::arguments::{Patience, SensorArgs};
 use super::wait::{Rhythm, Sight, Watch};
 use crate::bash::{EnvValue, set_environment};
 use crate::process::{self, Ended};
+use crate::spawn::Command;
 
 /// The `bash_sensor` operator.
 pub struct BashSensor {
