@@ -1,4 +1,3 @@
-import { Pagination } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import type { AssetEvent } from '../../api/model'
 import { EVENTS_PER_PAGE } from '../../api/queries/assets'
@@ -8,6 +7,7 @@ import { cellText } from '../../lib/csv'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { EmptyMessage } from '../../ui/EmptyMessage'
+import { Pages } from '../../ui/Pages'
 import { Panel } from '../../ui/Panel'
 import classes from './AssetPage.module.css'
 
@@ -60,11 +60,7 @@ export function EventsPanel({ events, page, onPage }: Props) {
           </table>
         </div>
       )}
-      {pages > 1 && (
-        <div className={classes.pages}>
-          <Pagination size="sm" total={pages} value={page} onChange={onPage} getControlProps={(control) => ({ 'aria-label': `Go to the ${control} page` })} />
-        </div>
-      )}
+      <Pages total={pages} page={page} onChange={onPage} />
     </Panel>
   )
 }

@@ -1,4 +1,3 @@
-import { Pagination } from '@mantine/core'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { useDeferredValue } from 'react'
@@ -10,6 +9,7 @@ import { Time } from '../../components/Time'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { EmptyMessage } from '../../ui/EmptyMessage'
+import { Pages } from '../../ui/Pages'
 import { Panel } from '../../ui/Panel'
 import { SearchField } from '../../ui/SearchField'
 import classes from './AssetsPage.module.css'
@@ -56,17 +56,7 @@ export function AssetsPage() {
         ) : (
           <EmptyMessage icon="search" title="No asset has that in its name" />
         )}
-        {pages > 1 && (
-          <div className={classes.pages}>
-            <Pagination
-              size="sm"
-              total={pages}
-              value={page}
-              onChange={(to) => void navigate({ search: { ...search, page: to > 1 ? to : undefined } })}
-              getControlProps={(control) => ({ 'aria-label': `Go to the ${control} page` })}
-            />
-          </div>
-        )}
+        <Pages total={pages} page={page} onChange={(to) => void navigate({ search: { ...search, page: to > 1 ? to : undefined } })} />
       </Panel>
     </>
   )

@@ -1,4 +1,3 @@
-import { Pagination } from '@mantine/core'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { useDeferredValue } from 'react'
@@ -7,8 +6,8 @@ import { BackfillTable } from '../../components/backfill/BackfillTable'
 import { PageHead } from '../../components/PageHead'
 import { plural } from '../../lib/numbers'
 import { EmptyMessage } from '../../ui/EmptyMessage'
+import { Pages } from '../../ui/Pages'
 import { Panel } from '../../ui/Panel'
-import classes from './BackfillsPage.module.css'
 
 const route = getRouteApi('/signed-in/backfills')
 
@@ -35,17 +34,7 @@ export function BackfillsPage() {
             <p>Open a DAG and its tab Backfills to run a range of dates.</p>
           </EmptyMessage>
         )}
-        {pages > 1 && (
-          <div className={classes.pages}>
-            <Pagination
-              size="sm"
-              total={pages}
-              value={page}
-              onChange={(to) => void navigate({ search: { page: to > 1 ? to : undefined } })}
-              getControlProps={(control) => ({ 'aria-label': `Go to the ${control} page` })}
-            />
-          </div>
-        )}
+        <Pages total={pages} page={page} onChange={(to) => void navigate({ search: { page: to > 1 ? to : undefined } })} />
       </Panel>
     </>
   )

@@ -1,4 +1,3 @@
-import { Pagination } from '@mantine/core'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import type { DagDetails } from '../../api/model'
@@ -8,8 +7,8 @@ import { BackfillTable } from '../../components/backfill/BackfillTable'
 import { plural } from '../../lib/numbers'
 import type { DagSearch } from '../../search'
 import { EmptyMessage } from '../../ui/EmptyMessage'
+import { Pages } from '../../ui/Pages'
 import { Panel } from '../../ui/Panel'
-import classes from './DagPage.module.css'
 
 const route = getRouteApi('/signed-in/dags/$dagId')
 
@@ -42,17 +41,7 @@ export function BackfillsTab({ dag, zone, search }: Props) {
           <p>A backfill needs a schedule that says when: by cron, or every so often.</p>
         </EmptyMessage>
       )}
-      {pages > 1 && (
-        <div className={classes.pages}>
-          <Pagination
-            size="sm"
-            total={pages}
-            value={page}
-            onChange={(to) => void navigate({ search: { ...search, page: to > 1 ? to : undefined } })}
-            getControlProps={(control) => ({ 'aria-label': `Go to the ${control} page` })}
-          />
-        </div>
-      )}
+      <Pages total={pages} page={page} onChange={(to) => void navigate({ search: { ...search, page: to > 1 ? to : undefined } })} />
     </Panel>
   )
 }

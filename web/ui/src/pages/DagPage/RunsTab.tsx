@@ -1,4 +1,4 @@
-import { Pagination, SegmentedControl } from '@mantine/core'
+import { SegmentedControl } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import type { DagRun, RunState, RunType } from '../../api/model'
@@ -17,6 +17,7 @@ import { paths } from '../../paths'
 import type { DagSearch } from '../../search'
 import { EmptyMessage } from '../../ui/EmptyMessage'
 import { Icon } from '../../ui/Icon'
+import { Pages } from '../../ui/Pages'
 import { Panel } from '../../ui/Panel'
 import classes from './RunsTab.module.css'
 
@@ -83,17 +84,7 @@ export function RunsTab({ dagId, zone, isPaused, search }: Props) {
       ) : (
         <RunTable runs={runs.data.dag_runs} zone={zone} />
       )}
-      {pages > 1 && (
-        <div className={classes.pages}>
-          <Pagination
-            size="sm"
-            total={pages}
-            value={page}
-            onChange={(to) => void navigate({ search: { ...search, page: to > 1 ? to : undefined } })}
-            getControlProps={(control) => ({ 'aria-label': `Go to the ${control} page` })}
-          />
-        </div>
-      )}
+      <Pages total={pages} page={page} onChange={(to) => void navigate({ search: { ...search, page: to > 1 ? to : undefined } })} />
     </Panel>
   )
 }
