@@ -39,8 +39,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// The log says at most once in such a while that requests are repeated.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(5);
 
-/// The client that all requests share. Redirects are not followed: most turn a POST into a GET.
-pub(crate) fn client() -> Result<&'static Client, TaskError> {
+/// The client that all requests share, those of notifiers too. Redirects are not followed: most turn a POST into a GET.
+pub(crate) fn client() -> anyhow::Result<&'static Client> {
     static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
     let made = CLIENT.get_or_init(|| {
         Client::builder()
@@ -51,7 +51,7 @@ pub(crate) fn client() -> Result<&'static Client, TaskError> {
             .context("cannot set up HTTP")
             .map_err(|error| format!("{error:#}"))
     });
-    made.as_ref().map_err(|error| TaskError::fail(anyhow!(error.clone())))
+    made.as_ref().map_err(|error| anyhow!(error.clone()))
 }
 
 /// An answer.

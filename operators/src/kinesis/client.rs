@@ -85,7 +85,7 @@ impl Streams {
 }
 
 fn http() -> Result<&'static reqwest::Client, Trouble> {
-    client().map_err(|error| Trouble::lasting(error.error))
+    client().map_err(Trouble::lasting)
 }
 
 async fn signed(

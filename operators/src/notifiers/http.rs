@@ -1,17 +1,14 @@
 //! Requests to whoever is told over HTTP, and what their answers mean.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use scheduler::operator::{ArgumentProblem, DeliveryError};
 use serde_json::{Map, Value};
 
-/// A receiver that takes longer to answer is given up until the next attempt.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+use crate::requests::client;
 
 /// Of an answer that is no success, so much is shown.
 const ANSWER_CHARACTERS_MAX: usize = 200;
@@ -31,7 +28,7 @@ pub(super) async fn send(message: Message) -> Result<(), DeliveryError> {
     let url = parse(&message.url).map_err(|problem| DeliveryError::fail(anyhow!(problem)))?;
     let host = url.host_str().unwrap_or_default().to_owned();
     let headers = headers(&message.headers)?;
-    let request = client()?.request(message.method, url).headers(headers);
+    let request = client().map_err(DeliveryError::fail)?.request(message.method, url).headers(headers);
     let request = match message.body {
         Some(body) => request.body(body),
         None => request,
@@ -44,20 +41,6 @@ pub(super) async fn send(message: Message) -> Result<(), DeliveryError> {
             Err(DeliveryError::retry(error))
         }
     }
-}
-
-fn client() -> Result<&'static Client, DeliveryError> {
-    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    let made = CLIENT.get_or_init(|| {
-        Client::builder()
-            .timeout(ANSWER_TIME_MAX)
-            .redirect(Policy::none())
-            .user_agent(concat!("updraft/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("cannot set up HTTP")
-            .map_err(|error| format!("{error:#}"))
-    });
-    made.as_ref().map_err(|error| DeliveryError::fail(anyhow!(error.clone())))
 }
 
 fn headers(written: &[(String, String)]) -> Result<HeaderMap, DeliveryError> {

@@ -84,7 +84,7 @@ impl Post for KafkaRest {
 
     async fn post(&self, table: Table, _start: u64, rows: &[Bytes]) -> Result<Vec<Refused>, Trouble> {
         let topic = table.topic(&self.user_id);
-        let client = client().map_err(|error| Trouble::lasting(error.error))?;
+        let client = client().map_err(Trouble::lasting)?;
         let request = client
             .post(self.base.join(&["topics", &topic]))
             .headers(self.headers.clone())
