@@ -75,7 +75,7 @@ impl Coordinator {
             }
             let queued = queue.get(dag_id).map(Vec::as_slice).unwrap_or_default();
             match dag.due(now) {
-                Some(next) => wanted.push((dag_id, Cause::Time(next))),
+                Some(next) => wanted.push((dag_id, Cause::Time(next, dag.after(&next, now)))),
                 None if dag.is_asked_for(queued) => {
                     wanted.push((dag_id, Cause::Assets(queue.remove(dag_id).unwrap_or_default())));
                 }
@@ -85,13 +85,13 @@ impl Coordinator {
         let wanted: Vec<Wanted> =
             wanted.into_iter().map(|(dag_id, cause)| Wanted { dag: &self.dags[dag_id], cause }).collect();
         make(&txn, &wanted, now).await?;
-        let made: Vec<(String, Option<NextRun>)> = wanted.into_iter().map(Wanted::made).collect();
+        let made: Vec<(String, Option<Timed>)> = wanted.into_iter().map(Wanted::made).collect();
         commit(txn).await?;
         // Only now: had the commit failed, the runs would have to be made again.
         self.refresh_asset_queue(due, queue);
         for (dag_id, timed) in &made {
-            if let (Some(dag), Some(next)) = (self.dags.get_mut(dag_id), timed) {
-                dag.made(next, now);
+            if let (Some(dag), Some((run, following))) = (self.dags.get_mut(dag_id), timed) {
+                dag.made(run, *following);
             }
             self.announce_dag(dag_id);
         }
@@ -107,10 +107,13 @@ impl Coordinator {
     }
 }
 
+/// A run whose time has come, and what follows it.
+type Timed = (NextRun, Option<NextRun>);
+
 /// Why a run is made.
 enum Cause {
-    /// Its time has come.
-    Time(NextRun),
+    /// Its time has come; and what follows it.
+    Time(NextRun, Option<NextRun>),
     /// Assets ask for it: all that is queued of them.
     Assets(Vec<QueuedAsset>),
 }
@@ -123,9 +126,9 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Of which DAG it was made, and for which time.
-    fn made(self) -> (String, Option<NextRun>) {
+    fn made(self) -> (String, Option<Timed>) {
         let timed = match self.cause {
-            Cause::Time(next) => Some(next),
+            Cause::Time(run, following) => Some((run, following)),
             Cause::Assets(_) => None,
         };
         (self.dag.row.dag_id.clone(), timed)
@@ -139,9 +142,9 @@ async fn make(txn: &DatabaseTransaction, wanted: &[Wanted<'_>], now: DateTime<Ut
     let (mut timed, mut following) = (Vec::new(), Vec::new());
     for (Wanted { dag, cause }, version) in wanted.iter().zip(versions) {
         match cause {
-            Cause::Time(next) => {
-                timed.push(dag.run_row(next, version, now));
-                following.push((dag.row.dag_id.clone(), shown(dag.after(next, now))));
+            Cause::Time(run, follows) => {
+                timed.push(dag.run_row(run, version, now));
+                following.push((dag.row.dag_id.clone(), shown(*follows)));
             }
             Cause::Assets(queued) => make_for_assets(txn, dag, queued, version, now).await?,
         }

@@ -73,10 +73,10 @@ impl ScheduledDag {
         self.timetable.next_run(&Past::after(run.data_interval), now, &self.restriction)
     }
 
-    /// `run` was made, and is durable.
-    pub(super) fn made(&mut self, run: &NextRun, now: DateTime<Utc>) {
+    /// `run` was made, and is durable: `next` follows it.
+    pub(super) fn made(&mut self, run: &NextRun, next: Option<NextRun>) {
         self.last = Some(run.data_interval);
-        self.next = self.after(run, now);
+        self.next = next;
     }
 
     /// Another scheduler has made a run over `interval`, unless we know a later one.

@@ -13,8 +13,9 @@ use sea_orm::{
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::ROWS_MAX;
 use super::asset_queue;
-use super::assets::{self, NameAndUri, ROWS_MAX};
+use super::assets::{self, NameAndUri};
 use super::entity::{asset, asset_event, asset_event_dag_run};
 use super::error::{StoreError, doing};
 use crate::dag::asset::Asset;

@@ -16,8 +16,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::ROWS_MAX;
 use super::asset_events;
-use super::assets::{self, AssetUse, ROWS_MAX};
+use super::assets::{self, AssetUse};
 use super::entity::{asset, asset_dag_run_queue, asset_event, asset_event_dag_run, asset_reference, dag};
 use super::error::{StoreError, doing};
 use crate::dag::asset::Asset;

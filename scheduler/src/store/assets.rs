@@ -14,13 +14,11 @@ use sea_orm::{
 };
 use serde_json::Value;
 
+use super::ROWS_MAX;
 use super::entity::{asset, asset_dag_run_queue, asset_reference, dag};
 use super::error::{StoreError, doing};
 use crate::dag::Dag;
 use crate::dag::asset::{Asset, GROUP};
-
-/// Rows and values in one statement: SQLite takes 32,766 values.
-pub(super) const ROWS_MAX: usize = 500;
 
 /// How an asset is named (Airflow 3: the asset of a schedule, an outlet, an inlet).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

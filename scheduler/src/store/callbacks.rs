@@ -12,13 +12,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::ROWS_MAX;
 use super::entity::callback_request::{Column, Entity, Model};
 use super::entity::process_lease;
 use super::error::{StoreError, doing};
 use super::leases;
-
-/// Rows in one statement: SQLite takes 32,766 values, and a row has 15.
-const ROWS_MAX: usize = 500;
 
 /// Keeps callbacks for delivery.
 pub async fn insert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {

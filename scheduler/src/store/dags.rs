@@ -8,11 +8,9 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
 
+use super::ROWS_MAX;
 use super::entity::{dag, dag_tag, import_error};
 use super::error::{StoreError, doing};
-
-/// Rows in one statement: SQLite takes 32,766 values.
-const ROWS_MAX: usize = 500;
 
 /// Every DAG, also those whose files are gone.
 pub async fn list_all(db: &impl ConnectionTrait) -> Result<Vec<dag::Model>, StoreError> {

@@ -28,3 +28,6 @@ pub mod versions;
 pub use db::{Db, commit};
 pub use error::StoreError;
 pub(crate) use error::doing;
+
+/// Rows in one statement: SQLite takes 32,766 values, and a task instance has some 30.
+const ROWS_MAX: usize = 500;

@@ -16,12 +16,9 @@ use super::entity::{
 };
 use super::error::{StoreError, doing, is_duplicate};
 use super::tries::TryBatch;
-use super::{leases, task_instances};
+use super::{ROWS_MAX, leases, task_instances};
 
 pub use super::task_instances::Express;
-
-/// Rows in one statement: SQLite takes 32,766 values, and a task instance has some 30.
-const ROWS_MAX: usize = 500;
 
 /// Task instances that one condition names: SQLite parses some thousand `OR`s at most.
 pub(super) const KEYS_MAX: usize = 100;

@@ -20,14 +20,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::Db;
 use super::entity::process_lease;
 use super::entity::task_instance::{Column as C, Entity, Model};
 use super::error::{StoreError, doing};
 use super::runs::InstanceKey;
-
-/// Rows in one statement of SQLite, which takes 32,766 values; a row has some 30.
-const ROWS_MAX: usize = 500;
+use super::{Db, ROWS_MAX};
 
 /// What a row is found by.
 const KEY: [C; 3] = [C::DagRunId, C::TaskId, C::MapIndex];

@@ -12,12 +12,10 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::ROWS_MAX;
 use super::entity::task_try::{Column, Entity, Model};
 use super::error::{StoreError, doing};
 use super::leases;
-
-/// Rows in one statement.
-const ROWS_MAX: usize = 500;
 
 /// Stands for the worker of a try that none will ever take.
 const NOBODY: Uuid = Uuid::max();

@@ -6,12 +6,10 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::ROWS_MAX;
 use super::entity::dag;
 use super::entity::dag_version::{Column, Entity, Model};
 use super::error::{StoreError, doing};
-
-/// Rows in one statement: SQLite takes 32,766 values.
-const ROWS_MAX: usize = 500;
 
 /// The version that runs of this DAG are pinned to from now on; made when the first run needs it.
 ///
