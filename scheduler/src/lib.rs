@@ -4,6 +4,7 @@ pub mod bus;
 pub mod catalog;
 pub mod chain;
 pub mod clock;
+pub mod connection;
 pub mod control;
 pub mod dag;
 pub mod engine;

@@ -6,6 +6,7 @@
 //! The file is opened at the first line, and let go of while the try only waits: fifty thousand tries that sleep hold no
 //! file open.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -23,6 +24,10 @@ pub const TRY_LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A line longer than this is cut: a page that shows it must stay usable.
 pub const LOG_EVENT_BYTES_MAX: usize = 64 * 1024;
+
+/// A secret that is shorter is not looked for: masking it would tell where its letters stand (Airflow 3:
+/// `min_length_masked_secret`).
+const MASKED_LENGTH_MIN: usize = 5;
 
 /// How loud a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +83,8 @@ struct Sink {
     clock: Clock,
     written_bytes: u64,
     dropped_lines: u64,
+    /// What is written as `***`, the longest first.
+    secrets: Vec<String>,
 }
 
 /// Where lines go.
@@ -105,7 +112,15 @@ impl TaskLog {
     }
 
     fn new(place: Place, clock: Clock) -> TaskLog {
-        let sink = Sink { place, is_let_go: false, heading: None, clock, written_bytes: 0, dropped_lines: 0 };
+        let sink = Sink {
+            place,
+            is_let_go: false,
+            heading: None,
+            clock,
+            written_bytes: 0,
+            dropped_lines: 0,
+            secrets: Vec::new(),
+        };
         TaskLog { sink: Arc::new(Mutex::new(sink)) }
     }
 
@@ -138,6 +153,24 @@ impl TaskLog {
         sink.close();
     }
 
+    /// Writes `***` instead of `secret` from here on.
+    pub fn hide(&self, secret: &str) {
+        let mut sink = self.lock();
+        // A secret of several lines comes line by line.
+        for secret in std::iter::once(secret).chain(secret.lines()).map(str::trim) {
+            if secret.len() >= MASKED_LENGTH_MIN && !sink.secrets.iter().any(|known| known == secret) {
+                sink.secrets.push(secret.to_owned());
+            }
+        }
+        // One may be part of another.
+        sink.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    }
+
+    /// The text with `***` in the place of every secret.
+    pub fn mask(&self, text: &str) -> String {
+        self.lock().mask(text).into_owned()
+    }
+
     /// Something a person wants to follow.
     pub fn info(&self, event: impl Display) {
         self.line(Level::Info, "task", &event.to_string());
@@ -160,7 +193,7 @@ impl TaskLog {
     pub fn line(&self, level: Level, logger: &str, event: &str) {
         let mut sink = self.lock();
         sink.write_heading();
-        let line = sink.line(level, logger, cut(event).to_owned());
+        let line = sink.line(level, logger, cut(&sink.mask(event)).to_owned());
         sink.write(&line);
         if sink.is_let_go {
             sink.close();
@@ -175,6 +208,14 @@ impl TaskLog {
 impl Sink {
     fn line(&self, level: Level, logger: &str, event: String) -> LogLine {
         LogLine { timestamp: self.clock.now(), level, logger: logger.to_owned(), event }
+    }
+
+    fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mask = |text: Cow<'a, str>, secret: &String| match text.contains(secret.as_str()) {
+            true => Cow::Owned(text.replace(secret.as_str(), "***")),
+            false => text,
+        };
+        self.secrets.iter().fold(Cow::Borrowed(text), mask)
     }
 
     fn write_heading(&mut self) {
@@ -349,6 +390,19 @@ mod tests {
         assert_eq!(open_files(folder.path()), 0);
 
         assert_eq!(events(&path), ["before", "while it waits"]);
+    }
+
+    #[test]
+    fn secrets_are_masked_from_the_moment_they_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("try.log");
+        let log = open(&path);
+        log.hide("dapi-12345");
+        log.hide("dapi-12345-long");
+        log.hide("abc");
+        log.info("curl -H dapi-12345 dapi-12345-long abc");
+        assert_eq!(events(&path), ["curl -H *** *** abc"]);
+        assert_eq!(log.mask("no dapi-12345"), "no ***");
     }
 
     #[test]

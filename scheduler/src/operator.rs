@@ -32,7 +32,9 @@ use serde_json::{Map, Value};
 
 /// What of a task's downstream may follow its success.
 pub use crate::run::Next;
-pub use context::{Checkpoint, Outline, RunFacts, RunReader, RunStanding, Slot, TaskContext, TaskKey, XComReader};
+pub use context::{
+    Checkpoint, Outline, RunFacts, RunReader, RunStanding, SecretReader, Slot, TaskContext, TaskKey, XComReader,
+};
 pub use erased_notifier::ErasedNotifier;
 pub use notifier::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, Notice, NoticedTry, Notifier};
 pub use registry::{ErasedOperator, Registry, RegistryError};

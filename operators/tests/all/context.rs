@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{HeldSlot, NoRuns};
+use crate::support::{Connections, HeldSlot, NoRuns};
 
 struct NoXCom;
 
@@ -71,6 +71,7 @@ pub fn context(home: &Path) -> TaskContext {
         checkpoint: Arc::new(MemoryCheckpoint::default()),
         runs: Arc::new(NoRuns),
         slot: Arc::new(HeldSlot::default()),
+        secrets: Arc::new(Connections::default()),
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use scheduler::clock::Clock;
+use scheduler::connection::Connection;
 use scheduler::log::{LogLine, TaskLog};
 use scheduler::operator::{
-    Checkpoint, Operator, Outcome, Outline, RunFacts, RunReader, RunStanding, Slot, TaskContext, TaskError, TaskKey,
-    XComReader,
+    Checkpoint, Operator, Outcome, Outline, RunFacts, RunReader, RunStanding, SecretReader, Slot, TaskContext,
+    TaskError, TaskKey, XComReader,
 };
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -46,6 +47,7 @@ impl Bench {
             checkpoint: Arc::new(Kept::default()),
             runs: Arc::new(NoRuns),
             slot: Arc::new(HeldSlot::default()),
+            secrets: Arc::new(Connections::default()),
         };
         Bench { folder, ctx }
     }
@@ -117,6 +119,21 @@ fn run_facts() -> RunFacts {
         params: Map::new(),
         owner: "tests".to_owned(),
         timezone: chrono_tz::UTC,
+    }
+}
+
+/// Connections that a test makes; no variables.
+#[derive(Default)]
+pub struct Connections(pub Vec<Connection>);
+
+#[async_trait]
+impl SecretReader for Connections {
+    async fn connection(&self, conn_id: &str) -> anyhow::Result<Option<Connection>> {
+        Ok(self.0.iter().find(|connection| connection.conn_id == conn_id).cloned())
+    }
+
+    async fn variable(&self, _key: &str) -> anyhow::Result<Option<String>> {
+        Ok(None)
     }
 }
 

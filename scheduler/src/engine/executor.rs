@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::active_run::Rendered;
 use super::leash::Leash;
 use super::rendering;
-use super::try_storage::{StoredCheckpoint, StoredRuns, StoredXComs};
+use super::try_storage::{StoredCheckpoint, StoredRuns, StoredSecrets, StoredXComs};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::{Dag, params};
@@ -305,7 +305,8 @@ async fn make_try(shared: &Arc<Shared>, order: Order, stopping: CancellationToke
             verdict => {
                 let may_retry = verdict == Verdict::Retry;
                 let exit_code = error.exit_code;
-                (TryEnd::Failed { error: error.to_string(), exit_code, may_retry }, Vec::new())
+                let error = task_log.mask(&error.to_string());
+                (TryEnd::Failed { error, exit_code, may_retry }, Vec::new())
             }
         },
     };
@@ -352,6 +353,7 @@ fn context(
             try_id: order.try_id,
             is_free,
         }),
+        secrets: Arc::new(StoredSecrets),
     }
 }
 

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::TaskError;
 use crate::clock::Clock;
+use crate::connection::Connection;
 use crate::dag::template::AssetEvents;
 use crate::log::TaskLog;
 
@@ -115,6 +117,16 @@ pub struct RunStanding {
     pub instances: Vec<(String, Option<String>)>,
 }
 
+/// Reads connections and variables, wherever they are kept.
+#[async_trait]
+pub trait SecretReader: Send + Sync {
+    /// The connection of that id, if there is one.
+    async fn connection(&self, conn_id: &str) -> anyhow::Result<Option<Connection>>;
+
+    /// The value of that variable, if there is one.
+    async fn variable(&self, key: &str) -> anyhow::Result<Option<String>>;
+}
+
 /// Everything that one try may use. Cheap to clone.
 #[derive(Clone)]
 pub struct TaskContext {
@@ -144,6 +156,8 @@ pub struct TaskContext {
     pub runs: Arc<dyn RunReader>,
     /// What it holds while it works.
     pub slot: Arc<dyn Slot>,
+    /// Connections and variables; see [`TaskContext::connection`].
+    pub secrets: Arc<dyn SecretReader>,
 }
 
 impl TaskContext {
@@ -158,5 +172,19 @@ impl TaskContext {
     pub fn defer(&self, reason: impl Into<String>) {
         self.log.let_go();
         self.slot.give_up(reason.into());
+    }
+
+    /// The connection of that id. Its secrets are masked in the log of the try from here on.
+    pub async fn connection(&self, conn_id: &str) -> Result<Connection, TaskError> {
+        let found = self.secrets.connection(conn_id).await.map_err(TaskError::retry)?;
+        let Some(connection) = found else {
+            return Err(TaskError::fail(anyhow::anyhow!(
+                "there is no connection `{conn_id}`; make it in the UI, with `updraft connections add {conn_id} …`, or as \
+                 the environment variable UPDRAFT_CONN_{}",
+                conn_id.to_uppercase()
+            )));
+        };
+        connection.secrets().into_iter().for_each(|secret| self.log.hide(secret));
+        Ok(connection)
     }
 }
