@@ -186,6 +186,12 @@ impl TaskLog {
         self.line(Level::Error, "task", &event.to_string());
     }
 
+    /// How far the try has come. The UI draws the newest of these lines while the try runs; `event` begins with
+    /// `<percent> %: ` when it is known how much there is to do.
+    pub fn progress(&self, event: impl Display) {
+        self.line(Level::Info, "progress", &event.to_string());
+    }
+
     /// A line from `logger`.
     ///
     /// A log that cannot be written (a full disk) never fails the try: the try's result matters more. The lines are

@@ -1,4 +1,4 @@
-//! How far an emulation has come, in the log.
+//! How far an emulation has come, in the log and the UI.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Progress {
         self.said_percent = percent.unwrap_or_default();
         self.said_at = Instant::now();
         let (rows, speed) = (self.rows, self.rows_a_second());
-        self.log.info(match (percent, self.rows_total) {
+        self.log.progress(match (percent, self.rows_total) {
             (Some(percent), Some(total)) => {
                 format!("{percent} %: {rows} of {total} rows landed, now {table}, {speed} rows/s")
             }

@@ -59,6 +59,10 @@ function answer(columns: string[], rows: unknown[][], task: string, rowCount = r
   return { columns, rows, row_count: rowCount, output: `/var/lib/updraft/lake/answers/${task}.csv` }
 }
 
+function drawn(result: object, chart: object) {
+  return { ...result, chart: [chart] }
+}
+
 const FIVE = [2022, 2021, 2020, 2019, 2018].flatMap((year) =>
   CATEGORIES.map((name, place) => [year, name, 40 + (seeded(year, place) % 60)]).sort((a, b) => Number(b[2]) - Number(a[2])),
 )
@@ -69,8 +73,12 @@ const SIX = COUNTRIES.map((name, place) => [
   place === 4 ? null : (seeded(place, 9) % 9000) * 1000,
 ])
 
+const POSTED = { rows: 11154, objects: 11154, broken: 0 }
+
+const ELEVEN = ['18-24', '25-35', '36-50'].flatMap((group, place) => [2015, 2016, 2017].map((year) => [group, year, (203000 / (place * 4 + 1) / (year - 2013)) | 0]))
+
 function clean(read: number, changed: Record<string, number>, table: string) {
-  return { rows_read: read, rows_written: read, rows_rejected: 0, changed, output: `/var/lib/updraft/lake/${table}` }
+  return { rows_read: read, rows_written: read - 4, rows_rejected: 4, duplicates: 0, changed, expectations: [{ name: 'not_null ind', action: 'drop', failed_rows: 4 }, { name: 'unique ind', action: 'fail', failed_rows: 0 }], output: `/var/lib/updraft/lake/${table}` }
 }
 
 const CLEANED = ['clean_pin', 'clean_geo', 'clean_user']
@@ -89,22 +97,22 @@ export const DAGS: MockDag[] = [
     timezone: 'UTC',
     paused: true,
     tasks: [
-      { id: 'emulate', operator: 'emulation', after: [], seconds: 3, retries: 1, result: { objects: 33462, rows: { pin: 11154, geo: 11154, user: 11154 } } },
+      { id: 'emulate', operator: 'emulation', after: [], seconds: 3, retries: 1, result: { pin: POSTED, geo: POSTED, user: { ...POSTED, maybe_twice: 1 }, location: '/var/lib/updraft/lake' } },
       {
         id: 'clean_pin', operator: 'clean', after: ['emulate'], seconds: 2.6, retries: 1,
         result: clean(11154, { 'null markers': 1873, 'follower_count suffixes': 9143, 'save_location prefix': 11154, 'casts to integer': 22308, duplicates: 0 }, 'pin'),
       },
       { id: 'clean_geo', operator: 'clean', after: ['emulate'], seconds: 1.6, retries: 1, result: clean(11154, { coordinates: 11154, timestamps: 11154 }, 'geo') },
       { id: 'clean_user', operator: 'clean', after: ['emulate'], seconds: 1.8, retries: 1, result: clean(11154, { user_name: 11154, timestamps: 11154 }, 'user') },
-      query('task4', ['clean_pin', 'clean_geo'], 0.9, answer(['country', 'category', 'category_count'], FOUR, 'task4', 1312)),
-      query('task5', ['clean_pin', 'clean_geo'], 0.7, answer(['post_year', 'category', 'category_count'], FIVE, 'task5')),
+      query('task4', ['clean_pin', 'clean_geo'], 0.9, drawn({ ...answer(['country', 'category', 'category_count'], FOUR, 'task4', 1312), expectations: [{ name: 'not_null country', action: 'fail', failed_rows: 0 }, { name: 'range category_count', action: 'warn', failed_rows: 3 }] }, { kind: 'bar', x: 'country', y: ['category_count'] })),
+      query('task5', ['clean_pin', 'clean_geo'], 0.7, drawn(answer(['post_year', 'category', 'category_count'], FIVE, 'task5'), { kind: 'bar', x: 'post_year', y: ['category_count'], series: 'category', stacked: true, title: 'Posts by category and year' })),
       query('task6_part1', ['clean_pin', 'clean_geo'], 1.1, answer(['country', 'poster_name', 'follower_count'], SIX, 'task6_part1')),
       query('task6_part2', ['clean_pin', 'clean_geo'], 0.6, answer(['country', 'follower_count'], [['American Samoa', 8000000]], 'task6_part2')),
       query('task7', ['clean_pin', 'clean_user'], 0.8, answer(['age_group', 'category', 'category_count'], [['18-24', 'tattoos', 233], ['25-35', 'christmas', 133], ['36-50', 'christmas', 78], ['50+', 'event-planning', 43]], 'task7')),
-      query('task8', ['clean_pin', 'clean_user'], 0.9, answer(['age_group', 'median_follower_count'], [['18-24', 117000], ['25-35', 27000], ['36-50', 6000], ['50+', 3000]], 'task8')),
+      query('task8', ['clean_pin', 'clean_user'], 0.9, drawn(answer(['age_group', 'median_follower_count'], [['18-24', 117000], ['25-35', 27000], ['36-50', 6000], ['50+', 3000]], 'task8'), { kind: 'bar', x: 'age_group', y: ['median_follower_count'] })),
       query('task9', ['clean_user'], 0.4, answer(['post_year', 'number_users_joined'], [[2017, 1892], [2016, 6240], [2015, 3022]], 'task9')),
       query('task10', CLEANED, 0.9, answer(['post_year', 'median_follower_count'], [[2015, 92000], [2016, 20000], [2017, 5000]], 'task10')),
-      query('task11', CLEANED, 1.2, answer(['age_group', 'post_year', 'median_follower_count'], [['18-24', 2017, 12000], ['18-24', 2016, 41000], ['18-24', 2015, 203000]], 'task11')),
+      query('task11', CLEANED, 1.2, drawn(answer(['age_group', 'post_year', 'median_follower_count'], ELEVEN, 'task11'), { kind: 'line', x: 'post_year', y: ['median_follower_count'], series: 'age_group' })),
       {
         id: 'report', operator: 'bash', seconds: 0.3,
         after: ['task4', 'task5', 'task6_part1', 'task6_part2', 'task7', 'task8', 'task9', 'task10', 'task11'],

@@ -10,6 +10,8 @@ import { ToggleIcon } from '../../ui/ToggleIcon'
 import { LEVELS, logText, shownLines, type Level } from './lines'
 import { LogLines } from './LogLines'
 import { LogSearch } from './LogSearch'
+import { progressOf } from './progress'
+import { ProgressLine } from './ProgressLine'
 import classes from './Log.module.css'
 import { useFollow } from './useFollow'
 
@@ -41,6 +43,7 @@ export function LogView({ log, live, fileName }: Props) {
   const [current, setCurrent] = useState(0)
   const field = useRef<HTMLInputElement>(null)
   const lines = useMemo(() => shownLines(log, least), [log, least])
+  const progress = useMemo(() => (live ? progressOf(log) : null), [log, live])
   const hits = useMemo(() => matching(lines, search), [lines, search])
   const { box, following, setFollowing, onScroll } = useFollow(lines.length, live)
   useHotkeys([['/', () => field.current?.focus()]])
@@ -86,6 +89,7 @@ export function LogView({ log, live, fileName }: Props) {
         <ToggleIcon icon="toEnd" label="Follow the end" on={following} onToggle={() => setFollowing(!following)} />
         <ToggleIcon icon="download" label="Download the log" onToggle={() => download(`${fileName}.log`, 'text/plain', logText(log))} />
       </div>
+      {progress !== null && <ProgressLine progress={progress} />}
       <div ref={box} className={classes.box} onScroll={onScroll} tabIndex={0} role="log" aria-label="Task log" aria-live="off">
         {hidden > 0 && (
           <button className={classes.earlier} onClick={() => setMost(most + STEP)}>

@@ -1,6 +1,7 @@
 import { cellText } from '../../lib/csv'
 import { formatCount } from '../../lib/numbers'
 import { Facts } from '../../ui/Facts'
+import { Expectations } from './Expectations'
 import classes from './Result.module.css'
 import type { CleanReport } from './shapes'
 
@@ -13,7 +14,14 @@ export function CleanPanel({ report }: { report: CleanReport }) {
         <Figure name="Rows read" value={report.read} />
         <Figure name="Rows written" value={report.written} tone="good" />
         <Figure name="Rows rejected" value={report.rejected} tone={report.rejected > 0 ? 'bad' : 'quiet'} />
+        {report.duplicates !== null && <Figure name="Duplicates left out" value={report.duplicates} />}
       </div>
+      {report.expectations.length > 0 && (
+        <>
+          <h2 className={classes.subtitle}>Expectations</h2>
+          <Expectations expectations={report.expectations} />
+        </>
+      )}
       {report.changed.length > 0 && (
         <>
           <h2 className={classes.subtitle}>Rows changed, by rule</h2>

@@ -1,4 +1,5 @@
 import { byName } from '../../lib/order'
+import { asCharts, type Chart } from '../chart/chart'
 
 /** The answer of a `query` task, as it stands in its XCom. */
 export interface QueryAnswer {
@@ -8,6 +9,16 @@ export interface QueryAnswer {
   rowCount: number
   /** Where the whole answer was written. */
   output: string | null
+  charts: Chart[]
+  expectations: Expectation[]
+}
+
+/** What was expected of rows, and how many were otherwise. */
+export interface Expectation {
+  name: string
+  /** What happens when it does not hold. */
+  action: 'fail' | 'drop' | 'warn'
+  failed: number
 }
 
 /** Reads a value as the answer of a `query` task; null when it is something else. */
@@ -20,7 +31,19 @@ export function asQueryAnswer(value: unknown): QueryAnswer | null {
     rows: rows as unknown[][],
     rowCount: typeof rowCount === 'number' ? rowCount : rows.length,
     output: typeof output === 'string' ? output : null,
+    charts: asCharts(value.chart),
+    expectations: asExpectations(value.expectations),
   }
+}
+
+function asExpectations(value: unknown): Expectation[] {
+  if (!Array.isArray(value)) return []
+  return value.flatMap((each: unknown) => {
+    if (!isRecord(each)) return []
+    const { name, action, failed_rows: failed } = each
+    if (typeof name !== 'string' || typeof failed !== 'number') return []
+    return [{ name, action: action === 'drop' || action === 'warn' ? action : 'fail', failed }]
+  })
 }
 
 /** What a `clean` task reports. */
@@ -28,6 +51,9 @@ export interface CleanReport {
   read: number
   written: number
   rejected: number
+  /** Rows that others were the same as; null when nobody looked for them. */
+  duplicates: number | null
+  expectations: Expectation[]
   /** How many rows each rule changed, in the order of the rules. */
   changed: [rule: string, count: number][]
   /** The other values of the report, to be shown as they are. */
@@ -36,16 +62,42 @@ export interface CleanReport {
 
 export function asCleanReport(value: unknown): CleanReport | null {
   if (!isRecord(value)) return null
-  const { rows_read: read, rows_written: written, rows_rejected: rejected, changed, ...others } = value
+  const { rows_read: read, rows_written: written, rows_rejected: rejected, duplicates, expectations, changed, ...others } = value
   if (typeof read !== 'number' || typeof written !== 'number') return null
   const rules = isRecord(changed) ? Object.entries(changed) : []
   return {
     read,
     written,
     rejected: typeof rejected === 'number' ? rejected : 0,
+    duplicates: typeof duplicates === 'number' ? duplicates : null,
+    expectations: asExpectations(expectations),
     changed: rules.flatMap(([rule, count]) => (typeof count === 'number' ? [[rule, count] as [string, number]] : [])),
     others: Object.entries(others).filter(([, each]) => each !== null),
   }
+}
+
+/** What an `emulation` task reports. */
+export interface EmulationReport {
+  /** By table: its rows, and other counts. */
+  tables: [name: string, counts: Record<string, unknown> & { rows: number }][]
+  /** The names of the other counts. */
+  counts: string[]
+  /** Where the rows went. */
+  location: string | null
+}
+
+const POSTED_TABLES = ['pin', 'geo', 'user']
+
+export function asEmulationReport(value: unknown): EmulationReport | null {
+  if (!isRecord(value)) return null
+  const tables: EmulationReport['tables'] = []
+  for (const name of POSTED_TABLES) {
+    const table = value[name]
+    if (!isRecord(table) || typeof table.rows !== 'number') return null
+    tables.push([name, { ...table, rows: table.rows }])
+  }
+  const counts = [...new Set(tables.flatMap(([, table]) => Object.keys(table)))].filter((name) => name !== 'rows')
+  return { tables, counts, location: typeof value.location === 'string' ? value.location : null }
 }
 
 export interface Sorting {

@@ -3,9 +3,10 @@ import { useQuery } from '@tanstack/react-query'
 import { messageOf } from '../../api/errors'
 import { isTaskFinished, taskState, type TaskInstance } from '../../api/model'
 import { taskXComsQuery, type XComEntry } from '../../api/queries/tasks'
-import { AnswerTable } from '../../components/result/AnswerTable'
+import { AnswerPanel } from '../../components/result/AnswerPanel'
 import { CleanPanel } from '../../components/result/CleanPanel'
-import { asCleanReport, asQueryAnswer } from '../../components/result/shapes'
+import { EmulationPanel } from '../../components/result/EmulationPanel'
+import { asCleanReport, asEmulationReport, asQueryAnswer } from '../../components/result/shapes'
 import { CodeBlock } from '../../ui/CodeBlock'
 import { EmptyMessage } from '../../ui/EmptyMessage'
 import classes from './TaskPage.module.css'
@@ -52,9 +53,11 @@ export function ResultTab({ instance }: { instance: TaskInstance }) {
 
 function Value({ entry, fileName }: { entry: XComEntry; fileName: string }) {
   const answer = asQueryAnswer(entry.value)
-  if (answer !== null) return <AnswerTable answer={answer} fileName={fileName} />
+  if (answer !== null) return <AnswerPanel answer={answer} fileName={fileName} />
   const report = asCleanReport(entry.value)
   if (report !== null) return <CleanPanel report={report} />
+  const posted = asEmulationReport(entry.value)
+  if (posted !== null) return <EmulationPanel report={posted} />
   return (
     <div className={classes.xcom}>
       <CodeBlock text={pretty(entry.value)} label="Result" wrap />
