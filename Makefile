@@ -73,6 +73,11 @@ bench: bench-packages ui ## Measure: hops of a chain, fan-outs, processes, midni
 	cargo build --locked --profile $(PROFILE)
 	benches/run.py $(BENCH_ARGS) $(if $(ONLY),--only $(ONLY)) $(if $(DATA),--data $(DATA))
 
+.PHONY: bench-data
+bench-data: bench-packages venv ## Clean three tables of a million rows and answer the eight questions, beside DuckDB, Polars and Spark
+	cargo build --locked --profile $(PROFILE)
+	$(VENV)/bin/python benches/data/run.py --binary $(BENCH_BINARY) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS)) $(if $(DATA),--data $(DATA))
+
 .PHONY: compare
 compare: bench-packages ui ## Run the same DAGs on Updraft, Airflow 3 and Prefect 3
 	cargo build --locked --profile $(PROFILE)

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Cleans the three Pinterest tables and answers Tasks 4 to 11, in Updraft and in what a user would pick instead.
+
+    benches/data/run.py [--rows 1000000] [--peers updraft,duckdb,polars,spark] [--best-of 3] [--data FOLDER]
+
+All read the same JSON Lines and write the same answers, which are compared; each is a process of its own that starts from
+nothing, and all have the same two threads. Wall time is from the start of the process to its end, memory the peak of what
+the process and its children keep resident. Updraft leaves the cleaned tables on disk, as Delta tables in one commit each;
+the others hold them in memory.
+
+Rows are made by Updraft's own emulation unless `--data` names a folder with pin.jsonl, geo.jsonl and user.jsonl. The peers
+are installed from PyPI into virtual environments below `--venvs`, which are kept; pyspark needs a Java of 17 or later.
+"""
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import yaml
+
+PEERS = {"duckdb": "duckdb==2.0.0", "polars": "polars==2.1.0", "spark": "pyspark==4.3.0"}
+TABLES = ("pin", "geo", "user")
+THREADS = 2
+LOOK_EVERY_SECONDS = 0.02
+# Of tied countries any may be named.
+ARBITRARY = {"task6_part2": ["follower_count"]}
+
+
+def main():
+    repository = pathlib.Path(__file__).resolve().parent.parent.parent
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=str(repository / "target" / "release" / "updraft"))
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each table [default: %(default)s]")
+    parser.add_argument("--peers", default="updraft,duckdb,polars,spark")
+    parser.add_argument("--best-of", type=int, default=3)
+    parser.add_argument("--data", type=pathlib.Path, help="a folder with pin.jsonl, geo.jsonl and user.jsonl")
+    parser.add_argument("--venvs", type=pathlib.Path, default=repository / "target" / "bench-data")
+    args = parser.parse_args()
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="updraft-bench-data-"))
+    try:
+        data = args.data or make_rows(args.binary, args.rows, scratch)
+        rows = [measure(name, args, data.resolve(), scratch, repository) for name in args.peers.split(",")]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    print("| | wall | peak memory | Updraft takes |\n| --- | --- | --- | --- |")
+    ours = next((row for row in rows if row[0] == "Updraft"), None)
+    for name, wall, memory in rows:
+        ratio = f"{ours[1] / wall:.2f} of its time, {ours[2] / memory:.2f} of its memory" if ours else "–"
+        print(f"| {name} | {wall:.2f} s | {memory:,.0f} MB | {'' if name == 'Updraft' else ratio} |")
+
+
+def make_rows(binary, rows, scratch):
+    """One file a table, made by the emulation."""
+    dag = {
+        "dag_id": "make_rows",
+        "schedule": None,
+        "tasks": [
+            {
+                "task_id": "emulate",
+                "operator": "emulation",
+                "source": "sample",
+                "rows": rows,
+                "sink": str(scratch / "landed"),
+                "flush_size": 1_000_000_000,
+            }
+        ],
+    }
+    file = scratch / "make_rows.yaml"
+    file.write_text(yaml.safe_dump(dag))
+    run([binary, "dags", "test", str(file)], scratch)
+    data = scratch / "rows"
+    data.mkdir()
+    for table in TABLES:
+        with open(data / f"{table}.jsonl", "wb") as whole:
+            for part in sorted((scratch / "landed").glob(f"topics/*.{table}/partition=*/*.json")):
+                with open(part, "rb") as landed:
+                    shutil.copyfileobj(landed, whole)
+    shutil.rmtree(scratch / "landed")
+    return data
+
+
+def measure(name, args, data, scratch, repository):
+    """The best wall time of a peer, and the memory of that run."""
+    best = None
+    for _ in range(args.best_of):
+        answers = scratch / "answers" / name
+        shutil.rmtree(answers, ignore_errors=True)
+        answers.mkdir(parents=True)
+        command = command_of(name, args, data, answers, scratch, repository)
+        wall, memory = run(command, scratch)
+        shown = "Updraft" if name == "updraft" else PEERS[name].replace("==", " ")
+        print(f"{shown}: {wall:.2f} s, {memory:,.0f} MB", file=sys.stderr, flush=True)
+        if best is None or wall < best[1]:
+            best = (shown, wall, memory)
+    compare(scratch / "answers", name)
+    return best
+
+
+def command_of(name, args, data, answers, scratch, repository):
+    if name == "updraft":
+        shutil.rmtree(scratch / "lake", ignore_errors=True)
+        return [args.binary, "dags", "test", str(pipeline(data, answers, scratch, repository))]
+    python = venv(args.venvs / name, PEERS[name])
+    return [str(python), str(repository / "benches" / "data" / "peers" / f"with_{name}.py"), str(data), str(answers)]
+
+
+def pipeline(data, answers, scratch, repository):
+    """The example pipeline without its posting and its report, as a DAG file."""
+    dag = yaml.safe_load((repository / "dags" / "pinterest_batch.yaml").read_text())
+    kept = []
+    for task in dag["tasks"]:
+        if task["operator"] not in ("clean", "query"):
+            continue
+        if task["operator"] == "clean":
+            table = task["task_id"].removeprefix("clean_")
+            task.update(input=str(data / f"{table}.jsonl"), dependencies=[])
+        if "output" in task and task["operator"] == "query":
+            task["output"] = str(answers / f"{task['task_id']}.csv")
+        kept.append(task)
+    dag["tasks"] = kept
+    dag["params"]["lake"]["default"] = str(scratch / "lake")
+    file = scratch / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(dag, sort_keys=False, width=1_000_000))
+    return file
+
+
+def venv(folder, package):
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", package], check=True)
+    return python
+
+
+def run(command, scratch):
+    """Runs a command to its end; answers with its seconds, and its peak of resident megabytes."""
+    env = {**os.environ, "UPDRAFT_HOME": str(scratch / "home"), "UPDRAFT_LOG": "warn"}
+    began = time.perf_counter()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    peak = 0.0
+    is_over = threading.Event()
+
+    def look():
+        nonlocal peak
+        while not is_over.wait(LOOK_EVERY_SECONDS):
+            peak = max(peak, resident_mb(process.pid))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    _, said = process.communicate()
+    wall = time.perf_counter() - began
+    is_over.set()
+    looking.join()
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
+    return wall, peak
+
+
+def resident_mb(root):
+    """What a process and all that it started keep resident."""
+    children, sizes = {}, {}
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            sizes[int(entry.name)] = int((entry / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        except (OSError, IndexError):
+            continue
+        children.setdefault(parent, []).append(int(entry.name))
+    total, todo = 0.0, [root]
+    while todo:
+        pid = todo.pop()
+        total += sizes.get(pid, 0.0)
+        todo += children.get(pid, [])
+    return total
+
+
+def compare(folder, name):
+    """Refuses answers that differ from those of the first peer that was measured."""
+    first = next(iter(sorted(folder.iterdir(), key=lambda each: each.stat().st_ctime)))
+    if first.name == name:
+        return
+    for file in sorted(first.glob("*.csv")):
+        ours, theirs = read_answer(file), read_answer(folder / name / file.name)
+        if ours != theirs:
+            differing = [pair for pair in zip(ours, theirs) if pair[0] != pair[1]][:3]
+            raise SystemExit(f"{file.stem} of {name} differs from that of {first.name}: {json.dumps(differing)}")
+
+
+def read_answer(file):
+    """Rows without an order. NULL is an empty field everywhere: no answer holds an empty text."""
+    with open(file, newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    columns = ARBITRARY.get(file.stem)
+    return sorted(tuple(row[column] for column in columns or row) for row in rows)
+
+
+if __name__ == "__main__":
+    main()
