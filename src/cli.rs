@@ -1,8 +1,15 @@
 //! What can be typed: clap types only.
 
+mod secrets;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use secrets::{
+    ConnectionArgs, ConnectionsCommand, ExportConnectionsArgs, OnExistingKey, SecretFileFormat, Serialization,
+    VariablesCommand,
+};
 
 /// A scheduler for pipelines that are configuration: DAGs in YAML, one binary, Airflow's REST API.
 #[derive(Debug, Parser)]
@@ -72,6 +79,12 @@ pub enum Command {
     /// Work with pools: slots that task instances share
     #[command(subcommand)]
     Pools(PoolsCommand),
+    /// Work with connections: where something outside is, and what it asks for
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
+    /// Work with variables: values with names, for tasks
+    #[command(subcommand)]
+    Variables(VariablesCommand),
     /// Work with the database
     #[command(subcommand)]
     Db(DbCommand),
@@ -536,6 +549,12 @@ pub enum DbCommand {
     Migrate,
     /// Remove history: runs that were over before a date, their logs, the audit log, unused versions of DAGs
     Clean(CleanArgs),
+    /// Encrypt all secrets with the first key of UPDRAFT_SECRET_KEY, so that the others can be forgotten
+    RotateKey {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Args)]

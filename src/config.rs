@@ -3,6 +3,7 @@
 //! Flags and variables arrive together through clap, in that order; this file lays the rest under them.
 
 mod mail;
+pub mod secrets;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 use crate::cli::{Command, GlobalArgs, SchedulingArgs, StandaloneArgs, TryArgs, WebArgs, WorkerArgs};
 use crate::report::BadInput;
+use secrets::BackendSpec;
 
 /// What every command needs to know.
 #[derive(Debug, Clone)]
@@ -25,6 +27,10 @@ pub struct Config {
     pub dags_folder: PathBuf,
     /// Through which server e-mail callbacks go.
     pub mail: Option<MailServer>,
+    /// The keys of the secrets in the database, when they are given from outside (Airflow 3: `fernet_key`).
+    pub secret_key: Option<String>,
+    /// Where secrets are kept outside of the database, in the order in which they are looked for.
+    pub secrets_backends: Vec<BackendSpec>,
     /// The web server and the executor.
     pub server: ServerConfig,
 }
@@ -74,6 +80,7 @@ struct SettingsFile {
     worker_concurrency: Option<u32>,
     dags_are_paused_at_creation: Option<bool>,
     base_url: Option<String>,
+    secrets_backends: Option<Vec<String>>,
     #[serde(default)]
     smtp: mail::SmtpFile,
 }
@@ -142,7 +149,9 @@ impl Config {
         };
         let dags_folder = std::path::absolute(dags_folder).context("the DAGs folder has no absolute path")?;
         let mail = mail::resolve(file.smtp, env_text)?;
-        Ok(Config { home, database_url, dags_folder, mail, server })
+        let secrets_backends = secrets::resolve(file.secrets_backends, env_text)?;
+        let secret_key = env_text("UPDRAFT_SECRET_KEY");
+        Ok(Config { home, database_url, dags_folder, mail, secret_key, secrets_backends, server })
     }
 
     /// Where the logs of tries are.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use scheduler::keyring::{self, KEY_BYTES};
+
 use crate::report::BadInput;
 
 /// How long a start waits for what a killed predecessor left running.
@@ -66,6 +68,21 @@ pub fn instance_id(home: &Path) -> anyhow::Result<String> {
 pub fn session_secret(home: &Path) -> anyhow::Result<Vec<u8>> {
     let make = || Ok(random_text(64)?);
     read_or_make(&home.join("session-secret"), make).map(|(secret, _)| secret.into_bytes())
+}
+
+/// The key that encrypts secrets in the database.
+pub fn secret_key(home: &Path) -> anyhow::Result<String> {
+    let make = || {
+        let mut bytes = [0u8; KEY_BYTES];
+        getrandom::fill(&mut bytes)?;
+        Ok(keyring::written(&bytes))
+    };
+    read_or_make(&secret_key_file(home), make).map(|(key, _)| key)
+}
+
+/// Where that key is kept.
+pub fn secret_key_file(home: &Path) -> PathBuf {
+    home.join("secret-key")
 }
 
 /// The password of `admin`, and whether it was made just now.

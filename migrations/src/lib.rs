@@ -11,6 +11,7 @@ mod m20261125_000020_callbacks;
 mod m20261125_000030_assets;
 mod m20261125_000040_roles;
 mod m20261128_000010_deferral;
+mod m20261129_000010_connections;
 
 use sea_orm_migration::prelude::*;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000030_assets::Migration),
             Box::new(m20261125_000040_roles::Migration),
             Box::new(m20261128_000010_deferral::Migration),
+            Box::new(m20261129_000010_connections::Migration),
         ]
     }
 }

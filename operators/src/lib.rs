@@ -13,13 +13,16 @@
 //! * [`spark`]: what Spark's expressions answer, value by value.
 //! * [`engine`]: the threads that data work runs on.
 //! * [`notifiers`]: who is told what became of tasks and runs.
+//! * [`secrets`]: where connections and variables are kept outside of Updraft.
 //! * [`guardian`]: ends what a killed Updraft left running.
 
+mod aws;
 pub mod bash;
 pub mod branch;
 mod broken;
 mod child;
 pub mod clean;
+mod connections;
 pub mod delta;
 pub mod empty;
 pub mod emulation;
@@ -36,6 +39,7 @@ mod process;
 pub mod query;
 mod requests;
 pub mod retention;
+pub mod secrets;
 pub mod sensors;
 pub mod short_circuit;
 mod span;
@@ -78,6 +82,7 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(clean::Clean::new(s3.clone()))?;
     registry.register(query::Query::new(s3.clone()))?;
     sensors::register(&mut registry, s3)?;
+    connections::register(&mut registry, s3)?;
     notifiers::register(&mut registry, environment, mail)?;
     Ok(registry)
 }

@@ -9,12 +9,14 @@ pub mod control;
 pub mod dag;
 pub mod engine;
 pub mod events;
+pub mod keyring;
 pub mod log;
 pub mod old_logs;
 pub mod operator;
 pub mod preview;
 pub mod run;
 pub mod run_id;
+pub mod secrets;
 pub mod sources;
 pub mod store;
 #[cfg(feature = "testing")]

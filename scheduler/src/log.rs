@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::operator::TaskKey;
@@ -171,6 +172,12 @@ impl TaskLog {
         self.lock().mask(text).into_owned()
     }
 
+    /// The value with `***` in the place of every secret in its texts, at any depth.
+    pub fn masked(&self, value: Value) -> Value {
+        let sink = self.lock();
+        if sink.secrets.is_empty() { value } else { sink.masked(value) }
+    }
+
     /// Something a person wants to follow.
     pub fn info(&self, event: impl Display) {
         self.line(Level::Info, "task", &event.to_string());
@@ -217,11 +224,19 @@ impl Sink {
     }
 
     fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mask = |text: Cow<'a, str>, secret: &String| match text.contains(secret.as_str()) {
-            true => Cow::Owned(text.replace(secret.as_str(), "***")),
-            false => text,
+        let mask = |text: Cow<'a, str>, secret: &String| {
+            if text.contains(secret.as_str()) { Cow::Owned(text.replace(secret.as_str(), "***")) } else { text }
         };
         self.secrets.iter().fold(Cow::Borrowed(text), mask)
+    }
+
+    fn masked(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::from(self.mask(&text)),
+            Value::Array(values) => values.into_iter().map(|value| self.masked(value)).collect(),
+            Value::Object(values) => values.into_iter().map(|(key, value)| (key, self.masked(value))).collect(),
+            other => other,
+        }
     }
 
     fn write_heading(&mut self) {

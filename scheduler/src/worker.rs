@@ -33,6 +33,7 @@ use crate::engine::outcome::Outcome;
 use crate::engine::wake::Wake;
 use crate::operator::TaskKey;
 use crate::run::{InstanceIndex, TryEnd};
+use crate::secrets::Secrets;
 use crate::store::entity::task_try;
 use crate::store::leases::{self, Holder, Offer};
 use crate::store::tries::{self, Taker};
@@ -66,6 +67,8 @@ pub struct WorkerSettings {
     pub leash: Arc<Leash>,
     /// How long running tries may go on after [`Worker::stop`].
     pub grace: Duration,
+    /// Where connections and variables are looked for.
+    pub secrets: Secrets,
 }
 
 /// A running worker.
@@ -132,6 +135,7 @@ impl Loop {
             home: settings.home.clone(),
             log_folder: settings.log_folder.clone(),
             leash: Arc::clone(&settings.leash),
+            secrets: settings.secrets.clone(),
         };
         let executor = LocalExecutor::new(surroundings, sender);
         Loop {

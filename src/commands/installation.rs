@@ -8,10 +8,13 @@ use scheduler::clock::Clock;
 use scheduler::control::Control;
 use scheduler::engine::wake::{WakeFile, Waker};
 use scheduler::events::Changes;
-use scheduler::store::Db;
+use scheduler::keyring::Keyring;
+use scheduler::secrets::Secrets;
+use scheduler::store::{Db, StoreError, commit, secret_keys};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::home;
+use crate::report::BadInput;
 
 /// An installation that a command works on, beside its server or without one.
 pub struct Installation {
@@ -25,6 +28,8 @@ pub struct Installation {
     pub clock: Clock,
     /// Asks for things.
     pub control: Control,
+    /// Where connections and variables are looked for.
+    pub secrets: Secrets,
 }
 
 impl Installation {
@@ -33,10 +38,13 @@ impl Installation {
         home::create(&config.home)?;
         let db = open_database(&config).await?;
         let catalog = catalog(&config)?;
+        let keyring = keyring(&config)?;
+        let secrets = secrets(&config, db.clone(), Arc::clone(&keyring))?;
         let clock = Clock::System;
         let waker = Waker::through_file(WakeFile::in_home(&config.home));
         let control = Control::new(db.clone(), catalog.clone(), clock.clone(), Changes::default(), waker);
-        Ok(Installation { config, db, catalog, clock, control })
+        let control = control.with_keyring(keyring);
+        Ok(Installation { config, db, catalog, clock, control, secrets })
     }
 }
 
@@ -52,6 +60,28 @@ pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     let registry =
         operators::registry_mailing(config.mail.clone()).context("the operators and notifiers do not fit together")?;
     Ok(Catalog::new(Arc::new(registry)))
+}
+
+/// The keys of the secrets in the database: given, or the one of the home folder, which is made when there is none.
+pub fn keyring(config: &Config) -> anyhow::Result<Arc<Keyring>> {
+    let (text, origin) = match &config.secret_key {
+        Some(given) => (given.clone(), "UPDRAFT_SECRET_KEY".to_owned()),
+        None => (home::secret_key(&config.home)?, format!("`{}`", home::secret_key_file(&config.home).display())),
+    };
+    let keyring = text.parse::<Keyring>();
+    Ok(Arc::new(keyring.map_err(|problem| BadInput::new(format!("{origin}: {problem}")))?))
+}
+
+/// Where connections and variables are looked for.
+pub fn secrets(config: &Config, db: Db, keyring: Arc<Keyring>) -> anyhow::Result<Secrets> {
+    Ok(Secrets::new(config::secrets::open(&config.secrets_backends)?, db, keyring))
+}
+
+/// Notes which key secrets are encrypted with, unless it was another so far.
+pub async fn register_key(db: &Db, keyring: &Keyring, clock: &Clock) -> Result<(), StoreError> {
+    let txn = db.begin_write().await?;
+    secret_keys::register(&txn, keyring, clock.now()).await?;
+    commit(txn).await
 }
 
 /// A database URL without its password.

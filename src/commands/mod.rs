@@ -5,6 +5,7 @@ mod assets;
 mod backfill;
 mod clean;
 mod clear;
+mod connections;
 mod dags;
 mod db;
 mod installation;
@@ -14,9 +15,11 @@ mod process;
 mod runs;
 mod scheduler;
 mod schema;
+mod secret_files;
 mod standalone;
 mod tasks;
 mod test;
+mod variables;
 mod version;
 mod web_server;
 mod why;
@@ -43,6 +46,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Tasks(command) => tasks::run(command, config, output).await,
         Command::Assets(command) => assets::run(command, config, output).await,
         Command::Pools(command) => pools::run(command, config, output).await,
+        Command::Connections(command) => connections::run(command, config, output).await,
+        Command::Variables(command) => variables::run(command, config, output).await,
+        Command::Db(DbCommand::RotateKey { yes }) => db::rotate_key(config, yes, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
         Command::Db(DbCommand::Clean(args)) => clean::run(args, config, output).await,
         Command::Schema => schema::run(&config),

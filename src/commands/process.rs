@@ -14,6 +14,8 @@ use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::Waker;
 use scheduler::engine::{EngineSettings, Execution};
 use scheduler::events::Changes;
+use scheduler::keyring::Keyring;
+use scheduler::secrets::Secrets;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::leases::Holder;
 use scheduler::store::{Db, StoreError};
@@ -22,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
-use super::installation::{catalog, open_database};
+use super::installation::{catalog, keyring, open_database, register_key, secrets};
 use crate::config::Config;
 use crate::home;
 use crate::output;
@@ -52,6 +54,10 @@ pub struct Process {
     pub db: Db,
     /// Definitions and operators.
     pub catalog: Catalog,
+    /// The keys of the secrets in the database.
+    pub keyring: Arc<Keyring>,
+    /// Where connections and variables are looked for.
+    pub secrets: Secrets,
     /// The time.
     pub clock: Clock,
     /// The other processes; none on SQLite.
@@ -71,7 +77,15 @@ impl Process {
             None
         };
         let catalog = catalog(&config)?;
-        Ok(Some(Process { config, db, catalog, clock: Clock::System, bus, stop }))
+        let clock = Clock::System;
+        let keyring = keyring(&config)?;
+        match register_key(&db, &keyring, &clock).await {
+            // Only tasks that need what is encrypted so will fail.
+            Err(StoreError::Key(problem)) => warn!("{problem}"),
+            done => done?,
+        }
+        let secrets = secrets(&config, db.clone(), Arc::clone(&keyring))?;
+        Ok(Some(Process { config, db, catalog, keyring, secrets, clock, bus, stop }))
     }
 
     /// The same for a role that needs others, and so a database that they can share.
@@ -151,6 +165,7 @@ impl Process {
             execution,
             bus: self.bus.clone(),
             leash: self.leash(guardian),
+            secrets: self.secrets.clone(),
         }
     }
 

@@ -20,6 +20,7 @@ use scheduler::events::{Change, ChangeKind, Changes};
 use scheduler::log;
 use scheduler::operator::TaskKey;
 use scheduler::run::RunState;
+use scheduler::secrets::Secrets;
 use scheduler::sources::defaults;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::entity::task_instance;
@@ -30,10 +31,10 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::dags::{parse_conf, parse_date, read_source};
-use super::installation::catalog;
+use super::installation::{catalog, keyring, open_database, secrets};
 use super::tasks;
 use crate::cli::TestArgs;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::home;
 use crate::output;
 use crate::report::{BadInput, Status};
@@ -84,6 +85,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         execution: Execution::Here,
         bus: None,
         leash: Arc::new(Leash::endless()),
+        secrets: secrets_around(config).await?,
     };
     let logs = settings.log_folder.clone();
     let engine = Engine::start(settings, waker, wakes).await?;
@@ -97,6 +99,15 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     engine.stop().await;
     terminal::line(&format!("\nrun {}  {}", run.run_id, Progress::new().state(state.word())));
     Ok(if state == RunState::Success { Status::Done } else { Status::RunFailed })
+}
+
+/// The connections and variables of the installation around, as far as there is one.
+async fn secrets_around(config: &Config) -> anyhow::Result<Secrets> {
+    let file = config.database_url.strip_prefix("sqlite://").or(config.database_url.strip_prefix("sqlite:"));
+    if file.is_some_and(|file| !Path::new(file.split('?').next().unwrap_or(file)).exists()) {
+        return Ok(Secrets::outside(config::secrets::open(&config.secrets_backends)?));
+    }
+    secrets(config, open_database(config).await?, keyring(config)?)
 }
 
 /// Copies a DAG file with the defaults under it, which keep their order by lying in folders around it.

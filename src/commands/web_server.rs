@@ -1,6 +1,7 @@
 //! The web server of a process, and what it says of itself.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use scheduler::control::Control;
@@ -41,13 +42,14 @@ pub fn serve(
     changes: Changes,
     waker: Waker,
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
-    let Process { config, db, catalog, clock, stop, .. } = process;
+    let Process { config, db, catalog, clock, keyring, stop, .. } = process;
     let secret = match &config.server.jwt_secret {
         Some(given) => given.clone().into_bytes(),
         None => home::session_secret(&config.home)?,
     };
     let auth = AuthSettings { username: "admin".to_owned(), password: password.text.clone(), secret };
-    let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker);
+    let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker)
+        .with_keyring(Arc::clone(keyring));
     let (db, catalog, clock, logs) = (db.clone(), catalog.clone(), clock.clone(), config.log_folder());
     let state = AppState::new(db, control, changes, catalog, clock, logs, &auth, stop.clone());
     Ok(tokio::spawn(web::serve(listener, web::build_router(state), stop.clone())))

@@ -31,6 +31,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         bus,
         leash: process.leash(&guardian),
         grace: config.server.grace,
+        secrets: process.secrets.clone(),
     };
     let mut worker = Worker::start(settings).await?;
     output::line(&format!(

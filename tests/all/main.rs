@@ -31,6 +31,7 @@ mod pipeline;
 mod retention;
 mod roles;
 mod scheduling;
+mod secrets;
 mod sensors;
 mod server;
 mod shortage;

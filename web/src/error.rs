@@ -116,6 +116,8 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound { .. } => ApiError::not_found(error.to_string()),
             StoreError::Exists { .. } => ApiError::refused(StatusCode::CONFLICT, error.to_string()),
+            // It says which secret, and what to do; never what is in it.
+            StoreError::Key(problem) => ApiError::refused(StatusCode::INTERNAL_SERVER_ERROR, problem.to_string()),
             passing if passing.is_passing() => ApiError::Unavailable(Arc::new(passing)),
             other => ApiError::internal(other),
         }

@@ -14,9 +14,10 @@ use utoipa_axum::routes;
 use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
-    asset_events, asset_queue, assets, backfills, bulk, clear, dag_runs, dag_runs_batch, dag_sources, dag_stats,
-    dag_tags, dag_versions, dags, dependencies, event_logs, import_errors, logs, marks, monitor, pools, pools_bulk,
-    task_instances, task_instances_batch, tasks, tries, trigger, updraft, xcoms,
+    asset_events, asset_queue, assets, backfills, bulk, clear, connections, connections_bulk, dag_runs, dag_runs_batch,
+    dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs, import_errors, logs, marks,
+    monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks, tries, trigger, updraft, variables,
+    variables_bulk, xcoms,
 };
 use crate::state::AppState;
 use crate::{auth, hygiene, ui_files};
@@ -72,6 +73,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(of_task_instances())
         .merge(of_backfills())
         .merge(of_assets())
+        .merge(of_secrets())
         .routes(routes!(import_errors::get_import_errors))
         .routes(routes!(import_errors::get_import_error))
         .routes(routes!(event_logs::get_event_logs))
@@ -129,6 +131,17 @@ fn of_assets() -> OpenApiRouter<AppState> {
         .routes(routes!(asset_queue::get_asset_queued_events, asset_queue::delete_asset_queued_events))
         .routes(routes!(asset_queue::get_dag_asset_queued_events, asset_queue::delete_dag_asset_queued_events))
         .routes(routes!(asset_queue::get_dag_asset_queued_event, asset_queue::delete_dag_asset_queued_event))
+}
+
+fn of_secrets() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(connections::get_connections, connections::post_connection, connections_bulk::bulk_connections))
+        .routes(routes!(connections::test_connection))
+        .routes(routes!(connections::create_default_connections))
+        .routes(routes!(connections::get_connection, connections::patch_connection, connections::delete_connection))
+        .routes(routes!(variables::get_variables, variables::post_variable, variables_bulk::bulk_variables))
+        .routes(routes!(variables::get_variable, variables::patch_variable, variables::delete_variable))
+        .routes(routes!(updraft::connection_types::list_connection_types))
 }
 
 fn of_backfills() -> OpenApiRouter<AppState> {

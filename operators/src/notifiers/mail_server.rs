@@ -61,7 +61,7 @@ impl MailServer {
     }
 
     /// A connection that is made when the first mail is sent.
-    pub(super) fn transport(&self) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {
+    pub(crate) fn transport(&self) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {
         let parameters = || TlsParameters::new(self.host.clone()).context("cannot set up TLS");
         let tls = match self.tls {
             Tls::StartTls => SmtpTls::Required(parameters()?),

@@ -4,6 +4,7 @@
 
 mod cases;
 mod cleaning;
+mod connections;
 mod context;
 mod emulation;
 mod emulation_s3;
@@ -25,6 +26,7 @@ mod receiver;
 mod reference;
 mod s3;
 mod sample;
+mod secrets;
 mod sensors;
 mod sources;
 mod streams;

@@ -10,21 +10,26 @@ mod affected;
 mod assets;
 mod backfill;
 mod clear;
+mod connections;
 mod delete;
 mod finished;
 mod mark;
 mod pools;
 mod retention;
+mod variables;
 mod waiting;
 
 pub use affected::{Affected, Relatives, TaskRef};
 pub use backfill::{BackfillDate, Fate, NewBackfill, Reprocess};
 pub use clear::{ClearRun, ClearTasks, ClearedRun, Runs, StatesMeant};
+pub use connections::ConnectionPatch;
 pub use mark::MarkTasks;
 pub use pools::PoolPatch;
 pub use retention::{Removal, Retention};
+pub use variables::VariablePatch;
 pub use waiting::Waited;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -38,6 +43,7 @@ use crate::dag::params;
 use crate::dag::timetable::Timetable;
 use crate::engine::wake::{Wake, Waker};
 use crate::events::{Change, Changes};
+use crate::keyring::Keyring;
 use crate::run::{RunState, RunType};
 use crate::run_id;
 use crate::store::audit::{self, Deed};
@@ -153,12 +159,18 @@ pub struct Control {
     clock: Clock,
     changes: Changes,
     waker: Waker,
+    keyring: Arc<Keyring>,
 }
 
 impl Control {
     /// A control over the database; `waker` reaches the engine if there is one in this process.
     pub fn new(db: Db, catalog: Catalog, clock: Clock, changes: Changes, waker: Waker) -> Control {
-        Control { db, catalog, clock, changes, waker }
+        Control { db, catalog, clock, changes, waker, keyring: Arc::default() }
+    }
+
+    /// The same, with the keys that secrets are encrypted with; without them it takes none.
+    pub fn with_keyring(self, keyring: Arc<Keyring>) -> Control {
+        Control { keyring, ..self }
     }
 
     /// Makes a run. It begins as soon as its DAG is not paused and `max_active_runs` allows.

@@ -165,6 +165,7 @@ impl Coordinator {
             home: settings.home.clone(),
             log_folder: settings.log_folder.clone(),
             leash: Arc::clone(&settings.leash),
+            secrets: settings.secrets.clone(),
         };
         let parallelism = settings.parallelism;
         let place = Place { hostname: settings.holder.hostname.clone(), pid: settings.holder.pid };

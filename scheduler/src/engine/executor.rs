@@ -21,13 +21,14 @@ use uuid::Uuid;
 use super::active_run::Rendered;
 use super::leash::Leash;
 use super::rendering;
-use super::try_storage::{StoredCheckpoint, StoredRuns, StoredSecrets, StoredXComs};
+use super::try_storage::{StoredCheckpoint, StoredRuns, StoredXComs};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::{Dag, params};
 use crate::log::{self, TaskLog};
 use crate::operator::{Next, Outcome, RunFacts, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict};
 use crate::run::{InstanceIndex, Pushed, TryEnd};
+use crate::secrets::Secrets;
 use crate::store::Db;
 use crate::store::entity::dag_run;
 
@@ -150,6 +151,7 @@ pub(crate) struct Surroundings {
     pub(crate) home: PathBuf,
     pub(crate) log_folder: PathBuf,
     pub(crate) leash: Arc<Leash>,
+    pub(crate) secrets: Secrets,
 }
 
 /// What all tries of an executor share.
@@ -321,7 +323,7 @@ fn context(
     cancelled: CancellationToken,
     is_free: CancellationToken,
 ) -> TaskContext {
-    let Surroundings { db, clock, home, .. } = &shared.surroundings;
+    let Surroundings { db, clock, home, secrets, .. } = &shared.surroundings;
     TaskContext {
         key: order.key.clone(),
         try_number: order.try_number,
@@ -353,7 +355,7 @@ fn context(
             try_id: order.try_id,
             is_free,
         }),
-        secrets: Arc::new(StoredSecrets),
+        secrets: Arc::new(secrets.clone()),
     }
 }
 
@@ -382,7 +384,10 @@ async fn supervise(
     let ctx = context(shared, order, facts, task_log.clone(), token.clone(), is_free.clone());
     // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
     let (args, label) = Box::pin(rendering::render(&operator, order, &ctx)).await?;
-    *rendered = Rendered { fields: Some(Value::Object(args.clone())), label };
+    *rendered = Rendered {
+        fields: Some(task_log.masked(Value::Object(args.clone()))),
+        label: label.map(|label| task_log.mask(&label)),
+    };
 
     let mut handle = tokio::spawn(async move { operator.execute(args, &ctx).await });
     let stop = tokio::select! {

@@ -55,6 +55,7 @@ use crate::bus::Bus;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::events::Changes;
+use crate::secrets::Secrets;
 use crate::store::leases::Holder;
 use crate::store::{Db, StoreError};
 use wake::{Wake, Waker};
@@ -102,6 +103,8 @@ pub struct EngineSettings {
     pub bus: Option<Bus>,
     /// How long the tries of this process may go on without a renewed lease.
     pub leash: Arc<Leash>,
+    /// Where connections and variables are looked for.
+    pub secrets: Secrets,
 }
 
 /// A running engine: it leads, or stands by until the one that leads is gone.

@@ -1,4 +1,4 @@
-//! Fills in templates, fetching the XComs that they ask for.
+//! Fills in templates, fetching the XComs, connections and variables that they ask for.
 
 use std::sync::Arc;
 
@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 
 use super::executor::Order;
 use super::mapped::{self, Element};
+use crate::connection::secrets_of;
 use crate::dag::Dag;
-use crate::dag::template::{RenderError, TemplateContext, XComs, render_args, render_text};
+use crate::dag::template::{RenderError, SecretRef, SecretValue, TemplateContext, XComs, render_args, render_text};
 use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
-use crate::operator::{ErasedOperator, RunFacts, TaskContext, TaskError, XComReader};
+use crate::log::TaskLog;
+use crate::operator::{ErasedOperator, RunFacts, SecretReader, TaskContext, TaskError, XComReader};
 use crate::store::entity::dag_run;
 
 /// Rounds of fetching before a template is given up: each round must bring at least one new value.
@@ -41,11 +43,12 @@ pub(super) async fn render(
     let Element { written, left } = if task.mapping.is_some() { element } else { Element::default() };
     let mut templates = task.args.clone();
     templates.extend(written);
-    let mut args = fetching(&*ctx.xcom, |xcoms| render_args(operator, &templates, &context, xcoms)).await?;
+    let sources = Sources { xcoms: &*ctx.xcom, secrets: &*ctx.secrets, log: &ctx.log };
+    let mut args = sources.fetching(|xcoms| render_args(operator, &templates, &context, xcoms)).await?;
     args.extend(left);
     let label = match &task.map_index_template {
         Some(template) if order.key.map_index >= 0 => {
-            Some(fetching(&*ctx.xcom, |xcoms| render_text(template, &context, xcoms)).await?)
+            Some(sources.fetching(|xcoms| render_text(template, &context, xcoms)).await?)
         }
         _ => None,
     };
@@ -54,7 +57,7 @@ pub(super) async fn render(
 
 /// Why templates could not be filled in.
 pub(super) enum Stuck {
-    /// An XCom could not be fetched.
+    /// An XCom, a connection or a variable could not be fetched.
     Fetching(anyhow::Error),
     /// The templates are wrong.
     Rendering(anyhow::Error),
@@ -69,30 +72,65 @@ impl From<Stuck> for TaskError {
     }
 }
 
-/// What `render` makes once it has the XComs that it asks for.
-///
-/// Rendering is pure, so a template that pulls an XCom stops at it; the value is fetched here, and it is rendered again.
-pub(super) async fn fetching<T>(
-    reader: &dyn XComReader,
-    render: impl Fn(&XComs) -> Result<T, RenderError>,
-) -> Result<T, Stuck> {
-    let mut xcoms = XComs::new();
-    for _ in 0..ROUNDS_MAX {
-        match render(&xcoms) {
-            Ok(rendered) => return Ok(rendered),
-            Err(RenderError::NeedsXCom(wanted)) => {
-                for xcom in wanted {
-                    let value = reader.pull(&xcom.task_id, &xcom.key).await.map_err(Stuck::Fetching)?;
-                    xcoms.insert(xcom, value);
+/// Where that which templates ask for is fetched from.
+pub(super) struct Sources<'a> {
+    pub(super) xcoms: &'a dyn XComReader,
+    pub(super) secrets: &'a dyn SecretReader,
+    /// Where secrets that were fetched are not to be read.
+    pub(super) log: &'a TaskLog,
+}
+
+impl Sources<'_> {
+    /// What `render` makes once it has what it asks for.
+    ///
+    /// Rendering is pure, so a template that pulls an XCom stops at it; the value is fetched here, and it is rendered again.
+    pub(super) async fn fetching<T>(&self, render: impl Fn(&XComs) -> Result<T, RenderError>) -> Result<T, Stuck> {
+        let mut xcoms = XComs::new();
+        for _ in 0..ROUNDS_MAX {
+            match render(&xcoms) {
+                Ok(rendered) => return Ok(rendered),
+                Err(RenderError::NeedsXCom(wanted)) => {
+                    for xcom in wanted {
+                        let value = self.xcoms.pull(&xcom.task_id, &xcom.key).await.map_err(Stuck::Fetching)?;
+                        xcoms.insert(xcom, value);
+                    }
                 }
+                Err(RenderError::NeedsAssetEvents) => {
+                    xcoms.insert_asset_events(self.xcoms.asset_events().await.map_err(Stuck::Fetching)?);
+                }
+                Err(RenderError::NeedsSecrets(wanted)) => {
+                    for secret in wanted {
+                        let value = self.secret(&secret).await.map_err(Stuck::Fetching)?;
+                        xcoms.insert_secret(secret, value);
+                    }
+                }
+                Err(error @ RenderError::Failed(_)) => return Err(Stuck::Rendering(error.into())),
             }
-            Err(RenderError::NeedsAssetEvents) => {
-                xcoms.insert_asset_events(reader.asset_events().await.map_err(Stuck::Fetching)?);
+        }
+        Err(Stuck::Rendering(anyhow::anyhow!("the templates never stop asking for XComs")))
+    }
+
+    /// The connection or variable, whose secrets are masked in the log from here on.
+    async fn secret(&self, secret: &SecretRef) -> anyhow::Result<Option<SecretValue>> {
+        match secret {
+            SecretRef::Connection(conn_id) => {
+                let Some(connection) = self.secrets.connection(conn_id).await? else { return Ok(None) };
+                connection.secrets().into_iter().for_each(|secret| self.log.hide(secret));
+                connection.encoded_secrets().iter().for_each(|secret| self.log.hide(secret));
+                Ok(Some(SecretValue::Connection(Arc::new(connection))))
             }
-            Err(error @ RenderError::Failed(_)) => return Err(Stuck::Rendering(error.into())),
+            SecretRef::Variable(key) => {
+                let Some(text) = self.secrets.variable(key).await? else { return Ok(None) };
+                // A sensitive name hides all of the text; in JSON, sensitive names hide what is under them.
+                let plain = Value::from(text.as_str());
+                let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+                for secret in secrets_of(key, &plain).into_iter().chain(secrets_of(key, &json)) {
+                    self.log.hide(secret);
+                }
+                Ok(Some(SecretValue::Variable(text)))
+            }
         }
     }
-    Err(Stuck::Rendering(anyhow::anyhow!("the templates never stop asking for XComs")))
 }
 
 /// What tasks and callbacks may know of a run.

@@ -10,10 +10,9 @@ use uuid::Uuid;
 use super::assets;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::connection::Connection;
 use crate::dag::template::AssetEvents;
 use crate::dag::{Dag, TaskGroup, TaskIndex};
-use crate::operator::{Checkpoint, Outline, RunReader, RunStanding, SecretReader, XComReader};
+use crate::operator::{Checkpoint, Outline, RunReader, RunStanding, XComReader};
 use crate::run::InstanceIndex;
 use crate::store::{Db, StoreError, dags, runs};
 
@@ -100,19 +99,5 @@ impl RunReader for StoredRuns {
         Ok(runs::standing(self.db.read(), dag_id, logical_date, task_ids)
             .await?
             .map(|(state, instances)| RunStanding { state, instances }))
-    }
-}
-
-/// Connections and variables.
-pub(super) struct StoredSecrets;
-
-#[async_trait]
-impl SecretReader for StoredSecrets {
-    async fn connection(&self, _conn_id: &str) -> anyhow::Result<Option<Connection>> {
-        Ok(None)
-    }
-
-    async fn variable(&self, _key: &str) -> anyhow::Result<Option<String>> {
-        Ok(None)
     }
 }

@@ -185,6 +185,7 @@ impl TaskContext {
             )));
         };
         connection.secrets().into_iter().for_each(|secret| self.log.hide(secret));
+        connection.encoded_secrets().iter().for_each(|secret| self.log.hide(secret));
         Ok(connection)
     }
 }

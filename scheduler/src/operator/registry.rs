@@ -8,6 +8,8 @@ use std::sync::Arc;
 use schemars::Schema;
 use serde_json::{Map, Value};
 
+use crate::connection::ConnectionType;
+
 use super::{ArgumentProblem, ErasedNotifier, Notifier, Operator, Outcome, TaskContext, TaskError};
 
 /// An operator whose argument type has been forgotten.
@@ -65,9 +67,9 @@ impl<O: Operator> Erased for O {
     }
 }
 
-/// Two operators, or two notifiers, answer to one name.
+/// Two operators, notifiers or types of connections answer to one name.
 #[derive(Debug, thiserror::Error)]
-#[error("two operators or notifiers are called `{0}`")]
+#[error("two operators, notifiers or types of connections are called `{0}`")]
 pub struct RegistryError(String);
 
 /// The operators and the notifiers that this process knows.
@@ -76,6 +78,7 @@ pub struct Registry {
     operators: BTreeMap<&'static str, ErasedOperator>,
     airflow: BTreeMap<&'static str, &'static str>,
     notifiers: BTreeMap<&'static str, ErasedNotifier>,
+    connection_types: BTreeMap<&'static str, ConnectionType>,
 }
 
 impl Registry {
@@ -119,6 +122,25 @@ impl Registry {
             None => Ok(()),
             Some(_) => Err(RegistryError(N::NAME.to_owned())),
         }
+    }
+
+    /// Adds a type of connections; its name must be new.
+    pub fn register_connection_type(&mut self, kind: ConnectionType) -> Result<(), RegistryError> {
+        let name = kind.name;
+        match self.connection_types.insert(name, kind) {
+            None => Ok(()),
+            Some(_) => Err(RegistryError(name.to_owned())),
+        }
+    }
+
+    /// The type of connections of that name.
+    pub fn connection_type(&self, name: &str) -> Option<&ConnectionType> {
+        self.connection_types.get(name)
+    }
+
+    /// All types of connections, by name.
+    pub fn connection_types(&self) -> impl Iterator<Item = &ConnectionType> {
+        self.connection_types.values()
     }
 
     /// The notifier with that short name.

@@ -3,6 +3,8 @@
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
+use crate::keyring::KeyError;
+
 /// Why the database could not do what was asked. No [`DbErr`] leaves the store in any other form.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -22,6 +24,9 @@ pub enum StoreError {
         /// Under which name.
         id: String,
     },
+    /// A secret cannot be encrypted or decrypted.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Our lease was taken over: another scheduler owns our runs now, and nothing we say counts.
     #[error("the lease of this scheduler has lapsed, and its runs were taken over")]
     Fenced,

@@ -9,6 +9,7 @@ pub mod assets;
 pub mod audit;
 pub mod backfills;
 pub mod callbacks;
+pub mod connections;
 pub mod dags;
 mod db;
 pub mod deadlines;
@@ -21,8 +22,10 @@ pub mod read;
 pub mod requests;
 pub mod runs;
 pub mod schedules;
+pub mod secret_keys;
 mod task_instances;
 pub mod tries;
+pub mod variables;
 pub mod versions;
 
 pub use db::{Db, commit};

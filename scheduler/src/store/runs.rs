@@ -368,7 +368,7 @@ pub async fn write(
 }
 
 /// Writes a batch under `lease` in a commit of its own, if that takes one statement. False when it takes more, or when the
-/// lease was taken over: then nothing counts yet, and [`write`] is the way.
+/// lease was taken over: then nothing counts yet, and [`write()`] is the way.
 pub async fn write_at_once(express: &mut Express, lease: Uuid, batch: &Batch) -> Result<bool, StoreError> {
     if !batch.is_of_known_instances() {
         return Ok(false);

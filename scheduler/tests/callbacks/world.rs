@@ -19,6 +19,7 @@ use scheduler::operator::{
     DeliveryError, Notice, Notifier, Operator, Outcome, Registry, TaskContext, TaskError, TaskKey,
 };
 use scheduler::run::RunState;
+use scheduler::secrets::Secrets;
 use scheduler::store::entity::{callback_request, dag, dag_run, deadline};
 use scheduler::store::leases::Holder;
 use scheduler::store::{callbacks, commit, dags, deadlines, runs};
@@ -225,6 +226,7 @@ impl World {
             execution: Execution::Here,
             bus: None,
             leash: Arc::new(Leash::endless()),
+            secrets: Secrets::new(Vec::new(), (*self.db).clone(), Arc::default()),
         };
         self.waker = waker.clone();
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use rstest::rstest;
+use scheduler::connection::Connection;
 use scheduler::dag::asset::Asset;
 use scheduler::dag::template::{
-    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, RenderError, SourceFacts, TemplateContext,
-    TryFacts, XComRef, XComs, check, check_in_callback, render_args, render_text,
+    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, RenderError, SecretRef, SecretValue,
+    SourceFacts, TemplateContext, TryFacts, XComRef, XComs, check, check_in_callback, render_args, render_text,
 };
 use scheduler::operator::RunFacts;
 use serde_json::{Map, Value, json};
@@ -189,8 +190,8 @@ fn as_python_does(#[case] template: &str, #[case] expected: &str) {
 #[case("a\n b {{ dag_run.conf.tickt }}", "2:7 `dag_run.conf.tickt` is not there [did you mean `ticket`?]")]
 #[case("{{ execution_date }}", "1:4 `execution_date` was removed in Airflow 3 [write `logical_date`]")]
 #[case(
-    "{{ var.value.x }}",
-    "1:4 `var` is not available yet [variables are not available yet; `params` and `dag_run.conf` are]"
+    "{{ templates_dict }}",
+    "1:4 `templates_dict` is not available yet [write the template where its value is used]"
 )]
 #[case("{{ logical_dat }}", "1:4 `logical_dat` is not there [did you mean `logical_date`?]")]
 #[case("{{ ds | upperr }}", "1:9 unknown filter: filter upperr is unknown [did you mean `upper`?]")]
@@ -285,6 +286,66 @@ fn what_became_of_assets(#[case] template: &str, #[case] expected: &str) {
         assert_eq!(render_text(template, &context, &XComs::new()), Err(RenderError::NeedsAssetEvents));
     }
     assert_eq!(render_text(template, &context, &asset_events()).unwrap(), expected);
+}
+
+/// A connection, a variable of text, one of JSON, and one of neither.
+fn fetched_secrets(needed: Vec<SecretRef>) -> XComs {
+    let mut fetched = XComs::new();
+    for secret in needed {
+        let value = match &secret {
+            SecretRef::Connection(id) if id == "my_db" => {
+                let mut connection = Connection::parse("my_db", "postgres://me:p%40ss@db:5432/sales").unwrap();
+                connection.extra = object(json!({"sslmode": "require", "list": [1]}));
+                Some(SecretValue::Connection(Arc::new(connection)))
+            }
+            SecretRef::Variable(key) if key == "region" => Some(SecretValue::Variable("eu".to_owned())),
+            SecretRef::Variable(key) if key == "limits" => {
+                Some(SecretValue::Variable(r#"{"rows": {"max": 5}, "a b": true}"#.to_owned()))
+            }
+            _ => None,
+        };
+        fetched.insert_secret(secret, value);
+    }
+    fetched
+}
+
+fn render_with_secrets(template: &str) -> Result<String, RenderError> {
+    match render_text(template, &context(), &XComs::new()) {
+        Err(RenderError::NeedsSecrets(needed)) => render_text(template, &context(), &fetched_secrets(needed)),
+        other => panic!("{template}: {other:?}"),
+    }
+}
+
+/// Airflow 3, templates reference: `conn`, `var.value`, `var.json`.
+#[rstest]
+#[case(
+    "{{ conn.my_db.host }}:{{ conn.my_db.port }}/{{ conn.my_db.schema }} {{ conn.my_db.login }}",
+    "db:5432/sales me"
+)]
+#[case("{{ conn.my_db.password }} {{ conn['my_db'].description }} {{ conn.my_db }}", "p@ss None my_db")]
+#[case("{{ conn.my_db.extra_dejson.sslmode }} {{ conn.my_db.extra_dejson.list[0] }}", "require 1")]
+#[case(
+    "{{ conn.get('my_db').get_uri() }}",
+    "postgres://me:p%40ss@db:5432/sales?__extra__=%7B%22sslmode%22%3A%22require%22%2C%22list%22%3A%5B1%5D%7D"
+)]
+#[case("{{ conn.get('other') }} {{ conn.get('other', 'else') }}", "None else")]
+#[case("{{ var.value.region }} {{ var.value.get('region', 'us') }}", "eu eu")]
+#[case("{{ var.value.get('other', 'us') }} {{ var.value.get('other') }}", "us None")]
+#[case("{{ var.json.limits.rows.max + 1 }} {{ var.json.limits['a b'] }}", "6 True")]
+#[case("{{ var.json.get('other', {'rows': 1}).rows }}", "1")]
+fn connections_and_variables(#[case] template: &str, #[case] expected: &str) {
+    assert_eq!(render_with_secrets(template).unwrap(), expected);
+}
+
+#[rstest]
+#[case("{{ conn.other.host }}", "there is no connection `other`")]
+#[case("{{ conn.my_db.hots }}", "`conn.my_db.hots` is not there")]
+#[case("{{ var.value.other }}", "there is no variable `other`")]
+#[case("{{ var.json.region }}", "the variable `region` holds no JSON: line 1, column 1")]
+#[case("{{ var.json.limits.columns }}", "`var.json.limits.columns` is not there")]
+fn what_is_not_among_connections_and_variables_is_named(#[case] template: &str, #[case] words: &str) {
+    let problem = render_with_secrets(template).unwrap_err().to_string();
+    assert!(problem.contains(words), "{template}: {problem}");
 }
 
 /// A run that no asset asked for has none; what is not there says so.

@@ -13,6 +13,7 @@ use scheduler::engine::wake::{Wake, Waker};
 use scheduler::engine::{Engine, EngineSettings, Execution};
 use scheduler::events::Changes;
 use scheduler::operator::{Operator, Outcome, Registry, TaskContext, TaskError};
+use scheduler::secrets::Secrets;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::entity::{dag, dag_run, task_instance};
 use scheduler::store::leases::Holder;
@@ -201,6 +202,7 @@ impl World {
             execution: Execution::Here,
             bus: None,
             leash: Arc::new(Leash::endless()),
+            secrets: Secrets::new(Vec::new(), (**self.db).clone(), Arc::default()),
         };
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());
         self.settle().await;

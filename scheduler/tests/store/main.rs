@@ -6,6 +6,7 @@ mod assets;
 mod history;
 mod pools;
 mod schedules;
+mod secrets;
 mod shortage;
 mod task_instances;
 mod tries;

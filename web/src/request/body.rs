@@ -158,6 +158,11 @@ impl Fields {
         self.take(name, "string_type", "a valid string", |value| value.as_str().map(str::to_owned))
     }
 
+    /// Anything but null.
+    pub(crate) fn anything(&mut self, name: &str) -> Option<Value> {
+        self.take(name, "json_type", "a value", |value| Some(value.clone()))
+    }
+
     /// A text of at most so many characters, or null.
     pub(crate) fn short_text(&mut self, name: &str, chars_max: usize) -> Option<String> {
         self.take(name, "string_too_long", &format!("a string of at most {chars_max} characters"), |value| {

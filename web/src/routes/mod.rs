@@ -6,7 +6,10 @@ pub(crate) mod asset_queue;
 pub(crate) mod assets;
 pub(crate) mod backfills;
 pub(crate) mod bulk;
+pub(crate) mod bulk_changes;
 pub(crate) mod clear;
+pub(crate) mod connections;
+pub(crate) mod connections_bulk;
 pub(crate) mod dag_runs;
 pub(crate) mod dag_runs_batch;
 pub(crate) mod dag_sources;
@@ -28,6 +31,8 @@ pub(crate) mod tasks;
 pub(crate) mod tries;
 pub(crate) mod trigger;
 pub(crate) mod updraft;
+pub(crate) mod variables;
+pub(crate) mod variables_bulk;
 pub(crate) mod xcoms;
 
 use std::sync::Arc;
@@ -37,6 +42,7 @@ use scheduler::store::entity::dag;
 use scheduler::store::read::{self, DagRow};
 
 use crate::error::ApiError;
+use crate::request::Fields;
 use crate::state::AppState;
 
 /// What stands for all DAGs, all runs or all tasks in a path (Airflow 3).
@@ -45,6 +51,13 @@ pub(crate) const ALL: &str = "~";
 /// A segment of the path that must name something, or stand for everything.
 pub(crate) fn unless_all(segment: &str) -> Option<String> {
     (segment != ALL).then(|| segment.to_owned())
+}
+
+/// A body that names a team is refused.
+pub(crate) fn refuse_teams(fields: &mut Fields, team_name: Option<&str>) {
+    if team_name.is_some() {
+        fields.fault(Some("team_name"), "there are no teams here");
+    }
 }
 
 /// The DAG with that id, which must exist.

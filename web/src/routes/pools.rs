@@ -11,6 +11,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
 use super::dags::PatchParams;
+use super::refuse_teams;
 use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Entity, Fields, FromFields, JsonBody, Order, Query, UrlPath};
@@ -263,12 +264,6 @@ async fn response(app: &AppState, pool: pool::Model) -> Result<Json<PoolResponse
     let taken = pools::slot_use(app.db.read()).await?;
     let slots = taken.get(&pool.name).copied().unwrap_or_default();
     Ok(Json(PoolResponse::new(pool, slots)))
-}
-
-fn refuse_teams(fields: &mut Fields, team_name: Option<&str>) {
-    if team_name.is_some() {
-        fields.fault(Some("team_name"), "there are no teams here");
-    }
 }
 
 fn no_pool(name: &str) -> ApiError {

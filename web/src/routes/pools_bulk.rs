@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use scheduler::control::{ControlError, PoolPatch};
+use scheduler::store::StoreError;
 use scheduler::store::pools::{self, PoolSettings};
 use utoipa::ToSchema;
 
+use super::bulk_changes::{Things, change};
 use super::pools::PoolBody;
 use crate::auth::User;
 use crate::error::{ApiError, HttpValidationError};
-use crate::request::{BulkAction, BulkBody, Entity, JsonBody, OnExistence, OnNonExistence};
+use crate::request::{BulkBody, JsonBody};
 use crate::state::AppState;
-use crate::view::{BulkActionResponse, BulkResponse};
+use crate::view::BulkResponse;
 
 /// Changes, in order.
 #[derive(ToSchema)]
@@ -61,105 +62,36 @@ pub(crate) async fn bulk_pools(
     user: User,
     JsonBody(body): JsonBody<BulkBody<PoolBody>>,
 ) -> Result<Json<BulkResponse>, ApiError> {
-    let mut answer = BulkResponse::default();
-    for action in body.actions {
-        let known: BTreeSet<String> = pools::list(app.db.read()).await?.into_iter().map(|pool| pool.name).collect();
-        let changes = Changes { app: &app, user: &user.name, known };
-        match action {
-            BulkAction::Create { entities, on_existence } => {
-                answer.create = Some(changes.create(entities, on_existence).await?);
-            }
-            BulkAction::Update { entities, on_non_existence, mask } => {
-                answer.update = Some(changes.update(entities, on_non_existence, &mask).await?);
-            }
-            BulkAction::Delete { keys, on_non_existence } => {
-                answer.delete = Some(changes.delete(keys, on_non_existence).await?);
-            }
-        }
-    }
-    Ok(Json(answer))
+    change(&Pools { app: &app, user: &user.name }, body).await.map(Json)
 }
 
-/// One action under way.
-struct Changes<'a> {
+/// Pools, as somebody changes them.
+struct Pools<'a> {
     app: &'a AppState,
     user: &'a str,
-    /// The pools that are there.
-    known: BTreeSet<String>,
 }
 
-impl Changes<'_> {
-    async fn create(&self, pools: Vec<PoolBody>, on_existence: OnExistence) -> Result<BulkActionResponse, ApiError> {
-        let mut answer = BulkActionResponse::default();
-        let there = self.names(&pools, true);
-        if on_existence == OnExistence::Fail && !there.is_empty() {
-            let why = format!("The pools with these pool names: {} already exist.", there.join(", "));
-            answer.failed(StatusCode::CONFLICT, why);
-            return Ok(answer);
-        }
-        for pool in pools {
-            let name = pool.key();
-            let done = match (self.known.contains(&name), on_existence) {
-                (false, _) => self.app.control.create_pool(pool.into(), Some(self.user)).await,
-                (true, OnExistence::Overwrite) => {
-                    self.app.control.patch_pool(&name, patch(pool.into(), &[]), Some(self.user)).await
-                }
-                (true, _) => continue,
-            };
-            note(&mut answer, name, done.map(|_| ()))?;
-        }
-        Ok(answer)
+impl Things for Pools<'_> {
+    type Body = PoolBody;
+    const WORDS: (&'static str, &'static str) = ("pools", "pool names");
+
+    async fn known(&self) -> Result<BTreeSet<String>, StoreError> {
+        Ok(pools::list(self.app.db.read()).await?.into_iter().map(|pool| pool.name).collect())
     }
 
-    async fn update(
-        &self,
-        pools: Vec<PoolBody>,
-        on_non_existence: OnNonExistence,
-        mask: &[String],
-    ) -> Result<BulkActionResponse, ApiError> {
-        let mut answer = BulkActionResponse::default();
-        if misses(&mut answer, &self.names(&pools, false), on_non_existence) {
-            return Ok(answer);
-        }
-        for pool in pools.into_iter().filter(|pool| self.known.contains(&pool.key())) {
-            let name = pool.key();
-            let done = self.app.control.patch_pool(&name, patch(pool.into(), mask), Some(self.user)).await;
-            note(&mut answer, name, done.map(|_| ()))?;
-        }
-        Ok(answer)
+    async fn create(&self, body: PoolBody) -> Result<(), ControlError> {
+        self.app.control.create_pool(body.into(), Some(self.user)).await.map(drop)
     }
 
-    async fn delete(
-        &self,
-        names: Vec<String>,
-        on_non_existence: OnNonExistence,
-    ) -> Result<BulkActionResponse, ApiError> {
-        let mut answer = BulkActionResponse::default();
-        let missing: Vec<String> = names.iter().filter(|name| !self.known.contains(*name)).cloned().collect();
-        if misses(&mut answer, &missing, on_non_existence) {
-            return Ok(answer);
-        }
-        for name in names.into_iter().filter(|name| self.known.contains(name)) {
-            let done = self.app.control.delete_pool(&name, Some(self.user)).await;
-            note(&mut answer, name, done)?;
-        }
-        Ok(answer)
+    async fn update(&self, body: PoolBody, mask: &[String]) -> Result<(), ControlError> {
+        let settings = PoolSettings::from(body);
+        let name = settings.name.clone();
+        self.app.control.patch_pool(&name, patch(settings, mask), Some(self.user)).await.map(drop)
     }
 
-    /// The names of those that are there, or of those that are not.
-    fn names(&self, pools: &[PoolBody], there: bool) -> Vec<String> {
-        pools.iter().map(Entity::key).filter(|name| self.known.contains(name) == there).collect()
+    async fn delete(&self, name: &str) -> Result<(), ControlError> {
+        self.app.control.delete_pool(name, Some(self.user)).await
     }
-}
-
-/// Whether nothing is changed because something is missing.
-fn misses(answer: &mut BulkActionResponse, missing: &[String], on_non_existence: OnNonExistence) -> bool {
-    let refuses = on_non_existence == OnNonExistence::Fail && !missing.is_empty();
-    if refuses {
-        let why = format!("The pools with these pool names: {} were not found.", missing.join(", "));
-        answer.failed(StatusCode::NOT_FOUND, why);
-    }
-    refuses
 }
 
 /// The change that makes a pool so, in the fields that the mask names.
@@ -172,16 +104,4 @@ fn patch(settings: PoolSettings, mask: &[String]) -> PoolPatch {
         description: (is_meant("description") && settings.description.is_some()).then_some(settings.description),
         include_deferred: is_meant("include_deferred").then_some(settings.include_deferred),
     }
-}
-
-/// Notes what became of one change; our own faults are the whole request's.
-fn note(answer: &mut BulkActionResponse, name: String, done: Result<(), ControlError>) -> Result<(), ApiError> {
-    match done {
-        Ok(()) => answer.success.push(name),
-        Err(error @ ControlError::NotFound { .. }) => answer.failed(StatusCode::NOT_FOUND, error.to_string()),
-        Err(ControlError::Conflict(why)) => answer.failed(StatusCode::CONFLICT, why),
-        Err(ControlError::Invalid(why)) => answer.failed(StatusCode::BAD_REQUEST, why),
-        Err(other) => return Err(other.into()),
-    }
-    Ok(())
 }

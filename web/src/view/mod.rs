@@ -3,6 +3,7 @@
 mod asset;
 mod backfill;
 mod bulk;
+mod connection;
 mod dag;
 mod dag_run;
 mod dependency;
@@ -12,6 +13,7 @@ mod monitor;
 mod pool;
 mod task;
 mod task_instance;
+mod variable;
 mod words;
 mod xcom;
 
@@ -23,6 +25,10 @@ pub(crate) use backfill::{
     BackfillCollectionResponse, BackfillResponse, DryRunBackfillCollectionResponse, DryRunBackfillResponse,
 };
 pub(crate) use bulk::{BulkActionResponse, BulkResponse};
+pub(crate) use connection::{
+    ConnectionCollectionResponse, ConnectionResponse, ConnectionTestResponse, ConnectionTypeCollectionResponse,
+    ConnectionTypeResponse,
+};
 pub(crate) use dag::{
     DagCollectionResponse, DagDetailsResponse, DagResponse, DagSourceResponse, DagStatsCollectionResponse,
     DagStatsResponse, DagStatsStateResponse, DagTagCollectionResponse, DagVersionCollectionResponse,
@@ -43,5 +49,6 @@ pub(crate) use task_instance::{
     TaskInstanceCollectionResponse, TaskInstanceHistoryCollectionResponse, TaskInstanceHistoryResponse,
     TaskInstanceResponse, TaskInstancesLogResponse,
 };
+pub(crate) use variable::{VariableCollectionResponse, VariableResponse};
 pub(crate) use words::{DagRunMutableStates, DagRunState, DagRunTriggeredByType, DagRunType, TaskInstanceState};
 pub(crate) use xcom::{XComCollectionResponse, XComResponse, XComResponseNative, XComResponseString};

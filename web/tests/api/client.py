@@ -4,6 +4,7 @@ import sys
 
 import airflow_client.client as airflow
 from airflow_client.client.api import (
+    connection_api,
     config_api,  # noqa: F401  (the import alone checks the installation)
     asset_api,
     dag_api,
@@ -16,12 +17,16 @@ from airflow_client.client.api import (
     monitor_api,
     pool_api,
     task_api,
+    variable_api,
     task_instance_api,
     version_api,
     x_com_api,
 )
 from airflow_client.client.models import (
+    BulkBodyConnectionBody,
     BulkBodyPoolBody,
+    ConnectionBody,
+    VariableBody,
     CreateAssetEventsBody,
     MaterializeAssetBody,
     BulkBodyBulkTaskInstanceBody,
@@ -111,6 +116,28 @@ with airflow.ApiClient(configuration) as client:
     bulk = pools.bulk_pools(BulkBodyPoolBody.from_dict({"actions": actions}))
     assert bulk.create.success == ["a"] and bulk.delete.success == ["etl"] and bulk.update is None, bulk
     pools.delete_pool("a")
+    connections = connection_api.ConnectionApi(client)
+    body = ConnectionBody(connection_id="db", conn_type="postgres", password="s3cret", port=5432, extra='{"token": "t"}')
+    made = connections.post_connection(body)
+    assert (made.password, made.port, json.loads(made.extra)) == ("***", 5432, {"token": "***"}), made
+    assert connections.get_connections(order_by=["connection_id"]).connections[0].connection_id == "db"
+    body = ConnectionBody(connection_id="db", conn_type="postgres", host="h")
+    assert connections.patch_connection("db", body, update_mask=["host"]).host == "h"
+    assert connections.get_connection("db").password == "***"
+    assert connections.test_connection(body).status is False
+    actions = [{"action": "create", "entities": [{"connection_id": "api", "conn_type": "http"}]}]
+    bulk = connections.bulk_connections(BulkBodyConnectionBody.from_dict({"actions": actions}))
+    assert bulk.create.success == ["api"], bulk
+    connections.delete_connection("api")
+    connections.create_default_connections()
+    variables = variable_api.VariableApi(client)
+    made = variables.post_variable(VariableBody.from_dict({"key": "limits", "value": {"rows": 5}}))
+    assert json.loads(made.value) == {"rows": 5} and made.is_encrypted, made
+    changed = variables.patch_variable("limits", VariableBody.from_dict({"key": "limits", "value": "6"}))
+    assert changed.value == "6" and variables.get_variable("limits").value == "6"
+    assert variables.get_variables().total_entries == 1
+    variables.delete_variable("limits")
+
     waiting = instances.get_task_instance_dependencies("sales", "a", "load").dependencies
     assert ("Dagrun Running", "the run is over: failed") in [(each.name, each.reason) for each in waiting], waiting
     assert instances.get_task_instance_dependencies("sales", "a", "extract").dependencies == []

@@ -21,6 +21,7 @@ mod pools;
 mod refusals;
 mod rows;
 mod runs;
+mod secrets;
 mod server;
 mod task_instances;
 mod ui_files;

@@ -3,16 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode, header};
 use chrono::{DateTime, Utc};
 use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
+use scheduler::connection::{Connection, ConnectionTest, ConnectionType, Field, FieldKind, Secret};
 use scheduler::control::Control;
 use scheduler::engine::wake::Waker;
 use scheduler::events::Changes;
-use scheduler::operator::{Operator, Outcome, Registry, TaskContext, TaskError};
+use scheduler::keyring::Keyring;
+use scheduler::operator::{Operator, Outcome, Registry, SecretReader, TaskContext, TaskError};
+use scheduler::secrets::Secrets;
 use scheduler::sources::folder::DagFolder;
 use scheduler::testing::TestDb;
 use serde_json::{Map, Value, json};
@@ -88,6 +92,25 @@ impl Operator for Bash {
     }
 }
 
+/// The form of what it knows.
+const FIELDS: &[Field] = &[Field::own("password", "Password", FieldKind::Secret)];
+
+/// Knows one password, and is careless with it.
+struct Telltale;
+
+#[async_trait]
+impl ConnectionTest for Telltale {
+    async fn test(&self, connection: &Connection) -> anyhow::Result<String> {
+        match connection.password.as_ref().map(Secret::reveal) {
+            Some("p4ssw0rd") => Ok("signed in with p4ssw0rd".to_owned()),
+            other => anyhow::bail!("{} is not the password", other.unwrap_or_default()),
+        }
+    }
+}
+
+/// What secrets are encrypted with.
+const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 /// The whole server, without a socket.
 pub(crate) struct Server {
     pub(crate) router: Router,
@@ -96,6 +119,7 @@ pub(crate) struct Server {
     pub(crate) clock: Clock,
     pub(crate) shutdown: CancellationToken,
     pub(crate) home: TempDir,
+    secrets: Secrets,
     folder: DagFolder,
     token: String,
 }
@@ -115,10 +139,14 @@ impl Server {
 
         let mut registry = Registry::default();
         registry.register(Bash).unwrap();
+        let tale = ConnectionType { name: "tale", label: "Tale", fields: FIELDS, test: Some(Arc::new(Telltale)) };
+        registry.register_connection_type(tale).unwrap();
         let catalog = Catalog::new(Arc::new(registry));
         let (clock, changes, shutdown) = (Clock::manual(now()), Changes::default(), CancellationToken::new());
         let (waker, _) = Waker::new();
         let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
+        let keyring: Arc<Keyring> = Arc::new(KEY.parse().unwrap());
+        let control = control.with_keyring(Arc::clone(&keyring));
         let mut folder = DagFolder::new(dags, db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker, true);
         folder.sync().await.unwrap();
 
@@ -127,7 +155,8 @@ impl Server {
         let state =
             AppState::new(db.clone(), control, changes.clone(), catalog, clock.clone(), logs, &auth, shutdown.clone());
         let router = build_router(state);
-        let mut server = Server { router, db, changes, clock, shutdown, home, folder, token: String::new() };
+        let secrets = Secrets::new(Vec::new(), db.clone(), keyring);
+        let mut server = Server { router, db, changes, clock, shutdown, home, secrets, folder, token: String::new() };
         server.token = server.new_token().await;
         server
     }
@@ -138,6 +167,16 @@ impl Server {
         let (status, body) = read(response).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
         body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A connection as tasks see it.
+    pub(crate) async fn stored_connection(&self, conn_id: &str) -> Connection {
+        self.secrets.connection(conn_id).await.unwrap().unwrap()
+    }
+
+    /// A variable as tasks see it.
+    pub(crate) async fn stored_variable(&self, key: &str) -> String {
+        self.secrets.variable(key).await.unwrap().unwrap()
     }
 
     /// The token of the signed-in user.

@@ -10,6 +10,8 @@ const PAGES: [name: string, url: string][] = [
   ['the source of a DAG', '/dags/hello?tab=source'],
   ['import errors', '/import-errors'],
   ['pools', '/pools'],
+  ['connections', '/connections'],
+  ['variables', '/variables'],
 ]
 
 for (const colorScheme of ['light', 'dark'] as const) {

@@ -2,6 +2,7 @@ import type { components } from '../src/api/schema.gen'
 import { AssetBook } from './assets'
 import { BackfillBook } from './backfills'
 import { DAGS, IMPORT_ERROR, POOLS, type FrozenState, type MockDag, type MockTask } from './fixtures'
+import { SecretBook } from './secrets'
 import { stepOf } from './views'
 
 type Schemas = components['schemas']
@@ -40,6 +41,7 @@ export class Db {
   readonly dags = DAGS.map((dag) => structuredClone(dag))
   readonly assets: AssetBook
   readonly backfills: BackfillBook
+  readonly secrets = new SecretBook()
   readonly runs = new Map<string, RunRecord[]>()
   readonly listeners = new Set<(hint: Hint) => void>()
   readonly logListeners = new Set<(instance: Instance, line: Line | null) => void>()

@@ -16,7 +16,7 @@ import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
 import { LoginPage } from './pages/LoginPage/Page'
 import { paths } from './paths'
-import { assetSearch, assetsSearch, backfillsSearch, dagSearch, dagsSearch, loginSearch, runSearch, taskSearch } from './search'
+import { assetSearch, assetsSearch, backfillsSearch, dagSearch, dagsSearch, loginSearch, runSearch, secretsSearch, taskSearch } from './search'
 
 interface Context {
   queries: QueryClient
@@ -79,6 +79,20 @@ const pools = createRoute({
   component: lazyRouteComponent(() => import('./pages/PoolsPage/Page'), 'PoolsPage'),
 })
 
+const connections = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/connections',
+  validateSearch: secretsSearch,
+  component: lazyRouteComponent(() => import('./pages/ConnectionsPage/Page'), 'ConnectionsPage'),
+})
+
+const variables = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/variables',
+  validateSearch: secretsSearch,
+  component: lazyRouteComponent(() => import('./pages/VariablesPage/Page'), 'VariablesPage'),
+})
+
 const assets = createRoute({
   getParentRoute: () => signedIn,
   path: '/assets',
@@ -121,7 +135,7 @@ const task = createRoute({
   component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
 })
 
-const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, pools, assets, asset, backfills, dag, run, task])])
+const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, pools, connections, variables, assets, asset, backfills, dag, run, task])])
 
 export function makeRouter(context: Context) {
   return createRouter({

@@ -33,6 +33,17 @@ export function assetsSearch(raw: Raw): AssetsSearch {
   return { q: text(raw.q), page: pageNumber(raw.page) }
 }
 
+export interface SecretsSearch {
+  q?: string
+  /** From one. */
+  page?: number
+}
+
+/** Of the lists of connections and of variables. */
+export function secretsSearch(raw: Raw): SecretsSearch {
+  return { q: text(raw.q), page: pageNumber(raw.page) }
+}
+
 export interface AssetSearch {
   /** Of its events, from one. */
   page?: number

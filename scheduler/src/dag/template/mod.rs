@@ -2,7 +2,8 @@
 //!
 //! Rendering is a function of the arguments, a [`TemplateContext`] and the [`XComs`] at hand. It fetches nothing: a template
 //! that pulls an XCom that is not at hand makes [`render_args`] answer [`RenderError::NeedsXCom`], one that asks what became
-//! of assets [`RenderError::NeedsAssetEvents`], and the caller fetches that and renders again.
+//! of assets [`RenderError::NeedsAssetEvents`], one that uses connections or variables [`RenderError::NeedsSecrets`], and the
+//! caller fetches that and renders again.
 //!
 //! A name that is not there is an error, never an empty text (Airflow 3: `StrictUndefined`).
 
@@ -17,6 +18,7 @@ mod names;
 mod objects;
 mod python;
 mod render;
+mod secrets;
 mod session;
 mod span;
 mod typed;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use crate::connection::Connection;
 use crate::dag::Dag;
 use crate::operator::RunFacts;
 
@@ -67,11 +70,40 @@ pub struct XComRef {
     pub key: String,
 }
 
+/// A connection or a variable, by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SecretRef {
+    /// `conn.<id>`.
+    Connection(String),
+    /// `var.value.<key>` or `var.json.<key>`.
+    Variable(String),
+}
+
+/// What was found under a [`SecretRef`].
+#[derive(Clone, PartialEq)]
+pub enum SecretValue {
+    /// A connection.
+    Connection(Arc<Connection>),
+    /// The text of a variable.
+    Variable(String),
+}
+
+/// Without what may be secret.
+impl std::fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SecretValue::Connection(connection) => connection.fmt(f),
+            SecretValue::Variable(_) => f.write_str("***"),
+        }
+    }
+}
+
 /// The values that were fetched for a rendering; a value that was looked for and not found is `None`.
 #[derive(Clone, Debug, Default)]
 pub struct XComs {
     values: Arc<HashMap<XComRef, Option<Value>>>,
     asset_events: Option<Arc<AssetEvents>>,
+    secrets: Arc<HashMap<SecretRef, Option<SecretValue>>>,
 }
 
 impl XComs {
@@ -83,6 +115,16 @@ impl XComs {
     /// Keeps what was found, or that nothing was.
     pub fn insert(&mut self, xcom: XComRef, value: Option<Value>) {
         Arc::make_mut(&mut self.values).insert(xcom, value);
+    }
+
+    /// Keeps the connection or variable that was found, or that there is none.
+    pub fn insert_secret(&mut self, secret: SecretRef, value: Option<SecretValue>) {
+        Arc::make_mut(&mut self.secrets).insert(secret, value);
+    }
+
+    /// The connection or variable, if it was looked for at all.
+    pub fn secret(&self, secret: &SecretRef) -> Option<&Option<SecretValue>> {
+        self.secrets.get(secret)
     }
 
     /// Keeps what became of the assets that the try has to do with.
@@ -110,6 +152,9 @@ pub enum RenderError {
     /// A template asks what became of assets, which has not been fetched: fetch it, and render again.
     #[error("what became of assets has to be fetched first")]
     NeedsAssetEvents,
+    /// A template uses connections or variables that have not been fetched: fetch them, and render again.
+    #[error("{} connections or variables have to be fetched first", .0.len())]
+    NeedsSecrets(Vec<SecretRef>),
     /// Templates are wrong; every one that is.
     #[error("{}", sentences(.0))]
     Failed(Vec<TemplateProblem>),

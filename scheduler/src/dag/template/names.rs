@@ -10,6 +10,8 @@ pub(super) const ALWAYS: &[&str] = &[
     "task_instance",
     "params",
     "macros",
+    "conn",
+    "var",
     "map_index",
     "try_number",
     "test_mode",
@@ -58,8 +60,6 @@ const REMOVED: &[(&str, &str)] = &[
 
 /// Names of Airflow 3 that Updraft does not have yet.
 const NOT_YET: &[(&str, &str)] = &[
-    ("var", "variables are not available yet; `params` and `dag_run.conf` are"),
-    ("conn", "connections are not available in templates yet"),
     ("prev_data_interval_start_success", "what the run before was about is not available yet"),
     ("prev_data_interval_end_success", "what the run before was about is not available yet"),
     ("prev_start_date_success", "what the run before was about is not available yet"),

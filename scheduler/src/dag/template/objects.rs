@@ -10,7 +10,7 @@ use serde_json::Map;
 use super::instant::{Instant, invalid};
 use super::macros::Macros;
 use super::session::{Session, from_json};
-use super::{XComRef, asset_events};
+use super::{XComRef, asset_events, secrets};
 use crate::dag::Task;
 use crate::dag::spec::suggest::did_you_mean;
 
@@ -60,6 +60,8 @@ impl Object for Root {
                 Some(session.asset_events(|events| asset_events::by_asset(&events.triggering)))
             }
             "ti" | "task_instance" => Some(Value::from_object(TaskInstance(Arc::clone(session)))),
+            "conn" => Some(Value::from_object(secrets::Connections(Arc::clone(session)))),
+            "var" => Some(Value::from_object(secrets::Variables(Arc::clone(session)))),
             "macros" => Some(Value::from_object(Macros(Arc::clone(session)))),
             name => context.callback.as_ref()?.name(name),
         }

@@ -151,6 +151,10 @@ impl Renderer<'_> {
         if self.session.needs_asset_events() {
             return Err(RenderError::NeedsAssetEvents);
         }
+        let secrets = self.session.needed_secrets();
+        if !secrets.is_empty() {
+            return Err(RenderError::NeedsSecrets(secrets));
+        }
         let needed = self.session.needed();
         if !needed.is_empty() {
             return Err(RenderError::NeedsXCom(needed));

@@ -8,7 +8,7 @@ use minijinja::value::{Object, Value};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::{AssetEvents, TemplateContext, XComRef, XComs};
+use super::{AssetEvents, SecretRef, SecretValue, TemplateContext, XComRef, XComs};
 
 /// Shared by all objects of one rendering.
 #[derive(Debug)]
@@ -22,7 +22,18 @@ pub(super) struct Session {
 struct State {
     needed: BTreeSet<XComRef>,
     needs_asset_events: bool,
+    needed_secrets: BTreeSet<SecretRef>,
     drawn: u64,
+}
+
+/// What came of looking for a connection or a variable.
+pub(super) enum Looked<'a> {
+    /// It is there.
+    Found(&'a SecretValue),
+    /// There is none.
+    Absent,
+    /// It has to be fetched first; this stands in for it.
+    Pending(Value),
 }
 
 impl Session {
@@ -43,6 +54,23 @@ impl Session {
                 Value::from_object(Pending)
             }
         }
+    }
+
+    /// The connection or variable. One that has to be fetched first is noted.
+    pub fn secret(&self, secret: &SecretRef) -> Looked<'_> {
+        match self.xcoms.secret(secret) {
+            Some(Some(found)) => Looked::Found(found),
+            Some(None) => Looked::Absent,
+            None => {
+                self.lock().needed_secrets.insert(secret.clone());
+                Looked::Pending(Value::from_object(Pending))
+            }
+        }
+    }
+
+    /// The connections and variables that were asked for and not at hand.
+    pub fn needed_secrets(&self) -> Vec<SecretRef> {
+        self.lock().needed_secrets.iter().cloned().collect()
     }
 
     /// What `read` finds in what became of assets; something stands in for it while that is not at hand.

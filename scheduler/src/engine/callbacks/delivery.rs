@@ -13,11 +13,12 @@ use crate::dag::Dag;
 use crate::dag::callback::Callback;
 use crate::dag::params;
 use crate::dag::template::{CallbackFacts, TemplateContext, render_values};
-use crate::engine::rendering::{self, Stuck};
+use crate::engine::rendering::{self, Sources, Stuck};
 use crate::engine::try_storage::StoredXComs;
 use crate::log::{self, Level, TaskLog};
 use crate::operator::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, ErasedNotifier, Notice, NoticedTry, TaskKey};
 use crate::run::InstanceIndex;
+use crate::secrets::Secrets;
 use crate::store::entity::{callback_request, dag_run};
 use crate::store::{Db, StoreError, runs, versions};
 
@@ -29,6 +30,7 @@ pub(super) struct Tools {
     pub(super) clock: Clock,
     pub(super) log_folder: PathBuf,
     pub(super) base_url: Option<String>,
+    pub(super) secrets: Secrets,
 }
 
 /// How an attempt ended.
@@ -112,8 +114,9 @@ async fn prepare(tools: &Tools, request: &callback_request::Model) -> Result<Opt
     let facts: CallbackFacts = serde_json::from_value(request.facts.clone())
         .map_err(|error| DeliveryError::fail(anyhow::anyhow!("what it is about cannot be read: {error}")))?;
     let facts = CallbackFacts { url: url(tools, request, &facts), ..facts };
-    let args = render(tools, &dag, &row, &notifier, callback, &facts).await?;
-    let notice = notice(tools, request, &dag, &row, kind, facts);
+    let log = log_of(tools, request);
+    let args = render(tools, &dag, &row, &notifier, callback, &facts, &log).await?;
+    let notice = notice(request, &dag, &row, kind, facts, log);
     Ok(Some(Prepared { notifier, args, notice }))
 }
 
@@ -148,6 +151,7 @@ async fn render(
     notifier: &ErasedNotifier,
     callback: &Callback,
     facts: &CallbackFacts,
+    log: &TaskLog,
 ) -> Result<Map<String, Value>, DeliveryError> {
     let instance = facts.instance.as_ref();
     let context = TemplateContext {
@@ -165,7 +169,8 @@ async fn render(
         .and_then(|instance| Some(InstanceIndex { task: dag.find(&instance.task_id)?, map_index: instance.map_index }));
     let xcoms = StoredXComs { db: tools.db.clone(), run: row.id, dag: Arc::clone(dag), reader };
     let schema = notifier.schema.as_value();
-    let rendered = rendering::fetching(&xcoms, |xcoms| render_values(schema, &callback.args, &context, xcoms)).await;
+    let sources = Sources { xcoms: &xcoms, secrets: &tools.secrets, log };
+    let rendered = sources.fetching(|xcoms| render_values(schema, &callback.args, &context, xcoms)).await;
     rendered.map_err(|stuck| match stuck {
         Stuck::Fetching(error) => DeliveryError::retry(error),
         Stuck::Rendering(error) => DeliveryError::fail(error),
@@ -180,12 +185,12 @@ fn run_facts(dag: &Dag, row: &dag_run::Model, facts: &CallbackFacts) -> crate::o
 }
 
 fn notice(
-    tools: &Tools,
     request: &callback_request::Model,
     dag: &Dag,
     row: &dag_run::Model,
     kind: CallbackKind,
     facts: CallbackFacts,
+    log: TaskLog,
 ) -> Notice {
     let run = Arc::new(run_facts(dag, row, &facts));
     let instance = facts.instance.map(|instance| NoticedTry {
@@ -211,7 +216,7 @@ fn notice(
         exception: facts.exception,
         deadline: facts.deadline.map(|deadline| deadline.deadline_time),
         url: facts.url,
-        log: log_of(tools, request),
+        log,
     }
 }
 

@@ -58,6 +58,7 @@ impl CallbackService {
             clock: settings.clock.clone(),
             log_folder: settings.log_folder.clone(),
             base_url: settings.base_url.clone(),
+            secrets: settings.secrets.clone(),
         };
         let (woken, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let worker = Worker { tools, lease, woken: Arc::clone(&woken), in_flight: JoinSet::new(), ended: Vec::new() };

@@ -5,6 +5,7 @@
 //! read with one statement for the page, never one for each row.
 
 mod assets;
+mod connections;
 mod dag_versions;
 mod dags;
 mod event_logs;
@@ -15,12 +16,14 @@ mod keyset;
 mod pools;
 mod runs;
 mod task_instances;
+mod variables;
 mod xcoms;
 
 pub use assets::{
     AssetEventFilter, AssetEventRow, AssetFilter, AssetRow, asset_event_sort_key, asset_sort_key, event_rows,
     find_asset, last_asset_events, list_asset_events, list_assets,
 };
+pub use connections::{connection_sort_key, list_connections};
 pub use dag_versions::{VersionFilter, find_dag_version, list_dag_versions, version_sort_key};
 pub use dags::{DagFilter, DagRow, dag_sort_key, find_dag, list_dags, list_tags, recent_runs, run_counts};
 pub use event_logs::{EventLogFilter, event_log_sort_key, find_event_log, list_event_logs};
@@ -34,4 +37,5 @@ pub use task_instances::{
     InstanceName, TaskInstanceFilter, TaskInstanceRow, Tries, find_task_instance, find_task_instances,
     list_task_instances, task_instance_sort_key, tries,
 };
+pub use variables::{list_variables, variable_sort_key};
 pub use xcoms::{XComFilter, XComRow, find_xcom, list_xcoms, xcom_sort_key};

@@ -142,7 +142,7 @@ mistakes! {
     invalid_argument_checked: InvalidArgument, WhenLoaded, "tasks:\n  - task_id: a\n    operator: clean\n    input: x\n    rules:\n      - {column: a}\n      - {column: b, cast: int, drop: true}\n";
     template_syntax: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: |\n      echo one\n      echo {{ ds + }}\n";
     template_removed_name: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: \"echo {{ ds }} {{ execution_date }}\"\n";
-    template_not_yet: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: echo {{ var.value.bucket }}\n";
+    template_not_yet: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: echo {{ templates_dict.bucket }}\n";
     template_unknown_name: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: ls\n    env:\n      DAY: \"{{ logical_dat }}\"\n";
     invalid_param_default: InvalidParam, WhenLoaded, "params:\n  rows: {type: integer, minimum: 1, default: many}\ntasks: []\n";
     invalid_param_schema: InvalidParam, WhenLoaded, "params:\n  rows: {type: integer, minimum: low}\ntasks: []\n";

@@ -9,6 +9,9 @@ export const keys = {
   backfills: ['dags', 'backfills'] as const,
   importErrors: ['import-errors'] as const,
   pools: ['pools'] as const,
+  connections: ['connections'] as const,
+  connectionTypes: ['connection-types'] as const,
+  variables: ['variables'] as const,
   /** All that is known of assets, their events, and who waits for them. */
   assets: ['assets'] as const,
   dag: (dagId: string) => ['dag', dagId] as const,

@@ -228,6 +228,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the connections that are kept in the database. */
+        get: operations["get_connections"];
+        put?: never;
+        /** Make a connection. */
+        post: operations["post_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Make, change and delete connections.
+         * @description The answer is 200 whatever became of each change, and says it for each.
+         */
+        patch: operations["bulk_connections"];
+        trace?: never;
+    };
+    "/api/v2/connections/defaults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does nothing: there are no sample connections. */
+        post: operations["create_default_connections"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/connections/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try out whether a connection works, from where the web server is. Of a connection that is kept, the body need only have
+         *     what is to be different: secrets that it does not have are those that are kept.
+         */
+        post: operations["test_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/connections/{connection_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a connection. Its secrets are not shown. */
+        get: operations["get_connection"];
+        put?: never;
+        post?: never;
+        /** Delete a connection. Tasks that use it will fail. */
+        delete: operations["delete_connection"];
+        options?: never;
+        head?: never;
+        /** Change a connection: the fields that the body has, or of these the ones that `update_mask` names. */
+        patch: operations["patch_connection"];
+        trace?: never;
+    };
     "/api/v2/dagSources/{dag_id}": {
         parameters: {
             query?: never;
@@ -1044,6 +1122,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/updraft/connection-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the types of connections that this Updraft knows. A connection may have any other type, too. */
+        get: operations["list_connection_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/updraft/dags": {
         parameters: {
             query?: never;
@@ -1172,6 +1267,47 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v2/variables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the variables that are kept in the database. */
+        get: operations["get_variables"];
+        put?: never;
+        /** Make a variable. */
+        post: operations["post_variable"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Make, change and delete variables.
+         * @description The answer is 200 whatever became of each change, and says it for each.
+         */
+        patch: operations["bulk_variables"];
+        trace?: never;
+    };
+    "/api/v2/variables/{variable_key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at a variable. */
+        get: operations["get_variable"];
+        put?: never;
+        post?: never;
+        /** Delete a variable. Tasks that use it will fail. */
+        delete: operations["delete_variable"];
+        options?: never;
+        head?: never;
+        /** Change a variable. */
+        patch: operations["patch_variable"];
         trace?: never;
     };
     "/api/v2/version": {
@@ -1474,10 +1610,40 @@ export interface components {
             update_mask?: string[] | null;
         };
         /** @description One change. */
+        BulkAction_ConnectionBody_: {
+            /** @description `create`, `update` or `delete`. */
+            action: string;
+            /** @description The connections; those to be deleted may be ids. */
+            entities: {
+                [key: string]: unknown;
+            }[];
+            /** @description When making: `fail` (default), `skip` or `overwrite`. */
+            action_on_existence?: string | null;
+            /** @description When changing or deleting: `fail` (default) or `skip`. */
+            action_on_non_existence?: string | null;
+            /** @description The fields to change; all when absent. */
+            update_mask?: string[] | null;
+        };
+        /** @description One change. */
         BulkAction_PoolBody_: {
             /** @description `create`, `update` or `delete`. */
             action: string;
             /** @description The pools; those to be deleted may be names. */
+            entities: {
+                [key: string]: unknown;
+            }[];
+            /** @description When making: `fail` (default), `skip` or `overwrite`. */
+            action_on_existence?: string | null;
+            /** @description When changing or deleting: `fail` (default) or `skip`. */
+            action_on_non_existence?: string | null;
+            /** @description The fields to change; all when absent. */
+            update_mask?: string[] | null;
+        };
+        /** @description One change. */
+        BulkAction_VariableBody_: {
+            /** @description `create`, `update` or `delete`. */
+            action: string;
+            /** @description The variables; those to be deleted may be keys. */
             entities: {
                 [key: string]: unknown;
             }[];
@@ -1497,8 +1663,16 @@ export interface components {
             actions: components["schemas"]["BulkAction_BulkTaskInstanceBody_"][];
         };
         /** @description Changes, in order. */
+        BulkBody_ConnectionBody_: {
+            actions: components["schemas"]["BulkAction_ConnectionBody_"][];
+        };
+        /** @description Changes, in order. */
         BulkBody_PoolBody_: {
             actions: components["schemas"]["BulkAction_PoolBody_"][];
+        };
+        /** @description Changes, in order. */
+        BulkBody_VariableBody_: {
+            actions: components["schemas"]["BulkAction_VariableBody_"][];
         };
         /** @description A run of a bulk request, and what is to be changed of it. */
         BulkDAGRunBody: {
@@ -1619,6 +1793,85 @@ export interface components {
         };
         /** @description What clearing a run would let run: instances that there are, and tasks that are new. */
         ClearedTask: components["schemas"]["TaskInstanceResponse"] | components["schemas"]["NewTaskResponse"];
+        /** @description A connection to be made, or what is to be changed of one. */
+        ConnectionBody: {
+            /** @description Letters, digits, `_`, `.` and `-`; at most 200. */
+            connection_id: string;
+            conn_type: string;
+            description?: string | null;
+            host?: string | null;
+            login?: string | null;
+            schema?: string | null;
+            /** Format: int32 */
+            port?: number | null;
+            /** @description `***` leaves it as it is. */
+            password?: string | null;
+            /** @description A JSON object as text; what is `***` in it stays as it is. */
+            extra?: string | null;
+            /** @description Not used: there are no teams. */
+            team_name?: string | null;
+        };
+        /** @description A page of connections. */
+        ConnectionCollectionResponse: {
+            connections: components["schemas"]["ConnectionResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description One field of the form. */
+        ConnectionFieldResponse: {
+            /** @description A field of the connection, or a key of `extra`. */
+            name: string;
+            label: string;
+            /** @description `text`, `secret`, `number`, `flag` or `choice`. */
+            kind: string;
+            /** @description Whether it is a key of `extra`. */
+            is_extra: boolean;
+            /** @description What there is to choose from. */
+            choices: string[];
+            placeholder: string;
+            help: string;
+        };
+        /** @description A connection. */
+        ConnectionResponse: {
+            connection_id: string;
+            conn_type: string;
+            description: string | null;
+            host: string | null;
+            login: string | null;
+            schema: string | null;
+            /** Format: int32 */
+            port: number | null;
+            /** @description `***` when there is one. */
+            password: string | null;
+            /**
+             * @description A JSON object as text, with `***` in the place of what is secret in it; all of it is `***` when it is encrypted with
+             *     a key that the server does not have.
+             */
+            extra: string | null;
+            team_name: string | null;
+        };
+        /** @description What came of trying a connection out. */
+        ConnectionTestResponse: {
+            /** @description Whether it works. */
+            status: boolean;
+            /** @description What was found, or what is wrong. */
+            message: string;
+        };
+        /** @description All types of connections. */
+        ConnectionTypeCollectionResponse: {
+            connection_types: components["schemas"]["ConnectionTypeResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description A type of connections, with the fields of its form. */
+        ConnectionTypeResponse: {
+            conn_type: string;
+            /** @description What people call it. */
+            label: string;
+            /** @description Whether a connection of it can be tried out. */
+            can_test: boolean;
+            fields: components["schemas"]["ConnectionFieldResponse"][];
+        };
         /** @description That an asset was updated. */
         CreateAssetEventsBody: {
             /** Format: int64 */
@@ -2620,6 +2873,35 @@ export interface components {
             /** @description The value. */
             input: unknown;
         };
+        /** @description A variable to be made, or what is to be changed of one. */
+        VariableBody: {
+            /** @description At most 250 characters. */
+            key: string;
+            /** @description A text, or anything else, which is kept as JSON. `***` leaves it as it is. */
+            value: unknown;
+            description?: string | null;
+            /** @description Not used: there are no teams. */
+            team_name?: string | null;
+        };
+        /** @description A page of variables. */
+        VariableCollectionResponse: {
+            variables: components["schemas"]["VariableResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description A variable. */
+        VariableResponse: {
+            key: string;
+            /**
+             * @description The text; `***` when its name says that it is secret, or when it is encrypted with a key that the server does not have.
+             *     In JSON, what is secret by its name is `***`.
+             */
+            value: string | null;
+            description: string | null;
+            /** @description Always true. */
+            is_encrypted: boolean;
+            team_name: string | null;
+        };
         /** @description Which API this is. */
         VersionInfo: {
             /** @description The version of Airflow whose API is spoken: clients decide by it what they may ask. */
@@ -3364,6 +3646,296 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_connections: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                connection_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                connection_id_prefix_pattern?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of connections */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    post_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionBody"];
+            };
+        };
+        responses: {
+            /** @description The connection */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionResponse"];
+                };
+            };
+            /** @description There is a connection of that id */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    bulk_connections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkBody_ConnectionBody_"];
+            };
+        };
+        responses: {
+            /** @description What became of each change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_default_connections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing was made */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    test_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionBody"];
+            };
+        };
+        responses: {
+            /** @description What came of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTestResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionResponse"];
+                };
+            };
+            /** @description There is no such connection */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    delete_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such connection */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    patch_connection: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionBody"];
+            };
+        };
+        responses: {
+            /** @description The connection as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionResponse"];
+                };
+            };
+            /** @description The body is about another connection */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such connection */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -6403,6 +6975,26 @@ export interface operations {
             };
         };
     };
+    list_connection_types: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All types, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTypeCollectionResponse"];
+                };
+            };
+        };
+    };
     list_updraft_dags: {
         parameters: {
             query?: {
@@ -6724,6 +7316,254 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_variables: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                variable_key_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                variable_key_prefix_pattern?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of variables */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    post_variable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VariableBody"];
+            };
+        };
+        responses: {
+            /** @description The variable */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableResponse"];
+                };
+            };
+            /** @description The key is empty */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is a variable of that key */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    bulk_variables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkBody_VariableBody_"];
+            };
+        };
+        responses: {
+            /** @description What became of each change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_variable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                variable_key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The variable */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableResponse"];
+                };
+            };
+            /** @description There is no such variable */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    delete_variable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                variable_key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such variable */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    patch_variable: {
+        parameters: {
+            query?: {
+                update_mask?: string[];
+            };
+            header?: never;
+            path: {
+                variable_key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VariableBody"];
+            };
+        };
+        responses: {
+            /** @description The variable as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableResponse"];
+                };
+            };
+            /** @description The body is about another variable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such variable */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

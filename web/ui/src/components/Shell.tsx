@@ -41,6 +41,12 @@ export function Shell() {
           <Link {...paths.pools()} className={classes.link} activeProps={{ className: classes.active }}>
             Pools
           </Link>
+          <Link {...paths.connections()} className={classes.link} activeProps={{ className: classes.active }}>
+            Connections
+          </Link>
+          <Link {...paths.variables()} className={classes.link} activeProps={{ className: classes.active }}>
+            Variables
+          </Link>
           <ImportErrorsLink />
         </nav>
         <SchemeToggle />

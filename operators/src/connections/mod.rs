@@ -1,0 +1,53 @@
+//! The types of connections: what their forms ask for, and how each is tried out.
+
+mod aws;
+mod databases;
+mod databricks;
+mod forms;
+mod smtp;
+mod web;
+
+use std::sync::Arc;
+
+use scheduler::connection::{ConnectionTest, ConnectionType, Field};
+use scheduler::operator::{Registry, RegistryError};
+
+use crate::location::S3;
+
+/// How a type is tried out, if it can be.
+type Test = Option<Arc<dyn ConnectionTest>>;
+
+/// Adds all types. Connections to AWS without keys take those of `s3`.
+pub(crate) fn register(registry: &mut Registry, s3: &S3) -> Result<(), RegistryError> {
+    let aws = |service| Some(tried_by(aws::Aws { service, surroundings: s3.clone() }));
+    let web = |way| Some(tried_by(web::Web(way)));
+    let database = Some(tried_by(databases::Databases));
+    let types: [(&'static str, &'static str, &'static [Field], Test); 18] = [
+        ("aws", "Amazon Web Services", forms::AWS, aws(aws::Service::Identity)),
+        ("databricks", "Databricks", forms::DATABRICKS, Some(tried_by(databricks::Databricks))),
+        ("docker", "Docker", forms::DOCKER, None),
+        ("generic", "Generic", forms::GENERIC, None),
+        ("http", "HTTP", forms::HTTP, web(web::Way::Plain)),
+        ("kafka", "Apache Kafka", forms::KAFKA, None),
+        ("kafka_rest", "Kafka REST proxy", forms::KAFKA_REST, web(web::Way::KafkaRest)),
+        ("kinesis", "Amazon Kinesis", forms::AWS, aws(aws::Service::Kinesis)),
+        ("kubernetes", "Kubernetes", forms::KUBERNETES, None),
+        ("mariadb", "MariaDB", forms::MYSQL, database.clone()),
+        ("mysql", "MySQL", forms::MYSQL, database.clone()),
+        ("postgres", "PostgreSQL", forms::POSTGRES, database.clone()),
+        ("s3", "S3, or what speaks as it does", forms::S3, aws(aws::Service::Identity)),
+        ("slack", "Slack API", forms::SLACK, web(web::Way::Slack)),
+        ("slackwebhook", "Slack incoming webhook", forms::SLACK_WEBHOOK, None),
+        ("smtp", "Mail server (SMTP)", forms::SMTP, Some(tried_by(smtp::Smtp))),
+        ("sqlite", "SQLite", forms::SQLITE, database),
+        ("vault", "HashiCorp Vault", forms::VAULT, web(web::Way::Vault)),
+    ];
+    for (name, label, fields, test) in types {
+        registry.register_connection_type(ConnectionType { name, label, fields, test })?;
+    }
+    Ok(())
+}
+
+fn tried_by(test: impl ConnectionTest + 'static) -> Arc<dyn ConnectionTest> {
+    Arc::new(test)
+}

@@ -1,0 +1,46 @@
+//! Mail servers: we greet them, and sign in if there is a login.
+
+use anyhow::{Context, bail};
+use async_trait::async_trait;
+use scheduler::connection::{Connection, ConnectionTest, Secret};
+use serde_json::Value;
+
+use crate::notifiers::{MailServer, Tls};
+
+/// Tries out a mail server.
+pub(super) struct Smtp;
+
+#[async_trait]
+impl ConnectionTest for Smtp {
+    async fn test(&self, connection: &Connection) -> anyhow::Result<String> {
+        let Some(host) = connection.host.clone() else { bail!("it has no host") };
+        let server = MailServer {
+            host,
+            port: connection.port,
+            tls: tls(connection),
+            login: connection.login.clone(),
+            password: connection.password.as_ref().map(|password| Secret::reveal(password).to_owned()),
+            from: None,
+        };
+        let answers = server.transport()?.test_connection().await.context("cannot reach the mail server")?;
+        if !answers {
+            bail!("the mail server does not answer as one");
+        }
+        let signed_in = if connection.login.is_some() { ", and let us sign in" } else { "" };
+        Ok(format!("the mail server on port {} answered{signed_in}", server.port()))
+    }
+}
+
+/// Airflow's words for it.
+fn tls(connection: &Connection) -> Tls {
+    let is_on = |key: &str| match connection.extra.get(key) {
+        Some(Value::Bool(on)) => *on,
+        Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    };
+    match (is_on("disable_ssl"), is_on("disable_tls")) {
+        (false, false) if connection.port == Some(465) => Tls::Tls,
+        (_, false) => Tls::StartTls,
+        (_, true) => Tls::None,
+    }
+}

@@ -1,0 +1,218 @@
+//! Trying connections out, against real servers where there are any.
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use axum::{Json, Router};
+use scheduler::connection::{Connection, Field, Secret, test};
+use scheduler::operator::Registry;
+use serde_json::json;
+
+use crate::mailbox::Mailbox;
+use crate::mariadb::{MariaDb, PASSWORD};
+use crate::moto::Moto;
+
+fn registry() -> Registry {
+    operators::registry().unwrap()
+}
+
+async fn works(connection: &Connection) -> String {
+    test(&registry(), connection).await.unwrap_or_else(|problem| panic!("{connection:?}: {problem}"))
+}
+
+async fn fails(connection: &Connection, words: &str) {
+    let problem = test(&registry(), connection).await.expect_err("it does not work");
+    assert!(problem.contains(words) && !problem.contains("hush"), "{problem}");
+}
+
+fn with_extra(connection: Connection, extra: &serde_json::Value) -> Connection {
+    Connection { extra: extra.as_object().unwrap().clone(), ..connection }
+}
+
+#[test]
+fn every_type_has_a_form_without_doubles() {
+    for kind in registry().connection_types() {
+        let mut names: Vec<&str> = kind.fields.iter().map(|field| field.name).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert!(all > 0 && names.len() == all, "{}: {names:?}", kind.name);
+        for field in kind.fields.iter().filter(|field| !field.is_extra) {
+            assert!(
+                ["host", "login", "password", "schema", "port"].contains(&field.name),
+                "{} {}",
+                kind.name,
+                field.name
+            );
+        }
+    }
+}
+
+/// The table of the documentation.
+fn table() -> String {
+    let mut rows =
+        vec!["| `conn_type` | what it is | its form | can be tried out |\n| --- | --- | --- | --- |\n".to_owned()];
+    for kind in registry().connection_types() {
+        let field = |field: &Field| {
+            let (open, close) = if field.is_extra { ('[', ']') } else { ('(', ')') };
+            format!("{} {open}`{}`{close}", field.label, field.name)
+        };
+        let fields: Vec<String> = kind.fields.iter().map(field).collect();
+        let can_test = if kind.test.is_some() { "yes" } else { "" };
+        rows.push(format!("| `{}` | {} | {} | {can_test} |\n", kind.name, kind.label, fields.join(", ")));
+    }
+    rows.concat()
+}
+
+#[test]
+fn the_documentation_lists_every_type() {
+    let path = crate::support::repository().join("docs/connections.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("<!-- table: types -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    let wanted = format!("{before}<!-- table: types -->\n{}<!-- end -->{after}", table());
+    if std::env::var_os("UPDRAFT_REGENERATE").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+        return;
+    }
+    assert!(text == wanted, "docs/connections.md is out of date: run this test with UPDRAFT_REGENERATE=1");
+}
+
+#[tokio::test]
+async fn postgres_is_signed_in_to() {
+    let url = scheduler::testing::postgres_url().await;
+    let (role, rest) = url.strip_prefix("postgres://").unwrap().split_once("@localhost/").unwrap();
+    let (database, socket) = rest.split_once("?host=").unwrap();
+    let good = Connection {
+        host: Some(socket.to_owned()),
+        login: Some(role.to_owned()),
+        schema: Some(database.to_owned()),
+        ..Connection::new("db", "postgres")
+    };
+
+    assert!(works(&good).await.contains("SELECT 1"));
+    fails(&Connection { schema: Some("nowhere".to_owned()), ..good.clone() }, "nowhere").await;
+    fails(&with_extra(good, &json!({ "sslmode": "sometimes" })), "`sometimes` is no `sslmode`").await;
+    let away = Connection { host: Some("127.0.0.1".to_owned()), port: Some(9), ..Connection::new("db", "postgres") };
+    fails(&Connection { password: Some(Secret::new("hush")), ..away }, "cannot sign in").await;
+}
+
+#[tokio::test]
+async fn mariadb_is_signed_in_to() {
+    let server = MariaDb::start();
+    let socket = server.url().split_once("?socket=").unwrap().1.to_owned();
+    let good = Connection {
+        login: Some("reader".to_owned()),
+        password: Some(Secret::new(PASSWORD)),
+        schema: Some("pinterest_data".to_owned()),
+        ..with_extra(Connection::new("db", "mysql"), &json!({ "unix_socket": socket }))
+    };
+
+    assert!(works(&good).await.contains("SELECT 1"));
+    fails(&Connection { password: Some(Secret::new("hush-hush")), ..good }, "cannot sign in").await;
+}
+
+#[tokio::test]
+async fn sqlite_is_opened_and_never_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.db");
+    let connection = |path: &std::path::Path| Connection {
+        host: Some(path.display().to_string()),
+        ..Connection::new("db", "sqlite")
+    };
+
+    fails(&connection(&path), "there is no file").await;
+    assert!(!path.exists());
+    std::fs::write(&path, "").unwrap();
+    works(&connection(&path)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aws_says_who_we_are() {
+    let moto = Moto::start();
+    let connection = |kind: &str| Connection {
+        login: Some("test".to_owned()),
+        password: Some(Secret::new("test-hush")),
+        ..with_extra(
+            Connection::new("aws", kind),
+            &json!({ "endpoint_url": moto.endpoint(), "region_name": "eu-west-1" }),
+        )
+    };
+
+    let said = works(&connection("aws")).await;
+    assert!(said.contains("arn:aws:"), "{said}");
+    let said = works(&connection("kinesis")).await;
+    assert!(said.contains("eu-west-1") && said.contains("0 streams"), "{said}");
+}
+
+#[tokio::test]
+async fn mail_servers_are_greeted() {
+    let open = Mailbox::start(&[]);
+    let strict = Mailbox::start(&["me", "s3cret-word"]);
+    let connection = |mailbox: &Mailbox, password: &str| Connection {
+        host: Some("127.0.0.1".to_owned()),
+        port: Some(mailbox.port),
+        login: Some("me".to_owned()).filter(|_| !password.is_empty()),
+        password: Some(Secret::new(password)).filter(|_| !password.is_empty()),
+        ..with_extra(Connection::new("mail", "smtp"), &json!({ "disable_tls": true }))
+    };
+
+    works(&connection(&open, "")).await;
+    assert!(works(&connection(&strict, "s3cret-word")).await.contains("sign in"));
+    fails(&connection(&strict, "hush"), "mail server").await;
+}
+
+#[tokio::test]
+async fn servers_on_the_web_are_asked_as_their_type_wants() {
+    let me = async |headers: HeaderMap| match headers["authorization"].to_str().unwrap() {
+        "Bearer dapi-good" => (StatusCode::OK, Json(json!({ "userName": "me@example.com" }))),
+        _ => (StatusCode::FORBIDDEN, Json(json!({ "message": "Invalid access token." }))),
+    };
+    let grant = async |headers: HeaderMap, body: String| {
+        // `client:s3cret`
+        let is_good = headers["authorization"] == "Basic Y2xpZW50OnMzY3JldA==";
+        assert_eq!(body, "grant_type=client_credentials&scope=all-apis");
+        if is_good {
+            (StatusCode::OK, Json(json!({ "access_token": "dapi-good", "expires_in": 3600 })))
+        } else {
+            (StatusCode::UNAUTHORIZED, Json(json!({ "error": "invalid_client" })))
+        }
+    };
+    let app = Router::new()
+        .route("/api/2.0/preview/scim/v2/Me", get(me))
+        .route("/oidc/v1/token", axum::routing::post(grant))
+        .route("/topics", get(async || Json(json!(["12e.pin", "12e.geo"]))))
+        .route("/shut", get(async || StatusCode::UNAUTHORIZED));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let at = |kind: &str, path: &str| Connection {
+        host: Some(format!("http://{address}{path}")),
+        ..Connection::new("x", kind)
+    };
+
+    let databricks = at("databricks", "");
+    let said = works(&with_extra(databricks.clone(), &json!({ "token": "dapi-good" }))).await;
+    assert!(said.contains("me@example.com"), "{said}");
+    let principal = |secret: &str| Connection {
+        login: Some("client".to_owned()),
+        password: Some(Secret::new(secret)),
+        ..databricks.clone()
+    };
+    works(&principal("s3cret")).await;
+    fails(&principal("hush"), "is not let in").await;
+    fails(&with_extra(databricks.clone(), &json!({ "token": "dapi-hush" })), "403").await;
+    fails(&databricks, "neither a token nor a client secret").await;
+
+    assert!(works(&at("kafka_rest", "")).await.contains("2 topics"));
+    assert!(works(&at("http", "/nowhere")).await.contains("404"));
+    fails(&at("http", "/shut"), "401").await;
+    let split = Connection {
+        host: Some("127.0.0.1".to_owned()),
+        port: Some(address.port()),
+        schema: Some("http".to_owned()),
+        ..Connection::new("x", "http")
+    };
+    works(&split).await;
+    fails(&Connection { port: Some(9), ..split }, "cannot reach").await;
+    fails(&Connection::new("x", "docker"), "cannot be tested").await;
+}
