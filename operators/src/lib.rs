@@ -6,6 +6,7 @@
 //!
 //! * [`bash`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`emulation`], [`kinesis`], [`clean`], [`query`]:
 //!   the operators, one module each.
+//! * [`databricks`]: the operators and sensors that work on Databricks.
 //! * [`sensors`]: the operators that wait, without a slot and without a process.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
 //! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion. [`retention`]: for how long the versions that a
@@ -23,6 +24,7 @@ mod broken;
 mod child;
 pub mod clean;
 mod connections;
+pub mod databricks;
 pub mod delta;
 pub mod empty;
 pub mod emulation;
@@ -81,6 +83,7 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(kinesis::Kinesis::new(s3.clone(), environment.clone()))?;
     registry.register(clean::Clean::new(s3.clone()))?;
     registry.register(query::Query::new(s3.clone()))?;
+    databricks::register(&mut registry, s3)?;
     sensors::register(&mut registry, s3)?;
     connections::register(&mut registry, s3)?;
     notifiers::register(&mut registry, environment, mail)?;

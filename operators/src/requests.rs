@@ -59,7 +59,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
     wait: Option<Duration>,
-    host: String,
+    pub(crate) host: String,
 }
 
 impl Reply {
@@ -109,6 +109,11 @@ impl Trouble {
 
 /// Sends a request and reads the whole answer.
 pub(crate) async fn exchange(request: RequestBuilder, host: &str) -> Result<Reply, Trouble> {
+    exchange_up_to(ANSWER_BYTES_MAX, request, host).await
+}
+
+/// The same, with an answer of at most that many bytes.
+pub(crate) async fn exchange_up_to(bytes_max: usize, request: RequestBuilder, host: &str) -> Result<Reply, Trouble> {
     let broken = |error: reqwest::Error, done: bool| Trouble {
         may_retry: !error.is_builder(),
         may_be_done: done,
@@ -120,16 +125,16 @@ pub(crate) async fn exchange(request: RequestBuilder, host: &str) -> Result<Repl
         let done = !error.is_connect() && !error.is_builder();
         broken(error, done)
     })?;
-    let body = read(&mut response).await.map_err(|error| broken(error, true))?;
+    let body = read(&mut response, bytes_max).await.map_err(|error| broken(error, true))?;
     let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     Ok(Reply { status: response.status(), body, wait: wait.map(Duration::from_secs), host: host.to_owned() })
 }
 
-async fn read(response: &mut Response) -> Result<Bytes, reqwest::Error> {
+async fn read(response: &mut Response, bytes_max: usize) -> Result<Bytes, reqwest::Error> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_BYTES_MAX {
+        if body.len() > bytes_max {
             break;
         }
     }
@@ -208,7 +213,7 @@ impl Complaints {
         Complaints { log, state: Mutex::new((None, 0)) }
     }
 
-    fn say(&self, error: &anyhow::Error, pause: Duration) {
+    pub(crate) fn say(&self, error: &anyhow::Error, pause: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.0.is_some_and(|said| said.elapsed() < COMPLAINT_EVERY) {
             state.1 += 1;

@@ -200,7 +200,7 @@ impl Loop {
             Told::Deferred(deferral) => {
                 self.executor.defer(deferral.try_id);
                 if self.stopping {
-                    self.executor.cancel(deferral.try_id);
+                    self.executor.let_go_of(deferral.try_id);
                 }
                 self.deferred.push(deferral);
             }
@@ -343,7 +343,7 @@ impl Loop {
         warn!("the scheduler has given this worker up; stopping its tries, and beginning anew");
         self.kept.let_go();
         self.settings.leash.let_go();
-        self.executor.cancel_all();
+        self.executor.let_go_of_all();
         // Nobody wants to know which waited, and how they ended.
         self.deferred.clear();
         for report in self.unreported.drain(..) {
@@ -388,7 +388,7 @@ impl Loop {
                     Some(told) = self.told.recv() => self.on_told(told),
                     () = tokio::time::sleep_until(deadline), if !is_over => {
                         is_over = true;
-                        self.executor.cancel_all();
+                        self.executor.let_go_of_all();
                     }
                 }
                 self.gather();

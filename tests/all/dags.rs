@@ -123,3 +123,28 @@ fn the_examples_of_the_pages_on_emulation_load() {
         }
     }
 }
+
+#[test]
+fn the_examples_of_the_page_on_databricks_load() {
+    let registry = operators::registry().unwrap();
+    let text = std::fs::read_to_string(root().join("docs/operators/databricks.md")).unwrap();
+    let examples: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(examples.len() >= 7);
+    for example in examples {
+        let source = SourceFile::new("docs/example.yaml", format!("tasks:\n{example}"));
+        let loaded = spec::load(&source, &registry);
+        assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
+    }
+}
+
+/// What people copy from Airflow: the class path, and the arguments as they are there.
+#[test]
+fn the_task_of_the_seeds_loads_as_it_stands_there() {
+    let text = "tasks:\n  - task_id: submit_run\n    operator: \
+                airflow.providers.databricks.operators.databricks.DatabricksSubmitRunOperator\n    databricks_conn_id: \
+                databricks_default\n    existing_cluster_id: 1108-162752-8okw8dgg\n    notebook_task: {notebook_path: \
+                /Users/me@example.com/clean}\n";
+    let source = SourceFile::new("seeds.yaml", text);
+    let loaded = spec::load(&source, &operators::registry().unwrap());
+    assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
+}

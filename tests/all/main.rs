@@ -21,6 +21,7 @@ mod chaos;
 mod command_line;
 mod conformance;
 mod dags;
+mod databricks;
 mod defaults;
 mod durability;
 mod emulation;

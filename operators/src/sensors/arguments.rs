@@ -20,14 +20,14 @@ const DOUBLINGS_MAX: u32 = 40;
 /// Arguments of a sensor: those of its own, and how it waits.
 #[derive(Debug)]
 pub struct SensorArgs<T> {
-    pub(super) own: T,
-    pub(super) patience: Patience,
+    pub(crate) own: T,
+    pub(crate) patience: Patience,
 }
 
 /// How a sensor waits.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// How long it sleeps before it looks again: a duration such as `30s`, or a number of seconds; a minute by default.
     #[serde(default = "a_minute")]
     poke_interval: Span,
@@ -90,27 +90,27 @@ impl Patience {
         "max_wait",
     ];
 
-    pub(super) fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout.0
     }
 
     /// Whether it is skipped when its time is up, or when what it waits for went wrong.
-    pub(super) fn skips_failures(&self) -> bool {
+    pub(crate) fn skips_failures(&self) -> bool {
         self.soft_fail || self.never_fail
     }
 
     /// Whether it is skipped when it cannot look.
-    pub(super) fn skips_errors(&self) -> bool {
+    pub(crate) fn skips_errors(&self) -> bool {
         self.never_fail
     }
 
     /// Whether it goes on waiting when it cannot look.
-    pub(super) fn ignores_errors(&self) -> bool {
+    pub(crate) fn ignores_errors(&self) -> bool {
         self.silent_fail
     }
 
     /// How often it looks, as people say it.
-    pub(super) fn rhythm(&self) -> String {
+    pub(crate) fn rhythm(&self) -> String {
         match (self.exponential_backoff, self.max_wait) {
             (false, _) => format!("looks again every {}", span::spoken(self.interval())),
             (true, None) => "looks again at growing intervals".to_owned(),
@@ -124,7 +124,7 @@ impl Patience {
 
     /// How long to sleep once it has waited that long (Airflow 3: `_get_next_poke_interval`, which counts the looks that fit
     /// into the time that has passed, so that a restart changes nothing). `seed` spreads sensors that began together.
-    pub(super) fn pause(&self, waited: Duration, seed: u128) -> Duration {
+    pub(crate) fn pause(&self, waited: Duration, seed: u128) -> Duration {
         if !self.exponential_backoff {
             return self.interval();
         }
@@ -150,7 +150,7 @@ impl Patience {
     }
 
     /// Mistakes that the schema cannot express.
-    pub(super) fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+    pub(crate) fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let spans = ["poke_interval", "timeout", "max_wait"];
         let mut problems: Vec<ArgumentProblem> =
             spans.iter().filter_map(|key| span::check::<Span>(args, key)).collect();

@@ -8,12 +8,12 @@
 //! [`time`], [`file`], [`external_task`], [`bash`]: one module each. [`arguments`]: the keys that all of them take.
 //! [`wait`]: how they wait.
 
-mod arguments;
+pub(crate) mod arguments;
 pub mod bash;
 pub mod external_task;
 pub mod file;
 pub mod time;
-mod wait;
+pub(crate) mod wait;
 
 use std::sync::Arc;
 

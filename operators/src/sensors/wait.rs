@@ -21,7 +21,7 @@ const LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// What a sensor saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     /// What it waits for.
     There,
     /// Not yet what it waits for.
@@ -33,14 +33,14 @@ pub(super) enum Sight {
 }
 
 impl Sight {
-    pub(super) fn of(is_there: bool) -> Sight {
+    pub(crate) fn of(is_there: bool) -> Sight {
         if is_there { Sight::There } else { Sight::NotYet }
     }
 }
 
 /// When it looks again.
 #[derive(Clone, Debug)]
-pub(super) enum Rhythm {
+pub(crate) enum Rhythm {
     /// As its `poke_interval` says; not more than so many sensors look at the same time.
     Intervals(Arc<Semaphore>),
     /// When the clock on the wall shows that instant.
@@ -48,17 +48,17 @@ pub(super) enum Rhythm {
 }
 
 /// A sensor that waits.
-pub(super) struct Watch<'a> {
-    pub(super) patience: &'a Patience,
-    pub(super) ctx: &'a TaskContext,
+pub(crate) struct Watch<'a> {
+    pub(crate) patience: &'a Patience,
+    pub(crate) ctx: &'a TaskContext,
     /// What it waits for, to be read after "waits for".
-    pub(super) awaited: String,
-    pub(super) rhythm: Rhythm,
+    pub(crate) awaited: String,
+    pub(crate) rhythm: Rhythm,
 }
 
 impl Watch<'_> {
     /// Looks until it has seen what it waits for. Looks once before it gives up its slot.
-    pub(super) async fn until<F, L>(self, look: F) -> Result<Outcome, TaskError>
+    pub(crate) async fn until<F, L>(self, look: F) -> Result<Outcome, TaskError>
     where
         F: Fn() -> L,
         L: Future<Output = Result<Sight, TaskError>> + Send,

@@ -199,9 +199,9 @@ async fn servers_on_the_web_are_asked_as_their_type_wants() {
         ..databricks.clone()
     };
     works(&principal("s3cret")).await;
-    fails(&principal("hush"), "is not let in").await;
+    fails(&principal("hush"), "cannot get a token for the service principal").await;
     fails(&with_extra(databricks.clone(), &json!({ "token": "dapi-hush" })), "403").await;
-    fails(&databricks, "neither a token nor a client secret").await;
+    fails(&databricks, "it has no token").await;
 
     assert!(works(&at("kafka_rest", "")).await.contains("2 topics"));
     assert!(works(&at("http", "/nowhere")).await.contains("404"));

@@ -67,6 +67,8 @@ pub fn context(home: &Path) -> TaskContext {
         home: home.to_owned(),
         log: TaskLog::at(home.join("task.log"), clock.clone()),
         cancelled: CancellationToken::new(),
+        withdrawn: CancellationToken::new(),
+        time_limit: None,
         xcom: Arc::new(NoXCom),
         checkpoint: Arc::new(MemoryCheckpoint::default()),
         runs: Arc::new(NoRuns),

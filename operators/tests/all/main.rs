@@ -6,6 +6,7 @@ mod cases;
 mod cleaning;
 mod connections;
 mod context;
+mod databricks;
 mod emulation;
 mod emulation_s3;
 mod full_disk;

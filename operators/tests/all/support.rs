@@ -43,6 +43,8 @@ impl Bench {
             home,
             log: TaskLog::at(folder.path().join("try.log"), Clock::System),
             cancelled: CancellationToken::new(),
+            withdrawn: CancellationToken::new(),
+            time_limit: None,
             xcom: Arc::new(NothingBefore),
             checkpoint: Arc::new(Kept::default()),
             runs: Arc::new(NoRuns),

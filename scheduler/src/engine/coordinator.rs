@@ -318,7 +318,7 @@ impl Coordinator {
         let Deferral { run, key, try_id, reason } = deferral;
         self.executor.defer(try_id);
         if self.stopping {
-            self.executor.cancel(try_id);
+            self.executor.let_go_of(try_id);
         }
         let Some(active) = self.runs.get(&run) else { return };
         let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
@@ -640,7 +640,7 @@ impl Coordinator {
     async fn let_go(mut self) -> mpsc::UnboundedReceiver<Wake> {
         self.lease.let_go();
         self.settings.leash.let_go();
-        self.executor.cancel_all();
+        self.executor.let_go_of_all();
         while !self.executor.is_idle() {
             match self.told.recv().await {
                 Some(Told::Ended(report)) => self.executor.forget(report.try_id),
@@ -688,7 +688,7 @@ impl Coordinator {
             self.take_gathered();
             self.write().await;
         }
-        self.executor.cancel_all();
+        self.executor.let_go_of_all();
         while !self.executor.is_idle() {
             let Some(told) = self.told.recv().await else { break };
             self.on_told(told);

@@ -176,6 +176,8 @@ pub(crate) struct LocalExecutor {
 struct UnderWay {
     /// How it is told to stop.
     stop: CancellationToken,
+    /// How it is told, before that, that its work is not wanted any more.
+    withdrawn: CancellationToken,
     is_deferred: bool,
 }
 
@@ -190,10 +192,12 @@ impl LocalExecutor {
     /// Starts a try.
     pub(crate) fn start(&mut self, order: Order) {
         let held = self.shared.surroundings.leash.hold();
-        self.tries.insert(order.try_id, UnderWay { stop: held.stops.clone(), is_deferred: false });
+        let withdrawn = CancellationToken::new();
+        let under_way = UnderWay { stop: held.stops.clone(), withdrawn: withdrawn.clone(), is_deferred: false };
+        self.tries.insert(order.try_id, under_way);
         let shared = Arc::clone(&self.shared);
         self.tracker.spawn(async move {
-            let mut report = make_try(&shared, order, held.stops.clone()).await;
+            let mut report = make_try(&shared, order, held.stops.clone(), withdrawn).await;
             let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && shared.surroundings.leash.let_go_of(&held);
             if was_stopped {
                 // Its children were killed because this process could not renew its lease, which is no fault of the task.
@@ -204,15 +208,23 @@ impl LocalExecutor {
         });
     }
 
-    /// Tells a try to stop; it reports when it has.
+    /// Tells a try to stop, because its work is not wanted any more; it reports when it has.
     pub(crate) fn cancel(&self, try_id: Uuid) {
+        if let Some(under_way) = self.tries.get(&try_id) {
+            under_way.withdrawn.cancel();
+            under_way.stop.cancel();
+        }
+    }
+
+    /// Lets go of a try, which goes on elsewhere.
+    pub(crate) fn let_go_of(&self, try_id: Uuid) {
         if let Some(under_way) = self.tries.get(&try_id) {
             under_way.stop.cancel();
         }
     }
 
-    /// Tells every try to stop.
-    pub(crate) fn cancel_all(&self) {
+    /// Lets go of every try, because they go on elsewhere.
+    pub(crate) fn let_go_of_all(&self) {
         for under_way in self.tries.values() {
             under_way.stop.cancel();
         }
@@ -285,12 +297,18 @@ impl Slot for HeldSlot {
     }
 }
 
-async fn make_try(shared: &Arc<Shared>, order: Order, stopping: CancellationToken) -> Report {
+async fn make_try(
+    shared: &Arc<Shared>,
+    order: Order,
+    stopping: CancellationToken,
+    withdrawn: CancellationToken,
+) -> Report {
     let Surroundings { log_folder, clock, .. } = &shared.surroundings;
     let task_log = TaskLog::at(log::path(log_folder, &order.key, order.try_number), clock.clone());
     let mut rendered = Rendered::default();
     let is_free = CancellationToken::new();
-    let ended = supervise(shared, &order, &task_log, stopping, &is_free, &mut rendered).await;
+    let signs = Signs { stopping, withdrawn, is_free: is_free.clone() };
+    let ended = supervise(shared, &order, &task_log, &signs, &mut rendered).await;
     // Tens of thousands of sensors need not open their logs so that a server can stop.
     let is_let_go = is_free.is_cancelled() && shared.is_leaving.load(Ordering::Relaxed);
     if !(is_let_go && ended.as_ref().is_err_and(|error| error.verdict == Verdict::Cancelled)) {
@@ -321,7 +339,7 @@ fn context(
     run: Arc<RunFacts>,
     log: TaskLog,
     cancelled: CancellationToken,
-    is_free: CancellationToken,
+    signs: &Signs,
 ) -> TaskContext {
     let Surroundings { db, clock, home, secrets, .. } = &shared.surroundings;
     TaskContext {
@@ -334,6 +352,8 @@ fn context(
         home: home.clone(),
         log,
         cancelled,
+        withdrawn: signs.withdrawn.clone(),
+        time_limit: order.around.dag.task(order.at.task).execution_timeout,
         xcom: Arc::new(StoredXComs {
             db: db.clone(),
             run: order.run,
@@ -353,10 +373,20 @@ fn context(
             run: order.run,
             key: order.key.clone(),
             try_id: order.try_id,
-            is_free,
+            is_free: signs.is_free.clone(),
         }),
         secrets: Arc::new(secrets.clone()),
     }
+}
+
+/// What passes between a try and those around it, beside its end.
+struct Signs {
+    /// It is to stop.
+    stopping: CancellationToken,
+    /// Its work is not wanted any more.
+    withdrawn: CancellationToken,
+    /// It has given up its slot.
+    is_free: CancellationToken,
 }
 
 /// Runs the operator, and stops it when its time is up or somebody says so.
@@ -364,8 +394,7 @@ async fn supervise(
     shared: &Arc<Shared>,
     order: &Order,
     task_log: &TaskLog,
-    stopping: CancellationToken,
-    is_free: &CancellationToken,
+    signs: &Signs,
     rendered: &mut Rendered,
 ) -> Result<Outcome, TaskError> {
     let task = order.around.dag.task(order.at.task);
@@ -381,7 +410,7 @@ async fn supervise(
         .ok_or_else(|| TaskError::fail(anyhow::anyhow!("this Updraft has no operator `{}`", task.operator)))?
         .clone();
     let token = CancellationToken::new();
-    let ctx = context(shared, order, facts, task_log.clone(), token.clone(), is_free.clone());
+    let ctx = context(shared, order, facts, task_log.clone(), token.clone(), signs);
     // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
     let (args, label) = Box::pin(rendering::render(&operator, order, &ctx)).await?;
     *rendered = Rendered {
@@ -392,10 +421,13 @@ async fn supervise(
     let mut handle = tokio::spawn(async move { operator.execute(args, &ctx).await });
     let stop = tokio::select! {
         joined = &mut handle => return by_itself(flatten(joined)),
-        () = stopping.cancelled() => Stop::Cancelled,
-        stop = time_up(task.execution_timeout, is_free) => stop,
+        () = signs.stopping.cancelled() => Stop::Cancelled,
+        stop = time_up(task.execution_timeout, &signs.is_free) => stop,
         never = begin_log(task_log) => match never {},
     };
+    if matches!(stop, Stop::Timeout(_)) {
+        signs.withdrawn.cancel();
+    }
     token.cancel();
     let last_word = tokio::time::timeout(CANCEL_GRACE, &mut handle).await;
     if last_word.is_err() {

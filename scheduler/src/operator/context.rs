@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -148,6 +149,13 @@ pub struct TaskContext {
     pub log: TaskLog,
     /// Fires when the try must stop: cancelled, timed out, or the process shuts down.
     pub cancelled: CancellationToken,
+    /// Has fired before [`TaskContext::cancelled`] does when the work is not wanted any more: the task was cleared or marked,
+    /// its run ended, its time is up. Without it the process only lets go of the try, which goes on elsewhere; so what it
+    /// started outside must be stopped there if this has fired, and must be left alone if it has not.
+    pub withdrawn: CancellationToken,
+    /// The task's `execution_timeout`. The engine minds it until the try is deferred; an operator that starts something
+    /// outside and waits for it minds it from then on, counted from [`TaskContext::started_at`].
+    pub time_limit: Option<Duration>,
     /// What other tasks left behind.
     pub xcom: Arc<dyn XComReader>,
     /// What this task left for itself.
@@ -166,7 +174,8 @@ impl TaskContext {
     ///
     /// The try goes on where it is, and ends as any other does. When its process ends before it does, the same try is begun
     /// anew in another, with the same [`TaskContext::started_at`]; so what it waits for must be looked at again from the
-    /// start, or be kept in [`TaskContext::checkpoint`]. Its `execution_timeout` does not apply any more.
+    /// start, or be kept in [`TaskContext::checkpoint`]. The engine minds its `execution_timeout` no more, see
+    /// [`TaskContext::time_limit`].
     ///
     /// `reason` says what it waits for, in words that do not change by themselves.
     pub fn defer(&self, reason: impl Into<String>) {

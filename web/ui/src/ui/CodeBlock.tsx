@@ -1,4 +1,5 @@
 import { CopyIcon } from './CopyText'
+import { Linked } from './Linked'
 import classes from './CodeBlock.module.css'
 
 interface Props {
@@ -17,7 +18,7 @@ export function CodeBlock({ text, label, wrap = false }: Props) {
       </div>
       {/* It scrolls, so that the keyboard must be able to reach it. */}
       <pre className={classes.text} data-wrap={wrap || undefined} tabIndex={0} role="region" aria-label={label}>
-        {text}
+        <Linked text={text} />
       </pre>
     </div>
   )

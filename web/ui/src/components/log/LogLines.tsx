@@ -1,5 +1,6 @@
 import { memo, useEffect, useRef } from 'react'
 import { formatClock } from '../../lib/dates'
+import { Linked } from '../../ui/Linked'
 import { LEVEL_FACES, splitMatches, type ShownLine } from './lines'
 import classes from './Log.module.css'
 
@@ -50,7 +51,7 @@ function LineRow({ line, search, current, times }: { line: ShownLine; search: st
       <span className={classes.levelName}>{line.stderr && line.level === 'info' ? 'STDERR' : face.label}</span>
       <span className={classes.text} data-heading={line.heading || undefined}>
         {splitMatches(line.text, search).map((part, place) =>
-          part.match ? <mark key={place}>{part.text}</mark> : part.text,
+          part.match ? <mark key={place}>{part.text}</mark> : <Linked key={place} text={part.text} />,
         )}
       </span>
     </div>

@@ -1,0 +1,536 @@
+//! A run from its start to its end, started once whatever dies in between.
+//!
+//! ```text
+//!   checkpoint: token ──> start ──> checkpoint: run ──> defer ──look──sleep──look── … ──> end
+//!        │                  │             │                 │
+//!   killed in between: the token is sent again, or the run is taken up
+//! ```
+//!
+//! A try whose work is not wanted any more cancels the run and awaits the acknowledgement. A process that only lets go of
+//! its tries leaves the run alone.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use scheduler::operator::{Next, Outcome, TaskContext, TaskError, Verdict};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::arguments::OnRetry;
+use super::failure::Failure;
+use super::jobs::{self, Door, Run, RunId};
+use super::journal::{self, Entry, Repairing, Stage};
+use super::report;
+use super::session::{LAST_ANSWER, Session, varied};
+use crate::span::spoken;
+
+/// The first look at a run that has just begun is repeated after this; each further pause is half as long again, up to
+/// `polling_period_seconds`.
+const LOOK_FIRST: Duration = Duration::from_secs(1);
+
+/// Between two looks there is so many times the time that a look took, up to `polling_period_seconds`.
+const TIMES_AS_LONG_AS_A_LOOK: u32 = 10;
+
+/// The cancellation of a run is acknowledged within this, or the task gives up waiting for it: the engine itself gives a try
+/// half a minute.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(18);
+
+/// The run of an earlier try, once cancelled, must be over within this before another is started.
+const EARLIER_RUN_ENDS: Duration = Duration::from_mins(10);
+
+/// A run that is being cancelled is looked at so often.
+const CANCEL_LOOK: Duration = Duration::from_millis(500);
+
+/// What is to be run, and how it is followed.
+pub(super) struct Plan {
+    pub(super) door: Door,
+    /// The request, without its token.
+    pub(super) body: Map<String, Value>,
+    /// The author's own token.
+    pub(super) token: Option<String>,
+    pub(super) on_retry: OnRetry,
+    pub(super) polling_period: Duration,
+    pub(super) waits: bool,
+    /// Whether a run that fails is repaired once, and how.
+    pub(super) repair: Option<RepairPlan>,
+    /// The job whose other runs are cancelled before this one starts.
+    pub(super) cancels_runs_of: Option<i64>,
+}
+
+/// How a run that failed is repaired.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RepairPlan {
+    /// By a part of the message of the run: settings of the job that are changed before. When there are any, only such runs
+    /// are repaired.
+    pub(super) settings_by_reason: Map<String, Value>,
+}
+
+/// What this process knows of the run of its try.
+#[derive(Clone, Debug)]
+enum Known {
+    /// There is none.
+    Nothing,
+    /// There may be one with that token.
+    Unsure(Entry),
+    Run(RunId),
+}
+
+/// Starts a run, and follows it to its end.
+pub(super) async fn perform(session: &Session, plan: Plan) -> Result<Outcome, TaskError> {
+    let course = Course { session, ctx: &session.ctx, known: Mutex::new(Known::Nothing) };
+    let polling_period = plan.polling_period;
+    let waits = plan.waits;
+    let repair = plan.repair.clone();
+    // Boxed, so that a try that sleeps does not keep the room that starting takes; and the request is gone by then.
+    let ended = match Box::pin(course.obtain(plan)).await {
+        Ok(begun) if waits => course.follow(begun, polling_period, repair).await,
+        Ok(begun) => Box::pin(course.leave(begun)).await,
+        Err(error) => Err(error),
+    };
+    course.unless_stopped(ended).await
+}
+
+/// Follows a run that somebody else started, after a repair was asked for with `body`.
+pub(super) async fn perform_repair(
+    session: &Session,
+    run_id: RunId,
+    body: Map<String, Value>,
+    polling_period: Duration,
+    waits: bool,
+) -> Result<Outcome, TaskError> {
+    let course = Course { session, ctx: &session.ctx, known: Mutex::new(Known::Nothing) };
+    let begun = Box::pin(course.repair_given(run_id, body)).await;
+    let ended = match begun {
+        Ok(begun) if waits => course.follow(begun, polling_period, None).await,
+        Ok(begun) => Box::pin(course.leave(begun)).await,
+        Err(error) => Err(error),
+    };
+    course.unless_stopped(ended).await
+}
+
+/// A run that has begun, with what is kept of it.
+struct Begun {
+    entry: Entry,
+    run_id: RunId,
+}
+
+/// The course of one try.
+struct Course<'a> {
+    session: &'a Session,
+    ctx: &'a TaskContext,
+    known: Mutex<Known>,
+}
+
+impl Course<'_> {
+    fn learn(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// The run of this try, which is started if there is none.
+    async fn obtain(&self, plan: Plan) -> Result<Begun, TaskError> {
+        let request = journal::name_of(&Value::Object(plan.body.clone()).to_string());
+        let kept = Entry::load(self.ctx).await?;
+        if let Some(kept) = kept {
+            let is_same_try = kept.try_number == self.ctx.try_number;
+            let found = if is_same_try {
+                self.take_up(kept, &request, &plan).await?
+            } else {
+                self.succeed(kept, &request, &plan).await?
+            };
+            if let Some(begun) = found {
+                return Ok(begun);
+            }
+        }
+        if let Some(job_id) = plan.cancels_runs_of {
+            self.ctx.log.info(format_args!("Cancels the runs of job {job_id} that go on"));
+            jobs::cancel_all(self.session, job_id).await.map_err(Failure::into_error)?;
+        }
+        let entry = Entry::new(self.ctx, &request, plan.token.as_deref());
+        entry.save(self.ctx).await?;
+        self.start(entry, &plan).await
+    }
+
+    /// Goes on with what this very try has begun in another process.
+    async fn take_up(&self, kept: Entry, request: &str, plan: &Plan) -> Result<Option<Begun>, TaskError> {
+        if kept.request != request {
+            self.ctx
+                .log
+                .warning("The request reads otherwise now than when the try sent it; the run that it started counts");
+        }
+        match kept.stage {
+            Stage::Refused => Ok(None),
+            Stage::Meant => {
+                self.ctx.log.info("It is not known whether the run was started; asks again, with the same token");
+                self.learn(Known::Unsure(kept.clone()));
+                self.start(kept, plan).await.map(Some)
+            }
+            Stage::Started(run_id) | Stage::Done(run_id) => {
+                self.ctx.log.info(format_args!("Goes on with run {run_id}, which this try started"));
+                self.learn(Known::Run(run_id));
+                Ok(Some(Begun { entry: kept, run_id }))
+            }
+        }
+    }
+
+    /// Decides what becomes of the run of an earlier try. None when another is to be started.
+    async fn succeed(&self, kept: Entry, request: &str, plan: &Plan) -> Result<Option<Begun>, TaskError> {
+        let is_same_request = kept.request == request;
+        let (earlier, was_unsure) = match kept.stage {
+            Stage::Refused | Stage::Done(_) => return Ok(None),
+            Stage::Started(run_id) => (run_id, false),
+            Stage::Meant => {
+                self.ctx.log.info(
+                    "It is not known whether the try before started a run; asks again, with its token, so that there is one",
+                );
+                self.learn(Known::Unsure(kept.clone()));
+                let begun = self.start(Entry { try_number: self.ctx.try_number, ..kept.clone() }, plan).await?;
+                (begun.run_id, true)
+            }
+        };
+        let entry = Entry {
+            try_number: self.ctx.try_number,
+            stage: Stage::Started(earlier),
+            request: request.to_owned(),
+            repair: None,
+            ..kept
+        };
+        let run = match jobs::get(self.session, earlier, false).await {
+            Ok(run) => run,
+            Err(failure) if failure.is_refusal() && !failure.is_about_identity() && !failure.trouble.may_retry => {
+                self.ctx.log.info(format_args!("The run of the try before, {earlier}, is not known any more"));
+                return Ok(None);
+            }
+            Err(failure) => return Err(failure.into_error()),
+        };
+        let standing = run.standing();
+        let adopts = plan.on_retry != OnRetry::New || (was_unsure && is_same_request);
+        if adopts && (standing.is_success() || !standing.is_ending()) {
+            self.ctx.log.info(format_args!("Goes on with run {earlier} of the try before: {}", standing.shown()));
+            entry.save(self.ctx).await?;
+            self.learn(Known::Run(earlier));
+            return Ok(Some(Begun { entry, run_id: earlier }));
+        }
+        if plan.on_retry == OnRetry::Repair && standing.is_over() {
+            return self.repair_earlier(entry, &run).await;
+        }
+        if !standing.is_over() {
+            self.ctx.log.info(format_args!("Cancels run {earlier} of the try before, which is {}", standing.shown()));
+            self.end_earlier(earlier).await?;
+        }
+        Ok(None)
+    }
+
+    /// Has the failed tasks of the run of an earlier try run again. None when the workspace does not want to.
+    async fn repair_earlier(&self, entry: Entry, run: &Run) -> Result<Option<Begun>, TaskError> {
+        let run_id = run.run_id;
+        self.learn(Known::Run(run_id));
+        match self.repair(entry, run, repair_failed(run_id)).await {
+            Ok(begun) => Ok(Some(begun)),
+            Err(failure) if failure.is_refusal() && !failure.trouble.may_retry => {
+                let error = &failure.trouble.error;
+                self.ctx.log.warning(format_args!(
+                    "Run {run_id} of the try before cannot be repaired, so another is started: {error:#}"
+                ));
+                self.learn(Known::Nothing);
+                Ok(None)
+            }
+            Err(failure) => Err(failure.into_error()),
+        }
+    }
+
+    /// Waits for the end of a run of an earlier try, having cancelled it: two at a time would cost twice.
+    async fn end_earlier(&self, run_id: RunId) -> Result<(), TaskError> {
+        jobs::cancel(self.session, run_id).await.map_err(Failure::into_error)?;
+        let wait = async {
+            loop {
+                let run = jobs::get(self.session, run_id, true).await.map_err(Failure::into_error)?;
+                if run.standing().is_over() {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(CANCEL_LOOK) => {}
+                    () = self.ctx.cancelled.cancelled() => return Err(TaskError::cancelled()),
+                }
+            }
+        };
+        tokio::time::timeout(EARLIER_RUN_ENDS, wait).await.unwrap_or_else(|_| {
+            let limit = spoken(EARLIER_RUN_ENDS);
+            Err(TaskError::retry(anyhow!("run {run_id} of the try before does not end {limit} after it was cancelled")))
+        })
+    }
+
+    /// Sends the request with its token, and keeps what comes of it.
+    async fn start(&self, mut entry: Entry, plan: &Plan) -> Result<Begun, TaskError> {
+        let mut body = plan.body.clone();
+        body.insert("idempotency_token".to_owned(), Value::from(entry.token.as_str()));
+        if self.ctx.cancelled.is_cancelled() {
+            return Err(TaskError::cancelled());
+        }
+        self.learn(Known::Unsure(entry.clone()));
+        match jobs::start(self.session, plan.door, body.clone()).await {
+            Ok(run_id) => {
+                self.started(&mut entry, run_id).await?;
+                self.ctx.log.info(format_args!("Run {run_id} was started at {}", self.session.address()));
+                Ok(Begun { entry, run_id })
+            }
+            Err(failure) => {
+                if failure.is_refusal() && !failure.trouble.may_retry {
+                    self.learn(Known::Nothing);
+                    entry.stage = Stage::Refused;
+                    entry.save(self.ctx).await?;
+                } else if self.ctx.withdrawn.is_cancelled() {
+                    // What may have been started can be cancelled only by its number, which the token brings to light.
+                    let session = self.session.until(CancellationToken::new());
+                    let asked = tokio::time::timeout(LAST_ANSWER, jobs::start(&session, plan.door, body)).await;
+                    if let Ok(Ok(run_id)) = asked {
+                        self.started(&mut entry, run_id).await?;
+                    }
+                }
+                Err(failure.into_error())
+            }
+        }
+    }
+
+    async fn started(&self, entry: &mut Entry, run_id: RunId) -> Result<(), TaskError> {
+        self.learn(Known::Run(run_id));
+        entry.stage = Stage::Started(run_id);
+        entry.save(self.ctx).await
+    }
+
+    /// Asks for a repair, unless this try has already, and it was made.
+    async fn repair(&self, mut entry: Entry, run: &Run, mut body: Map<String, Value>) -> Result<Begun, Failure> {
+        let (run_id, latest) = (run.run_id, run.latest_repair());
+        if let Some(Repairing { after }) = entry.repair {
+            if latest != after {
+                self.ctx.log.info(format_args!("Goes on with the repair of run {run_id}, which this try asked for"));
+                return Ok(Begun { entry, run_id });
+            }
+        } else {
+            entry.repair = Some(Repairing { after: latest });
+            entry.save(self.ctx).await.map_err(|error| crate::requests::Trouble::passing(error.error))?;
+        }
+        if let (Some(latest), false) = (latest, body.contains_key("latest_repair_id")) {
+            body.insert("latest_repair_id".to_owned(), latest.into());
+        }
+        let repair_id = jobs::repair(self.session, body).await?;
+        self.ctx.log.info(format_args!("Repair {repair_id} of run {run_id} was started"));
+        Ok(Begun { entry, run_id })
+    }
+
+    /// Asks for a repair of a run that the author names.
+    async fn repair_given(&self, run_id: RunId, body: Map<String, Value>) -> Result<Begun, TaskError> {
+        let request = journal::name_of(&Value::Object(body.clone()).to_string());
+        let kept = Entry::load(self.ctx).await?.filter(|kept| kept.try_number == self.ctx.try_number);
+        let run = jobs::get(self.session, run_id, false).await.map_err(Failure::into_error)?;
+        let entry = kept.unwrap_or(Entry { stage: Stage::Started(run_id), ..Entry::new(self.ctx, &request, None) });
+        if !run.standing().is_over() && entry.repair.is_none() {
+            let standing = run.standing().shown();
+            return Err(TaskError::retry(anyhow!(
+                "run {run_id} is {standing}; only a run that is over can be repaired"
+            )));
+        }
+        let begun = self.repair(entry, &run, body).await.map_err(Failure::into_error)?;
+        self.learn(Known::Run(run_id));
+        Ok(begun)
+    }
+
+    /// Does not wait for the end of the run.
+    async fn leave(&self, mut begun: Begun) -> Result<Outcome, TaskError> {
+        let run = jobs::get(self.session, begun.run_id, false).await.map_err(Failure::into_error)?;
+        // It is nobody's business any more, also not that of a further try.
+        begun.entry.stage = Stage::Done(begun.run_id);
+        begun.entry.save(self.ctx).await?;
+        self.ctx.log.info(format_args!("Does not wait for the end of run {}: {}", begun.run_id, page(&run)));
+        Ok(outcome(&run, Value::Null))
+    }
+
+    /// Watches a run until its end, and repairs it once if that is wanted.
+    async fn follow(
+        &self,
+        mut begun: Begun,
+        polling_period: Duration,
+        repair: Option<RepairPlan>,
+    ) -> Result<Outcome, TaskError> {
+        let mut watched = report::Watched::default();
+        loop {
+            let run = self.watch(begun.run_id, polling_period, &mut watched).await?;
+            if run.standing().is_success() {
+                return Box::pin(self.succeeded(begun, &run)).await;
+            }
+            let error = Box::pin(report::failure(self.session, &run)).await;
+            begun = match Box::pin(self.second_chance(begun, &run, repair.as_ref())).await? {
+                Some(begun) => begun,
+                None => return Err(TaskError::retry(error)),
+            };
+            self.ctx.log.warning(format!("{error:#}; it is repaired"));
+        }
+    }
+
+    async fn succeeded(&self, mut begun: Begun, run: &Run) -> Result<Outcome, TaskError> {
+        let value = report::result(self.session, run).await;
+        begun.entry.stage = Stage::Done(begun.run_id);
+        begun.entry.save(self.ctx).await?;
+        Ok(outcome(run, value))
+    }
+
+    /// The repair of a run that failed, once.
+    async fn second_chance(
+        &self,
+        begun: Begun,
+        run: &Run,
+        plan: Option<&RepairPlan>,
+    ) -> Result<Option<Begun>, TaskError> {
+        let Some(plan) = plan else { return Ok(None) };
+        if begun.entry.repair.is_some_and(|repair| repair.after != run.latest_repair()) {
+            return Ok(None);
+        }
+        if !plan.settings_by_reason.is_empty() {
+            let message = run.standing().message;
+            let Some((_, settings)) = plan.settings_by_reason.iter().find(|(reason, _)| message.contains(&**reason))
+            else {
+                return Ok(None);
+            };
+            let job_id = run.job_id.ok_or_else(|| TaskError::fail(anyhow!("run {} is of no job", run.run_id)))?;
+            jobs::update(self.session, job_id, settings).await.map_err(Failure::into_error)?;
+        }
+        let body = repair_failed(run.run_id);
+        self.repair(begun.entry, run, body).await.map(Some).map_err(Failure::into_error)
+    }
+
+    /// Looks, sleeps without a slot, and looks again, until the run is over.
+    async fn watch(
+        &self,
+        run_id: RunId,
+        polling_period: Duration,
+        watched: &mut report::Watched,
+    ) -> Result<Run, TaskError> {
+        let mut pause = LOOK_FIRST.min(polling_period);
+        loop {
+            let asked = Instant::now();
+            let run = Box::pin(self.look(run_id)).await?;
+            let took = asked.elapsed();
+            watched.tell(&run, &self.ctx.log);
+            if run.standing().is_over() {
+                return Ok(run);
+            }
+            self.ctx.defer(format!("waits for run {run_id} of Databricks, {}", page(&run)));
+            drop(run);
+            // A workspace that is slow, or has many to answer, is asked less often.
+            let calm = pause.max(took.saturating_mul(TIMES_AS_LONG_AS_A_LOOK)).min(polling_period);
+            tokio::select! {
+                () = tokio::time::sleep(varied(calm)) => {}
+                () = self.ctx.cancelled.cancelled() => return Err(TaskError::cancelled()),
+                error = self.time_up() => return Err(error),
+            }
+            pause = pause.mul_f64(1.5).min(polling_period);
+        }
+    }
+
+    async fn look(&self, run_id: RunId) -> Result<Run, TaskError> {
+        let looked = tokio::select! {
+            looked = jobs::get(self.session, run_id, true) => looked,
+            error = self.time_up() => return Err(error),
+        };
+        looked.map_err(|failure| {
+            if failure.is_about_identity() {
+                // The run goes on; another try may find the connection mended.
+                TaskError::retry(failure.trouble.error)
+            } else {
+                failure.into_error()
+            }
+        })
+    }
+
+    /// The end of the task's `execution_timeout`, which the engine does not mind while the try is deferred.
+    async fn time_up(&self) -> TaskError {
+        let Some(limit) = self.ctx.time_limit else { return std::future::pending().await };
+        let spent = (self.ctx.clock.now() - self.ctx.started_at).to_std().unwrap_or_default();
+        tokio::time::sleep(limit.saturating_sub(spent)).await;
+        TaskError::retry(TimeUp(limit))
+    }
+
+    /// Cancels the run if nobody wants its result any more.
+    async fn unless_stopped(&self, ended: Result<Outcome, TaskError>) -> Result<Outcome, TaskError> {
+        let Err(error) = &ended else { return ended };
+        let is_withdrawn = self.ctx.withdrawn.is_cancelled();
+        let is_time_up = error.error.downcast_ref::<TimeUp>().is_some();
+        if is_withdrawn || is_time_up {
+            Box::pin(self.abandon()).await;
+        } else if error.verdict == Verdict::Cancelled
+            && let Known::Run(run_id) = &*self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            self.ctx.log.info(format_args!("Run {run_id} goes on; whoever takes up this task goes on watching it"));
+        }
+        ended
+    }
+
+    /// Cancels the run of this try, and awaits that it is acknowledged.
+    async fn abandon(&self) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let session = self.session.until(CancellationToken::new());
+        let run_id = match known {
+            Known::Nothing => return,
+            Known::Run(run_id) => run_id,
+            Known::Unsure(entry) => {
+                self.ctx.log.error(format_args!(
+                    "The task was stopped while it was not known whether a run was started with the token {}; a further try \
+                     finds out, or look at {}",
+                    entry.token,
+                    session.address()
+                ));
+                return;
+            }
+        };
+        match tokio::time::timeout(CANCEL_PATIENCE, cancel(&session, run_id)).await {
+            Ok(Ok(standing)) => self.ctx.log.info(format_args!("Run {run_id} was cancelled: it is {standing}")),
+            Ok(Err(failure)) => {
+                let error = &failure.trouble.error;
+                self.ctx.log.error(format_args!("Run {run_id} could not be cancelled, and may go on: {error:#}"));
+            }
+            Err(_) => self.ctx.log.error(format_args!(
+                "Run {run_id} was to be cancelled, but that was not acknowledged within {}; it may go on",
+                spoken(CANCEL_PATIENCE)
+            )),
+        }
+    }
+}
+
+/// Cancels a run, and waits until it ends; answers with how it stands.
+async fn cancel(session: &Session, run_id: RunId) -> Result<String, Failure> {
+    session.ctx.log.info(format_args!("Cancels run {run_id}"));
+    jobs::cancel(session, run_id).await?;
+    loop {
+        let standing = jobs::get(session, run_id, true).await?.standing();
+        if standing.is_ending() {
+            return Ok(standing.shown());
+        }
+        tokio::time::sleep(CANCEL_LOOK).await;
+    }
+}
+
+fn repair_failed(run_id: RunId) -> Map<String, Value> {
+    Map::from_iter([
+        ("run_id".to_owned(), Value::from(run_id)),
+        ("rerun_all_failed_tasks".to_owned(), Value::Bool(true)),
+    ])
+}
+
+/// The page of a run.
+fn page(run: &Run) -> &str {
+    run.run_page_url.as_deref().unwrap_or("which has no page")
+}
+
+/// The XComs are those of Airflow's operators.
+fn outcome(run: &Run, return_value: Value) -> Outcome {
+    let mut xcoms = vec![("run_id".to_owned(), json!(run.run_id))];
+    xcoms.extend(run.job_id.map(|job_id| ("job_id".to_owned(), json!(job_id))));
+    xcoms.extend(run.run_page_url.clone().map(|url| ("run_page_url".to_owned(), Value::String(url))));
+    Outcome::Success { return_value, xcoms, next: Next::Everything }
+}
+
+/// The time of the try is up.
+#[derive(Debug, thiserror::Error)]
+#[error("took longer than its execution_timeout of {}", spoken(*.0))]
+pub(super) struct TimeUp(pub(super) Duration);

@@ -1,0 +1,86 @@
+//! The sensors.
+
+use operators::databricks::{Lookout, PartitionSensor, RunSensor, SqlSensor, Workspaces};
+use scheduler::operator::{Outcome, Verdict};
+use serde_json::{Value, json};
+
+use super::fake::{Answer, FAILED, Fake, PENDING, RUNNING, Run, SUCCESS};
+use super::{bench, object};
+
+fn lookout() -> Lookout {
+    Lookout::new(Workspaces::default())
+}
+
+fn args(more: Value) -> Value {
+    let mut args = json!({ "poke_interval": 0.1, "timeout": 30 });
+    args.as_object_mut().unwrap().extend(object(more));
+    args
+}
+
+fn rows(count: usize) -> Answer {
+    Answer::rows(&[("one", "INT")], vec![vec![vec![json!("1")]; count]])
+}
+
+#[tokio::test]
+async fn a_query_is_awaited_until_it_has_a_row() {
+    let fake = Fake::start().await;
+    fake.answers("SELECT 1 FROM pins", Answer { waits: 1, ..rows(0) });
+    let bench = bench(&fake);
+    let sensor = SqlSensor(lookout());
+    let run = bench.run(&sensor, args(json!({ "sql": "SELECT 1 FROM pins", "sql_warehouse_name": "small" })));
+    let arrive = async {
+        while fake.inside().statements.len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        fake.answers("SELECT 1 FROM pins", rows(1));
+    };
+    assert!(matches!(tokio::join!(run, arrive).0, Ok(Outcome::Success { .. })));
+    assert!(fake.inside().statements.len() > 3);
+}
+
+#[tokio::test]
+async fn a_query_with_a_mistake_fails_the_sensor_for_good() {
+    let fake = Fake::start().await;
+    fake.answers("SELECT x", Answer { error: Some(("BAD_REQUEST", "no column x")), ..rows(0) });
+    let error = bench(&fake)
+        .run(&SqlSensor(lookout()), args(json!({ "sql": "SELECT x", "warehouse_id": "w" })))
+        .await
+        .unwrap_err();
+    assert_eq!(error.verdict, Verdict::Fail);
+    assert!(error.to_string().contains("no column x"), "{error}");
+}
+
+#[tokio::test]
+async fn a_partition_is_awaited_by_the_columns_of_the_table() {
+    let fake = Fake::start().await;
+    let detail = |columns: &str| {
+        Answer::rows(
+            &[("format", "STRING"), ("partitionColumns", "ARRAY")],
+            vec![vec![vec![json!("delta"), json!(columns)]]],
+        )
+    };
+    fake.answers("DESCRIBE DETAIL default.pins", detail("[\"day\"]"));
+    fake.answers("DESCRIBE DETAIL default.flat", detail("[]"));
+    fake.answers("SELECT 1 FROM default.pins WHERE `day` = :p0 LIMIT 1", rows(1));
+    let run = async |more: Value| bench(&fake).run(&PartitionSensor(lookout()), args(more)).await;
+    let wanted = |table: &str, column: &str| json!({ "table_name": table, "partitions": { column: "2026-01-01" }, "warehouse_id": "w" });
+    assert!(matches!(run(wanted("pins", "day")).await, Ok(Outcome::Success { .. })));
+    for (table, column, words) in [("pins", "hour", "which are by day"), ("flat", "day", "has no partitions")] {
+        let error = run(wanted(table, column)).await.unwrap_err();
+        assert!(error.verdict == Verdict::Fail && error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_awaited_and_its_failure_is_the_sensors() {
+    let fake = Fake::start().await;
+    let run =
+        |script: &[super::fake::Step]| Run { script: script.to_vec().into(), request: json!({}), ..Run::default() };
+    fake.inside().runs.extend([(5, run(&[PENDING, RUNNING, SUCCESS])), (6, run(&[RUNNING, FAILED]))]);
+    assert!(matches!(
+        bench(&fake).run(&RunSensor(lookout()), args(json!({ "run_id": 5 }))).await,
+        Ok(Outcome::Success { .. })
+    ));
+    let error = bench(&fake).run(&RunSensor(lookout()), args(json!({ "run_id": 6 }))).await.unwrap_err();
+    assert!(error.to_string().contains("TERMINATED FAILED"), "{error}");
+}
