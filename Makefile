@@ -47,6 +47,11 @@ test-kafka: venv target/tools/bin/tansu ## The emulation against a Kafka broker,
 	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) UPDRAFT_TEST_TANSU=$(CURDIR)/target/tools/bin/tansu \
 		cargo test --locked --workspace --test all -- kafka
 
+.PHONY: test-spark
+test-spark: spark-packages .venv-spark/installed ## Spark's answers beside Updraft's, of random dirty rows: make test-spark SEED=7
+	cargo build --locked
+	.venv-spark/bin/python tests/spark/run.py $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: chaos
 chaos: test-packages ui ## Kill, suspend and restart schedulers, workers and Postgres at random: make chaos SECONDS=600
 	UPDRAFT_CHAOS_SECONDS=$(or $(SECONDS),600) \
@@ -108,7 +113,15 @@ target/tools/bin/tansu:
 target/tools/bin/cargo-deny:
 	cargo install --locked --debug --root target/tools cargo-deny
 
-.PHONY: run-packages test-packages bench-packages
+# Spark has a place of its own: it is large, and needs a Java.
+.venv-spark/installed: tests/spark/requirements.txt
+	python3 -m venv .venv-spark
+	.venv-spark/bin/pip install --quiet --requirement tests/spark/requirements.txt
+	touch $@
+
+.PHONY: run-packages test-packages bench-packages spark-packages
+spark-packages:
+	@command -v java >/dev/null || ./packages.sh default-jre-headless
 run-packages:
 	@./packages.sh $(RUN_PACKAGES)
 test-packages:

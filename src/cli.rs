@@ -85,6 +85,8 @@ pub enum Command {
     /// Work with variables: values with names, for tasks
     #[command(subcommand)]
     Variables(VariablesCommand),
+    /// Answer SQL over files and Delta tables, here and without a server
+    Sql(SqlArgs),
     /// Work with the database
     #[command(subcommand)]
     Db(DbCommand),
@@ -541,6 +543,52 @@ pub enum ReprocessBehavior {
     Failed,
     /// It runs again when it is over
     Completed,
+}
+
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// Statements in Spark's SQL, with `;` between them; the last query is the answer
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub sql: Option<String>,
+    /// A file that holds the statements; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A table: its name, and the file, folder, pattern or Delta table that it is, here or in S3
+    #[arg(long = "table", value_name = "NAME=PATH", value_parser = pair)]
+    pub tables: Vec<(String, String)>,
+    /// The value of `:name` in the SQL: a number, a boolean, a list as JSON, or else text
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
+    pub parameters: Vec<(String, String)>,
+    /// How the answer is printed [default: table; json with --output json]
+    #[arg(long, value_enum)]
+    pub format: Option<RowFormat>,
+    /// Write the answer instead of printing it: to a file ending in .csv, .jsonl or .parquet, or into a Delta table
+    #[arg(long, value_name = "PATH", conflicts_with = "format")]
+    pub into: Option<String>,
+    /// Memory for joining, grouping and sorting before they spill to disk [default: 1GB]
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<operators::memory::MemoryLimit>,
+}
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// Columns side by side, for people
+    Table,
+    /// Text with commas
+    Csv,
+    /// One JSON array of objects
+    Json,
+    /// A JSON object a line
+    Jsonl,
+}
+
+/// What stands on both sides of the first `=`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -36,6 +36,14 @@ pub fn line(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Prints text as it is. A reader that has gone away is no failure.
+pub fn raw(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Whether standard output may be coloured.
 pub fn is_colourful() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()

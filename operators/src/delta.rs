@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use deltalake::logstore::{
     LogStore, LogStoreFactory, ObjectStoreRef, StorageConfig, default_logstore, logstore_factories,
@@ -64,10 +65,40 @@ pub async fn open(location: &Location, s3: &S3) -> anyhow::Result<Option<DeltaTa
     }
 }
 
+/// An earlier version of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// By its number.
+    Number(u64),
+    /// As it was at an instant.
+    At(DateTime<Utc>),
+}
+
+/// Opens a version that a table has had.
+pub async fn open_version(location: &Location, version: &Version, s3: &S3) -> anyhow::Result<DeltaTable> {
+    let Some(mut table) = open(location, s3).await? else {
+        anyhow::bail!("there is no Delta table at `{location}`");
+    };
+    let (loaded, wanted) = match version {
+        Version::Number(number) => (table.load_version(*number).await, format!("version {number}")),
+        Version::At(instant) => (table.load_with_datetime(*instant).await, format!("version of {instant}")),
+    };
+    loaded.with_context(|| format!("the Delta table `{location}` has no {wanted} any more, or not yet"))?;
+    Ok(table)
+}
+
 /// A table for queries.
 pub async fn provider(table: &DeltaTable, session: &SessionContext) -> anyhow::Result<Arc<dyn TableProvider>> {
     table.update_datafusion_session(&session.state())?;
     Ok(table.table_provider().await?)
+}
+
+/// Which rows of a table are replaced.
+pub enum Overwrite {
+    /// All of them, and the schema.
+    Everything,
+    /// Those for which this is true; new columns are added to the others.
+    Where(Expr),
 }
 
 /// Replaces rows and schema of a table, or creates it, in one commit. Answers with the new version of the table.
@@ -79,8 +110,21 @@ pub async fn overwrite(
     session: &SessionContext,
     s3: &S3,
 ) -> anyhow::Result<DeltaTable> {
+    write_over(location, plan, Overwrite::Everything, session, s3).await
+}
+
+/// The same for some of the rows.
+pub async fn write_over(
+    location: &Location,
+    plan: LogicalPlan,
+    replaced: Overwrite,
+    session: &SessionContext,
+    s3: &S3,
+) -> anyhow::Result<DeltaTable> {
     let writing = || format!("the Delta table `{location}` cannot be written");
-    let table = match open(location, s3).await? {
+    let found = open(location, s3).await?;
+    let exists = found.is_some();
+    let table = match found {
         Some(table) => table,
         None => {
             if let Location::Local(path) = location {
@@ -89,12 +133,22 @@ pub async fn overwrite(
             unloaded(location, s3)?
         }
     };
-    table
+    let write = table
         .write(std::iter::empty())
         .with_input_plan(plan)
         .with_save_mode(SaveMode::Overwrite)
-        .with_schema_mode(SchemaMode::Overwrite)
-        .with_session_state(Arc::new(session.state()))
-        .await
-        .with_context(writing)
+        .with_session_state(Arc::new(session.state()));
+    let write = match replaced {
+        Overwrite::Where(rows) if exists => write.with_replace_where(rows).with_schema_mode(SchemaMode::Merge),
+        _ => write.with_schema_mode(SchemaMode::Overwrite),
+    };
+    write.await.with_context(writing)
+}
+
+/// Removes the rows for which `rows` is true, in one commit; nothing if there is no table.
+pub async fn delete(location: &Location, rows: Expr, session: &SessionContext, s3: &S3) -> anyhow::Result<()> {
+    let Some(table) = open(location, s3).await? else { return Ok(()) };
+    let session = Arc::new(session.state());
+    table.delete().with_predicate(rows).with_session_state(session).await?;
+    Ok(())
 }

@@ -11,7 +11,9 @@
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
 //! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion. [`retention`]: for how long the versions that a
 //!   Delta table has had can be read.
+//! * [`database`]: tables of MySQL, Postgres and SQLite.
 //! * [`spark`]: what Spark's expressions answer, value by value.
+//! * [`expect`]: what rows must be like before they are written. [`spool`]: rows set aside on disk meanwhile.
 //! * [`engine`]: the threads that data work runs on.
 //! * [`notifiers`]: who is told what became of tasks and runs.
 //! * [`secrets`]: where connections and variables are kept outside of Updraft.
@@ -25,10 +27,13 @@ mod child;
 pub mod clean;
 mod connections;
 pub mod databricks;
+pub mod database;
 pub mod delta;
 pub mod empty;
 pub mod emulation;
 pub mod engine;
+pub mod expect;
+mod expression;
 pub mod guardian;
 pub mod json;
 pub mod kinesis;
@@ -36,6 +41,7 @@ pub mod latest_only;
 pub mod listing;
 pub mod location;
 pub mod memory;
+pub mod names;
 pub mod notifiers;
 mod process;
 pub mod query;
@@ -47,6 +53,7 @@ pub mod short_circuit;
 mod span;
 pub mod spark;
 mod spawn;
+pub mod spool;
 pub mod table;
 mod truth;
 mod vacuum;
@@ -82,8 +89,8 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(emulation::Emulation::new(s3.clone()).with_environment(environment.clone()))?;
     registry.register(kinesis::Kinesis::new(s3.clone(), environment.clone()))?;
     registry.register(clean::Clean::new(s3.clone()))?;
-    registry.register(query::Query::new(s3.clone()))?;
     databricks::register(&mut registry, s3)?;
+    registry.register(query::Query::new(s3.clone(), environment.clone()))?;
     sensors::register(&mut registry, s3)?;
     connections::register(&mut registry, s3)?;
     notifiers::register(&mut registry, environment, mail)?;

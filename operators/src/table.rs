@@ -10,10 +10,11 @@ use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::prelude::SessionContext;
+use deltalake::DeltaTable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::delta;
+use crate::delta::{self, Version};
 use crate::engine::parallelism;
 use crate::json::{JsonTable, ReadReport};
 use crate::listing::{InputFile, is_pattern, list_files};
@@ -43,6 +44,11 @@ impl Format {
             "delta" => Some(Format::Delta),
             _ => None,
         }
+    }
+
+    /// The format that a word means.
+    pub fn of_word(word: &str) -> Option<Format> {
+        [Format::Delta, Format::Parquet, Format::Csv, Format::Json].into_iter().find(|format| format.name() == word)
     }
 
     /// The word that people write.
@@ -83,17 +89,40 @@ pub async fn open(
     session: &SessionContext,
     s3: &S3,
 ) -> anyhow::Result<Input> {
-    let may_be_delta = format.is_none_or(|format| format == Format::Delta) && !is_pattern(location.file_name());
-    if may_be_delta && let Some(table) = delta::open(location, s3).await? {
+    open_all(std::slice::from_ref(location), format, None, csv_types, session, s3).await
+}
+
+/// Opens the data at all `locations` as one table; of a Delta table perhaps an earlier version.
+pub async fn open_all(
+    locations: &[Location],
+    format: Option<Format>,
+    version: Option<&Version>,
+    csv_types: CsvTypes,
+    session: &SessionContext,
+    s3: &S3,
+) -> anyhow::Result<Input> {
+    if let [location] = locations
+        && let Some(table) = open_delta(location, format, version, s3).await?
+    {
         let provider = delta::provider(&table, session).await?;
         let files = table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
         return Ok(Input { provider, report: ReadReport { files, ..ReadReport::default() }, format: Format::Delta });
     }
     if format == Some(Format::Delta) {
-        bail!("there is no Delta table at `{location}`");
+        match locations {
+            [location] => bail!("there is no Delta table at `{location}`"),
+            _ => bail!("a list of places holds files; a Delta table stands alone"),
+        }
     }
-    let files = list_files(location, s3).await?;
-    let Some(first) = files.first() else { bail!("there are no files at `{location}`") };
+    let mut files = Vec::new();
+    for location in locations {
+        let found = list_files(location, s3).await?;
+        if found.is_empty() {
+            bail!("there are no files at `{location}`");
+        }
+        files.extend(found);
+    }
+    let Some(first) = files.first() else { bail!("a list of places must name one") };
     let Some(format) = format.or_else(|| Format::of_name(first.location.file_name())) else {
         bail!("the format of `{}` cannot be told from its name; say `format:`", first.location);
     };
@@ -104,6 +133,20 @@ pub async fn open(
     }
     let provider = open_listing(&files, format, csv_types, session, s3).await?;
     Ok(Input { provider, report: ReadReport { files: files.len() as u64, ..ReadReport::default() }, format })
+}
+
+/// The Delta table at a place, if there is one and it may be meant.
+async fn open_delta(
+    location: &Location,
+    format: Option<Format>,
+    version: Option<&Version>,
+    s3: &S3,
+) -> anyhow::Result<Option<DeltaTable>> {
+    if let Some(version) = version {
+        return delta::open_version(location, version, s3).await.map(Some);
+    }
+    let may_be_delta = format.is_none_or(|format| format == Format::Delta) && !is_pattern(location.file_name());
+    if may_be_delta { delta::open(location, s3).await } else { Ok(None) }
 }
 
 async fn open_listing(

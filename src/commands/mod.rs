@@ -16,6 +16,7 @@ mod runs;
 mod scheduler;
 mod schema;
 mod secret_files;
+mod sql;
 mod standalone;
 mod tasks;
 mod test;
@@ -51,6 +52,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Db(DbCommand::RotateKey { yes }) => db::rotate_key(config, yes, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
         Command::Db(DbCommand::Clean(args)) => clean::run(args, config, output).await,
+        Command::Sql(args) => sql::run(args, cli.global.output).await,
         Command::Schema => schema::run(&config),
         Command::Version | Command::Guardian { .. } => version::run(output),
     }

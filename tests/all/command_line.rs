@@ -133,3 +133,47 @@ async fn runs_and_tasks_are_cleared_marked_and_deleted() {
     }
     assert!(server.stop().await);
 }
+
+#[tokio::test]
+async fn sql_is_answered_from_the_shell_without_a_home() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    let folder = installation.path();
+    std::fs::write(folder.join("users.csv"), "id,name,age\n1,Ann,30\n2,\"Bob, Jr\",\n3,Cy,41\n").unwrap();
+    std::fs::write(folder.join("posts.jsonl"), "{\"user\":1,\"title\":\"a\"}\n{\"user\":3,\"title\":\"b\"}\n").unwrap();
+    let asked = async |words: &[&str]| {
+        let output = installation.run(&[&["sql"], words].concat()).await;
+        let (said, wrong) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        (output.status.code(), said, wrong)
+    };
+    let join = "CREATE TEMP VIEW old AS SELECT * FROM users WHERE age > :age;\n\
+                SELECT name, title FROM old JOIN json.`posts.jsonl` p ON p.user = old.id ORDER BY name";
+
+    let (code, table, wrong) = asked(&[join, "--table", "users=users.csv", "--parameter", "age=20"]).await;
+    assert_eq!(code, Some(0), "{wrong}");
+    assert_eq!(table, "name  title\nAnn   a\nCy    b\n");
+
+    let all = "SELECT * FROM csv.`users.csv` ORDER BY id";
+    let (_, csv, _) = asked(&[all, "--format", "csv"]).await;
+    assert_eq!(csv, "id,name,age\n1,Ann,30\n2,\"Bob, Jr\",\n3,Cy,41\n");
+    let (_, lines, _) = asked(&[all, "--format", "jsonl"]).await;
+    assert_eq!(lines.lines().nth(1), Some(r#"{"id":2,"name":"Bob, Jr","age":null}"#));
+    let json = installation
+        .json(&["sql", "SELECT id FROM csv.`users.csv` WHERE id IN (:ids)", "--parameter", "ids=[1,3]"])
+        .await;
+    assert_eq!(json, serde_json::json!([{ "id": 1 }, { "id": 3 }]));
+
+    std::fs::write(folder.join("question.sql"), all).unwrap();
+    let (code, said, wrong) = asked(&["--file", "question.sql", "--into", "answer.parquet"]).await;
+    assert_eq!(code, Some(0), "{wrong}");
+    assert!(said.starts_with("3 rows written to"), "{said}");
+    let (_, counted, _) = asked(&["SELECT SUM(id) AS s FROM parquet.`answer.parquet`", "--format", "csv"]).await;
+    assert_eq!(counted, "s\n6\n");
+
+    let (code, said, wrong) = asked(&["SELECT nme FROM users", "--table", "users=users.csv"]).await;
+    assert_eq!((code, said.as_str()), (Some(2), ""));
+    assert!(wrong.contains("there is no column `nme` (did you mean `name`?)"), "{wrong}");
+    assert!(wrong.contains("1 | SELECT nme FROM users\n  |        ^^^"), "{wrong}");
+    let (code, _, wrong) = asked(&["SELECT 1", "--table", "users"]).await;
+    assert_eq!(code, Some(2), "{wrong}");
+    assert!(!installation.home().exists());
+}

@@ -105,9 +105,9 @@ fn the_examples_of_the_page_on_callbacks_load() {
 
 /// Tasks, or pieces of one, each made whole with what it lacks.
 #[test]
-fn the_examples_of_the_pages_on_emulation_load() {
+fn the_examples_of_the_pages_on_emulation_and_queries_load() {
     let registry = operators::registry().unwrap();
-    for page in ["emulation", "kinesis"] {
+    for page in ["emulation", "kinesis", "query"] {
         let text = std::fs::read_to_string(root().join(format!("docs/operators/{page}.md"))).unwrap();
         for example in text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0) {
             let indented: String = example.lines().map(|line| format!("    {line}\n")).collect();

@@ -3,13 +3,19 @@
 use datafusion::arrow::array::{Array, AsArray as _, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Fields, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt64Type,
+    DataType, Decimal128Type, DecimalType as _, Fields, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    UInt64Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::Result;
 use serde_json::{Map, Number, Value};
 
 use crate::spark::format_timestamp;
+
+/// Digits of a decimal number at most.
+const DECIMAL_DIGITS_MAX: u8 = 38;
+/// Digits that a double holds whatever they are.
+const DOUBLE_DIGITS: usize = 15;
 
 /// The first `rows_max` rows of a batch, each as an array of values.
 pub fn rows(batch: &RecordBatch, rows_max: usize) -> Result<Vec<Vec<Value>>> {
@@ -40,6 +46,10 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
             let numbers = array.as_primitive::<Decimal128Type>();
             numbers.iter().map(|value| value.map_or(Value::Null, integer)).collect()
         }
+        DataType::Decimal128(_, scale) => {
+            let numbers = array.as_primitive::<Decimal128Type>();
+            numbers.iter().map(|value| value.map_or(Value::Null, |value| decimal(value, *scale))).collect()
+        }
         DataType::Timestamp(..) => {
             let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
             let micros = micros.as_primitive::<TimestampMicrosecondType>().iter();
@@ -49,6 +59,8 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
             let text = cast(array, &DataType::Utf8)?;
             text.as_string::<i32>().iter().map(Into::into).collect()
         }
+        DataType::Dictionary(_, value) => values(&cast(array, value)?)?,
+        DataType::Map(..) => maps(array)?,
         DataType::List(_) => array
             .as_list::<i32>()
             .iter()
@@ -62,6 +74,18 @@ fn values(array: &dyn Array) -> Result<Vec<Value>> {
             (0..array.len()).map(text).collect()
         }
     })
+}
+
+/// Maps as objects; keys are written as text.
+fn maps(array: &dyn Array) -> Result<Vec<Value>> {
+    let maps = array.as_map();
+    let text = |key: Value| if let Value::String(text) = key { text } else { key.to_string() };
+    let object = |row: usize| -> Result<Value> {
+        let entries = maps.value(row);
+        let (keys, items) = (values(entries.column(0))?, values(entries.column(1))?);
+        Ok(Value::Object(keys.into_iter().map(text).zip(items).collect()))
+    };
+    (0..array.len()).map(|row| if array.is_null(row) { Ok(Value::Null) } else { object(row) }).collect()
 }
 
 fn structs(array: &dyn Array, fields: &Fields) -> Result<Vec<Value>> {
@@ -82,6 +106,19 @@ fn number(value: f64) -> Value {
 /// Integers beyond 64 bits go as text.
 fn integer(value: i128) -> Value {
     i64::try_from(value).map_or_else(|_| value.to_string().into(), Value::from)
+}
+
+/// A decimal number without zeros at its end; those with more digits than a double holds go as text.
+fn decimal(value: i128, scale: i8) -> Value {
+    let mut text = Decimal128Type::format_decimal(value, DECIMAL_DIGITS_MAX, scale);
+    if text.contains('.') {
+        text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+    }
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    match text.parse::<Number>() {
+        Ok(number) if digits <= DOUBLE_DIGITS => Value::Number(number),
+        _ => Value::String(text),
+    }
 }
 
 /// Appends a value as a CSV field.

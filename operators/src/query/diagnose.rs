@@ -1,79 +1,151 @@
-//! Turns DataFusion's planning errors into messages that name what there is.
+//! Turns DataFusion's planning errors into messages that say where the mistake is, and name what there is.
 
-use datafusion::common::{Column, SchemaError};
+use datafusion::common::{Column, SchemaError, Span};
 use datafusion::error::DataFusionError;
+use datafusion::execution::FunctionRegistry as _;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::tokenizer::{Location, Span as ParserSpan};
 
 use super::names::{Columns, fold};
+use super::place::{Mistake, Place};
+use super::script::{Script, Statement};
+use crate::names::{hint, list};
+use crate::spark::translated_names;
 
-/// Names less alike than this are no suggestion.
-const SIMILAR: f64 = 0.7;
+/// What a planner knew when it failed.
+pub struct Known<'a> {
+    /// What was to be planned.
+    pub script: &'a Script,
+    /// The statement of it that is to blame.
+    pub statement: &'a Statement,
+    /// The tables and views so far.
+    pub tables: &'a Columns,
+    /// Where functions are known.
+    pub session: &'a SessionContext,
+}
 
-/// A message for whoever wrote the SQL.
-pub fn explain(error: &DataFusionError, tables: &Columns) -> String {
-    match error {
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => explain(inner, tables),
-        DataFusionError::Collection(errors) if !errors.is_empty() => explain(&errors[0], tables),
-        DataFusionError::Shared(inner) => explain(inner, tables),
-        DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
-            SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields, tables),
-            SchemaError::AmbiguousReference { field } => {
-                format!("the column `{}` is in more than one table; write `table.{}`", field.name, field.name)
+impl Known<'_> {
+    /// A message for whoever wrote the SQL.
+    pub fn explain(&self, error: &DataFusionError) -> Mistake {
+        self.explain_at(error, None)
+    }
+
+    /// The same of an error whose place may have been told around it.
+    fn explain_at(&self, error: &DataFusionError, told: Option<Place>) -> Mistake {
+        let mistake = match error {
+            DataFusionError::Diagnostic(diagnostic, inner) => {
+                self.explain_at(inner, diagnostic.span.and_then(place).or(told))
             }
-            other => other.to_string(),
-        },
-        DataFusionError::Plan(text) => match text.strip_prefix("table '").and_then(|rest| rest.split_once('\'')) {
-            Some((name, _)) => unknown_table(name, tables),
-            None => text.clone(),
-        },
-        other => other.strip_backtrace(),
+            DataFusionError::Context(_, inner) => self.explain_at(inner, told),
+            DataFusionError::Collection(errors) if !errors.is_empty() => self.explain_at(&errors[0], told),
+            DataFusionError::Shared(inner) => self.explain_at(inner, told),
+            DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
+                SchemaError::FieldNotFound { field, valid_fields } => self.unknown_column(field, valid_fields, told),
+                SchemaError::AmbiguousReference { field } => {
+                    let place = field.spans.first().and_then(place).or_else(|| self.place_of(&field.name));
+                    let name = &field.name;
+                    Mistake::at(place, format!("the column `{name}` is in more than one table; write `table.{name}`"))
+                }
+                other => self.anywhere(other.to_string()),
+            },
+            DataFusionError::Plan(text) => self.plan(text),
+            DataFusionError::NotImplemented(text) => self.anywhere(format!("not supported: {text}")),
+            other => self.anywhere(other.strip_backtrace()),
+        };
+        Mistake { place: told.or(mistake.place), ..mistake }
+    }
+
+    /// Where a word stands first in the statement.
+    fn place_of(&self, word: &str) -> Option<Place> {
+        self.script.place_of(word, self.statement)
+    }
+
+    fn plan(&self, text: &str) -> Mistake {
+        let quoted =
+            |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.split_once('\'')).map(|(name, _)| name);
+        if let Some(name) = quoted("table '") {
+            return self.unknown_table(name);
+        }
+        if let Some(name) = quoted("Invalid function '") {
+            return self.unknown_function(name);
+        }
+        if text.contains("GROUP BY clause or must be part of an aggregate function")
+            && let Some(column) = text.split('"').nth(1)
+        {
+            let message = format!("`{column}` is neither in GROUP BY nor within an aggregate function");
+            let name = column.rsplit('.').next().unwrap_or(column);
+            return Mistake::at(self.place_of(name), message);
+        }
+        // What follows the first line is about signatures of DataFusion's own.
+        let first = text.lines().next().unwrap_or(text);
+        self.anywhere(first.split(". No function matches").next().unwrap_or(first).to_owned())
+    }
+
+    /// A message whose place is that of the first word of the SQL that it quotes.
+    fn anywhere(&self, message: String) -> Mistake {
+        let mut quoted = message.split(['`', '\'']).skip(1).step_by(2);
+        let place = quoted.find_map(|word| self.place_of(word));
+        Mistake::at(place, message)
+    }
+
+    fn unknown_table(&self, full_name: &str) -> Mistake {
+        let name = full_name.rsplit('.').next().unwrap_or(full_name);
+        let written = full_name.strip_prefix("spark_catalog.").unwrap_or(full_name);
+        let written = written.strip_prefix("default.").unwrap_or(written);
+        let known: Vec<&str> = self.tables.keys().map(String::as_str).collect();
+        let message = format!(
+            "there is no table `{written}`{}; known are {}",
+            hint(name, known.iter().copied()),
+            list(known.iter().copied())
+        );
+        Mistake::at(self.place_of(name), message)
+    }
+
+    fn unknown_function(&self, name: &str) -> Mistake {
+        let state = self.session.state();
+        let registered = state.udfs().into_iter().chain(state.udafs()).chain(state.udwfs());
+        let known: Vec<String> = registered.chain(translated_names().map(str::to_owned)).collect();
+        // What is only for the translation is no name for people.
+        let known: Vec<&str> = known.iter().map(String::as_str).filter(|name| !name.starts_with("cast_to_")).collect();
+        let message = format!("there is no function `{name}`{}", hint(name, known.iter().copied()));
+        Mistake::at(self.place_of(name), message)
+    }
+
+    fn unknown_column(&self, field: &Column, valid: &[Column], told: Option<Place>) -> Mistake {
+        // Outside of any scope, as in a misspelt qualifier, DataFusion knows no columns; then all of them are of interest.
+        let mut known: Vec<String> = valid
+            .iter()
+            .map(|column| match &column.relation {
+                Some(relation) => format!("{}.{}", relation.table(), self.spelt(relation.table(), &column.name)),
+                None => column.name.clone(),
+            })
+            .collect();
+        if known.is_empty() {
+            let all = self.tables.iter();
+            known =
+                all.flat_map(|(table, columns)| columns.iter().map(move |name| format!("{table}.{name}"))).collect();
+        }
+        let bare: Vec<&str> = known.iter().map(|name| name.rsplit('.').next().unwrap_or(name)).collect();
+        let place = told.or_else(|| field.spans.first().and_then(place)).or_else(|| self.place_of(&field.name));
+        let asked = place.and_then(|place| place.text_of(&self.script.sql));
+        let written = match &field.relation {
+            _ if asked.as_ref().is_some_and(|asked| fold(asked).ends_with(&field.name)) => asked.unwrap_or_default(),
+            Some(relation) => format!("{}.{}", relation.table(), field.name),
+            None => field.name.clone(),
+        };
+        let hint = hint(&field.name, bare);
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        Mistake::at(place, format!("there is no column `{written}`{hint}; known are {}", list(known.iter().copied())))
+    }
+
+    /// A column as its table spells it.
+    fn spelt<'a>(&'a self, table: &str, folded: &'a str) -> &'a str {
+        let columns = self.tables.get(table).map(Vec::as_slice).unwrap_or_default();
+        columns.iter().find(|column| fold(column) == folded).map_or(folded, String::as_str)
     }
 }
 
-fn unknown_table(full_name: &str, tables: &Columns) -> String {
-    let name = full_name.rsplit('.').next().unwrap_or(full_name);
-    let written = full_name.strip_prefix("spark_catalog.").unwrap_or(full_name);
-    let written = written.strip_prefix("default.").unwrap_or(written);
-    let known: Vec<&str> = tables.keys().map(String::as_str).collect();
-    format!("there is no table `{written}`{}; `tables:` has {}", hint(name, &known), list(&known))
-}
-
-fn unknown_column(field: &Column, valid: &[Column], tables: &Columns) -> String {
-    // Outside of any scope, as in a misspelt qualifier, DataFusion knows no columns; then all of them are of interest.
-    let mut known: Vec<String> = valid
-        .iter()
-        .map(|column| match &column.relation {
-            Some(relation) => format!("{}.{}", relation.table(), spelt(relation.table(), &column.name, tables)),
-            None => column.name.clone(),
-        })
-        .collect();
-    if known.is_empty() {
-        known =
-            tables.iter().flat_map(|(table, columns)| columns.iter().map(move |c| format!("{table}.{c}"))).collect();
-    }
-    let bare: Vec<&str> = known.iter().map(|name| name.rsplit('.').next().unwrap_or(name)).collect();
-    let written = match &field.relation {
-        Some(relation) => format!("{}.{}", relation.table(), field.name),
-        None => field.name.clone(),
-    };
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    format!("there is no column `{written}`{}; known are {}", hint(&field.name, &bare), list(&known))
-}
-
-/// A column as its table spells it.
-fn spelt<'a>(table: &str, folded: &'a str, tables: &'a Columns) -> &'a str {
-    let columns = tables.get(table).map(Vec::as_slice).unwrap_or_default();
-    columns.iter().find(|column| fold(column) == folded).map_or(folded, String::as_str)
-}
-
-fn hint(name: &str, known: &[&str]) -> String {
-    let similarity = |other: &&&str| strsim::jaro(&other.to_lowercase(), &name.to_lowercase());
-    let best = known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    match best.filter(|best| similarity(best) > SIMILAR) {
-        Some(best) => format!(" (did you mean `{best}`?)"),
-        None => String::new(),
-    }
-}
-
-fn list(names: &[&str]) -> String {
-    if names.is_empty() { "none".to_owned() } else { format!("`{}`", names.join("`, `")) }
+fn place(span: Span) -> Option<Place> {
+    let location = |at: datafusion::common::Location| Location::new(at.line, at.column);
+    Place::of(ParserSpan::new(location(span.start), location(span.end)))
 }

@@ -1,197 +1,174 @@
 //! The operator `query`: SQL over tables, into a file or table and into XCom.
+//!
+//! ```text
+//!   tables, views, paths ──> Script (parsed, bound, translated) ──> plan ──> rows ──> output, XCom, charts
+//! ```
 
-mod answer;
+pub(crate) mod answer;
+mod args;
+mod chart;
+mod check;
 mod diagnose;
 mod names;
 mod output;
+mod parameters;
+mod paths;
+mod place;
 mod run;
-mod statement;
+mod script;
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use anyhow::anyhow;
+use scheduler::log::TaskLog;
 use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use statement::Statement;
+pub use answer::push_csv;
+pub use args::{DescribedOutput, DescribedTable, Locations, Output, OutputFormat, QueryArgs, Table};
+pub use chart::{Chart, ChartKind, Charts, Heights};
+pub use output::csv_line;
+pub use parameters::{DateValue, Parameter, Parameters, Scalar, TimestampValue};
+pub use run::Reader;
 
+use run::{From, Job, NamedTable};
+use script::Script;
+
+use crate::database::{Address, Database};
 use crate::engine;
 use crate::location::{Location, S3};
-use crate::memory::MemoryLimit;
-use crate::retention::{self, Retention};
-use crate::table::Format;
-
-/// Rows that go into XCom unless the DAG file says otherwise: a page shows no more, and the database keeps them all.
-const XCOM_ROWS: usize = 1000;
+use crate::notifiers::Environment;
 
 /// Answers SQL.
 pub struct Query {
     s3: S3,
+    environment: Environment,
 }
 
 impl Query {
-    /// Reaches buckets through `s3`.
-    pub fn new(s3: S3) -> Query {
-        Query { s3 }
-    }
-}
-
-/// The arguments of `query`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct QueryArgs {
-    /// The tables that the SQL may use, by name. Each is also known as `global_temp.<name>`.
-    #[serde(default)]
-    pub tables: BTreeMap<String, Table>,
-    /// One query in Spark's SQL.
-    pub sql: String,
-    /// Where the whole result is written. Without it, it goes into XCom alone.
-    #[serde(default)]
-    pub output: Option<Output>,
-    /// Where the `output` is a Delta table: for how long earlier results can still be read, as versions of the table; `7d`
-    /// if neither this nor the table says otherwise. Their files are removed after that. `forever` keeps all.
-    #[serde(default)]
-    pub vacuum_retention: Option<Retention>,
-    /// How many rows at most go into XCom.
-    #[serde(default = "xcom_rows")]
-    pub max_rows: usize,
-    /// Memory for sorting, joining and grouping before they spill to disk; 1GB if it is not given.
-    #[serde(default)]
-    pub memory_limit: MemoryLimit,
-}
-
-fn xcom_rows() -> usize {
-    XCOM_ROWS
-}
-
-/// Where a table is.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Table {
-    /// A Delta table, a file, a folder or a pattern, whose format its name tells.
-    Location(String),
-    /// The same with its format.
-    Described(DescribedTable),
-}
-
-/// A table with its format.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DescribedTable {
-    /// A file, a folder or a pattern, on this machine or in S3.
-    pub path: String,
-    /// Its format.
-    pub format: Format,
-}
-
-/// Where a result goes.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Output {
-    /// A file ending in `.csv` or `.parquet`, or a folder for a Delta table.
-    Location(String),
-    /// The same with its format.
-    Described(DescribedOutput),
-}
-
-/// A place for a result, with its format.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DescribedOutput {
-    /// A file (CSV, Parquet) or a folder (Delta), on this machine or in S3.
-    pub path: String,
-    /// Its format.
-    pub format: OutputFormat,
-}
-
-/// How a result is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputFormat {
-    /// Text with commas; NULL is an empty field, an empty text is `""`.
-    Csv,
-    /// One Parquet file.
-    Parquet,
-    /// A Delta table, replaced in one commit.
-    Delta,
-}
-
-impl Table {
-    fn path(&self) -> &str {
-        match self {
-            Table::Location(path) | Table::Described(DescribedTable { path, .. }) => path,
-        }
+    /// Reaches buckets through `s3`, and finds addresses and passwords of databases in `environment`.
+    pub fn new(s3: S3, environment: Environment) -> Query {
+        Query { s3, environment }
     }
 
-    fn format(&self) -> Option<Format> {
-        match self {
-            Table::Location(_) => None,
-            Table::Described(described) => Some(described.format),
-        }
-    }
-}
-
-impl Output {
-    fn resolve(&self, ctx: &TaskContext) -> Result<(Location, OutputFormat), TaskError> {
-        let (path, format) = match self {
-            Output::Location(path) => (path, None),
-            Output::Described(described) => (&described.path, Some(described.format)),
+    /// Where the rows of a table are.
+    async fn resolve(&self, name: &str, table: &Table, ctx: &TaskContext) -> Result<From, TaskError> {
+        let wrong = |problem: String| TaskError::fail(anyhow!("the table `{name}`: {problem}"));
+        let Some(described) = table.of_database() else { return files(table, &ctx.home).map_err(wrong) };
+        let database = match &described.conn_id {
+            Some(conn_id) => Database::of_connection(&ctx.connection(conn_id).await?, &ctx.home).map_err(wrong)?,
+            None => {
+                let address = Address {
+                    url: described.url.as_deref(),
+                    url_env: described.url_env.as_deref(),
+                    password_env: described.password_env.as_deref(),
+                };
+                Database::resolve(address, &self.environment, &ctx.home).map_err(wrong)?
+            }
         };
-        let location = Location::parse(path, &ctx.home).map_err(TaskError::fail)?;
-        let format = match format {
-            Some(format) => format,
-            None => match Format::of_name(location.file_name()) {
-                Some(Format::Csv) => OutputFormat::Csv,
-                Some(Format::Parquet) => OutputFormat::Parquet,
-                Some(Format::Delta) | None => OutputFormat::Delta,
-                Some(Format::Json) => {
-                    return Err(TaskError::fail(anyhow::anyhow!(
-                        "a result cannot be written as JSON (`{path}`); use `.csv`, `.parquet` or a folder for Delta"
-                    )));
-                }
-            },
+        let sql = match (&described.query, &described.table) {
+            (Some(query), None) => query.trim().trim_end_matches(';').to_owned(),
+            (None, Some(table)) => {
+                let parts: Vec<String> = table.split('.').map(|part| database.quoted(part)).collect();
+                format!("SELECT * FROM {}", parts.join("."))
+            }
+            _ => return Err(wrong("say one of `table` and `query`".to_owned())),
         };
-        Ok((location, format))
+        Ok(From::Database { database: Box::new(database), sql })
     }
+}
+
+/// The files of a table that is in no database.
+fn files(table: &Table, home: &std::path::Path) -> Result<From, String> {
+    let (locations, format, version) = table.files()?;
+    let locations = locations.iter().map(|text| Location::parse(text, home).map_err(|error| error.to_string()));
+    Ok(From::Files { locations: locations.collect::<Result<_, _>>()?, format, version })
 }
 
 impl Operator for Query {
     const NAME: &'static str = "query";
-    const SUMMARY: &'static str = "Answers SQL over Delta, Parquet, CSV and JSON tables";
+    const SUMMARY: &'static str = "Answers SQL over Delta, Parquet, CSV and JSON tables, and those of databases";
 
     type Args = QueryArgs;
 
     async fn execute(&self, args: QueryArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let statement = Statement::parse(&args.sql).map_err(TaskError::fail)?;
+        let script = parse(&args.sql, &args.parameters)?;
         let mut tables = Vec::with_capacity(args.tables.len());
         for (name, table) in &args.tables {
-            let location = Location::parse(table.path(), &ctx.home).map_err(TaskError::fail)?;
-            tables.push(run::NamedTable { name: name.clone(), location, format: table.format() });
+            tables.push(NamedTable { name: name.clone(), from: self.resolve(name, table, ctx).await? });
         }
-        let output = args.output.as_ref().map(|output| output.resolve(ctx)).transpose()?;
-        let job = run::Job {
-            statement,
+        let output = args.output.as_ref().map(|output| output.resolve(&ctx.home)).transpose()?;
+        let job = Job {
+            script,
             tables,
             output,
+            expectations: args.expect,
+            charts: args.chart,
             max_rows: args.max_rows,
             vacuum_retention: args.vacuum_retention,
             memory_bytes: args.memory_limit.bytes,
+            home: ctx.home.clone(),
             s3: self.s3.clone(),
             log: ctx.log.clone(),
             try_id: ctx.try_id,
+            reader: None,
         };
         let answer = engine::run(ctx, job.run()).await?;
         Ok(Outcome::value(answer))
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
-        let sql = args.get("sql").and_then(Value::as_str).filter(|sql| !sql.contains("{{") && !sql.contains("{%"));
-        let sql_problem = sql.and_then(|sql| Statement::parse(sql).err()).map(|error| ArgumentProblem {
-            pointer: "/sql".to_owned(),
-            message: error.to_string(),
-            help: None,
-        });
-        sql_problem.into_iter().chain(retention::check(args)).collect()
+        check::check(args)
     }
+}
+
+/// The statements of a text, or the place of a mistake in it.
+fn parse(sql: &str, parameters: &Parameters) -> Result<Script, TaskError> {
+    Script::parse(sql, parameters).map_err(|mistake| TaskError::fail(anyhow!(mistake.shown(sql))))
+}
+
+/// A question that no task asks.
+pub struct Question {
+    /// Statements in Spark's SQL.
+    pub sql: String,
+    /// Tables by name, each where it is.
+    pub tables: Vec<(String, Table)>,
+    /// Values of `:name`.
+    pub parameters: Parameters,
+    /// Where the answer is written, instead of being read.
+    pub output: Option<Output>,
+    /// Where relative paths begin.
+    pub folder: PathBuf,
+    /// Memory before work spills to disk.
+    pub memory_bytes: usize,
+}
+
+/// Answers a question: `reader` sees all rows, unless they are written to an output. Answers with what XCom would get,
+/// without rows.
+pub async fn ask(question: Question, reader: Box<dyn Reader>, s3: &S3, log: TaskLog) -> Result<Value, TaskError> {
+    let script = parse(&question.sql, &question.parameters)?;
+    let mut tables = Vec::with_capacity(question.tables.len());
+    for (name, table) in question.tables {
+        let from = files(&table, &question.folder)
+            .map_err(|problem| TaskError::fail(anyhow!("the table `{name}`: {problem}")))?;
+        tables.push(NamedTable { name, from });
+    }
+    let output = question.output.as_ref().map(|output| output.resolve(&question.folder)).transpose()?;
+    let job = Job {
+        script,
+        tables,
+        reader: output.is_none().then_some(reader),
+        output,
+        expectations: Vec::new(),
+        charts: None,
+        max_rows: 0,
+        vacuum_retention: None,
+        memory_bytes: question.memory_bytes,
+        home: question.folder,
+        s3: s3.clone(),
+        log,
+        try_id: Uuid::now_v7(),
+    };
+    job.run().await
 }

@@ -6,14 +6,15 @@
 //! column, or, for `*`, from the tables.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use anyhow::bail;
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::{SessionContext, ident};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
-    TableFactor, TableWithJoins,
+    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions, visit_expressions_mut,
 };
 
 /// Columns of tables as they are spelt, by the folded name of the table.
@@ -49,6 +50,10 @@ pub fn fold_columns(
 /// The names of an answer's columns as the query spells them; `planned` are the folded ones.
 pub fn respell(planned: &[String], query: &Query, tables: &Columns) -> Vec<String> {
     let mut written = of_query(query, tables);
+    if written.len() == planned.len() {
+        return written;
+    }
+    // Joins with USING have fewer columns than their tables together.
     planned
         .iter()
         .map(|name| match written.iter().position(|written| fold(written) == *name) {
@@ -58,7 +63,23 @@ pub fn respell(planned: &[String], query: &Query, tables: &Columns) -> Vec<Strin
         .collect()
 }
 
-/// The spellings that the columns of a query's answer can have, in their order. Expressions without a name have none.
+/// The columns of a query's answer, when they can be told without its tables: unless there is a `*` among them.
+pub fn told(query: &Query) -> Option<Vec<String>> {
+    let is_told = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    let mut body = &query.body;
+    loop {
+        body = match body.as_ref() {
+            SetExpr::Select(select) if select.projection.iter().all(is_told) => {
+                return Some(of_query(query, &Columns::new()));
+            }
+            SetExpr::SetOperation { left, .. } => left,
+            SetExpr::Query(query) => &query.body,
+            _ => return None,
+        };
+    }
+}
+
+/// The spellings of the columns of a query's answer, in their order, as far as they can be told.
 fn of_query(query: &Query, tables: &Columns) -> Vec<String> {
     let Some(with) = &query.with else { return of_body(&query.body, tables) };
     let mut known = tables.clone();
@@ -82,21 +103,55 @@ fn of_item(item: &SelectItem, select: &Select, tables: &Columns) -> Vec<String> 
     match item {
         SelectItem::UnnamedExpr(Expr::Identifier(name)) => vec![name.value.clone()],
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) => path.last().map(spelling).into_iter().collect(),
+        SelectItem::UnnamedExpr(expr) => vec![of_expression(expr)],
         SelectItem::ExprWithAlias { alias, .. } => vec![alias.value.clone()],
         SelectItem::ExprWithAliases { aliases, .. } => aliases.iter().map(spelling).collect(),
-        SelectItem::Wildcard(_) => from(select, tables).into_iter().flat_map(|(_, columns)| columns).collect(),
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-            let table = last_part(name);
-            let same = from(select, tables).into_iter().filter(|(name, _)| *name == table);
-            same.flat_map(|(_, columns)| columns).collect()
+        SelectItem::Wildcard(options) => {
+            let left_out = left_out(options);
+            let all = from(select, tables).into_iter().flat_map(|(_, columns)| columns);
+            all.filter(|column| !left_out.contains(&fold(column))).collect()
         }
-        SelectItem::UnnamedExpr(_) | SelectItem::QualifiedWildcard(..) => Vec::new(),
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+            let (table, left_out) = (last_part(name), left_out(options));
+            let same = from(select, tables).into_iter().filter(|(name, _)| *name == table);
+            same.flat_map(|(_, columns)| columns).filter(|column| !left_out.contains(&fold(column))).collect()
+        }
+        SelectItem::QualifiedWildcard(..) => Vec::new(),
     }
+}
+
+/// What Spark calls an expression that has no name: the expression, with functions in lower case.
+fn of_expression(expr: &Expr) -> String {
+    let mut expr = expr.clone();
+    let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |expr| {
+        if let Expr::Function(function) = expr {
+            for part in &mut function.name.0 {
+                if let ObjectNamePart::Identifier(name) = part {
+                    name.value = fold(&name.value);
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    match expr.to_string().as_str() {
+        "count(*)" => "count(1)".to_owned(),
+        generated if generated.starts_with("explode(") || generated.starts_with("explode_outer(") => "col".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The folded columns of `* EXCEPT (…)`.
+fn left_out(options: &WildcardAdditionalOptions) -> Vec<String> {
+    let Some(except) = &options.opt_except else { return Vec::new() };
+    std::iter::once(&except.first_element).chain(&except.additional_elements).map(|name| fold(&name.value)).collect()
 }
 
 /// What a query reads from: the folded name of each, and the spellings of its columns.
 fn from(select: &Select, tables: &Columns) -> Vec<(String, Vec<String>)> {
-    select.from.iter().flat_map(|table| with_joins(table, tables)).collect()
+    let views = select.lateral_views.iter();
+    let views =
+        views.map(|view| (last_part(&view.lateral_view_name), view.lateral_col_alias.iter().map(spelling).collect()));
+    select.from.iter().flat_map(|table| with_joins(table, tables)).chain(views).collect()
 }
 
 fn with_joins(table: &TableWithJoins, tables: &Columns) -> Vec<(String, Vec<String>)> {

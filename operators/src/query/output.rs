@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::ArrowWriter;
 use object_store::buffered::BufWriter as ObjectWriter;
 use object_store::path::Path as ObjectPath;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
@@ -26,6 +26,8 @@ use crate::location::{Location, S3};
 pub enum FileFormat {
     Csv,
     Parquet,
+    /// A JSON document a line.
+    Json,
 }
 
 /// A file that grows. Dropped before [`FileOutput::publish`], it leaves nothing behind.
@@ -37,6 +39,7 @@ pub struct FileOutput {
 
 enum Writer {
     Csv(BufWriter<File>),
+    Json(BufWriter<File>, Vec<String>),
     Parquet(Box<ArrowWriter<File>>),
 }
 
@@ -69,6 +72,10 @@ impl FileOutput {
                 file.write_all(csv_line(&names).as_bytes()).with_context(writing)?;
                 Writer::Csv(file)
             }
+            FileFormat::Json => {
+                let names = schema.fields().iter().map(|field| field.name().clone()).collect();
+                Writer::Json(BufWriter::new(file), names)
+            }
             FileFormat::Parquet => {
                 Writer::Parquet(Box::new(ArrowWriter::try_new(file, Arc::clone(schema), None).with_context(writing)?))
             }
@@ -85,6 +92,13 @@ impl FileOutput {
                     file.write_all(csv_line(&row).as_bytes()).with_context(writing)?;
                 }
             }
+            Writer::Json(file, names) => {
+                for row in rows(batch, usize::MAX)? {
+                    let document: Map<String, Value> = names.iter().cloned().zip(row).collect();
+                    serde_json::to_writer(&mut *file, &document).with_context(writing)?;
+                    file.write_all(b"\n").with_context(writing)?;
+                }
+            }
             Writer::Parquet(writer) => writer.write(batch).with_context(writing)?,
         }
         Ok(())
@@ -95,7 +109,7 @@ impl FileOutput {
         let location = self.location;
         let writing = || format!("`{location}` cannot be written");
         let file = match self.writer {
-            Writer::Csv(file) => {
+            Writer::Csv(file) | Writer::Json(file, _) => {
                 file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(writing)?
             }
             Writer::Parquet(writer) => writer.into_inner().with_context(writing)?,
@@ -142,7 +156,8 @@ fn remove_leftovers(folder: &std::path::Path, name: &str) {
     }
 }
 
-fn csv_line(row: &[Value]) -> String {
+/// A row as a line of CSV.
+pub fn csv_line(row: &[Value]) -> String {
     let mut line = String::new();
     for (at, value) in row.iter().enumerate() {
         if at > 0 {

@@ -1,20 +1,25 @@
 //! One run of `query`, from the tables to the answer.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
-use datafusion::catalog::{MemorySchemaProvider, SchemaProvider as _};
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as ParserStatement;
+use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt as _;
 use scheduler::log::TaskLog;
 use scheduler::operator::TaskError;
@@ -23,12 +28,17 @@ use uuid::Uuid;
 
 use super::OutputFormat;
 use super::answer::rows;
-use super::diagnose::explain;
+use super::chart::Charts;
+use super::diagnose::Known;
 use super::names::{Columns, fold, fold_columns, respell};
-use super::output::{FileFormat, FileOutput};
-use super::statement::Statement;
-use crate::delta;
+use super::output::FileOutput;
+use super::paths;
+use super::place::Mistake;
+use super::script::{Kind, Script, Statement};
+use crate::database::{Database, DatabaseTable};
+use crate::delta::{self, Version};
 use crate::engine::parallelism;
+use crate::expect::{self, Expectation, Verdict, World};
 use crate::location::{Location, S3};
 use crate::retention::Retention;
 use crate::spark::session;
@@ -41,116 +51,353 @@ const GLOBAL_TEMP: &str = "global_temp";
 /// A table, as the arguments name it.
 pub struct NamedTable {
     pub name: String,
-    pub location: Location,
-    pub format: Option<Format>,
+    pub from: From,
+}
+
+/// Where the rows of a table are.
+pub enum From {
+    /// In files, or in a Delta table.
+    Files { locations: Vec<Location>, format: Option<Format>, version: Option<Version> },
+    /// In a database, as the answer to a statement.
+    Database { database: Box<Database>, sql: String },
 }
 
 /// What one run needs.
 pub struct Job {
-    pub statement: Statement,
+    pub script: Script,
     pub tables: Vec<NamedTable>,
     pub output: Option<(Location, OutputFormat)>,
+    pub expectations: Vec<Expectation>,
+    pub charts: Option<Charts>,
     pub max_rows: usize,
     pub vacuum_retention: Option<Retention>,
     pub memory_bytes: usize,
+    pub home: PathBuf,
     pub s3: S3,
     pub log: TaskLog,
     pub try_id: Uuid,
+    /// Sees every row of the answer, when that is not written anywhere else.
+    pub reader: Option<Box<dyn Reader>>,
+}
+
+/// Sees an answer while it comes.
+pub trait Reader: Send + Sync {
+    /// The names of the columns, before any row.
+    fn columns(&mut self, names: &[String]) -> anyhow::Result<()>;
+
+    /// Some rows.
+    fn rows(&mut self, rows: Vec<Vec<Value>>) -> anyhow::Result<()>;
+
+    /// There are no more.
+    fn end(&mut self) -> anyhow::Result<()>;
+}
+
+/// The answer to one statement.
+struct Answer {
+    columns: Vec<String>,
+    rows: Vec<Vec<Value>>,
+    row_count: usize,
 }
 
 impl Job {
-    /// Answers the query: the XCom value.
-    pub async fn run(self) -> Result<Value, TaskError> {
+    /// Answers the queries: the XCom value.
+    pub async fn run(mut self) -> Result<Value, TaskError> {
         let session = session(self.memory_bytes, parallelism()).map_err(TaskError::retry)?;
-        let known = self.register_tables(&session).await?;
-        let planned = plan(&self.statement, &session).await;
-        let frame = planned.map_err(|error| TaskError::fail(anyhow::anyhow!(explain(&error, &known))))?;
-        let planned: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let columns = respell(&planned, &self.statement.written, &known);
-        let tap = Arc::new(Tap { rows_max: self.max_rows, ..Tap::default() });
-        self.write(frame, &columns, &session, &tap).await?;
-        let (first_rows, row_count) = tap.take();
-        self.log.info(format_args!("{row_count} rows of {}", columns.join(", ")));
-        if first_rows.len() < row_count {
-            self.log.info(format_args!("The first {} rows are kept as XCom", first_rows.len()));
+        let mut known = self.register_tables(&session).await?;
+        let last = self.script.answer();
+        let mut reader = self.reader.take();
+        let mut earlier = Vec::new();
+        let mut charts = Value::Null;
+        let mut verdict: Option<Arc<Verdict>> = None;
+        let mut answered = None;
+        for (at, statement) in self.script.statements.iter().enumerate() {
+            self.register_paths(&statement.written, &session, &mut known).await?;
+            let (frame, columns) = self.plan(statement, &session, &known).await?;
+            match &statement.kind {
+                Kind::View { name, columns: renamed, may_replace } => {
+                    self.make_view(statement, name, (frame, columns), renamed, *may_replace, &session, &mut known)?;
+                }
+                Kind::Answer if Some(at) == last => {
+                    charts = self.charts_of(&columns)?;
+                    let (frame, expected) = self.expect(frame, &columns, &session).await?;
+                    let output = self.output.as_ref();
+                    let answer = self.answer(frame, columns, output, reader.as_deref_mut(), &session).await;
+                    let answer = answer.map_err(|error| match &expected {
+                        Some(verdict) => verdict.explain(error),
+                        None => error,
+                    })?;
+                    self.tell(statement, &answer);
+                    verdict = expected;
+                    answered = Some(answer);
+                }
+                Kind::Answer => {
+                    let answer = self.answer(frame, columns, None, None, &session).await?;
+                    self.tell(statement, &answer);
+                    let Answer { columns, rows, row_count } = answer;
+                    earlier.push(json!({
+                        "line": statement.start.line, "columns": columns, "rows": rows, "row_count": row_count
+                    }));
+                }
+            }
         }
-        let output = self.output.map(|(location, _)| location.to_string());
+        let Some(Answer { columns, rows, row_count }) = answered else {
+            return Err(TaskError::fail(anyhow::anyhow!("the SQL asks nothing")));
+        };
+        let output = self.output.as_ref().map(|(location, _)| location.to_string());
         if let Some(output) = &output {
             self.log.info(format_args!("Written to {output}"));
         }
-        Ok(json!({ "columns": columns, "rows": first_rows, "row_count": row_count, "output": output }))
+        let mut value = json!({ "columns": columns, "rows": rows, "row_count": row_count, "output": output });
+        if !charts.is_null() {
+            value["chart"] = charts;
+        }
+        if let Some(verdict) = verdict {
+            verdict.tell(&self.log);
+            value["expectations"] = serde_json::to_value(verdict.outcomes()).map_err(TaskError::fail)?;
+            value["rows_rejected"] = verdict.dropped().into();
+        }
+        if !earlier.is_empty() {
+            value["results"] = Value::Array(earlier);
+        }
+        Ok(value)
     }
 
-    async fn register_tables(&self, session: &SessionContext) -> Result<Columns, TaskError> {
-        let global = Arc::new(MemorySchemaProvider::new());
-        let mut known = Columns::new();
-        for table in &self.tables {
-            let name = fold(table.name.rsplit('.').next().unwrap_or(&table.name));
-            let input =
-                table::open(&table.location, table.format, CsvTypes::Inferred, session, &self.s3).await.map_err(
-                    |error| TaskError::retry(error.context(format!("the table `{}` cannot be read", table.name))),
-                )?;
-            if input.report.broken > 0 {
-                let broken = input.report.broken;
-                self.log.warning(format_args!("{broken} malformed documents in `{}` are rows of NULLs", table.name));
-            }
-            let columns = input.provider.schema().fields().iter().map(|field| field.name().clone()).collect();
-            known.insert(name.clone(), columns);
-            let provider = fold_columns(&table.name, input.provider, session).map_err(TaskError::fail)?;
-            global.register_table(name.clone(), Arc::clone(&provider)).map_err(TaskError::retry)?;
-            session.register_table(name.as_str(), provider).map_err(TaskError::retry)?;
+    /// Says what a statement answered.
+    fn tell(&self, statement: &Statement, answer: &Answer) {
+        let names = answer.columns.join(", ");
+        if self.script.statements.len() > 1 {
+            self.log.info(format_args!("Line {}: {} rows of {names}", statement.start.line, answer.row_count));
+        } else {
+            self.log.info(format_args!("{} rows of {names}", answer.row_count));
         }
-        let catalogs = session.catalog_names();
-        if let Some(catalog) = catalogs.first().and_then(|name| session.catalog(name)) {
-            catalog.register_schema(GLOBAL_TEMP, global).map_err(TaskError::retry)?;
+        if answer.rows.len() < answer.row_count {
+            self.log.info(format_args!("The first {} rows are kept as XCom", answer.rows.len()));
         }
-        Ok(known)
     }
 
-    async fn write(
+    fn mistaken(&self, mistake: &Mistake) -> TaskError {
+        TaskError::fail(anyhow::anyhow!(mistake.shown(&self.script.sql)))
+    }
+
+    fn charts_of(&self, columns: &[String]) -> Result<Value, TaskError> {
+        let Some(charts) = &self.charts else { return Ok(Value::Null) };
+        let charts = charts.of_result(columns).map_err(|problem| TaskError::fail(anyhow::anyhow!(problem)))?;
+        serde_json::to_value(charts).map_err(TaskError::fail)
+    }
+
+    /// The rows of an answer that may be written, and what is found of them, if anything is expected.
+    async fn expect(
         &self,
         frame: DataFrame,
         columns: &[String],
         session: &SessionContext,
-        tap: &Arc<Tap>,
+    ) -> Result<(DataFrame, Option<Arc<Verdict>>), TaskError> {
+        if self.expectations.is_empty() {
+            return Ok((frame, None));
+        }
+        let frame = called(frame, columns).map_err(TaskError::fail)?;
+        let world = World { session, home: &self.home, s3: &self.s3 };
+        let checked = expect::apply(frame, &self.expectations, &world).await?;
+        Ok((checked.frame, Some(checked.verdict)))
+    }
+
+    async fn register_tables(&self, session: &SessionContext) -> Result<Columns, TaskError> {
+        let mut known = Columns::new();
+        for table in &self.tables {
+            let unreadable = |error: anyhow::Error| error.context(format!("the table `{}` cannot be read", table.name));
+            let provider: Arc<dyn TableProvider> = match &table.from {
+                From::Files { locations, format, version } => {
+                    let opened = self.open(locations, *format, version.as_ref(), &table.name, session).await;
+                    opened.map_err(|error| TaskError::retry(unreadable(error)))?
+                }
+                From::Database { database, sql } => {
+                    let opened = DatabaseTable::open(database, sql).await;
+                    opened.map_err(|error| TaskError { error: unreadable(error.error), ..error })?
+                }
+            };
+            Job::register(&table.name, None, provider, session, &mut known)?;
+        }
+        Ok(known)
+    }
+
+    async fn open(
+        &self,
+        locations: &[Location],
+        format: Option<Format>,
+        version: Option<&Version>,
+        name: &str,
+        session: &SessionContext,
+    ) -> anyhow::Result<Arc<dyn TableProvider>> {
+        let input = table::open_all(locations, format, version, CsvTypes::Inferred, session, &self.s3).await?;
+        if input.report.broken > 0 {
+            let broken = input.report.broken;
+            self.log.warning(format_args!("{broken} malformed documents in `{name}` are rows of NULLs"));
+        }
+        Ok(input.provider)
+    }
+
+    /// Makes a table known by its own name, and by that within `global_temp`; or within another schema alone.
+    fn register(
+        name: &str,
+        schema: Option<&str>,
+        provider: Arc<dyn TableProvider>,
+        session: &SessionContext,
+        known: &mut Columns,
     ) -> Result<(), TaskError> {
-        let failed = |error: DataFusionError| TaskError::retry(anyhow::Error::new(error).context("the query failed"));
-        let mut stream = named(frame.execute_stream().await.map_err(failed)?, columns);
-        let (location, format) = match &self.output {
-            Some((location, OutputFormat::Delta)) => {
-                let table = tap.table(stream).map_err(failed)?;
-                let frame = session.read_table(Arc::new(table)).map_err(failed)?;
-                let table = delta::overwrite(location, frame.into_unoptimized_plan(), session, &self.s3).await?;
-                vacuum::after_overwrite(&table, location, self.vacuum_retention, &self.log).await;
-                return Ok(());
-            }
-            Some((location, OutputFormat::Csv)) => (Some(location), FileFormat::Csv),
-            Some((location, OutputFormat::Parquet)) => (Some(location), FileFormat::Parquet),
-            None => (None, FileFormat::Csv),
+        let folded = match schema {
+            Some(_) => fold(name),
+            None => fold(name.rsplit('.').next().unwrap_or(name)),
         };
-        let mut file =
-            location.map(|location| FileOutput::begin(location, format, &stream.schema(), self.try_id)).transpose()?;
+        let columns = provider.schema().fields().iter().map(|field| field.name().clone()).collect();
+        known.insert(folded.clone(), columns);
+        let provider = fold_columns(name, provider, session).map_err(TaskError::fail)?;
+        if schema.is_none() {
+            let own = TableReference::bare(folded.clone());
+            session.deregister_table(own.clone()).map_err(TaskError::retry)?;
+            session.register_table(own, Arc::clone(&provider)).map_err(TaskError::retry)?;
+        }
+        let schema = schema_called(schema.unwrap_or(GLOBAL_TEMP), session).map_err(TaskError::retry)?;
+        schema.deregister_table(&folded).map_err(TaskError::retry)?;
+        schema.register_table(folded, provider).map_err(TaskError::retry)?;
+        Ok(())
+    }
+
+    /// Opens the tables that a query names by where they are.
+    async fn register_paths(
+        &self,
+        query: &Query,
+        session: &SessionContext,
+        known: &mut Columns,
+    ) -> Result<(), TaskError> {
+        let mut seen = BTreeSet::new();
+        for table in paths::of_query(query) {
+            let at = |message: String| self.mistaken(&Mistake::at(table.place, message));
+            if !seen.insert((table.format.name(), fold(&table.path))) {
+                return Err(at(format!("`{}` differs from another path in case alone; use `tables:`", table.path)));
+            }
+            let location = Location::parse(&table.path, &self.home).map_err(|error| at(error.to_string()))?;
+            let provider = self.open(&[location], Some(table.format), None, &table.path, session).await;
+            let provider = provider.map_err(|error| at(format!("{error:#}")))?;
+            Job::register(&table.path, Some(table.format.name()), provider, session, known)?;
+        }
+        Ok(())
+    }
+
+    /// Plans a query that must only read; answers with the names of its columns, too.
+    async fn plan(
+        &self,
+        statement: &Statement,
+        session: &SessionContext,
+        known: &Columns,
+    ) -> Result<(DataFrame, Vec<String>), TaskError> {
+        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let planned = async {
+            let parsed = ParserStatement::Statement(statement.planned.clone());
+            let plan = session.state().statement_to_plan(parsed).await?;
+            options.verify_plan(&plan)?;
+            session.execute_logical_plan(plan).await
+        };
+        let frame = planned.await.map_err(|error| {
+            let known = Known { script: &self.script, statement, tables: known, session };
+            self.mistaken(&known.explain(&error))
+        })?;
+        let names: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let columns = respell(&names, &statement.written, known);
+        Ok((frame, columns))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a view is made of, and where it goes")]
+    fn make_view(
+        &self,
+        statement: &Statement,
+        name: &str,
+        (frame, columns): (DataFrame, Vec<String>),
+        renamed: &[String],
+        may_replace: bool,
+        session: &SessionContext,
+        known: &mut Columns,
+    ) -> Result<(), TaskError> {
+        let place = self.script.place_of(name, statement);
+        let wrong = |message: String| self.mistaken(&Mistake::at(place, message));
+        if known.contains_key(&fold(name)) && !may_replace {
+            return Err(wrong(format!("there is a table or view `{name}` already; write CREATE OR REPLACE VIEW")));
+        }
+        if !renamed.is_empty() && renamed.len() != columns.len() {
+            let message =
+                format!("the view `{name}` names {} columns, and its query has {}", renamed.len(), columns.len());
+            return Err(wrong(message));
+        }
+        let names = if renamed.is_empty() { columns } else { renamed.to_vec() };
+        let frame = called(frame, &names).map_err(TaskError::fail)?;
+        self.log.info(format_args!("Line {}: the view {name} of {}", statement.start.line, names.join(", ")));
+        Job::register(name, None, frame.into_view(), session, known)
+    }
+
+    /// Lets a query run, and its rows go where they shall.
+    async fn answer(
+        &self,
+        frame: DataFrame,
+        columns: Vec<String>,
+        output: Option<&(Location, OutputFormat)>,
+        mut reader: Option<&mut (dyn Reader + 'static)>,
+        session: &SessionContext,
+    ) -> Result<Answer, TaskError> {
+        let failed = |error: DataFusionError| TaskError::retry(anyhow::Error::new(error).context("the query failed"));
+        let tap = Arc::new(Tap { rows_max: self.max_rows, ..Tap::default() });
+        let mut stream = named(frame.execute_stream().await.map_err(failed)?, &columns);
+        if let Some((location, OutputFormat::Delta)) = output {
+            let table = tap.table(stream).map_err(failed)?;
+            let frame = session.read_table(Arc::new(table)).map_err(failed)?;
+            let table = delta::overwrite(location, frame.into_unoptimized_plan(), session, &self.s3).await?;
+            vacuum::after_overwrite(&table, location, self.vacuum_retention, &self.log).await;
+            return Ok(tap.answer(columns));
+        }
+        let file = output.and_then(|(location, format)| Some((location, format.of_file()?)));
+        let mut file = file
+            .map(|(location, format)| FileOutput::begin(location, format, &stream.schema(), self.try_id))
+            .transpose()?;
+        if let Some(reader) = &mut reader {
+            reader.columns(&columns)?;
+        }
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed)?;
             tap.see(&batch).map_err(failed)?;
             if let Some(file) = &mut file {
                 file.write(&batch)?;
             }
+            if let Some(reader) = &mut reader {
+                reader.rows(rows(&batch, usize::MAX).map_err(failed)?)?;
+            }
+        }
+        if let Some(reader) = &mut reader {
+            reader.end()?;
         }
         if let Some(file) = file {
             file.publish(&self.s3).await?;
         }
-        Ok(())
+        Ok(tap.answer(columns))
     }
 }
 
-/// Plans a query that must only read.
-async fn plan(statement: &Statement, session: &SessionContext) -> Result<DataFrame, DataFusionError> {
-    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let folded = ParserStatement::Statement(Box::new(statement.folded.clone()));
-    let plan = session.state().statement_to_plan(folded).await?;
-    options.verify_plan(&plan)?;
-    session.execute_logical_plan(plan).await
+/// The schema of that name, made if there is none.
+fn schema_called(name: &str, session: &SessionContext) -> Result<Arc<dyn SchemaProvider>, DataFusionError> {
+    let catalogs = session.catalog_names();
+    let catalog = catalogs.first().and_then(|name| session.catalog(name));
+    let catalog = catalog.ok_or_else(|| DataFusionError::Internal("a session without a catalogue".to_owned()))?;
+    if let Some(schema) = catalog.schema(name) {
+        return Ok(schema);
+    }
+    let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+    catalog.register_schema(name, Arc::clone(&schema))?;
+    Ok(schema)
+}
+
+/// The same frame with columns of these names, which must differ.
+fn called(frame: DataFrame, names: &[String]) -> Result<DataFrame, DataFusionError> {
+    let columns = frame.schema().columns();
+    let renamed = columns.into_iter().zip(names).map(|(column, name)| Expr::Column(column).alias(name));
+    let renamed: Vec<Expr> = renamed.collect();
+    frame.select(renamed)
 }
 
 /// The same rows under other names of the columns.
@@ -184,8 +431,10 @@ impl Tap {
         Ok(())
     }
 
-    fn take(&self) -> (Vec<Vec<Value>>, usize) {
-        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What was seen, under the names of the columns.
+    fn answer(&self, columns: Vec<String>) -> Answer {
+        let (rows, row_count) = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        Answer { columns, rows, row_count }
     }
 
     /// The rows of `stream` as a table that can be read once.

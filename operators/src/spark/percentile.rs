@@ -1,4 +1,4 @@
-//! `percentile_approx(column, percentage)`, without the approximation.
+//! Percentiles: `percentile_approx(column, percentage)`, without the approximation, and those that have none in Spark.
 //!
 //! Spark answers with one of the values, of the column's own type: the smallest one that at least `percentage` of the
 //! rows do not exceed. Up to some 10,000 distinct values Spark is exact; beyond, it may be off by a ten-thousandth of
@@ -6,34 +6,77 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array as _, ArrayRef, ListArray};
+use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::compute::{SortOptions, concat, is_not_null, sort};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::compute::{SortOptions, cast, concat, is_not_null, sort};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{ScalarValue, exec_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 use datafusion::physical_expr::expressions::Literal;
 
+/// Which number stands for a share of the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Method {
+    /// One of the values, of the column's own type.
+    Approx,
+    /// One of the values, as a double.
+    Discrete,
+    /// Between two values, when the share falls between them.
+    Interpolated,
+}
+
 /// The aggregate.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct PercentileApprox {
+pub struct Percentile {
     name: &'static str,
+    method: Method,
     signature: Signature,
 }
 
-impl PercentileApprox {
-    /// Under both of Spark's names.
-    pub fn all() -> Vec<PercentileApprox> {
-        ["percentile_approx", "approx_percentile"]
-            .into_iter()
-            .map(|name| PercentileApprox { name, signature: Signature::variadic_any(Volatility::Immutable) })
-            .collect()
+impl Percentile {
+    /// `percentile_approx`, its other name, and those that are exact also in Spark.
+    pub fn all() -> Vec<Percentile> {
+        [
+            ("percentile_approx", Method::Approx),
+            ("approx_percentile", Method::Approx),
+            ("percentile_disc", Method::Discrete),
+            ("percentile", Method::Interpolated),
+            ("median", Method::Interpolated),
+        ]
+        .into_iter()
+        .map(|(name, method)| Percentile { name, method, signature: Signature::variadic_any(Volatility::Immutable) })
+        .collect()
+    }
+
+    /// The type of one answer.
+    fn value_type(&self, column: &DataType) -> DataType {
+        match self.method {
+            Method::Approx => column.clone(),
+            Method::Discrete | Method::Interpolated => DataType::Float64,
+        }
+    }
+
+    /// The shares that are asked for, and whether they came as an array.
+    fn shares(&self, args: &AccumulatorArgs) -> Result<(Vec<f64>, bool)> {
+        let Some(share) = args.exprs.get(1) else { return Ok((vec![0.5], false)) };
+        let literal = share.downcast_ref::<Literal>().map(Literal::value);
+        let (shares, is_list) = match literal {
+            Some(ScalarValue::List(list)) => (list.value(0), true),
+            Some(value) => (value.to_array()?, false),
+            None => return exec_err!("the percentage of `{}` must be a number, not a column", self.name),
+        };
+        let shares: Vec<f64> =
+            cast(&shares, &DataType::Float64)?.as_primitive::<Float64Type>().iter().flatten().collect();
+        if shares.is_empty() || !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
+            return exec_err!("the percentage of `{}` must be a number between 0 and 1", self.name);
+        }
+        Ok((shares, is_list))
     }
 }
 
-impl AggregateUDFImpl for PercentileApprox {
+impl AggregateUDFImpl for Percentile {
     fn name(&self) -> &str {
         self.name
     }
@@ -44,46 +87,55 @@ impl AggregateUDFImpl for PercentileApprox {
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         let name = self.name;
-        match arg_types {
-            [column, percentage] | [column, percentage, _] => {
-                if !percentage.is_numeric() {
-                    return plan_err!("`{name}` takes one percentage between 0 and 1 as its second argument");
-                }
-                if column.is_numeric() || column.is_temporal() {
-                    Ok(column.clone())
-                } else {
-                    plan_err!("`{name}` needs a column of numbers or times, not of {column}; cast it first")
-                }
-            }
-            _ => plan_err!("`{name}` takes a column and a percentage between 0 and 1"),
+        let (column, share) = match arg_types {
+            [column] if name == "median" => (column, None),
+            [column, share] | [column, share, _] if name != "median" => (column, Some(share)),
+            _ if name == "median" => return plan_err!("`{name}` takes a column"),
+            _ => return plan_err!("`{name}` takes a column and a percentage between 0 and 1"),
+        };
+        let is_list = matches!(share, Some(DataType::List(_)));
+        if share.is_some_and(|share| !share.is_numeric() && !is_list) {
+            return plan_err!("`{name}` takes one percentage between 0 and 1 as its second argument");
         }
+        if !(column.is_numeric() || column.is_temporal() || *column == DataType::Null) {
+            return plan_err!("`{name}` needs a column of numbers or times, not of {column}; cast it first");
+        }
+        let value = self.value_type(column);
+        Ok(if is_list { DataType::List(Arc::new(Field::new_list_field(value, true))) } else { value })
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let item = Field::new("item", args.return_field.data_type().clone(), true);
+        let value = match args.return_field.data_type() {
+            DataType::List(item) => item.data_type().clone(),
+            other => other.clone(),
+        };
+        let item = Field::new_list_field(value, true);
         Ok(vec![Arc::new(Field::new(format!("{}_values", args.name), DataType::List(Arc::new(item)), true))])
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let literal = args.exprs.get(1).and_then(|expr| expr.downcast_ref::<Literal>());
-        let share = match literal.map(|literal| literal.value().cast_to(&DataType::Float64)) {
-            Some(Ok(ScalarValue::Float64(Some(share)))) if (0.0..=1.0).contains(&share) => share,
-            _ => return exec_err!("the percentage of `{}` must be a number between 0 and 1", self.name),
+        let (shares, is_list) = self.shares(&args)?;
+        let data_type = match args.return_type() {
+            DataType::List(item) => item.data_type().clone(),
+            other => other.clone(),
         };
-        Ok(Box::new(Values { share, data_type: args.return_type().clone(), arrays: Vec::new() }))
+        Ok(Box::new(Values { shares, is_list, method: self.method, data_type, arrays: Vec::new() }))
     }
 }
 
 /// All values seen so far, without NULLs.
 #[derive(Debug)]
 struct Values {
-    share: f64,
+    shares: Vec<f64>,
+    is_list: bool,
+    method: Method,
     data_type: DataType,
     arrays: Vec<ArrayRef>,
 }
 
 impl Values {
     fn push(&mut self, array: &ArrayRef) -> Result<()> {
+        let array = if array.data_type() == &self.data_type { array } else { &cast(array, &self.data_type)? };
         let present = if array.null_count() == 0 {
             Arc::clone(array)
         } else {
@@ -97,6 +149,17 @@ impl Values {
             self.arrays = vec![self.joined()?];
         }
         Ok(())
+    }
+
+    /// What stands for a share of sorted values.
+    fn answer(&self, sorted: &ArrayRef, share: f64) -> Result<ScalarValue> {
+        match self.method {
+            Method::Approx | Method::Discrete => ScalarValue::try_from_array(sorted, rank(sorted.len(), share)),
+            Method::Interpolated => {
+                let sorted = sorted.as_primitive::<Float64Type>();
+                Ok(ScalarValue::Float64(Some(interpolated(sorted.values(), share))))
+            }
+        }
     }
 
     fn joined(&self) -> Result<ArrayRef> {
@@ -114,7 +177,6 @@ impl Accumulator for Values {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        use datafusion::arrow::array::AsArray as _;
         for part in states[0].as_list::<i32>().iter().flatten() {
             self.push(&part)?;
         }
@@ -123,24 +185,44 @@ impl Accumulator for Values {
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let values = self.joined()?;
-        let item = Arc::new(Field::new("item", self.data_type.clone(), true));
-        let list = ListArray::new(item, OffsetBuffer::from_lengths([values.len()]), values, None);
-        Ok(vec![ScalarValue::List(Arc::new(list))])
+        Ok(vec![list_of(values)])
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let values = self.joined()?;
         if values.is_empty() {
-            return ScalarValue::try_from(&self.data_type);
+            let item = Field::new_list_field(self.data_type.clone(), true);
+            let answer = if self.is_list { DataType::List(Arc::new(item)) } else { self.data_type.clone() };
+            return ScalarValue::try_from(&answer);
         }
         let sorted = sort(&values, Some(SortOptions { descending: false, nulls_first: true }))?;
-        ScalarValue::try_from_array(&sorted, rank(sorted.len(), self.share))
+        let answers = self.shares.iter().map(|share| self.answer(&sorted, *share));
+        let answers = answers.collect::<Result<Vec<_>>>()?;
+        match answers.first() {
+            Some(answer) if !self.is_list => Ok(answer.clone()),
+            _ => Ok(list_of(ScalarValue::iter_to_array(answers)?)),
+        }
     }
 
     fn size(&self) -> usize {
         size_of_val(self)
             + self.arrays.iter().map(datafusion::arrow::array::Array::get_array_memory_size).sum::<usize>()
     }
+}
+
+/// One list of all values.
+fn list_of(values: ArrayRef) -> ScalarValue {
+    let item = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+    ScalarValue::List(Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([values.len()]), values, None)))
+}
+
+/// The value at a share of the way from the first to the last of sorted values, of which there is at least one.
+#[expect(clippy::cast_precision_loss, reason = "ranks are far below 2^52")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and length")]
+fn interpolated(sorted: &[f64], share: f64) -> f64 {
+    let at = (sorted.len() - 1) as f64 * share;
+    let (lower, upper) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    if lower.total_cmp(&upper).is_eq() { lower } else { (at.ceil() - at) * lower + (at - at.floor()) * upper }
 }
 
 /// The index, counted from 0, of the smallest value that at least `share` of `length` sorted values do not exceed.

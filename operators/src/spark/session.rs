@@ -9,12 +9,14 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_spark::planner::SparkFunctionPlanner;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 
-use super::division::SparkDivision;
 use super::fields::SparkFields;
-use super::percentile::PercentileApprox;
-use super::year::DatePart;
+use super::generator::LateralViews;
+use super::operators::SparkOperators;
+use super::percentile::Percentile;
+use super::{calendar, casts, lists, mathematics, text};
 
 /// The catalogue and schema of tables that are named without them.
 const CATALOG: &str = "spark_catalog";
@@ -31,6 +33,7 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
     options.sql_parser.dialect = datafusion::config::Dialect::Databricks;
     // First ascending, last descending.
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
+    options.sql_parser.collect_spans = true;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
     options.execution.time_zone = Some("UTC".to_owned());
@@ -42,15 +45,20 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
         .with_config(config)
         .with_runtime_env(runtime)
         // Before the default ones, which take names letter by letter.
-        .with_expr_planners(vec![Arc::new(SparkFields), Arc::new(SparkDivision)])
+        .with_expr_planners(vec![Arc::new(SparkFields), Arc::new(SparkOperators), Arc::new(SparkFunctionPlanner)])
         .with_default_features()
         // Writing to Delta tables adds nodes of its own to plans.
+        .with_relation_planners(vec![Arc::new(LateralViews)])
         .with_query_planner(Arc::new(DeltaPlanner))
         .build();
-    for part in DatePart::all() {
-        state.register_udf(Arc::new(ScalarUDF::new_from_impl(part)))?;
+    datafusion_spark::register_all(&mut state)?;
+    // Ours come last: they take text where dates are meant, and answer as Spark does where the others do not.
+    let functions =
+        [casts::functions(), text::functions(), calendar::functions(), mathematics::functions(), lists::functions()];
+    for function in functions.into_iter().flatten() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
-    for percentile in PercentileApprox::all() {
+    for percentile in Percentile::all() {
         state.register_udaf(Arc::new(AggregateUDF::new_from_impl(percentile)))?;
     }
     Ok(SessionContext::new_with_state(state))

@@ -82,7 +82,10 @@ pub async fn try_run(operator: &str, args: Value, ctx: &TaskContext, s3: &S3) ->
     let registry = registry_with(s3).unwrap();
     let args = args.as_object().unwrap().clone();
     let operator = registry.find(operator).unwrap();
-    assert_eq!(operator.check(&args), []);
+    let problems = operator.check(&args);
+    if let [problem, ..] = problems.as_slice() {
+        return Err(TaskError::fail(anyhow::anyhow!("{}: {}", problem.pointer, problem.message)));
+    }
     match operator.execute(args, ctx).await? {
         Outcome::Success { return_value, .. } => Ok(return_value),
         Outcome::Skipped { reason } => panic!("skipped: {reason}"),

@@ -9,9 +9,15 @@ use serde_json::{Value, json};
 use crate::context::{fail, log_text, nowhere, run};
 
 async fn rows(sql: &str) -> Value {
+    answered(json!({ "sql": sql })).await["rows"].take()
+}
+
+/// The XCom of a query over [`ROWS`].
+async fn answered(mut args: Value) -> Value {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("t.jsonl"), ROWS.join("\n")).unwrap();
-    run("query", json!({ "tables": { "t": "t.jsonl" }, "sql": sql }), home.path()).await["rows"].take()
+    args["tables"] = json!({ "t": "t.jsonl" });
+    run("query", args, home.path()).await
 }
 
 const ROWS: &[&str] = &[
@@ -83,16 +89,67 @@ async fn empty_text_and_null_differ_in_csv() {
 }
 
 async fn mistake(sql: &str) -> String {
+    failed(json!({ "sql": sql })).await
+}
+
+/// Why a query over [`ROWS`] fails.
+async fn failed(mut args: Value) -> String {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("t.jsonl"), ROWS.join("\n")).unwrap();
-    fail("query", json!({ "tables": { "t": "t.jsonl" }, "sql": sql }), home.path()).await
+    args["tables"] = json!({ "t": "t.jsonl" });
+    fail("query", args, home.path()).await
 }
 
 #[tokio::test]
 async fn mistakes_name_what_there_is() {
-    insta::assert_snapshot!(mistake("SELECT nam FROM t").await, @"there is no column `nam` (did you mean `name`?); known are `t.at`, `t.n`, `t.name`");
-    insta::assert_snapshot!(mistake("SELECT * FROM global_temp.tt").await, @"there is no table `global_temp.tt` (did you mean `t`?); `tables:` has `t`");
-    insta::assert_snapshot!(mistake("SELECT percentile_approx(name, 0.5) FROM t").await, @"`percentile_approx` needs a column of numbers or times, not of Utf8; cast it first");
+    insta::assert_snapshot!(mistake("SELECT nam FROM t").await, @"
+    there is no column `nam` (did you mean `name`?); known are `t.at`, `t.n`, `t.name`
+     --> line 1, column 8 of the SQL
+    1 | SELECT nam FROM t
+      |        ^^^
+    ");
+    insta::assert_snapshot!(mistake("-- who\nSELECT n,\n\tx.name\nFROM t").await, @"
+    there is no column `x.name` (did you mean `name`?); known are `t.at`, `t.n`, `t.name`
+     --> line 3, column 2 of the SQL
+    3 | 	x.name
+      | 	^^^^^^
+    ");
+    insta::assert_snapshot!(mistake("SELECT * FROM global_temp.tt").await, @"
+    there is no table `global_temp.tt` (did you mean `t`?); known are `t`
+     --> line 1, column 15 of the SQL
+    1 | SELECT * FROM global_temp.tt
+      |               ^^^^^^^^^^^^^^
+    ");
+    insta::assert_snapshot!(mistake("SELECT n\nFROM t\nWHERE yaer(at) = 2018").await, @"
+    there is no function `yaer` (did you mean `year`?)
+     --> line 3, column 7 of the SQL
+    3 | WHERE yaer(at) = 2018
+      |       ^^^^
+    ");
+    insta::assert_snapshot!(mistake("SELECT percentile_approx(name, 0.5) FROM t").await, @"
+    `percentile_approx` needs a column of numbers or times, not of Utf8; cast it first
+     --> line 1, column 8 of the SQL
+    1 | SELECT percentile_approx(name, 0.5) FROM t
+      |        ^^^^^^^^^^^^^^^^^
+    ");
+    insta::assert_snapshot!(mistake("SELECT name, COUNT(*) FROM t").await, @"
+    `t.name` is neither in GROUP BY nor within an aggregate function
+     --> line 1, column 8 of the SQL
+    1 | SELECT name, COUNT(*) FROM t
+      |        ^^^^
+    ");
+    insta::assert_snapshot!(mistake("SELECT name FROM t JOIN t AS u ON t.n = u.n").await, @"
+    the column `name` is in more than one table; write `table.name`
+     --> line 1, column 8 of the SQL
+    1 | SELECT name FROM t JOIN t AS u ON t.n = u.n
+      |        ^^^^
+    ");
+    insta::assert_snapshot!(mistake("SELECT date_trunc('month') FROM t").await, @"
+    `date_trunc` takes 2 arguments, not 1
+     --> line 1, column 8 of the SQL
+    1 | SELECT date_trunc('month') FROM t
+      |        ^^^^^^^^^^
+    ");
 }
 
 #[tokio::test]
@@ -114,10 +171,12 @@ fn sql_is_checked_when_the_file_is_loaded() {
     assert_eq!(problems("SELECT 1"), [""; 0]);
     assert_eq!(problems("SELECT {{ params.column }} FROM WHERE"), [""; 0]);
     let problem = |sql| problems(sql).join("\n");
-    insta::assert_snapshot!(problem("SELECT a,\nFROM t WHERE ("), @"/sql: the SQL does not parse: Expected an expression, found: FROM at Line: 2, Column: 6");
-    insta::assert_snapshot!(problem("SELECT 1; SELECT 2"), @"/sql: there are 2 statements; a `query` task answers one, so make a task of each");
-    insta::assert_snapshot!(problem("DROP TABLE t"), @"/sql: `DROP TABLE` is no query; a `query` task reads with SELECT, and writes to its `output`");
+    insta::assert_snapshot!(problem("SELECT a,\nFROM t WHERE ("), @"/sql: the SQL does not parse: expected an expression, found: FROM (line 2, column 6 of the SQL)");
+    insta::assert_snapshot!(problem("SELECT 1;\nDROP TABLE t"), @"/sql: `DROP TABLE` is no query; here SELECT reads, CREATE VIEW names a step, and results go to `output` (line 2, column 1 of the SQL)");
     insta::assert_snapshot!(problem("-- nothing"), @"/sql: the SQL is empty");
+    insta::assert_snapshot!(problem("CREATE VIEW v AS SELECT 1"), @"/sql: the SQL makes views and asks nothing; end it with SELECT");
+    insta::assert_snapshot!(problem("SELECT 'open"), @"/sql: the SQL cannot be read: unterminated string literal (line 1, column 8 of the SQL)");
+    insta::assert_snapshot!(problem("SELECT * FROM t\nWHERE n > :least"), @"/sql: `:least` has no value in `parameters:` (line 2, column 11 of the SQL)");
 }
 
 #[tokio::test]
@@ -228,5 +287,154 @@ async fn mistakes_spell_columns_as_their_tables_do() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("t.jsonl"), MIXED.join("\n")).unwrap();
     let args = json!({ "tables": { "t": "t.jsonl" }, "sql": "SELECT userAges FROM t" });
-    insta::assert_snapshot!(fail("query", args, home.path()).await, @"there is no column `userages` (did you mean `userAge`?); known are `t.Name`, `t.Work`, `t.place`, `t.userAge`");
+    insta::assert_snapshot!(fail("query", args, home.path()).await, @"
+    there is no column `userAges` (did you mean `userAge`?); known are `t.Name`, `t.Work`, `t.place`, `t.userAge`
+     --> line 1, column 8 of the SQL
+    1 | SELECT userAges FROM t
+      |        ^^^^^^^^
+    ");
+}
+
+#[tokio::test]
+async fn views_and_several_queries_are_answered_in_their_order() {
+    let sql = "-- a view; with a semicolon in its comment
+        CREATE OR REPLACE TEMP VIEW Known AS SELECT name AS Who, n FROM t WHERE name IS NOT NULL;
+        SELECT COUNT(*) AS n FROM global_temp.known;
+        CREATE OR REPLACE GLOBAL TEMPORARY VIEW large(w) AS SELECT who FROM known WHERE n > 1 /* ; */;
+        SELECT w, ';' AS s FROM large;";
+    let answer = answered(json!({ "sql": sql })).await;
+    assert_eq!(answer["columns"], json!(["w", "s"]));
+    assert_eq!(answer["rows"], json!([["c", ";"]]));
+    assert_eq!(answer["results"], json!([{ "line": 3, "columns": ["n"], "rows": [[3]], "row_count": 1 }]));
+    let again = "CREATE VIEW t AS SELECT 1; SELECT 1";
+    insta::assert_snapshot!(mistake(again).await, @"
+    there is a table or view `t` already; write CREATE OR REPLACE VIEW
+     --> line 1, column 13 of the SQL
+    1 | CREATE VIEW t AS SELECT 1; SELECT 1
+      |             ^
+    ");
+    insta::assert_snapshot!(mistake("CREATE VIEW v AS\nSELECT m FROM t;\nSELECT 1").await, @"
+    there is no column `m`; known are `t.at`, `t.n`, `t.name`
+     --> line 2, column 8 of the SQL
+    2 | SELECT m FROM t;
+      |        ^
+    ");
+}
+
+#[tokio::test]
+async fn columns_without_a_name_are_called_as_spark_calls_them() {
+    let answer =
+        answered(json!({ "sql": "SELECT COUNT(*), MAX(n), n + 1, YEAR(at) FROM t GROUP BY n, at LIMIT 1" })).await;
+    assert_eq!(answer["columns"], json!(["count(1)", "max(n)", "n + 1", "year(at)"]));
+}
+
+#[tokio::test]
+async fn parameters_are_values_and_never_sql() {
+    let sql = "SELECT name FROM t WHERE name = :who OR n IN (:numbers) OR at >= :since ORDER BY name LIMIT :most";
+    let parameters = json!({
+        "who": "a' OR '1' = '1", "numbers": [3, -4], "since": { "timestamp": "2018-12-31 00:00:00" }, "most": 2
+    });
+    let answer = answered(json!({ "sql": sql, "parameters": parameters })).await;
+    assert_eq!(answer["rows"], json!([[null], ["b"]]));
+    let types = "SELECT :a, :b, :c, :d, ':e', n::int FROM t WHERE n = 1";
+    let parameters = json!({ "a": true, "b": null, "c": 1.5, "d": { "date": "2018-03-04" } });
+    let answer = answered(json!({ "sql": types, "parameters": parameters })).await;
+    assert_eq!(answer["rows"], json!([[true, null, 1.5, "2018-03-04", ":e", 1]]));
+    let none = json!({ "sql": "SELECT COUNT(*) FROM t WHERE n NOT IN (:none)", "parameters": { "none": [] } });
+    assert_eq!(answered(none).await["rows"], json!([[4]]));
+}
+
+#[test]
+fn parameters_and_markers_belong_together() {
+    let registry = registry_with(&nowhere()).unwrap();
+    let check = |sql: &str, parameters: Value| {
+        let args = json!({ "sql": sql, "parameters": parameters });
+        let problems = registry.find("query").unwrap().check(args.as_object().unwrap());
+        problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(check("SELECT :a", json!({ "a": "{{ ds }}" })), "");
+    insta::assert_snapshot!(check("SELECT 1,\n  :sinse", json!({ "since": 1 })), @"`:sinse` has no value in `parameters:` (did you mean `:since`?) (line 2, column 3 of the SQL)");
+    insta::assert_snapshot!(check("SELECT ':a'", json!({ "a": 1 })), @"the SQL has no `:a`, which `parameters:` gives a value");
+}
+
+#[tokio::test]
+async fn tables_are_lists_of_files_and_earlier_versions() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("a")).unwrap();
+    fs::write(home.path().join("a/1.csv"), "x\n1\n").unwrap();
+    fs::write(home.path().join("2.csv"), "x\n2\n").unwrap();
+    let count = |table: Value| json!({ "tables": { "t": table }, "sql": "SELECT SUM(x) AS s, COUNT(*) AS n FROM t" });
+    assert_eq!(run("query", count(json!(["a", "2.csv"])), home.path()).await["rows"], json!([[3, 2]]));
+    assert_eq!(run("query", count(json!({ "path": ["a/*.csv"] })), home.path()).await["rows"], json!([[1, 1]]));
+    for n in 1..=3 {
+        let args = json!({ "sql": format!("SELECT {n} AS x"), "output": "delta" });
+        run("query", args, home.path()).await;
+    }
+    assert_eq!(run("query", count(json!("delta")), home.path()).await["rows"], json!([[3, 1]]));
+    let first = json!({ "path": "delta", "version": 0 });
+    assert_eq!(run("query", count(first), home.path()).await["rows"], json!([[1, 1]]));
+    let later = json!({ "path": "delta", "timestamp": "2999-01-01T00:00:00Z" });
+    assert_eq!(run("query", count(later), home.path()).await["rows"], json!([[3, 1]]));
+    let error = fail("query", count(json!({ "path": "delta", "version": 7 })), home.path()).await;
+    assert!(error.contains("`[HOME]/delta` has no version 7 any more, or not yet"), "{error}");
+}
+
+#[tokio::test]
+async fn tables_are_named_by_their_paths() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("Posts.jsonl"), ROWS.join("\n")).unwrap();
+    run("query", json!({ "sql": "SELECT n FROM json.`Posts.jsonl`", "output": "lake" }), home.path()).await;
+    let sql = "SELECT p.name, l.n FROM json.`Posts.jsonl` AS p JOIN delta.`lake` AS l ON l.n = p.n ORDER BY l.n";
+    let answer = run("query", json!({ "sql": sql }), home.path()).await;
+    assert_eq!(answer["rows"], json!([["a", 1], ["c", 3], [null, 4]]));
+    insta::assert_snapshot!(fail("query", json!({ "sql": "SELECT *\nFROM delta.`nowhere`" }), home.path()).await, @"
+    there is no Delta table at `[HOME]/nowhere`
+     --> line 2, column 6 of the SQL
+    2 | FROM delta.`nowhere`
+      |      ^^^^^^^^^^^^^^^
+    ");
+}
+
+#[tokio::test]
+async fn charts_name_columns_of_the_answer() {
+    let chart = json!({ "kind": "bar", "x": "NAME", "y": "n", "title": "Posts" });
+    let answer = answered(json!({ "sql": "SELECT name, n FROM t", "chart": chart })).await;
+    let whole = json!([{ "kind": "bar", "x": "name", "y": ["n"], "series": null, "title": "Posts", "stacked": false }]);
+    assert_eq!(answer["chart"], whole);
+    let chart = json!([{ "kind": "line", "x": "name", "y": ["n", "nam"] }]);
+    let told = failed(json!({ "sql": "SELECT name, n FROM t", "chart": chart })).await;
+    assert_eq!(
+        told,
+        "/chart: the chart's `y` is no column of the result: `nam` (did you mean `name`?); there are `name`, `n`"
+    );
+    insta::assert_snapshot!(failed(json!({ "sql": "SELECT * EXCEPT (at) FROM t", "chart": chart })).await, @"the chart's `y` is no column of the result: `nam` (did you mean `name`?); there are `n`, `name`");
+}
+
+#[tokio::test]
+async fn expectations_hold_before_anything_is_written() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("t.jsonl"), ROWS.join("\n")).unwrap();
+    let args = |expect: Value| {
+        json!({
+            "tables": { "t": "t.jsonl" }, "sql": "SELECT name AS Who, n FROM t ORDER BY n DESC", "output": "a.csv", "expect": expect
+        })
+    };
+    let error = fail("query", args(json!([{ "not_null": "Who" }])), home.path()).await;
+    assert!(error.contains("nothing was written, because an expectation does not hold"), "{error}");
+    assert!(!home.path().join("a.csv").exists());
+    let expect = json!([{ "not_null": "n", "action": "drop" }, { "not_null": "Who", "action": "warn" }]);
+    let answer = run("query", args(expect), home.path()).await;
+    assert_eq!(answer["rows"], json!([[null, 4], ["c", 3], ["a", 1]]));
+    assert_eq!(answer["rows_rejected"], 1);
+    assert_eq!(answer["expectations"][1]["failed_rows"], 1);
+    assert_eq!(fs::read_to_string(home.path().join("a.csv")).unwrap(), "Who,n\n,4\nc,3\na,1\n");
+}
+
+#[tokio::test]
+async fn results_are_json_documents_too() {
+    let home = tempfile::tempdir().unwrap();
+    let args = json!({ "sql": "SELECT 1 AS a, 'x' AS b, CAST(1.50 AS DECIMAL(10,2)) AS c, array(1, 2) AS d", "output": "a.jsonl" });
+    run("query", args, home.path()).await;
+    let text = fs::read_to_string(home.path().join("a.jsonl")).unwrap();
+    assert_eq!(text, "{\"a\":1,\"b\":\"x\",\"c\":1.5,\"d\":[1,2]}\n");
 }

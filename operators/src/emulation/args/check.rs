@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::shapes::span;
 use super::{EmulationArgs, Offsets, Order, ROWS_REAL, SAMPLE, SourceChoice, TextOr};
-use crate::emulation::source::unknown_database;
+use crate::database::unknown_database;
 use crate::location::Location;
 use crate::requests::Base;
 

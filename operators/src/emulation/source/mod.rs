@@ -20,7 +20,7 @@ use super::table::Table;
 pub(super) use lines::JsonLines;
 pub(super) use sample::Sample;
 pub(super) use sheets::Sheets;
-pub(super) use sql::{Sql, unknown_database};
+pub(super) use sql::Sql;
 
 /// So many chunks of rows wait to be taken: both sides are busy, and a stop is soon felt.
 const CHUNKS_WAITING: usize = 4;

@@ -4,11 +4,9 @@
 //!   SELECT * FROM <table> [ORDER BY <column>] LIMIT <n> OFFSET <n>
 //! ```
 //!
-//! The servers write the values: rows are asked for in the protocols in which everything is text, so that a FLOAT has the
-//! six digits that MySQL prints of it. Columns are keys, in their order.
+//! Columns are keys of the documents, in their order.
 
-mod cell;
-mod database;
+mod document;
 
 use std::path::Path;
 
@@ -18,11 +16,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inspection, RowStream, Sender, Source, channel};
+use crate::database::{Address, Database};
 use crate::emulation::args::{SqlArgs, TextOr, TimeStyle};
 use crate::emulation::table::{PerTable, Table};
 use crate::notifiers::Environment;
-use database::Database;
-pub(in crate::emulation) use database::unknown_database;
+use document::Documents;
 
 /// So many rows are handed over at a time.
 const CHUNK_ROWS: usize = 500;
@@ -58,7 +56,12 @@ impl Sql {
         home: &Path,
         is_slow: bool,
     ) -> Result<Sql, String> {
-        let database = Database::resolve(args, environment, home)?;
+        let address = Address {
+            url: args.url.as_deref(),
+            url_env: args.url_env.as_deref(),
+            password_env: args.password_env.as_deref(),
+        };
+        let database = Database::resolve(address, environment, home)?;
         let tables = [&args.pin, &args.geo, &args.user].map(|table| {
             let (table, order_by) = match table {
                 TextOr::Text(table) => (table, None),
@@ -113,7 +116,8 @@ impl Source for Sql {
                 if sql.is_slow {
                     sql.send_pages(table, from, limit, &sender).await
                 } else {
-                    sql.database.select(&sql.select(table, from, limit), sql.times, &sender).await.map(drop)
+                    let mut documents = Documents::new(sql.times, &sender);
+                    sql.database.read(&sql.select(table, from, limit), &mut documents).await.map(drop)
                 }
             };
             let sent = tokio::select! {
@@ -135,7 +139,9 @@ impl Sql {
         while left > 0 {
             let asked = PAGE_ROWS.min(left);
             let (page, mut chunks) = mpsc::channel(CHUNKS_A_PAGE);
-            let got = self.database.select(&self.select(table, from, asked), self.times, &page).await?;
+            let mut documents = Documents::new(self.times, &page);
+            let got = self.database.read(&self.select(table, from, asked), &mut documents).await?;
+            drop(documents);
             drop(page);
             while let Some(chunk) = chunks.recv().await {
                 if sender.send(chunk).await.is_err() {

@@ -1,13 +1,73 @@
-//! A value of a database as JSON.
+//! Rows of a database as JSON documents.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use bytes::Bytes;
+
+use super::super::Sender;
+use super::CHUNK_ROWS;
+use crate::database::{AnyRow, Cell, RowSink};
 use crate::emulation::args::TimeStyle;
+
+/// Writes rows as documents, and sends those on in chunks.
+pub(super) struct Documents<'a> {
+    times: TimeStyle,
+    chunk: Vec<Bytes>,
+    sender: &'a Sender,
+}
+
+impl<'a> Documents<'a> {
+    pub(super) fn new(times: TimeStyle, sender: &'a Sender) -> Documents<'a> {
+        Documents { times, chunk: Vec::with_capacity(CHUNK_ROWS), sender }
+    }
+}
+
+impl RowSink for Documents<'_> {
+    fn push(&mut self, row: AnyRow<'_>) -> Result<bool, sqlx::Error> {
+        self.chunk.push(Bytes::from(document(row, self.times)?));
+        Ok(self.chunk.len() == CHUNK_ROWS)
+    }
+
+    async fn pass_on(&mut self) -> bool {
+        let full = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_ROWS));
+        self.sender.send(Ok(full)).await.is_ok()
+    }
+}
+
+fn document(row: AnyRow<'_>, times: TimeStyle) -> Result<Vec<u8>, sqlx::Error> {
+    let mut out = vec![b'{'];
+    for index in 0..row.width() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_text(&mut out, row.name(index));
+        out.push(b':');
+        match row.cell(index)? {
+            Cell::Null => write(&mut out, Kind::Text, None, times),
+            Cell::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            Cell::Real(number) => out.extend_from_slice(serde_json::Value::from(number).to_string().as_bytes()),
+            Cell::Written(value) => write(&mut out, kind_of(row, index)?, Some(value), times),
+        }
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+fn kind_of(row: AnyRow<'_>, index: usize) -> Result<Kind, sqlx::Error> {
+    if let AnyRow::Sqlite(_) = row {
+        // Text of a column that was made for dates with a time is one.
+        return Ok(match Kind::of(&row.declared_type(index)) {
+            Kind::Time => Kind::Time,
+            _ => Kind::Text,
+        });
+    }
+    Ok(Kind::of(&row.type_name(index)?))
+}
 
 /// What a column holds, as far as JSON makes a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+enum Kind {
     /// Numbers, written as the server writes them.
     Number,
     /// `t` and `f`.
@@ -22,7 +82,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// By the name that the server has for a type.
-    pub(super) fn of(name: &str) -> Kind {
+    fn of(name: &str) -> Kind {
         let name = name.trim_end_matches(" UNSIGNED");
         match name {
             "TINYINT" | "SMALLINT" | "INT" | "MEDIUMINT" | "BIGINT" | "FLOAT" | "DOUBLE" | "DECIMAL" | "BOOLEAN"
@@ -36,7 +96,7 @@ impl Kind {
 }
 
 /// Appends a value that the server wrote as text.
-pub(super) fn write(out: &mut Vec<u8>, kind: Kind, value: Option<&[u8]>, times: TimeStyle) {
+fn write(out: &mut Vec<u8>, kind: Kind, value: Option<&[u8]>, times: TimeStyle) {
     let Some(value) = value else { return out.extend_from_slice(b"null") };
     let Ok(text) = std::str::from_utf8(value) else { return write_text(out, &STANDARD.encode(value)) };
     match kind {
@@ -59,7 +119,7 @@ pub(super) fn write(out: &mut Vec<u8>, kind: Kind, value: Option<&[u8]>, times: 
 }
 
 /// Appends a text as JSON writes it.
-pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
+fn write_text(out: &mut Vec<u8>, text: &str) {
     // A `Vec` takes everything.
     let _ = serde_json::to_writer(out, text);
 }

@@ -1,0 +1,18 @@
+//! Databases that hold somebody's tables: MySQL or MariaDB, Postgres, SQLite.
+//!
+//! ```text
+//!   address (DAG file, connection) ──> Database ──read──> rows ──> RowSink   (documents of `emulation`)
+//!                                                              └─> DatabaseTable (a table of DataFusion)
+//! ```
+//!
+//! The servers write the values: rows are asked for in the protocols in which everything is text, so that a FLOAT has the
+//! six digits that MySQL prints of it. Nothing is kept of a result but what was not taken yet.
+
+mod columns;
+mod row;
+mod server;
+mod table;
+
+pub use row::{AnyRow, Cell, RowSink};
+pub use server::{Address, Database, unknown_database};
+pub use table::DatabaseTable;

@@ -1,0 +1,110 @@
+//! An expression of Spark's SQL over the columns of one table, such as `age > 18 AND country IS NOT NULL`.
+//!
+//! Names are found whatever their case, as in a query.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::{Column, ToDFSchema as _};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::Expr;
+use datafusion::sql::sqlparser::ast::{self, ExprWithAlias};
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use crate::names;
+use crate::spark::{self, SparkDialect, in_lower_case, translate_expression};
+
+/// Why a text is no expression over a table.
+#[derive(Debug, thiserror::Error)]
+pub enum ExpressionError {
+    /// The grammar is violated; the parser's words, with line and column.
+    #[error("the SQL does not parse: {0}")]
+    Syntax(String),
+    /// It names a column that is not there.
+    #[error("there is no column `{column}`{hint}; known are {known}")]
+    UnknownColumn {
+        /// As written, in lower case.
+        column: String,
+        /// A column with a similar name, as a part of a sentence.
+        hint: String,
+        /// The columns that there are.
+        known: String,
+    },
+    /// Two columns have one name for SQL.
+    #[error("SQL takes the columns `{0}` and `{1}` for one; `rename` one of them")]
+    SameName(String, String),
+    /// DataFusion refuses it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Looks whether a text is an expression, whatever columns there are.
+pub fn parse(sql: &str) -> Result<(), ExpressionError> {
+    parse_folded(sql).map(|_| ())
+}
+
+/// The expression over the columns of `schema`.
+pub fn over(sql: &str, schema: &Schema, state: &SessionState) -> Result<Expr, ExpressionError> {
+    let parsed = parse_folded(sql)?;
+    let mut written: BTreeMap<String, &str> = BTreeMap::new();
+    for field in schema.fields() {
+        if let Some(other) = written.insert(field.name().to_lowercase(), field.name()) {
+            return Err(ExpressionError::SameName(other.to_owned(), field.name().clone()));
+        }
+    }
+    let folded: Vec<Field> =
+        schema.fields().iter().map(|field| field.as_ref().clone().with_name(field.name().to_lowercase())).collect();
+    let explained = |error: DataFusionError| explain(&error, schema);
+    let folded = Arc::new(Schema::new(folded)).to_dfschema().map_err(explained)?;
+    let parsed = ExprWithAlias { expr: parsed, alias: None };
+    let expr = state.create_logical_expr_from_sql_expr(parsed, &folded).map_err(explained)?;
+    let spelt = expr.transform(|expr| match expr {
+        Expr::Column(column) => {
+            let name = written.get(&column.name).map_or(column.name.as_str(), |written| written);
+            Ok(Transformed::yes(Expr::Column(Column::new_unqualified(name))))
+        }
+        other => Ok(Transformed::no(other)),
+    });
+    spelt.map(|spelt| spelt.data).map_err(explained)
+}
+
+fn parse_folded(sql: &str) -> Result<ast::Expr, ExpressionError> {
+    let syntax = |error: ParserError| {
+        let text = error.to_string();
+        ExpressionError::Syntax(text.trim_start_matches("sql parser error: ").to_owned())
+    };
+    let dialect = SparkDialect::default();
+    let tokens = spark::tokens(sql).map_err(|error| syntax(error.into()))?;
+    let tokens = tokens.into_iter().map(in_lower_case).collect();
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let mut expr = parser.parse_expr().map_err(syntax)?;
+    parser.expect_token(&Token::EOF).map_err(syntax)?;
+    translate_expression(&mut expr);
+    Ok(expr)
+}
+
+fn explain(error: &DataFusionError, schema: &Schema) -> ExpressionError {
+    use datafusion::common::SchemaError;
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => explain(inner, schema),
+        DataFusionError::Collection(errors) if !errors.is_empty() => explain(&errors[0], schema),
+        DataFusionError::Shared(inner) => explain(inner, schema),
+        DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => {
+                let known = || schema.fields().iter().map(|field| field.name().as_str());
+                ExpressionError::UnknownColumn {
+                    column: field.name.clone(),
+                    hint: names::hint(&field.name, known()),
+                    known: names::list(known()),
+                }
+            }
+            other => ExpressionError::Refused(other.to_string()),
+        },
+        DataFusionError::Plan(text) => ExpressionError::Refused(text.clone()),
+        other => ExpressionError::Refused(other.strip_backtrace()),
+    }
+}

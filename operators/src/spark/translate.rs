@@ -1,0 +1,405 @@
+//! Writes Spark's SQL in DataFusion's words, where the two differ in more than what functions answer.
+//!
+//! The names in the tree are in lower case already. What is put in place of something keeps its place in the text, so that
+//! errors point to it.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, CaseWhen, CastKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident,
+    ObjectName, OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectItem, SetExpr, SetOperator,
+    Spanned as _, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use super::{casts, generator};
+use crate::names::hidden;
+
+/// Functions that DataFusion has under another name.
+const RENAMED: &[(&str, &str)] = &[
+    ("any", "bool_or"),
+    ("array_remove", "array_remove_all"),
+    ("array_size", "array_length"),
+    ("every", "bool_and"),
+    ("exists", "array_any_match"),
+    ("explode", "unnest"),
+    ("explode_outer", "unnest_outer"),
+    ("filter", "array_filter"),
+    ("first", "first_value"),
+    ("last", "last_value"),
+    ("lcase", "lower"),
+    ("len", "length"),
+    ("sequence", "generate_series"),
+    ("sign", "signum"),
+    ("some", "bool_or"),
+    ("startswith", "starts_with"),
+    ("endswith", "ends_with"),
+    ("std", "stddev"),
+    ("transform", "array_transform"),
+    ("ucase", "upper"),
+    ("variance", "var_samp"),
+];
+
+/// Functions that the translation knows and no session has.
+pub const TRANSLATED: &[&str] = &[
+    "approx_count_distinct",
+    "count_if",
+    "date_from_unix_date",
+    "equal_null",
+    "isnotnull",
+    "isnull",
+    "map",
+    "max_by",
+    "min_by",
+    "percentile_cont",
+    "posexplode",
+    "sort_array",
+    "try_add",
+    "try_divide",
+    "try_multiply",
+    "try_subtract",
+    "zeroifnull",
+];
+
+/// All names of functions that the translation gives a meaning to.
+pub fn translated_names() -> impl Iterator<Item = &'static str> {
+    RENAMED.iter().map(|(spark, _)| *spark).chain(TRANSLATED.iter().copied())
+}
+
+/// Translates a statement in place.
+pub fn translate(statement: &mut ast::Statement) {
+    let ControlFlow::Continue(()) = statement.visit(&mut Translation);
+}
+
+/// Translates an expression in place.
+pub fn translate_expression(expr: &mut Expr) {
+    let ControlFlow::Continue(()) = VisitMut::visit(expr, &mut Translation);
+}
+
+struct Translation;
+
+impl VisitorMut for Translation {
+    type Break = std::convert::Infallible;
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        minus_is_except(&mut query.body);
+        order_by_all(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        for view in std::mem::take(&mut select.lateral_views) {
+            let from = std::mem::take(&mut select.from);
+            select.from = vec![generator::as_relation(from, view)];
+        }
+        for item in &mut select.projection {
+            name_generated(item);
+        }
+        name_repeated(&mut select.projection);
+        group_with(&mut select.group_by);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        // `range(3)` has the column `id`.
+        if let TableFactor::Table { name, alias, args: Some(_), .. } = factor
+            && name.to_string() == "range"
+            && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
+        {
+            let name = alias.as_ref().map_or_else(|| Ident::new("range"), |alias| alias.name.clone());
+            let id = TableAliasColumnDef { name: Ident::new("id"), data_type: None };
+            *alias = Some(TableAlias { explicit: true, name, columns: vec![id], at: None });
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        let span = expr.span();
+        match expr {
+            Expr::Cast { kind, expr: inner, data_type, .. } => {
+                *kind = CastKind::TryCast;
+                if let Some(function) = casts::function_for(data_type) {
+                    *expr = call(function, vec![take(inner)], span);
+                }
+            }
+            Expr::TypedString(typed) => {
+                if let Some(function) = casts::function_for(&typed.data_type) {
+                    *expr = call(function, vec![Expr::Value(typed.value.clone())], span);
+                }
+            }
+            Expr::UnaryOp { op, .. } if *op == ast::UnaryOperator::BangNot => *op = ast::UnaryOperator::Not,
+            Expr::RLike { negated, expr: text, pattern, .. } => {
+                let matches = call("regexp_like", vec![take(text), take(pattern)], span);
+                *expr = if *negated { not(matches) } else { matches };
+            }
+            // Only operators know that a text is to be taken as what is beside it.
+            Expr::Between { expr: value, negated, low, high } if is_text(low) || is_text(high) => {
+                let least = binary((**value).clone(), BinaryOperator::GtEq, take(low));
+                let most = binary(take(value), BinaryOperator::LtEq, take(high));
+                let within = Expr::Nested(Box::new(binary(least, BinaryOperator::And, most)));
+                *expr = if *negated { not(within) } else { within };
+            }
+            Expr::Function(function) => {
+                if let Some(other) = function_in_our_words(function, span) {
+                    *expr = other;
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `ORDER BY ALL` by the number of each column; with a `*` among them DataFusion does it itself.
+fn order_by_all(query: &mut Query) {
+    let (Some(order_by), SetExpr::Select(select)) = (&mut query.order_by, query.body.as_ref()) else { return };
+    let is_plain = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    if let OrderByKind::All(options) = &order_by.kind
+        && select.projection.iter().all(is_plain)
+    {
+        let by = |at: usize| OrderByExpr { expr: number(&at.to_string()), options: *options, with_fill: None };
+        order_by.kind = OrderByKind::Expressions((1..=select.projection.len()).map(by).collect());
+    }
+}
+
+/// Spark's `MINUS` is its `EXCEPT`.
+fn minus_is_except(body: &mut SetExpr) {
+    if let SetExpr::SetOperation { op, left, right, .. } = body {
+        if *op == SetOperator::Minus {
+            *op = SetOperator::Except;
+        }
+        minus_is_except(left);
+        minus_is_except(right);
+    }
+}
+
+/// A column of `explode(…)` without a name is called `col`.
+fn name_generated(item: &mut SelectItem) {
+    if let SelectItem::UnnamedExpr(expr @ Expr::Function(_)) = item
+        && let Expr::Function(function) = &*expr
+        && matches!(function.name.to_string().as_str(), "unnest" | "unnest_outer")
+    {
+        let expr = std::mem::replace(expr, null());
+        *item = SelectItem::ExprWithAlias { expr, alias: Ident::new("col") };
+    }
+}
+
+/// Gives an expression that stands there twice another name: DataFusion wants different ones. The answer is spelt by
+/// position, so nobody sees it.
+fn name_repeated(projection: &mut [SelectItem]) {
+    let mut seen = BTreeSet::new();
+    for (at, item) in projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && !seen.insert(expr.to_string())
+        {
+            let alias = Ident::new(hidden(&at.to_string()));
+            *item = SelectItem::ExprWithAlias { expr: std::mem::replace(expr, null()), alias };
+        }
+    }
+}
+
+/// `GROUP BY a, b WITH ROLLUP` as `GROUP BY ROLLUP(a, b)`.
+fn group_with(group_by: &mut GroupByExpr) {
+    let GroupByExpr::Expressions(exprs, modifiers) = group_by else { return };
+    let sets = |exprs: &mut Vec<Expr>| std::mem::take(exprs).into_iter().map(|expr| vec![expr]).collect();
+    let grouped = match modifiers.as_slice() {
+        [GroupByWithModifier::Rollup] => Expr::Rollup(sets(exprs)),
+        [GroupByWithModifier::Cube] => Expr::Cube(sets(exprs)),
+        _ => return,
+    };
+    *group_by = GroupByExpr::Expressions(vec![grouped], Vec::new());
+}
+
+/// Renames a function in place, or answers with what stands for it.
+fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
+    let name = match function.name.0.as_mut_slice() {
+        [part] => part.as_ident().map(|ident| ident.value.clone())?,
+        _ => return None,
+    };
+    if let Some((_, ours)) = RENAMED.iter().find(|(spark, _)| *spark == name) {
+        rename(function, ours);
+        return None;
+    }
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    let within_group = std::mem::take(&mut function.within_group);
+    if let ([order], true) = (within_group.as_slice(), name.starts_with("percentile_")) {
+        return percentile_within(function, &name, order);
+    }
+    function.within_group = within_group;
+    let mut args = plain(list)?;
+    let arity = args.len();
+    let mut next = || if args.is_empty() { null() } else { args.remove(0) };
+    match (name.as_str(), arity) {
+        (name, 1) if casts::named(name).is_some() => Some(call(casts::named(name)?, vec![next()], span)),
+        ("isnull", 1) => Some(Expr::IsNull(Box::new(next()))),
+        ("isnotnull", 1) => Some(Expr::IsNotNull(Box::new(next()))),
+        ("try_add", 2) => Some(nested(next(), BinaryOperator::Plus, next())),
+        ("try_subtract", 2) => Some(nested(next(), BinaryOperator::Minus, next())),
+        ("try_multiply", 2) => Some(nested(next(), BinaryOperator::Multiply, next())),
+        ("try_divide", 2) => Some(nested(next(), BinaryOperator::Divide, next())),
+        ("date_from_unix_date", 1) => Some(call("date_add", vec![text("1970-01-01"), next()], span)),
+        ("decode", 3..) => Some(decoded((0..arity).map(|_| next()).collect())),
+        ("approx_count_distinct", 1 | 2) => {
+            set_args(function, "count", vec![next()]);
+            if let FunctionArguments::List(list) = &mut function.args {
+                list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
+            }
+            None
+        }
+        ("equal_null", 2) => Some(binary(next(), BinaryOperator::Spaceship, next())),
+        ("zeroifnull", 1) => Some(call("coalesce", vec![next(), number("0")], span)),
+        ("replace", 2) => Some(call("replace", vec![next(), next(), text("")], span)),
+        ("sort_array", 1) => Some(call("array_sort", vec![next(), text("ASC"), text("NULLS FIRST")], span)),
+        ("sort_array", 2) => {
+            let array = next();
+            let is_descending = matches!(next(), Expr::Value(value) if value.value == Value::Boolean(false));
+            let (order, nulls) = if is_descending { ("DESC", "NULLS LAST") } else { ("ASC", "NULLS FIRST") };
+            Some(call("array_sort", vec![array, text(order), text(nulls)], span))
+        }
+        ("map", _) if arity.is_multiple_of(2) => {
+            let (keys, values): (Vec<_>, Vec<_>) = (0..arity / 2).map(|_| (next(), next())).unzip();
+            let array = |items| call("make_array", items, span);
+            Some(call("map", vec![array(keys), array(values)], span))
+        }
+        ("count_if", 1) => {
+            let counted = case(next(), number("1"), span);
+            set_args(function, "count", vec![counted]);
+            None
+        }
+        ("max_by" | "min_by", 2) => {
+            let (value, by) = (next(), next());
+            set_args(function, "first_value", vec![value]);
+            order_args(function, by, name == "min_by");
+            None
+        }
+        _ => None,
+    }
+}
+
+/// `decode(value, a, x, b, y, z)`: `x` where the value is `a`, also where both are NULL.
+fn decoded(args: Vec<Expr>) -> Expr {
+    let mut args = args.into_iter();
+    let value = args.next().unwrap_or_else(null);
+    let (mut conditions, mut else_result) = (Vec::new(), None);
+    while let Some(search) = args.next() {
+        match args.next() {
+            Some(result) => {
+                let condition = binary(value.clone(), BinaryOperator::Spaceship, search);
+                conditions.push(CaseWhen { condition, result });
+            }
+            None => else_result = Some(Box::new(search)),
+        }
+    }
+    let (case_token, end_token) = (AttachedToken::empty(), AttachedToken::empty());
+    Expr::Case { case_token, end_token, operand: None, conditions, else_result }
+}
+
+/// The arguments, when they are expressions without names; a copy, because most functions are left alone.
+fn plain(list: &FunctionArgumentList) -> Option<Vec<Expr>> {
+    let plain = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    list.args.iter().map(plain).collect()
+}
+
+/// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)` as `percentile(x, 0.5)`.
+fn percentile_within(function: &mut Function, name: &str, order: &OrderByExpr) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let mut share = plain(list)?.into_iter().next()?;
+    let mut column = order.expr.clone();
+    if order.options.asc == Some(false) {
+        if name == "percentile_disc" {
+            // Counted from the other end, the lower of two middle values is the higher one.
+            column = Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr: Box::new(column) };
+            set_args(function, name, vec![column, share]);
+            let counted = Expr::Function(function.clone());
+            return Some(Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr: Box::new(counted) });
+        }
+        share = binary(number("1"), BinaryOperator::Minus, share);
+    }
+    set_args(function, if name == "percentile_cont" { "percentile" } else { name }, vec![column, share]);
+    None
+}
+
+fn rename(function: &mut Function, name: &str) {
+    let span = function.name.span();
+    let ident = Ident::with_span(span, name);
+    function.name = ObjectName::from(vec![ident]);
+}
+
+/// The same call, of another function with other arguments.
+fn set_args(function: &mut Function, name: &str, args: Vec<Expr>) {
+    rename(function, name);
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    }
+}
+
+/// Orders the rows that an aggregate sees, those without a value last.
+fn order_args(function: &mut Function, by: Expr, is_ascending: bool) {
+    let options = OrderByOptions { asc: Some(is_ascending), nulls_first: Some(false) };
+    let order = OrderByExpr { expr: by, options, with_fill: None };
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.clauses.push(FunctionArgumentClause::OrderBy(vec![order]));
+    }
+}
+
+/// Takes an expression out of its place.
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, null())
+}
+
+fn call(name: &str, args: Vec<Expr>, span: Span) -> Expr {
+    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_span(span, name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// `CASE WHEN condition THEN result END`.
+fn case(condition: Expr, result: Expr, span: Span) -> Expr {
+    call("if", vec![condition, result, null()], span)
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+fn nested(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::Nested(Box::new(binary(left, op, right)))
+}
+
+fn not(expr: Expr) -> Expr {
+    Expr::UnaryOp { op: ast::UnaryOperator::Not, expr: Box::new(expr) }
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+fn null() -> Expr {
+    value(Value::Null)
+}
+
+fn number(digits: &str) -> Expr {
+    value(Value::Number(digits.to_owned(), false))
+}
+
+fn text(content: &str) -> Expr {
+    value(Value::SingleQuotedString(content.to_owned()))
+}
+
+fn value(value: Value) -> Expr {
+    Expr::Value(value.with_empty_span())
+}

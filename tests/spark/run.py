@@ -1,0 +1,163 @@
+"""Asks Spark and Updraft the same, of random dirty rows, and compares: `make test-spark SEED=7`.
+
+Updraft cleans with the rules of dags/pinterest_batch.yaml, Spark with the code below; both answer questions.sql. Then Spark
+answers expressions.sql anew: answers.jsonl, to which the tests of `operators` hold Updraft, must still say the same.
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+import oracle
+import rows
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+MARKERS = [
+    "", "No description available Story format", "No description available", "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e",
+    "User Info Error", "No Title Data Available", "Image src error.",
+]
+
+
+def statements(name):
+    """The statements of a file, one a line."""
+    lines = (HERE / name).read_text().splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("--")]
+
+
+def questions():
+    """The questions, by name."""
+    parts = (HERE / "questions.sql").read_text().split("\n-- name: ")[1:]
+    return {name.strip(): sql.strip() for name, sql in (part.split("\n", 1) for part in parts)}
+
+
+def is_same(mine, theirs):
+    """Whether two values are the same, doubles but for their last digits."""
+    if isinstance(mine, list) and isinstance(theirs, list):
+        return len(mine) == len(theirs) and all(map(is_same, mine, theirs))
+    if isinstance(mine, (int, float)) and isinstance(theirs, (int, float)) and not isinstance(mine, bool):
+        return math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-12)
+    return mine == theirs
+
+
+def clean_by_spark(spark, source):
+    """The raw and the cleaned tables as views of Spark."""
+    import pyspark.sql.functions as F
+
+    raw = {name: spark.read.json(str(source / f"{name}.jsonl")) for name in ["pin", "geo", "user"]}
+    pin, geo, user = raw["pin"], raw["geo"], raw["user"]
+    for name in pin.columns:
+        pin = pin.withColumn(name, F.when(F.col(name).isin(MARKERS), None).otherwise(F.col(name)))
+    count = F.col("follower_count")
+    number = (
+        F.when(count.contains("k"), F.regexp_replace(count, "k", "").cast("int") * 1000)
+        .when(count.contains("M"), F.regexp_replace(count, "M", "").cast("int") * 1000000)
+        .otherwise(count.cast("int"))
+    )
+    pin = pin.withColumn("follower_count", number).withColumn("ind", F.col("index").cast("int"))
+    pin = pin.withColumn("save_location", F.regexp_replace("save_location", "Local save in ", ""))
+    pin = pin.select(
+        "ind", "unique_id", "title", "description", "follower_count", "poster_name", "tag_list", "is_image_or_video",
+        "image_src", "save_location", "category",
+    )
+    geo = geo.withColumn("coordinates", F.array("latitude", "longitude"))
+    geo = geo.withColumn("timestamp", F.to_timestamp("timestamp")).withColumn("ind", F.col("ind").cast("int"))
+    geo = geo.select("ind", "country", "coordinates", "timestamp")
+    user = user.withColumn("user_name", F.concat("first_name", F.lit(" "), "last_name"))
+    user = user.withColumn("date_joined", F.to_timestamp("date_joined"))
+    user = user.withColumn("ind", F.col("ind").cast("int")).withColumn("age", F.col("age").cast("int"))
+    user = user.select("ind", "user_name", "age", "date_joined")
+    for name, frame in {"pin": pin, "geo": geo, "user": user}.items():
+        frame.cache().createOrReplaceGlobalTempView(f"df_{name}_temp_view")
+        raw[name].cache().createOrReplaceTempView(f"raw_{name}")
+
+
+class Updraft:
+    """The binary, with a lake of its own."""
+
+    def __init__(self, binary, folder):
+        self.binary, self.folder = binary, folder
+        self.environment = {**os.environ, "UPDRAFT_HOME": str(folder / "home")}
+
+    def run(self, *words):
+        done = subprocess.run(
+            [self.binary, *words], env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip())
+        return done.stdout
+
+    def clean(self, source):
+        conf = {"source": str(source), "lake": str(self.folder / "lake")}
+        self.run("dags", "test", str(ROOT / "dags/pinterest_batch.yaml"), "--conf", json.dumps(conf))
+
+    def answer(self, source, sql):
+        tables = {f"df_{name}_temp_view": f"lake/clean_{name}" for name in ["pin", "geo", "user"]}
+        tables.update({f"raw_{name}": f"{source}/{name}.jsonl" for name in ["pin", "geo", "user"]})
+        words = [word for name, path in tables.items() for word in ["--table", f"{name}={path}"]]
+        documents = json.loads(self.run("sql", sql, *words, "--format", "json"))
+        return [list(document.values()) for document in documents]
+
+
+def difference(name, mine, theirs):
+    """What differs first, or nothing."""
+    if len(mine) != len(theirs):
+        return f"{name}: {len(mine)} rows, Spark has {len(theirs)}"
+    for at, (my, their) in enumerate(zip(mine, theirs)):
+        if not is_same(my, their):
+            return f"{name}: row {at}\n  Updraft: {json.dumps(my, ensure_ascii=False)}\n  Spark:   {json.dumps(their, ensure_ascii=False)}"
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--updraft", default=str(ROOT / "target/debug/updraft"))
+    parser.add_argument("--seed", type=int, default=random.randrange(2**31))
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--record", action="store_true", help="write answers.jsonl instead of comparing with it")
+    args = parser.parse_args()
+    print(f"seed {args.seed}", flush=True)
+    spark = oracle.session()
+    wrong = []
+    with tempfile.TemporaryDirectory(prefix="updraft-spark-") as folder:
+        folder = pathlib.Path(folder)
+        source = folder / "source"
+        source.mkdir()
+        for name, lines in rows.tables(args.seed, args.rows).items():
+            (source / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+        updraft = Updraft(args.updraft, folder)
+        updraft.clean(source)
+        clean_by_spark(spark, source)
+        whole = {f"clean {name}": f"SELECT * FROM global_temp.df_{name}_temp_view" for name in ["pin", "geo", "user"]}
+        for name, sql in {**whole, **questions()}.items():
+            theirs = oracle.answer(spark, sql)
+            try:
+                mine = updraft.answer(source, sql)
+            except RuntimeError as error:
+                wrong.append(f"{name}: {error}")
+                continue
+            if name in whole:
+                mine, theirs["rows"] = sorted(mine, key=repr), sorted(theirs["rows"], key=repr)
+            wrong.append(f"{name}: Spark fails: {theirs['error']}" if "error" in theirs else difference(name, mine, theirs["rows"]))
+            print(f"{'same' if wrong[-1] is None else 'DIFFERENT'}  {name}", flush=True)
+    answers = [{"sql": sql, **oracle.answer(spark, sql)} for sql in statements("expressions.sql")]
+    text = "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+    recorded = HERE / "answers.jsonl"
+    if args.record:
+        recorded.write_text(text)
+    elif recorded.read_text() != text:
+        wrong.append("answers.jsonl is stale: Spark answers expressions.sql otherwise; run with --record")
+    spark.stop()
+    wrong = [text for text in wrong if text is not None]
+    print("\n".join(wrong) if wrong else f"all the same, seed {args.seed}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
