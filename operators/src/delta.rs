@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
+use deltalake::kernel::Transaction;
+use deltalake::kernel::transaction::CommitProperties;
 use deltalake::logstore::{
     LogStore, LogStoreFactory, ObjectStoreRef, StorageConfig, default_logstore, logstore_factories,
 };
@@ -87,18 +89,43 @@ pub async fn open_version(location: &Location, version: &Version, s3: &S3) -> an
     Ok(table)
 }
 
+/// A table that is yet to be made by its first commit.
+pub fn new(location: &Location, s3: &S3) -> anyhow::Result<DeltaTable> {
+    if let Location::Local(path) = location {
+        std::fs::create_dir_all(path).with_context(|| format!("the folder `{location}` cannot be made"))?;
+    }
+    unloaded(location, s3)
+}
+
 /// A table for queries.
 pub async fn provider(table: &DeltaTable, session: &SessionContext) -> anyhow::Result<Arc<dyn TableProvider>> {
     table.update_datafusion_session(&session.state())?;
     Ok(table.table_provider().await?)
 }
 
-/// Which rows of a table are replaced.
-pub enum Overwrite {
-    /// All of them, and the schema.
-    Everything,
-    /// Those for which this is true; new columns are added to the others.
-    Where(Expr),
+/// How rows are put into a table.
+#[derive(Default)]
+pub struct Write {
+    /// What becomes of the rows that are there.
+    pub save: Save,
+    /// The columns by whose values files are put into folders; those that the table has if there are none.
+    pub partition_by: Vec<String>,
+    /// Numbers that are committed with the rows, by the name of who numbers.
+    pub transactions: Vec<(String, i64)>,
+    /// Whether to fail when somebody else commits meanwhile.
+    pub is_exclusive: bool,
+}
+
+/// What becomes of the rows that are there.
+#[derive(Default)]
+pub enum Save {
+    /// They go, and the schema with them.
+    #[default]
+    Overwrite,
+    /// Those go for which this is true; new columns are added to the others.
+    OverwriteWhere(Expr),
+    /// They stay; new columns are added to them.
+    Append,
 }
 
 /// Replaces rows and schema of a table, or creates it, in one commit. Answers with the new version of the table.
@@ -110,37 +137,41 @@ pub async fn overwrite(
     session: &SessionContext,
     s3: &S3,
 ) -> anyhow::Result<DeltaTable> {
-    write_over(location, plan, Overwrite::Everything, session, s3).await
+    write(open(location, s3).await?, location, plan, Write::default(), session, s3).await
 }
 
-/// The same for some of the rows.
-pub async fn write_over(
+/// Puts rows into a table that is open, or creates it, in one commit. Answers with the new version of the table.
+pub async fn write(
+    table: Option<DeltaTable>,
     location: &Location,
     plan: LogicalPlan,
-    replaced: Overwrite,
+    how: Write,
     session: &SessionContext,
     s3: &S3,
 ) -> anyhow::Result<DeltaTable> {
     let writing = || format!("the Delta table `{location}` cannot be written");
-    let found = open(location, s3).await?;
-    let exists = found.is_some();
-    let table = match found {
+    let exists = table.is_some();
+    let table = match table {
         Some(table) => table,
-        None => {
-            if let Location::Local(path) = location {
-                std::fs::create_dir_all(path).with_context(writing)?;
-            }
-            unloaded(location, s3)?
-        }
+        None => new(location, s3)?,
     };
+    let numbered = how.transactions.into_iter().map(|(who, number)| Transaction::new(who, number)).collect();
+    let mut commit = CommitProperties::default().with_application_transactions(numbered);
+    if how.is_exclusive {
+        commit = commit.with_max_retries(0);
+    }
     let write = table
         .write(std::iter::empty())
         .with_input_plan(plan)
-        .with_save_mode(SaveMode::Overwrite)
-        .with_session_state(Arc::new(session.state()));
-    let write = match replaced {
-        Overwrite::Where(rows) if exists => write.with_replace_where(rows).with_schema_mode(SchemaMode::Merge),
-        _ => write.with_schema_mode(SchemaMode::Overwrite),
+        .with_session_state(Arc::new(session.state()))
+        .with_commit_properties(commit);
+    let write = if how.partition_by.is_empty() { write } else { write.with_partition_columns(how.partition_by) };
+    let write = match how.save {
+        Save::OverwriteWhere(rows) if exists => {
+            write.with_save_mode(SaveMode::Overwrite).with_schema_mode(SchemaMode::Merge).with_replace_where(rows)
+        }
+        Save::Append if exists => write.with_save_mode(SaveMode::Append).with_schema_mode(SchemaMode::Merge),
+        _ => write.with_save_mode(SaveMode::Overwrite).with_schema_mode(SchemaMode::Overwrite),
     };
     write.await.with_context(writing)
 }

@@ -1,4 +1,4 @@
-//! An expression of Spark's SQL over the columns of one table, such as `age > 18 AND country IS NOT NULL`.
+//! Spark's SQL over one table: expressions such as `age > 18 AND country IS NOT NULL`, and queries.
 //!
 //! Names are found whatever their case, as in a query.
 
@@ -13,10 +13,10 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{self, ExprWithAlias};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::names;
-use crate::spark::{self, SparkDialect, in_lower_case, translate_expression};
+use crate::columns;
+use crate::spark::{self, SparkDialect, in_lower_case, translate, translate_expression};
 
 /// Why a text is no expression over a table.
 #[derive(Debug, thiserror::Error)]
@@ -72,22 +72,69 @@ pub fn over(sql: &str, schema: &Schema, state: &SessionState) -> Result<Expr, Ex
     spelt.map(|spelt| spelt.data).map_err(explained)
 }
 
+/// One query.
+pub struct ParsedQuery {
+    /// As it was written.
+    pub written: Box<ast::Query>,
+    /// The same with every name in lower case.
+    pub folded: Box<ast::Statement>,
+}
+
+/// Reads one query.
+pub fn query(sql: &str) -> Result<ParsedQuery, ExpressionError> {
+    let written = statement(sql, |token| token)?;
+    let mut folded = statement(sql, in_lower_case)?;
+    translate(&mut folded);
+    let folded = Box::new(folded);
+    match written {
+        ast::Statement::Query(written) => Ok(ParsedQuery { written, folded }),
+        _ => Err(ExpressionError::Refused("it is no query; write `SELECT … FROM input`".to_owned())),
+    }
+}
+
+fn statement(sql: &str, each: fn(TokenWithSpan) -> TokenWithSpan) -> Result<ast::Statement, ExpressionError> {
+    read(sql, each, |parser| {
+        let statement = parser.parse_statement()?;
+        while parser.consume_token(&Token::SemiColon) {}
+        Ok(statement)
+    })
+}
+
 fn parse_folded(sql: &str) -> Result<ast::Expr, ExpressionError> {
+    read(sql, in_lower_case, |parser| {
+        let mut expr = parser.parse_expr()?;
+        translate_expression(&mut expr);
+        Ok(expr)
+    })
+}
+
+/// Reads all of a text, whose tokens are changed before.
+fn read<T>(
+    sql: &str,
+    each: fn(TokenWithSpan) -> TokenWithSpan,
+    parse: impl for<'a> FnOnce(&mut Parser<'a>) -> Result<T, ParserError>,
+) -> Result<T, ExpressionError> {
     let syntax = |error: ParserError| {
         let text = error.to_string();
         ExpressionError::Syntax(text.trim_start_matches("sql parser error: ").to_owned())
     };
-    let dialect = SparkDialect::default();
     let tokens = spark::tokens(sql).map_err(|error| syntax(error.into()))?;
-    let tokens = tokens.into_iter().map(in_lower_case).collect();
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-    let mut expr = parser.parse_expr().map_err(syntax)?;
+    let dialect = SparkDialect::default();
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.into_iter().map(each).collect());
+    let parsed = parse(&mut parser).map_err(syntax)?;
     parser.expect_token(&Token::EOF).map_err(syntax)?;
-    translate_expression(&mut expr);
-    Ok(expr)
+    Ok(parsed)
 }
 
-fn explain(error: &DataFusionError, schema: &Schema) -> ExpressionError {
+/// The table that a plan needs and nobody has.
+pub fn unknown_table(error: &DataFusionError) -> Option<String> {
+    let text = error.strip_backtrace();
+    let (name, _) = text.split_once("table '")?.1.split_once('\'')?;
+    text.contains("not found").then(|| name.rsplit('.').next().unwrap_or(name).to_owned())
+}
+
+/// What a planning error means to whoever wrote the SQL.
+pub fn explain(error: &DataFusionError, schema: &Schema) -> ExpressionError {
     use datafusion::common::SchemaError;
     match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => explain(inner, schema),
@@ -98,13 +145,19 @@ fn explain(error: &DataFusionError, schema: &Schema) -> ExpressionError {
                 let known = || schema.fields().iter().map(|field| field.name().as_str());
                 ExpressionError::UnknownColumn {
                     column: field.name.clone(),
-                    hint: names::hint(&field.name, known()),
-                    known: names::list(known()),
+                    hint: columns::hint(&field.name, known()),
+                    known: columns::list(known()),
                 }
             }
             other => ExpressionError::Refused(other.to_string()),
         },
-        DataFusionError::Plan(text) => ExpressionError::Refused(text.clone()),
+        DataFusionError::Plan(text) => {
+            match text.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
+                Some((name, _)) => ExpressionError::Refused(format!("there is no function `{name}`")),
+                // What follows the first line is about DataFusion's own signatures.
+                None => ExpressionError::Refused(text.lines().next().unwrap_or(text).to_owned()),
+            }
+        }
         other => ExpressionError::Refused(other.strip_backtrace()),
     }
 }

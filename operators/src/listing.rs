@@ -5,12 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use futures::TryStreamExt as _;
 use glob::{MatchOptions, Pattern};
-use object_store::{ObjectStore as _, ObjectStoreExt as _, path::Path as ObjectPath};
+use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _, path::Path as ObjectPath};
 
-use crate::location::{Location, S3};
+use crate::location::{Location, S3, cause};
 
 /// A file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct InputFile {
     pub location: Location,
     /// How long it was when it was found.
     pub size_bytes: u64,
+    /// What changes with its content: the entity tag in S3, else when it was modified.
+    pub stamp: String,
 }
 
 /// The files that `location` means, by name. Blocks on local folders: call it off the caller's runtime.
@@ -67,11 +69,25 @@ fn list_local(path: &Path) -> anyhow::Result<Vec<InputFile>> {
     let root = PathBuf::from(if root.is_empty() { "/" } else { &root });
     let metadata = std::fs::metadata(&root).with_context(|| format!("`{}` cannot be read", root.display()))?;
     if metadata.is_file() {
-        return Ok(vec![InputFile { location: Location::Local(root), size_bytes: metadata.len() }]);
+        return Ok(vec![InputFile {
+            location: Location::Local(root),
+            size_bytes: metadata.len(),
+            stamp: stamp(&metadata),
+        }]);
     }
     let matcher = has_pattern.then(|| Matcher::new(text)).transpose()?;
     walk(&root, matcher.as_ref(), &mut files)?;
     Ok(files)
+}
+
+/// When a file was modified, in nanoseconds since the epoch.
+fn stamp(metadata: &std::fs::Metadata) -> String {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    modified.map(|since| since.as_nanos().to_string()).unwrap_or_default()
+}
+
+fn stamp_of_object(object: &ObjectMeta) -> String {
+    object.e_tag.clone().unwrap_or_else(|| object.last_modified.timestamp_micros().to_string())
 }
 
 fn walk(folder: &Path, matcher: Option<&Matcher>, files: &mut Vec<InputFile>) -> anyhow::Result<()> {
@@ -87,7 +103,11 @@ fn walk(folder: &Path, matcher: Option<&Matcher>, files: &mut Vec<InputFile>) ->
             walk(&path, matcher, files)?;
         } else if matcher.is_none_or(|matcher| path.to_str().is_some_and(|path| matcher.is_match(path))) {
             let metadata = std::fs::metadata(&path).with_context(reading)?;
-            files.push(InputFile { location: Location::Local(path), size_bytes: metadata.len() });
+            files.push(InputFile {
+                location: Location::Local(path),
+                size_bytes: metadata.len(),
+                stamp: stamp(&metadata),
+            });
         }
     }
     Ok(())
@@ -102,14 +122,19 @@ async fn list_s3(bucket: &str, key: &str, s3: &S3) -> anyhow::Result<Vec<InputFi
         match store.head(&ObjectPath::from(key)).await {
             Ok(found) => {
                 let location = Location::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
-                return Ok(vec![InputFile { location, size_bytes: found.size }]);
+                return Ok(vec![InputFile { location, size_bytes: found.size, stamp: stamp_of_object(&found) }]);
             }
             Err(object_store::Error::NotFound { .. }) => (),
             Err(error) => return Err(error).with_context(listing),
         }
     }
     let prefix = ObjectPath::from(root.as_str());
-    let objects: Vec<_> = store.list(Some(&prefix)).try_collect().await.with_context(listing)?;
+    let objects: Vec<_> = match store.list(Some(&prefix)).try_collect().await {
+        Ok(objects) => objects,
+        Err(object_store::Error::NotFound { .. }) => bail!("the bucket `{bucket}` does not exist"),
+        Err(error) if cause(&error).contains("NoSuchBucket") => bail!("the bucket `{bucket}` does not exist"),
+        Err(error) => return Err(error).with_context(listing),
+    };
     let below = prefix.as_ref().len();
     Ok(objects
         .into_iter()
@@ -121,6 +146,7 @@ async fn list_s3(bucket: &str, key: &str, s3: &S3) -> anyhow::Result<Vec<InputFi
         .map(|object| InputFile {
             location: Location::S3 { bucket: bucket.to_owned(), key: object.location.to_string() },
             size_bytes: object.size,
+            stamp: stamp_of_object(&object),
         })
         .collect())
 }

@@ -18,8 +18,9 @@ use crate::child::Child;
 use crate::guardian;
 use crate::spawn::{Command, ProcessError, Started};
 
-/// Settings of Updraft that are nobody else's business: they may hold passwords.
-const PRIVATE_PREFIX: &str = "UPDRAFT_";
+/// Variables of Updraft's environment that are its own: its settings, and the connections and variables that it looks up
+/// there for tasks that ask for them.
+const PRIVATE_PREFIXES: [&str; 3] = ["UPDRAFT_", "AIRFLOW_CONN_", "AIRFLOW_VAR_"];
 
 /// Between SIGTERM and SIGKILL.
 const TERM_GRACE: Duration = Duration::from_secs(10);
@@ -48,7 +49,7 @@ pub(crate) enum Ended {
 
 /// Whether a variable of Updraft's environment is kept from child processes.
 pub(crate) fn is_private(variable: &str) -> bool {
-    variable.starts_with(PRIVATE_PREFIX) && variable != "UPDRAFT_HOME"
+    PRIVATE_PREFIXES.iter().any(|prefix| variable.starts_with(prefix)) && variable != "UPDRAFT_HOME"
 }
 
 /// Keeps the settings of Updraft from a child process.

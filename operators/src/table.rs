@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
@@ -32,6 +33,8 @@ pub enum Format {
     Csv,
     /// One JSON document a line, or one a file.
     Json,
+    /// Avro files.
+    Avro,
 }
 
 impl Format {
@@ -42,6 +45,7 @@ impl Format {
             "csv" => Some(Format::Csv),
             "json" | "jsonl" | "ndjson" => Some(Format::Json),
             "delta" => Some(Format::Delta),
+            "avro" => Some(Format::Avro),
             _ => None,
         }
     }
@@ -58,6 +62,7 @@ impl Format {
             Format::Parquet => "parquet",
             Format::Csv => "csv",
             Format::Json => "json",
+            Format::Avro => "avro",
         }
     }
 }
@@ -158,6 +163,7 @@ async fn open_listing(
 ) -> anyhow::Result<Arc<dyn TableProvider>> {
     let file_format: Arc<dyn FileFormat> = match format {
         Format::Csv => Arc::new(CsvFormat::default().with_has_header(true).with_newlines_in_values(true)),
+        Format::Avro => Arc::new(AvroFormat),
         _ => Arc::new(ParquetFormat::default()),
     };
     let mut urls = Vec::with_capacity(files.len());

@@ -4,26 +4,105 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datafusion::arrow::array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{
+    Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array,
+};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::kernels::cmp::distinct;
-use datafusion::arrow::compute::{is_not_null, is_null};
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::compute::{filter_record_batch, is_not_null, is_null, take_record_batch};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::{DFSchema, ToDFSchema as _};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SessionState, TaskContext};
-use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::{ColumnarValue, Expr};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, SendableRecordBatchStream};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::compile::{Change, OutputColumn};
 use crate::spark::text_array;
 
-/// A rule, ready to run.
+/// A rule that makes each row from one row, or from none.
+pub enum Stage {
+    /// Makes columns.
+    Project(Projection),
+    /// Keeps rows.
+    Filter(Filter),
+    /// Numbers the rows in their order.
+    Number(Numbering),
+}
+
+impl Stage {
+    /// The columns after it.
+    pub fn schema(&self) -> &SchemaRef {
+        match self {
+            Stage::Project(projection) => projection.schema(),
+            Stage::Filter(filter) => &filter.schema,
+            Stage::Number(numbering) => &numbering.schema,
+        }
+    }
+
+    /// The rows after it.
+    pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        match self {
+            Stage::Project(projection) => projection.apply(batch),
+            Stage::Filter(filter) => filter.apply(batch),
+            Stage::Number(numbering) => numbering.apply(batch),
+        }
+    }
+}
+
+/// Keeps the rows for which a condition is true.
+pub struct Filter {
+    schema: SchemaRef,
+    keeps: Arc<dyn PhysicalExpr>,
+    /// Rows that went.
+    removed: Arc<AtomicU64>,
+}
+
+impl Filter {
+    /// Plans a condition over `input`.
+    pub fn plan(keeps: Expr, input: &SchemaRef, state: &SessionState, removed: Arc<AtomicU64>) -> Result<Filter> {
+        let df_schema: DFSchema = Arc::clone(input).to_dfschema()?;
+        let keeps = state.create_physical_expr(keeps, &df_schema)?;
+        Ok(Filter { schema: Arc::clone(input), keeps, removed })
+    }
+
+    fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let keeps = self.keeps.evaluate(batch)?.into_array(batch.num_rows())?;
+        let kept = filter_record_batch(batch, keeps.as_boolean())?;
+        self.removed.fetch_add((batch.num_rows() - kept.num_rows()) as u64, Ordering::Relaxed);
+        Ok(kept)
+    }
+}
+
+/// Adds a column with the number of each row. It is good for plans of one partition, whose rows have an order.
+pub struct Numbering {
+    schema: SchemaRef,
+    next: AtomicU64,
+}
+
+impl Numbering {
+    /// Numbers go into the column `name`, which is the last.
+    pub fn new(name: &str, input: &SchemaRef) -> Numbering {
+        let mut fields = input.fields().to_vec();
+        fields.push(Arc::new(Field::new(name, DataType::UInt64, false)));
+        Numbering { schema: Arc::new(Schema::new(fields)), next: AtomicU64::new(0) }
+    }
+
+    fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let rows = batch.num_rows() as u64;
+        let first = self.next.fetch_add(rows, Ordering::Relaxed);
+        let mut columns = batch.columns().to_vec();
+        columns.push(Arc::new((first..first + rows).collect::<UInt64Array>()));
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+/// A rule that makes columns, ready to run.
 pub struct Projection {
     schema: SchemaRef,
     exprs: Vec<Arc<dyn PhysicalExpr>>,
@@ -108,18 +187,20 @@ impl Change {
 /// The rows of a plan with rules applied, as a table.
 pub fn apply_to_plan(
     plan: &Arc<dyn ExecutionPlan>,
-    projections: Vec<Projection>,
+    stages: Vec<Stage>,
     rows_in: &Arc<AtomicU64>,
+    ctx: &Arc<TaskContext>,
 ) -> Result<StreamingTable> {
-    let schema = projections.last().map_or_else(|| plan.schema(), |last| Arc::clone(last.schema()));
-    let projections = Arc::new(projections);
+    let schema = stages.last().map_or_else(|| plan.schema(), |last| Arc::clone(last.schema()));
+    let stages = Arc::new(stages);
     let partitions = (0..plan.output_partitioning().partition_count()).map(|partition| {
         Arc::new(CleanedPartition {
             schema: Arc::clone(&schema),
             plan: Arc::clone(plan),
             partition,
-            projections: Arc::clone(&projections),
+            stages: Arc::clone(&stages),
             rows_in: Arc::clone(rows_in),
+            ctx: Arc::clone(ctx),
         }) as Arc<dyn PartitionStream>
     });
     StreamingTable::try_new(Arc::clone(&schema), partitions.collect())
@@ -129,13 +210,15 @@ struct CleanedPartition {
     schema: SchemaRef,
     plan: Arc<dyn ExecutionPlan>,
     partition: usize,
-    projections: Arc<Vec<Projection>>,
+    stages: Arc<Vec<Stage>>,
     rows_in: Arc<AtomicU64>,
+    /// Of the session that planned: what executes it may be another one, with other ideas of how large batches are.
+    ctx: Arc<TaskContext>,
 }
 
 impl fmt::Debug for CleanedPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CleanedPartition {} with {} rules", self.partition, self.projections.len())
+        write!(f, "CleanedPartition {} with {} rules", self.partition, self.stages.len())
     }
 }
 
@@ -144,24 +227,40 @@ impl PartitionStream for CleanedPartition {
         &self.schema
     }
 
-    fn execute(&self, ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
+    fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
         let schema = Arc::clone(&self.schema);
-        let input = match self.plan.execute(self.partition, ctx) {
+        let rows_max = self.ctx.session_config().batch_size();
+        let input = match self.plan.execute(self.partition, Arc::clone(&self.ctx)) {
             Ok(input) => input,
             Err(error) => {
                 let failed = futures::stream::once(async move { Err::<RecordBatch, DataFusionError>(error) });
                 return Box::pin(RecordBatchStreamAdapter::new(schema, failed));
             }
         };
-        let (projections, rows_in) = (Arc::clone(&self.projections), Arc::clone(&self.rows_in));
+        let (stages, rows_in) = (Arc::clone(&self.stages), Arc::clone(&self.rows_in));
         let cleaned = input.map(move |batch| {
             let mut batch = batch?;
             rows_in.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-            for projection in projections.iter() {
-                batch = projection.apply(&batch)?;
+            for stage in stages.iter() {
+                batch = stage.apply(&batch)?;
             }
-            Ok(batch)
+            parts(&batch, rows_max)
         });
+        let cleaned = cleaned.map_ok(|parts| futures::stream::iter(parts.into_iter().map(Ok))).try_flatten();
         Box::pin(RecordBatchStreamAdapter::new(schema, cleaned))
     }
+}
+
+/// A batch of more rows than memory is planned for, in parts. They are copies: what a part of a batch holds on to is
+/// reckoned as all of it.
+fn parts(batch: &RecordBatch, rows_max: usize) -> Result<Vec<RecordBatch>> {
+    if batch.num_rows() <= rows_max {
+        return Ok(vec![batch.clone()]);
+    }
+    let rows = u32::try_from(batch.num_rows()).map_err(|error| DataFusionError::External(error.into()))?;
+    let part = |start: u32| {
+        let end = rows.min(start.saturating_add(u32::try_from(rows_max).unwrap_or(u32::MAX)));
+        Ok(take_record_batch(batch, &UInt32Array::from_iter_values(start..end))?)
+    };
+    (0..rows).step_by(rows_max).map(part).collect()
 }

@@ -1,14 +1,19 @@
 //! Turns rules into DataFusion expressions over the columns that are there when the rule's turn comes.
 
-use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::common::Column;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::execution::SessionState;
+use datafusion::functions::core::expr_fn::named_struct;
 use datafusion::logical_expr::{Expr, lit, when};
 use datafusion::prelude::concat_ws;
 
 use super::rules::{
-    ArrayOf, Cast, Columns, Concat, ConcatNulls, Nulls, Place, RemoveText, Rule, SameBy, SuffixedNumber, Timestamp,
+    ArrayOf, Cast, Columns, Concat, ConcatNulls, Deduplicate, Fill, Keep, Nulls, Replace, Rule, SameBy, Scalar,
+    SuffixedNumber, Timestamp, Width, order,
 };
-use crate::spark::{SparkFunction, Target, TimestampFormat, UnknownPattern};
+use crate::columns::{self, OneOrMany};
+use crate::expression::{self, ExpressionError};
+use crate::spark::{Match, SparkFunction, Target, TimestampFormat, UnknownPattern, type_name};
 
 /// Why a rule does not fit the data.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,20 @@ pub enum RuleError {
     /// A timestamp pattern that cannot be read.
     #[error(transparent)]
     Pattern(#[from] UnknownPattern),
+    /// A regular expression that cannot be read.
+    #[error("the rule `{0}`: {1}")]
+    Regex(String, String),
+    /// An expression in SQL that does not fit.
+    #[error("the rule `{rule}`: {problem}")]
+    Sql {
+        /// The rule's label.
+        rule: String,
+        /// What is wrong with it.
+        problem: ExpressionError,
+    },
+    /// The rule does not suit the type of a column, or says too little or too much.
+    #[error("the rule `{0}` {1}")]
+    Unfit(String, String),
     /// DataFusion refuses the expression.
     #[error("the rule `{rule}` cannot be applied")]
     Expression {
@@ -86,26 +105,94 @@ pub enum Step {
         /// The columns after it.
         columns: Vec<OutputColumn>,
     },
+    /// Keeps rows one by one.
+    Filter {
+        /// The rule's label.
+        label: String,
+        /// True for the rows that are kept.
+        keeps: Expr,
+    },
     /// Drops rows; by the whole row if there are no columns.
     Deduplicate {
         /// The rule's label.
         label: String,
         /// What makes rows the same.
         by: Option<Vec<String>>,
+        /// Which is kept.
+        keep: Keep,
+        /// What the first and the last are told by: columns, and whether the order is the opposite one.
+        order_by: Option<Vec<(String, bool)>>,
+    },
+    /// A row of each element of an array.
+    Explode {
+        /// The rule's label.
+        label: String,
+        /// The column.
+        column: String,
+    },
+    /// A query over all rows.
+    Sql {
+        /// The rule's label.
+        label: String,
+        /// As written.
+        sql: String,
     },
 }
 
 /// Fits a rule to the columns before it. `input` says where the data comes from; none when the rule is switched off.
-pub fn compile(rule: &Rule, schema: &Schema, input: &str) -> Result<Option<Step>, RuleError> {
-    let scope = Scope { rule, schema, input };
+pub fn compile(rule: &Rule, schema: &Schema, input: &str, state: &SessionState) -> Result<Option<Step>, RuleError> {
+    let scope = Scope { rule, schema, input, state };
+    let label = rule.to_string();
     let columns = match rule {
         Rule::Nulls(nulls) => scope.nulls(nulls)?,
+        Rule::Fill(fill) => scope.fill(fill)?,
         Rule::Cast(cast) => scope.cast(cast)?,
         Rule::SuffixedNumber(number) => scope.suffixed_number(number)?,
-        Rule::RemoveText(remove) => scope.remove_text(remove)?,
+        Rule::RemoveText(remove) => scope.change(remove.column.names(), Change::Differs, |value, _| {
+            Ok(SparkFunction::replace(value, &remove.text, "", remove.at))
+        })?,
+        Rule::Replace(replace) => scope.replace(replace)?,
+        Rule::Extract(extract) => {
+            let groups = scope.regex(&extract.pattern)?.captures_len();
+            if extract.group >= groups {
+                let message = format!("keeps group {}, and its pattern has {}", extract.group, groups - 1);
+                return Err(RuleError::Unfit(label, message));
+            }
+            scope.change(extract.column.names(), Change::Differs, |value, _| {
+                Ok(SparkFunction::extract(value, &extract.pattern, extract.group))
+            })?
+        }
+        Rule::SubstringIndex(index) => scope.change(index.column.names(), Change::Differs, |value, _| {
+            Ok(SparkFunction::substring_index(value, &index.delimiter, index.count))
+        })?,
+        Rule::Split(split) => {
+            let parts = SparkFunction::split(scope.column(&split.column)?, &split.separator);
+            scope.with_new(split.into.as_ref().unwrap_or(&split.column), parts)
+        }
+        Rule::Trim(trim) => scope.change_text(&trim.columns, |value| SparkFunction::trim(value, trim.squeeze))?,
+        Rule::Lower(columns) => scope.change_text(columns, SparkFunction::lower)?,
+        Rule::Upper(columns) => scope.change_text(columns, SparkFunction::upper)?,
         Rule::Timestamp(timestamp) => scope.timestamp(timestamp)?,
         Rule::Array(array) => scope.array(array)?,
+        Rule::Struct(fields) => {
+            let values = fields.of.iter().map(|name| Ok([lit(name.as_str()), scope.column(name)?]));
+            let values: Vec<[Expr; 2]> = values.collect::<Result<_, RuleError>>()?;
+            scope.with_new(&fields.into, named_struct(values.into_iter().flatten().collect()))
+        }
         Rule::Concat(concat) => scope.concat(concat)?,
+        Rule::Derive(derive) => scope.with_new(&derive.into, scope.expression(&derive.sql)?),
+        Rule::Filter(condition) => {
+            return Ok(Some(Step::Filter { label, keeps: scope.expression(condition)?.is_true() }));
+        }
+        Rule::DropRows(condition) => {
+            return Ok(Some(Step::Filter { label, keeps: scope.expression(condition)?.is_not_true() }));
+        }
+        Rule::DropNulls(names) => {
+            let present = names.names().iter().map(|name| scope.column(name).map(Expr::is_not_null));
+            let present: Vec<Expr> = present.collect::<Result<_, _>>()?;
+            let keeps = present.into_iter().reduce(Expr::and).unwrap_or_else(|| lit(true));
+            return Ok(Some(Step::Filter { label, keeps }));
+        }
         Rule::Rename(names) => {
             names.keys().try_for_each(|name| scope.require(name))?;
             let renamed = |name: &str| names.get(name).map_or(name, String::as_str).to_owned();
@@ -115,33 +202,25 @@ pub fn compile(rule: &Rule, schema: &Schema, input: &str) -> Result<Option<Step>
             names.names().iter().try_for_each(|name| scope.require(name))?;
             scope.untouched(|name| !names.names().iter().any(|dropped| dropped == name)).collect()
         }
-        Rule::Select(names) => names
-            .names()
-            .iter()
-            .map(|name| scope.column(name).map(|expr| keep(name, expr)))
-            .collect::<Result<_, _>>()?,
+        Rule::Select(names) => scope.kept(names)?,
         Rule::Order(names) => {
-            let first: Result<Vec<_>, _> =
-                names.names().iter().map(|name| scope.column(name).map(|expr| keep(name, expr))).collect();
             let others = scope.untouched(|name| !names.names().iter().any(|first| first == name));
-            first?.into_iter().chain(others).collect()
+            scope.kept(names)?.into_iter().chain(others).collect()
         }
-        Rule::Deduplicate(deduplicate) => {
-            if !deduplicate.when {
-                return Ok(None);
+        Rule::Explode(explode) => {
+            scope.require(&explode.column)?;
+            let data_type = scope.data_type(&explode.column);
+            if !matches!(data_type, DataType::List(_) | DataType::LargeList(_)) {
+                let message = format!("needs a column of arrays; `{}` holds {}", explode.column, type_name(data_type));
+                return Err(RuleError::Unfit(label, message));
             }
-            let by = match &deduplicate.by {
-                SameBy::Row => None,
-                SameBy::Columns(names) => {
-                    names.iter().try_for_each(|name| scope.require(name))?;
-                    Some(names.clone())
-                }
-            };
-            return Ok(Some(Step::Deduplicate { label: rule.to_string(), by }));
+            return Ok(Some(Step::Explode { label, column: explode.column.clone() }));
         }
+        Rule::Deduplicate(deduplicate) => return scope.deduplicate(deduplicate),
+        Rule::Sql(sql) => return Ok(Some(Step::Sql { label, sql: sql.clone() })),
     };
     scope.check_names(&columns)?;
-    Ok(Some(Step::Project { label: rule.to_string(), columns }))
+    Ok(Some(Step::Project { label, columns }))
 }
 
 /// A rule, and the columns that it sees.
@@ -149,6 +228,7 @@ struct Scope<'a> {
     rule: &'a Rule,
     schema: &'a Schema,
     input: &'a str,
+    state: &'a SessionState,
 }
 
 fn keep(name: &str, expr: Expr) -> OutputColumn {
@@ -165,15 +245,13 @@ impl Scope<'_> {
         if self.schema.column_with_name(name).is_some() {
             return Ok(());
         }
-        let names: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let similar = names.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-        let hint = similar.filter(|similar| strsim::jaro(similar, name) > 0.7);
+        let names = || self.schema.fields().iter().map(|field| field.name().as_str());
         Err(RuleError::UnknownColumn {
             rule: self.rule.to_string(),
             column: name.to_owned(),
             input: self.input.to_owned(),
-            known: if names.is_empty() { "no columns".to_owned() } else { format!("`{}`", names.join("`, `")) },
-            hint: hint.map(|similar| format!(" (did you mean `{similar}`?)")).unwrap_or_default(),
+            known: columns::list(names()),
+            hint: columns::hint(name, names()),
         })
     }
 
@@ -209,21 +287,112 @@ impl Scope<'_> {
             .collect()
     }
 
-    fn nulls(&self, rule: &Nulls) -> Result<Vec<OutputColumn>, RuleError> {
-        let names: Vec<String> = match &rule.columns {
+    fn kept(&self, names: &OneOrMany) -> Result<Vec<OutputColumn>, RuleError> {
+        names.names().iter().map(|name| self.column(name).map(|expr| keep(name, expr))).collect()
+    }
+
+    fn expression(&self, sql: &str) -> Result<Expr, RuleError> {
+        expression::over(sql, self.schema, self.state)
+            .map_err(|problem| RuleError::Sql { rule: self.rule.to_string(), problem })
+    }
+
+    fn regex(&self, pattern: &str) -> Result<regex::Regex, RuleError> {
+        regex::Regex::new(pattern).map_err(|error| {
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let message = format!("the pattern `{pattern}` is not a regular expression: {reason}");
+            RuleError::Regex(self.rule.to_string(), message)
+        })
+    }
+
+    fn is_text(&self, name: &str) -> bool {
+        matches!(self.data_type(name), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    }
+
+    /// The columns of a rule; `all` are those that are `wanted`.
+    fn names(&self, columns: &Columns, wanted: impl Fn(&Field) -> bool) -> Vec<String> {
+        match columns {
             Columns::Named(names) => names.clone(),
             Columns::All => {
-                let flat = self.schema.fields().iter().filter(|field| !field.data_type().is_nested());
-                flat.map(|field| field.name().clone()).collect()
+                let fields = self.schema.fields().iter().filter(|field| wanted(field));
+                fields.map(|field| field.name().clone()).collect()
+            }
+        }
+    }
+
+    fn nulls(&self, rule: &Nulls) -> Result<Vec<OutputColumn>, RuleError> {
+        let names = self.names(&rule.columns, |field| !field.data_type().is_nested());
+        self.change(&names, Change::BecameNull, |value, name| {
+            let text =
+                if self.is_text(name) { value.clone() } else { SparkFunction::cast(value.clone(), Target::String) };
+            let is_marker = if rule.how == Match::Whole && !rule.ignore_case {
+                text.in_list(rule.values.iter().map(|marker| lit(marker.as_str())).collect(), false)
+            } else {
+                SparkFunction::is_marker(text, &rule.values, rule.how, rule.ignore_case)
+            };
+            let null = Expr::Literal(ScalarValue::Null, None);
+            when(is_marker, null).otherwise(value).map_err(|source| self.refused(source))
+        })
+    }
+
+    fn fill(&self, rule: &Fill) -> Result<Vec<OutputColumn>, RuleError> {
+        let value = match &rule.value {
+            Scalar::Boolean(value) => ScalarValue::Boolean(Some(*value)),
+            Scalar::Integer(value) => ScalarValue::Int64(Some(*value)),
+            Scalar::Number(value) => ScalarValue::Float64(Some(*value)),
+            Scalar::Text(text) => ScalarValue::Utf8(Some(text.clone())),
+        };
+        let cast = |data_type: &DataType| value.cast_to(data_type).ok().filter(|value| !value.is_null());
+        // As Spark's `fill`: text goes into columns of text, numbers into those of numbers.
+        let suits = |data_type: &DataType| match &rule.value {
+            Scalar::Boolean(_) => *data_type == DataType::Boolean,
+            Scalar::Integer(_) | Scalar::Number(_) => data_type.is_numeric(),
+            Scalar::Text(_) => matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
+        };
+        let names = self.names(&rule.columns, |field| suits(field.data_type()));
+        self.change(&names, Change::Differs, |column, name| {
+            let data_type = self.data_type(name);
+            let Some(value) = cast(data_type) else {
+                let message = format!("has the value {value}, and `{name}` holds {}", type_name(data_type));
+                return Err(RuleError::Unfit(self.rule.to_string(), message));
+            };
+            when(column.clone().is_null(), lit(value)).otherwise(column).map_err(|source| self.refused(source))
+        })
+    }
+
+    fn change_text(&self, columns: &Columns, change: impl Fn(Expr) -> Expr) -> Result<Vec<OutputColumn>, RuleError> {
+        let is_text = |field: &Field| self.is_text(field.name());
+        self.change(&self.names(columns, is_text), Change::Differs, |value, _| Ok(change(value)))
+    }
+
+    fn replace(&self, rule: &Replace) -> Result<Vec<OutputColumn>, RuleError> {
+        if let Some(pattern) = &rule.pattern {
+            self.regex(pattern)?;
+        }
+        self.change(rule.column.names(), Change::Differs, |value, _| match (&rule.text, &rule.pattern) {
+            (Some(text), None) => Ok(SparkFunction::replace(value, text, &rule.with, rule.at)),
+            (None, Some(pattern)) => Ok(SparkFunction::replace_pattern(value, pattern, &rule.with)),
+            _ => Err(RuleError::Unfit(self.rule.to_string(), "needs one of `text` and `pattern`".to_owned())),
+        })
+    }
+
+    fn deduplicate(&self, rule: &Deduplicate) -> Result<Option<Step>, RuleError> {
+        if !rule.when {
+            return Ok(None);
+        }
+        let by = match &rule.by {
+            SameBy::Row => None,
+            SameBy::Columns(names) => {
+                names.iter().try_for_each(|name| self.require(name))?;
+                Some(names.clone())
             }
         };
-        self.change(&names, Change::BecameNull, |value, name| {
-            let is_text = matches!(self.data_type(name), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-            let text = if is_text { value.clone() } else { SparkFunction::cast(value.clone(), Target::String) };
-            let markers = rule.values.iter().map(|marker| lit(marker.as_str())).collect();
-            let null = Expr::Literal(datafusion::common::ScalarValue::Null, None);
-            when(text.in_list(markers, false), null).otherwise(value).map_err(|source| self.refused(source))
-        })
+        let read = |written: &String| {
+            let (name, is_descending) = order(written);
+            self.require(&name).map(|()| (name, is_descending))
+        };
+        let order_by = rule.order_by.as_ref().map(|names| names.names().iter().map(read).collect()).transpose()?;
+        Ok(Some(Step::Deduplicate { label: self.rule.to_string(), by, keep: rule.keep, order_by }))
     }
 
     fn refused(&self, source: datafusion::error::DataFusionError) -> RuleError {
@@ -231,20 +400,29 @@ impl Scope<'_> {
     }
 
     fn cast(&self, rule: &Cast) -> Result<Vec<OutputColumn>, RuleError> {
-        self.change(rule.column.names(), Change::Differs, |value, _| Ok(SparkFunction::cast(value, rule.to)))
+        let format = rule.format.as_deref().map(TimestampFormat::parse).transpose()?;
+        if format.is_some() && !matches!(rule.to, Target::Date | Target::Timestamp) {
+            let message = "has a `format`, which is for `timestamp` and `date`".to_owned();
+            return Err(RuleError::Unfit(self.rule.to_string(), message));
+        }
+        self.change(rule.column.names(), Change::Differs, |value, name| {
+            if self.data_type(name).is_nested() && rule.to != Target::String {
+                let message = format!("cannot cast `{name}`, which holds {}", type_name(self.data_type(name)));
+                return Err(RuleError::Unfit(self.rule.to_string(), message));
+            }
+            let value = match &format {
+                Some(format) => SparkFunction::timestamp(value, Some(format.clone())),
+                None => value,
+            };
+            Ok(SparkFunction::cast(value, rule.to))
+        })
     }
 
     fn suffixed_number(&self, rule: &SuffixedNumber) -> Result<Vec<OutputColumn>, RuleError> {
         let names = std::slice::from_ref(&rule.column);
-        self.change(names, Change::Differs, |value, _| Ok(SparkFunction::suffixed_number(value, rule.rule)))
-    }
-
-    fn remove_text(&self, rule: &RemoveText) -> Result<Vec<OutputColumn>, RuleError> {
-        self.change(std::slice::from_ref(&rule.column), Change::Differs, |value, _| {
-            Ok(match rule.at {
-                Place::Anywhere => SparkFunction::remove(value, &rule.text),
-                Place::Start => SparkFunction::remove_prefix(value, &rule.text),
-            })
+        let is_long = rule.to == Width::Bigint;
+        self.change(names, Change::Differs, |value, _| {
+            Ok(SparkFunction::suffixed_number(value, rule.rule, &rule.letters, is_long))
         })
     }
 
@@ -286,7 +464,7 @@ impl Scope<'_> {
         let joined = match rule.nulls {
             ConcatNulls::Skip => joined,
             ConcatNulls::Any => {
-                let null = Expr::Literal(datafusion::common::ScalarValue::Utf8(None), None);
+                let null = Expr::Literal(ScalarValue::Utf8(None), None);
                 match parts.into_iter().map(Expr::is_null).reduce(Expr::or) {
                     Some(any_null) => when(any_null, null).otherwise(joined).map_err(|source| self.refused(source))?,
                     None => joined,

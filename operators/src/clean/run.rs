@@ -1,172 +1,390 @@
 //! One run of `clean`, from the files to the commit.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
-use datafusion::dataframe::DataFrame;
-use datafusion::logical_expr::Expr;
-use datafusion::prelude::{SessionContext, ident};
+use anyhow::anyhow;
+use chrono::{DateTime, Utc};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::DeltaTable;
 use scheduler::log::TaskLog;
-use scheduler::operator::TaskError;
-use serde_json::{Map, Value, json};
+use scheduler::operator::{Outcome, TaskError, TaskKey};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
-use super::CleanArgs;
-use super::apply::{Projection, apply_to_plan};
-use super::compile::{Step, compile};
+use super::args::{CleanArgs, Mode, OnEmpty, OutputFormat, SchemaChange};
+use super::ledger::{Ledger, Written};
+use super::output::{Output, Wrote, file_format};
+use super::plan::{Counts, Planner};
+use super::rejected::Rejected;
+use super::rules::{Keep, Rule, SameBy, order};
+use super::source::{Found, Reader};
+use super::typed::of_schema;
 use crate::broken::check_share;
+use crate::columns::hidden;
 use crate::delta;
 use crate::engine::parallelism;
+use crate::expect::{self, Verdict, World};
+use crate::json::ReadReport;
 use crate::location::{Location, S3};
 use crate::spark::session;
-use crate::table::{self, CsvTypes};
 use crate::vacuum;
+
+/// Memory below which a further partition would only be in the way.
+const PARTITION_BYTES: usize = 32 * 1024 * 1024;
+/// A row of a batch for so many bytes of memory: a dozen sorts, each with some batches, must fit.
+const ROW_BYTES: usize = 32 * 1024;
+/// Smaller batches cost more than they save.
+const BATCH_ROWS_MIN: usize = 256;
 
 /// What one run needs.
 pub struct Job {
     pub args: CleanArgs,
-    pub input: Location,
+    pub inputs: Vec<Location>,
     pub output: Location,
+    pub format: OutputFormat,
+    pub rejected: Location,
+    pub home: PathBuf,
+    pub key: TaskKey,
+    pub try_number: u32,
+    pub try_id: Uuid,
+    pub now: DateTime<Utc>,
     pub s3: S3,
     pub log: TaskLog,
 }
 
-/// The counts of one run.
-#[derive(Default)]
-struct Counts {
-    /// Rows that entered each stretch of rules between two de-duplications.
-    rows_in: Vec<Arc<AtomicU64>>,
-    /// By rule: rows changed, or the stretch whose de-duplication removed rows.
-    changed: Vec<(String, Changed)>,
-}
-
-enum Changed {
-    Rows(Arc<AtomicU64>),
-    RemovedAfter(usize),
-}
-
-impl Counts {
-    fn rows(&self, stretch: usize) -> u64 {
-        self.rows_in.get(stretch).map_or(0, |rows| rows.load(Ordering::Relaxed))
-    }
-
-    fn changed(&self) -> Map<String, Value> {
-        let mut counts = Map::new();
-        for (label, changed) in &self.changed {
-            let rows = match changed {
-                Changed::Rows(rows) => rows.load(Ordering::Relaxed),
-                Changed::RemovedAfter(stretch) => self.rows(*stretch).saturating_sub(self.rows(stretch + 1)),
-            };
-            let taken = counts.keys().filter(|key| key.split(" #").next() == Some(label.as_str())).count();
-            let key = if taken == 0 { label.clone() } else { format!("{label} #{}", taken + 1) };
-            counts.insert(key, rows.into());
-        }
-        counts
-    }
+/// What is read, and what is remembered of it.
+struct Input {
+    found: Found,
+    /// Files that earlier runs have read.
+    skipped: u64,
+    /// The list of files that goes with the rows.
+    list: Option<Written>,
 }
 
 impl Job {
     /// Reads, cleans and writes. Answers with the report.
-    pub async fn run(self) -> Result<Value, TaskError> {
-        let session = session(self.args.memory_limit.bytes, parallelism()).map_err(retry)?;
-        let input = table::open(&self.input, self.args.format, CsvTypes::Text, &session, &self.s3).await?;
-        let report = input.report;
-        if report.broken > 0 {
-            for place in &report.broken_places {
-                self.log.warning(format_args!("a malformed document in {place} becomes a row of NULLs"));
+    pub async fn run(self) -> Result<Outcome, TaskError> {
+        let session = self.session()?;
+        let table = match self.format {
+            OutputFormat::Delta => delta::open(&self.output, &self.s3).await?,
+            _ => None,
+        };
+        if let Some(table) = &table
+            && self.args.mode == Mode::Append
+            && !self.args.incremental
+            && self.has_appended(table).await?
+        {
+            self.log.warning(format_args!(
+                "The rows of this try are in {} already: it was interrupted after that",
+                self.output
+            ));
+            return Ok(Outcome::value(self.report_of_nothing(table.version(), 0)));
+        }
+        let input = self.find(table.as_ref()).await?;
+        if input.found.is_empty() {
+            if input.skipped > 0 {
+                self.log.info(format_args!("Nothing new: {} files are known from earlier runs", input.skipped));
+                let version = table.as_ref().and_then(DeltaTable::version);
+                return Ok(Outcome::value(self.report_of_nothing(version, input.skipped)));
+            }
+            if self.args.on_empty == OnEmpty::Skip {
+                return Ok(Outcome::Skipped { reason: format!("there is nothing to read at `{}`", input.found.name) });
             }
         }
-        check_share("documents", report.broken, report.rows, self.args.max_broken_share)?;
-        let frame = session.read_table(input.provider).map_err(retry)?;
-        let mut counts = Counts::default();
-        let frame = self.apply_rules(frame, &session, &mut counts).await?;
-        if frame.schema().fields().is_empty() {
-            return Err(TaskError::fail(anyhow::anyhow!(
-                "`{}` holds no rows, so that no columns are known",
-                self.input
-            )));
-        }
-        let table = delta::overwrite(&self.output, frame.into_unoptimized_plan(), &session, &self.s3).await?;
-        let version = table.version();
-        let rows_written = counts.rows(counts.rows_in.len() - 1);
-        let rows_read = counts.rows(0);
-        let changed = counts.changed();
-        self.log.info(format_args!("Read {rows_read} rows from {} files in {}", report.files, self.input));
-        for (label, rows) in &changed {
-            self.log.info(format_args!("{label}: {rows} rows"));
-        }
-        if report.broken > 0 {
-            self.log.warning(format_args!("{} malformed documents in all", report.broken));
-        }
-        let named = version.map(|version| format!(" (version {version})")).unwrap_or_default();
-        self.log.info(format_args!("Wrote {rows_written} rows to {}{named}", self.output));
-        vacuum::after_overwrite(&table, &self.output, self.args.vacuum_retention, &self.log).await;
-        Ok(json!({
-            "rows_read": rows_read,
-            "rows_written": rows_written,
-            "rows_rejected": report.broken,
-            "changed": changed,
-            "files_read": report.files,
-            "table": self.output.to_string(),
-            "version": version,
-        }))
+        self.clean(input, table, &session).await
     }
 
-    async fn apply_rules(
-        &self,
-        mut frame: DataFrame,
+    /// A session whose joins sort, because sorting spills to disk.
+    fn session(&self) -> Result<SessionContext, TaskError> {
+        let limit = self.args.memory_limit.bytes;
+        // Each partition sorts by itself, and what little there is must be enough for each. Of one partition joins would not
+        // sort, whatever they prefer.
+        let partitions = (limit / PARTITION_BYTES).clamp(2, parallelism().max(2));
+        let session = session(limit, partitions).map_err(TaskError::retry)?;
+        let config: SessionConfig = session.copied_config();
+        let batch_rows = (limit / ROW_BYTES).clamp(BATCH_ROWS_MIN, config.batch_size());
+        let mut config = config.with_batch_size(batch_rows);
+        config.options_mut().optimizer.prefer_hash_join = false;
+        let execution = &mut config.options_mut().execution;
+        // What sorts keep for the merging of what they spilled must leave room for the rows.
+        execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(limit / 16);
+        let state = datafusion::execution::SessionStateBuilder::new_from_existing(session.state()).with_config(config);
+        Ok(SessionContext::new_with_state(state.build()))
+    }
+
+    /// Who numbers the commits of this task.
+    fn app_id(&self) -> String {
+        let TaskKey { dag_id, task_id, map_index, .. } = &self.key;
+        match map_index {
+            ..0 => format!("updraft.{dag_id}.{task_id}"),
+            index => format!("updraft.{dag_id}.{task_id}.{index}"),
+        }
+    }
+
+    /// Who numbers the appends of this run: its tries do.
+    fn app_id_of_run(&self) -> String {
+        format!("{}.{}", self.app_id(), self.key.run_id)
+    }
+
+    /// Whether this very try has committed its rows before it was interrupted, and is made again.
+    async fn has_appended(&self, table: &DeltaTable) -> Result<bool, TaskError> {
+        let snapshot = table.snapshot().map_err(TaskError::retry)?;
+        let number = snapshot.transaction_version(table.log_store().as_ref(), self.app_id_of_run()).await;
+        Ok(number.map_err(TaskError::retry)? == Some(i64::from(self.try_number)))
+    }
+
+    async fn find(&self, table: Option<&DeltaTable>) -> Result<Input, TaskError> {
+        let may_miss = self.args.on_empty != OnEmpty::Fail;
+        let mut found = Found::at(&self.inputs, self.args.format, may_miss, &self.s3).await?;
+        if !self.args.incremental {
+            // A task that was incremental, and reads all for once, begins a new list.
+            let keeps_list = match table {
+                Some(table) if self.args.mode == Mode::Overwrite => Ledger::exists(&self.app_id(), table).await?,
+                _ => false,
+            };
+            let list = if keeps_list {
+                let ledger = Ledger::anew(self.app_id(), &self.output);
+                Some(ledger.write(&found.files, self.now, &self.s3).await?)
+            } else {
+                None
+            };
+            return Ok(Input { found, skipped: 0, list });
+        }
+        if let Some(delta) = found.table() {
+            let message = format!("`incremental` reads files, and `{delta}` is a Delta table");
+            return Err(TaskError::fail(anyhow!(message)));
+        }
+        let ledger = Ledger::load(self.app_id(), &self.output, table, &self.s3).await?;
+        let mut sorted = ledger.sort(std::mem::take(&mut found.files));
+        let mut skipped = sorted.known.len();
+        found.files = sorted.new;
+        if let Some(first) = sorted.changed.first() {
+            let (count, first) = (sorted.changed.len(), &first.location);
+            let files = if count == 1 { "1 file has".to_owned() } else { format!("{count} files have") };
+            if self.args.mode == Mode::Merge {
+                self.log
+                    .info(format_args!("{files} changed since earlier runs read them, such as {first}; read again"));
+                found.files.append(&mut sorted.changed);
+                found.files.sort_by_cached_key(|file| file.location.to_string());
+            } else {
+                self.log.warning(format_args!(
+                    "{files} changed since earlier runs read them, such as {first}; not read again, because `append` would \
+                     double their rows (`merge` would not)"
+                ));
+                skipped += count;
+            }
+        }
+        let list =
+            if found.files.is_empty() { None } else { Some(ledger.write(&found.files, self.now, &self.s3).await?) };
+        Ok(Input { found, skipped: skipped as u64, list })
+    }
+
+    async fn clean(
+        self,
+        input: Input,
+        table: Option<DeltaTable>,
         session: &SessionContext,
-        counts: &mut Counts,
-    ) -> Result<DataFrame, TaskError> {
-        let mut projections: Vec<Projection> = Vec::new();
-        let mut schema = Arc::clone(frame.schema().inner());
-        let input = format!("`{}`", self.input);
-        for rule in &self.args.rules {
-            match compile(rule, &schema, &input).map_err(TaskError::fail)? {
-                None => (),
-                Some(Step::Project { label, columns }) => {
-                    let changed = Arc::new(AtomicU64::new(0));
-                    let counted = columns.iter().any(|column| column.change.is_some());
-                    let projection = Projection::plan(&columns, &schema, &session.state(), Arc::clone(&changed))
-                        .with_context(|| format!("the rule `{label}` cannot be applied"))
-                        .map_err(TaskError::fail)?;
-                    if counted {
-                        counts.changed.push((label, Changed::Rows(changed)));
-                    }
-                    schema = Arc::clone(projection.schema());
-                    projections.push(projection);
-                }
-                Some(Step::Deduplicate { label, by }) => {
-                    frame = stretch(frame, std::mem::take(&mut projections), session, counts).await?;
-                    counts.changed.push((label, Changed::RemovedAfter(counts.rows_in.len() - 1)));
-                    frame = deduplicate(frame, by).map_err(retry)?;
-                }
-            }
+    ) -> Result<Outcome, TaskError> {
+        let merges_in_order = self.args.mode == Mode::Merge && self.args.order_by.is_none();
+        let in_order = merges_in_order || self.args.rules.iter().any(needs_order);
+        let (args, s3, log) = (&self.args, &self.s3, &self.log);
+        let source = Reader { args, session, s3, log, in_order }.open(&input.found).await?;
+        let report = source.report;
+        for place in &report.broken_places {
+            log.warning(format_args!("a malformed document in {place} becomes a row of NULLs"));
         }
-        stretch(frame, projections, session, counts).await
+        check_share("documents", report.broken, report.rows, args.max_broken_share)?;
+        let mut planner = Planner::new(source.frame, &input.found.name, in_order, session);
+        if let Some(types) = &args.schema {
+            let columns = of_schema(types, args.extra_columns, planner.schema());
+            planner.project("schema".to_owned(), &columns)?;
+        }
+        if planner.schema().fields().is_empty() {
+            return self.without_columns(&input.found, table, session).await;
+        }
+        for rule in &args.rules {
+            planner.rule(rule).await?;
+        }
+        if merges_in_order {
+            planner.number(&hidden("order"))?;
+        }
+        let (frame, counts) = planner.finish().await?;
+        let world = World { session, home: &self.home, s3 };
+        let checked = expect::apply(frame, &args.expect, &world).await?;
+        if checked.may_drop() {
+            let rejected = self.rejected_rows(session);
+            checked.before_end(move |rows| rejected.commit(rows));
+        }
+        let verdict = checked.verdict;
+        let wrote = self.write(checked.frame, table, input.list.as_ref(), session).await;
+        let wrote = wrote.map_err(|error| verdict.explain(error))?;
+        verdict.tell(log);
+        let version = wrote.table.as_ref().and_then(DeltaTable::version);
+        self.tell(&input, &report, &counts, &wrote);
+        if let Some(table) = &wrote.table
+            && args.mode != Mode::Append
+        {
+            vacuum::after_overwrite(table, &self.output, args.vacuum_retention, log).await;
+        }
+        let report = self.report(&input, &report, &counts, &wrote, &verdict, version);
+        if let Some(list) = input.list {
+            list.tidy(s3).await;
+        }
+        Ok(Outcome::value(report))
+    }
+
+    async fn write(
+        &self,
+        frame: datafusion::dataframe::DataFrame,
+        table: Option<DeltaTable>,
+        list: Option<&Written>,
+        session: &SessionContext,
+    ) -> Result<Wrote, TaskError> {
+        let args = &self.args;
+        let by_default = if args.mode == Mode::Overwrite { SchemaChange::Replace } else { SchemaChange::Add };
+        let mut transactions: Vec<(String, i64)> = list.iter().map(|list| (list.app_id.clone(), list.number)).collect();
+        if args.mode == Mode::Append && !args.incremental {
+            transactions.push((self.app_id_of_run(), i64::from(self.try_number)));
+        }
+        let output = Output {
+            location: &self.output,
+            session,
+            s3: &self.s3,
+            table,
+            schema_change: args.schema_change.unwrap_or(by_default),
+            partition_by: args.partition_by.as_ref().map(|names| names.names().to_vec()).unwrap_or_default(),
+            transactions,
+            is_exclusive: args.incremental,
+        };
+        match (self.format, args.mode) {
+            (OutputFormat::Delta, Mode::Overwrite) => output.overwrite(frame).await,
+            (OutputFormat::Delta, Mode::Append) => output.append(frame).await,
+            (OutputFormat::Delta, Mode::Merge) => {
+                let keys = args.keys.as_ref().map(|keys| keys.names().to_vec()).unwrap_or_default();
+                let order_by = match &args.order_by {
+                    Some(names) => names.names().iter().map(|written| order(written)).collect(),
+                    None => vec![(hidden("order"), false)],
+                };
+                output.merge(frame, &keys, &order_by).await
+            }
+            (format, _) => output.file(frame, file_format(format)?, self.try_id).await,
+        }
+    }
+
+    /// Nothing says what columns there are.
+    async fn without_columns(
+        &self,
+        found: &Found,
+        table: Option<DeltaTable>,
+        session: &SessionContext,
+    ) -> Result<Outcome, TaskError> {
+        let name = &found.name;
+        match (self.args.on_empty, table) {
+            (OnEmpty::Skip, _) => Ok(Outcome::Skipped { reason: format!("`{name}` holds no rows") }),
+            (OnEmpty::Write, Some(table)) => {
+                if self.args.mode != Mode::Overwrite {
+                    return Ok(Outcome::value(self.report_of_nothing(table.version(), 0)));
+                }
+                let provider = delta::provider(&table, session).await?;
+                let nothing = session.read_table(provider).and_then(|frame| frame.limit(0, Some(0)));
+                let wrote = self.write(nothing.map_err(TaskError::retry)?, Some(table), None, session).await?;
+                self.log.info(format_args!("`{name}` holds no rows: {} has none either now", self.output));
+                Ok(Outcome::value(self.report_of_nothing(wrote.table.as_ref().and_then(DeltaTable::version), 0)))
+            }
+            _ => Err(TaskError::fail(anyhow!(
+                "`{name}` holds no rows, so that no columns are known; `schema:` would name them, and `on_empty: skip` would \
+                 skip the task"
+            ))),
+        }
+    }
+
+    fn rejected_rows(&self, session: &SessionContext) -> Rejected {
+        Rejected {
+            location: self.rejected.clone(),
+            replaces_all: self.args.mode == Mode::Overwrite,
+            key: self.key.clone(),
+            now: self.now,
+            session: session.clone(),
+            s3: self.s3.clone(),
+        }
+    }
+
+    fn tell(&self, input: &Input, report: &ReadReport, counts: &Counts, wrote: &Wrote) {
+        let log = &self.log;
+        log.info(format_args!("Read {} rows from {} files in {}", counts.rows_in(), report.files, input.found.name));
+        if input.skipped > 0 {
+            log.info(format_args!("Passed over {} files that earlier runs have read", input.skipped));
+        }
+        for (label, rows) in &counts.changed() {
+            log.info(format_args!("{label}: {rows} rows"));
+        }
+        if report.broken > 0 {
+            log.warning(format_args!("{} malformed documents in all", report.broken));
+        }
+        let version = wrote.table.as_ref().and_then(DeltaTable::version);
+        let named = version.map(|version| format!(" (version {version})")).unwrap_or_default();
+        log.info(format_args!("Wrote {} rows to {}{named}", wrote.rows, self.output));
+        if wrote.replaced > 0 {
+            log.info(format_args!("They took the place of {} rows with the same keys", wrote.replaced));
+        }
+    }
+
+    fn report(
+        &self,
+        input: &Input,
+        report: &ReadReport,
+        counts: &Counts,
+        wrote: &Wrote,
+        verdict: &Verdict,
+        version: Option<u64>,
+    ) -> Value {
+        let output = self.output.to_string();
+        let dropped = verdict.dropped();
+        json!({
+            "rows_read": counts.rows_in(),
+            "rows_written": wrote.rows,
+            "rows_rejected": report.broken + dropped,
+            "rows_replaced": (self.args.mode == Mode::Merge).then_some(wrote.replaced),
+            "duplicates": counts.duplicates() + wrote.duplicates,
+            "changed": counts.changed(),
+            "expectations": verdict.outcomes(),
+            "broken": report.broken,
+            "files_read": report.files,
+            "files_skipped": input.skipped,
+            "table": output,
+            "output": output,
+            "rejected": (dropped > 0).then(|| self.rejected.to_string()),
+            "version": version,
+        })
+    }
+
+    fn report_of_nothing(&self, version: Option<u64>, skipped: u64) -> Value {
+        let output = self.output.to_string();
+        json!({
+            "rows_read": 0,
+            "rows_written": 0,
+            "rows_rejected": 0,
+            "rows_replaced": (self.args.mode == Mode::Merge).then_some(0),
+            "duplicates": 0,
+            "changed": {},
+            "expectations": [],
+            "broken": 0,
+            "files_read": 0,
+            "files_skipped": skipped,
+            "table": output,
+            "output": output,
+            "rejected": null,
+            "version": version,
+        })
     }
 }
 
-/// Puts a stretch of rules behind the plan so far.
-async fn stretch(
-    frame: DataFrame,
-    projections: Vec<Projection>,
-    session: &SessionContext,
-    counts: &mut Counts,
-) -> Result<DataFrame, TaskError> {
-    let plan = frame.create_physical_plan().await.map_err(retry)?;
-    let rows_in = Arc::new(AtomicU64::new(0));
-    let table = apply_to_plan(&plan, projections, &rows_in).map_err(retry)?;
-    counts.rows_in.push(rows_in);
-    session.read_table(Arc::new(table)).map_err(retry)
-}
-
-fn deduplicate(frame: DataFrame, by: Option<Vec<String>>) -> datafusion::error::Result<DataFrame> {
-    let Some(by) = by else { return frame.distinct() };
-    let all: Vec<Expr> = frame.schema().fields().iter().map(|field| ident(field.name())).collect();
-    frame.distinct_on(by.iter().map(ident).collect(), all, None)
-}
-
-fn retry(error: datafusion::error::DataFusionError) -> TaskError {
-    TaskError::retry(error)
+/// Whether a rule asks which row is the first.
+fn needs_order(rule: &Rule) -> bool {
+    match rule {
+        Rule::Deduplicate(rule) => {
+            rule.when && rule.keep != Keep::Any && rule.order_by.is_none() && rule.by != SameBy::Row
+        }
+        _ => false,
+    }
 }

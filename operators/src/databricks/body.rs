@@ -62,13 +62,13 @@ mod tests {
 
     use super::*;
 
-    fn object(value: Value) -> Map<String, Value> {
+    fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
     #[test]
     fn named_arguments_win_over_raw_json_key_by_key() {
-        let json = object(json!({ "run_name": "raw", "existing_cluster_id": "raw", "timeout_seconds": 5 }));
+        let json = object(&json!({ "run_name": "raw", "existing_cluster_id": "raw", "timeout_seconds": 5 }));
         let named = [("run_name", json!("named")), ("timeout_seconds", Value::Null)];
         let body = merged(json, named);
         assert_eq!(
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn parameters_become_texts_wherever_they_stand() {
-        let json = object(json!({
+        let json = object(&json!({
             "notebook_task": { "notebook_path": "/a", "base_parameters": { "Variable": 5, "dry": true, "day": "x", "no": null } },
             "timeout_seconds": 60,
             "tasks": [{ "task_key": "a", "spark_python_task": { "python_file": "f", "parameters": ["--n", 3] } }],

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 
 use super::Action;
 use super::verdict::Verdict;
-use crate::names::is_hidden;
+use crate::columns::is_hidden;
 use crate::query::answer::rows;
 use crate::spool::{Spool, SpoolWriter};
 

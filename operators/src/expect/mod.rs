@@ -18,11 +18,11 @@ mod verdict;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use check::{Check, ExpectationError, check};
+pub use check::{Check, ExpectationError, check, read_pattern};
 pub use plan::{Checked, World, apply};
 pub use verdict::{Outcome, Verdict};
 
-use crate::names::OneOrMany;
+use crate::columns::OneOrMany;
 use crate::table::Format;
 
 /// Something that must hold for the rows: one check, and what to do about rows that fail it.

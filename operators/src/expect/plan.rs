@@ -18,10 +18,10 @@ use super::check::{Check, read_pattern};
 use super::gate::{Gate, RowCheck, Stage};
 use super::verdict::Verdict;
 use super::{Bound, Expectation, ForeignKey, Range};
+use crate::columns::{self, hidden};
 use crate::expression;
 use crate::location::{Location, S3};
-use crate::names::{self, hidden};
-use crate::spark::{SparkFunction, Target};
+use crate::spark::{SparkFunction, Target, type_name};
 use crate::spool::Spool;
 use crate::table::{self, CsvTypes};
 
@@ -156,8 +156,8 @@ impl Planner<'_> {
     fn field(&self, name: &str) -> Result<&Field, TaskError> {
         self.schema.field_with_name(name).map_err(|_| {
             let known = || self.columns.iter().map(String::as_str);
-            let hint = names::hint(name, known());
-            TaskError::fail(anyhow::anyhow!("there is no column `{name}`{hint}; known are {}", names::list(known())))
+            let hint = columns::hint(name, known());
+            TaskError::fail(anyhow::anyhow!("there is no column `{name}`{hint}; known are {}", columns::list(known())))
         })
     }
 
@@ -207,8 +207,8 @@ impl Planner<'_> {
         for (name, own) in key.to.as_ref().unwrap_or(&key.column).names().iter().zip(key.column.names()) {
             if !known.contains(name) {
                 let known = || known.iter().map(String::as_str);
-                let hint = names::hint(name, known());
-                let known = names::list(known());
+                let hint = columns::hint(name, known());
+                let known = columns::list(known());
                 let message = format!("`{}` has no column `{name}`{hint}; known are {known}", key.references);
                 return Err(TaskError::fail(anyhow::anyhow!(message)));
             }
@@ -246,7 +246,7 @@ fn literal(bound: &Bound, target: &DataType) -> anyhow::Result<Expr> {
     let wanted = if target.is_numeric() { &DataType::Float64 } else { target };
     match value.cast_to(wanted) {
         Ok(value) if !value.is_null() => Ok(lit(value)),
-        _ => anyhow::bail!("holds {target}, to which the bound {} cannot be compared", shown(bound)),
+        _ => anyhow::bail!("it holds {}, to which the bound {} cannot be compared", type_name(target), shown(bound)),
     }
 }
 

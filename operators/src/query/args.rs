@@ -213,12 +213,16 @@ impl Output {
             Output::Described(described) => (&described.path, Some(described.format)),
         };
         let location = Location::parse(path, home).map_err(|error| TaskError::fail(anyhow!("`output`: {error}")))?;
-        let format = format.unwrap_or_else(|| match Format::of_name(location.file_name()) {
-            Some(Format::Csv) => OutputFormat::Csv,
-            Some(Format::Parquet) => OutputFormat::Parquet,
-            Some(Format::Json) => OutputFormat::Json,
-            Some(Format::Delta) | None => OutputFormat::Delta,
-        });
+        let format = match (format, Format::of_name(location.file_name())) {
+            (Some(format), _) => format,
+            (None, Some(Format::Csv)) => OutputFormat::Csv,
+            (None, Some(Format::Parquet)) => OutputFormat::Parquet,
+            (None, Some(Format::Json)) => OutputFormat::Json,
+            (None, Some(Format::Delta) | None) => OutputFormat::Delta,
+            (None, Some(Format::Avro)) => {
+                return Err(TaskError::fail(anyhow!("`output`: `{path}` cannot be written: Avro is only read")));
+            }
+        };
         Ok((location, format))
     }
 }

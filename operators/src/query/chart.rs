@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::names;
+use crate::columns;
 
 /// One chart, or several.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -95,7 +95,7 @@ impl Chart {
             let found = columns.iter().find(|column| column.to_lowercase() == name.to_lowercase());
             found.cloned().ok_or_else(|| {
                 let known: Vec<&str> = columns.iter().map(String::as_str).collect();
-                let hint = names::hint(name, known.iter().copied());
+                let hint = columns::hint(name, known.iter().copied());
                 format!(
                     "the chart's `{key}` is no column of the result: `{name}`{hint}; there are `{}`",
                     known.join("`, `")

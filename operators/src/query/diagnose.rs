@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span as ParserSpan};
 use super::names::{Columns, fold};
 use super::place::{Mistake, Place};
 use super::script::{Script, Statement};
-use crate::names::{hint, list};
+use crate::columns::{hint, list};
 use crate::spark::translated_names;
 
 /// What a planner knew when it failed.

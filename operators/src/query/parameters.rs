@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Number;
 
 use super::place::{Mistake, Place};
-use crate::names::similar;
+use crate::columns::similar;
 
 /// Values by the names of their markers.
 pub type Parameters = BTreeMap<String, Parameter>;

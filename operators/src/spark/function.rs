@@ -1,28 +1,95 @@
 //! The casts as functions that DataFusion plans.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int32Array, StringArray};
-use datafusion::arrow::datatypes::DataType;
-use datafusion::error::Result;
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder,
+};
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::array::{Target, cast_array, text_array, timestamps};
-use super::number::{SuffixRule, suffixed_number};
+use super::number::{SuffixLetter, SuffixRule, suffixed_long, suffixed_number};
 use super::timestamp::{TimestampFormat, text_to_timestamp};
+
+/// Where in a value a text is looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// Everywhere in the value.
+    #[default]
+    Anywhere,
+    /// At its beginning only.
+    Start,
+    /// At its end only.
+    End,
+    /// The value must be the text.
+    Whole,
+}
+
+/// When a value is a marker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Match {
+    /// It equals the marker.
+    #[default]
+    Whole,
+    /// It begins with the marker.
+    Prefix,
+    /// It holds the marker anywhere.
+    Contains,
+}
 
 /// A function of one column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Cast(Target),
-    SuffixedNumber(SuffixRule),
+    SuffixedNumber {
+        rule: SuffixRule,
+        letters: Vec<SuffixLetter>,
+        is_long: bool,
+    },
     Timestamp(Option<TimestampFormat>),
-    /// Replaces a text at the beginning of the value.
-    RemovePrefix(String),
-    /// Replaces all occurrences of a text.
-    Remove(String),
+    /// Puts a text in the place of another.
+    Replace {
+        text: String,
+        with: String,
+        at: Place,
+    },
+    /// Puts a text in the place of what fits a pattern.
+    ReplacePattern {
+        pattern: String,
+        with: String,
+    },
+    /// The part that fits a group of a pattern; an empty text if there is none.
+    Extract {
+        pattern: String,
+        group: usize,
+    },
+    /// What stands before (after, if negative) so many occurrences of the delimiter.
+    SubstringIndex {
+        delimiter: String,
+        count: i64,
+    },
+    Split(String),
+    Trim {
+        squeeze: bool,
+    },
+    Lower,
+    Upper,
+    /// Whether the value is one of the markers.
+    IsMarker {
+        markers: Vec<String>,
+        how: Match,
+        ignore_case: bool,
+    },
 }
 
 /// A function of one column with Spark's answers.
@@ -44,9 +111,10 @@ impl SparkFunction {
         SparkFunction::call("spark_cast", Kind::Cast(target), column)
     }
 
-    /// The number in a text with `k` or `M`.
-    pub fn suffixed_number(column: Expr, rule: SuffixRule) -> Expr {
-        SparkFunction::call("suffixed_number", Kind::SuffixedNumber(rule), column)
+    /// The number in a text with letters that stand for zeros, of 64 bits or of 32.
+    pub fn suffixed_number(column: Expr, rule: SuffixRule, letters: &[SuffixLetter], is_long: bool) -> Expr {
+        let kind = Kind::SuffixedNumber { rule, letters: letters.to_vec(), is_long };
+        SparkFunction::call("suffixed_number", kind, column)
     }
 
     /// `to_timestamp(column)`, or `to_timestamp(column, format)`.
@@ -54,15 +122,80 @@ impl SparkFunction {
         SparkFunction::call("spark_to_timestamp", Kind::Timestamp(format), column)
     }
 
-    /// Removes `text` wherever it occurs.
-    pub fn remove(column: Expr, text: &str) -> Expr {
-        SparkFunction::call("remove_text", Kind::Remove(text.to_owned()), column)
+    /// Puts `with` in the place of `text`.
+    pub fn replace(column: Expr, text: &str, with: &str, at: Place) -> Expr {
+        let kind = Kind::Replace { text: text.to_owned(), with: with.to_owned(), at };
+        SparkFunction::call("replace_text", kind, column)
     }
 
-    /// Removes `text` at the beginning.
-    pub fn remove_prefix(column: Expr, text: &str) -> Expr {
-        SparkFunction::call("remove_prefix", Kind::RemovePrefix(text.to_owned()), column)
+    /// `regexp_replace(column, pattern, with)`; groups are written as Java has them (`$1`).
+    pub fn replace_pattern(column: Expr, pattern: &str, with: &str) -> Expr {
+        let kind = Kind::ReplacePattern { pattern: pattern.to_owned(), with: java_groups(with) };
+        SparkFunction::call("replace_pattern", kind, column)
     }
+
+    /// `regexp_extract(column, pattern, group)`.
+    pub fn extract(column: Expr, pattern: &str, group: usize) -> Expr {
+        SparkFunction::call("spark_extract", Kind::Extract { pattern: pattern.to_owned(), group }, column)
+    }
+
+    /// `substring_index(column, delimiter, count)`.
+    pub fn substring_index(column: Expr, delimiter: &str, count: i64) -> Expr {
+        let kind = Kind::SubstringIndex { delimiter: delimiter.to_owned(), count };
+        SparkFunction::call("spark_substring_index", kind, column)
+    }
+
+    /// The parts between the separators, as an array.
+    pub fn split(column: Expr, separator: &str) -> Expr {
+        SparkFunction::call("split_text", Kind::Split(separator.to_owned()), column)
+    }
+
+    /// Takes white space off both ends, and leaves one blank of each stretch of it within if it is to `squeeze`.
+    pub fn trim(column: Expr, squeeze: bool) -> Expr {
+        SparkFunction::call("trim_text", Kind::Trim { squeeze }, column)
+    }
+
+    /// Lower case.
+    pub fn lower(column: Expr) -> Expr {
+        SparkFunction::call("lower_text", Kind::Lower, column)
+    }
+
+    /// Upper case.
+    pub fn upper(column: Expr) -> Expr {
+        SparkFunction::call("upper_text", Kind::Upper, column)
+    }
+
+    /// Whether a value is one of the markers.
+    pub fn is_marker(column: Expr, markers: &[String], how: Match, ignore_case: bool) -> Expr {
+        let fold = |marker: &String| if ignore_case { marker.to_lowercase() } else { marker.clone() };
+        let kind = Kind::IsMarker { markers: markers.iter().map(fold).collect(), how, ignore_case };
+        SparkFunction::call("is_marker", kind, column)
+    }
+}
+
+/// `$1` as the crate for patterns has it (`${1}`): without braces it would take letters that follow for a part of the
+/// name. `\$` is the sign itself.
+fn java_groups(with: &str) -> String {
+    let mut text = String::with_capacity(with.len());
+    let mut signs = with.chars().peekable();
+    while let Some(sign) = signs.next() {
+        match sign {
+            '\\' => match signs.next() {
+                Some('$') => text.push_str("$$"),
+                Some(other) => text.push(other),
+                None => text.push('\\'),
+            },
+            '$' if signs.peek().is_some_and(char::is_ascii_digit) => {
+                text.push_str("${");
+                while let Some(digit) = signs.next_if(char::is_ascii_digit) {
+                    text.push(digit);
+                }
+                text.push('}');
+            }
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 impl ScalarUDFImpl for SparkFunction {
@@ -77,9 +210,12 @@ impl ScalarUDFImpl for SparkFunction {
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
         Ok(match &self.kind {
             Kind::Cast(target) => target.data_type(),
-            Kind::SuffixedNumber(_) => DataType::Int32,
+            Kind::SuffixedNumber { is_long: true, .. } => DataType::Int64,
+            Kind::SuffixedNumber { .. } => DataType::Int32,
             Kind::Timestamp(_) => Target::Timestamp.data_type(),
-            Kind::Remove(_) | Kind::RemovePrefix(_) => DataType::Utf8,
+            Kind::IsMarker { .. } => DataType::Boolean,
+            Kind::Split(_) => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
+            _ => DataType::Utf8,
         })
     }
 
@@ -93,9 +229,15 @@ impl Kind {
     fn apply(&self, array: &ArrayRef) -> Result<ArrayRef> {
         Ok(match self {
             Kind::Cast(target) => cast_array(array, *target)?,
-            Kind::SuffixedNumber(rule) => {
+            Kind::SuffixedNumber { rule, letters, is_long: false } => {
                 let text = text_array(array)?;
-                Arc::new(text.iter().map(|v| v.and_then(|v| suffixed_number(v, *rule))).collect::<Int32Array>())
+                let numbers = text.iter().map(|v| v.and_then(|v| suffixed_number(v, *rule, letters)));
+                Arc::new(numbers.collect::<Int32Array>())
+            }
+            Kind::SuffixedNumber { rule, letters, is_long: true } => {
+                let text = text_array(array)?;
+                let numbers = text.iter().map(|v| v.and_then(|v| suffixed_long(v, *rule, letters)));
+                Arc::new(numbers.collect::<Int64Array>())
             }
             Kind::Timestamp(format) if is_text(array) => {
                 let text = text_array(array)?;
@@ -107,12 +249,46 @@ impl Kind {
                 }))
             }
             Kind::Timestamp(_) => cast_array(array, Target::Timestamp)?,
-            Kind::Remove(text) => {
-                map_text(array, |value| value.contains(text.as_str()).then(|| value.replace(text, "")))?
+            Kind::Replace { text, with, at } => map_text(array, |value| replaced(value, text, with, *at))?,
+            Kind::ReplacePattern { pattern, with } => {
+                let pattern = compiled(pattern)?;
+                map_text(array, |value| match pattern.replace_all(value, with.as_str()) {
+                    Cow::Borrowed(_) => None,
+                    Cow::Owned(replaced) => Some(replaced),
+                })?
             }
-            Kind::RemovePrefix(text) => map_text(array, |value| value.strip_prefix(text.as_str()).map(str::to_owned))?,
+            Kind::Extract { pattern, group } => {
+                let pattern = compiled(pattern)?;
+                map_text(array, |value| {
+                    let found = pattern.captures(value).and_then(|found| found.get(*group));
+                    Some(found.map_or(String::new(), |found| found.as_str().to_owned()))
+                })?
+            }
+            Kind::SubstringIndex { delimiter, count } => {
+                map_text(array, |value| Some(substring_index(value, delimiter, *count).to_owned()))?
+            }
+            Kind::Split(separator) => split(array, separator)?,
+            Kind::Trim { squeeze } => map_text(array, |value| Some(trimmed(value, *squeeze)))?,
+            Kind::Lower => map_text(array, |value| Some(value.to_lowercase()))?,
+            Kind::Upper => map_text(array, |value| Some(value.to_uppercase()))?,
+            Kind::IsMarker { markers, how, ignore_case } => {
+                let text = text_array(array)?;
+                let is_marker = |value: &str| {
+                    let value = if *ignore_case { Cow::Owned(value.to_lowercase()) } else { Cow::Borrowed(value) };
+                    markers.iter().any(|marker| match how {
+                        Match::Whole => value == marker.as_str(),
+                        Match::Prefix => value.starts_with(marker.as_str()),
+                        Match::Contains => value.contains(marker.as_str()),
+                    })
+                };
+                Arc::new(text.iter().map(|value| value.map(is_marker)).collect::<BooleanArray>())
+            }
         })
     }
+}
+
+fn compiled(pattern: &str) -> Result<Regex> {
+    Regex::new(pattern).map_err(|error| DataFusionError::External(error.into()))
 }
 
 fn is_text(array: &ArrayRef) -> bool {
@@ -122,8 +298,45 @@ fn is_text(array: &ArrayRef) -> bool {
 /// Changes the values for which `change` has an answer.
 fn map_text(array: &ArrayRef, change: impl Fn(&str) -> Option<String>) -> Result<ArrayRef> {
     let text = text_array(array)?;
-    let changed = text.iter().map(|value| {
-        value.map(|value| change(value).map_or(std::borrow::Cow::Borrowed(value), std::borrow::Cow::Owned))
-    });
+    let changed = text.iter().map(|value| value.map(|value| change(value).map_or(Cow::Borrowed(value), Cow::Owned)));
     Ok(Arc::new(changed.collect::<StringArray>()))
+}
+
+/// The value with another text; none if the text is not where it is looked for.
+fn replaced(value: &str, text: &str, with: &str, at: Place) -> Option<String> {
+    match at {
+        Place::Anywhere => value.contains(text).then(|| value.replace(text, with)),
+        Place::Start => value.strip_prefix(text).map(|rest| format!("{with}{rest}")),
+        Place::End => value.strip_suffix(text).map(|rest| format!("{rest}{with}")),
+        Place::Whole => (value == text).then(|| with.to_owned()),
+    }
+}
+
+/// As Spark: from the left before the `count`th delimiter, or from the right after it where `count` is negative.
+fn substring_index<'a>(value: &'a str, delimiter: &str, count: i64) -> &'a str {
+    let Ok(nth) = usize::try_from(count.unsigned_abs()) else { return value };
+    if nth == 0 || delimiter.is_empty() {
+        return "";
+    }
+    if count > 0 {
+        value.match_indices(delimiter).nth(nth - 1).map_or(value, |(at, _)| &value[..at])
+    } else {
+        value.rmatch_indices(delimiter).nth(nth - 1).map_or(value, |(at, found)| &value[at + found.len()..])
+    }
+}
+
+fn split(array: &ArrayRef, separator: &str) -> Result<ArrayRef> {
+    let text = text_array(array)?;
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for value in &text {
+        if let Some(value) = value {
+            value.split(separator).for_each(|part| lists.values().append_value(part));
+        }
+        lists.append(value.is_some());
+    }
+    Ok(Arc::new(lists.finish()))
+}
+
+fn trimmed(value: &str, squeeze: bool) -> String {
+    if squeeze { value.split_whitespace().collect::<Vec<_>>().join(" ") } else { value.trim().to_owned() }
 }

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     NullInclusion, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
 };
 
-use crate::names::hidden;
+use crate::columns::hidden;
 
 /// The name of the column that no `UNPIVOT` could give.
 const MARK: &str = "lateral view";

@@ -23,10 +23,13 @@ mod text;
 mod timestamp;
 mod translate;
 
-pub use array::{Target, cast_array, text_array};
+pub use array::{Target, cast_array, text_array, type_name};
 pub use dialect::{SparkDialect, in_lower_case, tokens};
-pub use function::SparkFunction;
-pub use number::{SuffixRule, suffixed_number, text_to_bool, text_to_double, text_to_int, text_to_long};
+pub use function::{Match, Place, SparkFunction};
+pub use number::{
+    SuffixLetter, SuffixRule, double_to_text, suffixed_long, suffixed_number, text_to_bool, text_to_double,
+    text_to_int, text_to_long,
+};
 pub use session::session;
 pub use timestamp::{TimestampFormat, UnknownPattern, format_timestamp, text_to_date, text_to_timestamp};
 pub use translate::{translate, translate_expression, translated_names};

@@ -16,31 +16,105 @@ pub enum SuffixRule {
     /// The letter is taken off, the rest read as a decimal number and multiplied: `1.5k` is 1500, and `3000M` is the
     /// largest integer.
     Double,
+    /// All but the digits is taken off: `1.5k` is 15, and `3000M` is 3000.
+    DigitsOnly,
 }
 
-/// The number in a text such as `136k`, as a 32-bit integer; NULL when there is none.
-pub fn suffixed_number(text: &str, rule: SuffixRule) -> Option<i32> {
-    match rule {
-        SuffixRule::Zeros => text_to_int(&text.replace('k', "000").replace('M', "000000")),
-        SuffixRule::LetterOff => {
-            let (digits, factor) = split_suffix(text);
-            text_to_int(&digits).map(|number| number.wrapping_mul(factor))
+/// A letter that stands for zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum SuffixLetter {
+    /// A thousand.
+    #[serde(rename = "k")]
+    SmallK,
+    /// A thousand.
+    #[serde(rename = "K")]
+    LargeK,
+    /// A million.
+    #[serde(rename = "m")]
+    SmallM,
+    /// A million.
+    #[serde(rename = "M")]
+    LargeM,
+    /// A billion.
+    #[serde(rename = "b")]
+    SmallB,
+    /// A billion.
+    #[serde(rename = "B")]
+    LargeB,
+}
+
+impl SuffixLetter {
+    /// The letters of the original pipelines.
+    pub const USUAL: [SuffixLetter; 2] = [SuffixLetter::SmallK, SuffixLetter::LargeM];
+
+    fn letter(self) -> char {
+        match self {
+            SuffixLetter::SmallK => 'k',
+            SuffixLetter::LargeK => 'K',
+            SuffixLetter::SmallM => 'm',
+            SuffixLetter::LargeM => 'M',
+            SuffixLetter::SmallB => 'b',
+            SuffixLetter::LargeB => 'B',
         }
-        SuffixRule::Double => {
-            let (digits, factor) = split_suffix(text);
-            text_to_double(&digits).map(|number| saturate_int(number * f64::from(factor)))
+    }
+
+    fn zeros(self) -> u32 {
+        match self {
+            SuffixLetter::SmallK | SuffixLetter::LargeK => 3,
+            SuffixLetter::SmallM | SuffixLetter::LargeM => 6,
+            SuffixLetter::SmallB | SuffixLetter::LargeB => 9,
         }
     }
 }
 
-/// Takes off all `k`, or else all `M`. A text with both keeps the `M`, and is no number any more.
-fn split_suffix(text: &str) -> (Cow<'_, str>, i32) {
-    if text.contains('k') {
-        (Cow::Owned(text.replace('k', "")), 1_000)
-    } else if text.contains('M') {
-        (Cow::Owned(text.replace('M', "")), 1_000_000)
-    } else {
-        (Cow::Borrowed(text), 1)
+/// The number in a text such as `136k`, as a 32-bit integer; NULL when there is none.
+pub fn suffixed_number(text: &str, rule: SuffixRule, letters: &[SuffixLetter]) -> Option<i32> {
+    match rule {
+        SuffixRule::Zeros => text_to_int(&with_zeros(text, letters)),
+        SuffixRule::DigitsOnly => text_to_int(&digits(text)),
+        SuffixRule::LetterOff => {
+            let (digits, zeros) = split_suffix(text, letters);
+            text_to_int(&digits).map(|number| number.wrapping_mul(10_i32.pow(zeros)))
+        }
+        SuffixRule::Double => {
+            let (digits, zeros) = split_suffix(text, letters);
+            text_to_double(&digits).map(|number| saturate_int(number * f64::from(10_i32.pow(zeros))))
+        }
+    }
+}
+
+/// The same as a 64-bit integer.
+pub fn suffixed_long(text: &str, rule: SuffixRule, letters: &[SuffixLetter]) -> Option<i64> {
+    match rule {
+        SuffixRule::Zeros => text_to_long(&with_zeros(text, letters)),
+        SuffixRule::DigitsOnly => text_to_long(&digits(text)),
+        SuffixRule::LetterOff => {
+            let (digits, zeros) = split_suffix(text, letters);
+            text_to_long(&digits).map(|number| number.wrapping_mul(10_i64.pow(zeros)))
+        }
+        SuffixRule::Double => {
+            let (digits, zeros) = split_suffix(text, letters);
+            text_to_double(&digits).map(|number| saturate_long(number * f64::from(10_i32.pow(zeros))))
+        }
+    }
+}
+
+fn with_zeros(text: &str, letters: &[SuffixLetter]) -> String {
+    letters
+        .iter()
+        .fold(text.to_owned(), |text, letter| text.replace(letter.letter(), &"0".repeat(letter.zeros() as usize)))
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// Takes off the first of the letters that occurs, wherever it does, and says how many zeros it stands for. A text with
+/// two of them keeps the other one, and is no number any more.
+fn split_suffix<'a>(text: &'a str, letters: &[SuffixLetter]) -> (Cow<'a, str>, u32) {
+    match letters.iter().find(|letter| text.contains(letter.letter())) {
+        Some(letter) => (Cow::Owned(text.replace(letter.letter(), "")), letter.zeros()),
+        None => (Cow::Borrowed(text), 0),
     }
 }
 

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::{casts, generator};
-use crate::names::hidden;
+use crate::columns::hidden;
 
 /// Functions that DataFusion has under another name.
 const RENAMED: &[(&str, &str)] = &[

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use operators::spark::{
-    SuffixRule, TimestampFormat, format_timestamp, suffixed_number, text_to_bool, text_to_date, text_to_double,
-    text_to_int, text_to_long, text_to_timestamp,
+    SuffixLetter, SuffixRule, TimestampFormat, format_timestamp, suffixed_number, text_to_bool, text_to_date,
+    text_to_double, text_to_int, text_to_long, text_to_timestamp,
 };
 use serde_json::json;
 
@@ -43,9 +43,13 @@ fn counts_with_a_letter() {
         ("", None, None, None),
     ];
     for (value, letter_off, zeros, double) in table {
-        assert_eq!(suffixed_number(value, SuffixRule::LetterOff), letter_off, "letter_off of `{value}`");
-        assert_eq!(suffixed_number(value, SuffixRule::Zeros), zeros, "zeros of `{value}`");
-        assert_eq!(suffixed_number(value, SuffixRule::Double), double, "double of `{value}`");
+        assert_eq!(
+            suffixed_number(value, SuffixRule::LetterOff, &SuffixLetter::USUAL),
+            letter_off,
+            "letter_off of `{value}`"
+        );
+        assert_eq!(suffixed_number(value, SuffixRule::Zeros, &SuffixLetter::USUAL), zeros, "zeros of `{value}`");
+        assert_eq!(suffixed_number(value, SuffixRule::Double, &SuffixLetter::USUAL), double, "double of `{value}`");
     }
 }
 
@@ -129,10 +133,11 @@ fn compare(table: &str, column: &str, answer: impl Fn(&str) -> String) {
 
 #[test]
 fn follower_counts_equal_sparks() {
-    let by = |rule| move |value: &str| text(suffixed_number(value, rule));
+    let by = |rule| move |value: &str| text(suffixed_number(value, rule, &SuffixLetter::USUAL));
     compare("follower_count", "seed_letter_off_cast_int_times (ansi off)", by(SuffixRule::LetterOff));
     compare("follower_count", "letter_to_zeros_cast_int (ansi off)", by(SuffixRule::Zeros));
     compare("follower_count", "cast_double_times_cast_int (ansi off)", by(SuffixRule::Double));
+    compare("follower_count", "digits_only_cast_int (ansi off)", by(SuffixRule::DigitsOnly));
     compare("follower_count", "plain_cast_int (ansi off)", |value| text(text_to_int(value)));
 }
 

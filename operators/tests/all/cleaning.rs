@@ -105,9 +105,16 @@ async fn the_report_counts_what_each_rule_changed() {
         "rows_read": 4,
         "rows_written": 2,
         "rows_rejected": 1,
+        "rows_replaced": null,
+        "duplicates": 2,
         "changed": { "nulls": 1, "cast a to int": 1, "deduplicate row": 2 },
+        "expectations": [],
+        "broken": 1,
         "files_read": 1,
+        "files_skipped": 0,
         "table": home.path().join("out"),
+        "output": home.path().join("out"),
+        "rejected": null,
         "version": 0
     });
     assert_eq!(report, expected);
@@ -167,9 +174,9 @@ async fn mistakes_are_told_in_a_sentence() {
     insta::assert_snapshot!(mistake(&good, rules).await, @"the rule `cast lattitude to int` names the column `lattitude`, which `[HOME]/in.jsonl` does not have at this point; it has `b`, `latitude` (did you mean `latitude`?)");
     insta::assert_snapshot!(mistake(&good, json!([{ "rename": { "b": "latitude" } }])).await, @"after the rule `rename` there would be two columns called `latitude`; `drop` one of them first");
     insta::assert_snapshot!(mistake(&good, json!([{ "drop": ["b", "latitude"] }])).await, @"after the rule `drop b, latitude` there would be no column left");
-    insta::assert_snapshot!(mistake(&[""], json!([])).await, @"`[HOME]/in.jsonl` holds no rows, so that no columns are known");
+    insta::assert_snapshot!(mistake(&[""], json!([])).await, @"`[HOME]/in.jsonl` holds no rows, so that no columns are known; `schema:` would name them, and `on_empty: skip` would skip the task");
     insta::assert_snapshot!(mistake(&["{", "{}", "{}"], json!([])).await, @"1 of 3 documents are malformed (33.3 %), more than `max_broken_share` (5.0 %) allows");
-    insta::assert_snapshot!(mistake(&good, json!([{ "uppercase": "b" }])).await, @"the arguments of operator `clean` do not fit: unknown variant `uppercase`, expected one of `nulls`, `cast`, `suffixed_number`, `rename`, `drop`, `remove_text`, `array`, `timestamp`, `concat`, `deduplicate`, `select`, `order`");
+    insta::assert_snapshot!(mistake(&good, json!([{ "uppercase": "b" }])).await, @"the arguments of operator `clean` do not fit: unknown variant `uppercase`, expected one of `nulls`, `fill`, `cast`, `suffixed_number`, `timestamp`, `rename`, `drop`, `select`, `order`, `remove_text`, `replace`, `extract`, `substring_index`, `split`, `trim`, `lower`, `upper`, `concat`, `array`, `struct`, `derive`, `filter`, `drop_rows`, `drop_nulls`, `explode`, `deduplicate`, `sql`");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::mariadb::{MariaDb, PASSWORD};
 use crate::support::{Bench, Connections, return_value};
 
 /// A task over a table `t`.
-fn asking(table: Value, sql: &str) -> Value {
+fn asking(table: &Value, sql: &str) -> Value {
     json!({ "tables": { "t": table }, "sql": sql })
 }
 
@@ -24,11 +24,11 @@ fn query() -> Query {
 }
 
 async fn answer(bench: &Bench, table: Value, sql: &str) -> Value {
-    return_value(bench.run(&query(), asking(table, sql)).await)
+    return_value(bench.run(&query(), asking(&table, sql)).await)
 }
 
 async fn error(bench: &Bench, table: Value, sql: &str) -> TaskError {
-    bench.run(&query(), asking(table, sql)).await.unwrap_err()
+    bench.run(&query(), asking(&table, sql)).await.unwrap_err()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +160,7 @@ async fn tables_of_sqlite_hold_what_they_say() {
 fn descriptions_of_tables_are_checked_when_the_file_is_loaded() {
     let registry = operators::registry_with(&S3::from_variables([])).unwrap();
     let check = |table: Value| {
-        let args = asking(table, "SELECT 1");
+        let args = asking(&table, "SELECT 1");
         let problems = registry.find("query").unwrap().check(args.as_object().unwrap());
         problems
             .into_iter()

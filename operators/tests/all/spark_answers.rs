@@ -15,7 +15,6 @@ fn expressions(list: &str) -> Vec<&str> {
             _ if is_escaped => is_escaped = false,
             (Some(_), '\\') => is_escaped = true,
             (Some(open), sign) if sign == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(sign),
             (None, '(' | '[') => depth += 1,
             (None, ')' | ']') => depth -= 1,

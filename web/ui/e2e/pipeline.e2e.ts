@@ -30,6 +30,10 @@ test('the pipeline is triggered with the form, turns green by itself, and shows 
   await expect(answer.getByRole('columnheader', { name: 'category_count' })).toBeVisible()
   await expect(answer.getByRole('row').nth(1)).toContainText(/20\d\d/)
 
+  const chart = page.getByRole('img', { name: /^Bar chart: category_count by post_year/ })
+  await expect(chart.locator('svg')).toBeVisible()
+  await expect(page.getByText('Posts by year and category')).toBeVisible()
+
   await answer.getByRole('button', { name: 'Sort by category_count' }).click()
   await expect(answer.getByRole('columnheader', { name: 'category_count' })).toHaveAttribute('aria-sort', 'ascending')
 

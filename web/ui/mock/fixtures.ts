@@ -105,7 +105,7 @@ export const DAGS: MockDag[] = [
       { id: 'clean_geo', operator: 'clean', after: ['emulate'], seconds: 1.6, retries: 1, result: clean(11154, { coordinates: 11154, timestamps: 11154 }, 'geo') },
       { id: 'clean_user', operator: 'clean', after: ['emulate'], seconds: 1.8, retries: 1, result: clean(11154, { user_name: 11154, timestamps: 11154 }, 'user') },
       query('task4', ['clean_pin', 'clean_geo'], 0.9, drawn({ ...answer(['country', 'category', 'category_count'], FOUR, 'task4', 1312), expectations: [{ name: 'not_null country', action: 'fail', failed_rows: 0 }, { name: 'range category_count', action: 'warn', failed_rows: 3 }] }, { kind: 'bar', x: 'country', y: ['category_count'] })),
-      query('task5', ['clean_pin', 'clean_geo'], 0.7, drawn(answer(['post_year', 'category', 'category_count'], FIVE, 'task5'), { kind: 'bar', x: 'post_year', y: ['category_count'], series: 'category', stacked: true, title: 'Posts by category and year' })),
+      query('task5', ['clean_pin', 'clean_geo'], 0.7, drawn(answer(['post_year', 'category', 'category_count'], FIVE, 'task5'), { kind: 'bar', x: 'post_year', y: ['category_count'], series: 'category', stacked: true, title: 'Posts by year and category' })),
       query('task6_part1', ['clean_pin', 'clean_geo'], 1.1, answer(['country', 'poster_name', 'follower_count'], SIX, 'task6_part1')),
       query('task6_part2', ['clean_pin', 'clean_geo'], 0.6, answer(['country', 'follower_count'], [['American Samoa', 8000000]], 'task6_part2')),
       query('task7', ['clean_pin', 'clean_user'], 0.8, answer(['age_group', 'category', 'category_count'], [['18-24', 'tattoos', 233], ['25-35', 'christmas', 133], ['36-50', 'christmas', 78], ['50+', 'event-planning', 43]], 'task7')),

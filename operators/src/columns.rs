@@ -1,4 +1,4 @@
-//! A name, or a list of them: how arguments name columns.
+//! How columns are named: by one name or a list of them in arguments, and by what somebody may have meant in messages.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

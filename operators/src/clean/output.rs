@@ -1,0 +1,212 @@
+//! Puts the rows where they belong: into a Delta table, by one of three modes, or into a file.
+//!
+//! Whatever the mode, it is one commit, and a try that dies before it leaves the output as it was.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, anyhow};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::{Column, NullEquality};
+use datafusion::dataframe::DataFrame;
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder};
+use datafusion::prelude::{SessionContext, ident};
+use deltalake::DeltaTable;
+use futures::StreamExt as _;
+use scheduler::operator::TaskError;
+use uuid::Uuid;
+
+use super::args::SchemaChange;
+use super::plan::{columns, keep_one, stretch};
+use super::typed::fit;
+use crate::columns::{self as names, hidden};
+use crate::delta::{self, Save, Write};
+use crate::location::{Location, S3};
+use crate::query::output::{FileFormat, FileOutput};
+use crate::spool::SpoolWriter;
+
+/// Where rows are written.
+pub struct Output<'a> {
+    pub location: &'a Location,
+    pub session: &'a SessionContext,
+    pub s3: &'a S3,
+    /// The table as it was when the task began to read; none if there is none, or if the output is a file.
+    pub table: Option<DeltaTable>,
+    pub schema_change: SchemaChange,
+    pub partition_by: Vec<String>,
+    /// What is committed with the rows.
+    pub transactions: Vec<(String, i64)>,
+    /// Whether nobody may have written to the table meanwhile.
+    pub is_exclusive: bool,
+}
+
+/// What was written.
+pub struct Wrote {
+    /// The table after it.
+    pub table: Option<DeltaTable>,
+    /// Rows that the task brought.
+    pub rows: u64,
+    /// Rows of a merge whose keys came more than once.
+    pub duplicates: u64,
+    /// Rows of the table that a merge replaced.
+    pub replaced: u64,
+}
+
+/// A frame whose rows are counted.
+async fn counted(frame: DataFrame, session: &SessionContext) -> Result<(DataFrame, Arc<AtomicU64>), TaskError> {
+    let rows = Arc::new(AtomicU64::new(0));
+    let plan = frame.create_physical_plan().await.map_err(TaskError::retry)?;
+    Ok((stretch(&plan, Vec::new(), &rows, session)?, rows))
+}
+
+fn schema_of(frame: &DataFrame) -> Schema {
+    Schema::new(frame.schema().fields().iter().cloned().collect::<Vec<_>>())
+}
+
+impl Output<'_> {
+    fn write(&self, save: Save, is_exclusive: bool) -> Write {
+        Write {
+            save,
+            partition_by: self.partition_by.clone(),
+            transactions: self.transactions.clone(),
+            is_exclusive: is_exclusive || self.is_exclusive,
+        }
+    }
+
+    async fn commit(&self, frame: DataFrame, how: Write) -> anyhow::Result<DeltaTable> {
+        let plan = frame.into_unoptimized_plan();
+        delta::write(self.table.clone(), self.location, plan, how, self.session, self.s3).await
+    }
+
+    async fn existing(&self, table: &DeltaTable) -> anyhow::Result<DataFrame> {
+        Ok(self.session.read_table(delta::provider(table, self.session).await?)?)
+    }
+
+    /// Rows and schema of the table are replaced.
+    pub async fn overwrite(self, frame: DataFrame) -> Result<Wrote, TaskError> {
+        let frame = match (&self.table, self.schema_change) {
+            (None, _) | (_, SchemaChange::Replace) => frame,
+            (Some(table), change) => {
+                let existing = self.existing(table).await?;
+                fitted(frame, &schema_of(&existing), change)?
+            }
+        };
+        let (frame, rows) = counted(frame, self.session).await?;
+        let table = self.commit(frame, self.write(Save::Overwrite, false)).await?;
+        Ok(Wrote { table: Some(table), rows: rows.load(Ordering::Relaxed), duplicates: 0, replaced: 0 })
+    }
+
+    /// The rows are added to those of the table.
+    pub async fn append(self, frame: DataFrame) -> Result<Wrote, TaskError> {
+        let frame = match &self.table {
+            None => frame,
+            Some(table) => fitted(frame, &schema_of(&self.existing(table).await?), self.schema_change)?,
+        };
+        let (frame, rows) = counted(frame, self.session).await?;
+        let table = self.commit(frame, self.write(Save::Append, false)).await?;
+        Ok(Wrote { table: Some(table), rows: rows.load(Ordering::Relaxed), duplicates: 0, replaced: 0 })
+    }
+
+    /// The rows take the place of those with the same keys. The last one by `order_by` counts.
+    ///
+    /// The rows are set aside on disk first, because they are needed twice: to find what they replace, and to be written.
+    /// Both sides are sorted for that, which spills to disk, and the table is written anew.
+    pub async fn merge(
+        self,
+        frame: DataFrame,
+        keys: &[String],
+        order_by: &[(String, bool)],
+    ) -> Result<Wrote, TaskError> {
+        let visible: Vec<Expr> = columns(&frame)
+            .into_iter()
+            .filter(|expr| !matches!(expr, Expr::Column(c) if names::is_hidden(&c.name)))
+            .collect();
+        check_keys(&frame, keys, "the rows")?;
+        let (frame, rows_in) = counted(frame, self.session).await?;
+        let last = keep_one(frame, keys, order_by, true).and_then(|last| last.select(visible));
+        let (last, rows) = counted(last.map_err(TaskError::fail)?, self.session).await?;
+        let wrote = |table, replaced| {
+            let rows = rows.load(Ordering::Relaxed);
+            Wrote { table: Some(table), rows, duplicates: rows_in.load(Ordering::Relaxed) - rows, replaced }
+        };
+        let Some(table) = &self.table else {
+            let table = self.commit(last, self.write(Save::Overwrite, true)).await?;
+            return Ok(wrote(table, 0));
+        };
+        let existing = self.existing(table).await?;
+        check_keys(&existing, keys, &format!("the rows of `{}`", self.location))?;
+        let fit = fit(&schema_of(&last), &schema_of(&existing), self.schema_change).map_err(TaskError::fail)?;
+        let new = self.set_aside(last).await?;
+        let (existing, rows_before) = counted(existing, self.session).await?;
+        let alias = |key: &String| hidden(&format!("key_{key}"));
+        let their_keys = new.clone().select(keys.iter().map(|key| ident(key).alias(alias(key))).collect::<Vec<_>>());
+        let their_keys = their_keys.map_err(TaskError::retry)?.into_unoptimized_plan();
+        let ours: Vec<Column> = keys.iter().map(Column::new_unqualified).collect();
+        let theirs: Vec<Column> = keys.iter().map(|key| Column::new_unqualified(alias(key))).collect();
+        let state = self.session.state();
+        let kept = LogicalPlanBuilder::from(existing.into_unoptimized_plan())
+            .join_detailed(their_keys, JoinType::LeftAnti, (ours, theirs), None, NullEquality::NullEqualsNull)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(TaskError::retry)?;
+        let (kept, rows_kept) = counted(DataFrame::new(state, kept), self.session).await?;
+        let from_ours: Vec<Expr> = fit.iter().map(|(_, ours, _)| ours.clone()).collect();
+        let from_theirs: Vec<Expr> = fit.iter().map(|(_, _, theirs)| theirs.clone()).collect();
+        let all =
+            kept.select(from_theirs).and_then(|kept| kept.union(new.select(from_ours)?)).map_err(TaskError::retry)?;
+        let table = self.commit(all, self.write(Save::Overwrite, true)).await?;
+        let replaced = rows_before.load(Ordering::Relaxed) - rows_kept.load(Ordering::Relaxed);
+        Ok(wrote(table, replaced))
+    }
+
+    async fn set_aside(&self, frame: DataFrame) -> Result<DataFrame, TaskError> {
+        let mut stream = frame.execute_stream().await.map_err(TaskError::retry)?;
+        let mut spool = SpoolWriter::begin(&stream.schema()).map_err(TaskError::retry)?;
+        while let Some(batch) = stream.next().await {
+            spool.write(&batch.map_err(TaskError::retry)?).map_err(TaskError::retry)?;
+        }
+        let table = spool.finish().and_then(|spool| spool.table()).map_err(TaskError::retry)?;
+        self.session.read_table(Arc::new(table)).map_err(TaskError::retry)
+    }
+
+    /// One file, which is there as a whole or not at all.
+    pub async fn file(self, frame: DataFrame, format: FileFormat, try_id: Uuid) -> Result<Wrote, TaskError> {
+        let (frame, rows) = counted(frame, self.session).await?;
+        let mut stream = frame.execute_stream().await.map_err(TaskError::retry)?;
+        let mut file = FileOutput::begin(self.location, format, &stream.schema(), try_id)?;
+        while let Some(batch) = stream.next().await {
+            file.write(&batch.map_err(TaskError::retry)?)?;
+        }
+        file.publish(self.s3).await?;
+        Ok(Wrote { table: None, rows: rows.load(Ordering::Relaxed), duplicates: 0, replaced: 0 })
+    }
+}
+
+/// The rows with the columns of a table that is there.
+fn fitted(frame: DataFrame, existing: &Schema, change: SchemaChange) -> Result<DataFrame, TaskError> {
+    let fit = fit(&schema_of(&frame), existing, change).map_err(TaskError::fail)?;
+    frame.select(fit.into_iter().map(|(_, ours, _)| ours).collect::<Vec<_>>()).map_err(TaskError::retry)
+}
+
+fn check_keys(frame: &DataFrame, keys: &[String], who: &str) -> Result<(), TaskError> {
+    let known: Vec<&str> = frame.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    let known = || known.iter().copied().filter(|name| !names::is_hidden(name));
+    match keys.iter().find(|key| !known().any(|name| name == *key)) {
+        None => Ok(()),
+        Some(key) => {
+            let hint = names::hint(key, known());
+            let known = names::list(known());
+            Err(TaskError::fail(anyhow!("{who} have no column `{key}` to merge by{hint}; known are {known}")))
+        }
+    }
+}
+
+/// The file format of an output that is no table.
+pub fn file_format(format: super::args::OutputFormat) -> anyhow::Result<FileFormat> {
+    use super::args::OutputFormat;
+    match format {
+        OutputFormat::Csv => Ok(FileFormat::Csv),
+        OutputFormat::Parquet => Ok(FileFormat::Parquet),
+        OutputFormat::Json => Ok(FileFormat::Json),
+        OutputFormat::Delta => Err(anyhow!("a Delta table is no file")).context("Updraft itself failed"),
+    }
+}

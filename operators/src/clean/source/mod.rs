@@ -1,0 +1,290 @@
+//! The rows that a task begins with: files of one format, or Delta tables, as one table.
+//!
+//! ```text
+//!   locations ──find──> files, Delta tables ──open──> parts, each of one schema ──union──> rows
+//! ```
+//!
+//! Files whose columns differ are parts of their own: columns go by their names, what a file does not have is NULL, and a
+//! column that has several types is text, as Spark reads JSON.
+
+mod chain;
+mod partitions;
+mod union;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::avro::AvroFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionContext;
+use futures::{StreamExt as _, TryStreamExt as _};
+use scheduler::log::TaskLog;
+
+use super::args::{CleanArgs, CsvOptions};
+use crate::columns::OneOrMany;
+use crate::delta::{self, Version};
+use crate::engine::parallelism;
+use crate::json::{JsonTable, ReadReport};
+use crate::listing::{InputFile, is_pattern, list_files};
+use crate::location::{Location, S3};
+use crate::table::Format;
+use union::Part;
+
+/// Files whose columns are looked at at a time.
+const SCHEMAS_AT_A_TIME: usize = 32;
+
+/// Where the rows are.
+pub struct Found {
+    /// Files, in the order in which they are read.
+    pub files: Vec<InputFile>,
+    tables: Vec<Location>,
+    /// The locations, for people.
+    pub name: String,
+}
+
+/// Rows that can be read.
+pub struct Source {
+    /// The rows.
+    pub frame: DataFrame,
+    /// What is known of them before they are read.
+    pub report: ReadReport,
+}
+
+impl Found {
+    /// Looks for files and tables at `locations`. What is not there is an error, unless it `may_miss`.
+    pub async fn at(locations: &[Location], format: Option<Format>, may_miss: bool, s3: &S3) -> anyhow::Result<Found> {
+        let names: Vec<String> = locations.iter().map(Location::to_string).collect();
+        let mut found = Found { files: Vec::new(), tables: Vec::new(), name: names.join(", ") };
+        let mut known = HashSet::new();
+        for location in locations {
+            let may_be_delta = format.is_none_or(|format| format == Format::Delta) && !is_pattern(location.file_name());
+            if may_be_delta && delta::open(location, s3).await?.is_some() {
+                found.tables.push(location.clone());
+                continue;
+            }
+            if format == Some(Format::Delta) {
+                bail!("there is no Delta table at `{location}`");
+            }
+            let files = match list_files(location, s3).await {
+                Err(error) if may_miss && is_missing(&error) => Vec::new(),
+                files => files?,
+            };
+            if files.is_empty() && !may_miss {
+                bail!("there are no files at `{location}`");
+            }
+            // Patterns may overlap, and a row counts once.
+            found.files.extend(files.into_iter().filter(|file| known.insert(file.location.to_string())));
+        }
+        Ok(found)
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.tables.is_empty()
+    }
+
+    /// A Delta table among them.
+    pub fn table(&self) -> Option<&Location> {
+        self.tables.first()
+    }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    })
+}
+
+/// How the rows are read.
+pub struct Reader<'a> {
+    pub args: &'a CleanArgs,
+    pub session: &'a SessionContext,
+    pub s3: &'a S3,
+    pub log: &'a TaskLog,
+    /// Whether the rows must come in the order of the files and their lines.
+    pub in_order: bool,
+}
+
+impl Reader<'_> {
+    /// The rows of what was found.
+    pub async fn open(&self, found: &Found) -> anyhow::Result<Source> {
+        let session = if self.in_order { one_by_one(self.session) } else { self.session.clone() };
+        let mut report = ReadReport::default();
+        let mut parts = Vec::new();
+        for location in &found.tables {
+            parts.push(self.delta(location, &session, &mut report).await?);
+        }
+        if let Some(first) = found.files.first() {
+            let named = || Format::of_name(first.location.file_name());
+            let Some(format) = self.args.format.or_else(named) else {
+                bail!("the format of `{}` cannot be told from its name; say `format:`", first.location);
+            };
+            for (values, files) in self.by_partition(&found.files) {
+                match format {
+                    Format::Json => parts.push(self.json(&files, values, &mut report).await?),
+                    _ => parts.extend(self.listed(&files, &values, format, &session).await?),
+                }
+            }
+            report.files += found.files.len() as u64;
+        }
+        let frame = union::rows(parts, &session, self.in_order, self.log).await?;
+        Ok(Source { frame, report })
+    }
+
+    async fn delta(
+        &self,
+        location: &Location,
+        session: &SessionContext,
+        report: &mut ReadReport,
+    ) -> anyhow::Result<Part> {
+        let table = match self.args.version {
+            Some(version) => delta::open_version(location, &Version::Number(version), self.s3).await?,
+            None => delta::open(location, self.s3).await?.with_context(|| format!("`{location}` is gone"))?,
+        };
+        report.files += table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
+        let provider = delta::provider(&table, session).await?;
+        Ok(Part { name: location.to_string(), files: 1, provider, names: None, null: None, values: Vec::new() })
+    }
+
+    /// The files with the same values in the names of their folders, together.
+    fn by_partition(&self, files: &[InputFile]) -> Vec<(partitions::Values, Vec<InputFile>)> {
+        if self.args.partition_columns { partitions::groups(files) } else { vec![(Vec::new(), files.to_vec())] }
+    }
+
+    async fn json(
+        &self,
+        files: &[InputFile],
+        values: Vec<(String, ScalarValue)>,
+        report: &mut ReadReport,
+    ) -> anyhow::Result<Part> {
+        let parallelism = if self.in_order { 1 } else { parallelism() };
+        let keep_bytes = self.args.memory_limit.bytes / 4;
+        let table = JsonTable::open_keeping(files, self.s3, parallelism.max(1), keep_bytes).await?;
+        let provider = Arc::new(table.provider(parallelism)?);
+        for column in &table.report.mixed {
+            self.log.warning(format_args!("the column `{column}` has values of several types, and is read as text"));
+        }
+        report.rows += table.report.rows;
+        report.broken += table.report.broken;
+        report.broken_places.extend(table.report.broken_places);
+        let name = files[0].location.to_string();
+        Ok(Part { name, files: files.len(), provider, names: None, null: None, values })
+    }
+
+    /// Files of CSV, Parquet or Avro: a part for each schema.
+    async fn listed(
+        &self,
+        files: &[InputFile],
+        values: &[(String, ScalarValue)],
+        format: Format,
+        session: &SessionContext,
+    ) -> anyhow::Result<Vec<Part>> {
+        let options = ListingOptions::new(file_format(format, &self.args.csv)?).with_file_extension("");
+        let mut urls = Vec::with_capacity(files.len());
+        for file in files {
+            let url = file.location.file_url()?;
+            if let Location::S3 { bucket, .. } = &file.location {
+                session.register_object_store(&url, self.s3.bucket(bucket)?);
+            }
+            urls.push(ListingTableUrl::parse(url.as_str())?);
+        }
+        let requests = urls.iter().zip(files);
+        let requests: Vec<_> = requests
+            .map(|(url, file)| infer(options.clone(), session.state(), url.clone(), file.location.to_string(), format))
+            .collect();
+        let schemas: Vec<SchemaRef> = futures::stream::iter(requests).buffered(SCHEMAS_AT_A_TIME).try_collect().await?;
+        let mut groups: Vec<(SchemaRef, Vec<ListingTableUrl>, usize)> = Vec::new();
+        for (at, (schema, url)) in schemas.into_iter().zip(urls).enumerate() {
+            let schema = if format == Format::Csv { Arc::new(all_text(&schema)) } else { schema };
+            let is_same = |group: &(SchemaRef, Vec<ListingTableUrl>, usize)| group.0.fields() == schema.fields();
+            let same = if self.in_order {
+                groups.last().is_some_and(is_same).then(|| groups.len() - 1)
+            } else {
+                groups.iter().position(is_same)
+            };
+            match same {
+                Some(group) => groups[group].1.push(url),
+                None => groups.push((schema, vec![url], at)),
+            }
+        }
+        let null = if format == Format::Csv { self.args.csv.null.clone() } else { None };
+        let parts = groups.into_iter().map(|(schema, urls, first)| {
+            let (name, files) = (files[first].location.to_string(), urls.len());
+            let names = self.names_without_header(format, &schema);
+            let config = ListingTableConfig::new_with_multi_paths(urls)
+                .with_listing_options(options.clone())
+                .with_schema(schema);
+            let table = ListingTable::try_new(config).map_err(|error| anyhow!(error))?;
+            let provider: Arc<dyn TableProvider> = Arc::new(table);
+            Ok(Part { name, files, provider, names, null: null.clone(), values: values.to_vec() })
+        });
+        parts.collect()
+    }
+
+    /// What the columns of CSV without names are called.
+    fn names_without_header(&self, format: Format, schema: &Schema) -> Option<Vec<String>> {
+        if format != Format::Csv || self.args.csv.header {
+            return None;
+        }
+        let given = self.args.schema.as_ref().map(|schema| schema.0.as_slice()).unwrap_or_default();
+        let name = |at: usize| given.get(at).map_or_else(|| format!("_c{at}"), |(name, _)| name.clone());
+        Some((0..schema.fields().len()).map(name).collect())
+    }
+}
+
+/// The columns of a file.
+async fn infer(
+    options: ListingOptions,
+    state: SessionState,
+    url: ListingTableUrl,
+    file: String,
+    format: Format,
+) -> anyhow::Result<SchemaRef> {
+    let reading = || format!("`{file}` cannot be read as {}", format.name());
+    options.infer_schema(&state, &url).await.with_context(reading)
+}
+
+/// A session that reads one file after another.
+fn one_by_one(session: &SessionContext) -> SessionContext {
+    let config = session.copied_config().with_target_partitions(1);
+    let state = SessionStateBuilder::new_from_existing(session.state()).with_config(config).build();
+    SessionContext::new_with_state(state)
+}
+
+fn file_format(format: Format, csv: &CsvOptions) -> anyhow::Result<Arc<dyn FileFormat>> {
+    Ok(match format {
+        Format::Csv => Arc::new(
+            CsvFormat::default()
+                .with_has_header(csv.header)
+                .with_newlines_in_values(true)
+                .with_schema_infer_max_rec(1)
+                .with_delimiter(csv.delimiter.0)
+                .with_quote(csv.quote.0)
+                .with_escape(csv.escape.map(|sign| sign.0)),
+        ),
+        Format::Avro => Arc::new(AvroFormat),
+        Format::Parquet => Arc::new(ParquetFormat::default()),
+        Format::Json | Format::Delta => bail!("{} is not read file by file", format.name()),
+    })
+}
+
+fn all_text(schema: &Schema) -> Schema {
+    Schema::new(schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect::<Vec<_>>())
+}
+
+/// The locations that an argument names.
+pub fn locations(input: &OneOrMany, home: &std::path::Path) -> anyhow::Result<Vec<Location>> {
+    if input.names().is_empty() {
+        bail!("`input` names nothing to read");
+    }
+    input.names().iter().map(|text| Ok(Location::parse(text, home)?)).collect()
+}
