@@ -4,8 +4,8 @@
 //!   emulation ──lands──> JSON objects ──clean──> Delta tables ──query──> answers (XCom, CSV, Parquet, Delta)
 //! ```
 //!
-//! * [`bash`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`emulation`], [`kinesis`], [`clean`], [`query`]:
-//!   the operators, one module each.
+//! * [`bash`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`emulation`], [`kinesis`], [`clean`], [`stream`],
+//!   [`query`]: the operators, one module each.
 //! * [`databricks`]: the operators and sensors that work on Databricks.
 //! * [`sensors`]: the operators that wait, without a slot and without a process.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
@@ -25,9 +25,10 @@ pub mod branch;
 mod broken;
 mod child;
 pub mod clean;
+pub mod columns;
 mod connections;
-pub mod databricks;
 pub mod database;
+pub mod databricks;
 pub mod delta;
 pub mod empty;
 pub mod emulation;
@@ -36,12 +37,12 @@ pub mod expect;
 mod expression;
 pub mod guardian;
 pub mod json;
+mod kafka;
 pub mod kinesis;
 pub mod latest_only;
 pub mod listing;
 pub mod location;
 pub mod memory;
-pub mod names;
 pub mod notifiers;
 mod process;
 pub mod query;
@@ -49,11 +50,13 @@ mod requests;
 pub mod retention;
 pub mod secrets;
 pub mod sensors;
+mod shapes;
 pub mod short_circuit;
 mod span;
 pub mod spark;
 mod spawn;
 pub mod spool;
+pub mod stream;
 pub mod table;
 mod truth;
 mod vacuum;
@@ -91,6 +94,7 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(clean::Clean::new(s3.clone()))?;
     databricks::register(&mut registry, s3)?;
     registry.register(query::Query::new(s3.clone(), environment.clone()))?;
+    registry.register(stream::Stream::new(s3.clone(), environment.clone()))?;
     sensors::register(&mut registry, s3)?;
     connections::register(&mut registry, s3)?;
     notifiers::register(&mut registry, environment, mail)?;

@@ -105,9 +105,49 @@ fn the_examples_of_the_page_on_callbacks_load() {
 
 /// Tasks, or pieces of one, each made whole with what it lacks.
 #[test]
-fn the_examples_of_the_pages_on_emulation_and_queries_load() {
+fn the_examples_of_the_page_on_cleaning_load() {
     let registry = operators::registry().unwrap();
-    for page in ["emulation", "kinesis", "query"] {
+    let text = std::fs::read_to_string(root().join("docs/operators/clean.md")).unwrap();
+    for example in text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0) {
+        let indented: String = example.lines().map(|line| format!("    {line}\n")).collect();
+        let task = if example.starts_with("- task_id") {
+            example.to_owned()
+        } else {
+            format!("  - task_id: task\n    operator: clean\n    input: in\n    output: out\n{indented}")
+        };
+        let source = SourceFile::new("docs/example.yaml", format!("dag_id: example\nschedule: null\ntasks:\n{task}"));
+        let loaded = spec::load(&source, &registry);
+        assert!(loaded.problems.is_empty(), "{}", spec::render(&source, &loaded.problems, false));
+    }
+}
+
+/// The table of arguments is the schema's.
+#[test]
+fn the_page_on_cleaning_has_all_arguments_and_rules() {
+    let registry = operators::registry().unwrap();
+    let schema = registry.find("clean").unwrap().schema.as_value().clone();
+    let text = std::fs::read_to_string(root().join("docs/operators/clean.md")).unwrap();
+    let section = |title: &str| text.split_once(title).unwrap().1.split("\n## ").next().unwrap().to_owned();
+    let table = section("## Arguments");
+    let documented: Vec<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(key, _)| key).collect();
+    let mut known: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut sorted = documented.clone();
+    sorted.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(sorted, known);
+    let rules = section("## Rules");
+    for rule in schema["$defs"]["Rule"]["oneOf"].as_array().unwrap() {
+        let word = rule["required"][0].as_str().unwrap();
+        assert!(rules.contains(&format!("`{word}: ")), "the rule `{word}` is not on the page");
+    }
+}
+
+/// Tasks, or pieces of one, each made whole with what it lacks.
+#[test]
+fn the_examples_of_the_pages_on_emulation_streams_and_queries_load() {
+    let registry = operators::registry().unwrap();
+    for page in ["emulation", "kinesis", "query", "stream"] {
         let text = std::fs::read_to_string(root().join(format!("docs/operators/{page}.md"))).unwrap();
         for example in text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0) {
             let indented: String = example.lines().map(|line| format!("    {line}\n")).collect();

@@ -11,9 +11,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::twister::Twister;
+use crate::shapes::TextOr;
 pub(super) use check::{check, validate};
-pub(super) use shapes::{Span, TextOr};
-pub(super) use sinks::{KafkaArgs, KafkaRestArgs, KinesisSinkArgs, Mechanism, SinkChoice};
+pub(super) use shapes::Span;
+pub(super) use sinks::{KafkaRestArgs, KinesisSinkArgs, SinkChoice};
 pub(super) use sources::{FileFormat, FilesArgs, SourceChoice, SqlArgs, TimeStyle};
 
 /// The source that is built in.

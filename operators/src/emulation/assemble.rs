@@ -5,12 +5,13 @@ use object_store::ObjectStoreExt;
 use scheduler::operator::{TaskContext, TaskError};
 
 use super::Emulation;
-use super::args::{EmulationArgs, FileFormat, FilesArgs, Offsets, SAMPLE, SinkChoice, SourceChoice, TextOr};
+use super::args::{EmulationArgs, FileFormat, FilesArgs, Offsets, SAMPLE, SinkChoice, SourceChoice};
 use super::sink::{Bucket, Folder, Kafka, KafkaRest, KinesisStreams, Layout, Posting, Sink, Terms};
 use super::source::{JsonLines, Sample, Sheets, Source, Sql};
 use super::table::Table;
 use crate::kinesis::Streams;
 use crate::location::{Location, LocationError, Opened};
+use crate::shapes::TextOr;
 use crate::table::Format;
 
 impl Emulation {

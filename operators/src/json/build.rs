@@ -11,6 +11,7 @@ use datafusion::arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Fields};
 use datafusion::arrow::error::ArrowError;
 
+use super::anew::written_anew;
 use super::scan::{Kind, Value, elements, members};
 
 /// A column, or a part of one, that grows.
@@ -20,8 +21,19 @@ pub enum ColumnBuilder {
     Decimal(Decimal128Builder),
     Double(Float64Builder),
     Text(StringBuilder),
-    List { field: FieldRef, values: Box<ColumnBuilder>, offsets: Vec<i32>, length: i32, nulls: NullBufferBuilder },
-    Struct { fields: StructFields, nulls: NullBufferBuilder },
+    /// Text of values that are written anew.
+    AnewText(StringBuilder),
+    List {
+        field: FieldRef,
+        values: Box<ColumnBuilder>,
+        offsets: Vec<i32>,
+        length: i32,
+        nulls: NullBufferBuilder,
+    },
+    Struct {
+        fields: StructFields,
+        nulls: NullBufferBuilder,
+    },
 }
 
 /// The members of a struct, by name.
@@ -36,6 +48,17 @@ impl StructFields {
         let builders = fields.iter().map(|field| ColumnBuilder::new(field.data_type())).collect();
         let by_name = fields.iter().enumerate().map(|(at, field)| (field.name().clone(), at)).collect();
         StructFields { fields: fields.clone(), builders, by_name }
+    }
+
+    /// The same, with the values of text columns written anew, as `from_json` has them.
+    pub fn anew(fields: &Fields) -> StructFields {
+        let mut made = StructFields::new(fields);
+        for builder in &mut made.builders {
+            if matches!(builder, ColumnBuilder::Text(_)) {
+                *builder = ColumnBuilder::AnewText(StringBuilder::new());
+            }
+        }
+        made
     }
 
     /// Appends one object. Members without a column are passed over, columns without a member are NULL, and of members
@@ -64,7 +87,8 @@ impl StructFields {
         }
     }
 
-    fn append_nulls(&mut self) {
+    /// Appends a row of NULLs.
+    pub fn append_nulls(&mut self) {
         self.builders.iter_mut().for_each(|builder| builder.append(None));
     }
 
@@ -108,10 +132,8 @@ impl ColumnBuilder {
             ColumnBuilder::Long(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
             ColumnBuilder::Decimal(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
             ColumnBuilder::Double(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
-            ColumnBuilder::Text(builder) => match value {
-                Some(value) => builder.append_value(value.as_text()),
-                None => builder.append_null(),
-            },
+            ColumnBuilder::Text(builder) => builder.append_option(value.map(|value| value.as_text())),
+            ColumnBuilder::AnewText(builder) => builder.append_option(value.map(|value| written_anew(&value))),
             ColumnBuilder::List { values, offsets, length, nulls, .. } => {
                 let array = value.filter(|value| value.kind == Kind::Array);
                 nulls.append(array.is_some());
@@ -140,7 +162,7 @@ impl ColumnBuilder {
             ColumnBuilder::Long(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Decimal(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Double(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Text(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Text(builder) | ColumnBuilder::AnewText(builder) => Arc::new(builder.finish()),
             ColumnBuilder::List { field, values, offsets, length, nulls } => {
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(offsets, vec![0])));
                 *length = 0;

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -18,6 +19,8 @@ use crate::location::{Location, S3};
 const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 /// Small files cost by their number: opening one takes as long as reading some kilobytes.
 const CHUNK_FILES: usize = 1024;
+/// How far ahead the end of a line is looked for in an object.
+const LINE_END_BYTES: u64 = 64 * 1024;
 /// Requests to S3 under way for one chunk.
 const S3_REQUESTS: usize = 32;
 
@@ -26,7 +29,7 @@ const S3_REQUESTS: usize = 32;
 pub enum Chunk {
     /// Whole files, one after another.
     Files(Vec<Location>),
-    /// The lines of a local file that begin in this range.
+    /// The lines of a file that begin in this range.
     Part {
         /// The file.
         file: Location,
@@ -34,6 +37,8 @@ pub enum Chunk {
         start: u64,
         /// The byte after the last one.
         end: u64,
+        /// How long the file is.
+        size: u64,
     },
 }
 
@@ -52,7 +57,7 @@ pub fn plan_chunks(files: &[InputFile]) -> Vec<Chunk> {
     let mut group = Vec::new();
     let mut group_bytes = 0;
     for file in files {
-        let can_be_cut = matches!(file.location, Location::Local(_)) && file.size_bytes > CHUNK_BYTES;
+        let can_be_cut = file.size_bytes > CHUNK_BYTES;
         let is_full = group_bytes + file.size_bytes > CHUNK_BYTES || group.len() == CHUNK_FILES;
         if !group.is_empty() && (can_be_cut || is_full) {
             chunks.push(Chunk::Files(std::mem::take(&mut group)));
@@ -64,6 +69,7 @@ pub fn plan_chunks(files: &[InputFile]) -> Vec<Chunk> {
                 file: file.location.clone(),
                 start,
                 end: (start + CHUNK_BYTES).min(file.size_bytes),
+                size: file.size_bytes,
             }));
         } else {
             group_bytes += file.size_bytes;
@@ -80,30 +86,17 @@ impl Chunk {
     /// Reads the chunk.
     pub async fn read(&self, s3: &S3) -> anyhow::Result<ChunkText> {
         match self {
-            Chunk::Part { file: Location::Local(path), start, end } => {
+            Chunk::Part { file: Location::Local(path), start, end, .. } => {
                 let bytes = read_part(path, *start, *end).with_context(|| cannot_read(path))?;
                 Ok(ChunkText { text: into_text(bytes), starts: vec![0] })
             }
-            Chunk::Part { file, .. } => Chunk::Files(vec![file.clone()]).read_objects(s3).await,
+            Chunk::Part { file, start, end, size } => {
+                let bytes = read_object_part(file, *start..*end, *size, s3).await?;
+                Ok(ChunkText { text: into_text(bytes), starts: vec![0] })
+            }
             Chunk::Files(files) if matches!(files.first(), Some(Location::Local(_))) => read_local(files),
-            Chunk::Files(_) => self.read_objects(s3).await,
+            Chunk::Files(files) => read_objects(files, s3).await,
         }
-    }
-
-    async fn read_objects(&self, s3: &S3) -> anyhow::Result<ChunkText> {
-        let files = match self {
-            Chunk::Files(files) => files.as_slice(),
-            Chunk::Part { file, .. } => std::slice::from_ref(file),
-        };
-        let requests: Vec<_> = files.iter().map(|file| read_object(file.clone(), s3.clone())).collect();
-        let contents: Vec<_> = futures::stream::iter(requests).buffered(S3_REQUESTS).try_collect().await?;
-        let mut bytes = Vec::with_capacity(contents.iter().map(|content| content.len() + 1).sum());
-        let mut starts = Vec::with_capacity(contents.len());
-        for content in contents {
-            starts.push(bytes.len());
-            append_file(&mut bytes, &content);
-        }
-        Ok(ChunkText { text: into_text(bytes), starts })
     }
 
     /// The file that the byte `at` of the chunk's text comes from.
@@ -116,6 +109,42 @@ impl Chunk {
             }
         }
     }
+}
+
+async fn read_objects(files: &[Location], s3: &S3) -> anyhow::Result<ChunkText> {
+    let requests: Vec<_> = files.iter().map(|file| read_object(file.clone(), s3.clone())).collect();
+    let contents: Vec<_> = futures::stream::iter(requests).buffered(S3_REQUESTS).try_collect().await?;
+    let mut bytes = Vec::with_capacity(contents.iter().map(|content| content.len() + 1).sum());
+    let mut starts = Vec::with_capacity(contents.len());
+    for content in contents {
+        starts.push(bytes.len());
+        append_file(&mut bytes, &content);
+    }
+    Ok(ChunkText { text: into_text(bytes), starts })
+}
+
+/// The lines of an object that begin in `range`, as [`read_part`] reads them.
+async fn read_object_part(file: &Location, range: Range<u64>, size: u64, s3: &S3) -> anyhow::Result<Vec<u8>> {
+    let Location::S3 { bucket, key } = file else { anyhow::bail!("`{file}` is not an object of S3") };
+    let reading = || format!("`{file}` cannot be read");
+    let (store, path) = (s3.bucket(bucket)?, ObjectPath::from(key.as_str()));
+    // The byte before tells whether a line begins with the first one.
+    let from = range.start.saturating_sub(1);
+    let mut bytes = store.get_range(&path, from..range.end).await.with_context(reading)?.to_vec();
+    let skipped = match range.start {
+        0 => Some(0),
+        _ => bytes.iter().position(|byte| *byte == b'\n').map(|end| end + 1),
+    };
+    let Some(skipped) = skipped.filter(|skipped| *skipped < bytes.len()) else { return Ok(Vec::new()) };
+    bytes.drain(..skipped);
+    let mut at = range.end;
+    while bytes.last() != Some(&b'\n') && at < size {
+        let more = store.get_range(&path, at..(at + LINE_END_BYTES).min(size)).await.with_context(reading)?;
+        let end = more.iter().position(|byte| *byte == b'\n').map_or(more.len(), |end| end + 1);
+        bytes.extend_from_slice(&more[..end]);
+        at += more.len() as u64;
+    }
+    Ok(bytes)
 }
 
 async fn read_object(file: Location, s3: S3) -> anyhow::Result<bytes::Bytes> {

@@ -15,12 +15,14 @@
 //! * A column of mixed types is text, each value as it stood in the document.
 //! * Columns come in alphabetical order.
 
+mod anew;
 mod build;
 mod chunk;
 mod scan;
 mod table;
 mod types;
 
+pub(crate) use build::StructFields;
 pub use scan::{Document, Malformed, is_well_formed, scan_document};
 pub use table::{JsonTable, ReadReport};
 

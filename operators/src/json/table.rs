@@ -1,6 +1,6 @@
 //! A set of files of JSON documents as a table of DataFusion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -26,8 +26,6 @@ use crate::location::S3;
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Places of malformed documents that are told; the rest is counted.
 const BROKEN_PLACES_MAX: usize = 5;
-/// Rows in a batch.
-const BATCH_ROWS: usize = 8192;
 
 /// What the first pass found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +38,8 @@ pub struct ReadReport {
     pub broken: u64,
     /// Where the first malformed documents are, for the log.
     pub broken_places: Vec<String>,
+    /// Columns that are text because their values are of several types.
+    pub mixed: BTreeSet<String>,
 }
 
 /// Files of JSON documents whose schema is known.
@@ -59,6 +59,17 @@ struct KeptChunk {
 impl JsonTable {
     /// Reads all documents once, to learn the schema. `parallelism` chunks are under way at a time.
     pub async fn open(files: &[InputFile], s3: &S3, parallelism: usize) -> anyhow::Result<JsonTable> {
+        JsonTable::open_keeping(files, s3, parallelism, KEPT_BYTES_MAX).await
+    }
+
+    /// The same, keeping at most so many bytes of text for the second pass. What is not kept is read again.
+    pub async fn open_keeping(
+        files: &[InputFile],
+        s3: &S3,
+        parallelism: usize,
+        kept_bytes_max: usize,
+    ) -> anyhow::Result<JsonTable> {
+        let kept_bytes_max = kept_bytes_max.min(KEPT_BYTES_MAX);
         let chunks: Vec<KeptChunk> =
             plan_chunks(files).into_iter().map(|chunk| KeptChunk { chunk, text: OnceLock::new() }).collect();
         let chunks = Arc::new(chunks);
@@ -74,10 +85,11 @@ impl JsonTable {
             report.broken += found.broken;
             report.broken_places.extend(found.broken_places);
             report.broken_places.truncate(BROKEN_PLACES_MAX);
+            report.mixed.extend(found.mixed);
             for (name, json_type) in found.types {
-                types.entry(name).or_insert(JsonType::Null).merge(json_type);
+                widen(&mut types, &mut report.mixed, name, json_type);
             }
-            if kept_bytes + text.text.len() <= KEPT_BYTES_MAX {
+            if kept_bytes + text.text.len() <= kept_bytes_max {
                 kept_bytes += text.text.len();
                 let _ = chunks[index].text.set(text);
             }
@@ -118,6 +130,18 @@ struct Found {
     broken: u64,
     broken_places: Vec<String>,
     types: BTreeMap<String, JsonType>,
+    mixed: BTreeSet<String>,
+}
+
+/// Adds the type of a value to those of its column, and notes if they have nothing but their text in common.
+fn widen(types: &mut BTreeMap<String, JsonType>, mixed: &mut BTreeSet<String>, name: String, json_type: JsonType) {
+    let known = types.entry(name.clone()).or_insert(JsonType::Null);
+    let was_text = matches!(known, JsonType::Null | JsonType::Text);
+    let is_text = matches!(json_type, JsonType::Null | JsonType::Text);
+    known.merge(json_type);
+    if *known == JsonType::Text && !(was_text && is_text) {
+        mixed.insert(name);
+    }
 }
 
 async fn first_pass(chunks: Arc<Vec<KeptChunk>>, index: usize, s3: S3) -> anyhow::Result<(usize, ChunkText, Found)> {
@@ -160,7 +184,7 @@ impl Found {
             // The common case, without allocating: the column is known, and wide enough already.
             let known = self.types.get(name.as_ref());
             let is_covered = match known {
-                Some(JsonType::Text) => true,
+                Some(JsonType::Text) => matches!(value.kind, Kind::Text { .. } | Kind::Null),
                 Some(JsonType::Long) => value.kind == Kind::Integer && value.text.len() < 18,
                 Some(JsonType::Double) => matches!(value.kind, Kind::Float),
                 Some(_) => value.kind == Kind::Null,
@@ -168,7 +192,7 @@ impl Found {
             };
             if !is_covered {
                 let json_type = JsonType::of(&value)?;
-                self.types.entry(name.into_owned()).or_insert(JsonType::Null).merge(json_type);
+                widen(&mut self.types, &mut self.mixed, name.into_owned(), json_type);
             }
         }
         self.rows += rows;
@@ -205,12 +229,13 @@ impl PartitionStream for JsonPartition {
         &self.schema
     }
 
-    fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
+    fn execute(&self, ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let batch_rows = ctx.session_config().batch_size();
         let (chunks, schema, s3) = (Arc::clone(&self.chunks), Arc::clone(&self.schema), self.s3.clone());
         let stream = futures::stream::iter(self.indices.clone())
             .then(move |index| {
                 let (chunks, schema, s3) = (Arc::clone(&chunks), Arc::clone(&schema), s3.clone());
-                async move { second_pass(&chunks[index], &schema, &s3).await }
+                async move { second_pass(&chunks[index], &schema, batch_rows, &s3).await }
             })
             .map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok)))
             .try_flatten();
@@ -218,15 +243,20 @@ impl PartitionStream for JsonPartition {
     }
 }
 
-async fn second_pass(kept: &KeptChunk, schema: &SchemaRef, s3: &S3) -> Result<Vec<RecordBatch>, DataFusionError> {
+async fn second_pass(
+    kept: &KeptChunk,
+    schema: &SchemaRef,
+    batch_rows: usize,
+    s3: &S3,
+) -> Result<Vec<RecordBatch>, DataFusionError> {
     if let Some(text) = kept.text.get() {
-        return build_batches(&text.text, schema);
+        return build_batches(&text.text, schema, batch_rows);
     }
     let text = kept.chunk.read(s3).await.map_err(|error| DataFusionError::External(error.into()))?;
-    build_batches(&text.text, schema)
+    build_batches(&text.text, schema, batch_rows)
 }
 
-fn build_batches(text: &str, schema: &SchemaRef) -> Result<Vec<RecordBatch>, DataFusionError> {
+fn build_batches(text: &str, schema: &SchemaRef, batch_rows: usize) -> Result<Vec<RecordBatch>, DataFusionError> {
     let mut builder = StructFields::new(schema.fields());
     let mut batches = Vec::new();
     let mut rows = 0;
@@ -248,7 +278,7 @@ fn build_batches(text: &str, schema: &SchemaRef) -> Result<Vec<RecordBatch>, Dat
                 rows += 1;
             }
         }
-        if rows >= BATCH_ROWS {
+        if rows >= batch_rows {
             batches.push(finish_batch(&mut builder, schema, std::mem::take(&mut rows))?);
         }
     }

@@ -15,6 +15,17 @@ pub(crate) struct Record {
     pub(crate) key: String,
 }
 
+/// From where a shard is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum IteratorAt {
+    /// The oldest record that there is.
+    TrimHorizon,
+    /// What comes from now on.
+    Latest,
+    /// What comes after the record with this sequence number.
+    After(String),
+}
+
 /// What can be asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action<'a> {
@@ -30,6 +41,12 @@ pub(crate) enum Action<'a> {
     Put { stream: &'a str, record: &'a Record },
     /// Several.
     PutMany { stream: &'a str, records: &'a [Record] },
+    /// The shards of a stream; `next` goes on with a list.
+    ListShards { stream: &'a str, next: Option<&'a str> },
+    /// A way into a shard.
+    GetShardIterator { stream: &'a str, shard: &'a str, at: &'a IteratorAt },
+    /// Records of a shard.
+    GetRecords { iterator: &'a str, limit: usize },
 }
 
 impl Action<'_> {
@@ -42,26 +59,32 @@ impl Action<'_> {
             Action::Delete { .. } => "DeleteStream",
             Action::Put { .. } => "PutRecord",
             Action::PutMany { .. } => "PutRecords",
+            Action::ListShards { .. } => "ListShards",
+            Action::GetShardIterator { .. } => "GetShardIterator",
+            Action::GetRecords { .. } => "GetRecords",
         }
     }
 
-    /// The route of the gateway: method and path.
-    pub(super) fn route(&self) -> (Method, Vec<&str>) {
-        match self {
+    /// The route of the gateway: method and path; none for what gateways do not offer.
+    pub(super) fn route(&self) -> Option<(Method, Vec<&str>)> {
+        Some(match self {
             Action::List { .. } => (Method::GET, vec!["streams"]),
             Action::Create { stream, .. } => (Method::POST, vec!["streams", stream]),
             Action::Describe { stream } => (Method::GET, vec!["streams", stream]),
             Action::Delete { stream } => (Method::DELETE, vec!["streams", stream]),
             Action::Put { stream, .. } => (Method::PUT, vec!["streams", stream, "record"]),
             Action::PutMany { stream, .. } => (Method::PUT, vec!["streams", stream, "records"]),
-        }
+            Action::ListShards { .. } | Action::GetShardIterator { .. } | Action::GetRecords { .. } => return None,
+        })
     }
 
     /// Which stream it is about.
     pub(super) fn stream(&self) -> Option<&str> {
         match self {
-            Action::List { .. } => None,
+            Action::List { .. } | Action::GetRecords { .. } => None,
             Action::Create { stream, .. }
+            | Action::ListShards { stream, .. }
+            | Action::GetShardIterator { stream, .. }
             | Action::Describe { stream }
             | Action::Delete { stream }
             | Action::Put { stream, .. }
@@ -72,7 +95,12 @@ impl Action<'_> {
     /// The body that the gateway's mapping templates read.
     pub(super) fn body_for_gateway(self) -> Option<Vec<u8>> {
         match self {
-            Action::List { .. } | Action::Describe { .. } | Action::Delete { .. } => None,
+            Action::List { .. }
+            | Action::Describe { .. }
+            | Action::Delete { .. }
+            | Action::ListShards { .. }
+            | Action::GetShardIterator { .. }
+            | Action::GetRecords { .. } => None,
             Action::Create { shards, .. } => Some(json!({ "ShardCount": shards }).to_string().into_bytes()),
             // The template encodes the JSON text of `Data`, so the document stands in the body as it is.
             Action::Put { stream, record } => {
@@ -99,7 +127,9 @@ impl Action<'_> {
             Action::List { after: None } => json!({}),
             Action::List { after: Some(name) } => json!({ "ExclusiveStartStreamName": name }),
             Action::Create { stream, shards } => json!({ "StreamName": stream, "ShardCount": shards }),
-            Action::Describe { stream } | Action::Delete { stream } => json!({ "StreamName": stream }),
+            Action::Describe { stream } | Action::Delete { stream } | Action::ListShards { stream, next: None } => {
+                json!({ "StreamName": stream })
+            }
             Action::Put { stream, record } => {
                 let mut body = entry(record);
                 body["StreamName"] = stream.into();
@@ -108,6 +138,21 @@ impl Action<'_> {
             Action::PutMany { stream, records } => {
                 json!({ "StreamName": stream, "Records": records.iter().map(entry).collect::<Vec<_>>() })
             }
+            // A token stands for the stream.
+            Action::ListShards { next: Some(token), .. } => json!({ "NextToken": token }),
+            Action::GetShardIterator { stream, shard, at } => {
+                let mut body = json!({ "StreamName": stream, "ShardId": shard });
+                match at {
+                    IteratorAt::TrimHorizon => body["ShardIteratorType"] = "TRIM_HORIZON".into(),
+                    IteratorAt::Latest => body["ShardIteratorType"] = "LATEST".into(),
+                    IteratorAt::After(number) => {
+                        body["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER".into();
+                        body["StartingSequenceNumber"] = number.as_str().into();
+                    }
+                }
+                body
+            }
+            Action::GetRecords { iterator, limit } => json!({ "ShardIterator": iterator, "Limit": limit }),
         }
     }
 }

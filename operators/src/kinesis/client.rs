@@ -63,7 +63,10 @@ impl Streams {
     pub(crate) async fn ask(&self, action: Action<'_>) -> Result<Value, Failure> {
         let reply = match self {
             Streams::Gateway { base, headers } => {
-                let (method, path) = action.route();
+                let Some((method, path)) = action.route() else {
+                    let error = anyhow!("a gateway has no route for {}; ask Kinesis itself", action.name());
+                    return Err(Trouble::lasting(error).into());
+                };
                 let mut request = http()?.request(method, base.join(&path)).headers(headers.clone());
                 request = request.header(CONTENT_TYPE, "application/json");
                 if let Some(body) = action.body_for_gateway() {

@@ -15,7 +15,7 @@ mod client;
 mod failure;
 mod operator;
 
-pub(crate) use action::{Action, Record};
+pub(crate) use action::{Action, IteratorAt, Record};
 pub(crate) use client::{Door, Streams};
 pub(crate) use failure::is_passing;
 pub use operator::{Kinesis, KinesisArgs};

@@ -9,6 +9,7 @@ use crate::context::{context, nowhere, run};
 use crate::lake::{Params, run_operators, run_pipeline};
 use crate::python;
 use crate::reference::{data, read_csv};
+use crate::support::repository;
 
 const ANSWERS: &[&str] =
     &["task4", "task5", "task6_part1", "task6_part2", "task7", "task8", "task9", "task10", "task11"];
@@ -132,6 +133,27 @@ async fn dirty_rows_with_the_letter_as_zeros() {
 #[tokio::test]
 async fn dirty_rows_with_decimals_kept() {
     pipeline_equals_spark("dirty11k", "dirty11k_double", "double").await;
+}
+
+/// The same records as the streaming job reads them: a schema of texts, and each commit cleaned by itself.
+#[tokio::test]
+async fn dirty_rows_as_a_stream() {
+    let Some(data) = data() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let source = data.join("dirty11k/jsonl");
+    run("emulation", json!({ "source": source, "sink": "lake", "flush_size": 1000 }), home.path()).await;
+    let dag = std::fs::read_to_string(repository().join("dags/pinterest_stream.yaml")).unwrap();
+    let dag: Value = serde_yaml::from_str(&dag).unwrap();
+    for task in dag["tasks"].as_array().unwrap().iter().filter(|task| task["operator"] == "stream") {
+        let table = task["task_id"].as_str().unwrap().strip_prefix("stream_").unwrap();
+        let mut args = json!({ "source": format!("lake/topics/0a3db223d459.{table}"), "batch_rows": 4000 });
+        args["output"] = format!("lake/clean_{table}").into();
+        args["schema"] = task["schema"].clone();
+        args["rules"] = task["rules"].clone();
+        run("stream", args, home.path()).await;
+        let golden = data.join("golden/dirty11k_stream");
+        compare(&format!("clean_{table}"), &golden, &whole_table(&format!("clean_{table}"), home.path()).await);
+    }
 }
 
 /// What Kafka Connect landed of 1,500 draws, some of them drawn twice: made by the generator of the reference data.

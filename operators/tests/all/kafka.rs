@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use operators::emulation::Emulation;
 use operators::location::S3;
+use operators::notifiers::Environment;
+use operators::stream::Stream;
 use scheduler::operator::Verdict;
 use serde_json::{Value, json};
 
@@ -109,6 +111,39 @@ async fn rows_come_out_of_the_topics_as_they_went_in() {
             [rows(0).chain(rows(4)).collect(), rows(1).collect(), rows(2).collect(), rows(3).collect()];
         assert_eq!(numbers, expected, "{table}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_appended_to_a_table_once() {
+    let topics = ["pin", "geo", "user"].map(|topic| format!("{USER}.{topic}"));
+    let cluster = Cluster::start(&topics.each_ref().map(String::as_str));
+    let bench = Bench::new();
+    let s3 = S3::from_variables([]);
+    let stream = Stream::new(s3.clone(), Environment::default());
+    let post = json!({ "sink": { "kafka": { "brokers": [cluster.address] } }, "rows": 50, "batch": 10 });
+    let read = json!({
+        "source": { "kafka": { "brokers": [cluster.address], "topic": topics[2] } },
+        "schema": ["ind", "age"],
+        "output": "lake/users",
+        "batch_rows": 20,
+    });
+    for rows in [50, 0] {
+        if rows > 0 {
+            return_value(bench.run(&Emulation::new(s3.clone()), post.clone()).await);
+        }
+        let report = return_value(bench.run(&stream, read.clone()).await);
+        assert_eq!(report["rows_written"], rows);
+        let positions: u64 = report["positions"]
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|offset| offset.as_str().unwrap().parse::<u64>().unwrap())
+            .sum();
+        assert_eq!(positions, 50);
+    }
+    let table = python::read_delta(bench.home().join("lake/users").to_str().unwrap(), "cast(ind as bigint)", &[]);
+    let expected: Vec<String> = (0..50).map(|ind| ind.to_string()).collect();
+    assert_eq!(table["columns"][0], json!(["ind", expected]));
 }
 
 /// A broker of the crate `tansu`, which `UPDRAFT_TEST_TANSU` names the program of. It ends with this value.

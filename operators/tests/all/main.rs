@@ -3,13 +3,16 @@
 #![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test that cannot set up its world may panic")]
 
 mod cases;
+mod clean_input;
+mod clean_output;
 mod cleaning;
 mod connections;
 mod context;
-mod databricks;
 mod databases;
+mod databricks;
 mod emulation;
 mod emulation_s3;
+mod expectations;
 mod full_disk;
 mod gateway;
 mod golden;
@@ -32,6 +35,8 @@ mod secrets;
 mod sensors;
 mod sources;
 mod spark_answers;
+mod streaming;
 mod streams;
 mod support;
 mod vacuum;
+mod variants;

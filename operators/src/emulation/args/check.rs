@@ -8,10 +8,11 @@ use scheduler::operator::{ArgumentProblem, TaskError};
 use serde_json::{Map, Value};
 
 use super::shapes::span;
-use super::{EmulationArgs, Offsets, Order, ROWS_REAL, SAMPLE, SourceChoice, TextOr};
+use super::{EmulationArgs, Offsets, Order, ROWS_REAL, SAMPLE, SourceChoice};
 use crate::database::unknown_database;
 use crate::location::Location;
 use crate::requests::Base;
+use crate::shapes::TextOr;
 
 /// More rows than this are a mistake for `sample`: it keeps some hundred bytes of each poster in memory.
 const SAMPLE_ROWS_MAX: u64 = 10_000_000;

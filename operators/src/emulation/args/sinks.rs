@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::shapes::one_key;
+use crate::kafka::KafkaArgs;
 use crate::kinesis::Door;
+use crate::shapes::one_key;
 
 /// Where rows go, when it is neither a folder nor a bucket.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -69,43 +70,4 @@ impl KinesisSinkArgs {
             headers_env: self.headers_env.clone(),
         }
     }
-}
-
-/// See [`SinkChoice::Kafka`].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::emulation) struct KafkaArgs {
-    /// Some of the brokers, as `host:port`; they name the others.
-    #[schemars(length(min = 1))]
-    pub(in crate::emulation) brokers: Vec<String>,
-    /// Whether to speak TLS.
-    #[serde(default)]
-    pub(in crate::emulation) tls: bool,
-    /// How to sign in, if one has to.
-    pub(in crate::emulation) sasl: Option<SaslArgs>,
-}
-
-/// How to sign in to Kafka.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::emulation) struct SaslArgs {
-    /// The mechanism.
-    #[serde(default)]
-    pub(in crate::emulation) mechanism: Mechanism,
-    /// The name.
-    pub(in crate::emulation) username: String,
-    /// The environment variable that holds the password.
-    pub(in crate::emulation) password_env: String,
-}
-
-/// The mechanisms by which one can sign in to Kafka. With `plain` the password is a secret only with TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(in crate::emulation) enum Mechanism {
-    #[default]
-    #[serde(rename = "plain")]
-    Plain,
-    #[serde(rename = "scram-sha-256")]
-    ScramSha256,
-    #[serde(rename = "scram-sha-512")]
-    ScramSha512,
 }

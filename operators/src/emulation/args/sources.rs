@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::TextOr;
-use super::shapes::one_key;
+use crate::shapes::{TextOr, one_key};
 
 /// Where rows come from, when a word does not say enough.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

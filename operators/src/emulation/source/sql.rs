@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Inspection, RowStream, Sender, Source, channel};
 use crate::database::{Address, Database};
-use crate::emulation::args::{SqlArgs, TextOr, TimeStyle};
+use crate::emulation::args::{SqlArgs, TimeStyle};
 use crate::emulation::table::{PerTable, Table};
 use crate::notifiers::Environment;
+use crate::shapes::TextOr;
 use document::Documents;
 
 /// So many rows are handed over at a time.

@@ -1,0 +1,127 @@
+//! Objects of one topic, as Kafka Connect's S3 sink lays them out: `partition=0/<topic>+0+0000000042.json`.
+//!
+//! The name of an object tells the offset of its first record, and its lines how many there are. What is new is what begins
+//! at the next offset or after it; so nothing has to be remembered but one offset for each partition.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use anyhow::{Context as _, anyhow};
+use async_trait::async_trait;
+use bytes::Bytes;
+use object_store::ObjectStoreExt as _;
+
+use super::{Looked, Source};
+use crate::listing::list_files;
+use crate::location::{Location, Opened, S3};
+use crate::requests::Trouble;
+use crate::stream::position::{Position, Positions};
+
+/// A folder of a topic.
+pub(super) struct Folder {
+    location: Location,
+    s3: S3,
+    /// The next offset, by partition.
+    next: BTreeMap<String, i64>,
+    /// Objects that were found and not read yet, in the order of their offsets.
+    found: VecDeque<Object>,
+}
+
+struct Object {
+    partition: String,
+    offset: i64,
+    location: Location,
+}
+
+impl Folder {
+    pub(super) fn new(location: Location, s3: S3) -> Folder {
+        Folder { location, s3, next: BTreeMap::new(), found: VecDeque::new() }
+    }
+
+    async fn list(&self) -> Result<Vec<Object>, Trouble> {
+        let files = list_files(&self.location, &self.s3).await.map_err(Trouble::passing)?;
+        let object = |location: Location| match read_name(location.file_name()) {
+            Some((partition, offset)) => Ok(Object { partition, offset, location }),
+            None => Err(Trouble::lasting(anyhow!(
+                "`{location}` is not named as Kafka Connect names objects (`<topic>+<partition>+<offset>.json`); read \
+                 other files with `clean` and `incremental: true`"
+            ))),
+        };
+        files.into_iter().map(|file| object(file.location)).collect()
+    }
+
+    async fn read(&self, object: &Object) -> Result<Vec<Bytes>, Trouble> {
+        let reading = || format!("`{}` cannot be read", object.location);
+        let opened = object.location.open(&self.s3).with_context(reading).map_err(Trouble::lasting)?;
+        let Opened { store, prefix } = opened;
+        let got = store.get(&prefix).await.with_context(reading).map_err(Trouble::passing)?;
+        let bytes = got.bytes().await.with_context(reading).map_err(Trouble::passing)?;
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        Ok(lines.map(|line| bytes.slice_ref(line)).collect())
+    }
+}
+
+#[async_trait]
+impl Source for Folder {
+    fn shown(&self) -> String {
+        format!("the objects in {}", self.location)
+    }
+
+    async fn parts(&mut self) -> Result<Vec<String>, Trouble> {
+        let partitions: BTreeSet<String> = self.list().await?.into_iter().map(|object| object.partition).collect();
+        Ok(partitions.into_iter().collect())
+    }
+
+    async fn begin(&mut self, positions: &Positions) -> Result<(), Trouble> {
+        let offset = |(part, position): (&String, &Position)| match position {
+            Position::Offset(offset) => Some((part.clone(), *offset)),
+            Position::After(_) | Position::Ended => None,
+        };
+        self.next = positions.0.iter().filter_map(offset).collect();
+        Ok(())
+    }
+
+    async fn look(&mut self, room: usize) -> Result<Looked, Trouble> {
+        if self.found.is_empty() {
+            let mut objects = self.list().await?;
+            objects.retain(|object| object.offset >= self.next.get(&object.partition).copied().unwrap_or(0));
+            objects.sort_by(|a, b| (&a.partition, a.offset).cmp(&(&b.partition, b.offset)));
+            self.found = objects.into();
+        }
+        let mut looked = Looked { is_empty: self.found.is_empty(), ..Looked::default() };
+        while let Some(object) = self.found.front() {
+            let records = self.read(object).await?;
+            let Some(object) = self.found.pop_front() else { break };
+            let next = object.offset + i64::try_from(records.len()).unwrap_or(i64::MAX).max(1);
+            looked.records.extend(records);
+            looked.positions.0.insert(object.partition.clone(), Position::Offset(next));
+            self.next.insert(object.partition, next);
+            if looked.records.len() >= room {
+                break;
+            }
+        }
+        Ok(looked)
+    }
+}
+
+/// The partition and the first offset that a name tells.
+fn read_name(name: &str) -> Option<(String, i64)> {
+    let mut parts = name.strip_suffix(".json")?.rsplitn(3, '+');
+    let offset = parts.next()?.parse().ok()?;
+    let partition = parts.next()?.parse::<u32>().ok()?.to_string();
+    parts.next().filter(|topic| !topic.is_empty())?;
+    Some((partition, offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_partition_and_offset() {
+        assert_eq!(read_name("0a3db223d459.pin+0+0000000042.json"), Some(("0".to_owned(), 42)));
+        assert_eq!(read_name("a+b+12+7.json"), Some(("12".to_owned(), 7)));
+        for other in ["rows.json", "t+0.json", "+0+1.json", "t+0+x.json", "t+0+1.avro"] {
+            assert_eq!(read_name(other), None, "{other}");
+        }
+    }
+}

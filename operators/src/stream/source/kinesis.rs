@@ -1,0 +1,191 @@
+//! A stream of Kinesis, shard by shard.
+//!
+//! A shard that was split or merged ends, and others go on where it ended. Those are looked for whenever one has ended, and
+//! read from their beginning. Between shards there is no order, and none is needed to append.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use anyhow::anyhow;
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{Looked, Source};
+use crate::kinesis::{Action, IteratorAt, Streams};
+use crate::requests::Trouble;
+use crate::stream::args::{KinesisSource, Start};
+use crate::stream::position::{Position, Positions, is_sequence_number};
+
+/// Kinesis gives no more records at a time.
+const RECORDS_MAX: usize = 10_000;
+
+/// A stream.
+pub(super) struct Kinesis {
+    streams: Streams,
+    stream: String,
+    start: Start,
+    known: Vec<String>,
+    /// Shards that are read, the next one first.
+    open: VecDeque<Shard>,
+}
+
+struct Shard {
+    id: String,
+    at: IteratorAt,
+    /// Where to go on, as Kinesis says; it lapses after five minutes.
+    iterator: Option<String>,
+    is_caught_up: bool,
+}
+
+impl Kinesis {
+    pub(super) fn new(streams: Streams, source: &KinesisSource) -> Kinesis {
+        let (stream, start) = (source.stream.clone(), source.start);
+        Kinesis { streams, stream, start, known: Vec::new(), open: VecDeque::new() }
+    }
+
+    async fn list(&self) -> Result<Vec<String>, Trouble> {
+        let mut shards = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let action = Action::ListShards { stream: &self.stream, next: next.as_deref() };
+            let answer = self.ask(action).await?;
+            let found = answer["Shards"].as_array().into_iter().flatten();
+            shards.extend(found.filter_map(|shard| shard["ShardId"].as_str()).map(str::to_owned));
+            match answer["NextToken"].as_str() {
+                Some(token) => next = Some(token.to_owned()),
+                None => return Ok(shards),
+            }
+        }
+    }
+
+    async fn ask(&self, action: Action<'_>) -> Result<Value, Trouble> {
+        self.streams.ask(action).await.map_err(|failure| failure.trouble)
+    }
+
+    async fn iterator(&self, shard: &Shard) -> Result<String, Trouble> {
+        let action = Action::GetShardIterator { stream: &self.stream, shard: &shard.id, at: &shard.at };
+        let answer = self.ask(action).await?;
+        let iterator = answer["ShardIterator"].as_str().map(str::to_owned);
+        iterator.ok_or_else(|| Trouble::passing(anyhow!("GetShardIterator was answered without an iterator")))
+    }
+
+    /// Reads some of a shard. Nothing is lost when it fails: the shard stands where it stood.
+    async fn read(&self, shard: &mut Shard, room: usize) -> Result<(Vec<Bytes>, Option<Position>), Trouble> {
+        let iterator = match shard.iterator.take() {
+            Some(iterator) => iterator,
+            None => self.iterator(shard).await?,
+        };
+        let limit = room.clamp(1, RECORDS_MAX);
+        let answer = match self.streams.ask(Action::GetRecords { iterator: &iterator, limit }).await {
+            Ok(answer) => answer,
+            // The next look asks for another one.
+            Err(failure) if failure.is("ExpiredIteratorException") => return Ok((Vec::new(), None)),
+            Err(failure) => return Err(failure.trouble),
+        };
+        let (records, last) = decode(&answer)?;
+        shard.iterator = answer["NextShardIterator"].as_str().map(str::to_owned);
+        shard.is_caught_up = records.is_empty() && answer["MillisBehindLatest"].as_i64().unwrap_or(0) == 0;
+        let mut position = None;
+        if let Some(last) = last {
+            shard.at = IteratorAt::After(last.clone());
+            position = Some(Position::After(last));
+        }
+        if shard.iterator.is_none() {
+            position = Some(Position::Ended);
+        }
+        Ok((records, position))
+    }
+}
+
+#[async_trait]
+impl Source for Kinesis {
+    fn shown(&self) -> String {
+        format!("stream `{}` of {}", self.stream, self.streams.shown())
+    }
+
+    async fn parts(&mut self) -> Result<Vec<String>, Trouble> {
+        self.known = self.list().await?;
+        Ok(self.known.clone())
+    }
+
+    async fn begin(&mut self, positions: &Positions) -> Result<(), Trouble> {
+        let first = match self.start {
+            Start::Earliest => IteratorAt::TrimHorizon,
+            Start::Latest => IteratorAt::Latest,
+        };
+        let open = |id: &String| {
+            let at = match positions.0.get(id) {
+                Some(Position::Ended) => return None,
+                Some(Position::After(number)) => IteratorAt::After(number.clone()),
+                Some(Position::Offset(_)) | None => first.clone(),
+            };
+            Some(Shard { id: id.clone(), at, iterator: None, is_caught_up: false })
+        };
+        self.open = self.known.iter().filter_map(open).collect();
+        // `latest` means now, not whenever the shard's turn comes.
+        let mut open = std::mem::take(&mut self.open);
+        for shard in &mut open {
+            shard.iterator = Some(self.iterator(shard).await?);
+        }
+        self.open = open;
+        Ok(())
+    }
+
+    async fn look(&mut self, room: usize) -> Result<Looked, Trouble> {
+        let Some(mut shard) = self.open.pop_front() else { return Ok(Looked { is_empty: true, ..Looked::default() }) };
+        let read = self.read(&mut shard, room).await;
+        let id = shard.id.clone();
+        let has_ended = matches!(&read, Ok((_, Some(Position::Ended))));
+        if !has_ended {
+            self.open.push_back(shard);
+        }
+        let (records, position) = read?;
+        if has_ended {
+            for id in self.list().await? {
+                if !self.known.contains(&id) {
+                    let at = IteratorAt::TrimHorizon;
+                    self.open.push_back(Shard { id: id.clone(), at, iterator: None, is_caught_up: false });
+                    self.known.push(id);
+                }
+            }
+        }
+        let positions = Positions(position.map(|position| (id, position)).into_iter().collect::<BTreeMap<_, _>>());
+        let is_empty = records.is_empty() && self.open.iter().all(|shard| shard.is_caught_up);
+        Ok(Looked { records, positions, is_empty })
+    }
+}
+
+/// The records of an answer, and the sequence number of the last one.
+fn decode(answer: &Value) -> Result<(Vec<Bytes>, Option<String>), Trouble> {
+    let odd = |what: &str| Trouble::lasting(anyhow!("GetRecords was answered with {what}"));
+    let mut records = Vec::new();
+    let mut last = None;
+    for record in answer["Records"].as_array().into_iter().flatten() {
+        let data = record["Data"].as_str().ok_or_else(|| odd("a record without data"))?;
+        records.push(STANDARD.decode(data).map_err(|_| odd("data that are not base64"))?.into());
+        let number = record["SequenceNumber"].as_str().filter(|number| is_sequence_number(number));
+        last = Some(number.ok_or_else(|| odd("a record without a sequence number"))?.to_owned());
+    }
+    Ok((records, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn records_are_taken_out_of_base64_in_their_order() {
+        let answer = json!({"Records": [
+            {"Data": "eyJhIjoxfQ==", "SequenceNumber": "11", "PartitionKey": "p"},
+            {"Data": "e30=", "SequenceNumber": "12", "PartitionKey": "p"},
+        ]});
+        let (records, last) = decode(&answer).unwrap();
+        assert_eq!(records, [Bytes::from_static(b"{\"a\":1}"), Bytes::from_static(b"{}")]);
+        assert_eq!(last.as_deref(), Some("12"));
+        assert!(decode(&json!({"Records": [{"Data": "e30="}]})).is_err());
+    }
+}

@@ -1,0 +1,221 @@
+//! `stream`: records of Kinesis and of folders, appended to Delta tables exactly once, whatever happens in between.
+
+use std::time::Duration;
+
+use operators::emulation::Emulation;
+use operators::kinesis::Kinesis;
+use operators::notifiers::Environment;
+use operators::stream::Stream;
+use scheduler::operator::Verdict;
+use serde_json::{Value, json};
+
+use crate::moto::Moto;
+use crate::python;
+use crate::support::{Bench, return_value};
+
+const USER: &str = "0a3db223d459";
+
+/// How the notebooks read posts: all columns are text.
+fn pin_schema() -> Value {
+    json!([
+        "index",
+        "unique_id",
+        "title",
+        "description",
+        "poster_name",
+        "follower_count",
+        "tag_list",
+        "is_image_or_video",
+        "image_src",
+        "downloaded",
+        "save_location",
+        "category"
+    ])
+}
+
+fn pin_rules() -> Value {
+    json!([
+        { "nulls": { "values": ["User Info Error"], "columns": ["follower_count", "poster_name"] } },
+        { "suffixed_number": { "column": "follower_count" } },
+        { "cast": { "column": "index", "to": "int" } },
+        { "rename": { "index": "ind" } },
+        { "select": ["ind", "unique_id", "follower_count", "category"] }
+    ])
+}
+
+/// The values of `ind` in the table, in their order, as another reader of Delta sees them.
+fn numbers(table: &str) -> Vec<u64> {
+    let read = python::read_delta(table, "ind", &[]);
+    let column = read["columns"].as_array().unwrap().iter().find(|column| column[0] == "ind").unwrap();
+    column[1].as_array().unwrap().iter().map(|value| value.as_u64().unwrap()).collect()
+}
+
+async fn post(bench: &Bench, moto: &Moto, rows: u64) {
+    let args = json!({ "sink": { "kinesis": { "partition_key": "row" } }, "rows": rows, "batch": 50 });
+    return_value(bench.run(&Emulation::new(moto.settings()), args).await);
+}
+
+async fn make_streams(bench: &Bench, moto: &Moto) {
+    let names: Vec<String> = ["pin", "geo", "user"].map(|table| format!("streaming-{USER}-{table}")).into();
+    let args = json!({ "action": "create", "stream": names, "shard_count": 2 });
+    return_value(bench.run(&Kinesis::new(moto.settings(), Environment::default()), args).await);
+}
+
+fn posts(batch_rows: u64) -> Value {
+    json!({
+        "source": { "kinesis": { "stream": format!("streaming-{USER}-pin") } },
+        "schema": pin_schema(),
+        "rules": pin_rules(),
+        "output": "lake/stream_pin",
+        "batch_rows": batch_rows,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_goes_on_where_the_table_says() {
+    let (moto, bench) = (Moto::start(), Bench::new());
+    let stream = Stream::new(moto.settings(), Environment::default());
+    make_streams(&bench, &moto).await;
+    post(&bench, &moto, 60).await;
+
+    let report = return_value(bench.run(&stream, posts(25)).await);
+    assert_eq!((&report["rows_read"], &report["rows_written"], &report["broken"]), (&json!(60), &json!(60), &json!(0)));
+    assert!(report["commits"].as_u64().unwrap() >= 3, "{report}");
+    assert_eq!(report["positions"].as_object().unwrap().len(), 2);
+    let table = bench.home().join("lake/stream_pin");
+    assert_eq!(numbers(table.to_str().unwrap()), (0..60).collect::<Vec<u64>>());
+
+    let report = return_value(bench.run(&stream, posts(25)).await);
+    assert_eq!((&report["rows_read"], &report["commits"]), (&json!(0), &json!(0)));
+    post(&bench, &moto, 5).await;
+    let report = return_value(bench.run(&stream, posts(25)).await);
+    assert_eq!(report["rows_written"], 5);
+    assert_eq!(numbers(table.to_str().unwrap()).len(), 65);
+}
+
+/// The work is dropped at whatever point it has reached, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_killed_appends_each_record_once() {
+    let (moto, bench) = (Moto::start(), Bench::new());
+    let stream = Stream::new(moto.settings(), Environment::default());
+    make_streams(&bench, &moto).await;
+    post(&bench, &moto, 400).await;
+    let table = bench.home().join("lake/stream_pin");
+
+    for kill in 1..8 {
+        let log = table.join("_delta_log");
+        let before = std::fs::read_dir(&log).map_or(0, Iterator::count);
+        // A commit has been made, or not: the file of the log may be there before the stream knows of it.
+        let committed = async {
+            while std::fs::read_dir(&log).map_or(0, Iterator::count) < before + 1 + kill % 3 {
+                tokio::time::sleep(Duration::from_millis(kill as u64)).await;
+            }
+        };
+        tokio::select! {
+            _ = bench.run(&stream, posts(20)) => break,
+            () = committed => {}
+        }
+    }
+    let report = return_value(bench.run(&stream, posts(20)).await);
+    assert!(report["rows_read"].as_u64().unwrap() < 400, "the runs before did nothing: {report}");
+    assert_eq!(numbers(table.to_str().unwrap()), (0..400).collect::<Vec<u64>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_stops_when_it_is_told_and_when_its_time_is_up() {
+    let (moto, bench) = (Moto::start(), Bench::new());
+    let stream = Stream::new(moto.settings(), Environment::default());
+    make_streams(&bench, &moto).await;
+    post(&bench, &moto, 10).await;
+    let with = |until: &str| {
+        let mut args = posts(1000);
+        args["until"] = until.into();
+        args["batch_every"] = "0.2s".into();
+        args
+    };
+
+    let report = return_value(bench.run(&stream, with("1s")).await);
+    assert_eq!(report["rows_written"], 10);
+
+    let stop = bench.ctx.cancelled.clone();
+    let (ended, ()) = tokio::join!(bench.run(&stream, with("forever")), async { stop.cancel() });
+    assert_eq!(ended.unwrap_err().verdict, Verdict::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_a_folder_are_read_once_each() {
+    let bench = Bench::new();
+    let s3 = crate::context::nowhere();
+    let (emulation, stream) = (Emulation::new(s3.clone()), Stream::new(s3, Environment::default()));
+    let args = json!({
+        "source": format!("lake/topics/{USER}.user"),
+        "schema": { "ind": "int", "first_name": "string", "age": "int", "date_joined": "string" },
+        "rules": [{ "timestamp": { "column": "date_joined" } }],
+        "output": "lake/stream_user",
+    });
+    return_value(bench.run(&emulation, json!({ "rows": 30, "flush_size": 7 })).await);
+    let report = return_value(bench.run(&stream, args.clone()).await);
+    assert_eq!((&report["rows_written"], &report["positions"]), (&json!(30), &json!({ "0": "30" })));
+
+    return_value(bench.run(&emulation, json!({ "rows": 5, "flush_size": 7, "offsets": "continue" })).await);
+    let report = return_value(bench.run(&stream, args.clone()).await);
+    assert_eq!((&report["rows_written"], &report["positions"]), (&json!(5), &json!({ "0": "35" })));
+    assert_eq!(return_value(bench.run(&stream, args).await)["rows_read"], 0);
+    let table = bench.home().join("lake/stream_user");
+    assert_eq!(numbers(table.to_str().unwrap()).len(), 35);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_are_no_objects_are_kept_as_nulls_or_left_out() {
+    let bench = Bench::new();
+    let stream = Stream::new(crate::context::nowhere(), Environment::default());
+    bench
+        .file("topic/partition=0/t+0+0000000000.json", "{\"a\": 1}\n[{\"a\": 2}]\nbroken\n{\"a\": \"x\", \"b\": {}}\n");
+    let with = |broken: &str, output: &str| json!({ "source": "topic", "schema": ["a", "b"], "output": output, "broken": broken });
+
+    let report = return_value(bench.run(&stream, with("keep", "kept")).await);
+    assert_eq!((&report["rows_written"], &report["broken"]), (&json!(4), &json!(2)));
+    let report = return_value(bench.run(&stream, with("drop", "dropped")).await);
+    assert_eq!((&report["rows_written"], &report["broken"]), (&json!(2), &json!(2)));
+    let read = python::read_delta(bench.home().join("dropped").to_str().unwrap(), "a", &[]);
+    assert_eq!(read["columns"], json!([["a", ["1", "x"]], ["b", [null, "{}"]]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_told_in_a_sentence() {
+    let (moto, bench) = (Moto::start(), Bench::new());
+    let stream = Stream::new(moto.settings(), Environment::default());
+    let fails = async |args: Value| {
+        let error = bench.run(&stream, args).await.unwrap_err();
+        assert_eq!(error.verdict, Verdict::Fail);
+        error.to_string().replace(bench.home().to_str().unwrap(), "[HOME]")
+    };
+    let unknown = fails(posts(10)).await;
+    assert!(
+        unknown.contains("ResourceNotFoundException") && unknown.contains("streaming-0a3db223d459-pin"),
+        "{unknown}"
+    );
+
+    bench.file("topic/partition=0/t+0+0000000000.json", "{\"a\": 1}\n");
+    let args = json!({ "source": "topic", "schema": ["a"], "output": "out" });
+    return_value(bench.run(&stream, args.clone()).await);
+    let mut other = args.clone();
+    other["rules"] = json!([{ "rename": { "a": "b" } }]);
+    other["checkpoint"] = "again".into();
+    assert_eq!(
+        fails(other).await,
+        "the table `[HOME]/out` has the columns `a`, and the rules make `b`; write to another table, or make the rules \
+         end with a `select` of the table's columns"
+    );
+
+    let mut misspelt = args.clone();
+    misspelt["rules"] = json!([{ "drop": ["aa"] }]);
+    let misspelt = fails(misspelt).await;
+    assert!(misspelt.contains("the rule `drop aa` names the column `aa`") && misspelt.contains("`a`"), "{misspelt}");
+
+    bench.file("others/rows.json", "{}");
+    let mut named = args;
+    named["source"] = "others".into();
+    let named = fails(named).await;
+    assert!(named.contains("is not named as Kafka Connect names objects"), "{named}");
+}
