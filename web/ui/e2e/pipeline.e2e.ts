@@ -31,7 +31,8 @@ test('the pipeline is triggered with the form, turns green by itself, and shows 
   await expect(answer.getByRole('row').nth(1)).toContainText(/20\d\d/)
 
   const chart = page.getByRole('img', { name: /^Bar chart: category_count by post_year/ })
-  await expect(chart.locator('svg')).toBeVisible()
+  // The swatches of the legend come first.
+  await expect(chart.locator('svg').last()).toBeVisible()
   await expect(page.getByText('Posts by year and category')).toBeVisible()
 
   await answer.getByRole('button', { name: 'Sort by category_count' }).click()
