@@ -58,7 +58,7 @@ joined_years = "WHERE year(date_joined) BETWEEN 2015 AND 2020"
 median = "quantile_disc(follower_count, 0.5) AS median_follower_count"
 QUESTIONS = {
     "task4": f"""
-        SELECT country, category, count(*) AS category_count FROM {places} WHERE country IS NOT NULL GROUP BY ALL
+        SELECT country, category, count(*) AS category_count FROM {places} WHERE country IS NOT NULL GROUP BY 1, 2
         QUALIFY category_count = max(category_count) OVER (PARTITION BY country)""",
     "task5": f"""
         SELECT year("timestamp") AS post_year, category, count(*) AS category_count FROM {places}
@@ -70,7 +70,7 @@ QUESTIONS = {
         SELECT country, max(follower_count) AS follower_count FROM {places} GROUP BY country
         ORDER BY follower_count DESC NULLS LAST LIMIT 1""",
     "task7": f"""
-        SELECT {age_group} AS age_group, category, count(*) AS category_count FROM {people} GROUP BY ALL
+        SELECT {age_group} AS age_group, category, count(*) AS category_count FROM {people} GROUP BY 1, 2
         QUALIFY category_count = max(category_count) OVER (PARTITION BY age_group)""",
     "task8": f"SELECT {age_group} AS age_group, {median} FROM {people} GROUP BY ALL",
     "task9": f"SELECT year(date_joined) AS post_year, count(*) AS number_users_joined FROM usr {joined_years} GROUP BY ALL",
