@@ -1,6 +1,5 @@
 //! Fills Arrow arrays from the values of documents.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -12,7 +11,8 @@ use datafusion::arrow::datatypes::{DataType, FieldRef, Fields};
 use datafusion::arrow::error::ArrowError;
 
 use super::anew::written_anew;
-use super::scan::{Kind, Value, elements, members};
+use super::names::Names;
+use super::scan::{Kind, Member, Value, elements, members};
 
 /// A column, or a part of one, that grows.
 pub enum ColumnBuilder {
@@ -40,14 +40,16 @@ pub enum ColumnBuilder {
 pub struct StructFields {
     fields: Fields,
     builders: Vec<ColumnBuilder>,
-    by_name: HashMap<String, usize>,
+    names: Names,
+    /// For each column, which member of the object at hand it takes; room that is used anew.
+    taken: Vec<Option<usize>>,
 }
 
 impl StructFields {
     pub fn new(fields: &Fields) -> StructFields {
         let builders = fields.iter().map(|field| ColumnBuilder::new(field.data_type())).collect();
-        let by_name = fields.iter().enumerate().map(|(at, field)| (field.name().clone(), at)).collect();
-        StructFields { fields: fields.clone(), builders, by_name }
+        let names = fields.iter().map(|field| field.name().as_str()).collect();
+        StructFields { fields: fields.clone(), builders, names, taken: vec![None; fields.len()] }
     }
 
     /// The same, with the values of text columns written anew, as `from_json` has them.
@@ -61,26 +63,30 @@ impl StructFields {
         made
     }
 
-    /// Appends one object. Members without a column are passed over, columns without a member are NULL, and of members
-    /// that are given twice the last one counts.
+    /// Appends one object. The scanner has accepted its text before, so that there is nothing left to fail.
     pub fn append_object(&mut self, object: &str) {
         let mut found = Vec::with_capacity(self.builders.len());
-        let mut slots: Vec<Option<Value<'_>>> = vec![None; self.builders.len()];
-        // The scanner has accepted the text before, so that there is nothing left to fail.
         let _ = members(object, &mut found);
-        for (name, value) in found {
-            if let Some(at) = self.by_name.get(name.as_ref()) {
-                slots[*at] = Some(value);
+        self.append_members(&found);
+    }
+
+    /// Appends the object that has these members. Members without a column are passed over, columns without a member are
+    /// NULL, and of members that are given twice the last one counts.
+    pub fn append_members(&mut self, members: &[Member<'_>]) {
+        self.taken.fill(None);
+        for (position, (name, _)) in members.iter().enumerate() {
+            if let Some(at) = self.names.find(position, name) {
+                self.taken[at] = Some(position);
             }
         }
-        for (builder, slot) in self.builders.iter_mut().zip(slots) {
-            builder.append(slot);
+        for (builder, taken) in self.builders.iter_mut().zip(&self.taken) {
+            builder.append(taken.map(|position| members[position].1));
         }
     }
 
     /// Appends a row of NULLs, and `text` in the column `name` if there is such a column.
     pub fn append_nulls_but(&mut self, name: &str, text: &str) {
-        let at = self.by_name.get(name).copied();
+        let at = self.names.get(name);
         for (index, builder) in self.builders.iter_mut().enumerate() {
             let value = (Some(index) == at).then_some(Value { kind: Kind::Text { escaped: false }, text });
             builder.append(value);

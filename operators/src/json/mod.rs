@@ -18,6 +18,7 @@
 mod anew;
 mod build;
 mod chunk;
+mod names;
 mod scan;
 mod table;
 mod types;

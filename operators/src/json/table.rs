@@ -1,5 +1,6 @@
 //! A set of files of JSON documents as a table of DataFusion.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +18,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use super::CORRUPT_RECORD;
 use super::build::StructFields;
 use super::chunk::{Chunk, ChunkText, plan_chunks};
-use super::scan::{Document, Kind, Malformed, elements, members, scan_document};
+use super::names::Names;
+use super::scan::{Kind, Malformed, Member, Value, scan_rows};
 use super::types::{JsonType, to_arrow_fields};
 use crate::listing::InputFile;
 use crate::location::S3;
@@ -86,8 +88,17 @@ impl JsonTable {
             report.broken_places.extend(found.broken_places);
             report.broken_places.truncate(BROKEN_PLACES_MAX);
             report.mixed.extend(found.mixed);
-            for (name, json_type) in found.types {
-                widen(&mut types, &mut report.mixed, name, json_type);
+            for (name, json_type) in found.names.into_names().into_iter().zip(found.types) {
+                match types.entry(name) {
+                    Entry::Vacant(free) => {
+                        free.insert(json_type);
+                    }
+                    Entry::Occupied(mut known) => {
+                        if widen(known.get_mut(), json_type) {
+                            report.mixed.insert(known.key().clone());
+                        }
+                    }
+                }
             }
             if kept_bytes + text.text.len() <= kept_bytes_max {
                 kept_bytes += text.text.len();
@@ -129,27 +140,27 @@ struct Found {
     rows: u64,
     broken: u64,
     broken_places: Vec<String>,
-    types: BTreeMap<String, JsonType>,
+    names: Names,
+    /// By the numbers of their names.
+    types: Vec<JsonType>,
     mixed: BTreeSet<String>,
 }
 
-/// Adds the type of a value to those of its column, and notes if they have nothing but their text in common.
-fn widen(types: &mut BTreeMap<String, JsonType>, mixed: &mut BTreeSet<String>, name: String, json_type: JsonType) {
-    let known = types.entry(name.clone()).or_insert(JsonType::Null);
+/// Adds a type to those of a column; true if they have nothing but their text in common.
+fn widen(known: &mut JsonType, json_type: JsonType) -> bool {
     let was_text = matches!(known, JsonType::Null | JsonType::Text);
     let is_text = matches!(json_type, JsonType::Null | JsonType::Text);
     known.merge(json_type);
-    if *known == JsonType::Text && !(was_text && is_text) {
-        mixed.insert(name);
-    }
+    *known == JsonType::Text && !(was_text && is_text)
 }
 
 async fn first_pass(chunks: Arc<Vec<KeptChunk>>, index: usize, s3: S3) -> anyhow::Result<(usize, ChunkText, Found)> {
     let chunk = &chunks[index].chunk;
     let text = chunk.read(&s3).await?;
     let mut found = Found::default();
+    let mut members = Vec::new();
     for line in lines(&text.text) {
-        if found.add(line).is_err() {
+        if found.add(line, &mut members).is_err() {
             found.rows += 1;
             found.broken += 1;
             if found.broken_places.len() < BROKEN_PLACES_MAX {
@@ -162,40 +173,37 @@ async fn first_pass(chunks: Arc<Vec<KeptChunk>>, index: usize, s3: S3) -> anyhow
 }
 
 impl Found {
-    fn add(&mut self, line: &str) -> Result<(), Malformed> {
-        let mut rows = 0;
-        let mut fields = Vec::new();
-        match scan_document(line)? {
-            Document::Blank => (),
-            Document::Object(text) => {
-                rows = 1;
-                members(text, &mut fields)?;
+    fn add<'a>(&mut self, line: &'a str, members: &mut Vec<Member<'a>>) -> Result<(), Malformed> {
+        let (mut rows, mut outcome) = (0, Ok(()));
+        scan_rows(line, members, |members| {
+            rows += 1;
+            for (position, (name, value)) in members.iter().enumerate() {
+                outcome = outcome.and(self.add_value(position, name, value));
             }
-            Document::Array(text) => {
-                let mut objects = Vec::new();
-                elements(text, |object| objects.push(object.text))?;
-                rows = objects.len() as u64;
-                for object in objects {
-                    members(object, &mut fields)?;
-                }
-            }
-        }
-        for (name, value) in fields {
-            // The common case, without allocating: the column is known, and wide enough already.
-            let known = self.types.get(name.as_ref());
-            let is_covered = match known {
-                Some(JsonType::Text) => matches!(value.kind, Kind::Text { .. } | Kind::Null),
-                Some(JsonType::Long) => value.kind == Kind::Integer && value.text.len() < 18,
-                Some(JsonType::Double) => matches!(value.kind, Kind::Float),
-                Some(_) => value.kind == Kind::Null,
-                None => false,
-            };
-            if !is_covered {
-                let json_type = JsonType::of(&value)?;
-                widen(&mut self.types, &mut self.mixed, name.into_owned(), json_type);
-            }
-        }
+        })?;
+        outcome?;
         self.rows += rows;
+        Ok(())
+    }
+
+    fn add_value(&mut self, position: usize, name: &str, value: &Value<'_>) -> Result<(), Malformed> {
+        let Some(number) = self.names.find(position, name) else {
+            let json_type = JsonType::of(value)?;
+            self.names.add(name.to_owned());
+            self.types.push(json_type);
+            return Ok(());
+        };
+        let known = &mut self.types[number];
+        // The common case, without allocating: the column is wide enough already.
+        let is_covered = match known {
+            JsonType::Text => matches!(value.kind, Kind::Text { .. } | Kind::Null),
+            JsonType::Long => value.kind == Kind::Integer && value.text.len() < 18,
+            JsonType::Double => value.kind == Kind::Float,
+            _ => value.kind == Kind::Null,
+        };
+        if !is_covered && widen(known, JsonType::of(value)?) {
+            self.mixed.insert(name.to_owned());
+        }
         Ok(())
     }
 }
@@ -260,23 +268,15 @@ fn build_batches(text: &str, schema: &SchemaRef, batch_rows: usize) -> Result<Ve
     let mut builder = StructFields::new(schema.fields());
     let mut batches = Vec::new();
     let mut rows = 0;
+    let mut members = Vec::new();
     for line in lines(text) {
-        match scan_document(line) {
-            Ok(Document::Blank) => (),
-            Ok(Document::Object(object)) => {
-                builder.append_object(object);
-                rows += 1;
-            }
-            Ok(Document::Array(array)) => {
-                let _ = elements(array, |object| {
-                    builder.append_object(object.text);
-                    rows += 1;
-                });
-            }
-            Err(Malformed) => {
-                builder.append_nulls_but(CORRUPT_RECORD, line);
-                rows += 1;
-            }
+        let scanned = scan_rows(line, &mut members, |members| {
+            builder.append_members(members);
+            rows += 1;
+        });
+        if scanned.is_err() {
+            builder.append_nulls_but(CORRUPT_RECORD, line);
+            rows += 1;
         }
         if rows >= batch_rows {
             batches.push(finish_batch(&mut builder, schema, std::mem::take(&mut rows))?);
