@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait as _,
 };
 
-use super::entity::{pool, task_instance};
+use super::entity::{dag_run, pool, task_instance};
 use super::error::{StoreError, doing, is_duplicate};
 
 /// The pool of tasks that name none. It is always there (Airflow 3: `default_pool`).
@@ -125,14 +125,21 @@ impl SlotUse {
     }
 }
 
-/// The use of every pool that any unfinished task instance names, by name, made from their states.
+/// The use of every pool that any unfinished task instance names, by name, made from their states. They are found through
+/// the runs that are not over, of which there are few.
 pub async fn slot_use(db: &impl ConnectionTrait) -> Result<HashMap<String, SlotUse>, StoreError> {
     use task_instance::Column as C;
+    let unfinished = dag_run::Entity::find()
+        .select_only()
+        .column(dag_run::Column::Id)
+        .filter(dag_run::Column::State.is_in(["queued", "running"]))
+        .into_query();
     let rows: Vec<(String, Option<String>, i64)> = task_instance::Entity::find()
         .select_only()
         .column(C::Pool)
         .column(C::State)
         .column_as(C::PoolSlots.sum(), "slots")
+        .filter(C::DagRunId.in_subquery(unfinished))
         .filter(C::State.is_in(["running", "restarting", "queued", "scheduled", "deferred"]))
         .group_by(C::Pool)
         .group_by(C::State)
