@@ -68,6 +68,7 @@ impl Control {
         let db = self.db.read();
         let mut removal = Removal::default();
         let mut pinned: BTreeMap<Uuid, u64> = BTreeMap::new();
+        let mut given: BTreeMap<i64, u64> = BTreeMap::new();
         let kept = history::kept(db).await?;
         let mut after = Uuid::nil();
         loop {
@@ -78,6 +79,9 @@ impl Control {
             for run in &old {
                 *pinned.entry(run.dag_version_id).or_default() += 1;
             }
+            for (event, runs) in history::given_asset_events(db, &keys(&old)).await? {
+                *given.entry(event).or_default() += runs;
+            }
             removal.add(history::count_runs(db, &keys(&old)).await?);
             let folders = folders(&retention.log_folder, &old);
             removal.logs += files(move || Ok(folders.iter().filter(|path| path.exists()).count() as u64)).await?;
@@ -87,12 +91,14 @@ impl Control {
             ("event_log", history::count_events(db, retention.before).await?),
             ("import_error", self.old_import_errors(retention).await?.len() as u64),
             ("dag_version", history::unused_versions(db, retention.before, &pinned).await?),
+            ("asset_event", history::unused_asset_events(db, retention.before, &given).await?),
         ]));
         Ok(removal)
     }
 
     /// Removes runs that were over before, with everything that is stored of them and their logs; the audit log, import
-    /// errors of files that are gone, and versions of DAGs that no run uses any more (Airflow 3: `db clean`).
+    /// errors of files that are gone, versions of DAGs that no run uses any more, and events of assets that nobody needs
+    /// (Airflow 3: `db clean`).
     ///
     /// `progress` is told after each transaction what has gone so far. Unfinished runs stay, and those that the next ones
     /// of their DAG hang on.
@@ -161,10 +167,11 @@ impl Control {
             let txn = self.db.begin_write().await?;
             let events = history::delete_events(&txn, retention.before, ROWS_MAX).await?;
             let versions = history::delete_unused_versions(&txn, retention.before, ROWS_MAX).await?;
+            let asset_events = history::delete_unused_asset_events(&txn, retention.before, ROWS_MAX).await?;
             commit(txn).await?;
-            removal.add(Rows::from([("event_log", events), ("dag_version", versions)]));
+            removal.add(Rows::from([("event_log", events), ("dag_version", versions), ("asset_event", asset_events)]));
             progress(removal);
-            if events == 0 && versions == 0 {
+            if events == 0 && versions == 0 && asset_events == 0 {
                 break;
             }
         }

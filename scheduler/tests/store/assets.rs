@@ -10,7 +10,8 @@ use scheduler::operator::Registry;
 use scheduler::store::asset_events::{self, EventSource, NewAssetEvent};
 use scheduler::store::asset_queue::{self, QueueFilter};
 use scheduler::store::entity::asset_event;
-use scheduler::store::{Db, assets, commit, dags, runs};
+use scheduler::store::{Db, assets, commit, dags, history, runs};
+use sea_orm::EntityTrait;
 use uuid::Uuid;
 
 use crate::{Backend, a_dag, a_run, noon, open};
@@ -176,4 +177,39 @@ async fn a_bare_uri_says_nothing_of_an_asset(#[case] backend: Backend) {
     assert_eq!(assets::called(db.read(), &asset.id.to_string()).await.unwrap().len(), 1);
     waits_for(&db, "[{uri: 's3://a', group: lake, extra: {owner: bob}}]").await;
     assert_eq!(assets::get(db.read(), asset.id).await.unwrap().extra["owner"], "bob");
+}
+
+/// What says when an asset was last updated stays, and what a run was given, or is yet to be given.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn old_events_go_when_nobody_needs_them(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let once = || update("s3://a", Some(Uuid::now_v7()));
+    let forgotten = emit(&db, &[update("s3://c", None)]).await;
+    waits_for(&db, "[s3://a, s3://b]").await;
+    emit(&db, &[update("s3://b", None)]).await;
+    let given = emit(&db, &[once()]).await;
+    let run = take(&db, "one").await;
+    let awaited = emit(&db, &[once()]).await;
+    let newest = emit(&db, &[once(), update("s3://b", None), update("s3://c", None)]).await;
+
+    let later = noon() + chrono::TimeDelta::days(1);
+    let none = std::collections::BTreeMap::new();
+    let without_the_run = history::given_asset_events(db.read(), &[run]).await.unwrap();
+    assert_eq!(history::unused_asset_events(db.read(), noon(), &none).await.unwrap(), 0, "all are younger");
+    assert_eq!(history::unused_asset_events(db.read(), later, &none).await.unwrap(), 1);
+    let without = history::unused_asset_events(db.read(), later, &without_the_run).await.unwrap();
+    assert_eq!(without, 1 + without_the_run.len() as u64, "what the run was given goes with it");
+    let txn = db.begin_write().await.unwrap();
+    assert_eq!(history::delete_unused_asset_events(&txn, later, 10).await.unwrap(), 1);
+    assert_eq!(history::delete_unused_asset_events(&txn, later, 10).await.unwrap(), 0);
+    commit(txn).await.unwrap();
+
+    let left: BTreeSet<i64> = asset_event::Entity::find().all(db.read()).await.unwrap().iter().map(|e| e.id).collect();
+    assert!(!left.contains(&forgotten[0].id));
+    for event in [given, awaited, newest].concat() {
+        assert!(left.contains(&event.id), "{event:?}");
+    }
 }

@@ -1,7 +1,9 @@
-//! What is old and may go: runs that are over with everything that is stored of them, the audit log, versions of DAGs.
+//! What is old and may go: runs that are over with everything that is stored of them, the audit log, versions of DAGs, events
+//! of assets.
 //!
 //! Each function touches a bounded number of rows, so that a clean-up beside a server never holds others up for long.
 
+mod asset_events;
 mod versions;
 
 use std::collections::{BTreeMap, HashSet};
@@ -17,6 +19,9 @@ use uuid::Uuid;
 use super::entity::{backfill, callback_request, dag_run, event_log, import_error, run_request};
 use super::error::{StoreError, doing};
 
+pub use asset_events::{
+    delete_unused as delete_unused_asset_events, given as given_asset_events, unused as unused_asset_events,
+};
 pub use versions::{delete_unused as delete_unused_versions, unused as unused_versions};
 
 /// How many rows of which table.
