@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Debian packages: what the build needs, and what the tests need besides.
 RUN_PACKAGES := gcc libc6-dev bash
-TEST_PACKAGES := $(RUN_PACKAGES) chromium mariadb-server-core postgresql python3 python3-venv util-linux
+TEST_PACKAGES := $(RUN_PACKAGES) chromium faketime mariadb-server-core postgresql python3 python3-venv util-linux
 
 VENV := .venv
 UI := web/ui
@@ -39,7 +39,8 @@ test-rust: ui venv ## The Rust tests: units, properties, stores, operators, API,
 
 .PHONY: test-browser
 test-browser: ui ## The journeys of a user in a real Chromium against a real server
-	cargo build --locked
+	# The binary as the Rust tests have built it: with other features half of it would be compiled again.
+	cargo test --locked --workspace --no-run
 	tests/browser.sh
 
 .PHONY: test-kafka
@@ -127,4 +128,4 @@ run-packages:
 test-packages:
 	@./packages.sh $(TEST_PACKAGES)
 bench-packages:
-	@./packages.sh $(TEST_PACKAGES) faketime
+	@./packages.sh $(TEST_PACKAGES)

@@ -18,6 +18,7 @@ mod bad_input;
 mod callbacks;
 #[path = "../chaos/mod.rs"]
 mod chaos;
+mod clock;
 mod command_line;
 mod conformance;
 mod dags;
