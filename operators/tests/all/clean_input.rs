@@ -121,7 +121,47 @@ async fn files_whose_columns_differ() {
 }
 
 #[tokio::test]
-async fn versions_of_a_table_and_avro_files() {
+async fn avro_files_of_another_writer() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let code = r#"
+import datetime, fastavro, sys
+schema = {
+    "type": "record", "name": "post", "fields": [
+        {"name": "n", "type": "long"},
+        {"name": "title", "type": ["null", "string"]},
+        {"name": "score", "type": "double"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "tags", "type": {"type": "array", "items": "string"}},
+    ],
+}
+at = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
+for name, codec, first in [("a", "null", 1), ("b", "deflate", 3)]:
+    rows = [
+        {"n": n, "title": None if n == 2 else f"title {n}", "score": n / 2, "at": at, "tags": ["x"] * n}
+        for n in range(first, first + 2)
+    ]
+    with open(f"{sys.argv[1]}/{name}.avro", "wb") as file:
+        fastavro.writer(file, schema, rows, codec=codec)
+"#;
+    fs::create_dir(home.join("in")).unwrap();
+    python::run(&["-c", code, home.join("in").to_str().unwrap()], &[]);
+    let (columns, rows) = read(home, json!({ "input": "in" }), "n").await;
+    assert_eq!(columns, json!(["n", "title", "score", "at", "tags"]));
+    let at = "2026-03-04 05:06:07";
+    assert_eq!(
+        rows,
+        json!([
+            [1, "title 1", 0.5, at, ["x"]],
+            [2, null, 1.0, at, ["x", "x"]],
+            [3, "title 3", 1.5, at, ["x", "x", "x"]],
+            [4, "title 4", 2.0, at, ["x", "x", "x", "x"]]
+        ])
+    );
+}
+
+#[tokio::test]
+async fn versions_of_a_table() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     for n in 0..2 {

@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::dataframe::DataFrame;
@@ -25,7 +25,8 @@ use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::prelude::SessionContext;
+use datafusion::logical_expr::cast;
+use datafusion::prelude::{SessionContext, ident};
 use futures::{StreamExt as _, TryStreamExt as _};
 use scheduler::log::TaskLog;
 
@@ -137,7 +138,7 @@ impl Reader<'_> {
             report.files += found.files.len() as u64;
         }
         let frame = union::rows(parts, &session, self.in_order, self.log).await?;
-        Ok(Source { frame, report })
+        Ok(Source { frame: in_utc(frame)?, report })
     }
 
     async fn delta(
@@ -239,6 +240,21 @@ impl Reader<'_> {
         let name = |at: usize| given.get(at).map_or_else(|| format!("_c{at}"), |(name, _)| name.clone());
         Some((0..schema.fields().len()).map(name).collect())
     }
+}
+
+/// Instants as tables have them: in microseconds, and in the zone that Delta alone calls by its name. Avro says `+00:00`.
+fn in_utc(frame: DataFrame) -> anyhow::Result<DataFrame> {
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let is_elsewhere = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_))) && *data_type != utc;
+    if !frame.schema().fields().iter().any(|field| is_elsewhere(field.data_type())) {
+        return Ok(frame);
+    }
+    let columns = frame.schema().fields().iter().map(|field| {
+        let column = ident(field.name());
+        if is_elsewhere(field.data_type()) { cast(column, utc.clone()).alias(field.name()) } else { column }
+    });
+    let columns: Vec<_> = columns.collect();
+    Ok(frame.select(columns)?)
 }
 
 /// The columns of a file.
