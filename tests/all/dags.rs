@@ -56,7 +56,8 @@ fn the_committed_schema_is_the_one_of_this_binary() {
     let schema = spec::schema_for_dag_files(&operators::registry().unwrap());
     let committed = std::fs::read_to_string(root().join("dag.schema.json")).expect("dag.schema.json is committed");
     let committed: serde_json::Value = serde_json::from_str(&committed).unwrap();
-    assert_eq!(committed, schema, "`make regen` writes it anew");
+    // Neither fits on a screen.
+    assert!(committed == schema, "dag.schema.json is stale: `make regen` writes it anew");
 }
 
 #[test]

@@ -83,6 +83,53 @@ async fn kill_9_at_many_points_loses_nothing_and_doubles_nothing(#[case] backend
     check_ledger(&std::fs::read_to_string(ledger.join("ledger")).unwrap(), seed);
 }
 
+/// Rows of the file that is cleaned: enough for kills to meet each of its stages.
+const ROWS: usize = 60_000;
+
+/// The number of rows in a table, by a process of its own.
+async fn count(installation: &Installation, table: &str) -> String {
+    let folder = installation.home().join(table);
+    let words = ["sql", "SELECT count(*) AS n, count(DISTINCT n) AS d FROM t", "--format", "csv", "--table"];
+    let answer = installation.run(&[&words[..], &[&format!("t={}", folder.display())]].concat()).await;
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    String::from_utf8_lossy(&answer.stdout).lines().nth(1).unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_a_cleaning_each_table_has_each_row_once() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let installation = Installation::new(Backend::Sqlite).await;
+    let rows: String = (0..ROWS).map(|n| format!("{{\"n\": {n}, \"text\": \" a row of some length \"}}\n")).collect();
+    std::fs::create_dir_all(installation.home()).unwrap();
+    std::fs::write(installation.home().join("rows.jsonl"), rows).unwrap();
+    let clean = |mode: &str| {
+        format!(
+            "  - {{task_id: {mode}, operator: clean, input: rows.jsonl, output: {mode}, mode: {mode}, keys: {}, rules: [{{trim: {{}}}}]}}\n",
+            if mode == "merge" { "n" } else { "~" }
+        )
+    };
+    let tasks: String = ["overwrite", "append", "merge"].map(clean).concat();
+    installation.write_dag("cleans.yaml", &format!("default_args: {{retries: 2, retry_delay: 0.1s}}\ntasks:\n{tasks}"));
+
+    let mut server = installation.start().await;
+    installation.json(&["dags", "trigger", "cleans", "--run-id", "one"]).await;
+    for _ in 0..KILLS / 2 {
+        // The moment of the kill is the point of this test; nothing waits for this time to pass.
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..1500))).await;
+        server.kill().await;
+        server = installation.start().await;
+    }
+
+    let run = finished(&installation.database().await, "cleans", "one").await;
+    assert_eq!(run.state, "success", "seed {seed}");
+    assert!(server.stop().await, "the server stops cleanly");
+    for table in ["overwrite", "append", "merge"] {
+        assert_eq!(count(&installation, table).await, format!("{ROWS},{ROWS}"), "{table}, seed {seed}");
+    }
+}
+
 fn check_ledger(ledger: &str, seed: u64) {
     assert!(!ledger.contains("overlap"), "two tries of one task ran at once, seed {seed}:\n{ledger}");
     let mut ends: HashMap<&str, usize> = HashMap::new();
