@@ -22,6 +22,7 @@ impl Operator for Empty {
     const NAME: &'static str = "empty";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["EmptyOperator", "DummyOperator"];
     const SUMMARY: &'static str = "Does nothing; a place where dependencies meet.";
+    const IS_INSTANT: bool = true;
     type Args = EmptyArgs;
 
     async fn execute(&self, _args: EmptyArgs, _ctx: &TaskContext) -> Result<Outcome, TaskError> {

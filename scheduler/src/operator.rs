@@ -25,6 +25,7 @@ mod registry;
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -50,6 +51,10 @@ pub trait Operator: Send + Sync + 'static {
     /// One sentence on what it does, for `updraft schema`, the docs and the UI.
     const SUMMARY: &'static str;
 
+    /// Whether a try neither waits nor computes: such a try is made where it is ordered, without another thread being woken
+    /// for it. What it does must be as good as nothing, and must not panic.
+    const IS_INSTANT: bool = false;
+
     /// The keys beside `operator:` in the DAG file. Unknown keys are mistakes, so derive with `deny_unknown_fields`.
     type Args: DeserializeOwned + JsonSchema + Send + 'static;
 
@@ -62,6 +67,13 @@ pub trait Operator: Send + Sync + 'static {
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let _ = args;
         Vec::new()
+    }
+
+    /// What a try would send elsewhere instead of doing it here, for people to look at; none if it does its work itself.
+    /// Relative paths begin at `home`. Nothing is sent.
+    fn preview(&self, args: Self::Args, key: &TaskKey, home: &Path) -> Result<Option<Value>, TaskError> {
+        let _ = (args, key, home);
+        Ok(None)
     }
 }
 

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -26,7 +27,9 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::{Dag, params};
 use crate::log::{self, TaskLog};
-use crate::operator::{Next, Outcome, RunFacts, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict};
+use crate::operator::{
+    ErasedOperator, Next, Outcome, RunFacts, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict,
+};
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::secrets::Secrets;
 use crate::store::Db;
@@ -189,14 +192,15 @@ impl LocalExecutor {
         LocalExecutor { shared, tries: HashMap::new(), deferred: 0, tracker: TaskTracker::new() }
     }
 
-    /// Starts a try.
+    /// Starts a try. One that is over in an instant has been made when this returns, and has told of its end like any other.
     pub(crate) fn start(&mut self, order: Order) {
         let held = self.shared.surroundings.leash.hold();
         let withdrawn = CancellationToken::new();
         let under_way = UnderWay { stop: held.stops.clone(), withdrawn: withdrawn.clone(), is_deferred: false };
         self.tries.insert(order.try_id, under_way);
+        let is_instant = self.operator(&order).is_some_and(|operator| operator.is_instant);
         let shared = Arc::clone(&self.shared);
-        self.tracker.spawn(async move {
+        let work = async move {
             let mut report = make_try(&shared, order, held.stops.clone(), withdrawn).await;
             let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && shared.surroundings.leash.let_go_of(&held);
             if was_stopped {
@@ -205,7 +209,20 @@ impl LocalExecutor {
             }
             // Nobody listens any more only when the process ends; the next one finds the try lost.
             let _ = shared.told.send(Told::Ended(report));
-        });
+        };
+        if !is_instant {
+            self.tracker.spawn(work);
+            return;
+        }
+        let mut work = Box::pin(work);
+        if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.tracker.spawn(work);
+        }
+    }
+
+    fn operator(&self, order: &Order) -> Option<&ErasedOperator> {
+        let task = order.around.dag.task(order.at.task);
+        self.shared.surroundings.catalog.registry().find(&task.operator)
     }
 
     /// Tells a try to stop, because its work is not wanted any more; it reports when it has.
@@ -418,6 +435,9 @@ async fn supervise(
         label: label.map(|label| task_log.mask(&label)),
     };
 
+    if operator.is_instant {
+        return by_itself(operator.execute(args, &ctx).await);
+    }
     let mut handle = tokio::spawn(async move { operator.execute(args, &ctx).await });
     let stop = tokio::select! {
         joined = &mut handle => return by_itself(flatten(joined)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::connection::ConnectionType;
 
-use super::{ArgumentProblem, ErasedNotifier, Notifier, Operator, Outcome, TaskContext, TaskError};
+use super::{ArgumentProblem, ErasedNotifier, Notifier, Operator, Outcome, TaskContext, TaskError, TaskKey};
 
 /// An operator whose argument type has been forgotten.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct ErasedOperator {
     pub airflow_classes: &'static [&'static str],
     /// One sentence on what it does.
     pub summary: &'static str,
+    /// See [`Operator::IS_INSTANT`].
+    pub is_instant: bool,
     /// The JSON Schema of its arguments.
     pub schema: Arc<Schema>,
     inner: Arc<dyn Erased>,
@@ -30,6 +33,11 @@ impl ErasedOperator {
     /// Runs one try with rendered arguments. Arguments that do not fit the schema are the author's fault.
     pub async fn execute(&self, args: Map<String, Value>, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         self.inner.execute(args, ctx).await
+    }
+
+    /// See [`Operator::preview`].
+    pub fn preview(&self, args: Map<String, Value>, key: &TaskKey, home: &Path) -> Result<Option<Value>, TaskError> {
+        self.inner.preview(args, key, home)
     }
 
     /// See [`Operator::check`].
@@ -45,6 +53,8 @@ trait Erased: Send + Sync {
         ctx: &'a TaskContext,
     ) -> Pin<Box<dyn Future<Output = Result<Outcome, TaskError>> + Send + 'a>>;
 
+    fn preview(&self, args: Map<String, Value>, key: &TaskKey, home: &Path) -> Result<Option<Value>, TaskError>;
+
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem>;
 }
 
@@ -55,16 +65,24 @@ impl<O: Operator> Erased for O {
         ctx: &'a TaskContext,
     ) -> Pin<Box<dyn Future<Output = Result<Outcome, TaskError>> + Send + 'a>> {
         Box::pin(async move {
-            let args = serde_json::from_value(Value::Object(args)).map_err(|error| {
-                TaskError::fail(anyhow::anyhow!("the arguments of operator `{}` do not fit: {error}", O::NAME))
-            })?;
+            let args = read::<O>(args)?;
             Operator::execute(self, args, ctx).await
         })
+    }
+
+    fn preview(&self, args: Map<String, Value>, key: &TaskKey, home: &Path) -> Result<Option<Value>, TaskError> {
+        Operator::preview(self, read::<O>(args)?, key, home)
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         Operator::check(self, args)
     }
+}
+
+fn read<O: Operator>(args: Map<String, Value>) -> Result<O::Args, TaskError> {
+    serde_json::from_value(Value::Object(args)).map_err(|error| {
+        TaskError::fail(anyhow::anyhow!("the arguments of operator `{}` do not fit: {error}", O::NAME))
+    })
 }
 
 /// Two operators, notifiers or types of connections answer to one name.
@@ -88,6 +106,7 @@ impl Registry {
             name: O::NAME,
             airflow_classes: O::AIRFLOW_CLASSES,
             summary: O::SUMMARY,
+            is_instant: O::IS_INSTANT,
             schema: Arc::new(schemars::schema_for!(O::Args)),
             inner: Arc::new(operator),
         };
