@@ -199,6 +199,8 @@ pub enum DagsCommand {
     },
     /// Run a DAG file once, without a server
     Test(TestArgs),
+    /// Show what the tasks of a DAG file would be given, and what they would send to Databricks
+    Render(RenderArgs),
 }
 
 #[derive(Debug, Args)]
@@ -235,6 +237,15 @@ pub struct TestArgs {
     /// The logical date, as RFC 3339 [default: now]
     #[arg(long, value_name = "DATE")]
     pub logical_date: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    #[command(flatten)]
+    pub source: TestArgs,
+    /// Only these tasks
+    #[arg(long = "task", value_name = "TASK")]
+    pub tasks: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

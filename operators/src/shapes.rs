@@ -1,6 +1,9 @@
-//! Shapes of arguments that operators share: a text or a mapping, and a mapping with one of several keys.
+//! Shapes of arguments that operators share: a text or a mapping, a mapping with one of several keys, and arguments beside
+//! their own words.
 
-use schemars::{JsonSchema, Schema};
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -22,6 +25,33 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for TextOr<T> {
             Value::String(text) => Ok(TextOr::Text(text)),
             more => serde_json::from_value(more).map(TextOr::More).map_err(D::Error::custom),
         }
+    }
+}
+
+/// Arguments, and the words in which they were written.
+#[derive(Clone, Debug)]
+pub struct AsWritten<T> {
+    /// The words, after templates were filled in.
+    pub written: Map<String, Value>,
+    /// What they mean.
+    pub meant: T,
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for AsWritten<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AsWritten<T>, D::Error> {
+        let written = Map::deserialize(deserializer)?;
+        let meant = serde_json::from_value(Value::Object(written.clone())).map_err(D::Error::custom)?;
+        Ok(AsWritten { written, meant })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for AsWritten<T> {
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod log;
 pub mod old_logs;
 pub mod operator;
 pub mod preview;
+pub mod rehearsal;
 pub mod run;
 pub mod run_id;
 pub mod secrets;

@@ -38,7 +38,7 @@ pub async fn run(command: DagsCommand, config: Config, output: Output) -> anyhow
         DagsCommand::Pause { dag_id } => set_paused(&installation, &dag_id, true, output).await,
         DagsCommand::Unpause { dag_id } => set_paused(&installation, &dag_id, false, output).await,
         DagsCommand::Next { dag_id, count } => next(&installation, &dag_id, count, output).await,
-        DagsCommand::Validate { .. } | DagsCommand::Test(_) => Ok(Status::Done),
+        DagsCommand::Validate { .. } | DagsCommand::Test(_) | DagsCommand::Render(_) => Ok(Status::Done),
     }
 }
 

@@ -12,6 +12,7 @@ mod installation;
 mod mark;
 mod pools;
 mod process;
+mod render;
 mod runs;
 mod scheduler;
 mod schema;
@@ -41,6 +42,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Worker(_) => worker::run(config).await,
         Command::ApiServer(_) => api_server::run(config).await,
         Command::Dags(DagsCommand::Test(args)) => test::run(args, &config).await,
+        Command::Dags(DagsCommand::Render(args)) => render::run(&args, &config, output),
         Command::Dags(command) => dags::run(command, config, output).await,
         Command::Runs(command) => runs::run(command, config, output).await,
         Command::Backfill(command) => backfill::run(command, config, output).await,

@@ -135,8 +135,8 @@ async fn make_pools(control: &Control, dag: &Dag) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The DAG to run; none when the file has mistakes, which are shown then.
-fn load(args: &TestArgs, catalog: &Catalog, config: &Config) -> anyhow::Result<Option<LoadedDag>> {
+/// The DAG of a file; none when the file has mistakes, which are shown then.
+pub(super) fn load(args: &TestArgs, catalog: &Catalog, config: &Config) -> anyhow::Result<Option<LoadedDag>> {
     let source = read_source(&args.file, config)?;
     let loaded = spec::load(&source, catalog.registry());
     if !loaded.problems.is_empty() {

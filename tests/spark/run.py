@@ -1,7 +1,8 @@
 """Asks Spark and Updraft the same, of random dirty rows, and compares: `make test-spark SEED=7`.
 
 Updraft cleans with the rules of dags/pinterest_batch.yaml, Spark with the code below; both answer questions.sql. Then Spark
-answers expressions.sql anew: answers.jsonl, to which the tests of `operators` hold Updraft, must still say the same.
+answers expressions.sql anew: answers.jsonl, to which the tests of `operators` hold Updraft, must still say the same. The
+notebooks that `engine: databricks` would run are run on Spark, too.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+import engine
 import oracle
 import rows
 
@@ -146,6 +148,7 @@ def main():
                 mine, theirs["rows"] = sorted(mine, key=repr), sorted(theirs["rows"], key=repr)
             wrong.append(f"{name}: Spark fails: {theirs['error']}" if "error" in theirs else difference(name, mine, theirs["rows"]))
             print(f"{'same' if wrong[-1] is None else 'DIFFERENT'}  {name}", flush=True)
+        wrong += engine.compare(spark, updraft, folder, source, difference)
     answers = [{"sql": sql, **oracle.answer(spark, sql)} for sql in statements("expressions.sql")]
     text = "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
     recorded = HERE / "answers.jsonl"

@@ -9,9 +9,11 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::elsewhere;
 use super::rules::Rule;
 use super::sql;
 use crate::columns::OneOrMany;
+use crate::databricks::engine::{self, Engine, OnDatabricks};
 use crate::expect::{self, Expectation};
 use crate::expression;
 use crate::memory::MemoryLimit;
@@ -95,6 +97,13 @@ pub struct CleanArgs {
     /// Memory for sorting, joining and grouping before they spill to disk; 1GB if it is not given.
     #[serde(default)]
     pub memory_limit: MemoryLimit,
+    /// Where the work is done.
+    #[serde(default)]
+    pub engine: Engine,
+    /// For `engine: databricks`: the connection, the cluster, and how the run is followed.
+    #[serde(default)]
+    #[schemars(with = "Option<OnDatabricks>")]
+    pub databricks: Option<Map<String, Value>>,
 }
 
 /// One in twenty: real topics have a few broken records; a wrong file has nothing else.
@@ -339,6 +348,7 @@ pub fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         rules.iter().enumerate().filter_map(|(at, rule)| check_rule(at, rule)).collect();
     problems.extend(retention::check(args));
     problems.extend(expect::check(args));
+    problems.extend(engine::check(args));
     let has_template = args.values().any(|value| value.as_str().is_some_and(is_template));
     if let (Ok(parsed), false) = (CleanArgs::deserialize(Value::Object(args.clone())), has_template_in_words(args)) {
         let name = parsed.output.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
@@ -349,6 +359,9 @@ pub fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
             message,
             help: None,
         }));
+        if parsed.engine == Engine::Databricks {
+            problems.extend(elsewhere::unsupported(&parsed, name));
+        }
     }
     problems
 }

@@ -11,6 +11,7 @@
 mod apply;
 mod args;
 mod compile;
+mod elsewhere;
 mod ledger;
 mod output;
 mod plan;
@@ -22,7 +23,9 @@ mod source;
 mod sql;
 mod typed;
 
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use std::path::Path;
+
+use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TaskKey};
 use serde_json::{Map, Value};
 
 pub use args::{
@@ -31,18 +34,22 @@ pub use args::{
 pub(crate) use row_rules::RowRules;
 pub use rules::Rule;
 
+use crate::databricks::Workspaces;
+use crate::databricks::engine::Engine;
 use crate::engine;
 use crate::location::{Location, S3};
+use crate::shapes::AsWritten;
 
 /// Cleans data by rules.
 pub struct Clean {
     s3: S3,
+    workspaces: Workspaces,
 }
 
 impl Clean {
-    /// Reaches buckets through `s3`.
-    pub fn new(s3: S3) -> Clean {
-        Clean { s3 }
+    /// Reaches buckets through `s3`, and asks `workspaces` of Databricks.
+    pub fn new(s3: S3, workspaces: Workspaces) -> Clean {
+        Clean { s3, workspaces }
     }
 }
 
@@ -51,9 +58,14 @@ impl Operator for Clean {
     const SUMMARY: &'static str =
         "Cleans JSON, CSV, Parquet, Avro or Delta data by rules, into a Delta table or a file";
 
-    type Args = CleanArgs;
+    type Args = AsWritten<CleanArgs>;
 
-    async fn execute(&self, args: CleanArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+    async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        if args.meant.engine == Engine::Databricks {
+            let work = elsewhere::work(&args, &ctx.key, ctx.try_number, &ctx.home)?;
+            return work.perform(&self.workspaces, ctx).await;
+        }
+        let args = args.meant;
         let inputs = source::locations(&args.input, &ctx.home).map_err(TaskError::fail)?;
         let output = Location::parse(&args.output, &ctx.home).map_err(TaskError::fail)?;
         if let Some((_, message)) = args.contradiction(output.file_name()) {
@@ -82,5 +94,12 @@ impl Operator for Clean {
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         args::check(args)
+    }
+
+    fn preview(&self, args: Self::Args, key: &TaskKey, home: &Path) -> Result<Option<Value>, TaskError> {
+        match args.meant.engine {
+            Engine::Native => Ok(None),
+            Engine::Databricks => elsewhere::work(&args, key, 1, home).map(|work| Some(work.shown())),
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   operators: submit_run, run_now, notebook, repair_run      sql, sensors
-//!                          │                                      │
+//!   engine (clean, query)  │                                      │
 //!            run (start once, follow, cancel)              statements, warehouse
 //!              │ journal     │ report                             │
 //!              └────────> jobs ─────────> session <───────────────┘
@@ -17,6 +17,7 @@
 mod arguments;
 mod auth;
 mod body;
+pub mod engine;
 mod failure;
 mod jobs;
 mod journal;
@@ -66,8 +67,7 @@ pub(crate) async fn who_we_are(connection: &Connection) -> anyhow::Result<Option
 }
 
 /// Registers every operator and sensor of Databricks.
-pub(crate) fn register(registry: &mut Registry, s3: &S3) -> Result<(), RegistryError> {
-    let workspaces = Workspaces::default();
+pub(crate) fn register(registry: &mut Registry, s3: &S3, workspaces: Workspaces) -> Result<(), RegistryError> {
     registry.register(SubmitRun::new(workspaces.clone()))?;
     registry.register(RunNow::new(workspaces.clone()))?;
     registry.register(Notebook::new(workspaces.clone()))?;

@@ -25,7 +25,7 @@ use super::submit_run::{Source, plan};
 use super::workspace::Workspaces;
 
 /// A run that goes on is looked at so often at most, as in Airflow.
-const POLLING_PERIOD: Duration = Duration::from_secs(5);
+pub(super) const POLLING_PERIOD: Duration = Duration::from_secs(5);
 
 /// Where a notebook can run.
 const CLUSTERS: [&str; 4] = ["existing_cluster_id", "new_cluster", "job_cluster_key", "environments"];
@@ -122,7 +122,7 @@ impl NotebookArgs {
 }
 
 /// A key that Databricks takes: letters, digits, `_` and `-`, at most 100.
-fn task_key(task_id: &str) -> String {
+pub(super) fn task_key(task_id: &str) -> String {
     let fits = |sign: char| if sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-') { sign } else { '_' };
     task_id.chars().map(fits).take(100).collect()
 }

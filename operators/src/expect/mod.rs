@@ -17,6 +17,7 @@ mod verdict;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 pub use check::{Check, ExpectationError, check, read_pattern};
 pub use plan::{Checked, World, apply};
@@ -144,4 +145,18 @@ pub struct ForeignKey {
     /// The format of the other table; told from its name if it is not given.
     #[serde(default)]
     pub format: Option<Format>,
+}
+
+/// Expectations in the words in which they were written, each with its name and what is to be done: for who checks them
+/// elsewhere.
+pub fn told(expectations: &[Expectation], written: Option<&Value>) -> Vec<Value> {
+    let written = written.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let pairs = expectations.iter().zip(written);
+    let told = pairs.map(|(expectation, written)| {
+        let mut told = written.as_object().cloned().unwrap_or_default();
+        told.insert("label".to_owned(), expectation.label().into());
+        told.insert("action".to_owned(), expectation.action.name().into());
+        Value::Object(told)
+    });
+    told.collect()
 }

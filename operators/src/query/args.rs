@@ -8,9 +8,11 @@ use chrono::{DateTime, Utc};
 use scheduler::operator::TaskError;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::chart::Charts;
 use super::parameters::Parameters;
+use crate::databricks::engine::{Engine, OnDatabricks};
 use crate::delta::Version;
 use crate::expect::Expectation;
 use crate::location::Location;
@@ -54,6 +56,13 @@ pub struct QueryArgs {
     /// Memory for sorting, joining and grouping before they spill to disk; 1GB if it is not given.
     #[serde(default)]
     pub memory_limit: MemoryLimit,
+    /// Where the work is done.
+    #[serde(default)]
+    pub engine: Engine,
+    /// For `engine: databricks`: the connection, the cluster, and how the run is followed.
+    #[serde(default)]
+    #[schemars(with = "Option<OnDatabricks>")]
+    pub databricks: Option<Map<String, Value>>,
 }
 
 fn xcom_rows() -> usize {
@@ -194,6 +203,16 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
+    /// The word that people write.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            OutputFormat::Csv => "csv",
+            OutputFormat::Json => "json",
+            OutputFormat::Parquet => "parquet",
+            OutputFormat::Delta => "delta",
+        }
+    }
+
     /// What is written to a file; none for a Delta table.
     pub(super) fn of_file(self) -> Option<super::output::FileFormat> {
         match self {

@@ -11,6 +11,7 @@ use super::place::Mistake;
 use super::script::Script;
 use super::{args, chart};
 use crate::database::unknown_database;
+use crate::databricks::engine;
 use crate::{expect, retention};
 
 /// All of them.
@@ -29,6 +30,7 @@ pub(super) fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
     }
     problems.extend(chart::check(args));
     problems.extend(expect::check(args));
+    problems.extend(engine::check(args));
     problems.extend(retention::check(args));
     problems
 }

@@ -9,6 +9,7 @@ mod args;
 mod chart;
 mod check;
 mod diagnose;
+mod elsewhere;
 pub(crate) mod names;
 pub(crate) mod output;
 mod parameters;
@@ -17,11 +18,11 @@ mod place;
 mod run;
 mod script;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use scheduler::log::TaskLog;
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TaskKey};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -36,20 +37,25 @@ use run::{From, Job, NamedTable};
 use script::Script;
 
 use crate::database::{Address, Database};
+use crate::databricks::Workspaces;
+use crate::databricks::engine::Engine;
 use crate::engine;
 use crate::location::{Location, S3};
 use crate::notifiers::Environment;
+use crate::shapes::AsWritten;
 
 /// Answers SQL.
 pub struct Query {
     s3: S3,
     environment: Environment,
+    workspaces: Workspaces,
 }
 
 impl Query {
-    /// Reaches buckets through `s3`, and finds addresses and passwords of databases in `environment`.
-    pub fn new(s3: S3, environment: Environment) -> Query {
-        Query { s3, environment }
+    /// Reaches buckets through `s3`, finds addresses and passwords of databases in `environment`, and asks `workspaces` of
+    /// Databricks.
+    pub fn new(s3: S3, environment: Environment, workspaces: Workspaces) -> Query {
+        Query { s3, environment, workspaces }
     }
 
     /// Where the rows of a table are.
@@ -90,9 +96,14 @@ impl Operator for Query {
     const NAME: &'static str = "query";
     const SUMMARY: &'static str = "Answers SQL over Delta, Parquet, CSV and JSON tables, and those of databases";
 
-    type Args = QueryArgs;
+    type Args = AsWritten<QueryArgs>;
 
-    async fn execute(&self, args: QueryArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+    async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        if args.meant.engine == Engine::Databricks {
+            let work = elsewhere::work(&args, &ctx.key, &ctx.home)?;
+            return elsewhere::drawn(work.perform(&self.workspaces, ctx).await?, args.meant.chart.as_ref());
+        }
+        let args = args.meant;
         let script = parse(&args.sql, &args.parameters)?;
         let mut tables = Vec::with_capacity(args.tables.len());
         for (name, table) in &args.tables {
@@ -120,6 +131,13 @@ impl Operator for Query {
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         check::check(args)
+    }
+
+    fn preview(&self, args: Self::Args, key: &TaskKey, home: &Path) -> Result<Option<Value>, TaskError> {
+        match args.meant.engine {
+            Engine::Native => Ok(None),
+            Engine::Databricks => elsewhere::work(&args, key, home).map(|work| Some(work.shown())),
+        }
     }
 }
 

@@ -87,6 +87,55 @@ impl Script {
     }
 }
 
+/// The statements as they were written, with the values of parameters in their places, for who reads Spark's SQL itself.
+pub fn texts(sql: &str, parameters: &Parameters) -> Result<Vec<String>, Mistake> {
+    let bound = bind(tokens(sql)?, parameters)?;
+    let (mut texts, mut text, mut copied) = (Vec::new(), String::new(), 0);
+    for TokenWithSpan { token, span } in bound {
+        let (start, end) = (offset(sql, span.start), offset(sql, span.end));
+        if token == Token::SemiColon {
+            text.push_str(&sql[copied..start]);
+            texts.push(std::mem::take(&mut text));
+            copied = end;
+        } else if sql[start..].starts_with(':') && !matches!(token, Token::Colon | Token::DoubleColon) {
+            // All tokens of a value stand where its marker stood.
+            text.push_str(&sql[copied..start.max(copied)]);
+            text.push_str(&in_spark(&token));
+            text.push(' ');
+            copied = end;
+        }
+    }
+    text.push_str(&sql[copied..]);
+    texts.push(text);
+    texts.retain(|text| !is_blank(text));
+    Ok(texts.into_iter().map(|text| text.trim().to_owned()).collect())
+}
+
+/// Whether a text holds nothing but blanks and comments.
+fn is_blank(text: &str) -> bool {
+    tokens(text).is_ok_and(|tokens| tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)))
+}
+
+/// A token of a value as Spark reads it: backslashes mean something in its texts.
+fn in_spark(token: &Token) -> String {
+    match token {
+        Token::SingleQuotedString(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+        other => other.to_string(),
+    }
+}
+
+/// Where a place is in the text, in bytes.
+fn offset(sql: &str, place: Location) -> usize {
+    let lines_before = usize::try_from(place.line.saturating_sub(1)).unwrap_or(usize::MAX);
+    let line = if lines_before == 0 {
+        0
+    } else {
+        sql.match_indices('\n').nth(lines_before - 1).map_or(sql.len(), |(at, _)| at + 1)
+    };
+    let letters = usize::try_from(place.column.saturating_sub(1)).unwrap_or(usize::MAX);
+    sql[line..].char_indices().nth(letters).map_or(sql.len(), |(at, _)| line + at)
+}
+
 fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Mistake> {
     spark::tokens(sql).map_err(|error| {
         let span = Span::new(error.location, error.location);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use operators::databricks::Workspaces;
 use operators::location::S3;
 use operators::notifiers::Environment;
 use operators::query::Query;
@@ -20,7 +21,7 @@ fn asking(table: &Value, sql: &str) -> Value {
 
 fn query() -> Query {
     let secrets = [("DB_PASSWORD".to_owned(), PASSWORD.to_owned())];
-    Query::new(S3::from_variables([]), Environment::of(secrets))
+    Query::new(S3::from_variables([]), Environment::of(secrets), Workspaces::default())
 }
 
 async fn answer(bench: &Bench, table: Value, sql: &str) -> Value {

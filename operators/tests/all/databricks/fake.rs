@@ -15,6 +15,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -125,6 +127,10 @@ pub struct Inside {
     pub expired_links: usize,
     /// Whether requests are not kept, because there are very many.
     pub is_forgetful: bool,
+    /// The folders of the workspace.
+    pub folders: Vec<String>,
+    /// What notebooks hold, by their paths.
+    pub notebooks: BTreeMap<String, String>,
 }
 
 /// A statement that was sent.
@@ -338,6 +344,8 @@ impl Inside {
             ("GET", "2.0/sql/warehouses") => {
                 Ok(ok(&json!({ "warehouses": [{ "id": "w1", "name": "small", "state": "STOPPED" }] })))
             }
+            ("POST", "2.0/workspace/mkdirs") => parsed().and_then(|body| self.make_folder(&body)),
+            ("POST", "2.0/workspace/import") => parsed().and_then(|body| self.import(&body)),
             ("POST", "2.0/sql/statements") => parsed().and_then(|body| self.send(body)),
             (method, other) => match other.strip_prefix("2.0/sql/statements/") {
                 Some(rest) => self.statement(method, rest),
@@ -404,6 +412,29 @@ impl Inside {
             self.by_token.insert(token, run_id);
         }
         ok(&json!({ "run_id": run_id, "number_in_job": run_id }))
+    }
+
+    fn make_folder(&mut self, body: &Map<String, Value>) -> Result<Reply, Reply> {
+        rules::make_folder(body)?;
+        self.folders.push(body["path"].as_str().unwrap().to_owned());
+        Ok(ok(&json!({})))
+    }
+
+    fn import(&mut self, body: &Map<String, Value>) -> Result<Reply, Reply> {
+        rules::import(body)?;
+        let path = body["path"].as_str().unwrap().to_owned();
+        let is_in = |folder: &String| path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        if !self.folders.iter().any(is_in) {
+            return Err(error(404, "RESOURCE_DOES_NOT_EXIST", "The parent folder does not exist."));
+        }
+        if self.notebooks.contains_key(&path) && body.get("overwrite") != Some(&json!(true)) {
+            return Err(error(400, "RESOURCE_ALREADY_EXISTS", &format!("Path ({path}) already exists.")));
+        }
+        let source =
+            BASE64.decode(body["content"].as_str().unwrap()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(source) = source else { return Err(error(400, "MALFORMED_REQUEST", "content is not base64")) };
+        self.notebooks.insert(path, source);
+        Ok(ok(&json!({})))
     }
 
     fn submit(&mut self, body: Map<String, Value>) -> Result<Reply, Reply> {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod crowd;
+mod engine;
 mod fake;
 mod once;
 mod retrying;

@@ -33,7 +33,7 @@ impl Checkpoint for Mined {
 }
 
 /// Lets the process die at the n-th moment, for every n, and another take over: `check` is asked after each.
-async fn at_each_moment<O: Operator>(
+pub(super) async fn at_each_moment<O: Operator>(
     operator: impl Fn() -> O,
     args: &Value,
     prepare: impl Fn(&Fake),
@@ -66,7 +66,7 @@ async fn at_each_moment<O: Operator>(
     panic!("it never came to its end");
 }
 
-fn started(fake: &Fake, runs: usize, moment: usize) {
+pub(super) fn started(fake: &Fake, runs: usize, moment: usize) {
     assert_eq!(fake.runs().len(), runs, "killed at moment {moment}");
     assert!(fake.runs().iter().all(|run| run.cancels == 0), "killed at moment {moment}: nothing is cancelled");
 }

@@ -210,3 +210,30 @@ pub fn statement(body: &Map<String, Value>) -> Result<(), Reply> {
     }
     Ok(())
 }
+
+pub fn make_folder(body: &Map<String, Value>) -> Result<(), Reply> {
+    check(body, &[&[("path", Text)]])?;
+    absolute(body)
+}
+
+pub fn import(body: &Map<String, Value>) -> Result<(), Reply> {
+    let known: &[(&str, Kind)] =
+        &[("path", Text), ("format", Text), ("language", Text), ("content", Text), ("overwrite", Flag)];
+    check(body, &[known])?;
+    let says =
+        |key: &str, words: &[&str]| body.get(key).and_then(Value::as_str).is_some_and(|word| words.contains(&word));
+    if !says("format", &["SOURCE", "HTML", "JUPYTER", "DBC", "AUTO"]) || !body.contains_key("content") {
+        return Err(invalid("format and content are required"));
+    }
+    if says("format", &["SOURCE"]) && !says("language", &["SCALA", "PYTHON", "SQL", "R"]) {
+        return Err(invalid("language is required"));
+    }
+    absolute(body)
+}
+
+fn absolute(body: &Map<String, Value>) -> Result<(), Reply> {
+    match body.get("path").and_then(Value::as_str) {
+        Some(path) if path.starts_with('/') && !path.ends_with('/') => Ok(()),
+        _ => Err(invalid("path must be absolute")),
+    }
+}

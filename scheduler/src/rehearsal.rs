@@ -1,0 +1,120 @@
+//! What the tasks of a run would be given, for people to look at before there is one.
+//!
+//! Nothing is asked of a database: what other tasks leave, and what connections and variables hold, is named in brackets
+//! instead.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use crate::connection::Connection;
+use crate::dag::params::{self, ParamProblem};
+use crate::dag::template::{AssetEvents, RenderError, SecretRef, SecretValue, TemplateContext, XComs, render_args};
+use crate::dag::timetable::{DataInterval, Timetable};
+use crate::dag::{Dag, TaskIndex};
+use crate::operator::{ErasedOperator, RunFacts, TaskKey};
+use crate::run::RunType;
+use crate::run_id;
+
+/// Rounds of naming what templates ask for.
+const ROUNDS_MAX: usize = 100;
+
+/// A run that nobody makes.
+pub struct Rehearsal {
+    dag: Arc<Dag>,
+    run_id: String,
+    facts: Arc<RunFacts>,
+    now: DateTime<Utc>,
+}
+
+impl Rehearsal {
+    /// A manual run with that `conf`. Fails when the params do not fit.
+    pub fn of(
+        dag: Arc<Dag>,
+        conf: &Map<String, Value>,
+        logical_date: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Rehearsal, Vec<ParamProblem>> {
+        let params = params::merge_and_validate(&dag, conf)?;
+        let interval = match Timetable::new(&dag.schedule, dag.timezone) {
+            Ok(timetable) => timetable.manual_interval(logical_date),
+            Err(_) => DataInterval::at(logical_date),
+        };
+        let facts = RunFacts {
+            run_type: RunType::Manual.word().to_owned(),
+            logical_date: Some(logical_date),
+            data_interval_start: Some(interval.start),
+            data_interval_end: Some(interval.end),
+            next_interval: None,
+            run_after: now,
+            start_date: Some(now),
+            conf: conf.clone(),
+            params,
+            owner: dag.owner.clone(),
+            timezone: dag.timezone,
+        };
+        let run_id = run_id::generate(RunType::Manual, now, Some(logical_date));
+        Ok(Rehearsal { dag, run_id, facts: Arc::new(facts), now })
+    }
+
+    /// How the instance of a task would be named.
+    pub fn key(&self, task: TaskIndex) -> TaskKey {
+        TaskKey {
+            dag_id: self.dag.dag_id.clone(),
+            run_id: self.run_id.clone(),
+            task_id: self.dag.task(task).task_id.clone(),
+            map_index: -1,
+        }
+    }
+
+    /// What a task would be given. Of a mapped one, without what it is mapped over.
+    pub fn arguments(&self, task: TaskIndex, operator: &ErasedOperator) -> Result<Map<String, Value>, RenderError> {
+        let definition = self.dag.task(task);
+        let context = TemplateContext {
+            dag: Arc::clone(&self.dag),
+            task_id: definition.task_id.clone(),
+            run_id: self.run_id.clone(),
+            run: Arc::clone(&self.facts),
+            try_number: 1,
+            map_index: -1,
+            mapped: Map::new(),
+            now: self.now,
+            callback: None,
+        };
+        let mut found = XComs::new();
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            match render_args(operator, &definition.args, &context, &found) {
+                Err(error) if rounds == ROUNDS_MAX => return Err(error),
+                Err(RenderError::NeedsXCom(wanted)) => {
+                    for xcom in wanted {
+                        let name = format!("<{} of {}>", xcom.key, xcom.task_id);
+                        found.insert(xcom, Some(Value::String(name)));
+                    }
+                }
+                Err(RenderError::NeedsAssetEvents) => found.insert_asset_events(AssetEvents::default()),
+                Err(RenderError::NeedsSecrets(wanted)) => {
+                    for secret in wanted {
+                        let value = stand_in(&secret);
+                        found.insert_secret(secret, Some(value));
+                    }
+                }
+                rendered => return rendered,
+            }
+        }
+    }
+}
+
+/// What stands for a connection or a variable.
+fn stand_in(secret: &SecretRef) -> SecretValue {
+    match secret {
+        SecretRef::Connection(conn_id) => {
+            let mut connection = Connection::new(conn_id, "generic");
+            connection.host = Some(format!("<host of {conn_id}>"));
+            SecretValue::Connection(Arc::new(connection))
+        }
+        SecretRef::Variable(key) => SecretValue::Variable(format!("<variable {key}>")),
+    }
+}
