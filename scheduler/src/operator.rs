@@ -18,10 +18,13 @@
 //! * Say [`TaskContext::defer`] before a long wait, and wait asleep: no thread, no open file, no polling that is not asked for.
 //! * Answer with [`TaskError::retry`] for the world's fault, and with [`TaskError::fail`] for the author's.
 
+mod airflow_class;
 mod context;
 mod erased_notifier;
 mod notifier;
+mod people;
 mod registry;
+mod run_maker;
 
 use std::fmt;
 use std::future::Future;
@@ -33,12 +36,17 @@ use serde_json::{Map, Value};
 
 /// What of a task's downstream may follow its success.
 pub use crate::run::Next;
+pub use airflow_class::AirflowClass;
+pub(crate) use airflow_class::Reading;
 pub use context::{
-    Checkpoint, Outline, RunFacts, RunReader, RunStanding, SecretReader, Slot, TaskContext, TaskKey, XComReader,
+    Checkpoint, DagFile, Outline, RunFacts, RunReader, RunStanding, SecretReader, Slot, TaskContext, TaskKey,
+    XComReader,
 };
 pub use erased_notifier::ErasedNotifier;
 pub use notifier::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, Notice, NoticedTry, Notifier};
+pub use people::{Answer, FALLBACK_USER, People, Question, Respondent};
 pub use registry::{ErasedOperator, Registry, RegistryError};
+pub use run_maker::{HowMade, MadeRun, RunMaker, RunRefusal, WantedDate, WantedRun, WhenExists};
 
 /// A kind of work that a task can ask for.
 pub trait Operator: Send + Sync + 'static {
@@ -47,6 +55,11 @@ pub trait Operator: Send + Sync + 'static {
 
     /// The Airflow classes that mean this operator, as full paths or as bare class names (`BashOperator`).
     const AIRFLOW_CLASSES: &'static [&'static str] = &[];
+
+    /// Further Airflow classes, whose arguments have other names than this operator's, or which mean a part of what it does.
+    fn airflow_classes() -> Vec<AirflowClass> {
+        Vec::new()
+    }
 
     /// One sentence on what it does, for `updraft schema`, the docs and the UI.
     const SUMMARY: &'static str;

@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 
 use crate::connection::ConnectionType;
 
-use super::{ArgumentProblem, ErasedNotifier, Notifier, Operator, Outcome, TaskContext, TaskError, TaskKey};
+use super::{
+    AirflowClass, ArgumentProblem, ErasedNotifier, Notifier, Operator, Outcome, TaskContext, TaskError, TaskKey,
+};
 
 /// An operator whose argument type has been forgotten.
 #[derive(Clone)]
@@ -19,7 +21,7 @@ pub struct ErasedOperator {
     /// The word after `operator:`.
     pub name: &'static str,
     /// Airflow's classes for it.
-    pub airflow_classes: &'static [&'static str],
+    pub airflow_classes: Arc<[AirflowClass]>,
     /// One sentence on what it does.
     pub summary: &'static str,
     /// See [`Operator::IS_INSTANT`].
@@ -94,7 +96,8 @@ pub struct RegistryError(String);
 #[derive(Clone, Default)]
 pub struct Registry {
     operators: BTreeMap<&'static str, ErasedOperator>,
-    airflow: BTreeMap<&'static str, &'static str>,
+    /// By their names without the module: the operator, and which of its classes.
+    airflow: BTreeMap<&'static str, (&'static str, usize)>,
     notifiers: BTreeMap<&'static str, ErasedNotifier>,
     connection_types: BTreeMap<&'static str, ConnectionType>,
 }
@@ -102,9 +105,11 @@ pub struct Registry {
 impl Registry {
     /// Adds an operator; its name and its Airflow classes must be new.
     pub fn register<O: Operator>(&mut self, operator: O) -> Result<(), RegistryError> {
+        let classes: Arc<[AirflowClass]> =
+            O::AIRFLOW_CLASSES.iter().map(|path| AirflowClass::named(path)).chain(O::airflow_classes()).collect();
         let erased = ErasedOperator {
             name: O::NAME,
-            airflow_classes: O::AIRFLOW_CLASSES,
+            airflow_classes: Arc::clone(&classes),
             summary: O::SUMMARY,
             is_instant: O::IS_INSTANT,
             schema: Arc::new(schemars::schema_for!(O::Args)),
@@ -113,9 +118,9 @@ impl Registry {
         if self.operators.insert(O::NAME, erased).is_some() {
             return Err(RegistryError(O::NAME.to_owned()));
         }
-        for class in O::AIRFLOW_CLASSES {
-            if self.airflow.insert(class, O::NAME).is_some() {
-                return Err(RegistryError((*class).to_owned()));
+        for (index, class) in classes.iter().enumerate() {
+            if self.airflow.insert(class.name(), (O::NAME, index)).is_some() {
+                return Err(RegistryError(class.name().to_owned()));
             }
         }
         Ok(())
@@ -123,11 +128,21 @@ impl Registry {
 
     /// The operator that a DAG file means by `name`: a short name, or an Airflow class with or without its module path.
     pub fn find(&self, name: &str) -> Option<&ErasedOperator> {
+        self.operators.get(name).or_else(|| self.find_class(name).map(|(operator, _)| operator))
+    }
+
+    /// The Airflow class that a DAG file means by `name`, with or without its module path.
+    pub fn airflow_class(&self, name: &str) -> Option<&AirflowClass> {
+        if self.operators.contains_key(name) {
+            return None;
+        }
+        self.find_class(name).and_then(|(operator, index)| operator.airflow_classes.get(index))
+    }
+
+    fn find_class(&self, name: &str) -> Option<(&ErasedOperator, usize)> {
         let class = name.rsplit('.').next().unwrap_or(name);
-        self.operators
-            .get(name)
-            .or_else(|| self.airflow.get(name).and_then(|short| self.operators.get(short)))
-            .or_else(|| self.airflow.get(class).and_then(|short| self.operators.get(short)))
+        let (operator, index) = self.airflow.get(class)?;
+        Some((self.operators.get(operator)?, *index))
     }
 
     /// All operators, by name.

@@ -8,7 +8,7 @@ use scheduler::dag::Dag;
 use scheduler::dag::spec::{Loaded, SourceFile, load, render};
 use scheduler::dag::timetable::Timetable;
 use scheduler::operator::{
-    ArgumentProblem, DeliveryError, Notice, Notifier, Operator, Outcome, Registry, TaskContext, TaskError,
+    AirflowClass, ArgumentProblem, DeliveryError, Notice, Notifier, Operator, Outcome, Registry, TaskContext, TaskError,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -39,6 +39,18 @@ pub struct BashArgs {
 impl Operator for Bash {
     const NAME: &'static str = "bash";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["BashOperator"];
+
+    /// As if it did what Airflow's SSHOperator does on another machine.
+    fn airflow_classes() -> Vec<AirflowClass> {
+        let ssh = AirflowClass::named("airflow.providers.ssh.operators.ssh.SSHOperator")
+            .renamed("command", "bash_command")
+            .renamed("environment", "env")
+            .given("append_env", true)
+            .unneeded("get_pty")
+            .refused("ssh_hook", "write `ssh_conn_id`");
+        vec![ssh]
+    }
+
     const SUMMARY: &'static str = "Runs a command.";
     type Args = BashArgs;
 

@@ -108,8 +108,8 @@ impl TaskResponse {
 
 /// The Airflow class that the operator stands for, or our own name for it.
 fn class_ref(operator: &str, registry: &Registry) -> Value {
-    let classes = registry.find(operator).map(|operator| operator.airflow_classes).unwrap_or_default();
-    match classes.iter().find_map(|class| class.rsplit_once('.')) {
+    let classes = registry.find(operator).map(|operator| &operator.airflow_classes);
+    match classes.into_iter().flat_map(|classes| classes.iter()).find_map(|class| class.path.rsplit_once('.')) {
         Some((module, class)) => json!({ "module_path": module, "class_name": class }),
         None => json!({ "module_path": "updraft.operators", "class_name": operator }),
     }

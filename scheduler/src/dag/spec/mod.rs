@@ -14,6 +14,7 @@
 //! re-exports: through serde, a duplicate key ends the reading, a collection has no end, and quotes and tags are gone
 //! before anybody could complain about them.
 
+mod airflow_arguments;
 mod arguments;
 mod callback_schema;
 mod collect;
@@ -53,7 +54,7 @@ use crate::dag::Dag;
 
 pub use load::{Loader, load};
 pub use problem::{Code, Label, Problem};
-pub use reference::{Table, reference_table};
+pub use reference::{Table, argument_names, dag_keys, reference_table, task_keys};
 pub use render::render;
 pub use schema::schema_for_dag_files;
 pub use source::{Place, SourceFile};

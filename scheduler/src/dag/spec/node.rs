@@ -122,6 +122,24 @@ impl Node {
         }
     }
 
+    /// A value that nobody wrote, at the place that it comes from.
+    pub fn from_json(place: Place, value: &Value) -> Node {
+        let inner = |value: &Value| Arc::new(Node::from_json(place, value));
+        let value = match value {
+            Value::Null => Yaml::Null,
+            Value::Bool(value) => Yaml::Bool(*value),
+            Value::Number(number) => Yaml::Number(number.clone()),
+            Value::String(text) => Yaml::Text(text.clone()),
+            Value::Array(items) => Yaml::List(items.iter().map(inner).collect()),
+            Value::Object(entries) => {
+                let entry =
+                    |(key, value): (&String, &Value)| Entry { key: key.clone(), key_place: place, value: inner(value) };
+                Yaml::Map(Mapping { entries: entries.iter().map(entry).collect() })
+            }
+        };
+        Node::new(place, value)
+    }
+
     pub fn to_json(&self) -> Value {
         match &self.value {
             Yaml::Null => Value::Null,

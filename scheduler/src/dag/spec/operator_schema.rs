@@ -3,32 +3,75 @@
 use serde_json::{Map, Value, json};
 
 use crate::dag::shape;
-use crate::operator::ErasedOperator;
+use crate::operator::{AirflowClass, ErasedOperator};
 
 /// What the schema of DAG files takes from one operator.
 pub(super) struct OperatorParts {
     pub name: &'static str,
     pub summary: &'static str,
-    pub arguments: Map<String, Value>,
-    pub required: Vec<String>,
+    /// How tasks with it are written: with its own arguments, and as Airflow's classes whose arguments have other names.
+    pub forms: Vec<Form>,
     /// The definitions that the arguments refer to, under names of their own.
     pub defs: Map<String, Value>,
     /// Whether the operator has no other arguments.
     pub is_closed: bool,
-    airflow_classes: &'static [&'static str],
+    airflow_classes: Vec<&'static str>,
+}
+
+/// One way to write a task with an operator.
+pub(super) struct Form {
+    /// The operator's name, or the class's.
+    pub title: &'static str,
+    pub arguments: Map<String, Value>,
+    /// What must be there: of each, one of several names.
+    pub required: Vec<Vec<String>>,
+    /// The operator's name, when it may stand there.
+    name: Option<&'static str>,
+    classes: Vec<&'static str>,
 }
 
 impl OperatorParts {
-    /// The condition under which a task has this operator.
+    /// All of Airflow's classes for it, with or without their module.
+    pub fn airflow_pattern(&self) -> Option<String> {
+        airflow_pattern(&self.airflow_classes)
+    }
+
+    /// All arguments in any of its forms.
+    pub fn argument_names(&self) -> impl Iterator<Item = &String> {
+        self.forms.iter().flat_map(|form| form.arguments.keys())
+    }
+}
+
+impl Form {
+    /// The condition under which a task is written so.
     pub fn is_meant(&self) -> Value {
-        let mut spellings = vec![json!({ "const": self.name })];
-        spellings.extend(self.airflow_pattern().map(|pattern| json!({ "type": "string", "pattern": pattern })));
+        let mut spellings: Vec<Value> = self.name.iter().map(|name| json!({ "const": name })).collect();
+        spellings.extend(airflow_pattern(&self.classes).map(|pattern| json!({ "type": "string", "pattern": pattern })));
         json!({ "type": "object", "required": ["operator"], "properties": { "operator": { "anyOf": spellings } } })
     }
 
-    /// Airflow's classes, with or without their module.
-    pub fn airflow_pattern(&self) -> Option<String> {
-        airflow_pattern(self.airflow_classes)
+    /// The form of a class whose arguments have other names than those of `own`.
+    fn of_class(class: &AirflowClass, own: &Form) -> Form {
+        let as_own = |name: &str| json!({ "$ref": format!("#/$defs/task.{}/properties/{name}", own.title) });
+        let mut arguments: Map<String, Value> = own.arguments.keys().map(|name| (name.clone(), as_own(name))).collect();
+        for (theirs, ours) in class.renamed.iter().filter(|(_, ours)| own.arguments.contains_key(*ours)) {
+            arguments.insert((*theirs).to_owned(), as_own(ours));
+        }
+        for theirs in &class.unneeded {
+            let description = "Airflow's; what it asks for is so anyway.";
+            arguments.insert((*theirs).to_owned(), json!({ "description": description }));
+        }
+        for (theirs, help) in &class.refused {
+            let description = format!("Airflow's, and not served: {help}.");
+            arguments
+                .insert((*theirs).to_owned(), json!({ "enum": [null, false, "", [], {}], "description": description }));
+        }
+        let is_given = |name: &str| class.given.iter().any(|(given, _)| *given == name);
+        let required = own.required.iter().flatten().filter(|name| !is_given(name)).map(|name| {
+            let others = class.renamed.iter().filter(|(_, ours)| ours == name).map(|(theirs, _)| (*theirs).to_owned());
+            std::iter::once(name.clone()).chain(others).collect()
+        });
+        Form { title: class.name(), arguments, required: required.collect(), name: None, classes: vec![class.path] }
     }
 }
 
@@ -40,14 +83,23 @@ pub(super) fn template() -> Value {
 /// Takes an operator's schema apart.
 pub(super) fn parts(operator: &ErasedOperator) -> OperatorParts {
     let Arguments { arguments, required, defs, is_closed } = arguments(operator.name, operator.schema.as_value());
+    let (plain, others): (Vec<&AirflowClass>, Vec<_>) =
+        operator.airflow_classes.iter().partition(|class| class.is_plain());
+    let own = Form {
+        title: operator.name,
+        arguments,
+        required: required.into_iter().map(|name| vec![name]).collect(),
+        name: Some(operator.name),
+        classes: plain.into_iter().map(|class| class.path).collect(),
+    };
+    let of_classes: Vec<Form> = others.into_iter().map(|class| Form::of_class(class, &own)).collect();
     OperatorParts {
         name: operator.name,
         summary: operator.summary,
-        arguments,
-        required,
+        forms: std::iter::once(own).chain(of_classes).collect(),
         defs,
         is_closed,
-        airflow_classes: operator.airflow_classes,
+        airflow_classes: operator.airflow_classes.iter().map(|class| class.path).collect(),
     }
 }
 

@@ -305,6 +305,10 @@ impl DagReader<'_> {
         if arguments.iter().any(|names| names.as_ref().is_none_or(|names| names.contains(name))) {
             return;
         }
+        let mut classes = registry.iter().flat_map(|operator| operator.airflow_classes.iter());
+        if classes.any(|class| class.reading(name).is_some()) {
+            return;
+        }
         if let Some(refused) = find_refused(REFUSED_IN_TASKS, name) {
             return self.problems.refuse(entry, refused);
         }

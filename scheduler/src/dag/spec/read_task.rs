@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 
+use super::airflow_arguments;
 use super::arguments::{self, OperatorSchemas, TemplateCheck};
 use super::collect::{Problems, Subject, names};
 use super::keys::{REFUSED_IN_TASKS, TASK_KEYS, find_refused};
@@ -17,7 +18,7 @@ use super::suggest::did_you_mean;
 use super::{read_retry, schedule, values};
 use crate::dag::callback::TaskCallbacks;
 use crate::dag::{PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
-use crate::operator::{ErasedOperator, Registry};
+use crate::operator::{AirflowClass, ErasedOperator, Registry};
 
 /// A task as it was read, with what the graph needs to know of the text.
 pub(super) struct ReadTask {
@@ -226,7 +227,11 @@ impl TaskReader<'_> {
         problems.keep(values::check_id("task", &id, id_place));
         let within = format!("task `{id}`");
         let written = mapping;
-        let mapping = &read_mapping::with_partial(written, &within, problems);
+        let mut whole = read_mapping::with_partial(written, &within, problems);
+        if let Some(class) = self.airflow_class(&whole) {
+            whole = airflow_arguments::of_task(class, &whole, &within, problems);
+        }
+        let mapping = &whole;
         let mut task = overlaid(&self.defaults_in(group).task, mapping, &within, problems);
         let defaults = group.map_or(&self.defaults, |group| &self.group_defaults[group]);
         let mut callbacks = CallbackReader { registry: self.registry, schemas: self.schemas, source: self.source };
@@ -295,6 +300,11 @@ impl TaskReader<'_> {
         (operator.name.to_owned(), complete.to_json())
     }
 
+    /// The Airflow class that a task says it is of.
+    fn airflow_class(&self, mapping: &Mapping) -> Option<&AirflowClass> {
+        self.registry.airflow_class(mapping.get("operator")?.value.as_text()?)
+    }
+
     fn operator(
         &self,
         mapping: &Mapping,
@@ -320,7 +330,9 @@ impl TaskReader<'_> {
             let known: Vec<&str> = self
                 .registry
                 .iter()
-                .flat_map(|operator| std::iter::once(operator.name).chain(operator.airflow_classes.iter().copied()))
+                .flat_map(|operator| {
+                    std::iter::once(operator.name).chain(operator.airflow_classes.iter().map(AirflowClass::name))
+                })
                 .collect();
             let help = did_you_mean(short, known.iter().copied()).unwrap_or_else(|| {
                 let names: Vec<&str> = self.registry.iter().map(|operator| operator.name).collect();
@@ -385,7 +397,14 @@ impl TaskReader<'_> {
     ) -> Mapping {
         let schema = self.schemas.of(operator);
         let expanded = mapping.get("expand").map(|entry| read_mapping::names_of(&entry.value)).unwrap_or_default();
-        for entry in &self.defaults_in(group).arguments.entries {
+        let class = self.airflow_class(mapping);
+        let defaults = &self.defaults_in(group).arguments;
+        let mut defaults =
+            class.map_or_else(|| defaults.clone(), |class| airflow_arguments::of_defaults(class, defaults));
+        if let (Some(class), Some(entry)) = (class, mapping.get("operator")) {
+            defaults = defaults.laid_over(&airflow_arguments::given(class, entry.value.place));
+        }
+        for entry in &defaults.entries {
             let is_given = own.has(&entry.key) || expanded.contains(&entry.key.as_str());
             if schema.has(&entry.key) && !is_given {
                 own.entries.push(entry.clone());

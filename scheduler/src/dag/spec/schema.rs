@@ -12,7 +12,7 @@ use super::keys::{
     DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, Key, Kind, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, Refused,
     TASK_KEYS,
 };
-use super::operator_schema::{self, OperatorParts};
+use super::operator_schema::{self, Form, OperatorParts};
 use super::schedule;
 use crate::operator::Registry;
 
@@ -29,7 +29,9 @@ pub fn schema_for_dag_files(registry: &Registry) -> Value {
     defs.insert("template".to_owned(), operator_schema::template());
     defs.extend(schedule::definitions());
     for operator in &operators {
-        defs.insert(format!("task.{}", operator.name), task_of(operator));
+        for form in &operator.forms {
+            defs.insert(format!("task.{}", form.title), task_of(operator, form));
+        }
         defs.extend(operator.defs.clone());
     }
     for key in TASK_KEYS {
@@ -113,21 +115,25 @@ fn complete_dag(operators: &[OperatorParts]) -> Value {
             },
         }),
     ];
-    for operator in operators {
-        for argument in &operator.required {
-            rules.push(argument_is_there(operator, argument));
+    for form in operators.iter().flat_map(|operator| &operator.forms) {
+        for names in &form.required {
+            rules.push(argument_is_there(form, names));
         }
     }
     json!({ "type": "object", "allOf": rules })
 }
 
 /// What `default_args` gives, tasks need not.
-fn argument_is_there(operator: &OperatorParts, argument: &str) -> Value {
-    let given = json!({ "required": ["default_args"], "properties": { "default_args": { "required": [argument] } } });
+fn argument_is_there(form: &Form, names: &[String]) -> Value {
+    let by_default = match names {
+        [name] => json!({ "required": [name] }),
+        names => json!({ "anyOf": names.iter().map(|name| json!({ "required": [name] })).collect::<Vec<_>>() }),
+    };
+    let given = json!({ "required": ["default_args"], "properties": { "default_args": by_default } });
     // A mapped task is given it by what it is mapped over, a task in a group perhaps by the group's `default_args`.
     let elsewhere = ["expand", "expand_kwargs", "partial", "task_group_name"].map(|key| json!({ "required": [key] }));
-    let places = std::iter::once(json!({ "required": [argument] })).chain(elsewhere);
-    let task = json!({ "if": operator.is_meant(), "then": { "anyOf": places.collect::<Vec<_>>() } });
+    let places = names.iter().map(|name| json!({ "required": [name] })).chain(elsewhere);
+    let task = json!({ "if": form.is_meant(), "then": { "anyOf": places.collect::<Vec<_>>() } });
     json!({
         "if": given,
         "else": { "properties": { "tasks": { "items": task, "additionalProperties": task } } },
@@ -138,9 +144,8 @@ fn argument_is_there(operator: &OperatorParts, argument: &str) -> Value {
 fn task(operators: &[OperatorParts]) -> Value {
     let by_operator: Vec<Value> = operators
         .iter()
-        .map(|operator| {
-            json!({ "if": operator.is_meant(), "then": { "$ref": format!("#/$defs/task.{}", operator.name) } })
-        })
+        .flat_map(|operator| &operator.forms)
+        .map(|form| json!({ "if": form.is_meant(), "then": { "$ref": format!("#/$defs/task.{}", form.title) } }))
         .collect();
     json!({
         "type": "object",
@@ -149,14 +154,14 @@ fn task(operators: &[OperatorParts]) -> Value {
     })
 }
 
-/// A task with a certain operator.
-fn task_of(operator: &OperatorParts) -> Value {
+/// A task with a certain operator, in one of its forms.
+fn task_of(operator: &OperatorParts, form: &Form) -> Value {
     let mut properties = task_keys();
     let refused = REFUSED_IN_TASKS;
     add_harmless(&mut properties, refused);
-    properties.extend(operator.arguments.clone());
+    properties.extend(form.arguments.clone());
     let mut schema = json!({
-        "title": operator.name,
+        "title": form.title,
         "description": operator.summary,
         "type": "object",
         "properties": properties,
@@ -191,7 +196,7 @@ fn default_args(operators: &[OperatorParts]) -> Value {
     let mut properties = Map::new();
     // An argument is checked with its operator; here any value that one of them could take is let pass.
     for operator in operators {
-        properties.extend(operator.arguments.keys().map(|name| (name.clone(), Value::Bool(true))));
+        properties.extend(operator.argument_names().map(|name| (name.clone(), Value::Bool(true))));
     }
     add_harmless(&mut properties, REFUSED_IN_TASKS);
     for key in TASK_KEYS.iter().filter(|key| !NOT_IN_DEFAULT_ARGS.contains(&key.name)) {

@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 use scheduler::dag::spec::Code;
+use serde_json::json;
 
 use crate::fixtures::load_text;
 
@@ -111,4 +112,40 @@ fn refused(text: &str) {
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert_eq!(problems[0].code, Code::Unsupported);
     assert!(problems[0].help.as_ref().is_some_and(|help| help.len() > 10), "{:?} says what to do", problems[0]);
+}
+
+/// Airflow's names for arguments become the operator's, wherever they stand.
+#[test]
+fn a_class_is_read_by_the_names_of_its_own_arguments() {
+    let loaded = load_text(
+        "default_args: {environment: {A: b}, ssh_hook: x}\n\
+         tasks:\n\
+         - {task_id: a, operator: airflow.providers.ssh.operators.ssh.SSHOperator, command: ls, get_pty: true, ssh_hook: null}\n\
+         - {task_id: b, operator: SSHOperator, expand: {command: [ls, df]}, append_env: false}\n\
+         - {task_id: c, operator: SSHOperator, expand_kwargs: [{command: ls, environment: {C: d}}]}\n\
+         - {task_id: d, operator: bash, bash_command: ls}\n",
+    );
+    assert_eq!(loaded.problems, []);
+    let dag = &loaded.dags[0].dag;
+    let task = |id: &str| dag.task(dag.find(id).unwrap());
+    let args = |id: &str| serde_json::Value::Object(task(id).args.clone());
+    assert_eq!(task("a").operator, "bash");
+    assert_eq!(args("a"), json!({ "bash_command": "ls", "env": { "A": "b" }, "append_env": true }));
+    assert_eq!(args("b"), json!({ "append_env": false, "env": { "A": "b" } }));
+    let mapping = serde_json::to_value(&loaded.dags[0].document["tasks"]).unwrap().to_string();
+    assert!(mapping.contains(r#""expand":[{"bash_command":["ls","df"]}]"#), "{mapping}");
+    assert!(mapping.contains(r#"{"bash_command":"ls","env":{"C":"d"}}"#), "{mapping}");
+    assert_eq!(args("d"), json!({ "bash_command": "ls" }), "other operators know nothing of the names");
+}
+
+#[rstest]
+#[case::refused("command: ls, ssh_hook: h", Code::Unsupported, "`ssh_hook` of SSHOperator is not served by Updraft")]
+#[case::twice("command: ls, bash_command: ls", Code::DuplicateKey, "has both `bash_command` and `command`")]
+#[case::missing("get_pty: true", Code::MissingArgument, "operator `bash` needs `bash_command`")]
+#[case::of_no_use("command: ls, timeout: 5", Code::UnknownArgument, "operator `bash` has no argument `timeout`")]
+fn mistakes_in_the_arguments_of_a_class_are_told(#[case] keys: &str, #[case] code: Code, #[case] words: &str) {
+    let problems = load_text(&format!("tasks:\n- {{task_id: a, operator: SSHOperator, {keys}}}\n")).problems;
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert_eq!(problems[0].code, code);
+    assert!(problems[0].message.contains(words), "{}", problems[0].message);
 }

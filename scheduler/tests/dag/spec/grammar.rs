@@ -180,6 +180,10 @@ pub const GOOD: &[(&str, &str)] = &[
     ("everything", EVERYTHING),
     ("dag_factory", DAG_FACTORY),
     ("smallest", "tasks: []\n"),
+    (
+        "airflow_class",
+        "tasks:\n- {task_id: a, operator: x.y.SSHOperator, command: ls, get_pty: true, ssh_hook: null}\n",
+    ),
     ("mapping", "tasks:\n  a: {operator: empty}\n  b: {operator: empty, dependencies: [a]}\n"),
     ("task_called_tasks", "tasks:\n  tasks: {operator: empty}\n"),
     ("dag_called_owner", "owner: {tasks: []}\n"),
