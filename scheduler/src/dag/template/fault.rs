@@ -86,6 +86,11 @@ const FILTERS: &[&str] = &[
     "indent",
 ];
 
+/// The part of a text that an error is about, with all of the path that it is the end of.
+pub(super) fn part<'t>(text: &'t str, error: &Error) -> &'t str {
+    text.get(whole_path(text, range(text, error))).unwrap_or(text).trim()
+}
+
 /// The place that the engine names, or the line that it is on, or all of it.
 fn range(text: &str, error: &Error) -> Range<usize> {
     if let Some(range) = error.range().filter(|range| text.get(range.clone()).is_some() && !range.is_empty()) {

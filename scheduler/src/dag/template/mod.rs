@@ -11,6 +11,7 @@ mod asset_events;
 mod callback;
 mod check;
 mod environment;
+mod expression;
 mod fault;
 mod instant;
 mod macros;
@@ -36,6 +37,7 @@ use crate::operator::RunFacts;
 pub use asset_events::{AssetEvents, EventFacts, EventsOfAsset, SourceFacts};
 pub use callback::{CallbackFacts, DeadlineFacts, TryFacts};
 pub use check::{check, check_in_callback, check_in_mapped, holds_template};
+pub use expression::{check_expression, evaluate};
 pub use render::{render_args, render_text, render_values};
 
 /// What the templates of one try of a task can see.

@@ -72,7 +72,7 @@ impl Object for Root {
     }
 }
 
-fn from_map(map: &Map<String, serde_json::Value>) -> Value {
+pub(super) fn from_map(map: &Map<String, serde_json::Value>) -> Value {
     Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), from_json(value))))
 }
 
