@@ -1,14 +1,32 @@
-//! Asks services of AWS over HTTP, with signed requests.
+//! Asks services of AWS over HTTP, with signed requests; and how a connection says who asks.
 
 use anyhow::Context as _;
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::HttpRequest;
-use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use scheduler::connection::{Connection, Secret};
 use serde_json::Value;
 
 use crate::location::S3;
 use crate::requests::{Reply, Trouble, client, exchange};
+
+/// How a connection reaches AWS.
+pub(crate) fn settings(connection: &Connection, surroundings: &S3) -> S3 {
+    let extra = |key: &str| connection.extra_text(key).map(str::to_owned);
+    let region = extra("region_name");
+    if connection.login.is_none() && region.is_none() && extra("endpoint_url").is_none() {
+        return surroundings.clone();
+    }
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", connection.login.clone()),
+        ("AWS_SECRET_ACCESS_KEY", connection.password.as_ref().map(|password| Secret::reveal(password).to_owned())),
+        ("AWS_SESSION_TOKEN", extra("aws_session_token")),
+        ("AWS_REGION", region),
+        ("AWS_ENDPOINT_URL", extra("endpoint_url")),
+    ];
+    S3::from_variables(variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))))
+}
 
 /// A service of AWS, and who asks it.
 pub(crate) struct Service {
@@ -48,17 +66,33 @@ impl Service {
     }
 
     async fn ask(&self, headers: HeaderMap, body: String) -> Result<Reply, Trouble> {
-        let Service { name, url, .. } = self;
+        self.request(Method::POST, self.url.clone(), headers, body).await
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Asks as one likes; `url` is below the service's own.
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Reply, Trouble> {
+        let name = self.name;
         let credential = self.credentials.get_credential().await;
         let credential =
             credential.with_context(|| format!("cannot get credentials for {name}")).map_err(Trouble::passing)?;
         let mut request = HttpRequest::new(body.clone().into());
-        *request.method_mut() = reqwest::Method::POST;
+        *request.method_mut() = method.clone();
         *request.uri_mut() = url.as_str().parse().context("the endpoint of a service").map_err(Trouble::lasting)?;
         *request.headers_mut() = headers;
         AwsAuthorizer::new(&credential, name, &self.region).authorize(&mut request, None);
         let request =
-            client().map_err(Trouble::lasting)?.post(url.clone()).headers(request.headers().clone()).body(body);
+            client().map_err(Trouble::lasting)?.request(method, url).headers(request.headers().clone()).body(body);
         exchange(request, &self.host).await
     }
 }

@@ -4,38 +4,46 @@
 //!   emulation ──lands──> JSON objects ──clean──> Delta tables ──query──> answers (XCom, CSV, Parquet, Delta)
 //! ```
 //!
-//! * [`bash`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`emulation`], [`kinesis`], [`clean`], [`stream`],
-//!   [`query`]: the operators, one module each.
+//! * [`bash`], [`python`], [`empty`], [`branch`], [`short_circuit`], [`latest_only`], [`trigger_dag`], [`emulation`],
+//!   [`kinesis`], [`clean`], [`stream`], [`query`], [`sql`]: the operators, one module each.
+//! * [`approval`], [`email`], [`notify`]: those that ask people, and tell them.
 //! * [`databricks`]: the operators and sensors that work on Databricks.
+//! * [`http`], [`s3`]: operators on servers and buckets.
 //! * [`sensors`]: the operators that wait, without a slot and without a process.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
 //! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion. [`retention`]: for how long the versions that a
 //!   Delta table has had can be read.
-//! * [`database`]: tables of MySQL, Postgres and SQLite.
+//! * [`database`]: tables of MySQL, Postgres and SQLite, and conversations with them.
 //! * [`spark`]: what Spark's expressions answer, value by value.
 //! * [`expect`]: what rows must be like before they are written. [`spool`]: rows set aside on disk meanwhile.
 //! * [`engine`]: the threads that data work runs on.
 //! * [`notifiers`]: who is told what became of tasks and runs.
 //! * [`secrets`]: where connections and variables are kept outside of Updraft.
+//! * [`dag_sources`]: where DAG files are kept besides a folder.
 //! * [`guardian`]: ends what a killed Updraft left running.
 
+pub mod approval;
 mod aws;
 pub mod bash;
+mod beside;
 pub mod branch;
 mod broken;
 mod child;
 pub mod clean;
 pub mod columns;
 mod connections;
+pub mod dag_sources;
 pub mod database;
 pub mod databricks;
 pub mod delta;
+pub mod email;
 pub mod empty;
 pub mod emulation;
 pub mod engine;
 pub mod expect;
 mod expression;
 pub mod guardian;
+pub mod http;
 pub mod json;
 mod kafka;
 pub mod kinesis;
@@ -44,10 +52,13 @@ pub mod listing;
 pub mod location;
 pub mod memory;
 pub mod notifiers;
+pub mod notify;
 mod process;
+pub mod python;
 pub mod query;
 mod requests;
 pub mod retention;
+pub mod s3;
 pub mod secrets;
 pub mod sensors;
 pub mod shapes;
@@ -56,10 +67,17 @@ mod span;
 pub mod spark;
 mod spawn;
 pub mod spool;
+pub mod sql;
+mod statements;
 pub mod stream;
 pub mod table;
+pub mod trigger_dag;
 mod truth;
+mod upload;
 mod vacuum;
+mod whole_file;
+
+use std::sync::Arc;
 
 use scheduler::clock::Clock;
 use scheduler::operator::{Registry, RegistryError};
@@ -93,10 +111,20 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(kinesis::Kinesis::new(s3.clone(), environment.clone()))?;
     let workspaces = databricks::Workspaces::default();
     registry.register(clean::Clean::new(s3.clone(), workspaces.clone()))?;
+    registry.register(http::Http::new(s3.clone()))?;
     registry.register(query::Query::new(s3.clone(), environment.clone(), workspaces.clone()))?;
     databricks::register(&mut registry, s3, workspaces)?;
+    registry.register(python::Python)?;
+    registry.register(sql::Sql::new(s3.clone(), environment.clone()))?;
     registry.register(stream::Stream::new(s3.clone(), environment.clone()))?;
-    sensors::register(&mut registry, s3)?;
+    registry.register(s3::S3Operator::new(s3.clone()))?;
+    let looks = sensors::looks();
+    registry.register(trigger_dag::TriggerDag::new(Arc::clone(&looks)))?;
+    sensors::register(&mut registry, s3, environment, looks)?;
+    let telling = notify::Notifiers::new(environment, mail.clone());
+    registry.register(approval::Approval::new(telling.clone()))?;
+    registry.register(notify::Notify::new(telling))?;
+    registry.register(email::EmailTask::new(s3.clone(), mail.clone()))?;
     connections::register(&mut registry, s3)?;
     notifiers::register(&mut registry, environment, mail)?;
     Ok(registry)

@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 use scheduler::log::TaskLog;
 use scheduler::operator::TaskError;
 use tokio::time::Instant;
@@ -42,16 +42,24 @@ const COMPLAINT_EVERY: Duration = Duration::from_secs(5);
 /// The client that all requests share, those of notifiers too. Redirects are not followed: most turn a POST into a GET.
 pub(crate) fn client() -> anyhow::Result<&'static Client> {
     static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    let made = CLIENT.get_or_init(|| {
-        Client::builder()
-            .timeout(ANSWER_TIME_MAX)
-            .redirect(Policy::none())
-            .user_agent(concat!("updraft/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("cannot set up HTTP")
-            .map_err(|error| format!("{error:#}"))
-    });
+    let made = CLIENT.get_or_init(|| set_up(Client::builder()));
     made.as_ref().map_err(|error| anyhow!(error.clone()))
+}
+
+/// The same, which takes any certificate that a server shows.
+pub(crate) fn trusting_client() -> anyhow::Result<&'static Client> {
+    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
+    let made = CLIENT.get_or_init(|| set_up(Client::builder().tls_danger_accept_invalid_certs(true)));
+    made.as_ref().map_err(|error| anyhow!(error.clone()))
+}
+
+fn set_up(builder: ClientBuilder) -> Result<Client, String> {
+    let built = builder
+        .timeout(ANSWER_TIME_MAX)
+        .redirect(Policy::none())
+        .user_agent(concat!("updraft/", env!("CARGO_PKG_VERSION")))
+        .build();
+    built.context("cannot set up HTTP").map_err(|error| format!("{error:#}"))
 }
 
 /// An answer.
@@ -114,20 +122,33 @@ pub(crate) async fn exchange(request: RequestBuilder, host: &str) -> Result<Repl
 
 /// The same, with an answer of at most that many bytes.
 pub(crate) async fn exchange_up_to(bytes_max: usize, request: RequestBuilder, host: &str) -> Result<Reply, Trouble> {
-    let broken = |error: reqwest::Error, done: bool| Trouble {
+    reply_of(send(request, host).await?, bytes_max, host).await
+}
+
+/// Sends a request; of the answer, nothing has been read but its head.
+pub(crate) async fn send(request: RequestBuilder, host: &str) -> Result<Response, Trouble> {
+    request.send().await.map_err(|error| {
+        let done = !error.is_connect() && !error.is_builder();
+        broken_off(error, host, done)
+    })
+}
+
+/// Reads an answer, at most that many bytes of it and those that came with them.
+pub(crate) async fn reply_of(mut response: Response, bytes_max: usize, host: &str) -> Result<Reply, Trouble> {
+    let body = read(&mut response, bytes_max).await.map_err(|error| broken_off(error, host, true))?;
+    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Ok(Reply { status: response.status(), body, wait: wait.map(Duration::from_secs), host: host.to_owned() })
+}
+
+/// That a request, or its answer, did not get through; `done` when the other side may have acted on it.
+pub(crate) fn broken_off(error: reqwest::Error, host: &str, done: bool) -> Trouble {
+    Trouble {
         may_retry: !error.is_builder(),
         may_be_done: done,
         not_before: None,
         // The address may be a secret, so it is not in the error.
         error: anyhow::Error::new(error.without_url()).context(format!("cannot reach `{host}`")),
-    };
-    let mut response = request.send().await.map_err(|error| {
-        let done = !error.is_connect() && !error.is_builder();
-        broken(error, done)
-    })?;
-    let body = read(&mut response, bytes_max).await.map_err(|error| broken(error, true))?;
-    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    Ok(Reply { status: response.status(), body, wait: wait.map(Duration::from_secs), host: host.to_owned() })
+    }
 }
 
 async fn read(response: &mut Response, bytes_max: usize) -> Result<Bytes, reqwest::Error> {
@@ -244,9 +265,14 @@ impl Base {
             return Err("the address has no host".to_owned());
         };
         if url.password().is_some() || !url.username().is_empty() {
-            return Err("the address holds credentials; put them into a header with `headers_env`".to_owned());
+            return Err("the address holds credentials; put them into a connection, or into a header".to_owned());
         }
         Ok(Base { url, host })
+    }
+
+    /// As it was written.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
     }
 
     /// The address of a route below it.
@@ -292,11 +318,11 @@ pub(crate) fn resolve(
     Ok((base, map))
 }
 
-fn header_name(name: &str) -> Result<HeaderName, String> {
+pub(crate) fn header_name(name: &str) -> Result<HeaderName, String> {
     HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header"))
 }
 
-fn header_value(name: &str, value: &str) -> Result<HeaderValue, String> {
+pub(crate) fn header_value(name: &str, value: &str) -> Result<HeaderValue, String> {
     HeaderValue::try_from(value).map_err(|_| format!("the value of header `{name}` cannot be one"))
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use async_trait::async_trait;
-use scheduler::connection::{Connection, ConnectionTest, Secret};
+use scheduler::connection::{Connection, ConnectionTest};
 use serde_json::{Value, json};
 
 use crate::aws;
@@ -27,29 +27,12 @@ pub(super) struct Aws {
 #[async_trait]
 impl ConnectionTest for Aws {
     async fn test(&self, connection: &Connection) -> anyhow::Result<String> {
-        let settings = settings(connection, &self.surroundings);
+        let settings = aws::settings(connection, &self.surroundings);
         match self.service {
             Service::Identity => identity(&settings).await,
             Service::Kinesis => streams(&settings).await,
         }
     }
-}
-
-/// How a connection reaches AWS.
-fn settings(connection: &Connection, surroundings: &S3) -> S3 {
-    let extra = |key: &str| connection.extra_text(key).map(str::to_owned);
-    let region = extra("region_name");
-    if connection.login.is_none() && region.is_none() && extra("endpoint_url").is_none() {
-        return surroundings.clone();
-    }
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", connection.login.clone()),
-        ("AWS_SECRET_ACCESS_KEY", connection.password.as_ref().map(|password| Secret::reveal(password).to_owned())),
-        ("AWS_SESSION_TOKEN", extra("aws_session_token")),
-        ("AWS_REGION", region),
-        ("AWS_ENDPOINT_URL", extra("endpoint_url")),
-    ];
-    S3::from_variables(variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))))
 }
 
 async fn identity(settings: &S3) -> anyhow::Result<String> {

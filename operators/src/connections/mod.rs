@@ -7,6 +7,9 @@ mod forms;
 mod smtp;
 mod web;
 
+pub(crate) use smtp::mail_server_of;
+pub(crate) use web::address;
+
 use std::sync::Arc;
 
 use scheduler::connection::{ConnectionTest, ConnectionType, Field};

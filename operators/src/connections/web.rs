@@ -40,7 +40,7 @@ impl ConnectionTest for Web {
 }
 
 /// The address of a connection, whatever of it stands in the host.
-fn address(connection: &Connection) -> anyhow::Result<Base> {
+pub(crate) fn address(connection: &Connection) -> anyhow::Result<Base> {
     let Some(host) = connection.host.as_deref() else { bail!("it has no host") };
     let scheme = connection.schema.as_deref().filter(|scheme| matches!(*scheme, "http" | "https"));
     let mut url = if host.contains("://") { host.to_owned() } else { format!("{}://{host}", scheme.unwrap_or("http")) };

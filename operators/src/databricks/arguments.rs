@@ -1,29 +1,15 @@
 //! The arguments that operators of Databricks share, beside those of their own.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use scheduler::dag::template;
 use scheduler::operator::ArgumentProblem;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use crate::shapes::{Common, With};
 use crate::span::{self, Span};
-
-/// Arguments that several operators take.
-pub trait Common: DeserializeOwned + JsonSchema {
-    /// Their names.
-    const NAMES: &'static [&'static str];
-}
-
-/// Arguments of an operator: those of its own, and common ones.
-#[derive(Debug)]
-pub struct With<C, T> {
-    pub(super) common: C,
-    pub(super) own: T,
-}
 
 /// Whom to ask, and how often.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -214,35 +200,6 @@ pub(super) fn is_open(value: &Value) -> bool {
     match value {
         Value::String(text) => template::holds_template(text),
         _ => false,
-    }
-}
-
-impl<'de, C: Common, T: DeserializeOwned> Deserialize<'de> for With<C, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<With<C, T>, D::Error> {
-        let all = Map::<String, Value>::deserialize(deserializer)?;
-        let (common, own): (Map<String, Value>, Map<String, Value>) =
-            all.into_iter().partition(|(name, _)| C::NAMES.contains(&name.as_str()));
-        let common = serde_json::from_value(Value::Object(common)).map_err(serde::de::Error::custom)?;
-        let own = serde_json::from_value(Value::Object(own)).map_err(serde::de::Error::custom)?;
-        Ok(With { common, own })
-    }
-}
-
-impl<C: Common, T: JsonSchema> JsonSchema for With<C, T> {
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let common = C::json_schema(generator);
-        let mut schema = T::json_schema(generator);
-        if let Some(Value::Object(common)) = common.get("properties")
-            && let Value::Object(own) =
-                schema.ensure_object().entry("properties").or_insert_with(|| Value::Object(Map::new()))
-        {
-            own.extend(common.clone());
-        }
-        schema
     }
 }
 

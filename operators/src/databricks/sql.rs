@@ -21,13 +21,13 @@ use super::arguments::{Asking, Driver, With, is_open, problem, yes};
 use super::failure::Failure;
 use super::run::TimeUp;
 use super::session::{Session, varied};
-use super::split;
 use super::sql_output::{CsvParams, File, Format};
 use super::statements::{self, Chunks, Statement, Submission};
 use super::warehouse::{Named, Parameters, in_path};
 use super::workspace::Workspaces;
 use crate::location::{Location, S3};
 use crate::span::{self, Span};
+use crate::statements::{Dialect, split};
 
 /// The first pause between two looks at a statement; each is half as long again, up to the longest.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
@@ -169,7 +169,7 @@ impl Operator for Sql {
             _ => {}
         }
         let sql = args.get("sql").or_else(|| args.get("statement")).and_then(Value::as_str);
-        if sql.is_some_and(|text| !is_open(&text.into()) && split::statements(text).is_empty()) {
+        if sql.is_some_and(|text| !is_open(&text.into()) && split(text, Dialect::Databricks).is_empty()) {
             problems.push(problem(if is_given("sql") { "/sql" } else { "/statement" }, "there is no statement in it"));
         }
         problems
@@ -204,8 +204,12 @@ impl SqlArgs {
             (Some(_), Some(_)) => return Err("`sql` and `statement` exclude each other".to_owned()),
             (None, None) => return Err("it has no `sql`".to_owned()),
         };
-        let statements: Vec<String> =
-            if self.split_statements { texts.iter().flat_map(|text| split::statements(text)).collect() } else { texts };
+        let statements: Vec<String> = if self.split_statements {
+            let statements = texts.iter().flat_map(|text| split(text, Dialect::Databricks));
+            statements.map(|statement| statement.text).collect()
+        } else {
+            texts
+        };
         if statements.is_empty() { Err("there is no statement in `sql`".to_owned()) } else { Ok(statements) }
     }
 }
@@ -432,7 +436,8 @@ impl Work<'_> {
             Some(path) if is_last => {
                 let location = Location::parse(path, &self.ctx().home).map_err(TaskError::fail)?;
                 let names = columns.iter().map(|column| column.name.clone()).collect();
-                Some(File::begin(location, self.args.output_format, &self.args.csv_params, names)?)
+                let try_id = self.ctx().try_id;
+                Some(File::begin(location, self.args.output_format, &self.args.csv_params, names, try_id)?)
             }
             _ => None,
         };

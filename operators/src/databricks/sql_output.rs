@@ -4,15 +4,14 @@ use std::fs::File as StdFile;
 use std::io::{BufWriter, Write as _};
 
 use anyhow::Context as _;
-use object_store::buffered::BufWriter as ObjectWriter;
-use object_store::path::Path as ObjectPath;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tempfile::NamedTempFile;
-use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::location::{Location, S3};
+use crate::whole_file::WholeFile;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -53,7 +52,7 @@ impl Default for CsvParams {
 /// A file that grows. Dropped before [`File::publish`], it leaves nothing behind.
 pub(super) struct File {
     location: Location,
-    temporary: NamedTempFile,
+    whole: WholeFile,
     writer: BufWriter<StdFile>,
     format: Format,
     delimiter: String,
@@ -68,21 +67,12 @@ impl File {
         format: Format,
         csv: &CsvParams,
         names: Vec<String>,
+        try_id: Uuid,
     ) -> anyhow::Result<File> {
-        let writing = || format!("`{location}` cannot be written");
-        let temporary = match &location {
-            Location::Local(path) => {
-                let folder = path.parent().with_context(writing)?;
-                std::fs::create_dir_all(folder).with_context(writing)?;
-                let prefix = format!(".{}.", location.file_name());
-                tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)
-            }
-            Location::S3 { .. } => NamedTempFile::new(),
-        };
-        let temporary = temporary.with_context(writing)?;
-        let writer = BufWriter::new(temporary.reopen().with_context(writing)?);
+        let whole = WholeFile::begin(&location, try_id)?;
+        let writer = BufWriter::new(whole.file()?);
         let delimiter = csv.delimiter.clone();
-        let mut file = File { location, temporary, writer, format, delimiter, names, rows: 0 };
+        let mut file = File { location, whole, writer, format, delimiter, names, rows: 0 };
         if format == Format::Csv && csv.header {
             let names: Vec<Value> = file.names.iter().map(|name| name.as_str().into()).collect();
             let line = file.csv(&names);
@@ -115,25 +105,9 @@ impl File {
             let end = if self.rows == 0 { "[]\n" } else { "]\n" };
             self.put(end)?;
         }
-        let File { location, temporary, writer, .. } = self;
-        let writing = || format!("`{location}` cannot be written");
-        let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(writing)?;
-        file.sync_all().with_context(writing)?;
-        match &location {
-            Location::Local(path) => {
-                use std::os::unix::fs::PermissionsExt as _;
-                let kept = temporary.persist(path).map_err(|error| error.error).with_context(writing)?;
-                // A temporary file is for its owner alone; a result is for whoever may read the folder.
-                kept.set_permissions(std::fs::Permissions::from_mode(0o644)).with_context(writing)?;
-            }
-            Location::S3 { bucket, key } => {
-                let store = s3.bucket(bucket).with_context(writing)?;
-                let mut from = tokio::fs::File::open(temporary.path()).await.with_context(writing)?;
-                let mut to = ObjectWriter::new(store, ObjectPath::from(key.as_str()));
-                tokio::io::copy(&mut from, &mut to).await.with_context(writing)?;
-                to.shutdown().await.with_context(writing)?;
-            }
-        }
+        let File { location, whole, mut writer, .. } = self;
+        writer.flush().with_context(|| format!("`{location}` cannot be written"))?;
+        whole.publish(s3, &CancellationToken::new()).await?;
         Ok(location)
     }
 

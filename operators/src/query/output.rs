@@ -1,7 +1,4 @@
 //! Writes a result to a file, whole or not at all.
-//!
-//! The file grows beside its place (or in the folder for temporary files, when its place is in S3) and is moved there
-//! when it is complete: a reader sees the old file or the new one.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -11,15 +8,13 @@ use anyhow::Context as _;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::ArrowWriter;
-use object_store::buffered::BufWriter as ObjectWriter;
-use object_store::path::Path as ObjectPath;
 use serde_json::{Map, Value};
-use tempfile::NamedTempFile;
-use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::answer::{push_csv, rows};
 use crate::location::{Location, S3};
+use crate::whole_file::WholeFile;
 
 /// A file format that takes batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +28,7 @@ pub enum FileFormat {
 /// A file that grows. Dropped before [`FileOutput::publish`], it leaves nothing behind.
 pub struct FileOutput {
     location: Location,
-    temporary: NamedTempFile,
+    whole: WholeFile,
     writer: Writer,
 }
 
@@ -52,19 +47,8 @@ impl FileOutput {
         try_id: Uuid,
     ) -> anyhow::Result<FileOutput> {
         let writing = || format!("`{location}` cannot be written");
-        let mut builder = tempfile::Builder::new();
-        let prefix = format!(".{}.{try_id}.", location.file_name());
-        let temporary = match location {
-            Location::Local(path) => {
-                let folder = path.parent().with_context(writing)?;
-                std::fs::create_dir_all(folder).with_context(writing)?;
-                remove_leftovers(folder, location.file_name());
-                builder.prefix(&prefix).tempfile_in(folder)
-            }
-            Location::S3 { .. } => builder.tempfile(),
-        };
-        let temporary = temporary.with_context(writing)?;
-        let file = temporary.reopen().with_context(writing)?;
+        let whole = WholeFile::begin(location, try_id)?;
+        let file = whole.file()?;
         let writer = match format {
             FileFormat::Csv => {
                 let mut file = BufWriter::new(file);
@@ -80,7 +64,7 @@ impl FileOutput {
                 Writer::Parquet(Box::new(ArrowWriter::try_new(file, Arc::clone(schema), None).with_context(writing)?))
             }
         };
-        Ok(FileOutput { location: location.clone(), temporary, writer })
+        Ok(FileOutput { location: location.clone(), whole, writer })
     }
 
     /// Appends rows.
@@ -108,51 +92,11 @@ impl FileOutput {
     pub async fn publish(self, s3: &S3) -> anyhow::Result<()> {
         let location = self.location;
         let writing = || format!("`{location}` cannot be written");
-        let file = match self.writer {
-            Writer::Csv(file) | Writer::Json(file, _) => {
-                file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(writing)?
-            }
-            Writer::Parquet(writer) => writer.into_inner().with_context(writing)?,
-        };
-        file.sync_all().with_context(writing)?;
-        match &location {
-            Location::Local(path) => {
-                let kept = self.temporary.persist(path).map_err(|error| error.error).with_context(writing)?;
-                make_readable(&kept).with_context(writing)?;
-            }
-            Location::S3 { bucket, key } => {
-                let store = s3.bucket(bucket)?;
-                let mut from = tokio::fs::File::open(self.temporary.path()).await.with_context(writing)?;
-                let mut to = ObjectWriter::new(store, ObjectPath::from(key.as_str()));
-                tokio::io::copy(&mut from, &mut to).await.with_context(writing)?;
-                to.shutdown().await.with_context(writing)?;
-            }
+        match self.writer {
+            Writer::Csv(mut file) | Writer::Json(mut file, _) => file.flush().with_context(writing)?,
+            Writer::Parquet(writer) => drop(writer.into_inner().with_context(writing)?),
         }
-        Ok(())
-    }
-}
-
-/// Temporary files are for their owner alone; a result is for whoever may read the folder.
-#[cfg(unix)]
-fn make_readable(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_file: &File) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// Removes what a killed try began for the same file.
-fn remove_leftovers(folder: &std::path::Path, name: &str) {
-    let prefix = format!(".{name}.");
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_str().is_some_and(|entry| entry.starts_with(&prefix)) {
-            // Whoever cannot remove it finds it hidden, and no reader takes it for data.
-            let _ = std::fs::remove_file(entry.path());
-        }
+        self.whole.publish(s3, &CancellationToken::new()).await
     }
 }
 
