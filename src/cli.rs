@@ -1,11 +1,13 @@
 //! What can be typed: clap types only.
 
+mod import;
 mod secrets;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use import::{ImportAirflowArgs, ImportCommand};
 pub use secrets::{
     ConnectionArgs, ConnectionsCommand, ExportConnectionsArgs, OnExistingKey, SecretFileFormat, Serialization,
     VariablesCommand,
@@ -33,9 +35,13 @@ pub struct GlobalArgs {
     /// The database: sqlite:///path or postgres://… [default: SQLite in the home]
     #[arg(long, env = "UPDRAFT_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// The folder of DAG files [default: ./dags if it exists, else dags in the home]
+    /// The folder of DAG files, or s3://bucket/prefix, or git+https://host/repository.git#ref:subfolder [default: ./dags if
+    /// it exists, else dags in the home]
     #[arg(long, env = "UPDRAFT_DAGS_FOLDER", global = true, value_name = "FOLDER")]
     pub dags_folder: Option<PathBuf>,
+    /// Seconds between two looks at DAG files in S3 or git [default: 30]
+    #[arg(long, env = "UPDRAFT_DAGS_REFRESH_SECS", global = true, value_name = "SECONDS", hide_short_help = true)]
+    pub dags_refresh_secs: Option<u64>,
     /// How data is printed
     #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
@@ -85,6 +91,9 @@ pub enum Command {
     /// Work with variables: values with names, for tasks
     #[command(subcommand)]
     Variables(VariablesCommand),
+    /// Take over what another scheduler was given
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Answer SQL over files and Delta tables, here and without a server
     Sql(SqlArgs),
     /// Work with the database
@@ -390,6 +399,23 @@ pub enum TasksCommand {
         #[arg(value_enum)]
         state: TaskEnd,
     },
+    /// List what waits for a person to answer
+    Questions {
+        /// Only of this DAG
+        dag_id: Option<String>,
+    },
+    /// Approve what a task asks for
+    Approve(RespondArgs),
+    /// Reject what a task asks for
+    Reject(RespondArgs),
+    /// Answer what a task asks
+    Respond {
+        #[command(flatten)]
+        to: RespondArgs,
+        /// An option; may be repeated
+        #[arg(long = "choose", value_name = "OPTION", required = true)]
+        chosen: Vec<String>,
+    },
     /// Say why task instances do not run, and what would help
     Why {
         /// The DAG
@@ -399,6 +425,24 @@ pub enum TasksCommand {
         /// Only this task
         task_id: Option<String>,
     },
+}
+
+/// Whom to answer, and who does.
+#[derive(Debug, Args)]
+pub struct RespondArgs {
+    /// The DAG
+    pub dag_id: String,
+    /// The run
+    pub run_id: String,
+    /// The task; `task[3]` is one instance of a mapped task
+    #[arg(value_name = "TASK")]
+    pub task_id: String,
+    /// What else is asked for, as `name=value`; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// Who answers
+    #[arg(long, env = "USER", value_name = "NAME", default_value = "cli", hide_env_values = true)]
+    pub user: String,
 }
 
 #[derive(Debug, Subcommand)]

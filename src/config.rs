@@ -2,10 +2,11 @@
 //!
 //! Flags and variables arrive together through clap, in that order; this file lays the rest under them.
 
+pub mod dags;
 mod mail;
 pub mod secrets;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 use crate::cli::{Command, GlobalArgs, SchedulingArgs, StandaloneArgs, TryArgs, WebArgs, WorkerArgs};
 use crate::report::BadInput;
+use dags::DagsOrigin;
 use secrets::BackendSpec;
 
 /// What every command needs to know.
@@ -25,6 +27,8 @@ pub struct Config {
     pub database_url: String,
     /// Where the DAG files are.
     pub dags_folder: PathBuf,
+    /// What that folder is a copy of, when they are kept elsewhere.
+    pub dags_origin: Option<DagsOrigin>,
     /// Through which server e-mail callbacks go.
     pub mail: Option<MailServer>,
     /// The keys of the secrets in the database, when they are given from outside (Airflow 3: `fernet_key`).
@@ -71,6 +75,7 @@ struct SettingsFile {
     home: Option<PathBuf>,
     database_url: Option<String>,
     dags_folder: Option<PathBuf>,
+    dags_refresh_secs: Option<u64>,
     host: Option<String>,
     port: Option<u16>,
     parallelism: Option<usize>,
@@ -126,11 +131,9 @@ impl Config {
             .or(file.database_url)
             .unwrap_or_else(|| format!("sqlite://{}", home.join("updraft.db").display()));
         check_database_url(&database_url)?;
-        let dags_folder = match global.dags_folder.clone().or(file.dags_folder) {
-            Some(folder) => folder,
-            None if Path::new("dags").is_dir() => PathBuf::from("dags"),
-            None => home.join("dags"),
-        };
+        let dags_folder = global.dags_folder.clone().or(file.dags_folder);
+        let refresh_secs = global.dags_refresh_secs.or(file.dags_refresh_secs);
+        let (dags_folder, dags_origin) = dags::resolve(dags_folder, refresh_secs, &home)?;
         let queues = if typed.worker.queues.is_empty() { file.queues.unwrap_or_default() } else { typed.worker.queues };
         let server = ServerConfig {
             host: typed.web.host.or(file.host).unwrap_or_else(|| "127.0.0.1".to_owned()),
@@ -147,11 +150,15 @@ impl Config {
             admin_password: env_text("UPDRAFT_ADMIN_PASSWORD"),
             jwt_secret: env_text("UPDRAFT_JWT_SECRET"),
         };
-        let dags_folder = std::path::absolute(dags_folder).context("the DAGs folder has no absolute path")?;
         let mail = mail::resolve(file.smtp, env_text)?;
         let secrets_backends = secrets::resolve(file.secrets_backends, env_text)?;
         let secret_key = env_text("UPDRAFT_SECRET_KEY");
-        Ok(Config { home, database_url, dags_folder, mail, secret_key, secrets_backends, server })
+        Ok(Config { home, database_url, dags_folder, dags_origin, mail, secret_key, secrets_backends, server })
+    }
+
+    /// Where the DAG files are, for people.
+    pub fn dags_place(&self) -> String {
+        self.dags_origin.as_ref().map_or_else(|| self.dags_folder.display().to_string(), DagsOrigin::name)
     }
 
     /// Where the logs of tries are.

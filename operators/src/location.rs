@@ -296,6 +296,13 @@ impl S3 {
         S3 { settings, services: Arc::new(services), buckets: Arc::default() }
     }
 
+    /// The same, giving up a request earlier or later: `after` so long, repeated tries included.
+    #[must_use]
+    pub fn giving_up(self, after: Duration) -> S3 {
+        let retry = RetryConfig { retry_timeout: after, ..RetryConfig::default() };
+        S3 { settings: self.settings.with_retry(retry), services: self.services, buckets: Arc::default() }
+    }
+
     /// The store of a bucket; the connections to it are shared.
     pub fn bucket(&self, bucket: &str) -> object_store::Result<Arc<AmazonS3>> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@ use operators::guardian::{self, Guardian};
 use scheduler::bus::Bus;
 use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
+use scheduler::control::Control;
 use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::Waker;
 use scheduler::engine::{EngineSettings, Execution};
@@ -142,12 +143,19 @@ impl Process {
         })))
     }
 
+    /// Asks for things in the name of people and of tasks; `waker` reaches the engine.
+    pub fn control(&self, changes: &Changes, waker: &Waker) -> Control {
+        let Process { db, catalog, clock, keyring, .. } = self;
+        Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone())
+            .with_keyring(Arc::clone(keyring))
+    }
+
     /// What the engine of this process needs to know. `base_url` is where people find the web UI.
     pub fn engine_settings(
         &self,
         holder: Holder,
         execution: Execution,
-        changes: &Changes,
+        (changes, waker): (&Changes, &Waker),
         base_url: Option<String>,
         guardian: &Arc<Guardian>,
     ) -> EngineSettings {
@@ -166,12 +174,13 @@ impl Process {
             bus: self.bus.clone(),
             leash: self.leash(guardian),
             secrets: self.secrets.clone(),
+            run_maker: Arc::new(self.control(changes, waker)),
         }
     }
 
     /// The folder of DAG files, as it is kept in the database.
     pub fn dag_folder(&self, changes: &Changes, waker: &Waker) -> DagFolder {
-        DagFolder::new(
+        let folder = DagFolder::new(
             self.config.dags_folder.clone(),
             self.db.clone(),
             self.catalog.clone(),
@@ -179,7 +188,11 @@ impl Process {
             changes.clone(),
             waker.clone(),
             self.config.server.dags_are_paused_at_creation,
-        )
+        );
+        match &self.config.dags_origin {
+            Some(origin) => folder.copied_from(origin.open(&self.secrets)),
+            None => folder,
+        }
     }
 }
 
@@ -261,8 +274,11 @@ fn is_locked(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Locked(_)))
 }
 
-/// The default folder is made; a folder that somebody named must be there.
+/// The default folder is made; a folder that somebody named must be there. A copy comes by itself.
 pub fn prepare_dags_folder(config: &Config) -> anyhow::Result<()> {
+    if config.dags_origin.is_some() {
+        return Ok(());
+    }
     let folder = &config.dags_folder;
     if *folder == config.home.join("dags") {
         std::fs::create_dir_all(folder)

@@ -28,7 +28,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let config = process.config.clone();
     let base_url = config.server.base_url.clone();
     let holder = process.deciding_holder();
-    let settings = process.engine_settings(holder, Execution::Workers, &changes, base_url, &guardian);
+    let settings = process.engine_settings(holder, Execution::Workers, (&changes, &waker), base_url, &guardian);
     let mut engine = Engine::start(settings, waker.clone(), wakes).await?;
     let stop = process.stop.clone();
     let watching = tokio::spawn(folder.watch(stop.clone()));
@@ -37,7 +37,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     output::line(&format!(
         "\nThe scheduler of Updraft {} is ready\nDAG files are read from {}\n",
         env!("CARGO_PKG_VERSION"),
-        config.dags_folder.display(),
+        config.dags_place(),
     ))?;
 
     tokio::select! {

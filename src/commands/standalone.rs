@@ -34,7 +34,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let (config, url) = (process.config.clone(), url_of(&listener)?);
     let base_url = config.server.base_url.clone().unwrap_or_else(|| url.clone());
     let holder = process.standalone_holder()?;
-    let settings = process.engine_settings(holder, Execution::Here, &changes, Some(base_url), &guardian);
+    let settings = process.engine_settings(holder, Execution::Here, (&changes, &waker), Some(base_url), &guardian);
     let mut engine = Engine::start(settings, waker.clone(), wakes).await?;
     let stop = process.stop.clone();
     let watching = tokio::spawn(folder.watch(stop.clone()));
@@ -43,8 +43,8 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         tokio::spawn(bus.pass_on(Some(waker.clone()), changes.clone()));
     }
     let password = admin_password(&config)?;
-    let serving = serve(&process, listener, &password, changes, waker)?;
-    greet(&config, &url, &password, Some(&config.dags_folder))?;
+    let serving = serve(&process, listener, &password, changes, &waker)?;
+    greet(&config, &url, &password, Some(&config.dags_place()))?;
 
     tokio::select! {
         () = signals.told_to_stop() => end_at_second(signals),

@@ -1,10 +1,6 @@
 //! The web server of a process, and what it says of itself.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use anyhow::Context;
-use scheduler::control::Control;
 use scheduler::engine::wake::Waker;
 use scheduler::events::Changes;
 use tokio::net::TcpListener;
@@ -40,16 +36,15 @@ pub fn serve(
     listener: TcpListener,
     password: &Password,
     changes: Changes,
-    waker: Waker,
+    waker: &Waker,
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
-    let Process { config, db, catalog, clock, keyring, stop, .. } = process;
+    let Process { config, db, catalog, clock, stop, .. } = process;
     let secret = match &config.server.jwt_secret {
         Some(given) => given.clone().into_bytes(),
         None => home::session_secret(&config.home)?,
     };
     let auth = AuthSettings { username: "admin".to_owned(), password: password.text.clone(), secret };
-    let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker)
-        .with_keyring(Arc::clone(keyring));
+    let control = process.control(&changes, waker);
     let (db, catalog, clock, logs) = (db.clone(), catalog.clone(), clock.clone(), config.log_folder());
     let state = AppState::new(db, control, changes, catalog, clock, logs, &auth, stop.clone());
     Ok(tokio::spawn(web::serve(listener, web::build_router(state), stop.clone())))
@@ -77,7 +72,7 @@ enum Origin {
 }
 
 /// The first lines that matter: where it is, and how to sign in.
-pub fn greet(config: &Config, url: &str, password: &Password, dags: Option<&Path>) -> anyhow::Result<()> {
+pub fn greet(config: &Config, url: &str, password: &Password, dags: Option<&str>) -> anyhow::Result<()> {
     let kept = home::password_file(&config.home);
     let sign_in = match password.origin {
         Origin::Given => "the password in UPDRAFT_ADMIN_PASSWORD".to_owned(),
@@ -87,6 +82,6 @@ pub fn greet(config: &Config, url: &str, password: &Password, dags: Option<&Path
     output::line(&format!(
         "\nUpdraft {} is ready at  {url}\nSign in as  admin  with {sign_in}\n{}",
         env!("CARGO_PKG_VERSION"),
-        dags.map(|folder| format!("DAG files are read from {}\n", folder.display())).unwrap_or_default(),
+        dags.map(|place| format!("DAG files are read from {place}\n")).unwrap_or_default(),
     ))
 }

@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod approvals;
 mod architecture;
 mod assets;
 mod backfill;
@@ -21,12 +22,14 @@ mod chaos;
 mod clock;
 mod command_line;
 mod conformance;
+mod dag_origins;
 mod dags;
 mod databricks;
 mod defaults;
 mod durability;
 mod emulation;
 mod full_disk;
+mod import_airflow;
 mod limits;
 mod locked_database;
 mod pipeline;
@@ -37,3 +40,4 @@ mod secrets;
 mod sensors;
 mod server;
 mod shortage;
+mod triggering;

@@ -3,6 +3,9 @@
 //! A file is read when it or the defaults under it changed, and only that file. What is wrong with it becomes an import error; its DAGs keep
 //! their last good definition. A file that is gone makes its DAGs stale. Nothing that one file holds touches another's
 //! DAGs.
+//!
+//! The folder may be the copy of a [`Remote`] origin; then the copy is brought in step first, and what keeps it from that is an
+//! import error under the origin's name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -18,6 +21,7 @@ use tracing::{info, warn};
 
 use super::defaults::DefaultsTexts;
 use super::read::{ReadFile, differs, read_file};
+use super::remote::Remote;
 use super::scan::{self, Found};
 use crate::catalog::Catalog;
 use crate::chain::Chain;
@@ -37,6 +41,9 @@ const SETTLE: Duration = Duration::from_millis(25);
 
 /// Changes that the operating system does not report (a network share) are found by then.
 const RESCAN_EVERY: Duration = Duration::from_secs(5);
+
+/// A start waits no longer for DAG files that are kept elsewhere: the API must answer, and runs must go on.
+const FIRST_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why the folder could not be brought in step.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +98,10 @@ pub struct DagFolder {
     changes: Changes,
     waker: Waker,
     are_paused_at_creation: bool,
+    /// What the folder is a copy of.
+    remote: Option<Remote>,
+    /// What was told of the last attempt to bring the copy in step: nothing yet, that it went well, or why not.
+    told: Option<Result<(), String>>,
     files: BTreeMap<String, Found>,
     /// Which file defines which DAG.
     defined_in: HashMap<String, String>,
@@ -116,13 +127,76 @@ impl DagFolder {
             changes,
             waker,
             are_paused_at_creation,
+            remote: None,
+            told: None,
             files: BTreeMap::new(),
             defined_in: HashMap::new(),
         }
     }
 
+    /// The same for a folder that is the copy of an origin elsewhere.
+    pub fn copied_from(mut self, remote: Remote) -> DagFolder {
+        self.remote = Some(remote);
+        self
+    }
+
     /// Brings the database in step with the files, reading those that changed since the last time.
     pub async fn sync(&mut self) -> Result<(), FolderError> {
+        let fetched = self.fetch().await;
+        self.follow(fetched).await
+    }
+
+    /// Brings a copy in step with its origin, or says why not; none for a folder that is no copy. It may be given up.
+    async fn fetch(&mut self) -> Option<Result<(), String>> {
+        let is_first = self.told.is_none();
+        let remote = self.remote.as_mut()?;
+        let fetched = if is_first {
+            let too_late = || anyhow::anyhow!("it is not read within {} seconds", FIRST_PATIENCE.as_secs());
+            tokio::time::timeout(FIRST_PATIENCE, remote.fetch()).await.unwrap_or_else(|_| Err(too_late()))
+        } else {
+            remote.fetch().await
+        };
+        Some(fetched.map_err(|error| format!("{error:#}")))
+    }
+
+    /// Brings the database in step with the folder, now that its copy is as far as it can be.
+    async fn follow(&mut self, fetched: Option<Result<(), String>>) -> Result<(), FolderError> {
+        if let Some(fetched) = fetched {
+            self.tell(fetched).await?;
+        }
+        // Without any state nobody knows which DAGs there are; those that the database knows stay.
+        if self.remote.as_ref().is_none_or(Remote::is_there) { self.look().await } else { Ok(()) }
+    }
+
+    /// Says what became of bringing the copy in step, when that is something new.
+    async fn tell(&mut self, fetched: Result<(), String>) -> Result<(), FolderError> {
+        let Some(remote) = self.remote.as_ref().filter(|_| self.told.as_ref() != Some(&fetched)) else {
+            return Ok(());
+        };
+        let name = remote.name();
+        let problem = fetched.as_ref().err().map(|reason| {
+            let goes_on = if remote.is_there() {
+                "the DAGs go on as they were last read"
+            } else {
+                "no state of it is known here"
+            };
+            format!("{name} cannot be read: {reason}; {goes_on}, and it is tried again")
+        });
+        let txn = self.db.begin_write().await?;
+        dags::set_import_error(&txn, BUNDLE_NAME, name, problem.as_deref(), self.clock.now()).await?;
+        commit(txn).await?;
+        match &problem {
+            Some(problem) => warn!("{problem}"),
+            None if self.told.is_some() => info!("{name} can be read again"),
+            None => {}
+        }
+        self.changes.send(Change::import_errors());
+        self.told = Some(fetched);
+        Ok(())
+    }
+
+    /// Looks at the whole folder.
+    async fn look(&mut self) -> Result<(), FolderError> {
         let folder = self.folder.clone();
         let found = tokio::task::spawn_blocking(move || scan::scan(&folder))
             .await
@@ -135,7 +209,7 @@ impl DagFolder {
     async fn sync_files(&mut self, names: &BTreeSet<String>) -> Result<(), FolderError> {
         match scan::look_again(&self.folder, &self.files, names) {
             Some(found) => self.take_in(found).await,
-            None => self.sync().await,
+            None => self.look().await,
         }
     }
 
@@ -210,7 +284,8 @@ impl DagFolder {
         for file in read.iter().filter(|file| file.problems.is_some() || wrong.contains(&file.name)) {
             dags::set_import_error(&txn, BUNDLE_NAME, &file.name, file.problems.as_deref(), now).await?;
         }
-        for name in wrong.iter().filter(|name| !found.contains_key(*name)) {
+        let origin = self.remote.as_ref().map(Remote::name);
+        for name in wrong.iter().filter(|name| !found.contains_key(*name) && Some(name.as_str()) != origin) {
             dags::set_import_error(&txn, BUNDLE_NAME, name, None, now).await?;
         }
         update.write(&txn, now).await?;
@@ -322,18 +397,28 @@ impl DagFolder {
     /// Keeps the database in step until told to stop.
     pub async fn watch(mut self, stop: CancellationToken) {
         let hints = Arc::new(Hints::default());
+        let every = self.remote.as_ref().map_or(RESCAN_EVERY, Remote::every);
         let mut watcher = self.watcher(&hints);
         let mut told: Option<String> = None;
+        if matches!(self.told, Some(Err(_))) {
+            hints.look_everywhere();
+        }
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = hints.wait() => tokio::time::sleep(SETTLE).await,
-                () = tokio::time::sleep(RESCAN_EVERY) => hints.look_everywhere(),
+                () = tokio::time::sleep(every) => hints.look_everywhere(),
             }
             // What arrives from here on needs another look; what arrived while the file settled does not.
             let synced = match hints.take() {
                 Hint::Files(names) => self.sync_files(&names).await,
-                Hint::Everywhere => self.sync().await,
+                Hint::Everywhere => {
+                    let fetched = tokio::select! {
+                        () = stop.cancelled() => return,
+                        fetched = self.fetch() => fetched,
+                    };
+                    self.follow(fetched).await
+                }
             };
             match synced {
                 Ok(()) if told.take().is_some() => {
@@ -356,6 +441,10 @@ impl DagFolder {
 
     /// Asks the operating system to tell of changes; without it, the regular look finds them.
     fn watcher(&self, hints: &Arc<Hints>) -> Option<notify::RecommendedWatcher> {
+        if self.remote.is_some() {
+            // Nobody but us changes a copy.
+            return None;
+        }
         let (folder, hints) = (self.folder.clone(), Arc::clone(hints));
         let hint = move |event: notify::Result<notify::Event>| match event {
             Ok(event) if event.kind.is_access() => {}

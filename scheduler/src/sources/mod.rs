@@ -3,4 +3,5 @@
 pub mod defaults;
 pub mod folder;
 mod read;
+pub mod remote;
 mod scan;

@@ -115,7 +115,7 @@ fn under(name: &str, defaults: &BTreeMap<String, Stamp>) -> Vec<(String, Stamp)>
         .collect()
 }
 
-fn is_dag_file(path: &Path) -> bool {
+pub(super) fn is_dag_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
