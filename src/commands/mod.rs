@@ -8,11 +8,13 @@ mod clear;
 mod connections;
 mod dags;
 mod db;
+mod import_airflow;
 mod installation;
 mod mark;
 mod pools;
 mod process;
 mod render;
+mod respond;
 mod runs;
 mod scheduler;
 mod schema;
@@ -27,7 +29,7 @@ mod web_server;
 mod why;
 mod worker;
 
-use crate::cli::{Cli, Command, DagsCommand, DbCommand};
+use crate::cli::{Cli, Command, DagsCommand, DbCommand, ImportCommand};
 use crate::config::Config;
 use crate::output::Output;
 use crate::report::Status;
@@ -54,6 +56,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Db(DbCommand::RotateKey { yes }) => db::rotate_key(config, yes, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
         Command::Db(DbCommand::Clean(args)) => clean::run(args, config, output).await,
+        Command::Import(ImportCommand::Airflow(args)) => import_airflow::run(&args, &config, output),
         Command::Sql(args) => sql::run(args, cli.global.output).await,
         Command::Schema => schema::run(&config),
         Command::Version | Command::Guardian { .. } => version::run(output),

@@ -1,11 +1,14 @@
 //! The tables of keys in the documentation, made from what the loader reads.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::keys::{
     DAG_KEYS, GROUP_KEYS, Key, Kind, REFUSED_IN_DAGS, REFUSED_IN_GROUPS, REFUSED_IN_TASKS, RETRY_KEYS, Refused,
     TASK_KEYS,
 };
+use crate::dag::shape;
+use crate::operator::ErasedOperator;
 
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,22 @@ pub fn reference_table(table: Table) -> String {
         Table::RetryKeys => keys(RETRY_KEYS),
         Table::Refused => refused(),
     }
+}
+
+/// The keys that every DAG may have.
+pub fn dag_keys() -> impl Iterator<Item = &'static str> {
+    DAG_KEYS.iter().map(|key| key.name)
+}
+
+/// The keys that every task may have, whatever its operator is.
+pub fn task_keys() -> impl Iterator<Item = &'static str> {
+    TASK_KEYS.iter().map(|key| key.name)
+}
+
+/// The names of an operator's arguments; none when it takes any.
+pub fn argument_names(operator: &ErasedOperator) -> BTreeSet<String> {
+    let names = shape::properties(operator.schema.as_value()).unwrap_or_default();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn keys(keys: &[Key]) -> String {

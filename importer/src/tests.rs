@@ -1,0 +1,323 @@
+//! The conversion as such, with a vocabulary of a few words. What Updraft makes of the YAML is tested with the real binary.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::{Imported, Vocabulary, Weight, import};
+
+fn vocabulary() -> Vocabulary {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<String>>();
+    let operators = [("BashOperator", "bash"), ("EmptyOperator", "empty"), ("DummyOperator", "empty")];
+    Vocabulary {
+        operators: operators.map(|(class, short)| (class.to_owned(), short.to_owned())).into(),
+        arguments: BTreeMap::from([("bash".to_owned(), words(&["bash_command", "env"]))]),
+        dag_keys: words(&[
+            "schedule",
+            "start_date",
+            "end_date",
+            "catchup",
+            "tags",
+            "params",
+            "timezone",
+            "description",
+            "doc_md",
+            "max_active_tasks",
+            "max_active_runs",
+            "dagrun_timeout",
+        ]),
+        task_keys: words(&[
+            "retries",
+            "retry_delay",
+            "owner",
+            "trigger_rule",
+            "pool",
+            "doc_md",
+            "outlets",
+            "depends_on_past",
+        ]),
+    }
+}
+
+const HEAD: &str = "\
+from datetime import datetime, timedelta
+import pendulum
+from airflow.sdk import DAG, Asset, TaskGroup, chain, cross_downstream, dag, task, Variable
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
+";
+
+/// Converts what stands in a DAG.
+fn body(python: &str) -> Imported {
+    let indented: String = python.lines().map(|line| format!("    {line}\n")).collect();
+    import("file", &format!("{HEAD}with DAG('d') as dag:\n{indented}    pass\n"), &vocabulary())
+}
+
+fn yaml(python: &str) -> String {
+    let imported = body(python);
+    assert_eq!(imported.remarks, [], "{:?}", imported.yaml);
+    imported.yaml.unwrap().strip_prefix("dag_id: d\ntasks:\n").unwrap().to_owned()
+}
+
+fn whole(python: &str) -> Imported {
+    import("file", &format!("{HEAD}{python}"), &vocabulary())
+}
+
+/// The value that an expression comes to, as the command of a task.
+fn value(expression: &str) -> String {
+    let text = yaml(&format!("BashOperator(task_id='t', bash_command={expression})"));
+    text.trim().rsplit_once("bash_command: ").unwrap().1.to_owned()
+}
+
+#[test]
+fn expressions_of_constants_are_computed() {
+    for (expression, expected) in [
+        ("'a' + 'b'", "ab"),
+        ("'a' 'b'", "ab"),
+        ("f'{1 + 2:03d}-{{{{ ds }}}}'", "003-{{ ds }}"),
+        ("'{} {name}'.format('x', name='y')", "x y"),
+        ("'%s-%02d' % ('x', 7)", "x-07"),
+        ("'-'.join([str(n) for n in range(3) if n != 1])", "0-2"),
+        ("{'a': ['x', 'y']}['a'][-1].upper() + 'es'", "\"Yes\""),
+        ("'good' if 2 > 1 and 'a' in ['a'] else 'bad'", "good"),
+        ("r'\\d' + '\\x41\\n'.strip()", "\"\\\\dA\""),
+        ("'abcdef'[1:3]", "bc"),
+        ("timedelta(days=1, hours=12)", "1d12h"),
+        ("datetime(2024, 1, 31) + timedelta(days=1)", "2024-02-01"),
+        ("datetime(2024, 1, 31).strftime('%d.%m.')", "31.01."),
+        ("'true'", "\"true\""),
+        ("'12'", "\"12\""),
+        ("'a: b'", "\"a: b\""),
+    ] {
+        assert_eq!(value(expression), expected, "{expression}");
+    }
+    assert_eq!(value("Variable.get('zone')"), "\"{{ var.value.zone }}\"");
+    assert_eq!(value("Variable.get('a b', default_var='x')"), "\"{{ var.value.get('a b', 'x') }}\"");
+}
+
+#[test]
+fn arrows_become_dependencies() {
+    let tasks = "a, b, c, d = [EmptyOperator(task_id=n) for n in 'abcd']\n";
+    let dependencies = |arrows: &str| {
+        let text = yaml(&format!("{tasks}{arrows}"));
+        let lines = text.lines().filter_map(|line| line.trim().strip_prefix("dependencies: "));
+        lines.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(dependencies("a >> [b, c] >> d"), "[a] [a] [b, c]");
+    assert_eq!(dependencies("d << [b, c] << a"), "[a] [a] [b, c]");
+    assert_eq!(dependencies("chain(a, [b, c], d)"), "[a] [a] [b, c]");
+    assert_eq!(dependencies("cross_downstream([a, b], [c, d])"), "[a, b] [a, b]");
+    assert_eq!(dependencies("a.set_downstream([b, c])\nd.set_upstream(c)"), "[a] [a] [c]");
+}
+
+#[test]
+fn loops_and_functions_are_written_out() {
+    let text = yaml(
+        "def make(name, *, day='{{ ds }}'):\n    return BashOperator(task_id=f'load_{name}', bash_command=f'load {name} {day}')\n\
+         tasks = []\nfor name in ['eu', 'us']:\n    tasks.append(make(name))\ntasks[0] >> tasks[1]",
+    );
+    assert_eq!(
+        text,
+        "  - task_id: load_eu\n    operator: bash\n    bash_command: load eu {{ ds }}\n  - task_id: load_us\n    operator: bash\n    \
+         dependencies: [load_eu]\n    bash_command: load us {{ ds }}\n"
+    );
+}
+
+#[test]
+fn groups_keep_their_names() {
+    let imported = body(
+        "with TaskGroup('outer') as outer:\n    with TaskGroup('inner', tooltip='deep'):\n        a = EmptyOperator(task_id='a')\n\
+         b = EmptyOperator(task_id='b')\nouter >> b",
+    );
+    let text = imported.yaml.unwrap();
+    assert!(text.contains("task_group_name: outer.inner\n") && text.contains("dependencies: [outer]\n"), "{text}");
+}
+
+#[test]
+fn what_only_python_knows_is_told_with_its_place() {
+    let imported = body("import os\nBashOperator(task_id='t', bash_command=os.environ['X'], retries=2)");
+    let [remark] = imported.remarks.as_slice() else { panic!("{:?}", imported.remarks) };
+    assert_eq!(remark.weight, Weight::Lost);
+    assert_eq!(remark.message, "`bash_command` of task `t` is left out: the environment is known only when it runs");
+    assert!(imported.yaml.unwrap().contains("# Not converted: `bash_command`"));
+
+    let imported = body("@task\ndef load(x):\n    return x\nload(load(1))");
+    let text = imported.yaml.unwrap();
+    assert!(text.contains("task_id: load__1\n") && text.contains("dependencies: [load]\n"), "{text}");
+    assert_eq!(imported.remarks.iter().filter(|remark| remark.weight == Weight::Lost).count(), 2);
+    assert!(import("f", "with DAG(:\n", &vocabulary()).remarks[0].message.contains("not Python"));
+}
+
+#[test]
+fn nothing_that_makes_tasks_is_left_out_without_a_word() {
+    for python in [
+        "class Own:\n    pass\nt = Own(task_id='t')",
+        "tasks = [EmptyOperator(task_id=t) for t in tables()]",
+        "t = EmptyOperator(task_id=name())",
+        "def make():\n    return [EmptyOperator(task_id=t) for t in tables()]\nx = make()",
+        "for t in tables():\n    EmptyOperator(task_id=t)",
+        "import os\nd = DAG(os.environ['ID'])\nt = EmptyOperator(task_id='t', dag=d)",
+    ] {
+        let imported = body(python);
+        assert!(
+            imported.remarks.iter().any(|remark| remark.weight == Weight::Lost),
+            "{python}: {:?}",
+            imported.remarks
+        );
+    }
+    let own = body("class Own:\n    pass\nt = Own(task_id='t')\nt >> EmptyOperator(task_id='u')").yaml.unwrap();
+    assert!(own.contains("operator: Own") && own.contains("dependencies: [t]"), "{own}");
+}
+
+#[test]
+fn files_of_templates_are_told() {
+    let imported = body(
+        "BashOperator(task_id='t', bash_command='scripts/load.sh')\nBashOperator(task_id='u', bash_command='load.sh ')",
+    );
+    let [remark] = imported.remarks.as_slice() else { panic!("{:?}", imported.remarks) };
+    assert!(remark.message.contains("from the file `scripts/load.sh`"), "{remark}");
+}
+
+#[test]
+fn what_airflow_2_means_is_kept() {
+    let old = |schedule: &str| {
+        import("f", &format!("from airflow import DAG\nDAG('d', schedule_interval={schedule})"), &vocabulary())
+    };
+    let daily = old("'@daily'");
+    assert!(daily.yaml.unwrap().contains("schedule:\n  cron: \"@daily\"\n  data_interval: true\ncatchup: true\n"));
+    assert_eq!(daily.remarks.len(), 1);
+    let never = old("None");
+    assert_eq!((never.yaml.as_deref(), never.remarks.len()), (Some("dag_id: d\ntasks: []\n"), 0));
+    let once = old("'@once'").yaml.unwrap();
+    assert!(once.contains("schedule: \"@once\"") && !once.contains("catchup"), "{once}");
+}
+
+#[test]
+fn a_template_is_no_constant() {
+    let imported = body("if Variable.get('stage') == 'prod':\n    EmptyOperator(task_id='t')");
+    assert!(imported.remarks[0].message.starts_with("an `if` is left out"), "{:?}", imported.remarks);
+}
+
+#[test]
+fn dags_have_several_spellings() {
+    let imported = whole(
+        "dag1 = DAG(dag_id='one', schedule=timedelta(hours=6), start_date=pendulum.datetime(2024, 1, 1, tz='Europe/Amsterdam'))\n\
+         EmptyOperator(task_id='t', dag=dag1)\n\
+         @dag(schedule=[Asset('s3://a') , Asset('s3://b')], tags=['x'])\ndef two():\n    '''Says it.'''\n    EmptyOperator(task_id='t')\ntwo()\n",
+    );
+    assert_eq!(imported.remarks, []);
+    assert_eq!(
+        imported.yaml.unwrap(),
+        "one:\n  schedule: 6h\n  timezone: Europe/Amsterdam\n  start_date: 2024-01-01\n  tasks:\n    - task_id: t\n      operator: empty\n\n\
+         two:\n  doc_md: Says it.\n  schedule: [s3://a, s3://b]\n  tags: [x]\n  tasks:\n    - task_id: t\n      operator: empty\n"
+    );
+}
+
+#[test]
+fn files_that_would_never_end_are_given_up() {
+    let endless = whole(
+        "def f():\n    return f()\nf()\nx = 'a' * 10**15\nfor a in range(9999):\n    for b in range(9999):\n        c = 1\n",
+    );
+    assert!(endless.remarks.iter().any(|remark| remark.message.contains("too much")), "{:?}", endless.remarks);
+    let growing =
+        "x = []\nfor a in range(9999):\n    x = [x]\ny = [1]\nfor a in range(99):\n    y = [y, y]\n    z = y + y\n"
+            .to_owned();
+    let blocks: String = (0..900).map(|depth| format!("{}if 1:\n", " ".repeat(depth))).collect::<String>()
+        + &" ".repeat(900)
+        + "x = 1\n";
+    let groups =
+        "g = None\nwith DAG('d'):\n    for a in range(9999):\n        g = TaskGroup('g', parent_group=g)\n".to_owned();
+    for python in [
+        growing,
+        blocks,
+        groups,
+        "x = 'a'[-9223372036854775807 - 1:]\nfor a in enumerate('ab', 9223372036854775807):\n    pass\n".to_owned(),
+    ] {
+        whole(&python);
+    }
+    let deep = format!("x = {}1{}\n", "(".repeat(5_000), ")".repeat(5_000));
+    assert!(whole(&deep).yaml.is_none());
+}
+
+/// Pieces of Python that go together in ways that nobody would think of.
+const PIECES: &[&str] = &[
+    "DAG(",
+    "dag = ",
+    "with ",
+    " as x:\n    ",
+    ")\n",
+    "EmptyOperator(task_id=",
+    "'a'",
+    "f'{x!r:>5}'",
+    "[1, 2][",
+    "] ",
+    ">> ",
+    "\n",
+    "for x in ",
+    ":\n    ",
+    "timedelta(days=",
+    "datetime(2024, 13, ",
+    "def f(*a, **k):\n    return ",
+    "{'a': ",
+    "}",
+    "% ",
+    "'%s%'",
+    ".format(",
+    "x",
+    "range(-9, 9, ",
+    "**x",
+    "*x",
+    " + ",
+    " * ",
+    "-1",
+    "9",
+    "Asset(",
+    " | ",
+    "@dag\n",
+    "@task(",
+    "lambda: ",
+    ".set_upstream(",
+    ".output",
+    ".partial(",
+    ".expand(x=",
+    "'{0:{1}}'",
+    "'{'",
+    "\\",
+    "é",
+    "𝔘",
+    "\t",
+    "# c\n",
+    "'''",
+    "if ",
+    "else ",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn no_text_makes_it_panic(text in ".{0,300}") {
+        import("f", &text, &vocabulary());
+    }
+
+    #[test]
+    fn no_python_makes_it_panic(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..40)) {
+        whole(&pieces.concat());
+        body(&pieces.concat());
+    }
+
+    #[test]
+    fn any_text_is_read_back_as_it_was(text in "\\PC{0,40}|[ -~\\n\\t]{0,40}|[a: \\n#-]{0,12}", more in "[ -~]{0,12}") {
+        let value = serde_json::json!({ "text": text, "list": [text, more], "within": [{ "a": text, "b": { "c": more } }], text.clone(): more });
+        let mut written = String::new();
+        for (key, value) in value.as_object().unwrap() {
+            super::yaml::entry(&mut written, 0, key, value);
+        }
+        super::yaml::entry(&mut written, 0, "items", &serde_json::json!([[{ "text": text }], [text, more]]));
+        let read: serde_json::Value = serde_yaml::from_str(&written).map_err(|error| TestCaseError::fail(format!("{error}\n{written}")))?;
+        for (key, value) in value.as_object().unwrap() {
+            prop_assert_eq!(&read[key], value, "{}", written);
+        }
+        prop_assert_eq!(&read["items"][0][0]["text"], &serde_json::json!(text), "{}", written);
+    }
+}
