@@ -67,7 +67,12 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
         cause.is::<BadInput>()
             || matches!(
                 cause.downcast_ref::<ControlError>(),
-                Some(ControlError::NotFound { .. } | ControlError::Conflict(_) | ControlError::Invalid(_))
+                Some(
+                    ControlError::NotFound { .. }
+                        | ControlError::Conflict(_)
+                        | ControlError::Invalid(_)
+                        | ControlError::Forbidden(_)
+                )
             )
             || matches!(store_error(cause), Some(StoreError::NotFound { .. }))
     })

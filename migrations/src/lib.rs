@@ -13,6 +13,7 @@ mod m20261125_000040_roles;
 mod m20261128_000010_deferral;
 mod m20261129_000010_connections;
 mod m20261129_000020_updates_in_place;
+mod m20261129_000030_hitl_detail;
 
 use sea_orm_migration::prelude::*;
 
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000010_deferral::Migration),
             Box::new(m20261129_000010_connections::Migration),
             Box::new(m20261129_000020_updates_in_place::Migration),
+            Box::new(m20261129_000030_hitl_detail::Migration),
         ]
     }
 }

@@ -27,6 +27,8 @@ pub enum ChangeKind {
     ImportError,
     /// Assets: who names them, their events, or what is queued of them.
     Asset,
+    /// What tasks ask of people: something was asked, or answered.
+    HitlDetail,
 }
 
 /// A hint.
@@ -87,6 +89,16 @@ impl Change {
     /// Assets changed.
     pub fn assets() -> Change {
         Change::of(ChangeKind::Asset)
+    }
+
+    /// A task asked something of people, or somebody answered it.
+    pub fn hitl_detail(dag_id: &str, run_id: &str, task_id: &str) -> Change {
+        Change { kind: ChangeKind::HitlDetail, ..Change::task_instance(dag_id, run_id, task_id, None) }
+    }
+
+    /// Somebody may have answered what tasks ask.
+    pub fn hitl_details() -> Change {
+        Change::of(ChangeKind::HitlDetail)
     }
 
     fn of(kind: ChangeKind) -> Change {

@@ -31,7 +31,8 @@ use crate::engine::leash::Leash;
 use crate::engine::outage::Outage;
 use crate::engine::outcome::Outcome;
 use crate::engine::wake::Wake;
-use crate::operator::TaskKey;
+use crate::events::Changes;
+use crate::operator::{RunMaker, TaskKey};
 use crate::run::{InstanceIndex, TryEnd};
 use crate::secrets::Secrets;
 use crate::store::entity::task_try;
@@ -69,6 +70,10 @@ pub struct WorkerSettings {
     pub grace: Duration,
     /// Where connections and variables are looked for.
     pub secrets: Secrets,
+    /// Makes the runs that tasks ask for.
+    pub run_maker: Arc<dyn RunMaker>,
+    /// Whom to tell, and who tells of answers.
+    pub changes: Changes,
 }
 
 /// A running worker.
@@ -136,6 +141,8 @@ impl Loop {
             log_folder: settings.log_folder.clone(),
             leash: Arc::clone(&settings.leash),
             secrets: settings.secrets.clone(),
+            run_maker: Arc::clone(&settings.run_maker),
+            changes: settings.changes.clone(),
         };
         let executor = LocalExecutor::new(surroundings, sender);
         Loop {

@@ -24,7 +24,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     tokio::spawn(bus.pass_on(None, changes.clone()));
     let (config, url) = (process.config.clone(), url_of(&listener)?);
     let password = admin_password(&config)?;
-    let serving = serve(&process, listener, &password, changes, waker)?;
+    let serving = serve(&process, listener, &password, changes, &waker)?;
     greet(&config, &url, &password, None)?;
 
     signals.told_to_stop().await;

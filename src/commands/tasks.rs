@@ -8,7 +8,7 @@ use scheduler::store::runs;
 
 use super::installation::Installation;
 use super::why::{self, Question};
-use super::{clear, mark, runs as runs_command};
+use super::{clear, mark, respond, runs as runs_command};
 use crate::cli::TasksCommand;
 use crate::config::Config;
 use crate::output::Output;
@@ -26,6 +26,14 @@ pub async fn run(command: TasksCommand, config: Config, output: Output) -> anyho
         TasksCommand::Mark { dag_id, run_id, tasks, state } => {
             return mark::tasks(&installation, &dag_id, run_id, (&tasks, state), output).await;
         }
+        TasksCommand::Questions { dag_id } => return respond::list(&installation, dag_id, output).await,
+        TasksCommand::Approve(to) => {
+            return respond::respond(&installation, to, vec!["Approve".to_owned()], output).await;
+        }
+        TasksCommand::Reject(to) => {
+            return respond::respond(&installation, to, vec!["Reject".to_owned()], output).await;
+        }
+        TasksCommand::Respond { to, chosen } => return respond::respond(&installation, to, chosen, output).await,
         TasksCommand::Why { dag_id, run_id, task_id } => {
             return why::run(&installation, Question { dag_id, run_id, task_id }, output).await;
         }

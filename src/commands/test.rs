@@ -86,6 +86,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         bus: None,
         leash: Arc::new(Leash::endless()),
         secrets: secrets_around(config).await?,
+        run_maker: Arc::new(control),
     };
     let logs = settings.log_folder.clone();
     let engine = Engine::start(settings, waker, wakes).await?;
@@ -120,7 +121,35 @@ fn copy_into(folder: &Path, file: &Path, around: &Path) -> std::io::Result<()> {
     }
     let name = file.file_name().ok_or_else(|| std::io::Error::other("it has no name"))?;
     std::fs::copy(file, folder.join(name))?;
+    link_neighbours(&folder, file)
+}
+
+/// What tasks read beside a DAG file, scripts and SQL, is beside its copy, too.
+fn link_neighbours(folder: &Path, file: &Path) -> std::io::Result<()> {
+    let around = std::path::absolute(file)?;
+    for entry in around.parent().map(std::fs::read_dir).transpose()?.into_iter().flatten() {
+        let path = entry?.path();
+        // Other DAG files are none of this run's business.
+        let is_wanted = if path.is_dir() {
+            ends_in(&path, &["py", "sql"])? && !ends_in(&path, &["yaml", "yml"])?
+        } else {
+            !is_yaml(&path)
+        };
+        if let Some(name) = path.file_name().filter(|name| is_wanted && !name.to_string_lossy().starts_with('.')) {
+            std::os::unix::fs::symlink(&path, folder.join(name))?;
+        }
+    }
     Ok(())
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
+}
+
+/// Whether there is a file with one of these ends directly in a folder.
+fn ends_in(folder: &Path, ends: &[&str]) -> std::io::Result<bool> {
+    let has_end = |path: std::path::PathBuf| path.extension().is_some_and(|end| ends.iter().any(|known| end == *known));
+    Ok(std::fs::read_dir(folder)?.flatten().any(|entry| has_end(entry.path())))
 }
 
 /// Pools that are never full: what pools there are elsewhere is none of this command's business.

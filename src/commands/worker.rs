@@ -1,5 +1,9 @@
 //! `updraft worker`: runs the tasks that schedulers hand out.
 
+use std::sync::Arc;
+
+use scheduler::engine::wake::Waker;
+use scheduler::events::Changes;
 use scheduler::store::leases::Offer;
 use scheduler::worker::{Worker, WorkerSettings};
 
@@ -19,6 +23,10 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let Some((process, bus)) = joined else { return Ok(Status::Done) };
 
     let config = process.config.clone();
+    // Tasks make runs and ask people; nobody here listens to wake-ups.
+    let waker = Waker::new().0.through(bus.clone());
+    let changes = Changes::default().through(bus.clone());
+    tokio::spawn(bus.clone().pass_on(None, changes.clone()));
     let offer = Offer { queues: config.server.queues.clone(), concurrency: config.server.worker_concurrency };
     let settings = WorkerSettings {
         db: process.db.clone(),
@@ -32,6 +40,8 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         leash: process.leash(&guardian),
         grace: config.server.grace,
         secrets: process.secrets.clone(),
+        run_maker: Arc::new(process.control(&changes, &waker)),
+        changes,
     };
     let mut worker = Worker::start(settings).await?;
     output::line(&format!(

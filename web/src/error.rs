@@ -130,6 +130,7 @@ impl From<ControlError> for ApiError {
             ControlError::NotFound { .. } => ApiError::not_found(error.to_string()),
             ControlError::Conflict(message) => ApiError::refused(StatusCode::CONFLICT, message),
             ControlError::Invalid(message) => ApiError::bad_request(message),
+            ControlError::Forbidden(message) => ApiError::refused(StatusCode::FORBIDDEN, message),
             ControlError::NoScheduler => ApiError::refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             ControlError::Logs(_) => ApiError::internal(error),
             ControlError::Store(error) => error.into(),

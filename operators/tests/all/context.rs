@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{Connections, HeldSlot, NoRuns};
+use crate::support::{Connections, HeldSlot, NoRuns, Nobody};
 
 struct NoXCom;
 
@@ -72,6 +72,8 @@ pub fn context(home: &Path) -> TaskContext {
         xcom: Arc::new(NoXCom),
         checkpoint: Arc::new(MemoryCheckpoint::default()),
         runs: Arc::new(NoRuns),
+        run_maker: Arc::new(NoRuns),
+        people: Arc::new(Nobody),
         slot: Arc::new(HeldSlot::default()),
         secrets: Arc::new(Connections::default()),
     }

@@ -183,6 +183,10 @@ impl RunReader for Shaky {
         let instances = task_ids.iter().map(|task| (task.clone(), Some(state.to_owned()))).collect();
         Ok(Some(RunStanding { state: "running".to_owned(), instances }))
     }
+
+    async fn state(&self, _dag_id: &str, _run_id: &str) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 #[tokio::test]

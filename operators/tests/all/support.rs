@@ -9,8 +9,8 @@ use scheduler::clock::Clock;
 use scheduler::connection::Connection;
 use scheduler::log::{LogLine, TaskLog};
 use scheduler::operator::{
-    Checkpoint, Operator, Outcome, Outline, RunFacts, RunReader, RunStanding, SecretReader, Slot, TaskContext,
-    TaskError, TaskKey, XComReader,
+    Answer, Checkpoint, MadeRun, Operator, Outcome, Outline, People, Question, RunFacts, RunMaker, RunReader,
+    RunRefusal, RunStanding, SecretReader, Slot, TaskContext, TaskError, TaskKey, WantedRun, XComReader,
 };
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -48,6 +48,8 @@ impl Bench {
             xcom: Arc::new(NothingBefore),
             checkpoint: Arc::new(Kept::default()),
             runs: Arc::new(NoRuns),
+            run_maker: Arc::new(NoRuns),
+            people: Arc::new(Nobody),
             slot: Arc::new(HeldSlot::default()),
             secrets: Arc::new(Connections::default()),
         };
@@ -76,6 +78,11 @@ impl Bench {
     /// The same as one text, a line each.
     pub fn log_text(&self) -> String {
         self.log().into_iter().map(|line| line.event + "\n").collect()
+    }
+
+    /// Whether the try has said these words; perhaps it has said nothing yet.
+    pub fn has_said(&self, words: &str) -> bool {
+        self.folder.path().join("try.log").is_file() && self.log_text().contains(words)
     }
 
     /// Runs `operator` with arguments as JSON, as the engine does after templates are filled in.
@@ -182,6 +189,35 @@ impl RunReader for NoRuns {
         _task_ids: &[String],
     ) -> anyhow::Result<Option<RunStanding>> {
         Ok(None)
+    }
+
+    async fn state(&self, _dag_id: &str, _run_id: &str) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl RunMaker for NoRuns {
+    async fn make(&self, _by: &TaskKey, _try_number: u32, wanted: WantedRun) -> Result<MadeRun, RunRefusal> {
+        Err(RunRefusal::NotNow(format!("there is no DAG `{}`", wanted.dag_id)))
+    }
+}
+
+/// There is nobody to ask.
+pub struct Nobody;
+
+#[async_trait]
+impl People for Nobody {
+    async fn ask(&self, _question: &Question) -> anyhow::Result<bool> {
+        Ok(true)
+    }
+
+    async fn answer(&self, _until: Option<DateTime<Utc>>) -> anyhow::Result<Option<Answer>> {
+        std::future::pending().await
+    }
+
+    async fn fall_back(&self, _chosen: &[String], _params: Map<String, Value>) -> anyhow::Result<Answer> {
+        anyhow::bail!("nobody was asked")
     }
 }
 

@@ -15,7 +15,9 @@ mod delete;
 mod finished;
 mod mark;
 mod pools;
+mod respond;
 mod retention;
+mod run_maker;
 mod variables;
 mod waiting;
 
@@ -25,7 +27,9 @@ pub use clear::{ClearRun, ClearTasks, ClearedRun, Runs, StatesMeant};
 pub use connections::ConnectionPatch;
 pub use mark::MarkTasks;
 pub use pools::PoolPatch;
+pub use respond::Response;
 pub use retention::{Removal, Retention};
+pub use run_maker::triggered_run;
 pub use variables::VariablePatch;
 pub use waiting::Waited;
 
@@ -77,6 +81,9 @@ pub enum ControlError {
     /// It makes no sense as asked.
     #[error("{0}")]
     Invalid(String),
+    /// Somebody else is to do it.
+    #[error("{0}")]
+    Forbidden(String),
     /// No scheduler is there to do it.
     #[error("no scheduler has carried it out in time; it stays asked for")]
     NoScheduler,
@@ -108,6 +115,8 @@ pub enum TriggeredBy {
     Ui,
     /// `dags test`.
     Test,
+    /// A task.
+    Operator,
 }
 
 impl TriggeredBy {
@@ -117,6 +126,7 @@ impl TriggeredBy {
             TriggeredBy::RestApi => "rest_api",
             TriggeredBy::Ui => "ui",
             TriggeredBy::Test => "test",
+            TriggeredBy::Operator => "operator",
         }
     }
 }

@@ -166,6 +166,8 @@ impl Coordinator {
             log_folder: settings.log_folder.clone(),
             leash: Arc::clone(&settings.leash),
             secrets: settings.secrets.clone(),
+            run_maker: Arc::clone(&settings.run_maker),
+            changes: settings.changes.clone(),
         };
         let parallelism = settings.parallelism;
         let place = Place { hostname: settings.holder.hostname.clone(), pid: settings.holder.pid };
@@ -282,6 +284,13 @@ impl Coordinator {
         }
     }
 
+    /// Commands, and servers that watch nothing, tell of answers by waking the engine.
+    fn pass_on_answers(&self) {
+        if self.settings.changes.is_watched() {
+            self.settings.changes.send(Change::hitl_details());
+        }
+    }
+
     fn on_wake(&mut self, wake: Wake) {
         match wake {
             Wake::Runs => self.todo.adopt = true,
@@ -290,7 +299,11 @@ impl Coordinator {
             Wake::Pools => self.todo.pools = true,
             Wake::Backfills => self.todo.backfills = true,
             Wake::Assets => self.todo.assets = true,
-            Wake::LookAround => self.todo.look_around = true,
+            Wake::Answers => self.pass_on_answers(),
+            Wake::LookAround => {
+                self.todo.look_around = true;
+                self.pass_on_answers();
+            }
             Wake::Tries => self.todo.tries = true,
             Wake::Dead(leases) => self.todo.dead.extend(leases),
             Wake::Due => {

@@ -21,14 +21,16 @@ use uuid::Uuid;
 
 use super::active_run::Rendered;
 use super::leash::Leash;
+use super::people::{Answers, StoredPeople};
 use super::rendering;
 use super::try_storage::{StoredCheckpoint, StoredRuns, StoredXComs};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::{Dag, params};
+use crate::events::Changes;
 use crate::log::{self, TaskLog};
 use crate::operator::{
-    ErasedOperator, Next, Outcome, RunFacts, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict,
+    ErasedOperator, Next, Outcome, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict,
 };
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::secrets::Secrets;
@@ -155,12 +157,15 @@ pub(crate) struct Surroundings {
     pub(crate) log_folder: PathBuf,
     pub(crate) leash: Arc<Leash>,
     pub(crate) secrets: Secrets,
+    pub(crate) run_maker: Arc<dyn RunMaker>,
+    pub(crate) changes: Changes,
 }
 
 /// What all tries of an executor share.
 struct Shared {
     surroundings: Surroundings,
     runs: Arc<dyn RunReader>,
+    answers: Arc<Answers>,
     told: mpsc::UnboundedSender<Told>,
     /// Whether tries that only wait are let go of, because the process ends.
     is_leaving: AtomicBool,
@@ -188,7 +193,8 @@ impl LocalExecutor {
     /// An executor that tells `told` what becomes of its tries.
     pub(crate) fn new(surroundings: Surroundings, told: mpsc::UnboundedSender<Told>) -> LocalExecutor {
         let runs = Arc::new(StoredRuns { db: surroundings.db.clone(), catalog: surroundings.catalog.clone() });
-        let shared = Arc::new(Shared { surroundings, runs, told, is_leaving: AtomicBool::new(false) });
+        let answers = Arc::new(Answers::new(surroundings.changes.clone()));
+        let shared = Arc::new(Shared { surroundings, runs, answers, told, is_leaving: AtomicBool::new(false) });
         LocalExecutor { shared, tries: HashMap::new(), deferred: 0, tracker: TaskTracker::new() }
     }
 
@@ -358,7 +364,7 @@ fn context(
     cancelled: CancellationToken,
     signs: &Signs,
 ) -> TaskContext {
-    let Surroundings { db, clock, home, secrets, .. } = &shared.surroundings;
+    let Surroundings { db, clock, home, secrets, run_maker, .. } = &shared.surroundings;
     TaskContext {
         key: order.key.clone(),
         try_number: order.try_number,
@@ -383,8 +389,18 @@ fn context(
             task_id: order.key.task_id.clone(),
             map_index: order.key.map_index,
             clock: clock.clone(),
+            retries: order.around.dag.task(order.at.task).retries,
         }),
         runs: Arc::clone(&shared.runs),
+        run_maker: Arc::clone(run_maker),
+        people: Arc::new(StoredPeople {
+            db: db.clone(),
+            clock: clock.clone(),
+            answers: Arc::clone(&shared.answers),
+            run: order.run,
+            key: order.key.clone(),
+            try_number: order.try_number,
+        }),
         slot: Arc::new(HeldSlot {
             shared: Arc::clone(shared),
             run: order.run,

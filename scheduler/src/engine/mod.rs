@@ -34,6 +34,7 @@ pub(crate) mod observer;
 pub(crate) mod outage;
 pub(crate) mod outcome;
 mod pending;
+mod people;
 mod rendering;
 mod schedules;
 mod standby;
@@ -55,6 +56,7 @@ use crate::bus::Bus;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::events::Changes;
+use crate::operator::RunMaker;
 use crate::secrets::Secrets;
 use crate::store::leases::Holder;
 use crate::store::{Db, StoreError};
@@ -105,6 +107,8 @@ pub struct EngineSettings {
     pub leash: Arc<Leash>,
     /// Where connections and variables are looked for.
     pub secrets: Secrets,
+    /// Makes the runs that tasks ask for.
+    pub run_maker: Arc<dyn RunMaker>,
 }
 
 /// A running engine: it leads, or stands by until the one that leads is gone.

@@ -1,5 +1,6 @@
 //! What tries read and leave in the database.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::template::AssetEvents;
 use crate::dag::{Dag, TaskGroup, TaskIndex};
-use crate::operator::{Checkpoint, Outline, RunReader, RunStanding, XComReader};
+use crate::operator::{Checkpoint, DagFile, Outline, RunReader, RunStanding, XComReader};
 use crate::run::InstanceIndex;
 use crate::store::{Db, StoreError, dags, runs};
 
@@ -52,6 +53,8 @@ pub(super) struct StoredCheckpoint {
     pub(super) task_id: String,
     pub(super) map_index: i32,
     pub(super) clock: Clock,
+    /// The `retries` of the task.
+    pub(super) retries: u32,
 }
 
 #[async_trait]
@@ -64,6 +67,12 @@ impl Checkpoint for StoredCheckpoint {
         let txn = self.db.begin_write().await?;
         runs::save_checkpoint(&txn, self.run, &self.task_id, self.map_index, value, self.clock.now()).await?;
         Ok(crate::store::commit(txn).await?)
+    }
+
+    async fn tries_before_clear(&self) -> anyhow::Result<u32> {
+        let max_tries = runs::max_tries(self.db.read(), self.run, &self.task_id, self.map_index).await?;
+        // Clearing adds the retries to the tries so far (Airflow 3: clear).
+        Ok(max_tries.unwrap_or(0).saturating_sub(self.retries))
     }
 }
 
@@ -90,6 +99,14 @@ impl RunReader for StoredRuns {
         }))
     }
 
+    async fn dag_file(&self, dag_id: &str) -> anyhow::Result<Option<DagFile>> {
+        let Some(row) = dags::find(self.db.read(), dag_id).await? else { return Ok(None) };
+        let Some(folder) = Path::new(&row.fileloc).parent() else { return Ok(None) };
+        let depth = Path::new(&row.relative_fileloc).components().count();
+        let root = Path::new(&row.fileloc).ancestors().nth(depth).unwrap_or(folder);
+        Ok(Some(DagFile { root: root.to_owned(), folder: folder.to_owned() }))
+    }
+
     async fn standing(
         &self,
         dag_id: &str,
@@ -99,5 +116,9 @@ impl RunReader for StoredRuns {
         Ok(runs::standing(self.db.read(), dag_id, logical_date, task_ids)
             .await?
             .map(|(state, instances)| RunStanding { state, instances }))
+    }
+
+    async fn state(&self, dag_id: &str, run_id: &str) -> anyhow::Result<Option<String>> {
+        Ok(runs::find(self.db.read(), dag_id, run_id).await?.map(|run| run.state))
     }
 }

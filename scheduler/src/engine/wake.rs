@@ -29,6 +29,8 @@ pub enum Wake {
     Backfills,
     /// Assets were updated, or what is queued of them has changed.
     Assets,
+    /// Somebody answered what tasks ask.
+    Answers,
     /// A DAG may be due.
     Due,
     /// Workers took tries, or reported their end.

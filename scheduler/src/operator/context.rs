@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::TaskError;
+use super::{People, RunMaker, TaskError};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::dag::template::AssetEvents;
@@ -77,6 +77,11 @@ pub trait Checkpoint: Send + Sync {
     async fn load(&self) -> anyhow::Result<Option<Value>>;
     /// Stores `value` durably before it returns.
     async fn save(&self, value: Value) -> anyhow::Result<()>;
+    /// How many tries there had been when the task was last cleared; 0 if it never was. The tries since then are one and its
+    /// retries, and what may be done once is to be done once by all of them.
+    async fn tries_before_clear(&self) -> anyhow::Result<u32> {
+        Ok(0)
+    }
 }
 
 /// The slot that a try holds.
@@ -91,6 +96,12 @@ pub trait RunReader: Send + Sync {
     /// The tasks and groups of a DAG as its file is now; none when there is no such DAG.
     async fn outline(&self, dag_id: &str) -> anyhow::Result<Option<Outline>>;
 
+    /// Where the file of a DAG is; none when there is no such file.
+    async fn dag_file(&self, dag_id: &str) -> anyhow::Result<Option<DagFile>> {
+        let _ = dag_id;
+        Ok(None)
+    }
+
     /// The run of a DAG about that logical date, and its task instances of these tasks; none when there is no such run.
     async fn standing(
         &self,
@@ -98,6 +109,18 @@ pub trait RunReader: Send + Sync {
         logical_date: DateTime<Utc>,
         task_ids: &[String],
     ) -> anyhow::Result<Option<RunStanding>>;
+
+    /// The state of the run that people call `run_id`, in Airflow's word; none when there is no such run.
+    async fn state(&self, dag_id: &str, run_id: &str) -> anyhow::Result<Option<String>>;
+}
+
+/// Where the file of a DAG is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DagFile {
+    /// The folder of all DAG files.
+    pub root: PathBuf,
+    /// The folder of this one, within that.
+    pub folder: PathBuf,
 }
 
 /// What there is in a DAG.
@@ -162,6 +185,10 @@ pub struct TaskContext {
     pub checkpoint: Arc<dyn Checkpoint>,
     /// How runs stand.
     pub runs: Arc<dyn RunReader>,
+    /// Makes runs in the name of the task.
+    pub run_maker: Arc<dyn RunMaker>,
+    /// Asks people in the name of the try.
+    pub people: Arc<dyn People>,
     /// What it holds while it works.
     pub slot: Arc<dyn Slot>,
     /// Connections and variables; see [`TaskContext::connection`].

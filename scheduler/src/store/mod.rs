@@ -16,6 +16,7 @@ pub mod deadlines;
 pub mod entity;
 mod error;
 pub mod history;
+pub mod hitl_details;
 pub mod leases;
 pub mod pools;
 pub mod read;

@@ -17,6 +17,7 @@ use super::entity::{
 use super::error::{StoreError, doing, is_duplicate};
 use super::tries::TryBatch;
 use super::{ROWS_MAX, leases, task_instances};
+use crate::operator::TaskKey;
 
 pub use super::task_instances::Express;
 
@@ -83,6 +84,30 @@ pub async fn get_locked(db: &impl ConnectionTrait, dag_id: &str, run_id: &str) -
         .await
         .map_err(doing("locking a run"))?;
     run.ok_or_else(|| StoreError::NotFound { what: "run", id: run_id.to_owned() })
+}
+
+/// The run that has the name or the logical date of `run`, if there is one.
+pub async fn clashing(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<Option<dag_run::Model>, StoreError> {
+    use dag_run::Column as C;
+    let same =
+        Condition::any().add(C::RunId.eq(&run.run_id)).add_option(run.logical_date.map(|date| C::LogicalDate.eq(date)));
+    let same = dag_run::Entity::find().filter(C::DagId.eq(&run.dag_id)).filter(same);
+    same.one(db).await.map_err(doing("looking for a run"))
+}
+
+/// A task instance, which must exist; nobody else changes it until the transaction ends.
+pub async fn lock_instance(db: &impl ConnectionTrait, key: &TaskKey) -> Result<task_instance::Model, StoreError> {
+    use task_instance::Column as C;
+    let found = task_instance::Entity::find()
+        .filter(C::DagId.eq(&key.dag_id))
+        .filter(C::RunId.eq(&key.run_id))
+        .filter(C::TaskId.eq(&key.task_id))
+        .filter(C::MapIndex.eq(key.map_index))
+        .lock_exclusive()
+        .one(db)
+        .await
+        .map_err(doing("locking a task instance"))?;
+    found.ok_or_else(|| StoreError::NotFound { what: "task instance", id: key.task_id.clone() })
 }
 
 /// The runs of a DAG whose logical date lies between two dates, inclusive, oldest first; nobody else changes them until
@@ -551,6 +576,20 @@ pub async fn load_checkpoint(
         .await
         .map_err(doing("reading a checkpoint"))?;
     Ok(row.map(|row| row.value))
+}
+
+/// The `max_tries` of a task instance, if it is there.
+pub async fn max_tries(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    task_id: &str,
+    map_index: i32,
+) -> Result<Option<u32>, StoreError> {
+    let row = task_instance::Entity::find_by_id((run, task_id.to_owned(), map_index))
+        .one(db)
+        .await
+        .map_err(doing("reading a task instance"))?;
+    Ok(row.and_then(|row| u32::try_from(row.max_tries).ok()))
 }
 
 /// Leaves a value for the task itself.

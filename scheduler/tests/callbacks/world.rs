@@ -212,6 +212,7 @@ impl World {
     /// Starts an engine, the first one or another after [`World::stop`].
     pub async fn start(&mut self) {
         let (waker, wakes) = Waker::new();
+        self.waker = waker.clone();
         let settings = EngineSettings {
             db: (*self.db).clone(),
             catalog: self.catalog.clone(),
@@ -227,8 +228,8 @@ impl World {
             bus: None,
             leash: Arc::new(Leash::endless()),
             secrets: Secrets::new(Vec::new(), (*self.db).clone(), Arc::default()),
+            run_maker: Arc::new(self.control()),
         };
-        self.waker = waker.clone();
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());
     }
 

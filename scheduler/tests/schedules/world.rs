@@ -203,6 +203,7 @@ impl World {
             bus: None,
             leash: Arc::new(Leash::endless()),
             secrets: Secrets::new(Vec::new(), (**self.db).clone(), Arc::default()),
+            run_maker: Arc::new(self.control.clone()),
         };
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());
         self.settle().await;

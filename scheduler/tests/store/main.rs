@@ -4,6 +4,7 @@
 
 mod assets;
 mod history;
+mod hitl_details;
 mod pools;
 mod schedules;
 mod secrets;

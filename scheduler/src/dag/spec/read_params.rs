@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::collect::{Problems, Subject, wrong_type};
-use super::node::{Entry, Mapping, Node};
+use super::node::{Entry, Mapping};
 use super::problem::{Code, Problem};
 use super::suggest::did_you_mean;
 use super::values::OBJECT_KEY;
@@ -13,8 +11,6 @@ use crate::dag::{Param, params};
 
 const PARAM_CLASSES: &[&str] =
     &["airflow.sdk.definitions.param.Param", "airflow.sdk.Param", "airflow.models.param.Param", "airflow.models.Param"];
-
-const TYPES: &[&str] = &["string", "number", "integer", "boolean", "array", "object", "null"];
 
 /// Words of JSON Schema 2020-12, and those that Airflow's form understands beside them.
 pub(super) const SCHEMA_WORDS: &[&str] = &[
@@ -96,13 +92,7 @@ fn read_one(entry: &Entry, must_have_default: bool, problems: &mut Problems) -> 
     };
     let mut schema = words.to_json();
     schema.shift_remove(OBJECT_KEY);
-    let default = schema.shift_remove("default");
-    let description = match schema.shift_remove("description") {
-        Some(Value::String(text)) => Some(text),
-        Some(other) => Some(other.to_string()),
-        None => None,
-    };
-    let param = Param { default, description, schema };
+    let param = params::of_schema(schema);
     if let Err(why) = params::validator(&param.schema) {
         let message = format!("the JSON Schema of param `{}` is not one: {why}", entry.key);
         problems.push(Problem::new(Code::InvalidParam, message, entry.value.place, "this schema"));
@@ -141,7 +131,7 @@ fn schema_words(entry: &Entry) -> Result<Option<&Mapping>, Problem> {
             return Err(Problem::new(Code::Unsupported, message, class.value.place, "not served")
                 .help("write a plain value, or a JSON Schema with a `default`"));
         }
-    } else if !is_schema(mapping) {
+    } else if !params::is_schema(&mapping.to_json()) {
         return Ok(None);
     }
     let strangers = mapping.entries.iter().find(|word| {
@@ -156,16 +146,4 @@ fn schema_words(entry: &Entry) -> Result<Option<&Mapping>, Problem> {
                 .maybe_help(did_you_mean(&word.key, SCHEMA_WORDS.iter().copied())))
         }
     }
-}
-
-/// A mapping is a schema when it says a JSON type, lists choices, or has a default.
-fn is_schema(mapping: &Mapping) -> bool {
-    let names_type = |node: &Node| match node.to_json() {
-        Value::String(name) => TYPES.contains(&name.as_str()),
-        Value::Array(names) => names.iter().all(|name| name.as_str().is_some_and(|name| TYPES.contains(&name))),
-        _ => false,
-    };
-    mapping.get("type").is_some_and(|entry| names_type(&entry.value))
-        || mapping.get("enum").is_some_and(|entry| entry.value.to_json().is_array())
-        || ["default", "const", "anyOf", "oneOf", "allOf", "$ref"].iter().any(|word| mapping.has(word))
 }

@@ -14,6 +14,7 @@ pub mod dag_tag;
 pub mod dag_version;
 pub mod deadline;
 pub mod event_log;
+pub mod hitl_detail;
 pub mod import_error;
 pub mod pool;
 pub mod process_lease;

@@ -28,8 +28,9 @@ pub use versions::{delete_unused as delete_unused_versions, unused as unused_ver
 pub type Rows = BTreeMap<&'static str, u64>;
 
 /// Where something is stored of a run, and by which column; the run itself comes last.
-const TABLES_OF_RUNS: [(&str, &str); 9] = [
+const TABLES_OF_RUNS: [(&str, &str); 10] = [
     ("xcom", "dag_run_id"),
+    ("hitl_detail", "dag_run_id"),
     ("task_checkpoint", "dag_run_id"),
     ("task_instance_history", "dag_run_id"),
     ("task_instance", "dag_run_id"),

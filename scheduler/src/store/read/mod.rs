@@ -11,6 +11,7 @@ mod dags;
 mod event_logs;
 mod filter;
 mod grid;
+mod hitl_details;
 mod import_errors;
 mod keyset;
 mod pools;
@@ -29,6 +30,7 @@ pub use dags::{DagFilter, DagRow, dag_sort_key, find_dag, list_dags, list_tags, 
 pub use event_logs::{EventLogFilter, event_log_sort_key, find_event_log, list_event_logs};
 pub use filter::{Pattern, Range, TagMatch};
 pub use grid::{GridCell, grid};
+pub use hitl_details::{HitlDetailFilter, HitlDetailRow, find_hitl_detail, hitl_detail_sort_key, list_hitl_details};
 pub use import_errors::{ImportErrorFilter, find_import_error, import_error_sort_key, list_import_errors};
 pub use keyset::{CURSOR_TOTAL_MAX, Cursor, Direction, InvalidCursor, Listing, Paging, SortKey, Sorting};
 pub use pools::{list_pools, pool_sort_key};

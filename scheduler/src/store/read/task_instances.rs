@@ -254,6 +254,22 @@ pub async fn find_task_instances(
     Ok(wanted.iter().filter_map(|name| found.remove(name)).collect())
 }
 
+/// The task instances with these keys: run, task, map index.
+pub(super) async fn find_instances_of(
+    db: &impl ConnectionTrait,
+    keys: &[(Uuid, &str, i32)],
+) -> Result<Vec<TaskInstanceRow>, StoreError> {
+    use task_instance::Column as C;
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let any = keys.iter().fold(Condition::any(), |any, &(run, task_id, map_index)| {
+        any.add(Condition::all().add(C::DagRunId.eq(run)).add(C::TaskId.eq(task_id)).add(C::MapIndex.eq(map_index)))
+    });
+    let instances = task_instance::Entity::find().filter(any).all(db).await.map_err(doing("reading task instances"))?;
+    with_runs(db, instances).await
+}
+
 fn name_of(instance: &task_instance::Model) -> InstanceName {
     InstanceName {
         dag_id: instance.dag_id.clone(),
