@@ -13,15 +13,7 @@ pub(super) struct Smtp;
 #[async_trait]
 impl ConnectionTest for Smtp {
     async fn test(&self, connection: &Connection) -> anyhow::Result<String> {
-        let Some(host) = connection.host.clone() else { bail!("it has no host") };
-        let server = MailServer {
-            host,
-            port: connection.port,
-            tls: tls(connection),
-            login: connection.login.clone(),
-            password: connection.password.as_ref().map(|password| Secret::reveal(password).to_owned()),
-            from: None,
-        };
+        let server = mail_server_of(connection)?;
         let answers = server.transport()?.test_connection().await.context("cannot reach the mail server")?;
         if !answers {
             bail!("the mail server does not answer as one");
@@ -29,6 +21,19 @@ impl ConnectionTest for Smtp {
         let signed_in = if connection.login.is_some() { ", and let us sign in" } else { "" };
         Ok(format!("the mail server on port {} answered{signed_in}", server.port()))
     }
+}
+
+/// The mail server that a connection leads to.
+pub(crate) fn mail_server_of(connection: &Connection) -> anyhow::Result<MailServer> {
+    let Some(host) = connection.host.clone() else { bail!("the connection `{}` has no host", connection.conn_id) };
+    Ok(MailServer {
+        host,
+        port: connection.port,
+        tls: tls(connection),
+        login: connection.login.clone(),
+        password: connection.password.as_ref().map(|password| Secret::reveal(password).to_owned()),
+        from: connection.extra.get("from_email").and_then(Value::as_str).map(str::to_owned),
+    })
 }
 
 /// Airflow's words for it.

@@ -24,12 +24,12 @@ use crate::spawn::Command as Process;
 const TIME_MAX: Duration = Duration::from_mins(2);
 
 /// The `command` notifier.
-pub(super) struct Command;
+pub(crate) struct Command;
 
 /// Arguments of the `command` notifier.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CommandArgs {
+pub struct CommandArgs {
     /// A program and its arguments as a list, or a text for bash.
     command: Words,
     /// Environment variables, over those of Updraft.

@@ -1,4 +1,4 @@
-//! `email`: writes an e-mail, over SMTP.
+//! `email`: writes an e-mail, over SMTP; a notifier, and what the operator of that name does, too.
 //!
 //! ```yaml
 //! on_failure_callback: {email: {to: [ops@example.com], subject: "{{ dag.dag_id }} failed"}}
@@ -6,17 +6,13 @@
 //!
 //! The server is the installation's (`UPDRAFT_SMTP_HOST`), unless the callback names one.
 
-use std::time::Duration;
-
-use anyhow::{Context, anyhow};
-use lettre::message::header::ContentType;
-use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::{AsyncTransport, Message};
+use anyhow::anyhow;
 use scheduler::operator::{ArgumentProblem, DeliveryError, Notice, Notifier};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::letter::{Addresses, Letter, mail};
 use super::mail_server::{MailServer, Tls};
 use super::secrets::{Environment, Secrets};
 use super::wording;
@@ -24,20 +20,14 @@ use super::wording;
 const NO_SERVER: &str =
     "no mail server is set up: set UPDRAFT_SMTP_HOST where Updraft runs, or write `smtp: {host: …}` in the callback";
 
-/// The whole conversation with a server takes at most this long.
-const TIME_MAX: Duration = Duration::from_mins(1);
-
-/// Who writes when nobody says.
-const NOBODY: &str = "updraft@localhost";
-
 /// The `email` notifier.
-pub(super) struct Email {
+pub(crate) struct Email {
     environment: Environment,
     server: Option<MailServer>,
 }
 
 impl Email {
-    pub(super) fn new(environment: Environment, server: Option<MailServer>) -> Email {
+    pub(crate) fn new(environment: Environment, server: Option<MailServer>) -> Email {
         Email { environment, server }
     }
 }
@@ -45,7 +35,7 @@ impl Email {
 /// Arguments of the `email` notifier.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct EmailArgs {
+pub struct EmailArgs {
     /// To whom: an address, or a list of them.
     to: Addresses,
     /// Who gets a copy.
@@ -87,35 +77,6 @@ struct SmtpArgs {
     password_env: Option<String>,
 }
 
-/// An address, or a list of them; as in Airflow, one text may hold several, separated by commas or semicolons.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Addresses {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Default for Addresses {
-    fn default() -> Addresses {
-        Addresses::Several(Vec::new())
-    }
-}
-
-impl Addresses {
-    fn mailboxes(&self) -> Result<Vec<Mailbox>, DeliveryError> {
-        let texts: Vec<&str> = match self {
-            Addresses::One(text) => vec![text],
-            Addresses::Several(texts) => texts.iter().map(String::as_str).collect(),
-        };
-        let single = texts.into_iter().flat_map(|text| text.split([',', ';'])).map(str::trim);
-        single.filter(|text| !text.is_empty()).map(mailbox).collect()
-    }
-}
-
-fn mailbox(text: &str) -> Result<Mailbox, DeliveryError> {
-    text.parse().map_err(|error| DeliveryError::fail(anyhow!("`{text}` is not an address: {error}")))
-}
-
 impl Notifier for Email {
     const NAME: &'static str = "email";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["SmtpNotifier"];
@@ -138,16 +99,7 @@ impl Notifier for Email {
     async fn deliver(&self, args: EmailArgs, notice: &Notice) -> Result<(), DeliveryError> {
         let mut secrets = Secrets::new(&self.environment);
         let server = self.server_for(args.smtp.as_ref(), &mut secrets)?;
-        let message = message(&args, &server, notice)?;
-        let transport = server.transport().map_err(DeliveryError::retry)?;
-        match tokio::time::timeout(TIME_MAX, transport.send(message)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(secrets.masked(judge(error, &server))),
-            Err(_) => Err(DeliveryError::retry(anyhow!(
-                "the mail server `{}` did not take it within {TIME_MAX:?}",
-                server.host
-            ))),
-        }
+        mail(letter(args, notice), &server).await.map_err(|error| secrets.masked(error))
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
@@ -191,42 +143,18 @@ impl Email {
     }
 }
 
-fn message(args: &EmailArgs, server: &MailServer, notice: &Notice) -> Result<Message, DeliveryError> {
-    let login = server.login.as_ref().filter(|login| login.contains('@'));
-    let from = [&args.from, &args.from_email, &server.from].into_iter().find_map(|from| from.as_ref());
-    let from = mailbox(from.or(login).map_or(NOBODY, String::as_str))?;
-    let subject = args.subject.clone().unwrap_or_else(|| wording::title(notice));
-    // A header is one line, whatever a template made.
-    let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
-    // The same in each attempt, so that whoever gets it twice can tell.
-    let mut message =
-        Message::builder().from(from).subject(subject).message_id(Some(format!("<{}@updraft>", notice.id)));
-    for mailbox in args.to.mailboxes()? {
-        message = message.to(mailbox);
+/// The letter of a callback, with what happened where the DAG file says nothing.
+fn letter(args: EmailArgs, notice: &Notice) -> Letter {
+    let says_nothing = args.html_content.is_none() && args.body.is_none();
+    Letter {
+        id: notice.id,
+        from: args.from.or(args.from_email),
+        to: args.to,
+        cc: args.cc,
+        bcc: args.bcc,
+        subject: args.subject.unwrap_or_else(|| wording::title(notice)),
+        text: args.body.or_else(|| says_nothing.then(|| wording::text(notice))),
+        html: args.html_content.or_else(|| says_nothing.then(|| wording::html(notice))),
+        attachments: Vec::new(),
     }
-    for mailbox in args.cc.mailboxes()? {
-        message = message.cc(mailbox);
-    }
-    for mailbox in args.bcc.mailboxes()? {
-        message = message.bcc(mailbox);
-    }
-    let html = |text: String| SinglePart::builder().header(ContentType::TEXT_HTML).body(text);
-    let plain = |text: String| SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text);
-    let message = match (&args.html_content, &args.body) {
-        (Some(content), None) => message.singlepart(html(content.clone())),
-        (None, Some(body)) => message.singlepart(plain(body.clone())),
-        (Some(content), Some(body)) => message
-            .multipart(MultiPart::alternative().singlepart(plain(body.clone())).singlepart(html(content.clone()))),
-        (None, None) => message.multipart(
-            MultiPart::alternative().singlepart(plain(wording::text(notice))).singlepart(html(wording::html(notice))),
-        ),
-    };
-    message.context("cannot write the message").map_err(DeliveryError::fail)
-}
-
-/// A server that says no for good is not asked again.
-fn judge(error: lettre::transport::smtp::Error, server: &MailServer) -> DeliveryError {
-    let is_final = error.is_permanent();
-    let error = anyhow::Error::new(error).context(format!("the mail server `{}` did not take it", server.host));
-    if is_final { DeliveryError::fail(error) } else { DeliveryError::retry(error) }
 }

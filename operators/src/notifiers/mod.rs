@@ -14,6 +14,7 @@
 mod command;
 mod email;
 mod http;
+mod letter;
 mod mail_server;
 mod secrets;
 mod slack;
@@ -22,8 +23,14 @@ mod wording;
 
 use scheduler::operator::{Registry, RegistryError};
 
+pub(crate) use command::{Command, CommandArgs};
+pub(crate) use email::{Email, EmailArgs};
+pub(crate) use letter::{Addresses, Attachment, Letter, mail};
 pub use mail_server::{MailServer, Tls};
 pub use secrets::Environment;
+pub(crate) use secrets::exactly_one;
+pub(crate) use slack::{Slack, SlackArgs};
+pub(crate) use webhook::{Webhook, WebhookArgs};
 
 /// Adds all notifiers: those that need secrets find them in `environment`, e-mail goes through `mail` unless a callback
 /// says otherwise.

@@ -18,12 +18,12 @@ const CONNECTION: &str =
     "put the address of an incoming webhook into an environment variable, and name that in `url_env`";
 
 /// The `slack` notifier.
-pub(super) struct Slack {
+pub(crate) struct Slack {
     environment: Environment,
 }
 
 impl Slack {
-    pub(super) fn new(environment: Environment) -> Slack {
+    pub(crate) fn new(environment: Environment) -> Slack {
         Slack { environment }
     }
 }
@@ -31,7 +31,7 @@ impl Slack {
 /// Arguments of the `slack` notifier.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct SlackArgs {
+pub struct SlackArgs {
     /// The environment variable that holds the address of the incoming webhook; the address is a secret.
     url_env: Option<String>,
     /// The address itself.

@@ -20,12 +20,12 @@ use super::secrets::{Environment, Secrets, exactly_one};
 use super::wording;
 
 /// The `webhook` notifier.
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     environment: Environment,
 }
 
 impl Webhook {
-    pub(super) fn new(environment: Environment) -> Webhook {
+    pub(crate) fn new(environment: Environment) -> Webhook {
         Webhook { environment }
     }
 }
@@ -33,7 +33,7 @@ impl Webhook {
 /// Arguments of the `webhook` notifier.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WebhookArgs {
+pub struct WebhookArgs {
     /// Where to.
     url: Option<String>,
     /// The environment variable that holds the address, when that is a secret.

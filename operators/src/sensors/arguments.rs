@@ -14,6 +14,12 @@ use crate::span::{self, Span};
 /// Looking more often would be polling for its own sake.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
+/// What a task began itself may be over soon.
+const FIRST_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Longer than anybody waits.
+const NO_LIMIT: Duration = Duration::from_hours(24 * 36_500);
+
 /// Doubling ends long after any `timeout`.
 const DOUBLINGS_MAX: u32 = 40;
 
@@ -90,8 +96,29 @@ impl Patience {
         "max_wait",
     ];
 
+    /// That of a task that waits for something that it began itself: it looks often at first and then at `longest` intervals, and
+    /// waits for as long as it takes.
+    pub(crate) fn growing(longest: Span) -> Patience {
+        Patience {
+            poke_interval: Span(longest.0.min(FIRST_INTERVAL)),
+            timeout: Span(NO_LIMIT),
+            soft_fail: false,
+            silent_fail: true,
+            never_fail: false,
+            mode: Mode::default(),
+            deferrable: true,
+            exponential_backoff: true,
+            max_wait: Some(longest),
+        }
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout.0
+    }
+
+    /// The same, unless it waits for as long as it takes.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        Some(self.timeout()).filter(|limit| *limit < NO_LIMIT)
     }
 
     /// Whether it is skipped when its time is up, or when what it waits for went wrong.

@@ -100,6 +100,16 @@ fn target(args: &TimeArgs, ctx: &TaskContext) -> Result<DateTime<Utc>, String> {
     }
 }
 
+/// The instant that a text means for a try: that of a day is its beginning, in the time zone of the DAG.
+pub(crate) fn instant(text: &str, ctx: &TaskContext) -> Result<DateTime<Utc>, String> {
+    Ok(Written::read(text)?.instant(ctx.started_at, ctx.run.timezone))
+}
+
+/// Whether a text means an instant.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    Written::read(text).map(|_| ())
+}
+
 /// A time as people write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {

@@ -98,12 +98,15 @@ impl Watch<'_> {
     }
 
     fn defer(&self) {
-        let limit = spoken(self.patience.timeout());
         let rhythm = match &self.rhythm {
             Rhythm::Intervals(_) => format!("; {}", self.patience.rhythm()),
             Rhythm::At(_) => String::new(),
         };
-        self.ctx.log.info(format_args!("Waits for {}{rhythm}, for {limit} at most", self.awaited));
+        let limit = match self.patience.limit() {
+            Some(limit) => format!(", for {} at most", spoken(limit)),
+            None => String::new(),
+        };
+        self.ctx.log.info(format_args!("Waits for {}{rhythm}{limit}", self.awaited));
         self.ctx.defer(format!("waits for {}{rhythm}", self.awaited));
     }
 

@@ -24,9 +24,11 @@ class Handler:
 
     async def handle_DATA(self, server, session, envelope):
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        parts = {part.get_content_type(): part.get_content() for part in message.walk() if not part.is_multipart()}
+        leaves = [part for part in message.walk() if not part.is_multipart()]
+        parts = {part.get_content_type(): part.get_content() for part in leaves if not part.get_filename()}
+        files = {part.get_filename(): part.get_content().decode() for part in leaves if part.get_filename()}
         headers = {name.lower(): str(value) for name, value in message.items()}
-        print(json.dumps({'from': envelope.mail_from, 'to': envelope.rcpt_tos, 'headers': headers, 'parts': parts}), flush=True)
+        print(json.dumps({'from': envelope.mail_from, 'to': envelope.rcpt_tos, 'headers': headers, 'parts': parts, 'files': files}), flush=True)
         return '250 OK'
 
 def check(server, session, envelope, mechanism, data):

@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test that cannot set up its world may panic")]
 
+mod asking;
+mod buckets;
 mod cases;
 mod clean_input;
 mod clean_output;
@@ -16,6 +18,7 @@ mod expectations;
 mod full_disk;
 mod gateway;
 mod golden;
+mod http;
 mod kafka;
 mod lake;
 mod mailbox;
@@ -26,6 +29,7 @@ mod offsets;
 mod posting;
 mod proxy;
 mod python;
+mod python_tasks;
 mod queries;
 mod receiver;
 mod reference;
@@ -35,8 +39,11 @@ mod secrets;
 mod sensors;
 mod sources;
 mod spark_answers;
+mod sql;
 mod streaming;
 mod streams;
 mod support;
+mod telling;
+mod triggering;
 mod vacuum;
 mod variants;
