@@ -15,9 +15,9 @@ use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
     asset_events, asset_queue, assets, backfills, bulk, clear, connections, connections_bulk, dag_runs, dag_runs_batch,
-    dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs, import_errors, logs, marks,
-    monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks, tries, trigger, updraft, variables,
-    variables_bulk, xcoms,
+    dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs, extra_links, hitl_details,
+    import_errors, logs, marks, monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks, tries,
+    trigger, updraft, variables, variables_bulk, xcoms,
 };
 use crate::state::AppState;
 use crate::{auth, hygiene, ui_files};
@@ -167,6 +167,10 @@ fn of_task_instances() -> OpenApiRouter<AppState> {
         .routes(routes!(dependencies::get_task_instance_dependencies))
         .routes(routes!(dependencies::get_task_instance_dependencies_by_map_index))
         .routes(routes!(task_instances::get_mapped_task_instance, marks::patch_task_instance_by_map_index))
+        .routes(routes!(extra_links::get_extra_links))
+        .routes(routes!(hitl_details::get_hitl_details))
+        .routes(routes!(hitl_details::get_hitl_detail, hitl_details::update_hitl_detail))
+        .routes(routes!(hitl_details::get_hitl_detail_try_detail))
         .routes(routes!(marks::patch_task_instance_dry_run))
         .routes(routes!(marks::patch_task_instance_dry_run_by_map_index))
         .routes(routes!(marks::patch_task_group_instances))

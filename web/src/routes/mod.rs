@@ -19,6 +19,8 @@ pub(crate) mod dag_versions;
 pub(crate) mod dags;
 pub(crate) mod dependencies;
 pub(crate) mod event_logs;
+pub(crate) mod extra_links;
+pub(crate) mod hitl_details;
 pub(crate) mod import_errors;
 pub(crate) mod logs;
 pub(crate) mod marks;

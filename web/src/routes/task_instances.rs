@@ -55,7 +55,7 @@ pub(crate) fn task_instance_order(app: &AppState, words: &[String]) -> Result<So
 }
 
 /// State words of a filter; `none` and `no_status` mean the absence of a state.
-fn states(query: &Query) -> Result<Vec<Option<String>>, ApiError> {
+pub(super) fn states(query: &Query) -> Result<Vec<Option<String>>, ApiError> {
     let known: Vec<&str> = TaskInstanceState::WORDS.iter().copied().chain(["none", "no_status"]).collect();
     let words = query.words("state", &known)?;
     Ok(words.into_iter().map(|word| Some(word).filter(|word| word != "none" && word != "no_status")).collect())
@@ -202,7 +202,7 @@ pub(crate) async fn get_mapped_task_instance(
     State(app): State<AppState>,
     UrlPath((dag_id, run_id, task_id, map_index)): UrlPath<(String, String, String, String)>,
 ) -> Result<Json<TaskInstanceResponse>, ApiError> {
-    // A word in this place is a resource of Airflow's that is not served (`links`, …).
+    // A word in this place is a resource of Airflow's that is not served.
     let map_index = map_index.parse().map_err(|_| ApiError::NoRoute)?;
     find(&app, &dag_id, &run_id, &task_id, map_index).await?.try_into().map(Json)
 }

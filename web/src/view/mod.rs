@@ -8,6 +8,7 @@ mod dag;
 mod dag_run;
 mod dependency;
 mod event_log;
+mod hitl_detail;
 mod import_error;
 mod monitor;
 mod pool;
@@ -37,6 +38,7 @@ pub(crate) use dag::{
 pub(crate) use dag_run::{DagRunCollectionResponse, DagRunResponse};
 pub(crate) use dependency::{TaskDependencyCollectionResponse, TaskDependencyResponse};
 pub(crate) use event_log::{EventLogCollectionResponse, EventLogResponse};
+pub(crate) use hitl_detail::{HitlDetail, HitlDetailCollection, HitlDetailHistory, HitlDetailResponse};
 pub(crate) use import_error::{ImportErrorCollectionResponse, ImportErrorResponse};
 pub(crate) use monitor::{
     BaseInfoResponse, DagProcessorInfoResponse, HealthInfoResponse, SchedulerInfoResponse, TriggererInfoResponse,

@@ -41,6 +41,7 @@ from airflow_client.client.models import (
     PatchTaskInstanceBody,
     TaskInstancesBatchBody,
     TriggerDAGRunPostBody,
+    UpdateHITLDetailPayload,
 )
 import json
 import urllib.request
@@ -82,7 +83,7 @@ with airflow.ApiClient(configuration) as client:
     made = runs.trigger_dag_run("manual", TriggerDAGRunPostBody(logical_date=None, conf={"a": 1}))
     assert made.state == "queued" and made.conf == {"a": 1}
     assert runs.get_dag_run("manual", made.dag_run_id).dag_run_id == made.dag_run_id
-    assert runs.get_dag_runs("~", order_by=["-run_after"]).total_entries == 4
+    assert runs.get_dag_runs("~", order_by=["-run_after"]).total_entries == 5
     assert runs.get_dag_runs("~", cursor="", limit=1).next_cursor
     assert runs.get_list_dag_runs_batch("~", DAGRunsBatchBody(dag_ids=["sales"])).total_entries == 3
     assert runs.patch_dag_run("sales", "a", DAGRunPatchBody(note="seen")).note == "seen"
@@ -92,7 +93,7 @@ with airflow.ApiClient(configuration) as client:
     assert instances.get_task_instance("sales", "a", "extract").try_number == 2
     assert instances.get_task_instance_tries("sales", "a", "extract").total_entries == 2
     assert instances.get_task_instance_try_details("sales", "a", "extract", 1).state == "failed"
-    assert instances.get_task_instances_batch("~", "~", TaskInstancesBatchBody(task_ids=["load"])).total_entries == 1
+    assert instances.get_task_instances_batch("~", "~", TaskInstancesBatchBody(task_ids=["load"])).total_entries == 2
     log = instances.get_log("sales", "a", "extract", 2, accept="application/json")
     lines = log.content.actual_instance
     assert lines[2].event == "hello" and log.continuation_token is None, log
@@ -192,6 +193,16 @@ with airflow.ApiClient(configuration) as client:
     cleared = runs.clear_dag_run("sales", "b", DAGRunClearBody(dry_run=False)).actual_instance
     assert cleared.dag_run_id == "b" and cleared.state == "queued", cleared
     runs.delete_dag_run("sales", "c")
+
+    questions = instances.get_hitl_details("~", "~", response_received=False, state=["deferred"])
+    assert [each.subject for each in questions.hitl_details] == ["Publish?"], questions
+    asked = instances.get_hitl_detail("report", "asks", "extract", -1)
+    assert asked.options == ["Approve", "Reject"] and asked.params["rows"]["value"] == 3, asked
+    payload = UpdateHITLDetailPayload(chosen_options=["Approve"], params_input={"rows": 5})
+    assert instances.update_hitl_detail("report", "asks", "extract", -1, payload).responded_by.name == "admin"
+    answered = instances.get_hitl_detail_try_detail("report", "asks", "extract", -1, 1)
+    assert answered.response_received and answered.params_input == {"rows": 5}, answered
+    assert instances.get_extra_links("sales", "a", "load").extra_links == {}
 
     try:
         dags.get_dag("nothing")

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
+use crate::hitl_details;
 use crate::logs;
 use crate::rows;
 use crate::server::{Backend, Server};
@@ -56,6 +57,8 @@ async fn the_official_client_reads_every_answer(#[case] backend: Backend) {
     rows::insert(&server.db, [extract, rows::instance(&run, "load", 1, None)]).await;
     rows::run_of(&server.db, "sales", "b", "failed", 2).await;
     rows::run_of(&server.db, "sales", "c", "failed", 3).await;
+    let asking = rows::run_of(&server.db, "report", "asks", "running", 1).await;
+    hitl_details::asked(&server.db, &asking, &hitl_details::question("Publish?")).await;
     logs::open(&server, 2).info("hello");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -14,6 +14,7 @@ mod client;
 mod dags;
 mod dependencies;
 mod grid;
+mod hitl_details;
 mod live;
 mod logs;
 mod openapi;

@@ -1,0 +1,70 @@
+//! Links that a task instance leads to: the run that it made (Airflow 3: extra links).
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use scheduler::control;
+use serde::Serialize;
+use url::form_urlencoded::byte_serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
+
+use super::task_instances::find;
+use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
+use crate::request::{Described, Query, UrlPath};
+use crate::state::AppState;
+
+/// What Airflow calls the link to a run that a task made.
+const TRIGGERED_DAG: &str = "Triggered DAG";
+
+pub(crate) struct ExtraLinkParams;
+
+impl IntoParams for ExtraLinkParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::default().number("map_index", "Of a mapped task, which instance.").done()
+    }
+}
+
+/// Links by what they are called.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExtraLinkCollectionResponse {
+    /// Paths on this server.
+    extra_links: BTreeMap<&'static str, String>,
+    total_entries: u64,
+}
+
+/// Look at the links of a task instance.
+#[utoipa::path(
+    get,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/links",
+    operation_id = "get_extra_links",
+    tag = "Extra Links",
+    params(("dag_id" = String, Path), ("dag_run_id" = String, Path), ("task_id" = String, Path), ExtraLinkParams),
+    responses(
+        (status = 200, description = "The links", body = ExtraLinkCollectionResponse),
+        (status = 404, description = "There is no such task instance", body = HttpExceptionResponse),
+        (status = 422, description = "A parameter is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn get_extra_links(
+    State(app): State<AppState>,
+    UrlPath((dag_id, run_id, task_id)): UrlPath<(String, String, String)>,
+    mut query: Query,
+) -> Result<Json<ExtraLinkCollectionResponse>, ApiError> {
+    let map_index = query.number("map_index").unwrap_or(-1);
+    query.finish()?;
+    let row = find(&app, &dag_id, &run_id, &task_id, map_index).await?;
+    let made = control::triggered_run(&app.db, &row.instance).await?;
+    let extra_links: BTreeMap<&'static str, String> =
+        made.into_iter().map(|(dag_id, run_id)| (TRIGGERED_DAG, run_page(&dag_id, &run_id))).collect();
+    let total_entries = extra_links.len() as u64;
+    Ok(Json(ExtraLinkCollectionResponse { extra_links, total_entries }))
+}
+
+/// The page of a run in the UI.
+fn run_page(dag_id: &str, run_id: &str) -> String {
+    // A plus stands for itself in a path, and for a blank in what is written so.
+    let part = |text: &str| byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+    format!("/dags/{}/runs/{}", part(dag_id), part(run_id))
+}
