@@ -9,6 +9,7 @@ const PAGES: [name: string, url: string][] = [
   ['the details of a DAG', '/dags/pinterest_batch?tab=details'],
   ['the source of a DAG', '/dags/hello?tab=source'],
   ['import errors', '/import-errors'],
+  ['required actions', '/required-actions'],
   ['pools', '/pools'],
   ['connections', '/connections'],
   ['variables', '/variables'],

@@ -74,6 +74,9 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['GET', TASK, oneInstance],
   ['GET', `${TASK}/dependencies`, dependencies],
   ['GET', `${TASK}/:map/dependencies`, dependencies],
+  // Nothing asks and nothing is made here; that needs tasks that run.
+  ['GET', `${RUN}/hitlDetails`, () => json({ hitl_details: [], total_entries: 0 })],
+  ['GET', `${TASK}/links`, () => json({ extra_links: {}, total_entries: 0 })],
   ['GET', `${TASK}/tries`, tries],
   ['GET', `${TASK}/:map/tries`, tries],
   ['GET', `${TASK}/logs/:try`, (db, params, _, url) => withTask(db, params, url, (record, task) => json({ content: record.attempts.get(task)?.[Number(params.try) - 1]?.log ?? [], continuation_token: null }))],

@@ -18,6 +18,7 @@ test('every URL of the app', () => {
     loginBack: url(paths.login('/dags/hello?tab=runs')),
     dags: url(paths.dags()),
     importErrors: url(paths.importErrors()),
+    requiredActions: url(paths.requiredActions()),
     pools: url(paths.pools()),
     assets: url(paths.assets()),
     asset: url(paths.asset(7)),
@@ -42,6 +43,7 @@ test('every URL of the app', () => {
       "mapped": "/dags/hello/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00/tasks/say?map=3",
       "mappedLog": "/api/v2/updraft/dags/hello/dagRuns/manual__2026-11-21T08%3A00%3A00%2B00%3A00/taskInstances/say/logs/2/stream?map_index=3",
       "pools": "/pools",
+      "requiredActions": "/required-actions",
       "run": "/dags/pinterest_batch/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00",
       "task": "/dags/pinterest_batch/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00/tasks/group%2Ftask%205",
     }

@@ -7,6 +7,7 @@ export const paths = {
   login: (to?: string) => ({ to: '/login', search: to === undefined ? {} : { to } }) as const,
   dags: () => ({ to: '/dags' }) as const,
   importErrors: () => ({ to: '/import-errors' }) as const,
+  requiredActions: () => ({ to: '/required-actions' }) as const,
   pools: () => ({ to: '/pools' }) as const,
   connections: () => ({ to: '/connections' }) as const,
   variables: () => ({ to: '/variables' }) as const,

@@ -73,6 +73,12 @@ const importErrors = createRoute({
   component: lazyRouteComponent(() => import('./pages/ImportErrorsPage/Page'), 'ImportErrorsPage'),
 })
 
+const requiredActions = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/required-actions',
+  component: lazyRouteComponent(() => import('./pages/RequiredActionsPage/Page'), 'RequiredActionsPage'),
+})
+
 const pools = createRoute({
   getParentRoute: () => signedIn,
   path: '/pools',
@@ -135,7 +141,7 @@ const task = createRoute({
   component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
 })
 
-const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, pools, connections, variables, assets, asset, backfills, dag, run, task])])
+const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, requiredActions, pools, connections, variables, assets, asset, backfills, dag, run, task])])
 
 export function makeRouter(context: Context) {
   return createRouter({

@@ -8,6 +8,8 @@ export const keys = {
   /** Under the list of DAGs: what changes that list, a run that begins or ends, changes how far backfills are. */
   backfills: ['dags', 'backfills'] as const,
   importErrors: ['import-errors'] as const,
+  /** What tasks ask of people, and nobody has answered. */
+  hitlDetails: ['hitl-details'] as const,
   pools: ['pools'] as const,
   connections: ['connections'] as const,
   connectionTypes: ['connection-types'] as const,

@@ -11,6 +11,11 @@ test.each([
   ],
   [{ kind: 'import_error' }, [['import-errors'], ['dags']]],
   [{ kind: 'asset' }, [['assets']]],
+  [{ kind: 'hitl_detail' }, [['hitl-details']]],
+  [
+    { kind: 'hitl_detail', dag_id: 'hello', dag_run_id: 'r1', task_id: 'say' },
+    [['hitl-details'], ['run', 'hello', 'r1', 'task', 'say']],
+  ],
   [{ kind: 'resync' }, [[]]],
 ] as const)('a hint names what is stale: %j', (hint, stale) => {
   expect(staleKeys(hint)).toEqual(stale)

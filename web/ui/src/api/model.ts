@@ -34,6 +34,8 @@ export type AssetEvent = Schemas['AssetEventResponse']
 export type QueuedUpdate = Schemas['QueuedEventResponse']
 /** What a DAG waits for beside the clock. */
 export type DagAssets = Schemas['DagAssetsResponse']
+/** What a task asks of people, and what was answered. */
+export type HitlDetail = Schemas['HITLDetail']
 export type Obstacle = Schemas['TaskDependencyResponse']
 /** Runs for a range of dates, with how far they are. */
 export type Backfill = Schemas['UpdraftBackfillResponse']

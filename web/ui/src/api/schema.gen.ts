@@ -551,6 +551,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/hitlDetails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what tasks ask of people; `~` stands for all DAGs or all runs. */
+        get: operations["get_hitl_details"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskGroupInstances/{group_id}": {
         parameters: {
             query?: never;
@@ -678,6 +695,23 @@ export interface paths {
         head?: never;
         /** Say what marking a task instance would change. */
         patch: operations["patch_task_instance_dry_run"];
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at the links of a task instance. */
+        get: operations["get_extra_links"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/listMapped": {
@@ -838,6 +872,41 @@ export interface paths {
         head?: never;
         /** Say what marking one instance of a mapped task would change. */
         patch: operations["patch_task_instance_dry_run_by_map_index"];
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/hitlDetails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at what a task instance asks. */
+        get: operations["get_hitl_detail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Answer what a task instance asks. The first answer counts, and the task goes on at once. */
+        patch: operations["update_hitl_detail"];
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/hitlDetails/tries/{try_number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at what one try of a task instance asked. */
+        get: operations["get_hitl_detail_try_detail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}/tries": {
@@ -1417,6 +1486,35 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A question, and its answer. */
+        AskedAndAnswered: {
+            /** @description What can be answered. */
+            options: string[];
+            /** @description The question, in one line. */
+            subject: string;
+            /** @description What one has to know to answer it, in Markdown. */
+            body: string | null;
+            /** @description What is answered when nobody does in time. */
+            defaults: string[] | null;
+            /** @description Whether several options may be chosen. */
+            multiple: boolean;
+            /** @description What else is asked for: by name `value`, `description` and `schema`. */
+            params: {
+                [key: string]: unknown;
+            };
+            /** @description Who may answer; everybody when empty. */
+            assigned_users: components["schemas"]["HITLUser"][];
+            /** Format: date-time */
+            created_at: string;
+            responded_by_user: components["schemas"]["HITLUser"] | null;
+            /** Format: date-time */
+            responded_at: string | null;
+            chosen_options: string[] | null;
+            params_input: {
+                [key: string]: unknown;
+            };
+            response_received: boolean;
+        };
         /** @description A page of aliases. */
         AssetAliasCollectionResponse: {
             asset_aliases: components["schemas"]["AssetAliasResponse"][];
@@ -2268,6 +2366,15 @@ export interface components {
             dag_display_name: string | null;
             task_display_name: string | null;
         };
+        /** @description Links by what they are called. */
+        ExtraLinkCollectionResponse: {
+            /** @description Paths on this server. */
+            extra_links: {
+                [key: string]: string;
+            };
+            /** Format: int64 */
+            total_entries: number;
+        };
         /** @description The task instances of a task of a run that are in one state. */
         GridCellResponse: {
             task_id: string;
@@ -2347,6 +2454,35 @@ export interface components {
             is_mapped: boolean;
             /** @description Whether the DAG as it is now has no such task. */
             is_removed: boolean;
+        };
+        /** @description What a task instance asks. */
+        HITLDetail: components["schemas"]["AskedAndAnswered"] & {
+            task_instance: components["schemas"]["TaskInstanceResponse"];
+        };
+        /** @description A page of what tasks ask. */
+        HITLDetailCollection: {
+            hitl_details: components["schemas"]["HITLDetail"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description What one try of a task instance asked. */
+        HITLDetailHistory: components["schemas"]["AskedAndAnswered"] & {
+            task_instance: components["schemas"]["TaskInstanceHistoryResponse"];
+        };
+        /** @description An answer that was taken. */
+        HITLDetailResponse: {
+            responded_by: components["schemas"]["HITLUser"];
+            /** Format: date-time */
+            responded_at: string;
+            chosen_options: string[];
+            params_input: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description Somebody who answers. */
+        HITLUser: {
+            id: string;
+            name: string;
         };
         /** @description A refusal in one sentence, or in an object. */
         HTTPExceptionResponse: {
@@ -2836,6 +2972,15 @@ export interface components {
         TriggererInfoResponse: {
             status: string | null;
             latest_triggerer_heartbeat: string | null;
+        };
+        /** @description An answer. */
+        UpdateHITLDetailBody: {
+            /** @description The options, at least one. */
+            chosen_options: string[];
+            /** @description What else was asked for, by name. */
+            params_input?: {
+                [key: string]: unknown;
+            };
         };
         /** @description A page of backfills with how far each is. */
         UpdraftBackfillCollectionResponse: {
@@ -5035,6 +5180,87 @@ export interface operations {
             };
         };
     };
+    get_hitl_details: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                dag_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                dag_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                task_id_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                task_id_prefix_pattern?: string;
+                /** @description Only what this task asks. */
+                task_id?: string;
+                map_index?: number[];
+                state?: string[];
+                /** @description Only what was answered, or was not. */
+                response_received?: boolean;
+                responded_by_user_id?: string[];
+                responded_by_user_name?: string[];
+                /** @description Text that occurs in the question, in any case. */
+                subject_search?: string;
+                /** @description Text that occurs in what there is to know, in any case. */
+                body_search?: string;
+                created_at_gte?: string;
+                created_at_gt?: string;
+                created_at_lte?: string;
+                created_at_lt?: string;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of questions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HITLDetailCollection"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     patch_task_group_instances: {
         parameters: {
             query?: {
@@ -5564,6 +5790,51 @@ export interface operations {
                 };
             };
             /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_extra_links: {
+        parameters: {
+            query?: {
+                /** @description Of a mapped task, which instance. */
+                map_index?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The links */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExtraLinkCollectionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6145,6 +6416,149 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_hitl_detail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The question, and its answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HITLDetail"];
+                };
+            };
+            /** @description There is no such task instance, or it asks nothing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    update_hitl_detail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateHITLDetailBody"];
+            };
+        };
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HITLDetailResponse"];
+                };
+            };
+            /** @description It is no answer to the question */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Somebody else is to answer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such task instance, or it asks nothing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It was answered before, or is not asked any more */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_hitl_detail_try_detail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                map_index: number;
+                try_number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The question, and its answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HITLDetailHistory"];
+                };
+            };
+            /** @description There is no such try, or it asked nothing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
         };

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, Link, Outlet, useNavigate } from '@tanstack/react-router'
 import { messageOf } from '../api/errors'
 import { importErrorsQuery } from '../api/queries/dags'
+import { requiredActionsQuery } from '../api/queries/hitl'
 import { meQuery, signOut, versionQuery } from '../api/queries/session'
 import { plural } from '../lib/numbers'
 import { paths } from '../paths'
@@ -47,6 +48,7 @@ export function Shell() {
           <Link {...paths.variables()} className={classes.link} activeProps={{ className: classes.active }}>
             Variables
           </Link>
+          <RequiredActionsLink />
           <ImportErrorsLink />
         </nav>
         <SchemeToggle />
@@ -74,6 +76,21 @@ export function ShellPending() {
         <PagePending />
       </div>
     </>
+  )
+}
+
+function RequiredActionsLink() {
+  const count = useQuery(requiredActionsQuery).data?.total_entries ?? 0
+  return (
+    <Link {...paths.requiredActions()} className={classes.link} activeProps={{ className: classes.active }}>
+      <span className={classes.long}>Required actions</span>
+      <span className={classes.short}>Actions</span>
+      {count > 0 && (
+        <span className={classes.count} data-tone="notice" title={plural(count, 'task waits', 'tasks wait') + ' for an answer'}>
+          {count}
+        </span>
+      )}
+    </Link>
   )
 }
 

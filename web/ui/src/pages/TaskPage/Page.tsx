@@ -1,14 +1,17 @@
 import { SegmentedControl, Tabs } from '@mantine/core'
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
 import { isTaskFinished, taskRef, taskState, type TaskInstance, type TaskState, type TaskTry } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
+import { extraLinksQuery, hitlDetailQuery } from '../../api/queries/hitl'
 import { runTasksQuery } from '../../api/queries/runs'
 import { taskInstancesQuery, taskQuery, taskTriesQuery } from '../../api/queries/tasks'
 import { instanceName } from '../../components/actions/affected'
 import { TaskActions } from '../../components/actions/TaskActions'
 import { TaskDuration } from '../../components/Duration'
 import { TASK_FACES } from '../../components/faces'
+import { Question } from '../../components/hitl/Question'
 import { PageHead } from '../../components/PageHead'
 import { Reason } from '../../components/Reason'
 import { TaskStateBadge } from '../../components/StateBadge'
@@ -55,6 +58,7 @@ function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
   const tries = useQuery(taskTriesQuery(name)).data
   const tasks = useQuery(dagTasksQuery(dagId)).data?.tasks
   const others = useQuery(runTasksQuery(dagId, runId)).data
+  const links = useQuery({ ...extraLinksQuery(name), enabled: instance.operator_name === 'trigger_dag' }).data
 
   const zone = dag.timezone ?? 'UTC'
   const tryNumber = Math.min(search.try ?? instance.try_number, instance.try_number)
@@ -103,12 +107,14 @@ function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
                 ['Try', tryNumber > 0 && `${tryNumber} of ${instance.max_tries + 1}`],
                 ['Map index', mapIndex >= 0 && mapIndex],
                 ['Pool', attempt.pool],
+                ...(links ?? []).map(([name, href]): [string, ReactNode] => ['Leads to', <a key={name} href={href}>{name}</a>]),
               ]}
             />
             {tasks !== undefined && <Neighbours taskId={taskId} tasks={tasks} instances={others ?? []} runId={runId} dagId={dagId} />}
           </>
         }
       />
+      <Asked instance={instance} />
       <Callout instance={instance} error={attempt.error} />
       {instance.try_number > 1 && (
         <div className={classes.tries}>
@@ -152,6 +158,24 @@ function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
         </Tabs>
       </Panel>
     </>
+  )
+}
+
+const MAY_ASK: TaskState[] = ['queued', 'running', 'deferred']
+
+/** What the task asks of people, or asked. */
+function Asked({ instance }: { instance: TaskInstance }) {
+  const detail = useQuery({ ...hitlDetailQuery(instance), enabled: instance.operator_name === 'approval' }).data
+  const state = taskState(instance)
+  const waits = MAY_ASK.includes(state)
+  // One that was cleared has not asked anew yet.
+  if (detail === undefined || detail === null || !(waits || isTaskFinished(state))) return null
+  return (
+    <div className={classes.callout}>
+      <Panel title={detail.subject}>
+        <Question key={detail.created_at} detail={detail} waits={waits} />
+      </Panel>
+    </div>
   )
 }
 
