@@ -69,15 +69,26 @@ pub(crate) enum EnvValue {
     Flag(bool),
 }
 
+/// One exit code, or several.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum ExitCodes {
+pub(crate) enum ExitCodes {
     One(i32),
     Several(Vec<i32>),
 }
 
+impl ExitCodes {
+    /// Whether something ended with one of them.
+    pub(crate) fn has(&self, status: ExitStatus) -> bool {
+        status.code().is_some_and(|code| match self {
+            ExitCodes::One(one) => code == *one,
+            ExitCodes::Several(several) => several.contains(&code),
+        })
+    }
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "the default of an optional argument")]
-fn skip_on_99() -> Option<ExitCodes> {
+pub(crate) fn skip_on_99() -> Option<ExitCodes> {
     Some(ExitCodes::One(99))
 }
 
@@ -139,12 +150,7 @@ fn outcome(ended: Ended, skip_on: Option<&ExitCodes>, processor: OutputProcessor
     if status.success() {
         return last_line.map_or_else(|| Ok(Outcome::done()), |line| answer(line, processor));
     }
-    let skips = status.code().is_some_and(|code| match skip_on {
-        None => false,
-        Some(ExitCodes::One(skip)) => code == *skip,
-        Some(ExitCodes::Several(skip)) => skip.contains(&code),
-    });
-    if skips {
+    if skip_on.is_some_and(|codes| codes.has(status)) {
         return Ok(Outcome::Skipped { reason: format!("the command ended with {}", process::spoken(status)) });
     }
     let error = anyhow!("the command ended with {}", process::spoken(status));

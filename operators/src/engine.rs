@@ -56,6 +56,19 @@ pub async fn run<T: Send + 'static>(
     }
 }
 
+/// Runs `work` on the threads for data work until it ends. It minds by itself that its try is cancelled, because it has
+/// something to undo elsewhere then.
+pub async fn run_to_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, TaskError>> + Send + 'static,
+) -> Result<T, TaskError> {
+    let task = runtime()?.spawn(work);
+    let _guard = AbortOnDrop(task.abort_handle());
+    match task.await {
+        Ok(result) => result,
+        Err(error) => Err(TaskError::fail(anyhow::anyhow!("Updraft itself failed at this work: {error}"))),
+    }
+}
+
 struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {

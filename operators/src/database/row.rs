@@ -2,10 +2,10 @@
 
 use std::future::Future;
 
-use sqlx::mysql::{MySql, MySqlRow};
+use sqlx::mysql::{MySql, MySqlRow, MySqlTypeInfo};
 use sqlx::postgres::{PgRow, Postgres};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Column as _, Decode, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::{Column as _, Decode, Row as _, Type, TypeInfo as _, ValueRef as _};
 
 /// A row as it came.
 #[derive(Clone, Copy)]
@@ -38,6 +38,14 @@ pub trait RowSink: Send {
 
     /// Passes on what was taken; says whether anybody wants more.
     fn pass_on(&mut self) -> impl Future<Output = bool> + Send;
+
+    /// The rows to come answer another statement.
+    fn start_over(&mut self) {}
+}
+
+/// MariaDB says of texts that are compared byte by byte, as its JSON documents are, that they are BLOBs.
+pub(super) fn mysql_type(of: &MySqlTypeInfo) -> String {
+    if <str as Type<MySql>>::compatible(of) { "TEXT".to_owned() } else { of.name().to_owned() }
 }
 
 impl<'a> AnyRow<'a> {
@@ -75,6 +83,19 @@ impl<'a> AnyRow<'a> {
             AnyRow::Postgres(row) => row.column(index).type_info().name().to_owned(),
             AnyRow::Sqlite(row) => row.column(index).type_info().name().to_owned(),
         }
+    }
+
+    /// What the values of a column are, as far as the server tells. In SQLite it is what the column was made for, and what
+    /// this value is where nobody has said.
+    pub fn column_type(self, index: usize) -> Result<String, sqlx::Error> {
+        Ok(match self {
+            AnyRow::MySql(row) => mysql_type(row.column(index).type_info()),
+            AnyRow::Postgres(_) => self.declared_type(index),
+            AnyRow::Sqlite(_) => match self.declared_type(index) {
+                unknown if unknown == "NULL" => self.type_name(index)?,
+                declared => declared,
+            },
+        })
     }
 
     /// A value.

@@ -6,21 +6,33 @@ use anyhow::anyhow;
 use futures::TryStreamExt as _;
 use scheduler::connection::Connection;
 use scheduler::operator::TaskError;
-use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlRow, MySqlTypeInfo};
+use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlRow};
 use sqlx::postgres::{PgConnectOptions, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteColumn, SqliteConnectOptions, SqliteRow};
 use sqlx::{
     AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Decode, Executor, Row as _, SqlSafeStr as _,
-    Statement as _, Type, TypeInfo as _,
+    Statement as _, TypeInfo as _,
 };
 use url::Url;
 
-use super::row::{AnyRow, RowSink};
+use super::failure::lasts;
+use super::row::{AnyRow, RowSink, mysql_type};
 use crate::notifiers::Environment;
+use crate::statements::Dialect;
 
-/// What of the `extra` of a connection goes into the address.
-const EXTRAS: [&str; 8] =
-    ["charset", "collation", "socket", "ssl-ca", "ssl-mode", "sslmode", "sslrootcert", "application_name"];
+/// What of the `extra` of a connection goes into the address, and what it is called there.
+const EXTRAS: [(&str, &str); 10] = [
+    ("charset", "charset"),
+    ("collation", "collation"),
+    ("socket", "socket"),
+    ("unix_socket", "socket"),
+    ("ssl-ca", "ssl-ca"),
+    ("ssl-mode", "ssl-mode"),
+    ("ssl_mode", "ssl-mode"),
+    ("sslmode", "sslmode"),
+    ("sslrootcert", "sslrootcert"),
+    ("application_name", "application_name"),
+];
 
 /// Where a database is, as a DAG file says it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,13 +48,13 @@ pub struct Address<'a> {
 /// A database that can be asked.
 #[derive(Clone)]
 pub struct Database {
-    server: Server,
+    pub(super) server: Server,
     shown: String,
     password: Option<String>,
 }
 
 #[derive(Clone)]
-enum Server {
+pub(super) enum Server {
     MySql(Box<MySqlConnectOptions>),
     Postgres(Box<PgConnectOptions>),
     Sqlite(Box<SqliteConnectOptions>),
@@ -84,6 +96,8 @@ impl Database {
         };
         let host = connection.host.as_deref().filter(|host| !host.is_empty()).unwrap_or("localhost");
         let wrong = |part: &str| format!("the connection `{conn_id}` has a `{part}` that no address can hold");
+        // A folder is where Postgres has its socket.
+        let host = host.replace('/', "%2F");
         let mut url = Url::parse(&format!("{scheme}://{host}/")).map_err(|_| wrong("host"))?;
         url.set_username(connection.login.as_deref().unwrap_or_default()).map_err(|()| wrong("login"))?;
         url.set_port(connection.port).map_err(|()| wrong("port"))?;
@@ -92,8 +106,9 @@ impl Database {
         }
         // What drivers take as options of an address: `sslmode`, `socket`, `charset`, ….
         for (key, value) in &connection.extra {
-            if let Some(value) = value.as_str().filter(|_| EXTRAS.contains(&key.as_str())) {
-                url.query_pairs_mut().append_pair(key, value);
+            let known = EXTRAS.iter().find(|(known, _)| known == key);
+            if let (Some((_, name)), Some(value)) = (known, value.as_str()) {
+                url.query_pairs_mut().append_pair(name, value);
             }
         }
         let password = connection.password.as_ref().map(|password| password.reveal().to_owned());
@@ -105,12 +120,42 @@ impl Database {
         self.shown.clone()
     }
 
+    /// Whose grammar its statements are in.
+    pub fn dialect(&self) -> Dialect {
+        match self.server {
+            Server::MySql(_) => Dialect::MySql,
+            Server::Postgres(_) => Dialect::Postgres,
+            Server::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// The same with another database of the server.
+    pub fn with_schema(mut self, name: &str) -> Result<Database, String> {
+        self.server = match self.server {
+            Server::MySql(options) => Server::MySql(Box::new(options.database(name))),
+            Server::Postgres(options) => Server::Postgres(Box::new(options.database(name))),
+            Server::Sqlite(_) => {
+                return Err("a file of SQLite is one database; there is no `database` in it".to_owned());
+            }
+        };
+        if let Ok(mut url) = Url::parse(&self.shown) {
+            url.set_path(name);
+            self.shown = url.to_string();
+        }
+        Ok(self)
+    }
+
     /// A name as a statement writes it.
     pub fn quoted(&self, name: &str) -> String {
         match self.server {
             Server::MySql(_) => format!("`{}`", name.replace('`', "``")),
             Server::Postgres(_) | Server::Sqlite(_) => format!("\"{}\"", name.replace('"', "\"\"")),
         }
+    }
+
+    /// The name of a table, perhaps with that of its schema before a point, as a statement writes it.
+    pub fn quoted_table(&self, name: &str) -> String {
+        name.split('.').map(|part| self.quoted(part)).collect::<Vec<_>>().join(".")
     }
 
     /// The number that a statement answers with.
@@ -147,21 +192,16 @@ impl Database {
 
     /// What an error means to whoever wrote the address and the names of the tables.
     fn explain(&self, error: &sqlx::Error) -> TaskError {
-        let mut said = error.to_string();
-        if let Some(password) = self.password.as_deref().filter(|password| !password.is_empty()) {
-            said = said.replace(password, "***");
-        }
-        let error_of = anyhow!("{}: {said}", self.shown);
-        // Wrong names, wrong passwords and missing tables stay what they are.
-        let lasts = match error {
-            sqlx::Error::Database(error) => {
-                let code = error.code().unwrap_or_default();
-                code == "1" || ["42", "28", "3D"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-            }
-            sqlx::Error::Configuration(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
-            _ => false,
+        self.judge(error, format!("{}: {error}", self.shown))
+    }
+
+    /// An error in these words: wrong names, wrong passwords and missing tables stay what they are.
+    pub(crate) fn judge(&self, error: &sqlx::Error, words: String) -> TaskError {
+        let words = match self.password.as_deref().filter(|password| !password.is_empty()) {
+            Some(password) => words.replace(password, "***"),
+            None => words,
         };
-        if lasts { TaskError::fail(error_of) } else { TaskError::retry(error_of) }
+        if lasts(error) { TaskError::fail(anyhow!(words)) } else { TaskError::retry(anyhow!(words)) }
     }
 }
 
@@ -220,7 +260,7 @@ fn shown(mut url: Url) -> String {
     url.to_string()
 }
 
-type Connected<DB> = Result<<DB as sqlx::Database>::Connection, sqlx::Error>;
+pub(super) type Connected<DB> = Result<<DB as sqlx::Database>::Connection, sqlx::Error>;
 
 async fn count<DB: sqlx::Database>(connection: Connected<DB>, sql: &str) -> Result<i64, sqlx::Error>
 where
@@ -236,17 +276,17 @@ where
 }
 
 /// Shows a row of a database as a row of any.
-type Shown<DB> = fn(&<DB as sqlx::Database>::Row) -> AnyRow<'_>;
+pub(super) type Shown<DB> = fn(&<DB as sqlx::Database>::Row) -> AnyRow<'_>;
 
-fn as_mysql(row: &MySqlRow) -> AnyRow<'_> {
+pub(super) fn as_mysql(row: &MySqlRow) -> AnyRow<'_> {
     AnyRow::MySql(row)
 }
 
-fn as_postgres(row: &PgRow) -> AnyRow<'_> {
+pub(super) fn as_postgres(row: &PgRow) -> AnyRow<'_> {
     AnyRow::Postgres(row)
 }
 
-fn as_sqlite(row: &SqliteRow) -> AnyRow<'_> {
+pub(super) fn as_sqlite(row: &SqliteRow) -> AnyRow<'_> {
     AnyRow::Sqlite(row)
 }
 
@@ -271,11 +311,6 @@ where
     }
     sink.pass_on().await;
     Ok(count)
-}
-
-/// MariaDB says of texts that are compared byte by byte, as its JSON documents are, that they are BLOBs.
-fn mysql_type(of: &MySqlTypeInfo) -> String {
-    if <str as Type<MySql>>::compatible(of) { "TEXT".to_owned() } else { of.name().to_owned() }
 }
 
 async fn columns<DB: sqlx::Database>(

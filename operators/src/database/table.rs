@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::{DataFusionError, Result};
@@ -16,12 +16,10 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use scheduler::operator::TaskError;
 use tokio::sync::mpsc::Sender;
 
-use super::columns::{Column, Type};
+use super::gathering::Gathering;
 use super::row::{AnyRow, RowSink};
 use super::server::Database;
 
-/// Rows in a batch.
-const BATCH_ROWS: usize = 8192;
 /// Batches that wait to be taken.
 const BATCHES_WAITING: usize = 2;
 
@@ -29,7 +27,7 @@ const BATCHES_WAITING: usize = 2;
 pub struct DatabaseTable {
     database: Database,
     sql: String,
-    types: Vec<Type>,
+    columns: Vec<(String, String)>,
     schema: SchemaRef,
 }
 
@@ -40,11 +38,9 @@ impl DatabaseTable {
         if columns.is_empty() {
             return Err(TaskError::fail(anyhow!("{}: `{sql}` answers with no columns", database.shown())));
         }
-        let types: Vec<Type> = columns.iter().map(|(_, name)| Type::of(name)).collect();
-        let fields: Vec<_> = columns.iter().zip(&types).map(|((name, _), of)| of.field(name)).collect();
-        let schema = Arc::new(Schema::new(fields));
+        let schema = Arc::clone(Gathering::new(&columns).schema());
         let table =
-            DatabaseTable { database: database.clone(), sql: sql.to_owned(), types, schema: Arc::clone(&schema) };
+            DatabaseTable { database: database.clone(), sql: sql.to_owned(), columns, schema: Arc::clone(&schema) };
         let table = StreamingTable::try_new(schema, vec![Arc::new(table)]).map_err(TaskError::fail)?;
         Ok(Arc::new(table))
     }
@@ -65,12 +61,7 @@ impl PartitionStream for DatabaseTable {
     fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), BATCHES_WAITING);
         let (database, sql) = (self.database.clone(), self.sql.clone());
-        let mut batches = Batches {
-            schema: Arc::clone(&self.schema),
-            columns: self.types.iter().map(|of| Column::new(*of)).collect(),
-            rows: 0,
-            sender: builder.tx(),
-        };
+        let mut batches = Batches { rows: Gathering::new(&self.columns), sender: builder.tx() };
         builder.spawn(async move {
             let read = database.read(&sql, &mut batches).await;
             read.map(drop).map_err(|error| DataFusionError::External(error.error.into()))
@@ -79,28 +70,19 @@ impl PartitionStream for DatabaseTable {
     }
 }
 
-/// Gathers rows to batches.
+/// Sends rows on in batches.
 struct Batches {
-    schema: SchemaRef,
-    columns: Vec<Column>,
-    rows: usize,
+    rows: Gathering,
     sender: Sender<Result<RecordBatch>>,
 }
 
 impl RowSink for Batches {
     fn push(&mut self, row: AnyRow<'_>) -> Result<bool, sqlx::Error> {
-        for (index, column) in self.columns.iter_mut().enumerate() {
-            let name = self.schema.field(index).name();
-            column.push(row.cell(index)?, name).map_err(|misfit| sqlx::Error::Decode(misfit.into()))?;
-        }
-        self.rows += 1;
-        Ok(self.rows == BATCH_ROWS)
+        self.rows.push(row)
     }
 
     async fn pass_on(&mut self) -> bool {
-        let arrays = self.columns.iter_mut().map(Column::finish).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options);
+        let batch = self.rows.take();
         self.sender.send(batch.map_err(Into::into)).await.is_ok()
     }
 }

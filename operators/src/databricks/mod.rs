@@ -28,7 +28,6 @@ mod run;
 mod run_now;
 mod sensors;
 mod session;
-mod split;
 mod sql;
 mod sql_output;
 mod statements;

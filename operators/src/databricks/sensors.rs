@@ -23,13 +23,13 @@ use super::failure::Failure;
 use super::jobs;
 use super::report;
 use super::session::Session;
-use super::split;
 use super::sql::check_warehouse;
 use super::statements::{self, Chunks, Statement, Submission};
 use super::warehouse::{Named, Parameters};
 use super::workspace::Workspaces;
 use crate::sensors::arguments::{Patience, SensorArgs};
 use crate::sensors::wait::{Rhythm, Sight, Watch};
+use crate::statements::{Dialect, split};
 
 /// Sensors that ask Databricks at the same time.
 const LOOKS_MAX: usize = 32;
@@ -173,7 +173,7 @@ impl Operator for SqlSensor {
         if let Some(sql @ Value::String(text)) = args.get("sql")
             && !is_open(sql)
         {
-            match split::statements(text).len() {
+            match split(text, Dialect::Databricks).len() {
                 1 => {}
                 0 => problems.push(problem("/sql", "there is no query in it")),
                 many => problems.push(problem("/sql", format!("it has {many} statements; a sensor asks one query"))),

@@ -78,7 +78,7 @@ impl<'a> Secrets<'a> {
 }
 
 /// The complaint when not exactly one of `names` is given.
-pub(super) fn exactly_one(args: &Map<String, Value>, names: &[&str], what: &str) -> Option<ArgumentProblem> {
+pub(crate) fn exactly_one(args: &Map<String, Value>, names: &[&str], what: &str) -> Option<ArgumentProblem> {
     let given: Vec<&&str> =
         names.iter().filter(|name| args.get(**name).is_some_and(|value| !value.is_null())).collect();
     let help = format!("write one of {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));

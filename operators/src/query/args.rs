@@ -214,7 +214,7 @@ impl OutputFormat {
     }
 
     /// What is written to a file; none for a Delta table.
-    pub(super) fn of_file(self) -> Option<super::output::FileFormat> {
+    pub(crate) fn of_file(self) -> Option<super::output::FileFormat> {
         match self {
             OutputFormat::Csv => Some(super::output::FileFormat::Csv),
             OutputFormat::Json => Some(super::output::FileFormat::Json),
@@ -226,7 +226,7 @@ impl OutputFormat {
 
 impl Output {
     /// The place and the format; relative paths begin at `home`.
-    pub(super) fn resolve(&self, home: &Path) -> Result<(Location, OutputFormat), TaskError> {
+    pub(crate) fn resolve(&self, home: &Path) -> Result<(Location, OutputFormat), TaskError> {
         let (path, format) = match self {
             Output::Location(path) => (path, None),
             Output::Described(described) => (&described.path, Some(described.format)),

@@ -14,7 +14,7 @@ pub(crate) mod names;
 pub(crate) mod output;
 mod parameters;
 mod paths;
-mod place;
+pub(crate) mod place;
 mod run;
 mod script;
 
@@ -76,8 +76,7 @@ impl Query {
         let sql = match (&described.query, &described.table) {
             (Some(query), None) => query.trim().trim_end_matches(';').to_owned(),
             (None, Some(table)) => {
-                let parts: Vec<String> = table.split('.').map(|part| database.quoted(part)).collect();
-                format!("SELECT * FROM {}", parts.join("."))
+                format!("SELECT * FROM {}", database.quoted_table(table))
             }
             _ => return Err(wrong("say one of `table` and `query`".to_owned())),
         };

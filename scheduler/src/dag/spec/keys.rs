@@ -516,7 +516,7 @@ const fn harmless(name: &'static str, value: &'static str, help: &'static str) -
 
 const CALLBACK: &str = "a DAG file has no Python to call; write a notifier without `_name` and `_file`, for example \
                         `on_failure_callback: {slack: {url_env: SLACK_WEBHOOK_URL}}`";
-const PYTHON: &str = "a DAG file has no Python to call; `bash` runs a script, with an interpreter of your choice, and `branch` and `short_circuit` take templates";
+const PYTHON: &str = "a DAG file holds no Python; `operator: python` calls functions of modules and files";
 const COLOURS: &str = "the graph's colours are those of states";
 const MACROS: &str = "templates know Airflow's own macros and filters, and no others";
 

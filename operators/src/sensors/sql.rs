@@ -1,0 +1,172 @@
+//! `sql_sensor`: waits until a query answers with a row whose first value is true.
+//!
+//! ```yaml
+//! - task_id: orders_are_there
+//!   operator: sql_sensor
+//!   conn_id: warehouse
+//!   sql: SELECT COUNT(*) FROM orders WHERE day = :day
+//!   parameters: { day: "{{ ds }}" }
+//! ```
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use scheduler::dag::template::holds_template;
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use super::arguments::{Patience, SensorArgs};
+use super::wait::{Rhythm, Sight, Watch};
+use crate::database::Database;
+use crate::notifiers::Environment;
+use crate::sql::answer::Answer;
+use crate::sql::place::{Place, problem};
+use crate::sql::script::Script;
+use crate::statements::{Dialect, Values, split};
+
+/// The `sql_sensor` operator.
+pub struct SqlSensor {
+    environment: Environment,
+    looks: Arc<Semaphore>,
+}
+
+impl SqlSensor {
+    /// With addresses and passwords of databases from `environment`, and as many looks at a time as `looks` allows.
+    pub fn new(environment: Environment, looks: Arc<Semaphore>) -> SqlSensor {
+        SqlSensor { environment, looks }
+    }
+}
+
+/// Arguments of the `sql_sensor` operator.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlSensorArgs {
+    /// One query, or the name of a file beside the DAG file that ends in `.sql`. It waits while the query has no row, or while
+    /// the first value of its first row is NULL, zero, false, `'0'` or empty.
+    #[schemars(length(min = 1))]
+    sql: String,
+    /// The connection that leads to the database: of the type `postgres`, `mysql` or `sqlite`.
+    #[serde(default)]
+    conn_id: Option<String>,
+    /// The address of the database, instead of a connection: `postgres://user@host:5432/database`, `mysql://…` (MariaDB, too),
+    /// or `sqlite:path`.
+    #[serde(default)]
+    url: Option<String>,
+    /// The environment variable that holds the address, when that is a secret.
+    #[serde(default)]
+    url_env: Option<String>,
+    /// The environment variable that holds the password.
+    #[serde(default)]
+    password_env: Option<String>,
+    /// Another database of that server than the connection or the address names.
+    #[serde(default)]
+    database: Option<String>,
+    /// Values for the places in the query: a mapping for `:name` or `%(name)s`, or a list for `%s` or `?`.
+    #[serde(default)]
+    parameters: Option<Values>,
+    /// Whether it fails when the query has no row.
+    #[serde(default)]
+    fail_on_empty: bool,
+}
+
+impl SqlSensorArgs {
+    fn place(&self) -> Place<'_> {
+        Place {
+            conn_id: self.conn_id.as_deref(),
+            url: self.url.as_deref(),
+            url_env: self.url_env.as_deref(),
+            password_env: self.password_env.as_deref(),
+            database: self.database.as_deref(),
+        }
+    }
+}
+
+impl Operator for SqlSensor {
+    const NAME: &'static str = "sql_sensor";
+    const SUMMARY: &'static str = "Waits until a query on Postgres, MySQL, MariaDB or SQLite has a true answer.";
+    type Args = SensorArgs<SqlSensorArgs>;
+
+    fn airflow_classes() -> Vec<AirflowClass> {
+        const FUNCTIONS: [&str; 9] = [
+            "success",
+            "failure",
+            "selector",
+            "success_check_name",
+            "success_check_file",
+            "success_check_lambda",
+            "failure_check_name",
+            "failure_check_file",
+            "failure_check_lambda",
+        ];
+        let class = AirflowClass::named("airflow.providers.common.sql.sensors.sql.SqlSensor")
+            .refused("hook_params", "write them into `extra` of the connection");
+        let help =
+            "it is a function of Python; write the condition into the query: `SELECT COUNT(*) > 100 FROM orders`";
+        vec![FUNCTIONS.into_iter().fold(class, |class, key| class.refused(key, help))]
+    }
+
+    async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        let SensorArgs { own, patience } = args;
+        let database = own.place().resolve(&self.environment, ctx).await?;
+        let script = Script::read(std::slice::from_ref(&own.sql), database.dialect(), true, ctx).await?;
+        if script.statements().count() != 1 {
+            return Err(TaskError::fail(anyhow!("a sensor asks one query")));
+        }
+        let watch = Watch {
+            patience: &patience,
+            ctx,
+            awaited: format!("a true answer of {}", database.shown()),
+            rhythm: Rhythm::Intervals(Arc::clone(&self.looks)),
+        };
+        watch.until(|| look(&database, &script, &own, ctx)).await
+    }
+
+    fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+        let mut problems = Patience::check(args);
+        problems.extend(Place::check(args));
+        problems.extend(Values::check(args));
+        let sql = args.get("sql").and_then(Value::as_str).filter(|text| !holds_template(text));
+        match sql.map(|text| split(text, Dialect::Postgres).len()) {
+            Some(0) => problems.push(problem("/sql", "there is no query in it".to_owned())),
+            Some(2..) => problems.push(problem("/sql", "a sensor asks one query".to_owned())),
+            _ => {}
+        }
+        problems
+    }
+}
+
+async fn look(
+    database: &Database,
+    script: &Script,
+    args: &SqlSensorArgs,
+    ctx: &TaskContext,
+) -> Result<Sight, TaskError> {
+    let Some(query) = script.statements().next() else { return Ok(Sight::NotYet) };
+    let bound = query.bound(args.parameters.as_ref())?;
+    // A look that takes too long is let go of; the server finds that out by itself.
+    let mut session = database.session(false, &ctx.cancelled).await?;
+    let mut answer = Answer::new(1);
+    let done = session.execute(&bound, &mut answer, &ctx.cancelled).await;
+    let done = done.map_err(|fault| query.wrong(&bound, fault, database))?;
+    session.close().await;
+    match answer.first_value() {
+        None if args.fail_on_empty && done.rows == 0 => Ok(Sight::Failed("the query has no row".to_owned())),
+        None => Ok(Sight::NotYet),
+        Some(value) => Ok(Sight::of(is_true(&value))),
+    }
+}
+
+/// As Airflow has it: neither nothing, nor zero, nor an empty text.
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty() && text != "0",
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(entries) => !entries.is_empty(),
+    }
+}
