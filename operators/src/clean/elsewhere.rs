@@ -51,7 +51,7 @@ pub fn unsupported(args: &CleanArgs, name: &str) -> Vec<ArgumentProblem> {
 }
 
 /// The work of a try, as Databricks is to do it.
-pub fn work(args: &AsWritten<CleanArgs>, key: &TaskKey, try_number: u32, home: &Path) -> Result<Work, TaskError> {
+pub fn work(args: &AsWritten<CleanArgs>, key: &TaskKey, attempt: u32, home: &Path) -> Result<Work, TaskError> {
     let AsWritten { written, meant } = args;
     let inputs = source::locations(&meant.input, home).map_err(TaskError::fail)?;
     let output = Location::parse(&meant.output, home).map_err(TaskError::fail)?;
@@ -84,7 +84,7 @@ pub fn work(args: &AsWritten<CleanArgs>, key: &TaskKey, try_number: u32, home: &
         "run_id": key.run_id,
         "task_id": task_id,
         "app_id": format!("updraft.{}.{task_id}.{}", key.dag_id, key.run_id),
-        "try_number": try_number,
+        "attempt": attempt,
         "inputs": inputs,
         "format": format.name(),
         "options": if format == Format::Csv { csv(&meant.csv) } else { Map::new() },

@@ -62,7 +62,7 @@ impl Operator for Clean {
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         if args.meant.engine == Engine::Databricks {
-            let work = elsewhere::work(&args, &ctx.key, ctx.try_number, &ctx.home)?;
+            let work = elsewhere::work(&args, &ctx.key, attempt(ctx).await?, &ctx.home)?;
             return work.perform(&self.workspaces, ctx).await;
         }
         let args = args.meant;
@@ -83,7 +83,7 @@ impl Operator for Clean {
             rejected,
             home: ctx.home.clone(),
             key: ctx.key.clone(),
-            try_number: ctx.try_number,
+            attempt: attempt(ctx).await?,
             try_id: ctx.try_id,
             now: ctx.clock.now(),
             s3: self.s3.clone(),
@@ -102,4 +102,9 @@ impl Operator for Clean {
             Engine::Databricks => elsewhere::work(&args, key, 1, home).map(|work| Some(work.shown())),
         }
     }
+}
+
+/// The number of the first try since the task was last cleared.
+async fn attempt(ctx: &TaskContext) -> Result<u32, TaskError> {
+    Ok(ctx.checkpoint.tries_before_clear().await.map_err(TaskError::retry)? + 1)
 }

@@ -45,7 +45,8 @@ pub struct Job {
     pub rejected: Location,
     pub home: PathBuf,
     pub key: TaskKey,
-    pub try_number: u32,
+    /// The number of the first try since the task was last cleared: it and its retries append once.
+    pub attempt: u32,
     pub try_id: Uuid,
     pub now: DateTime<Utc>,
     pub s3: S3,
@@ -75,7 +76,7 @@ impl Job {
             && self.has_appended(table).await?
         {
             self.log.warning(format_args!(
-                "The rows of this try are in {} already: it was interrupted after that",
+                "The rows of this task are in {} already: a try was interrupted after that",
                 self.output
             ));
             return Ok(Outcome::value(self.report_of_nothing(table.version(), 0)));
@@ -121,16 +122,16 @@ impl Job {
         }
     }
 
-    /// Who numbers the appends of this run: its tries do.
+    /// Who numbers the appends of this run.
     fn app_id_of_run(&self) -> String {
         format!("{}.{}", self.app_id(), self.key.run_id)
     }
 
-    /// Whether this very try has committed its rows before it was interrupted, and is made again.
+    /// Whether a try has committed the rows before it was interrupted, so that its end is not known.
     async fn has_appended(&self, table: &DeltaTable) -> Result<bool, TaskError> {
         let snapshot = table.snapshot().map_err(TaskError::retry)?;
         let number = snapshot.transaction_version(table.log_store().as_ref(), self.app_id_of_run()).await;
-        Ok(number.map_err(TaskError::retry)? == Some(i64::from(self.try_number)))
+        Ok(number.map_err(TaskError::retry)? == Some(i64::from(self.attempt)))
     }
 
     async fn find(&self, table: Option<&DeltaTable>) -> Result<Input, TaskError> {
@@ -244,7 +245,7 @@ impl Job {
         let by_default = if args.mode == Mode::Overwrite { SchemaChange::Replace } else { SchemaChange::Add };
         let mut transactions: Vec<(String, i64)> = list.iter().map(|list| (list.app_id.clone(), list.number)).collect();
         if args.mode == Mode::Append && !args.incremental {
-            transactions.push((self.app_id_of_run(), i64::from(self.try_number)));
+            transactions.push((self.app_id_of_run(), i64::from(self.attempt)));
         }
         let output = Output {
             location: &self.output,

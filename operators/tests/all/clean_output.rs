@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use scheduler::operator::TaskContext;
+use async_trait::async_trait;
+use scheduler::operator::{Checkpoint, TaskContext};
 use serde_json::{Value, json};
 
 use crate::context::{context, fail, log_text, nowhere, run, try_run};
@@ -26,6 +28,29 @@ fn another_try(home: &Path, try_number: u32) -> TaskContext {
     TaskContext { try_number, ..context(home) }
 }
 
+/// What is kept of a task that was cleared after so many tries.
+struct ClearedAfter(u32);
+
+#[async_trait]
+impl Checkpoint for ClearedAfter {
+    async fn load(&self) -> anyhow::Result<Option<Value>> {
+        Ok(None)
+    }
+
+    async fn save(&self, _: Value) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn tries_before_clear(&self) -> anyhow::Result<u32> {
+        Ok(self.0)
+    }
+}
+
+/// The same of a task that was cleared after so many tries.
+fn cleared(home: &Path, try_number: u32, after: u32) -> TaskContext {
+    TaskContext { checkpoint: Arc::new(ClearedAfter(after)), ..another_try(home, try_number) }
+}
+
 #[tokio::test]
 async fn append_adds_rows_and_columns() {
     let home = tempfile::tempdir().unwrap();
@@ -34,16 +59,19 @@ async fn append_adds_rows_and_columns() {
     write(home, "in.jsonl", &[r#"{"a": 1}"#, r#"{"a": 2}"#]);
     try_run("clean", args.clone(), &another_try(home, 1), &nowhere()).await.unwrap();
     write(home, "in.jsonl", &[r#"{"a": 3, "b": "x"}"#]);
+    // Its retry: the first try has appended, and was interrupted after that.
     let report = try_run("clean", args.clone(), &another_try(home, 2), &nowhere()).await.unwrap();
+    assert_eq!((&report["rows_written"], &report["version"]), (&json!(0), &json!(0)));
+    let report = try_run("clean", args.clone(), &cleared(home, 3, 2), &nowhere()).await.unwrap();
     assert_eq!((&report["rows_written"], &report["version"]), (&json!(1), &json!(1)));
     assert_eq!(table(home, "out", "a"), json!([["a", [1, 2, 3]], ["b", [null, null, "x"]]]));
 
     // The same try again: it was interrupted after its commit.
-    let report = try_run("clean", args.clone(), &another_try(home, 2), &nowhere()).await.unwrap();
+    let report = try_run("clean", args.clone(), &cleared(home, 3, 2), &nowhere()).await.unwrap();
     assert_eq!((&report["rows_written"], &report["version"]), (&json!(0), &json!(1)));
 
     write(home, "in.jsonl", &[r#"{"a": "text"}"#]);
-    let error = try_run("clean", args, &another_try(home, 3), &nowhere()).await.unwrap_err().to_string();
+    let error = try_run("clean", args, &cleared(home, 4, 3), &nowhere()).await.unwrap_err().to_string();
     insta::assert_snapshot!(error, @"the column `a` holds string in the rows and bigint in the table; add a rule that casts it, or write the table anew with `mode: overwrite`");
     write(home, "in.jsonl", &[r#"{"a": 4, "c": 1}"#]);
     let args = json!({ "input": "in.jsonl", "output": "out", "mode": "append", "schema_change": "refuse" });

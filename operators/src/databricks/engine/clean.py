@@ -360,8 +360,8 @@ def write(spark, job, frame):
     if change == "add":
         spark.conf.set("spark.databricks.delta.schema.autoMerge.enabled", "true")
     if mode == "append":
-        # Delta itself passes over what this try has appended before it was interrupted.
-        writer = writer.option("txnAppId", job["app_id"]).option("txnVersion", job["try_number"])
+        # Delta itself passes over what a try has appended before it was interrupted.
+        writer = writer.option("txnAppId", job["app_id"]).option("txnVersion", job["attempt"])
         writer.mode("append").save(output)
     elif not DeltaTable.isDeltaTable(spark, output):
         writer.mode("error").save(output)
