@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Debian packages: what the build needs, and what the tests need besides.
 RUN_PACKAGES := gcc libc6-dev bash
-TEST_PACKAGES := $(RUN_PACKAGES) chromium faketime mariadb-server-core postgresql python3 python3-venv util-linux
+TEST_PACKAGES := $(RUN_PACKAGES) chromium faketime git mariadb-server-core postgresql python3 python3-venv util-linux
 
 VENV := .venv
 UI := web/ui

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use rstest::rstest;
+use scheduler::clock::Clock;
 use scheduler::store::{Db, runs};
 
 use crate::server::{Backend, Installation, Server, eventually, finished, instances};
@@ -64,7 +65,7 @@ impl World {
 
     /// Waits for a run that the schedule makes so long from now by the real clock.
     async fn is_due(&self, from_now: TimeDelta) {
-        let since = Utc::now() + from_now;
+        let since = Clock::System.now() + from_now;
         eventually("a run of the schedule", || async {
             let newest = runs::newest(self.db.read(), Some("each_second"), 1).await.expect("runs can be read");
             newest.first().and_then(|run| run.logical_date).filter(|date| *date >= since)
@@ -111,7 +112,8 @@ async fn a_clock_that_is_set_by_an_hour_loses_and_doubles_nothing(#[case] backen
     assert_eq!(instances(&world.db, &run).await[0].try_number, 1);
     assert_eq!(begun().lines().count(), 1, "one try, from beginning to end");
     let made = runs::newest(world.db.read(), Some("each_second"), 10_000).await.unwrap();
-    let (skipped_from, skipped_to) = (Utc::now() + TimeDelta::minutes(5), Utc::now() + TimeDelta::minutes(50));
+    let now = Clock::System.now();
+    let (skipped_from, skipped_to) = (now + TimeDelta::minutes(5), now + TimeDelta::minutes(50));
     let skipped = made.iter().filter_map(|run| run.logical_date);
     assert_eq!(skipped.filter(|date| (skipped_from..skipped_to).contains(date)).count(), 0, "catchup is off");
     assert!(world.server.stop().await, "it stops cleanly");

@@ -347,7 +347,7 @@ impl<'a> Scanner<'a> {
 
 /// Looks at all bytes without stopping, which takes a fraction of the time of stopping at the first.
 fn has_control_character(text: &[u8]) -> bool {
-    text.iter().fold(false, |found, byte| found | (*byte < 0x20))
+    text.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20
 }
 
 /// Resolves the escapes of a string that the scanner has accepted.

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use scheduler::store::entity::{dag_run, pool, task_instance};
 use scheduler::store::pools::{self, DEFAULT_POOL, PoolSettings, SlotUse};
-use scheduler::store::{Db, StoreError, commit};
+use scheduler::store::{Db, StoreError, commit, runs};
 use sea_orm::{EntityTrait, IntoActiveModel};
 use uuid::Uuid;
 
@@ -125,6 +125,7 @@ async fn what_is_taken_follows_from_the_states_of_task_instances(#[case] backend
     rows.push(an_instance(&run, 8, None, "etl", 256));
     rows.push(an_instance(&run, 9, Some("running"), "a pool that nobody made", 3));
     let txn = db.begin_write().await.unwrap();
+    runs::insert(&txn, run).await.unwrap();
     let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
     task_instance::Entity::insert_many(rows).exec_without_returning(&txn).await.unwrap();
     commit(txn).await.unwrap();

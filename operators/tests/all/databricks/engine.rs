@@ -138,7 +138,7 @@ async fn a_run_is_started_once_whenever_the_process_dies() {
         started(fake, 1, moment);
         assert_eq!(fake.inside().notebooks.len(), 1, "killed at moment {moment}");
     };
-    at_each_moment(clean, &cleaning(json!({})), prepare, check).await;
+    Box::pin(at_each_moment(clean, &cleaning(json!({})), prepare, check)).await;
 }
 
 #[tokio::test]
