@@ -69,7 +69,7 @@ async fn paths_that_are_not_served_say_so() {
     let unknown = (StatusCode::NOT_FOUND, json!({ "error": "API route not found" }));
     assert_eq!(answer(Method::GET, "/api/v2/nothing").await, unknown);
     assert_eq!(answer(Method::GET, "/api/nothing").await, unknown);
-    assert_eq!(answer(Method::GET, "/api/v2/dags/a/dagRuns/b/taskInstances/c/links").await, unknown);
+    assert_eq!(answer(Method::GET, "/api/v2/dags/a/dagRuns/b/taskInstances/c/elsewhere").await, unknown);
     let (status, body) = answer(Method::GET, "/api/v1/dags").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(body["error"].as_str().unwrap().starts_with("/api/v1 has been removed in Airflow 3"), "{body}");
