@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::args::{CleanArgs, CsvOptions, Mode, OutputFormat, SchemaChange};
 use super::rules::{Keep, Rule, SameBy};
-use super::source;
+use super::{rejected, run, source};
 use crate::databricks::engine::{Deed, Work, address};
+use crate::expect;
 use crate::location::Location;
-use crate::shapes::AsWritten;
+use crate::shapes::{AsWritten, OneOrMany};
 use crate::table::Format;
 
 /// The arguments that Databricks cannot do as they are written; `name` is the last part of the output's.
@@ -70,20 +71,15 @@ pub fn work(args: &AsWritten<CleanArgs>, key: &TaskKey, attempt: u32, home: &Pat
     };
     let format = format_of(meant, &inputs)?;
     let inputs: Vec<String> = inputs.iter().map(address).collect::<Result<_, _>>()?;
-    let names = |names: &Option<crate::columns::OneOrMany>| {
-        names.as_ref().map(|names| names.names().to_vec()).unwrap_or_default()
-    };
+    let names = |names: &Option<OneOrMany>| names.as_ref().map(|names| names.names().to_vec()).unwrap_or_default();
     let by_default = if meant.mode == Mode::Overwrite { SchemaChange::Replace } else { SchemaChange::Add };
-    let task_id = match key.map_index {
-        ..0 => key.task_id.clone(),
-        index => format!("{}[{index}]", key.task_id),
-    };
+    let task_id = rejected::task(key);
     let said = |name: &str, otherwise: Value| written.get(name).cloned().unwrap_or(otherwise);
     let job = json!({
         "dag_id": key.dag_id,
         "run_id": key.run_id,
         "task_id": task_id,
-        "app_id": format!("updraft.{}.{task_id}.{}", key.dag_id, key.run_id),
+        "app_id": run::app_id_of_run(key),
         "attempt": attempt,
         "inputs": inputs,
         "format": format.name(),
@@ -96,7 +92,7 @@ pub fn work(args: &AsWritten<CleanArgs>, key: &TaskKey, attempt: u32, home: &Pat
         "max_broken_share": meant.max_broken_share,
         "rules": said("rules", json!([])),
         "labels": meant.rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "expect": expectations(meant, written),
+        "expect": expect::told(&meant.expect, written.get("expect")),
         "rejected": rejected,
         "output": output,
         "mode": said("mode", "overwrite".into()),
@@ -106,11 +102,6 @@ pub fn work(args: &AsWritten<CleanArgs>, key: &TaskKey, attempt: u32, home: &Pat
         "schema_change": word(meant.schema_change.unwrap_or(by_default)),
     });
     Work::new(Deed::Clean, &job, meant.databricks.as_ref(), key)
-}
-
-/// The expectations in their own words, each with its name and what is to be done.
-fn expectations(meant: &CleanArgs, written: &Map<String, Value>) -> Vec<Value> {
-    crate::expect::told(&meant.expect, written.get("expect"))
 }
 
 fn word(change: SchemaChange) -> &'static str {

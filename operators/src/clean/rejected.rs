@@ -47,7 +47,7 @@ impl Rejected {
         columns.extend([
             lit(self.key.dag_id.as_str()).alias(DAG_ID),
             lit(self.key.run_id.as_str()).alias(RUN_ID),
-            lit(self.task()).alias(TASK_ID),
+            lit(task(&self.key)).alias(TASK_ID),
             lit(at).alias(REJECTED_AT),
         ]);
         let plan = table.select(columns)?.into_unoptimized_plan();
@@ -59,15 +59,15 @@ impl Rejected {
 
     /// The rows that this run replaces.
     fn mine(&self) -> Expr {
-        let of_task = ident(DAG_ID).eq(lit(self.key.dag_id.as_str())).and(ident(TASK_ID).eq(lit(self.task())));
+        let of_task = ident(DAG_ID).eq(lit(self.key.dag_id.as_str())).and(ident(TASK_ID).eq(lit(task(&self.key))));
         if self.replaces_all { of_task } else { of_task.and(ident(RUN_ID).eq(lit(self.key.run_id.as_str()))) }
     }
+}
 
-    /// The task; of a mapped one, which.
-    fn task(&self) -> String {
-        match self.key.map_index {
-            ..0 => self.key.task_id.clone(),
-            index => format!("{}[{index}]", self.key.task_id),
-        }
+/// The task, as the table has it; of a mapped one, which.
+pub fn task(key: &TaskKey) -> String {
+    match key.map_index {
+        ..0 => key.task_id.clone(),
+        index => format!("{}[{index}]", key.task_id),
     }
 }

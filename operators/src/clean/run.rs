@@ -113,24 +113,10 @@ impl Job {
         Ok(SessionContext::new_with_state(state.build()))
     }
 
-    /// Who numbers the commits of this task.
-    fn app_id(&self) -> String {
-        let TaskKey { dag_id, task_id, map_index, .. } = &self.key;
-        match map_index {
-            ..0 => format!("updraft.{dag_id}.{task_id}"),
-            index => format!("updraft.{dag_id}.{task_id}.{index}"),
-        }
-    }
-
-    /// Who numbers the appends of this run.
-    fn app_id_of_run(&self) -> String {
-        format!("{}.{}", self.app_id(), self.key.run_id)
-    }
-
     /// Whether a try has committed the rows before it was interrupted, so that its end is not known.
     async fn has_appended(&self, table: &DeltaTable) -> Result<bool, TaskError> {
         let snapshot = table.snapshot().map_err(TaskError::retry)?;
-        let number = snapshot.transaction_version(table.log_store().as_ref(), self.app_id_of_run()).await;
+        let number = snapshot.transaction_version(table.log_store().as_ref(), app_id_of_run(&self.key)).await;
         Ok(number.map_err(TaskError::retry)? == Some(i64::from(self.attempt)))
     }
 
@@ -140,11 +126,11 @@ impl Job {
         if !self.args.incremental {
             // A task that was incremental, and reads all for once, begins a new list.
             let keeps_list = match table {
-                Some(table) if self.args.mode == Mode::Overwrite => Ledger::exists(&self.app_id(), table).await?,
+                Some(table) if self.args.mode == Mode::Overwrite => Ledger::exists(&app_id(&self.key), table).await?,
                 _ => false,
             };
             let list = if keeps_list {
-                let ledger = Ledger::anew(self.app_id(), &self.output);
+                let ledger = Ledger::anew(app_id(&self.key), &self.output);
                 Some(ledger.write(&found.files, self.now, &self.s3).await?)
             } else {
                 None
@@ -155,7 +141,7 @@ impl Job {
             let message = format!("`incremental` reads files, and `{delta}` is a Delta table");
             return Err(TaskError::fail(anyhow!(message)));
         }
-        let ledger = Ledger::load(self.app_id(), &self.output, table, &self.s3).await?;
+        let ledger = Ledger::load(app_id(&self.key), &self.output, table, &self.s3).await?;
         let mut sorted = ledger.sort(std::mem::take(&mut found.files));
         let mut skipped = sorted.known.len();
         found.files = sorted.new;
@@ -245,7 +231,7 @@ impl Job {
         let by_default = if args.mode == Mode::Overwrite { SchemaChange::Replace } else { SchemaChange::Add };
         let mut transactions: Vec<(String, i64)> = list.iter().map(|list| (list.app_id.clone(), list.number)).collect();
         if args.mode == Mode::Append && !args.incremental {
-            transactions.push((self.app_id_of_run(), i64::from(self.attempt)));
+            transactions.push((app_id_of_run(&self.key), i64::from(self.attempt)));
         }
         let output = Output {
             location: &self.output,
@@ -378,6 +364,20 @@ impl Job {
             "version": version,
         })
     }
+}
+
+/// Who numbers the commits of a task.
+fn app_id(key: &TaskKey) -> String {
+    let TaskKey { dag_id, task_id, map_index, .. } = key;
+    match map_index {
+        ..0 => format!("updraft.{dag_id}.{task_id}"),
+        index => format!("updraft.{dag_id}.{task_id}.{index}"),
+    }
+}
+
+/// Who numbers the appends of a run.
+pub fn app_id_of_run(key: &TaskKey) -> String {
+    format!("{}.{}", app_id(key), key.run_id)
 }
 
 /// Whether a rule asks which row is the first.

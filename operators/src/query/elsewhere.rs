@@ -86,9 +86,8 @@ fn table(described: &Table, home: &Path) -> Result<Value, TaskError> {
 
 /// The answer with its charts.
 pub fn drawn(outcome: Outcome, charts: Option<&Charts>) -> Result<Outcome, TaskError> {
-    let (Outcome::Success { mut return_value, xcoms, next }, Some(charts)) = (outcome.clone(), charts) else {
-        return Ok(outcome);
-    };
+    let Some(charts) = charts else { return Ok(outcome) };
+    let Outcome::Success { mut return_value, xcoms, next } = outcome else { return Ok(outcome) };
     let columns = return_value.get("columns").and_then(Value::as_array).cloned().unwrap_or_default();
     let columns: Vec<String> = columns.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let charts = charts.of_result(&columns).map_err(|problem| TaskError::fail(anyhow!(problem)))?;

@@ -1,7 +1,6 @@
 # Updraft's operator `clean` on Spark: the same rules, in the same order, with the same answers.
 
 ZEROS = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9}
-WIDTHS = {"int": "int", "bigint": "bigint"}
 # White space as Unicode has it; `\z` because `$` would also stand before a last line end.
 BLANKS_AROUND = r"(?U)^\s+|\s+\z"
 BLANKS = r"(?U)\s+"
@@ -157,7 +156,7 @@ def cast(work, label, said):
 
 def suffixed_number(work, label, said):
     letters = said.get("letters", ["k", "M"])
-    rule, width = said.get("rule", "letter_off"), WIDTHS[said.get("to", "int")]
+    rule, width = said.get("rule", "letter_off"), said.get("to", "int")
 
     def make(column, name):
         text = column.cast("string")

@@ -5,7 +5,7 @@ import decimal
 import json
 import math
 
-from pyspark.sql import DataFrame, Observation, Window
+from pyspark.sql import Observation, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 

@@ -238,8 +238,3 @@ pub fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         _ => Vec::new(),
     }
 }
-
-/// Whether a task says that it is done on Databricks.
-pub fn is_elsewhere(args: &Map<String, Value>) -> bool {
-    args.get("engine").is_some_and(|engine| engine == "databricks")
-}

@@ -1,10 +1,6 @@
 # Updraft's operator `query` on Spark: the same tables under the same names, the same statements, the same answer.
 
 
-def is_view(statement):
-    return statement["view"]
-
-
 def registered(spark, tables):
     for name, table in tables.items():
         frame = read(spark, table["paths"], table["format"], table["options"], table["version"], table["timestamp"])
@@ -47,7 +43,7 @@ def query(spark, job, move):
     report, earlier = None, []
     for at, statement in enumerate(job["statements"]):
         frame = spark.sql(statement["sql"])
-        if is_view(statement):
+        if statement["view"]:
             continue
         if at != job["answer"]:
             earlier.append({"line": statement["line"], **rows_of(frame, job["max_rows"])})
