@@ -1,32 +1,4 @@
-//! How columns are named: by one name or a list of them in arguments, and by what somebody may have meant in messages.
-
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-/// A name, or a list of them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    /// A single name.
-    One(String),
-    /// Several names.
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    /// The names.
-    pub fn names(&self) -> &[String] {
-        match self {
-            OneOrMany::One(name) => std::slice::from_ref(name),
-            OneOrMany::Many(names) => names,
-        }
-    }
-
-    /// The names with commas between them, for people.
-    pub fn list(&self) -> String {
-        self.names().join(", ")
-    }
-}
+//! What is said of the names of columns: which one somebody may have meant, and which ones nobody sees.
 
 /// The name among `known` that `name` may have been meant to be.
 pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -98,23 +98,28 @@ pub(crate) fn one_key(schema: &mut Schema) {
     schema.insert("maxProperties".to_owned(), 1.into());
 }
 
-/// One text, or several.
+/// A name, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(crate) enum OneOrMany {
-    /// One.
+pub enum OneOrMany {
+    /// A single name.
     One(String),
-    /// Several.
+    /// Several names.
     Many(Vec<String>),
 }
 
 impl OneOrMany {
-    /// All of them.
-    pub(crate) fn all(&self) -> &[String] {
+    /// The names.
+    pub fn names(&self) -> &[String] {
         match self {
-            OneOrMany::One(text) => std::slice::from_ref(text),
-            OneOrMany::Many(texts) => texts,
+            OneOrMany::One(name) => std::slice::from_ref(name),
+            OneOrMany::Many(names) => names,
         }
+    }
+
+    /// The names with commas between them, for people.
+    pub fn list(&self) -> String {
+        self.names().join(", ")
     }
 }
 

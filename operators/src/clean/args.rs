@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 use super::elsewhere;
 use super::rules::Rule;
 use super::sql;
-use crate::columns::OneOrMany;
 use crate::databricks::engine::{self, Engine, OnDatabricks};
 use crate::expect::{self, Expectation};
 use crate::expression;
 use crate::memory::MemoryLimit;
 use crate::retention::{self, Retention};
+use crate::shapes::OneOrMany;
 use crate::spark::{Target, TimestampFormat};
 use crate::table::Format;
 

@@ -11,8 +11,9 @@ use super::rules::{
     ArrayOf, Cast, Columns, Concat, ConcatNulls, Deduplicate, Fill, Keep, Nulls, Replace, Rule, SameBy, Scalar,
     SuffixedNumber, Timestamp, Width, order,
 };
-use crate::columns::{self, OneOrMany};
+use crate::columns;
 use crate::expression::{self, ExpressionError};
+use crate::shapes::OneOrMany;
 use crate::spark::{Match, SparkFunction, Target, TimestampFormat, UnknownPattern, type_name};
 
 /// Why a rule does not fit the data.

@@ -7,7 +7,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
-use crate::columns::OneOrMany;
+use crate::shapes::OneOrMany;
 use crate::spark::{Match, Place, SuffixLetter, SuffixRule, Target};
 
 /// One step of cleaning. The steps are taken in the order in which they are written.

@@ -27,7 +27,7 @@ use super::sql::check_warehouse;
 use super::statements::{self, Chunks, Statement, Submission};
 use super::warehouse::{Named, Parameters};
 use super::workspace::Workspaces;
-use crate::sensors::arguments::{Patience, SensorArgs};
+use crate::sensors::arguments::Patience;
 use crate::sensors::wait::{Rhythm, Sight, Watch};
 use crate::statements::{Dialect, split};
 
@@ -140,10 +140,10 @@ impl Operator for SqlSensor {
     const NAME: &'static str = "databricks_sql_sensor";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["DatabricksSqlSensor"];
     const SUMMARY: &'static str = "Waits until a query on Databricks has a row.";
-    type Args = SensorArgs<With<Asking, With<Driver, SqlSensorArgs>>>;
+    type Args = With<Patience, With<Asking, With<Driver, SqlSensorArgs>>>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own: With { common: asking, own: With { own, .. } }, patience } = args;
+        let With { own: With { common: asking, own: With { own, .. } }, common: patience } = args;
         let session = Session::open(&self.0.workspaces, &asking, ctx).await?;
         let named = Named {
             warehouse_id: own.warehouse_id.as_deref(),
@@ -187,10 +187,10 @@ impl Operator for PartitionSensor {
     const NAME: &'static str = "databricks_partition_sensor";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["DatabricksPartitionSensor"];
     const SUMMARY: &'static str = "Waits until a table on Databricks has a partition.";
-    type Args = SensorArgs<With<Asking, With<Driver, PartitionSensorArgs>>>;
+    type Args = With<Patience, With<Asking, With<Driver, PartitionSensorArgs>>>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own: With { common: asking, own: With { own, .. } }, patience } = args;
+        let With { own: With { common: asking, own: With { own, .. } }, common: patience } = args;
         if let Some(message) = own.problem() {
             return Err(TaskError::fail(anyhow!(message)));
         }
@@ -327,10 +327,10 @@ fn quoted(name: &str) -> String {
 impl Operator for RunSensor {
     const NAME: &'static str = "databricks_run_sensor";
     const SUMMARY: &'static str = "Waits until a run on Databricks has succeeded.";
-    type Args = SensorArgs<With<Asking, RunSensorArgs>>;
+    type Args = With<Patience, With<Asking, RunSensorArgs>>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own: With { common: asking, own }, patience } = args;
+        let With { own: With { common: asking, own }, common: patience } = args;
         let session = Session::open(&self.0.workspaces, &asking, ctx).await?;
         let awaited = format!("run {} of Databricks", own.run_id);
         let watch = Watch { patience: &patience, ctx, awaited, rhythm: self.0.rhythm() };

@@ -23,7 +23,7 @@ pub use check::{Check, ExpectationError, check, read_pattern};
 pub use plan::{Checked, World, apply};
 pub use verdict::{Outcome, Verdict};
 
-use crate::columns::OneOrMany;
+use crate::shapes::OneOrMany;
 use crate::table::Format;
 
 /// Something that must hold for the rows: one check, and what to do about rows that fail it.

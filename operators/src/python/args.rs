@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::bash::{EnvValue, ExitCodes, skip_on_99};
 use crate::beside;
-use crate::columns::OneOrMany;
 use crate::shapes::Given;
+use crate::shapes::OneOrMany;
 
 /// What says what is called.
 const CALLED: [&str; 4] = ["python_callable", "python_callable_file", "script", "code"];

@@ -31,8 +31,8 @@ pub use args::PythonArgs;
 
 use crate::bash::{ExitCodes, exit_code, set_environment};
 use crate::beside;
-use crate::columns::OneOrMany;
 use crate::process::{self, Ended};
+use crate::shapes::OneOrMany;
 use crate::spawn::Command;
 use venv::Recipe;
 

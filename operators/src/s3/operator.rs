@@ -185,7 +185,7 @@ impl Work<'_> {
             self.say(format!("Deleted {deleted} objects below s3://{bucket}/{prefix}"));
             return Ok(json!({ "deleted": deleted }));
         }
-        let keys = self.args.keys.as_ref().map(OneOrMany::all).unwrap_or_default();
+        let keys = self.args.keys.as_ref().map(OneOrMany::names).unwrap_or_default();
         let places: Result<Vec<ObjectPlace>, _> = keys
             .iter()
             .map(|key| ObjectPlace::parse(key, self.args.bucket.as_deref().filter(|_| !key.contains("://"))))

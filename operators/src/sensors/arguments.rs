@@ -1,14 +1,13 @@
 //! The keys that every sensor takes (Airflow 3: `BaseSensorOperator`), beside those of its own.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use scheduler::operator::ArgumentProblem;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::shapes::Common;
 use crate::span::{self, Span};
 
 /// Looking more often would be polling for its own sake.
@@ -23,17 +22,10 @@ const NO_LIMIT: Duration = Duration::from_hours(24 * 36_500);
 /// Doubling ends long after any `timeout`.
 const DOUBLINGS_MAX: u32 = 40;
 
-/// Arguments of a sensor: those of its own, and how it waits.
-#[derive(Debug)]
-pub struct SensorArgs<T> {
-    pub(crate) own: T,
-    pub(crate) patience: Patience,
-}
-
 /// How a sensor waits.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Patience {
+pub struct Patience {
     /// How long it sleeps before it looks again: a duration such as `30s`, or a number of seconds; a minute by default.
     #[serde(default = "a_minute")]
     poke_interval: Span,
@@ -82,9 +74,8 @@ fn a_week() -> Span {
     Span(Duration::from_hours(7 * 24))
 }
 
-impl Patience {
-    /// The names of these keys.
-    const NAMES: [&'static str; 9] = [
+impl Common for Patience {
+    const NAMES: &'static [&'static str] = &[
         "poke_interval",
         "timeout",
         "soft_fail",
@@ -95,7 +86,9 @@ impl Patience {
         "exponential_backoff",
         "max_wait",
     ];
+}
 
+impl Patience {
     /// That of a task that waits for something that it began itself: it looks often at first and then at `longest` intervals, and
     /// waits for as long as it takes.
     pub(crate) fn growing(longest: Span) -> Patience {
@@ -190,35 +183,6 @@ impl Patience {
             });
         }
         problems
-    }
-}
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for SensorArgs<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SensorArgs<T>, D::Error> {
-        let all = Map::<String, Value>::deserialize(deserializer)?;
-        let (common, own): (Map<String, Value>, Map<String, Value>) =
-            all.into_iter().partition(|(name, _)| Patience::NAMES.contains(&name.as_str()));
-        let patience = serde_json::from_value(Value::Object(common)).map_err(serde::de::Error::custom)?;
-        let own = serde_json::from_value(Value::Object(own)).map_err(serde::de::Error::custom)?;
-        Ok(SensorArgs { own, patience })
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for SensorArgs<T> {
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let common = Patience::json_schema(generator);
-        let mut schema = T::json_schema(generator);
-        if let Some(Value::Object(common)) = common.get("properties")
-            && let Value::Object(own) =
-                schema.ensure_object().entry("properties").or_insert_with(|| Value::Object(Map::new()))
-        {
-            own.extend(common.clone());
-        }
-        schema
     }
 }
 

@@ -17,10 +17,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::arguments::{Patience, SensorArgs};
+use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
 use crate::bash::{EnvValue, set_environment};
 use crate::process::{self, Ended};
+use crate::shapes::With;
 use crate::spawn::Command;
 
 /// The `bash_sensor` operator.
@@ -55,10 +56,10 @@ impl Operator for BashSensor {
     const NAME: &'static str = "bash_sensor";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["BashSensor"];
     const SUMMARY: &'static str = "Waits until a command succeeds.";
-    type Args = SensorArgs<BashSensorArgs>;
+    type Args = With<Patience, BashSensorArgs>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own, patience } = args;
+        let With { own, common: patience } = args;
         let first_line = own.bash_command.trim().lines().next().unwrap_or_default();
         let watch = Watch {
             patience: &patience,

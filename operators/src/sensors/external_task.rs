@@ -21,8 +21,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::arguments::{Patience, SensorArgs};
+use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
+use crate::shapes::With;
 use crate::span::{self, Offset};
 
 /// The keys that name tasks, of which there may be one.
@@ -80,10 +81,10 @@ impl Operator for ExternalTaskSensor {
     const NAME: &'static str = "external_task_sensor";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["ExternalTaskSensor"];
     const SUMMARY: &'static str = "Waits for a run of another DAG, or for tasks of it.";
-    type Args = SensorArgs<ExternalTaskArgs>;
+    type Args = With<Patience, ExternalTaskArgs>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own, patience } = args;
+        let With { own, common: patience } = args;
         let date = own.date(ctx)?;
         let checked = OnceCell::new();
         let watch = Watch {

@@ -21,10 +21,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::arguments::{Patience, SensorArgs};
+use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
 use crate::listing::is_pattern;
 use crate::location::{Location, S3, cause};
+use crate::shapes::With;
 
 /// The `file_sensor` operator.
 pub struct FileSensor {
@@ -68,10 +69,10 @@ impl Operator for FileSensor {
     const NAME: &'static str = "file_sensor";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["FileSensor"];
     const SUMMARY: &'static str = "Waits until there is a file, here or in S3.";
-    type Args = SensorArgs<FileArgs>;
+    type Args = With<Patience, FileArgs>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own, patience } = args;
+        let With { own, common: patience } = args;
         // Without `recursive` two stars are no more than one, as in Python.
         let written = if own.recursive { own.filepath } else { own.filepath.replace("**", "*") };
         let place = Location::parse(&written, &ctx.home).map_err(TaskError::fail)?;

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::arguments::{Patience, SensorArgs};
+use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
 use crate::http::{Caller, Destination, Expressions, NAMES, Request, RequestArgs, Statuses, of_any_class};
 use crate::shapes::With;
@@ -53,7 +53,7 @@ pub struct HttpSensorArgs {
 impl Operator for HttpSensor {
     const NAME: &'static str = "http_sensor";
     const SUMMARY: &'static str = "Waits until a server answers as wanted.";
-    type Args = SensorArgs<With<RequestArgs, HttpSensorArgs>>;
+    type Args = With<Patience, With<RequestArgs, HttpSensorArgs>>;
 
     fn airflow_classes() -> Vec<AirflowClass> {
         let class = AirflowClass::named("airflow.providers.http.sensors.http.HttpSensor");
@@ -61,7 +61,7 @@ impl Operator for HttpSensor {
     }
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own: With { common, own }, patience } = args;
+        let With { own: With { common, own }, common: patience } = args;
         let request = common.request(ctx).await?;
         let look = Look {
             caller: common.caller(ctx)?,

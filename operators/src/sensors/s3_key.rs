@@ -21,11 +21,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::arguments::{Patience, SensorArgs};
+use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
 use crate::location::S3;
 use crate::s3::{ObjectPlace, objects_below, reached};
 use crate::shapes::OneOrMany;
+use crate::shapes::With;
 use crate::upload::{judged, refusal};
 
 /// The `s3_key_sensor` operator.
@@ -68,7 +69,7 @@ pub struct S3KeyArgs {
 impl Operator for S3KeySensor {
     const NAME: &'static str = "s3_key_sensor";
     const SUMMARY: &'static str = "Waits until objects are in a bucket of S3.";
-    type Args = SensorArgs<S3KeyArgs>;
+    type Args = With<Patience, S3KeyArgs>;
 
     fn airflow_classes() -> Vec<AirflowClass> {
         const PYTHON: &str = "there is no Python to call; `size_min` says how large an object must be";
@@ -86,9 +87,9 @@ impl Operator for S3KeySensor {
     }
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own, patience } = args;
+        let With { own, common: patience } = args;
         let settings = reached(own.conn_id.as_deref(), &self.surroundings, ctx).await?;
-        let wanted: Result<Vec<Wanted>, _> = own.keys.all().iter().map(|key| own.wanted(key)).collect();
+        let wanted: Result<Vec<Wanted>, _> = own.keys.names().iter().map(|key| own.wanted(key)).collect();
         let wanted = wanted.map_err(TaskError::fail)?;
         let shown = wanted.iter().map(|wanted| wanted.place.to_string()).collect::<Vec<_>>().join(", ");
         let watch =
@@ -110,7 +111,7 @@ impl Operator for S3KeySensor {
             return problems;
         };
         let bucket = args.get("bucket").and_then(Value::as_str);
-        for key in own.all().iter().filter(|key| !holds_template(key)) {
+        for key in own.names().iter().filter(|key| !holds_template(key)) {
             let trial = S3KeyArgs {
                 keys: OneOrMany::One(key.clone()),
                 bucket: bucket.map(str::to_owned),

@@ -18,10 +18,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::arguments::{Patience, SensorArgs};
+use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
 use crate::database::Database;
 use crate::notifiers::Environment;
+use crate::shapes::With;
 use crate::sql::answer::Answer;
 use crate::sql::place::{Place, problem};
 use crate::sql::script::Script;
@@ -48,22 +49,6 @@ pub struct SqlSensorArgs {
     /// the first value of its first row is NULL, zero, false, `'0'` or empty.
     #[schemars(length(min = 1))]
     sql: String,
-    /// The connection that leads to the database: of the type `postgres`, `mysql` or `sqlite`.
-    #[serde(default)]
-    conn_id: Option<String>,
-    /// The address of the database, instead of a connection: `postgres://user@host:5432/database`, `mysql://…` (MariaDB, too),
-    /// or `sqlite:path`.
-    #[serde(default)]
-    url: Option<String>,
-    /// The environment variable that holds the address, when that is a secret.
-    #[serde(default)]
-    url_env: Option<String>,
-    /// The environment variable that holds the password.
-    #[serde(default)]
-    password_env: Option<String>,
-    /// Another database of that server than the connection or the address names.
-    #[serde(default)]
-    database: Option<String>,
     /// Values for the places in the query: a mapping for `:name` or `%(name)s`, or a list for `%s` or `?`.
     #[serde(default)]
     parameters: Option<Values>,
@@ -72,22 +57,10 @@ pub struct SqlSensorArgs {
     fail_on_empty: bool,
 }
 
-impl SqlSensorArgs {
-    fn place(&self) -> Place<'_> {
-        Place {
-            conn_id: self.conn_id.as_deref(),
-            url: self.url.as_deref(),
-            url_env: self.url_env.as_deref(),
-            password_env: self.password_env.as_deref(),
-            database: self.database.as_deref(),
-        }
-    }
-}
-
 impl Operator for SqlSensor {
     const NAME: &'static str = "sql_sensor";
     const SUMMARY: &'static str = "Waits until a query on Postgres, MySQL, MariaDB or SQLite has a true answer.";
-    type Args = SensorArgs<SqlSensorArgs>;
+    type Args = With<Patience, With<Place, SqlSensorArgs>>;
 
     fn airflow_classes() -> Vec<AirflowClass> {
         const FUNCTIONS: [&str; 9] = [
@@ -109,8 +82,8 @@ impl Operator for SqlSensor {
     }
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own, patience } = args;
-        let database = own.place().resolve(&self.environment, ctx).await?;
+        let With { own: With { own, common: place }, common: patience } = args;
+        let database = place.resolve(&self.environment, ctx).await?;
         let script = Script::read(std::slice::from_ref(&own.sql), database.dialect(), true, ctx).await?;
         if script.statements().count() != 1 {
             return Err(TaskError::fail(anyhow!("a sensor asks one query")));

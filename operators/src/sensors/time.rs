@@ -17,8 +17,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::arguments::{Patience, SensorArgs};
+use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
+use crate::shapes::With;
 use crate::span::{self, Offset};
 
 /// The `time_sensor` operator.
@@ -49,10 +50,10 @@ impl Operator for TimeSensor {
         "TimeDeltaSensorAsync",
     ];
     const SUMMARY: &'static str = "Waits until a time has come.";
-    type Args = SensorArgs<TimeArgs>;
+    type Args = With<Patience, TimeArgs>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let SensorArgs { own, patience } = args;
+        let With { own, common: patience } = args;
         let target = target(&own, ctx).map_err(|problem| TaskError::fail(anyhow::anyhow!(problem)))?;
         let watch = Watch {
             patience: &patience,

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::place::{Place, problem};
 use crate::beside;
-use crate::columns::OneOrMany;
 use crate::query::{Locations, Output};
+use crate::shapes::OneOrMany;
 use crate::statements::{Dialect, Values, first_words, split};
 use crate::table::Format;
 
@@ -29,22 +29,6 @@ pub struct SqlArgs {
     /// that ends in `.sql`, or a list of such texts and names.
     #[serde(default)]
     pub(super) sql: Option<OneOrMany>,
-    /// The connection that leads to the database: of the type `postgres`, `mysql` or `sqlite`.
-    #[serde(default)]
-    conn_id: Option<String>,
-    /// The address of the database, instead of a connection: `postgres://user@host:5432/database`, `mysql://…` (MariaDB, too),
-    /// or `sqlite:path`.
-    #[serde(default)]
-    url: Option<String>,
-    /// The environment variable that holds the address, when that is a secret.
-    #[serde(default)]
-    url_env: Option<String>,
-    /// The environment variable that holds the password.
-    #[serde(default)]
-    password_env: Option<String>,
-    /// Another database of that server than the connection or the address names.
-    #[serde(default)]
-    database: Option<String>,
     /// Values for the places in the statements: a mapping for `:name` or `%(name)s`, or a list for `%s` or `?`.
     #[serde(default)]
     pub(super) parameters: Option<Values>,
@@ -119,19 +103,6 @@ pub(super) enum Mode {
     Replace,
     /// Those with the `key` of a new row are changed to that.
     Upsert,
-}
-
-impl SqlArgs {
-    /// Where the database is.
-    pub(super) fn place(&self) -> Place<'_> {
-        Place {
-            conn_id: self.conn_id.as_deref(),
-            url: self.url.as_deref(),
-            url_env: self.url_env.as_deref(),
-            password_env: self.password_env.as_deref(),
-            database: self.database.as_deref(),
-        }
-    }
 }
 
 fn yes() -> bool {

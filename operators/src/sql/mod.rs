@@ -26,11 +26,12 @@ use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, Task
 use serde_json::{Map, Value};
 
 pub use args::SqlArgs;
+pub(crate) use place::Place;
 
-use crate::columns::OneOrMany;
 use crate::engine;
 use crate::location::S3;
 use crate::notifiers::Environment;
+use crate::shapes::{OneOrMany, With};
 use load::Loading;
 use run::Job;
 use script::Script;
@@ -51,7 +52,7 @@ impl Sql {
 impl Operator for Sql {
     const NAME: &'static str = "sql";
     const SUMMARY: &'static str = "Runs SQL on Postgres, MySQL, MariaDB or SQLite, and loads files into their tables.";
-    type Args = SqlArgs;
+    type Args = With<Place, SqlArgs>;
 
     fn airflow_classes() -> Vec<AirflowClass> {
         let class = |path| {
@@ -77,8 +78,9 @@ impl Operator for Sql {
         ]
     }
 
-    async fn execute(&self, args: SqlArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let database = args.place().resolve(&self.environment, ctx).await?;
+    async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        let With { own: args, common: place } = args;
+        let database = place.resolve(&self.environment, ctx).await?;
         let written = args.sql.as_ref().map(OneOrMany::names).unwrap_or_default();
         let script = Script::read(written, database.dialect(), args.split_statements, ctx).await?;
         let target = run::target(&args, ctx)?;

@@ -31,12 +31,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use scheduler::log::TaskLog;
 
 use super::args::{CleanArgs, CsvOptions};
-use crate::columns::OneOrMany;
 use crate::delta::{self, Version};
 use crate::engine::parallelism;
 use crate::json::{JsonTable, ReadReport};
 use crate::listing::{InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
+use crate::shapes::OneOrMany;
 use crate::table::Format;
 use union::Part;
 
