@@ -15,8 +15,8 @@ use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::postgres::{PgArguments, Postgres};
 use sea_orm::sqlx::{self, Arguments as _};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, IntoActiveModel, ModelTrait, QueryFilter,
-    QuerySelect, RuntimeErr, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
+    QueryFilter, QuerySelect, RuntimeErr, Statement,
 };
 use uuid::Uuid;
 
@@ -32,39 +32,98 @@ const KEY: [C; 3] = [C::DagRunId, C::TaskId, C::MapIndex];
 /// What follows from the definition: it changes only when the run goes on with another version of its DAG.
 const DEFINED: [C; 6] = [C::TaskIndex, C::Operator, C::Pool, C::PoolSlots, C::Queue, C::PriorityWeight];
 
-/// What changes while the run goes on.
-const CHANGING: [C; 20] = [
+/// What changes with nearly every try.
+const OFTEN: [C; 11] = [
     C::State,
     C::TryNumber,
     C::MaxTries,
     C::TryId,
-    C::LostTries,
     C::ScheduledWhen,
     C::QueuedWhen,
     C::StartDate,
     C::EndDate,
-    C::DeferredAt,
-    C::NextTryAt,
     C::Hostname,
     C::Pid,
+    C::UpdatedAt,
+];
+
+/// What there is nothing of in most tries.
+const SELDOM: [C; 9] = [
+    C::LostTries,
+    C::DeferredAt,
+    C::NextTryAt,
     C::Reason,
     C::Error,
     C::RenderedFields,
     C::RenderedMapIndex,
     C::PushedItems,
     C::Skips,
-    C::UpdatedAt,
 ];
 
-/// What is written of rows that are there, behind their keys.
-fn changing() -> impl Iterator<Item = C> {
-    KEY.into_iter().chain(CHANGING)
+/// Which columns are sent of rows that are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// Those of [`OFTEN`]: no row has anything in the others, which goes without saying.
+    Often,
+    /// All that can change.
+    All,
+}
+
+impl Sent {
+    fn of(rows: &[Model]) -> Sent {
+        if rows.iter().all(is_plain) { Sent::Often } else { Sent::All }
+    }
+
+    /// What is sent, the key first.
+    fn columns(self) -> impl Iterator<Item = C> + Clone {
+        KEY.into_iter().chain(OFTEN).chain(SELDOM.into_iter().filter(move |_| self == Sent::All))
+    }
+
+    /// What is sent beside the key.
+    fn changing(self) -> impl Iterator<Item = C> + Clone {
+        self.columns().skip(KEY.len())
+    }
+
+    /// What goes without saying.
+    fn unsaid(self) -> impl Iterator<Item = C> {
+        SELDOM.into_iter().filter(move |_| self == Sent::Often)
+    }
+}
+
+/// Whether a row has nothing in the columns of [`SELDOM`].
+fn is_plain(row: &Model) -> bool {
+    let Model {
+        lost_tries,
+        deferred_at,
+        next_try_at,
+        reason,
+        error,
+        rendered_fields,
+        rendered_map_index,
+        pushed_items,
+        skips,
+        ..
+    } = row;
+    *lost_tries == 0
+        && deferred_at.is_none()
+        && next_try_at.is_none()
+        && reason.is_none()
+        && error.is_none()
+        && rendered_fields.is_none()
+        && rendered_map_index.is_none()
+        && pushed_items.is_none()
+        && skips.is_none()
 }
 
 /// Writes rows whether they are there or not.
 pub(super) async fn upsert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
+    if db.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
+        let upsert = with_lists(&UPSERT, C::iter(), rows);
+        db.execute_raw(upsert).await.map_err(doing("writing task instances"))?;
+        return Ok(());
+    }
     for rows in rows.chunks(ROWS_MAX) {
-        let on_conflict = OnConflict::columns(KEY).update_columns(CHANGING.into_iter().chain(DEFINED)).to_owned();
+        let on_conflict = OnConflict::columns(KEY).update_columns(Sent::All.changing().chain(DEFINED)).to_owned();
         Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
             .on_conflict(on_conflict)
             .exec_without_returning(db)
@@ -77,8 +136,8 @@ pub(super) async fn upsert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<
 /// Writes what changed of rows that should be there.
 pub(super) async fn update(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
     if db.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
-        let lists = changing().map(|column| list(rows, column));
-        let update = Statement::from_sql_and_values(DbBackend::Postgres, UPDATE.as_str(), lists);
+        let sent = Sent::of(rows);
+        let update = with_lists(UPDATE.sending(sent), sent.columns(), rows);
         let written = db.execute_raw(update).await.map_err(doing("writing task instances"))?;
         if usize::try_from(written.rows_affected()) == Ok(rows.len()) {
             return Ok(());
@@ -123,9 +182,10 @@ impl Express {
             Some(connection) => connection,
             None => self.db.engine().get_postgres_connection_pool().acquire().await.map_err(doing)?,
         };
-        let arguments = arguments(rows, lease).map_err(|error| doing(sqlx::Error::Encode(error)))?;
+        let sent = Sent::of(rows);
+        let arguments = arguments(rows, sent, lease).map_err(|error| doing(sqlx::Error::Encode(error)))?;
         let written =
-            sqlx::query_with(UPDATE_HELD.as_str(), arguments).execute(&mut *connection).await.map_err(doing)?;
+            sqlx::query_with(UPDATE_HELD.sending(sent), arguments).execute(&mut *connection).await.map_err(doing)?;
         // A connection that failed is not kept.
         self.kept = Some(connection);
         Ok(written.rows_affected())
@@ -145,11 +205,15 @@ pub(super) async fn delete(db: &impl ConnectionTrait, keys: &[InstanceKey]) -> R
 fn from_values(rows: &[Model], lease: Option<Uuid>) -> sea_orm::sea_query::UpdateStatement {
     let written = Alias::new("written");
     let value = |position: usize| (written.clone(), Alias::new(format!("column{position}")));
-    let row = |row: &Model| ValueTuple::Many(changing().map(|column| row.get(column)).collect());
+    let sent = Sent::of(rows);
+    let row = |row: &Model| ValueTuple::Many(sent.columns().map(|column| row.get(column)).collect());
     let mut update = Query::update();
     update.table(Entity);
-    for (at, column) in CHANGING.into_iter().enumerate() {
+    for (at, column) in sent.changing().enumerate() {
         update.value(column, Expr::col(value(KEY.len() + at + 1)));
+    }
+    for column in sent.unsaid() {
+        update.value(column, Expr::cust(nothing(column)));
     }
     update.from(TableRef::ValuesList(rows.iter().map(row).collect(), written.clone().into_iden()));
     for (at, column) in KEY.into_iter().enumerate() {
@@ -166,15 +230,53 @@ fn from_values(rows: &[Model], lease: Option<Uuid>) -> sea_orm::sea_query::Updat
 }
 
 /// For Postgres: one list for each column, so that the text of the statement is the same however many rows there are.
-static UPDATE: LazyLock<String> = LazyLock::new(|| update_sql(false));
+static UPSERT: LazyLock<String> = LazyLock::new(upsert_sql);
+
+/// What changed of rows that are there.
+static UPDATE: LazyLock<Texts> = LazyLock::new(|| Texts::of(|sent| update_sql(sent, false)));
 
 /// The same, if a lease is held. It is locked as [`super::leases::assert_held`] locks it.
-static UPDATE_HELD: LazyLock<String> = LazyLock::new(|| update_sql(true));
+static UPDATE_HELD: LazyLock<Texts> = LazyLock::new(|| Texts::of(|sent| update_sql(sent, true)));
 
-fn update_sql(is_held: bool) -> String {
+/// A statement for each choice of columns.
+struct Texts {
+    often: String,
+    all: String,
+}
+
+impl Texts {
+    fn of(text: impl Fn(Sent) -> String) -> Texts {
+        Texts { often: text(Sent::Often), all: text(Sent::All) }
+    }
+
+    fn sending(&self, sent: Sent) -> &str {
+        match sent {
+            Sent::Often => &self.often,
+            Sent::All => &self.all,
+        }
+    }
+}
+
+fn upsert_sql() -> String {
+    let names: Vec<&str> = C::iter().map(|column| column.as_str()).collect();
+    let values: Vec<String> = C::iter().map(given).collect();
+    let key: Vec<&str> = KEY.iter().map(IdenStatic::as_str).collect();
+    let assignments: Vec<String> =
+        Sent::All.changing().chain(DEFINED).map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
+    format!(
+        "INSERT INTO task_instance ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}",
+        names.join(", "),
+        values.join(", "),
+        given_rows(C::iter()),
+        key.join(", "),
+        assignments.join(", ")
+    )
+}
+
+fn update_sql(sent: Sent, is_held: bool) -> String {
     let mut sql = String::new();
     if is_held {
-        let lease = KEY.len() + CHANGING.len() + 1;
+        let lease = sent.columns().count() + 1;
         // Writing to a `String` cannot fail.
         let _ = write!(
             sql,
@@ -182,23 +284,33 @@ fn update_sql(is_held: bool) -> String {
              (SELECT id FROM process_lease WHERE id = ${lease} AND NOT is_lapsed FOR SHARE) "
         );
     }
-    let assignments: Vec<String> =
-        CHANGING.iter().map(|column| format!("{} = {}", column.as_str(), given(*column))).collect();
-    let lists: Vec<String> =
-        changing().enumerate().map(|(at, column)| format!("${}::{}[]", at + 1, kind(column).sent_as())).collect();
-    let names: Vec<&str> = changing().map(|column| IdenStatic::as_str(&column)).collect();
+    let said = sent.changing().map(|column| format!("{} = {}", column.as_str(), given(column)));
+    let unsaid = sent.unsaid().map(|column| format!("{} = {}", column.as_str(), nothing(column)));
+    let assignments: Vec<String> = said.chain(unsaid).collect();
     let found_by: Vec<String> =
         KEY.iter().map(|column| format!("task_instance.{0} = given.{0}", column.as_str())).collect();
     let _ = write!(
         sql,
-        "UPDATE task_instance SET {} FROM {}unnest({}) AS given({}) WHERE {}",
+        "UPDATE task_instance SET {} FROM {}{} WHERE {}",
         assignments.join(", "),
         if is_held { "held, " } else { "" },
-        lists.join(", "),
-        names.join(", "),
+        given_rows(sent.columns()),
         found_by.join(" AND ")
     );
     sql
+}
+
+/// The rows that are sent, as a table `given` with these columns.
+fn given_rows(columns: impl Iterator<Item = C> + Clone) -> String {
+    let lists: Vec<String> =
+        columns.clone().enumerate().map(|(at, column)| format!("${}::{}[]", at + 1, kind(column).sent_as())).collect();
+    let names: Vec<&str> = columns.map(|column| IdenStatic::as_str(&column)).collect();
+    format!("unnest({}) AS given({})", lists.join(", "), names.join(", "))
+}
+
+/// A statement, and what the rows hold in each of the columns that it is given.
+fn with_lists(sql: &str, columns: impl Iterator<Item = C>, rows: &[Model]) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, columns.map(|column| list(rows, column)))
 }
 
 /// What a column holds.
@@ -278,6 +390,11 @@ fn given(column: C) -> String {
     }
 }
 
+/// What a row holds in a column of [`SELDOM`] of which there is nothing to say.
+fn nothing(column: C) -> &'static str {
+    if matches!(column, C::LostTries) { "0" } else { "NULL" }
+}
+
 /// What the rows hold in a column.
 fn list(rows: &[Model], column: C) -> Value {
     let values = rows.iter().map(|row| match row.get(column) {
@@ -291,9 +408,9 @@ fn list(rows: &[Model], column: C) -> Value {
 }
 
 /// The lists of all columns, and the lease behind them.
-fn arguments(rows: &[Model], lease: Uuid) -> Result<PgArguments, BoxDynError> {
+fn arguments(rows: &[Model], sent: Sent, lease: Uuid) -> Result<PgArguments, BoxDynError> {
     let mut arguments = PgArguments::default();
-    for column in changing() {
+    for column in sent.columns() {
         let Value::Array(_, Some(values)) = list(rows, column) else { continue };
         match kind(column) {
             Kind::Uuid => arguments.add(all::<Uuid>(*values)),
