@@ -179,6 +179,12 @@ impl Change {
                 Ok(datafusion::arrow::compute::and(&is_not_null(before)?, &is_null(after)?)?)
             }
             (Change::Differs, Some(before)) if before.data_type() == after.data_type() => Ok(distinct(before, after)?),
+            (Change::Differs, Some(before))
+                if [before, after].iter().all(|each| each.data_type().is_signed_integer()) =>
+            {
+                let long = |array| datafusion::arrow::compute::cast(array, &DataType::Int64);
+                Ok(distinct(&long(before)?, &long(after)?)?)
+            }
             (Change::Differs, Some(before)) => Ok(distinct(&text_array(before)?, &text_array(after)?)?),
         }
     }

@@ -14,7 +14,7 @@ use super::rules::{
 use crate::columns;
 use crate::expression::{self, ExpressionError};
 use crate::shapes::OneOrMany;
-use crate::spark::{Match, SparkFunction, Target, TimestampFormat, UnknownPattern, type_name};
+use crate::spark::{SparkFunction, Target, TimestampFormat, UnknownPattern, type_name};
 
 /// Why a rule does not fit the data.
 #[derive(Debug, thiserror::Error)]
@@ -323,16 +323,8 @@ impl Scope<'_> {
 
     fn nulls(&self, rule: &Nulls) -> Result<Vec<OutputColumn>, RuleError> {
         let names = self.names(&rule.columns, |field| !field.data_type().is_nested());
-        self.change(&names, Change::BecameNull, |value, name| {
-            let text =
-                if self.is_text(name) { value.clone() } else { SparkFunction::cast(value.clone(), Target::String) };
-            let is_marker = if rule.how == Match::Whole && !rule.ignore_case {
-                text.in_list(rule.values.iter().map(|marker| lit(marker.as_str())).collect(), false)
-            } else {
-                SparkFunction::is_marker(text, &rule.values, rule.how, rule.ignore_case)
-            };
-            let null = Expr::Literal(ScalarValue::Null, None);
-            when(is_marker, null).otherwise(value).map_err(|source| self.refused(source))
+        self.change(&names, Change::BecameNull, |value, _| {
+            Ok(SparkFunction::without_markers(value, &rule.values, rule.how, rule.ignore_case))
         })
     }
 

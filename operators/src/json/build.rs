@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder,
-    StringBuilder, StructArray,
+    Array as _, ArrayRef, AsArray as _, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, ListArray,
+    NullBufferBuilder, StringBuilder, StructArray,
 };
 use datafusion::arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Fields};
@@ -73,11 +73,18 @@ impl StructFields {
     /// Appends the object that has these members. Members without a column are passed over, columns without a member are
     /// NULL, and of members that are given twice the last one counts.
     pub fn append_members(&mut self, members: &[Member<'_>]) {
+        self.append_and_tell(members, |_, _| ());
+    }
+
+    /// The same; `seen` is told of each member, and the number of its column if it has one.
+    pub fn append_and_tell<'a>(&mut self, members: &[Member<'a>], mut seen: impl FnMut(&Member<'a>, Option<usize>)) {
         self.taken.fill(None);
-        for (position, (name, _)) in members.iter().enumerate() {
-            if let Some(at) = self.names.find(position, name) {
+        for (position, member) in members.iter().enumerate() {
+            let column = self.names.find(position, &member.0);
+            if let Some(at) = column {
                 self.taken[at] = Some(position);
             }
+            seen(member, column);
         }
         for (builder, taken) in self.builders.iter_mut().zip(&self.taken) {
             builder.append(taken.map(|position| members[position].1));
@@ -90,6 +97,16 @@ impl StructFields {
         for (index, builder) in self.builders.iter_mut().enumerate() {
             let value = (Some(index) == at).then_some(Value { kind: Kind::Text { escaped: false }, text });
             builder.append(value);
+        }
+    }
+
+    /// Makes room for as much text as there is in these columns, so that it need not be moved as it grows.
+    pub fn expect_like(&mut self, columns: &[ArrayRef]) {
+        for (builder, column) in self.builders.iter_mut().zip(columns) {
+            if let (ColumnBuilder::Text(builder), Some(texts)) = (builder, column.as_string_opt::<i32>()) {
+                let and_some = |number: usize| number + number / 16;
+                *builder = StringBuilder::with_capacity(and_some(texts.len()), and_some(texts.value_data().len()));
+            }
         }
     }
 

@@ -1,12 +1,14 @@
 //! JSON documents, one a line, as rows, with the tolerance and the type inference of Spark's reader.
 //!
 //! ```text
-//!   files ──> chunks ──scan──> documents ──infer──> schema
-//!               └─────scan──> documents ──────────build(schema)──> record batches
+//!   files ──> chunks ──scan──> documents ──infer───────────────────> schema
+//!               │                    └──build(columns so far)──> record batches ──┐
+//!               └───────scan──> documents ──build(schema)──> record batches ─────┴──> rows
 //! ```
 //!
-//! Two passes, because the type of a column depends on all its values. The text of the first pass is kept for the
-//! second up to a limit, above which files are read twice: memory stays bounded however large the input is.
+//! Two passes, because the type of a column depends on all its values. The first one makes rows as well, with the columns
+//! that were met so far: they are nearly always all, and then there is no second. Rows are kept up to a limit, above which
+//! chunks are read twice: memory stays bounded however large the input is.
 //!
 //! What a person may rely on (each point measured against Spark 4, ANSI off):
 //!

@@ -13,7 +13,7 @@ pub struct Names {
 
 impl Names {
     /// Adds a name that is not there yet; answers with its number.
-    pub fn add(&mut self, name: String) -> usize {
+    fn add(&mut self, name: String) -> usize {
         let number = self.names.len();
         self.by_name.insert(name.clone(), number);
         self.names.push(name);
@@ -37,11 +37,6 @@ impl Names {
     /// The number of a name.
     pub fn get(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
-    }
-
-    /// The names by their numbers.
-    pub fn into_names(self) -> Vec<String> {
-        self.names
     }
 }
 

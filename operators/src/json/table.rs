@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
@@ -14,18 +15,20 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::watch;
 
 use super::CORRUPT_RECORD;
 use super::build::StructFields;
 use super::chunk::{Chunk, ChunkText, plan_chunks};
-use super::names::Names;
-use super::scan::{Kind, Malformed, Member, Value, scan_rows};
+use super::scan::{Kind, Member, scan_rows};
 use super::types::{JsonType, to_arrow_fields};
 use crate::listing::InputFile;
 use crate::location::S3;
 
-/// Text of the first pass that is kept for the second.
+/// Rows of the first pass that are kept for the second.
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Rows of a kept batch.
+const KEPT_BATCH_ROWS: usize = 8192;
 /// Places of malformed documents that are told; the rest is counted.
 const BROKEN_PLACES_MAX: usize = 5;
 
@@ -53,9 +56,50 @@ pub struct JsonTable {
     pub report: ReadReport,
 }
 
+/// The columns that are known, by name.
+type Types = BTreeMap<String, JsonType>;
+
 struct KeptChunk {
     chunk: Chunk,
-    text: OnceLock<ChunkText>,
+    /// Its rows, with the columns that were known when it was read.
+    rows: OnceLock<Rows>,
+}
+
+impl KeptChunk {
+    /// Its rows, if they were kept and have these columns.
+    fn rows_with(&self, schema: &SchemaRef) -> Option<&Rows> {
+        self.rows.get().filter(|rows| rows.schema == *schema)
+    }
+}
+
+/// What a chunk will be like, going by those before.
+#[derive(Clone, Default)]
+struct Guess {
+    types: Arc<Types>,
+    like: Option<RecordBatch>,
+}
+
+impl Guess {
+    fn learn(&mut self, types: &Types, rows: &Rows) {
+        if *self.types != *types {
+            self.types = Arc::new(types.clone());
+        }
+        if let Some(first) = rows.batches.first() {
+            self.like = Some(first.clone());
+        }
+    }
+}
+
+/// Rows of a chunk.
+struct Rows {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl Rows {
+    fn bytes(&self) -> usize {
+        self.batches.iter().map(RecordBatch::get_array_memory_size).sum()
+    }
 }
 
 impl JsonTable {
@@ -64,7 +108,7 @@ impl JsonTable {
         JsonTable::open_keeping(files, s3, parallelism, KEPT_BYTES_MAX).await
     }
 
-    /// The same, keeping at most so many bytes of text for the second pass. What is not kept is read again.
+    /// The same, keeping at most so many bytes of rows for the second pass. What is not kept is read again.
     pub async fn open_keeping(
         files: &[InputFile],
         s3: &S3,
@@ -73,44 +117,43 @@ impl JsonTable {
     ) -> anyhow::Result<JsonTable> {
         let kept_bytes_max = kept_bytes_max.min(KEPT_BYTES_MAX);
         let chunks: Vec<KeptChunk> =
-            plan_chunks(files).into_iter().map(|chunk| KeptChunk { chunk, text: OnceLock::new() }).collect();
+            plan_chunks(files).into_iter().map(|chunk| KeptChunk { chunk, rows: OnceLock::new() }).collect();
         let chunks = Arc::new(chunks);
+        let (known, guess) = watch::channel(Guess::default());
         let mut passes = futures::stream::iter(0..chunks.len())
-            .map(|index| tokio::spawn(first_pass(Arc::clone(&chunks), index, s3.clone())))
+            .map(|index| tokio::spawn(first_pass(Arc::clone(&chunks), index, s3.clone(), guess.clone())))
             .buffered(parallelism);
         let mut report = ReadReport { files: files.len() as u64, ..ReadReport::default() };
-        let mut types = BTreeMap::new();
+        let mut types = Types::new();
         let mut kept_bytes = 0;
         while let Some(pass) = passes.next().await {
-            let (index, text, found) = pass??;
+            let (index, rows, found) = pass??;
             report.rows += found.rows;
             report.broken += found.broken;
             report.broken_places.extend(found.broken_places);
             report.broken_places.truncate(BROKEN_PLACES_MAX);
             report.mixed.extend(found.mixed);
-            for (name, json_type) in found.names.into_names().into_iter().zip(found.types) {
+            for (name, json_type) in found.types {
                 match types.entry(name) {
                     Entry::Vacant(free) => {
                         free.insert(json_type);
                     }
-                    Entry::Occupied(mut known) => {
-                        if widen(known.get_mut(), json_type) {
-                            report.mixed.insert(known.key().clone());
+                    Entry::Occupied(mut column) => {
+                        if widen(column.get_mut(), json_type) {
+                            report.mixed.insert(column.key().clone());
                         }
                     }
                 }
             }
-            if kept_bytes + text.text.len() <= kept_bytes_max {
-                kept_bytes += text.text.len();
-                let _ = chunks[index].text.set(text);
+            known.send_modify(|guess| guess.learn(&types, &rows));
+            let bytes = rows.bytes();
+            if kept_bytes + bytes <= kept_bytes_max {
+                kept_bytes += bytes;
+                let _ = chunks[index].rows.set(rows);
             }
         }
         drop(passes);
-        if report.broken > 0 {
-            types.insert(CORRUPT_RECORD.to_owned(), JsonType::Text);
-        }
-        let schema = Arc::new(Schema::new(to_arrow_fields(&types)));
-        Ok(JsonTable { schema, chunks, s3: s3.clone(), report })
+        Ok(JsonTable { schema: schema_of(&types), chunks, s3: s3.clone(), report })
     }
 
     /// The columns, in alphabetical order.
@@ -134,15 +177,16 @@ impl JsonTable {
     }
 }
 
+fn schema_of(types: &Types) -> SchemaRef {
+    Arc::new(Schema::new(to_arrow_fields(types)))
+}
+
 /// What one chunk adds to the report and to the schema.
-#[derive(Default)]
 struct Found {
     rows: u64,
     broken: u64,
     broken_places: Vec<String>,
-    names: Names,
-    /// By the numbers of their names.
-    types: Vec<JsonType>,
+    types: Types,
     mixed: BTreeSet<String>,
 }
 
@@ -154,46 +198,71 @@ fn widen(known: &mut JsonType, json_type: JsonType) -> bool {
     *known == JsonType::Text && !(was_text && is_text)
 }
 
-async fn first_pass(chunks: Arc<Vec<KeptChunk>>, index: usize, s3: S3) -> anyhow::Result<(usize, ChunkText, Found)> {
+/// Reads a chunk: finds the types of its values and, in the same go, makes rows of it with the columns that were found in
+/// the chunks before. Where the chunk has others, they are made once more.
+async fn first_pass(
+    chunks: Arc<Vec<KeptChunk>>,
+    index: usize,
+    s3: S3,
+    guess: watch::Receiver<Guess>,
+) -> anyhow::Result<(usize, Rows, Found)> {
     let chunk = &chunks[index].chunk;
-    let text = chunk.read(&s3).await?;
-    let mut found = Found::default();
+    let ChunkText { text, starts } = chunk.read(&s3).await?;
+    let guess = Guess::clone(&guess.borrow());
+    let schema = schema_of(&guess.types);
+    let mut seen = Seen::of(schema.fields().len());
+    let (mut broken, mut broken_places) = (0, Vec::new());
+    let mut building = Building::new(&schema, KEPT_BATCH_ROWS, guess.like.as_ref());
     let mut members = Vec::new();
-    for line in lines(&text.text) {
-        if found.add(line, &mut members).is_err() {
-            found.rows += 1;
-            found.broken += 1;
-            if found.broken_places.len() < BROKEN_PLACES_MAX {
-                let at = line.as_ptr().addr() - text.text.as_ptr().addr();
-                found.broken_places.push(chunk.file_at(&text.starts, at).to_string());
+    for line in lines(&text) {
+        let scanned = scan_rows(line, &mut members, |members| {
+            building.add_and_tell(members, |member, column| seen.add(member, column));
+        });
+        if scanned.is_err() {
+            broken += 1;
+            if broken_places.len() < BROKEN_PLACES_MAX {
+                let at = line.as_ptr().addr() - text.as_ptr().addr();
+                broken_places.push(chunk.file_at(&starts, at).to_string());
             }
+            building.add_broken(line);
         }
+        building.cut_when_full()?;
     }
-    Ok((index, text, found))
+    let mut rows = building.finish()?;
+    let (mut types, mixed) = seen.into_types(&schema);
+    if broken > 0 {
+        types.insert(CORRUPT_RECORD.to_owned(), JsonType::Text);
+    }
+    let mut both = Types::clone(&guess.types);
+    for (name, json_type) in &types {
+        both.entry(name.clone()).or_insert(JsonType::Null).merge(json_type.clone());
+    }
+    if both != *guess.types {
+        rows = build(&text, &schema_of(&both), KEPT_BATCH_ROWS, None)?;
+    }
+    let count = rows.batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    Ok((index, rows, Found { rows: count, broken, broken_places, types, mixed }))
 }
 
-impl Found {
-    fn add<'a>(&mut self, line: &'a str, members: &mut Vec<Member<'a>>) -> Result<(), Malformed> {
-        let (mut rows, mut outcome) = (0, Ok(()));
-        scan_rows(line, members, |members| {
-            rows += 1;
-            for (position, (name, value)) in members.iter().enumerate() {
-                outcome = outcome.and(self.add_value(position, name, value));
-            }
-        })?;
-        outcome?;
-        self.rows += rows;
-        Ok(())
+/// The types of the values that were seen.
+struct Seen {
+    /// By the numbers of their columns; none of those that have not been met.
+    columns: Vec<Option<JsonType>>,
+    /// Those without a column.
+    others: Types,
+    mixed: BTreeSet<String>,
+}
+
+impl Seen {
+    fn of(columns: usize) -> Seen {
+        Seen { columns: vec![None; columns], others: Types::new(), mixed: BTreeSet::new() }
     }
 
-    fn add_value(&mut self, position: usize, name: &str, value: &Value<'_>) -> Result<(), Malformed> {
-        let Some(number) = self.names.find(position, name) else {
-            let json_type = JsonType::of(value)?;
-            self.names.add(name.to_owned());
-            self.types.push(json_type);
-            return Ok(());
+    fn add(&mut self, (name, value): &Member<'_>, column: Option<usize>) {
+        let known = match column {
+            Some(number) => self.columns[number].get_or_insert(JsonType::Null),
+            None => self.others.entry(name.to_string()).or_insert(JsonType::Null),
         };
-        let known = &mut self.types[number];
         // The common case, without allocating: the column is wide enough already.
         let is_covered = match known {
             JsonType::Text => matches!(value.kind, Kind::Text { .. } | Kind::Null),
@@ -201,10 +270,17 @@ impl Found {
             JsonType::Double => value.kind == Kind::Float,
             _ => value.kind == Kind::Null,
         };
-        if !is_covered && widen(known, JsonType::of(value)?) {
-            self.mixed.insert(name.to_owned());
+        if !is_covered && widen(known, JsonType::of(value)) {
+            self.mixed.insert(name.to_string());
         }
-        Ok(())
+    }
+
+    /// By their names; `schema` is that of the columns.
+    fn into_types(self, schema: &Schema) -> (Types, BTreeSet<String>) {
+        let mut types = self.others;
+        let columns = schema.fields().iter().zip(self.columns);
+        types.extend(columns.filter_map(|(field, json_type)| Some((field.name().clone(), json_type?))));
+        (types, self.mixed)
     }
 }
 
@@ -243,7 +319,7 @@ impl PartitionStream for JsonPartition {
         let stream = futures::stream::iter(self.indices.clone())
             .then(move |index| {
                 let (chunks, schema, s3) = (Arc::clone(&chunks), Arc::clone(&schema), s3.clone());
-                async move { second_pass(&chunks[index], &schema, batch_rows, &s3).await }
+                async move { second_pass(&chunks, index, &schema, batch_rows, &s3).await }
             })
             .map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok)))
             .try_flatten();
@@ -252,44 +328,85 @@ impl PartitionStream for JsonPartition {
 }
 
 async fn second_pass(
-    kept: &KeptChunk,
+    chunks: &[KeptChunk],
+    index: usize,
     schema: &SchemaRef,
     batch_rows: usize,
     s3: &S3,
 ) -> Result<Vec<RecordBatch>, DataFusionError> {
-    if let Some(text) = kept.text.get() {
-        return build_batches(&text.text, schema, batch_rows);
+    let chunk = &chunks[index];
+    if let Some(rows) = chunk.rows_with(schema) {
+        return Ok(rows.batches.clone());
     }
-    let text = kept.chunk.read(s3).await.map_err(|error| DataFusionError::External(error.into()))?;
-    build_batches(&text.text, schema, batch_rows)
+    let text = chunk.chunk.read(s3).await.map_err(|error| DataFusionError::External(error.into()))?;
+    let like = chunks.iter().find_map(|chunk| chunk.rows_with(schema)?.batches.first());
+    Ok(build(&text.text, schema, batch_rows, like)?.batches)
 }
 
-fn build_batches(text: &str, schema: &SchemaRef, batch_rows: usize) -> Result<Vec<RecordBatch>, DataFusionError> {
-    let mut builder = StructFields::new(schema.fields());
-    let mut batches = Vec::new();
-    let mut rows = 0;
+fn build(text: &str, schema: &SchemaRef, batch_rows: usize, like: Option<&RecordBatch>) -> Result<Rows, ArrowError> {
+    let mut building = Building::new(schema, batch_rows, like);
     let mut members = Vec::new();
     for line in lines(text) {
-        let scanned = scan_rows(line, &mut members, |members| {
-            builder.append_members(members);
-            rows += 1;
-        });
+        let scanned = scan_rows(line, &mut members, |members| building.add(members));
         if scanned.is_err() {
-            builder.append_nulls_but(CORRUPT_RECORD, line);
-            rows += 1;
+            building.add_broken(line);
         }
-        if rows >= batch_rows {
-            batches.push(finish_batch(&mut builder, schema, std::mem::take(&mut rows))?);
-        }
+        building.cut_when_full()?;
     }
-    if rows > 0 {
-        batches.push(finish_batch(&mut builder, schema, rows)?);
-    }
-    Ok(batches)
+    building.finish()
 }
 
-fn finish_batch(builder: &mut StructFields, schema: &SchemaRef, rows: usize) -> Result<RecordBatch, DataFusionError> {
-    let arrays = builder.finish()?;
-    let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+/// Rows in the making.
+struct Building {
+    schema: SchemaRef,
+    fields: StructFields,
+    batch_rows: usize,
+    /// Of the batch that is not full yet.
+    rows: usize,
+    batches: Vec<RecordBatch>,
+}
+
+impl Building {
+    /// Batches that are presumably `like` another one.
+    fn new(schema: &SchemaRef, batch_rows: usize, like: Option<&RecordBatch>) -> Building {
+        let mut fields = StructFields::new(schema.fields());
+        if let Some(like) = like.filter(|like| like.schema_ref() == schema) {
+            fields.expect_like(like.columns());
+        }
+        Building { schema: Arc::clone(schema), fields, batch_rows, rows: 0, batches: Vec::new() }
+    }
+
+    fn add(&mut self, members: &[Member<'_>]) {
+        self.add_and_tell(members, |_, _| ());
+    }
+
+    fn add_and_tell<'a>(&mut self, members: &[Member<'a>], seen: impl FnMut(&Member<'a>, Option<usize>)) {
+        self.fields.append_and_tell(members, seen);
+        self.rows += 1;
+    }
+
+    /// Adds a malformed document.
+    fn add_broken(&mut self, line: &str) {
+        self.fields.append_nulls_but(CORRUPT_RECORD, line);
+        self.rows += 1;
+    }
+
+    fn cut_when_full(&mut self) -> Result<(), ArrowError> {
+        if self.rows >= self.batch_rows { self.cut() } else { Ok(()) }
+    }
+
+    fn cut(&mut self) -> Result<(), ArrowError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
+        let columns = self.fields.finish()?;
+        self.fields.expect_like(&columns);
+        self.batches.push(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Rows, ArrowError> {
+        if self.rows > 0 {
+            self.cut()?;
+        }
+        Ok(Rows { schema: self.schema, batches: self.batches })
+    }
 }

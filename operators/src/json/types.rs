@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 
-use super::scan::{Kind, Malformed, Value, elements, members};
+use super::scan::{Kind, Value, elements, members};
 
 /// Decimal digits that fit a Decimal128.
 const DECIMAL_DIGITS_MAX: u8 = 38;
@@ -34,9 +34,9 @@ pub enum JsonType {
 }
 
 impl JsonType {
-    /// The type of one value, whose grammar has been checked.
-    pub fn of(value: &Value<'_>) -> Result<JsonType, Malformed> {
-        Ok(match value.kind {
+    /// The type of one value. The scanner has accepted its text before, so that there is nothing left to fail.
+    pub fn of(value: &Value<'_>) -> JsonType {
+        match value.kind {
             Kind::Null => JsonType::Null,
             Kind::True | Kind::False => JsonType::Boolean,
             Kind::Integer => integer_type(value.text),
@@ -44,28 +44,15 @@ impl JsonType {
             Kind::Text { .. } => JsonType::Text,
             Kind::Array => {
                 let mut element_type = JsonType::Null;
-                let mut broken = false;
-                elements(value.text, |element| match JsonType::of(&element) {
-                    Ok(next) => element_type.merge(next),
-                    Err(Malformed) => broken = true,
-                })?;
-                if broken {
-                    return Err(Malformed);
-                }
+                let _ = elements(value.text, |element| element_type.merge(JsonType::of(&element)));
                 JsonType::Array(Box::new(element_type))
             }
-            Kind::Object => JsonType::of_object(value.text)?,
-        })
-    }
-
-    fn of_object(text: &str) -> Result<JsonType, Malformed> {
-        let mut fields = Vec::new();
-        members(text, &mut fields)?;
-        let mut types = BTreeMap::new();
-        for (name, value) in &fields {
-            types.insert(name.to_string(), JsonType::of(value)?);
+            Kind::Object => {
+                let mut fields = Vec::new();
+                let _ = members(value.text, &mut fields);
+                JsonType::Object(fields.iter().map(|(name, value)| (name.to_string(), JsonType::of(value))).collect())
+            }
         }
-        Ok(JsonType::Object(types))
     }
 
     /// Widens this type so that it holds values of `other` too.

@@ -18,6 +18,7 @@ use super::number::{
 use super::timestamp::{format_timestamp, text_to_date, text_to_timestamp};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_DAY: i64 = 24 * 60 * 60 * MICROS_PER_SECOND;
 
 /// What a column can be cast to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -149,6 +150,11 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
                 .unary::<_, datafusion::arrow::datatypes::Int32Type>(|number| number as i32);
             Ok(Arc::new(low))
         }
+        (DataType::Timestamp(_, zone), Target::Date) if is_utc(zone.as_deref()) => {
+            #[expect(clippy::cast_possible_truncation, reason = "2^63 microseconds are fewer than 2^31 days")]
+            let day = |micros: i64| micros.div_euclid(MICROS_PER_DAY) as i32;
+            Ok(Arc::new(micros(array)?.unary::<_, Date32Type>(day)))
+        }
         (DataType::Date32 | DataType::Timestamp(..), _) => cast(array, &to),
         (_, Target::Timestamp) => {
             let seconds = cast(array, &DataType::Int64)?;
@@ -157,6 +163,11 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
         }
         _ => cast(array, &to),
     }
+}
+
+/// Whether the days of a zone begin when those of UTC do.
+fn is_utc(zone: Option<&str>) -> bool {
+    zone.is_none_or(|zone| matches!(zone, "UTC" | "+00:00"))
 }
 
 fn micros(array: &ArrayRef) -> Result<TimestampMicrosecondArray, ArrowError> {

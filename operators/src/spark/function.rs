@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder,
 };
+use datafusion::arrow::compute::nullif;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -84,8 +85,8 @@ pub enum Kind {
     },
     Lower,
     Upper,
-    /// Whether the value is one of the markers.
-    IsMarker {
+    /// NULL in the place of markers.
+    WithoutMarkers {
         markers: Vec<String>,
         how: Match,
         ignore_case: bool,
@@ -165,11 +166,11 @@ impl SparkFunction {
         SparkFunction::call("upper_text", Kind::Upper, column)
     }
 
-    /// Whether a value is one of the markers.
-    pub fn is_marker(column: Expr, markers: &[String], how: Match, ignore_case: bool) -> Expr {
+    /// NULL in the place of values whose text is one of the markers.
+    pub fn without_markers(column: Expr, markers: &[String], how: Match, ignore_case: bool) -> Expr {
         let fold = |marker: &String| if ignore_case { marker.to_lowercase() } else { marker.clone() };
-        let kind = Kind::IsMarker { markers: markers.iter().map(fold).collect(), how, ignore_case };
-        SparkFunction::call("is_marker", kind, column)
+        let kind = Kind::WithoutMarkers { markers: markers.iter().map(fold).collect(), how, ignore_case };
+        SparkFunction::call("without_markers", kind, column)
     }
 }
 
@@ -207,13 +208,13 @@ impl ScalarUDFImpl for SparkFunction {
         &self.signature
     }
 
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         Ok(match &self.kind {
             Kind::Cast(target) => target.data_type(),
             Kind::SuffixedNumber { is_long: true, .. } => DataType::Int64,
             Kind::SuffixedNumber { .. } => DataType::Int32,
             Kind::Timestamp(_) => Target::Timestamp.data_type(),
-            Kind::IsMarker { .. } => DataType::Boolean,
+            Kind::WithoutMarkers { .. } => arg_types[0].clone(),
             Kind::Split(_) => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
             _ => DataType::Utf8,
         })
@@ -271,7 +272,7 @@ impl Kind {
             Kind::Trim { squeeze } => map_text(array, |value| Some(trimmed(value, *squeeze)))?,
             Kind::Lower => map_text(array, |value| Some(value.to_lowercase()))?,
             Kind::Upper => map_text(array, |value| Some(value.to_uppercase()))?,
-            Kind::IsMarker { markers, how, ignore_case } => {
+            Kind::WithoutMarkers { markers, how, ignore_case } => {
                 let text = text_array(array)?;
                 let is_marker = |value: &str| {
                     let value = if *ignore_case { Cow::Owned(value.to_lowercase()) } else { Cow::Borrowed(value) };
@@ -281,7 +282,9 @@ impl Kind {
                         Match::Contains => value.contains(marker.as_str()),
                     })
                 };
-                Arc::new(text.iter().map(|value| value.map(is_marker)).collect::<BooleanArray>())
+                let markers: BooleanArray = text.iter().map(|value| value.map(is_marker)).collect();
+                // The values stay where they are.
+                nullif(array, &markers)?
             }
         })
     }
