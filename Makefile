@@ -6,7 +6,8 @@ SHELL := /bin/bash
 
 # Debian packages: what the build needs, and what the tests need besides.
 RUN_PACKAGES := gcc libc6-dev bash
-TEST_PACKAGES := $(RUN_PACKAGES) chromium faketime git mariadb-server-core postgresql python3 python3-venv util-linux
+TEST_PACKAGES := $(RUN_PACKAGES) busybox-static chromium docker-registry faketime git mariadb-server-core \
+	openssh-client openssh-server openssl podman postgresql python3 python3-venv runc util-linux
 
 VENV := .venv
 UI := web/ui
@@ -64,10 +65,11 @@ screenshot: ui ## Take the picture of the README anew
 	tests/browser.sh screenshot
 
 .PHONY: regen
-regen: ui ## Write the generated files anew: OpenAPI document, client, JSON Schema, snapshots
+regen: ui ## Write the generated files anew: OpenAPI document, client, JSON Schema, tables of arguments, snapshots
 	UPDATE_OPENAPI=1 cargo test --locked -p web
 	cd $(UI) && npm run generate
 	cargo run --locked -- schema > dag.schema.json
+	UPDRAFT_REGENERATE=1 cargo test --locked --workspace --test all -- operator_pages
 
 # What is measured: PROFILE=dev is the build of `make run`. POSTGRES=URL takes a server of yours, ONLY=chain,fan_out less.
 PROFILE := release

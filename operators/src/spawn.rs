@@ -122,6 +122,14 @@ impl Command {
         self
     }
 
+    /// With a variable under another name, if it is there.
+    pub(crate) fn env_rename(&mut self, name: &str, other: &str) -> &mut Command {
+        if let Some(value) = self.env.remove(OsStr::new(name)) {
+            self.env.insert(other.into(), value);
+        }
+        self
+    }
+
     /// In a folder.
     pub(crate) fn current_dir(&mut self, folder: impl Into<PathBuf>) -> &mut Command {
         self.folder = Some(folder.into());

@@ -12,12 +12,12 @@ use tokio::net::TcpStream;
 use crate::server::{Backend, Installation, Server, eventually};
 
 /// A DAG file whose task says a word.
-fn dag(word: &str) -> String {
+pub(crate) fn dag(word: &str) -> String {
     format!("tasks:\n  - {{task_id: say, operator: bash, bash_command: echo {word}}}\n")
 }
 
 /// The DAGs that are there, in order.
-async fn live(db: &Db) -> Vec<String> {
+pub(crate) async fn live(db: &Db) -> Vec<String> {
     let rows = dags::list_all(db.read()).await.unwrap();
     rows.into_iter()
         .filter(|row| !row.is_stale)
@@ -38,16 +38,16 @@ async fn trouble(db: &Db, name: &str) -> Option<String> {
     errors.into_iter().find(|error| error.filename == name).map(|error| error.stack_trace)
 }
 
-async fn is_in_trouble(db: &Db, name: &str, words: &str) {
+pub(crate) async fn is_in_trouble(db: &Db, name: &str, words: &str) {
     eventually(words, || async { trouble(db, name).await.filter(|trouble| trouble.contains(words)) }).await;
 }
 
-async fn is_in_step(db: &Db, name: &str) {
+pub(crate) async fn is_in_step(db: &Db, name: &str) {
     eventually("the end of the trouble", || async { trouble(db, name).await.is_none().then_some(()) }).await;
 }
 
 /// A server that reads its DAG files from an address.
-async fn start(installation: &Installation, address: &str, variables: &[(&str, String)]) -> Server {
+pub(crate) async fn start(installation: &Installation, address: &str, variables: &[(&str, String)]) -> Server {
     let mut command = installation.command(&["standalone", "--port", "0", "--dags-folder", address]);
     command.env("UPDRAFT_DAGS_REFRESH_SECS", "1").env("UPDRAFT_LOG", "error");
     command.envs(variables.iter().map(|(name, value)| (*name, value.as_str())));
@@ -121,13 +121,17 @@ async fn dag_files_in_s3_are_kept_in_step() {
     moto.ask("PUT", "team", "").await;
     moto.ask("PUT", "team/dags/one.yaml", &dag("first")).await;
     moto.ask("PUT", "team/dags/sales/two.yaml", &dag("first")).await;
-    moto.ask("PUT", "team/dags/notes.txt", "no DAG").await;
+    moto.ask("PUT", "team/dags/sales/load.sql", "SELECT 1").await;
+    moto.ask("PUT", "team/dags/rows.parquet", "no DAG").await;
     moto.ask("PUT", "team/dags-of-others/three.yaml", &dag("first")).await;
     let installation = Installation::new(Backend::Sqlite).await;
     let (address, variables) = ("s3://team/dags", moto.variables());
     let server = start(&installation, address, &variables).await;
     let db = installation.database().await;
     assert_eq!(live(&db).await, ["one", "two"], "they are there as soon as the server is");
+    let fileloc = dags::find(db.read(), "two").await.unwrap().unwrap().fileloc;
+    let beside = Path::new(&fileloc).with_file_name("load.sql");
+    assert_eq!(std::fs::read_to_string(beside).unwrap(), "SELECT 1", "and what their tasks name");
 
     moto.ask("PUT", "team/dags/one.yaml", &dag("second")).await;
     moto.ask("DELETE", "team/dags/sales/two.yaml", "").await;
@@ -163,12 +167,12 @@ async fn dag_files_in_s3_are_kept_in_step() {
 }
 
 /// A bare repository, and a clone of it to work in.
-struct Repository {
+pub(crate) struct Repository {
     folder: tempfile::TempDir,
 }
 
 impl Repository {
-    fn new() -> Repository {
+    pub(crate) fn new() -> Repository {
         let repository = Repository { folder: tempfile::TempDir::with_prefix("updraft-git-").unwrap() };
         let (bare, work) = (repository.bare(), repository.work());
         let at = repository.folder.path();
@@ -178,7 +182,7 @@ impl Repository {
         repository
     }
 
-    fn bare(&self) -> PathBuf {
+    pub(crate) fn bare(&self) -> PathBuf {
         self.folder.path().join("dags.git")
     }
 
@@ -186,13 +190,13 @@ impl Repository {
         self.folder.path().join("work")
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.work().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    fn push(&self, reference: &str) {
+    pub(crate) fn push(&self, reference: &str) {
         git(&self.work(), &["add", "--all"]);
         git(&self.work(), &["commit", "--quiet", "--message", "a change"]);
         git(&self.work(), &["push", "--quiet", "origin", &format!("HEAD:{reference}")]);

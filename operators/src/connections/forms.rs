@@ -111,7 +111,26 @@ pub(super) const KUBERNETES: &[Field] = &[
     Field::extra("kube_config_path", "Path of a kubeconfig", Text).like("/home/me/.kube/config"),
     Field::extra("kube_config", "A kubeconfig as JSON", Secret),
     Field::extra("cluster_context", "Context", Text),
+    Field::own("host", "API server", Text)
+        .like("https://10.0.0.1:6443")
+        .help("With a token, in the place of a kubeconfig."),
+    Field::own("password", "Token", Secret),
+    Field::extra("ca_cert", "Certificate of its authority (PEM)", Text),
+    Field::extra("disable_verify_ssl", "Take any certificate", Flag),
     Field::extra("namespace", "Namespace", Text).like("default"),
+];
+
+pub(super) const GIT: &[Field] = &[
+    Field::own("host", "Repository", Text)
+        .like("https://github.com/team/dags.git")
+        .help("For the test of the connection; addresses of DAG files name theirs."),
+    LOGIN.help("For https; empty beside a token."),
+    Field::own("password", "Password or token", Secret),
+    Field::extra("private_key", "Private key", Secret).help("For ssh."),
+    Field::extra("key_file", "Path of a private key", Text).like("/etc/updraft/id_ed25519"),
+    Field::extra("known_hosts", "Known hosts", Text).like("github.com ssh-ed25519 AAAA…"),
+    Field::extra("known_hosts_file", "Path of known hosts", Text).like("/etc/updraft/known_hosts"),
+    Field::extra("strict_host_key_checking", "Keys of hosts", Choice(&["yes", "no", "accept-new"])),
 ];
 
 pub(super) const VAULT: &[Field] = &[

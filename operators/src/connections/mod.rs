@@ -1,9 +1,12 @@
 //! The types of connections: what their forms ask for, and how each is tried out.
 
 mod aws;
+mod container_registry;
 mod databases;
 mod databricks;
 mod forms;
+mod git;
+mod kubernetes;
 mod smtp;
 mod web;
 
@@ -16,25 +19,27 @@ use scheduler::connection::{ConnectionTest, ConnectionType, Field};
 use scheduler::operator::{Registry, RegistryError};
 
 use crate::location::S3;
+use crate::notifiers::Environment;
 
 /// How a type is tried out, if it can be.
 type Test = Option<Arc<dyn ConnectionTest>>;
 
-/// Adds all types. Connections to AWS without keys take those of `s3`.
-pub(crate) fn register(registry: &mut Registry, s3: &S3) -> Result<(), RegistryError> {
+/// Adds all types. Connections to AWS without keys take those of `s3`; clusters may be named by `environment`.
+pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environment) -> Result<(), RegistryError> {
     let aws = |service| Some(tried_by(aws::Aws { service, surroundings: s3.clone() }));
     let web = |way| Some(tried_by(web::Web(way)));
     let database = Some(tried_by(databases::Databases));
-    let types: [(&'static str, &'static str, &'static [Field], Test); 18] = [
+    let types: [(&'static str, &'static str, &'static [Field], Test); 19] = [
         ("aws", "Amazon Web Services", forms::AWS, aws(aws::Service::Identity)),
         ("databricks", "Databricks", forms::DATABRICKS, Some(tried_by(databricks::Databricks))),
-        ("docker", "Docker", forms::DOCKER, None),
+        ("docker", "Docker registry", forms::DOCKER, Some(tried_by(container_registry::ContainerRegistry))),
         ("generic", "Generic", forms::GENERIC, None),
+        ("git", "Git repository", forms::GIT, Some(tried_by(git::Git))),
         ("http", "HTTP", forms::HTTP, web(web::Way::Plain)),
         ("kafka", "Apache Kafka", forms::KAFKA, None),
         ("kafka_rest", "Kafka REST proxy", forms::KAFKA_REST, web(web::Way::KafkaRest)),
         ("kinesis", "Amazon Kinesis", forms::AWS, aws(aws::Service::Kinesis)),
-        ("kubernetes", "Kubernetes", forms::KUBERNETES, None),
+        ("kubernetes", "Kubernetes", forms::KUBERNETES, Some(tried_by(kubernetes::Kubernetes(environment.clone())))),
         ("mariadb", "MariaDB", forms::MYSQL, database.clone()),
         ("mysql", "MySQL", forms::MYSQL, database.clone()),
         ("postgres", "PostgreSQL", forms::POSTGRES, database.clone()),

@@ -1,53 +1,22 @@
 //! DAG files in a git repository, read with the `git` program.
 //!
 //! Nothing is checked out: the newest commit of the ref is fetched into a bare repository, its files are listed, and those
-//! that changed are read one by one. So no hook, filter, link or submodule of the repository is ever followed. `git` knows
-//! neither our environment nor anybody's configuration, and asks nobody for a password.
+//! that changed are read one by one. So no hook, filter, link or submodule of the repository is ever followed.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use scheduler::connection::{Connection, Secret};
+use scheduler::connection::Connection;
 use scheduler::secrets::Secrets;
 use scheduler::sources::remote::{Listing, Origin, RemoteFile};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use url::Url;
 
-use crate::spawn::{Command, ProcessError, Started};
-
-/// `git` is given up after this long.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// A list of files is no longer, and neither is a file.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// What `git` says of a failure is no longer.
-const COMPLAINT_BYTES_MAX: u64 = 16 * 1024;
+use super::program::Program;
 
 /// What the newest commit is called in our copy.
 const HEAD: &str = "refs/updraft/head";
-
-/// What of our environment `git` needs to reach anything.
-const KEPT: [&str; 12] = [
-    "PATH",
-    "SSH_AUTH_SOCK",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-];
 
 /// A folder of a repository, at a branch, a tag or a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,15 +92,20 @@ impl Clone {
         Clone { repository, secrets, folder }
     }
 
+    fn program(&self) -> Program<'_> {
+        Program { folder: &self.folder, url: &self.repository.url }
+    }
+
     async fn fetch(&self) -> anyhow::Result<()> {
         if !self.folder.join("HEAD").is_file() {
             std::fs::create_dir_all(&self.folder)
                 .with_context(|| format!("cannot make the folder `{}`", self.folder.display()))?;
             let folder = self.folder.display().to_string();
-            run(self.command(&["init", "--quiet", "--bare", "--template=", &folder])).await?;
+            self.program().call(&["init", "--quiet", "--bare", "--template=", &folder]).run().await?;
         }
         let reference = self.repository.reference.as_deref().unwrap_or("HEAD");
-        let mut command = self.command(&[
+        let wanted = format!("+{reference}:{HEAD}");
+        let args = [
             "fetch",
             "--quiet",
             "--depth=1",
@@ -139,71 +113,29 @@ impl Clone {
             "--no-tags",
             "--no-recurse-submodules",
             self.repository.url.as_str(),
-            &format!("+{reference}:{HEAD}"),
-        ]);
-        self.sign_in(&mut command).await?;
-        run(command).await.map(drop)
-    }
-
-    /// `git` in our copy, with nothing of the world around it.
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("git");
-        command.env_retain(|name| KEPT.iter().any(|kept| name == *kept));
-        command.current_dir(&self.folder);
-        let settings = [
-            ("HOME", self.folder.as_os_str()),
-            ("GIT_DIR", self.folder.as_os_str()),
-            ("GIT_CONFIG_NOSYSTEM", "1".as_ref()),
-            ("GIT_CONFIG_GLOBAL", "/dev/null".as_ref()),
-            ("GIT_TERMINAL_PROMPT", "0".as_ref()),
-            ("GIT_ASKPASS", "false".as_ref()),
-            ("GIT_ALLOW_PROTOCOL", self.repository.url.scheme().as_ref()),
-            ("GIT_NO_REPLACE_OBJECTS", "1".as_ref()),
-            ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes".as_ref()),
-            ("LC_ALL", "C".as_ref()),
+            &wanted,
         ];
-        for (name, value) in settings {
-            command.env(name, value);
-        }
-        command.args(["-c", "core.hooksPath=/dev/null", "-c", "gc.autoDetach=false", "-c", "fetch.fsckObjects=true"]);
-        // A server that has gone away is given up before our own patience ends.
-        command.args(["-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30"]);
-        command.args(args);
-        command
-    }
-
-    /// With what the connection says. A password goes through the environment: everybody can read arguments.
-    async fn sign_in(&self, command: &mut Command) -> anyhow::Result<()> {
-        let Some(conn_id) = &self.repository.conn_id else { return Ok(()) };
-        let Some((connection, _)) = self.secrets.find_connection(conn_id).await? else {
-            bail!("there is no connection `{conn_id}`");
+        let call = match &self.repository.conn_id {
+            None => self.program().call(&args),
+            Some(conn_id) => match self.secrets.find_connection(conn_id).await? {
+                Some((connection, _)) => self.program().call_as(&args, &connection)?,
+                None => bail!("there is no connection `{conn_id}`"),
+            },
         };
-        if self.repository.url.scheme() == "ssh" {
-            return ssh(&connection, command);
-        }
-        let Some(password) = &connection.password else { return Ok(()) };
-        // What Git servers take as the name of whoever comes with a token.
-        let login = connection.login.as_deref().unwrap_or("x-access-token");
-        let credentials = BASE64.encode(format!("{login}:{}", Secret::reveal(password)));
-        let origin = self.repository.url.origin().ascii_serialization();
-        command.env("GIT_CONFIG_COUNT", "1");
-        command.env("GIT_CONFIG_KEY_0", format!("http.{origin}/.extraHeader"));
-        command.env("GIT_CONFIG_VALUE_0", format!("Authorization: Basic {credentials}"));
-        Ok(())
+        call.run().await.map(drop)
     }
 }
 
-/// With the key file that the connection names.
-fn ssh(connection: &Connection, command: &mut Command) -> anyhow::Result<()> {
-    let key = connection.extra.get("key_file").and_then(|file| file.as_str());
-    let Some(key) = key else { return Ok(()) };
-    ensure!(
-        !key.contains(['\'', '\n']),
-        "the `key_file` of the connection `{}` cannot be named so",
-        connection.conn_id
-    );
-    command.env("GIT_SSH_COMMAND", format!("ssh -o BatchMode=yes -o IdentitiesOnly=yes -i '{key}'"));
-    Ok(())
+/// Asks the repository of a connection for its branches: so many there are.
+pub(crate) async fn count_branches(connection: &Connection) -> anyhow::Result<usize> {
+    let address = connection.host.as_deref().filter(|host| !host.is_empty());
+    let address = address.ok_or_else(|| anyhow!("it has no address of a repository that could be asked"))?;
+    let Repository { url, .. } =
+        Repository::parse(address.trim_start_matches("git+")).map_err(|problem| anyhow!(problem))?;
+    let folder = tempfile::tempdir().context("cannot make a folder for `git`")?;
+    let program = Program { folder: folder.path(), url: &url };
+    let listed = program.call_as(&["ls-remote", "--heads", url.as_str()], connection)?.run().await?;
+    Ok(listed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count())
 }
 
 #[async_trait]
@@ -211,7 +143,7 @@ impl Origin for Clone {
     async fn list(&mut self) -> anyhow::Result<Listing> {
         self.fetch().await?;
         let tree = format!("{HEAD}:{}", self.repository.subfolder);
-        let listed = run(self.command(&["ls-tree", "-r", "-z", "-l", &tree])).await;
+        let listed = self.program().call(&["ls-tree", "-r", "-z", "-l", &tree]).run().await;
         let listed = listed.with_context(|| format!("it has no folder `{}`", self.repository.subfolder))?;
         listed
             .split(|byte| *byte == 0)
@@ -221,7 +153,7 @@ impl Origin for Clone {
     }
 
     async fn read(&self, _: &str, file: &RemoteFile) -> anyhow::Result<Vec<u8>> {
-        run(self.command(&["cat-file", "blob", &file.tag])).await
+        self.program().call(&["cat-file", "blob", &file.tag]).run().await
     }
 }
 
@@ -237,40 +169,4 @@ fn entry(line: &[u8]) -> anyhow::Result<Option<(String, RemoteFile)>> {
     }
     let size_bytes = size.parse().map_err(|_| strange())?;
     Ok(Some((path.to_owned(), RemoteFile { tag: (*tag).to_owned(), size_bytes })))
-}
-
-/// Runs `git` to its end; answers with what it printed.
-async fn run(command: Command) -> anyhow::Result<Vec<u8>> {
-    let Started { mut child, stdout, stderr } = command.spawn().map_err(|error| match error {
-        ProcessError::Program { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            anyhow!("`git` is not installed where Updraft runs; install it, or keep the DAG files in a folder or in S3")
-        }
-        other => other.into(),
-    })?;
-    let all = async {
-        let (answer, complaint) = tokio::join!(whole(stdout, ANSWER_BYTES_MAX), whole(stderr, COMPLAINT_BYTES_MAX));
-        let status = child.wait().await?;
-        anyhow::Ok((answer?, complaint?, status))
-    };
-    let ended = tokio::time::timeout(PATIENCE, all).await;
-    let (answer, complaint, status) =
-        ended.map_err(|_| anyhow!("`git` did not end within {} seconds", PATIENCE.as_secs()))??;
-    if !status.success() {
-        let complaint = String::from_utf8_lossy(&complaint);
-        let said = complaint.lines().rev().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-        let said = said.or_else(|| complaint.lines().next()).unwrap_or("it says nothing");
-        bail!("`git` failed: {}", said.trim_start_matches("fatal:").trim());
-    }
-    ensure!(answer.len() as u64 <= ANSWER_BYTES_MAX, "`git` answers with more than {} MiB", ANSWER_BYTES_MAX >> 20);
-    Ok(answer)
-}
-
-/// What comes out, as far as it is not too long; the rest is thrown away, so that the program can end.
-async fn whole(output: impl AsyncRead + Unpin, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut output = output.take(bytes_max + 1);
-    output.read_to_end(&mut bytes).await?;
-    let mut rest = output.into_inner();
-    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
-    Ok(bytes)
 }

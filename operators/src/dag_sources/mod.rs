@@ -3,6 +3,7 @@
 //! [`Address`] is what people write; [`scheduler::sources::remote`] keeps a copy of what is there.
 
 mod git;
+mod program;
 mod s3;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use scheduler::sources::remote::Origin;
 
 use crate::location::{Location, LocationError, S3};
 use git::Repository;
+pub(crate) use git::count_branches;
 
 /// An origin of DAG files, as people write it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! DAG files that are kept elsewhere, copied into a folder of this machine.
+//! DAG files that are kept elsewhere, and the files beside them that their tasks name, copied into a folder of this machine.
 //!
 //! A copy is a whole state of its origin, in a folder of its own; the link `current` leads to the last one that is
 //! complete, and is moved in one step. So whoever reads the folder sees one state or the next, never half of either, also
@@ -19,9 +19,23 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::scan::{FILE_BYTES_MAX, is_dag_file};
+
+/// What tasks may name beside their DAG file, by the ends of such files: SQL, programs, data, texts.
+const BESIDE: [&str; 22] = [
+    "avsc", "bash", "cfg", "csv", "html", "ini", "ipynb", "j2", "jinja", "jinja2", "json", "jsonl", "md", "py", "r",
+    "sh", "sql", "toml", "tpl", "tsv", "txt", "xml",
+];
+
+/// A larger file beside DAG files is not copied: data belong elsewhere.
+const BESIDE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Files that are fetched at the same time.
+const FETCHES_MAX: usize = 16;
 
 /// More files than this are a mistake: somebody named a bucket in the place of a folder in it.
 pub const FILES_MAX: usize = 20_000;
@@ -53,21 +67,38 @@ pub type Listing = BTreeMap<String, RemoteFile>;
 /// Where DAG files are kept.
 #[async_trait]
 pub trait Origin: Send + Sync {
-    /// All DAG files that are there now, and perhaps others, which are passed over.
+    /// All DAG files that are there now with those beside them, and perhaps others, which are passed over.
     async fn list(&mut self) -> anyhow::Result<Listing>;
 
     /// What a file of the last listing holds; an error when it is another one by now.
     async fn read(&self, path: &str, file: &RemoteFile) -> anyhow::Result<Vec<u8>>;
 }
 
-/// Whether a path of an origin is that of a DAG file or of defaults: not hidden, and a place below the folder.
+/// Whether a path of an origin is that of a DAG file, of defaults, or of what may stand beside them: not hidden, and a place
+/// below the folder.
 pub fn is_wanted(path: &str) -> bool {
     let is_name = |part: Component<'_>| match part {
         Component::Normal(name) => !name.to_string_lossy().starts_with('.'),
         _ => false,
     };
     let is_plain = !path.split('/').any(str::is_empty) && !path.contains(['\0', '\\']);
-    is_plain && is_dag_file(Path::new(path)) && Path::new(path).components().all(is_name)
+    let path = Path::new(path);
+    is_plain && (is_dag_file(path) || is_beside(path)) && path.components().all(is_name)
+}
+
+/// Whether tasks may name that file beside their DAG file.
+fn is_beside(path: &Path) -> bool {
+    path.extension().and_then(|end| end.to_str()).is_some_and(|end| BESIDE.contains(&end.to_ascii_lowercase().as_str()))
+}
+
+/// Whether a file is too large to stand beside DAG files.
+fn is_too_much((path, file): (&String, &RemoteFile)) -> bool {
+    file.size_bytes > BESIDE_BYTES_MAX && !is_dag_file(Path::new(path))
+}
+
+/// What is copied of a file: of a DAG file that is too large only a sign of that.
+fn copied_bytes((path, file): (&String, &RemoteFile)) -> u64 {
+    if is_dag_file(Path::new(path)) { file.size_bytes.min(FILE_BYTES_MAX) } else { file.size_bytes }
 }
 
 /// A copy of an origin that is kept in step with it.
@@ -107,16 +138,28 @@ impl Remote {
     /// Brings the copy in step. On an error it stays as it was.
     pub(super) async fn fetch(&mut self) -> anyhow::Result<()> {
         let listed = self.origin.list().await?;
-        let files: Listing = listed.into_iter().filter(|(path, _)| is_wanted(path)).collect();
-        ensure!(files.len() <= FILES_MAX, "it has {} DAG files; {FILES_MAX} is the limit", files.len());
-        let total: u64 = files.values().map(|file| file.size_bytes.min(FILE_BYTES_MAX)).sum();
-        ensure!(total <= TOTAL_BYTES_MAX, "its DAG files are larger than {} MiB together", TOTAL_BYTES_MAX >> 20);
+        let (too_much, files): (Listing, Listing) =
+            listed.into_iter().filter(|(path, _)| is_wanted(path)).partition(|(path, file)| is_too_much((path, file)));
+        ensure!(
+            files.len() <= FILES_MAX,
+            "it has {} DAG files and files beside them; {FILES_MAX} is the limit",
+            files.len()
+        );
+        let total: u64 = files.iter().map(copied_bytes).sum();
+        ensure!(
+            total <= TOTAL_BYTES_MAX,
+            "its DAG files and those beside them are larger than {} MiB together",
+            TOTAL_BYTES_MAX >> 20
+        );
         let before = Remote::folder_in(&self.cache);
         let known = manifest(&before);
         if known.as_ref() == Some(&files) {
             return Ok(());
         }
         let known = known.unwrap_or_default();
+        for path in too_much.keys() {
+            warn!("`{path}` of {} is not copied: it is larger than {} MiB", self.name, BESIDE_BYTES_MAX >> 20);
+        }
         let next = self.next_state()?;
         let made = self.fill(&next, &files, (&before, &known)).await.and_then(|()| self.switch(&next, &files));
         if made.is_err() {
@@ -126,27 +169,31 @@ impl Remote {
         made
     }
 
-    /// Writes all files of a state.
+    /// Writes all files of a state, several at a time. What is under way when one fails is given up.
     async fn fill(&self, folder: &Path, files: &Listing, (before, known): (&Path, &Listing)) -> anyhow::Result<()> {
+        let mut fetches = Vec::new();
         for (path, file) in files {
             let target = folder.join(path);
             let around = target.parent().unwrap_or(folder);
             fs::create_dir_all(around).with_context(|| format!("cannot make the folder `{}`", around.display()))?;
             let is_kept = known.get(path) == Some(file) && fs::hard_link(before.join(path), &target).is_ok();
-            if is_kept {
-                continue;
+            if !is_kept {
+                fetches.push(self.fill_one(path, file, target));
             }
-            let written = if file.size_bytes > FILE_BYTES_MAX {
-                // Too large to be read; a file of holes says so in its place, as one in a folder would.
-                fs::File::create(&target).and_then(|file| file.set_len(FILE_BYTES_MAX + 1))
-            } else {
-                let bytes = self.origin.read(path, file).await.with_context(|| format!("cannot read `{path}`"))?;
-                ensure!(bytes.len() as u64 <= FILE_BYTES_MAX, "`{path}` is larger than it was listed");
-                fs::write(&target, bytes)
-            };
-            written.with_context(|| format!("cannot write `{}`", target.display()))?;
         }
-        Ok(())
+        stream::iter(fetches).buffer_unordered(FETCHES_MAX).try_collect().await
+    }
+
+    async fn fill_one(&self, path: &str, file: &RemoteFile, target: PathBuf) -> anyhow::Result<()> {
+        let written = if is_dag_file(Path::new(path)) && file.size_bytes > FILE_BYTES_MAX {
+            // Too large to be read; a file of holes says so in its place, as one in a folder would.
+            fs::File::create(&target).and_then(|file| file.set_len(FILE_BYTES_MAX + 1))
+        } else {
+            let bytes = self.origin.read(path, file).await.with_context(|| format!("cannot read `{path}`"))?;
+            ensure!(bytes.len() as u64 == file.size_bytes, "`{path}` is of another size than it was listed");
+            fs::write(&target, bytes)
+        };
+        written.with_context(|| format!("cannot write `{}`", target.display()))
     }
 
     /// Makes a finished state the one that counts, and clears away those before the last.
@@ -277,6 +324,7 @@ mod tests {
         remote.fetch().await.unwrap();
         assert_eq!(read(cache.path(), "b.yaml").as_deref(), Some("two"));
         assert_eq!(read(cache.path(), "team/c.yaml"), None);
+        memory.reads.lock().unwrap().sort();
         assert_eq!(*memory.reads.lock().unwrap(), ["a.yaml", "b.yaml"]);
 
         memory.put("d.yaml", "new");
@@ -296,14 +344,58 @@ mod tests {
         assert!(memory.reads.lock().unwrap().is_empty());
     }
 
+    #[tokio::test]
+    async fn what_tasks_name_beside_their_dag_files_comes_along_as_far_as_it_is_no_data() {
+        let (memory, cache) = (Memory::default(), tempfile::tempdir().unwrap());
+        memory.put("a.yaml", "one");
+        memory.put("team/load.sql", "SELECT 1");
+        memory.put("team/big.csv", &"x".repeat(usize::try_from(BESIDE_BYTES_MAX).unwrap() + 1));
+        remote(&memory, cache.path()).fetch().await.unwrap();
+        assert_eq!(read(cache.path(), "team/load.sql").as_deref(), Some("SELECT 1"));
+        assert_eq!(read(cache.path(), "team/big.csv"), None);
+    }
+
+    /// An origin that answers only when several files are asked for at the same time.
+    struct Crowd {
+        barrier: tokio::sync::Barrier,
+        asked: std::sync::atomic::AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Origin for Crowd {
+        async fn list(&mut self) -> anyhow::Result<Listing> {
+            let file = |number: usize| (format!("{number}.yaml"), RemoteFile { tag: "a".to_owned(), size_bytes: 1 });
+            Ok((0..2 * FETCHES_MAX).map(file).collect())
+        }
+
+        async fn read(&self, _: &str, _: &RemoteFile) -> anyhow::Result<Vec<u8>> {
+            let under_way = self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+            assert!(under_way <= FETCHES_MAX, "{under_way} at the same time");
+            self.barrier.wait().await;
+            self.asked.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+            Ok(b"x".to_vec())
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_fetched_several_at_a_time() {
+        let cache = tempfile::tempdir().unwrap();
+        let crowd = Crowd { barrier: tokio::sync::Barrier::new(FETCHES_MAX), asked: 0.into() };
+        let mut remote = Remote::new("crowd", cache.path().to_owned(), Duration::from_secs(1), Box::new(crowd));
+        remote.fetch().await.unwrap();
+        assert!(read(cache.path(), "31.yaml").is_some());
+    }
+
     #[test]
-    fn only_plain_paths_of_dag_files_are_wanted() {
-        for path in ["a.yaml", "team/a.yml", "team/defaults.yaml"] {
+    fn only_plain_paths_of_dag_files_and_what_stands_beside_them_are_wanted() {
+        for path in ["a.yaml", "team/a.yml", "team/defaults.yaml", "a.py", "team/lib/__init__.py", "load.SQL", "x.sh"] {
             assert!(is_wanted(path), "{path}");
         }
         for path in [
             "",
-            "a.py",
+            "a.parquet",
+            "a",
+            ".a.sql",
             ".a.yaml",
             "x/.git/a.yaml",
             "../a.yaml",

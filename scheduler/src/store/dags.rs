@@ -63,6 +63,24 @@ pub async fn get_live(db: &impl ConnectionTrait, dag_id: &str) -> Result<dag::Mo
     }
 }
 
+/// The DAG with that id, which nobody else changes until the transaction ends.
+pub async fn get_locked(db: &impl ConnectionTrait, dag_id: &str) -> Result<dag::Model, StoreError> {
+    let found = dag::Entity::find_by_id(dag_id).lock_exclusive().one(db).await.map_err(doing("locking a DAG"))?;
+    found.ok_or_else(|| StoreError::NotFound { what: "DAG", id: dag_id.to_owned() })
+}
+
+/// Deletes a DAG that has no runs any more, with all that is stored of it but the audit log.
+pub async fn delete(db: &impl ConnectionTrait, dag_id: &str) -> Result<(), StoreError> {
+    for table in ["task_state", "backfill", "asset_dag_run_queue", "asset_reference", "dag_version", "dag_tag", "dag"] {
+        let delete = Query::delete()
+            .from_table(Alias::new(table))
+            .and_where(Expr::col(Alias::new("dag_id")).eq(dag_id))
+            .to_owned();
+        db.execute(&delete).await.map_err(doing("deleting a DAG"))?;
+    }
+    Ok(())
+}
+
 /// Writes DAGs as their files now say, with their tags. Whether a known DAG is paused is left as it is, and when its
 /// next run is due is the scheduler's to say.
 pub async fn upsert(db: &impl ConnectionTrait, dags: &[(dag::Model, BTreeSet<String>)]) -> Result<(), StoreError> {
@@ -244,6 +262,12 @@ pub async fn set_import_error(
     };
     import_error::Entity::insert(row).exec_without_returning(db).await.map_err(doing("writing import errors"))?;
     Ok(())
+}
+
+/// Whether some origin of DAG files cannot be read: such a failure stands under its address among the import errors.
+pub async fn is_origin_away(db: &impl ConnectionTrait) -> Result<bool, StoreError> {
+    let found = import_error::Entity::find().filter(import_error::Column::Filename.contains("://")).one(db).await;
+    Ok(found.map_err(doing("looking for origins that cannot be read"))?.is_some())
 }
 
 /// Every import error of a bundle.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::TimeDelta;
 use scheduler::run_id::isoformat;
-use scheduler::store::leases;
+use scheduler::store::{dags, leases};
 
 use crate::state::AppState;
 use crate::view::{
@@ -50,11 +50,14 @@ pub(crate) async fn get_health(State(app): State<AppState>) -> Json<HealthInfoRe
     let is_alive = lease.as_ref().is_some_and(|lease| lease.heartbeat_at + HEALTHY > app.clock.now());
     // One heartbeat speaks for all: the scheduler process waits for deferred tasks and reads DAG files, too.
     let status = Some(if is_alive { "healthy" } else { "unhealthy" });
+    // What is wrong with the origin is among the import errors, and not for everybody.
+    let is_origin_away = dags::is_origin_away(app.db.read()).await.unwrap_or(false);
+    let reading = if is_origin_away { Some("unhealthy") } else { status };
     let heartbeat = lease.map(|lease| isoformat(lease.heartbeat_at));
     Json(HealthInfoResponse {
         metadatabase: BaseInfoResponse { status: Some(database) },
         scheduler: SchedulerInfoResponse { status, latest_scheduler_heartbeat: heartbeat.clone() },
         triggerer: TriggererInfoResponse { status, latest_triggerer_heartbeat: heartbeat.clone() },
-        dag_processor: Some(DagProcessorInfoResponse { status, latest_dag_processor_heartbeat: heartbeat }),
+        dag_processor: Some(DagProcessorInfoResponse { status: reading, latest_dag_processor_heartbeat: heartbeat }),
     })
 }

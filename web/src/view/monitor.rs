@@ -32,7 +32,8 @@ pub(crate) struct TriggererInfoResponse {
     pub(crate) latest_triggerer_heartbeat: Option<String>,
 }
 
-/// How whoever reads DAG files is: in Updraft the scheduler does.
+/// How whoever reads DAG files is: in Updraft the scheduler does. It is `unhealthy`, too, while S3 or the git repository with the
+/// DAG files cannot be read.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DagProcessorInfoResponse {
     pub(crate) status: Option<&'static str>,

@@ -5,6 +5,7 @@ use axum::http::{Request, StatusCode, header};
 use chrono::TimeDelta;
 use insta::assert_json_snapshot;
 use rstest::rstest;
+use scheduler::store::{commit, dags};
 use serde_json::{Value, json};
 
 use crate::rows;
@@ -239,9 +240,62 @@ async fn health_follows_the_heartbeat(#[case] backend: Backend) {
     assert_eq!(lost["scheduler"]["status"], "unhealthy");
 }
 
+/// Everybody may ask for the health; where the DAG files are is not told.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn dag_files_that_cannot_be_reached_are_no_good_health(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    rows::insert_lease(&server.db, now()).await;
+    let told = async |filename: &str, problem: Option<&str>| {
+        let txn = server.db.begin_write().await.unwrap();
+        dags::set_import_error(&txn, "dags-folder", filename, problem, now()).await.unwrap();
+        commit(txn).await.unwrap();
+        let health = server.get_ok("/monitor/health").await;
+        assert_eq!(health["scheduler"]["status"], "healthy");
+        assert!(!health.to_string().contains("bucket"), "{health}");
+        health["dag_processor"]["status"].clone()
+    };
+
+    assert_eq!(told("sales.yaml", Some("a mistake in a file")).await, "healthy");
+    assert_eq!(told("s3://bucket/dags", Some("it cannot be read")).await, "unhealthy");
+    assert_eq!(told("s3://bucket/dags", None).await, "healthy");
+}
+
 #[tokio::test]
 async fn the_version_is_that_of_the_airflow_whose_api_is_spoken() {
     let server = Server::start(Backend::Sqlite).await;
 
     assert_eq!(server.get_ok("/version").await["version"], "3.3.2");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_dag_is_deleted_once_its_file_is_gone_and_its_runs_are_over(#[case] backend: Backend) {
+    let mut server = Server::start(backend).await;
+    let run = rows::run(&server.db, "a", "running", 1).await;
+    rows::run(&server.db, "b", "success", 2).await;
+    rows::insert(&server.db, [rows::instance(&run, "extract", 0, Some("running"))]).await;
+
+    let (status, body) = server.delete("/dags/sales").await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(body["detail"].as_str().unwrap().contains("take it out of there first"), "{body}");
+    server.remove_dag("sales.yaml").await;
+    let (status, body) = server.delete("/dags/sales").await;
+    assert_eq!(
+        (status, &body["detail"]),
+        (StatusCode::CONFLICT, &json!("run `a` is running; mark it failed before its DAG is deleted"))
+    );
+    rows::end(&server.db, &run, "failed").await;
+
+    assert_eq!(server.delete("/dags/sales").await, (StatusCode::OK, Value::Null));
+
+    assert_eq!(server.get("/dags/sales").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(server.get_ok("/dags/~/dagRuns/~/taskInstances").await["total_entries"], 0);
+    assert_eq!(server.delete("/dags/sales").await.0, StatusCode::NOT_FOUND);
+    let log = server.get_ok("/eventLogs?event=delete_dag").await;
+    assert_eq!((&log["event_logs"][0]["owner"], &log["event_logs"][0]["dag_id"]), (&json!("admin"), &json!("sales")));
 }
