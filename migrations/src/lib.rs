@@ -14,6 +14,11 @@ mod m20261128_000010_deferral;
 mod m20261129_000010_connections;
 mod m20261129_000020_updates_in_place;
 mod m20261129_000030_hitl_detail;
+mod m20261129_000040_withdrawal;
+mod m20261129_000110_try_log;
+mod m20261129_000120_asset_alias;
+mod m20261129_000130_callback_history;
+mod m20261129_000140_task_state;
 
 use sea_orm_migration::prelude::*;
 
@@ -35,6 +40,11 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000010_connections::Migration),
             Box::new(m20261129_000020_updates_in_place::Migration),
             Box::new(m20261129_000030_hitl_detail::Migration),
+            Box::new(m20261129_000040_withdrawal::Migration),
+            Box::new(m20261129_000110_try_log::Migration),
+            Box::new(m20261129_000120_asset_alias::Migration),
+            Box::new(m20261129_000130_callback_history::Migration),
+            Box::new(m20261129_000140_task_state::Migration),
         ]
     }
 }

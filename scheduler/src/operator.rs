@@ -22,6 +22,7 @@ mod airflow_class;
 mod context;
 mod erased_notifier;
 mod notifier;
+mod outlets;
 mod people;
 mod registry;
 mod run_maker;
@@ -40,10 +41,11 @@ pub use airflow_class::AirflowClass;
 pub(crate) use airflow_class::Reading;
 pub use context::{
     Checkpoint, DagFile, Outline, RunFacts, RunReader, RunStanding, SecretReader, Slot, TaskContext, TaskKey,
-    XComReader,
+    XComReader, XComWriter,
 };
 pub use erased_notifier::ErasedNotifier;
 pub use notifier::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, Notice, NoticedTry, Notifier};
+pub use outlets::{OutletEvent, Outlets, ToldAsset, ToldEvent};
 pub use people::{Answer, FALLBACK_USER, People, Question, Respondent};
 pub use registry::{ErasedOperator, Registry, RegistryError};
 pub use run_maker::{HowMade, MadeRun, RunMaker, RunRefusal, WantedDate, WantedRun, WhenExists};
@@ -73,6 +75,17 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Makes one try.
     fn execute(&self, args: Self::Args, ctx: &TaskContext) -> impl Future<Output = Result<Outcome, TaskError>> + Send;
+
+    /// Ends what a try started elsewhere that nobody wants any more, and awaits that it has ended there: a run in the cloud, a
+    /// container. [`TaskContext::checkpoint`] tells what that try kept.
+    ///
+    /// A try that is told to stop sees to that itself. This is for one whose process was killed before it had, or whose task was
+    /// marked or cleared while no process ran; it is asked again, also by other processes, until the answer is `Ok`. So there
+    /// may be nothing to end any more.
+    fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> impl Future<Output = Result<(), TaskError>> + Send {
+        let _ = (args, ctx);
+        std::future::ready(Ok(()))
+    }
 
     /// Looks for mistakes that the JSON Schema cannot express, while the DAG file is loaded.
     ///

@@ -7,18 +7,20 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rstest::rstest;
 use scheduler::store::entity::task_instance;
-use scheduler::store::{Db, runs};
+use scheduler::store::{Db, checkpoints, runs};
 use serde_json::json;
 
 use crate::server::{Backend, Installation, Server, eventually, finished, instances};
 
+#[path = "../../operators/tests/all/bomb.rs"]
+mod bomb;
 #[expect(dead_code, reason = "the tests of the operators use all of it")]
 #[path = "../../operators/tests/all/databricks/fake.rs"]
 mod fake;
 #[path = "../../operators/tests/all/databricks/rules.rs"]
 mod rules;
 
-use fake::{Fake, Fault, RUNNING, SUCCESS};
+use fake::{FAILED, Fake, Fault, RUNNING, SUCCESS};
 
 /// How often the server is killed in one test.
 const KILLS: usize = 8;
@@ -90,6 +92,14 @@ impl World {
     fn log(&self, attempt: u32) -> String {
         let path = format!("logs/dag_id=lake/run_id=one/task_id=clean/attempt={attempt}.log");
         std::fs::read_to_string(self.installation.home().join(path)).unwrap_or_default()
+    }
+
+    /// Waits until nothing is left to withdraw.
+    async fn forgotten(&self) {
+        eventually("that nothing is withdrawn any more", || async {
+            checkpoints::withdrawn(self.db.read(), 1).await.unwrap().is_empty().then_some(())
+        })
+        .await;
     }
 
     async fn cancelled(&self) {
@@ -256,4 +266,111 @@ async fn a_worker_hears_that_a_run_is_to_be_cancelled() {
     world.cancelled().await;
     assert_eq!(finished(&world.db, "lake", "one").await.state, "failed");
     assert!(worker.stop().await && scheduler.stop().await);
+}
+
+/// The link to the run is wanted most at 3 a.m., when it has failed.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn the_page_of_a_run_is_linked_while_it_goes_on_and_after_it_has_failed(#[case] backend: Backend) {
+    let world = World::new(backend, ", retries: 0").await;
+    world.fake.script(&[RUNNING]);
+    let server = world.start().await;
+    world.trigger().await;
+    world.deferred_in(&server).await;
+    let token = server.token().await;
+    let links = async || {
+        let path = "/api/v2/dags/lake/dagRuns/one/taskInstances/clean/links";
+        let answer = server.request("GET", path, Some(&token), "").await;
+        assert!(answer.contains("/run/1000000000001") && answer.contains("See Databricks Job Run"), "{answer}");
+    };
+    links().await;
+
+    world.fake.inside().runs.values_mut().for_each(|run| run.script = [FAILED].into());
+
+    assert_eq!(finished(&world.db, "lake", "one").await.state, "failed");
+    links().await;
+    assert_eq!(world.fake.runs()[0].cancels, 0, "there is nothing to cancel");
+    assert!(server.stop().await);
+}
+
+/// What a person does while no process runs.
+async fn meanwhile(world: &World, args: &[&str]) {
+    let told = world.installation.run(args).await;
+    let error = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(error.contains("scheduler"), "it is kept for whoever comes next: {error}");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn marked_while_no_process_runs_its_run_is_cancelled_by_the_next_one(#[case] backend: Backend) {
+    let world = World::new(backend, "").await;
+    world.fake.script(&[RUNNING]);
+    let server = world.start().await;
+    world.trigger().await;
+    world.deferred_in(&server).await;
+    server.kill().await;
+    meanwhile(&world, &["tasks", "mark", "lake", "one", "clean", "success"]).await;
+    // The workspace is away at first, and the process that tries is killed as well.
+    world.fake.faults("runs/get", [Fault::Answer(503, "x", None), Fault::Hang]);
+    let server = world.start().await;
+    world.fake.hanging().await;
+    server.kill().await;
+    assert_eq!(world.fake.runs()[0].cancels, 0);
+
+    let server = world.start().await;
+
+    world.cancelled().await;
+    assert_eq!(finished(&world.db, "lake", "one").await.state, "success");
+    world.forgotten().await;
+    assert_eq!(world.fake.runs().iter().map(|run| run.cancels).collect::<Vec<_>>(), [1]);
+    assert!(world.log(1).contains("Run 1000000000001 was cancelled"), "{}", world.log(1));
+    assert!(server.stop().await);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn cleared_while_no_process_runs_its_run_is_cancelled_and_another_started(#[case] backend: Backend) {
+    let world = World::new(backend, ", on_retry: adopt").await;
+    world.fake.script(&[RUNNING]);
+    let server = world.start().await;
+    world.trigger().await;
+    world.deferred_in(&server).await;
+    server.kill().await;
+    meanwhile(&world, &["tasks", "clear", "lake", "one", "clean", "--yes"]).await;
+
+    let server = world.start().await;
+
+    assert_eq!(finished(&world.db, "lake", "one").await.state, "success");
+    let runs = world.fake.runs();
+    assert_eq!((runs.len(), runs[0].cancels > 0, runs[1].cancels), (2, true, 0));
+    assert_eq!(world.instance().await.unwrap().try_number, 2);
+    assert!(server.stop().await);
+}
+
+#[tokio::test]
+async fn killed_before_it_could_cancel_the_run_the_next_process_does() {
+    let world = World::new(Backend::Sqlite, "").await;
+    world.fake.script(&[RUNNING]);
+    let server = world.start().await;
+    world.trigger().await;
+    world.deferred_in(&server).await;
+    world.fake.set_away(true);
+    world.installation.json(&["tasks", "mark", "lake", "one", "clean", "failed"]).await;
+    assert_eq!(finished(&world.db, "lake", "one").await.state, "failed");
+    server.kill().await;
+    world.fake.set_away(false);
+    assert_eq!(world.fake.runs()[0].cancels, 0);
+
+    let server = world.start().await;
+
+    world.cancelled().await;
+    world.forgotten().await;
+    assert_eq!(world.fake.runs()[0].cancels, 1);
+    assert!(server.stop().await);
 }

@@ -12,6 +12,7 @@ mod apply;
 mod args;
 mod compile;
 mod elsewhere;
+mod key_ranges;
 mod ledger;
 mod output;
 mod plan;
@@ -90,6 +91,16 @@ impl Operator for Clean {
             log: ctx.log.clone(),
         };
         engine::run(ctx, job.run()).await
+    }
+
+    async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {
+        match args.meant.engine {
+            Engine::Native => Ok(()),
+            Engine::Databricks => {
+                let work = elsewhere::work(&args, &ctx.key, attempt(ctx).await?, &ctx.home)?;
+                work.withdraw(&self.workspaces, ctx).await
+            }
+        }
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {

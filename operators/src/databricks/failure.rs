@@ -41,6 +41,12 @@ impl Failure {
         !self.is_stop && !self.trouble.may_be_done
     }
 
+    /// Whether it was answered that there is nothing like it: whoever asks again, and when, hears the same.
+    pub(super) fn is_lasting_refusal(&self) -> bool {
+        let is_answer = self.status.is_some_and(|status| status.is_client_error());
+        is_answer && self.is_refusal() && !self.trouble.may_retry && !self.is_about_identity()
+    }
+
     /// As the error of a try that gives up.
     pub(super) fn into_error(self) -> TaskError {
         if self.is_stop { TaskError::cancelled() } else { self.trouble.into_error() }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::{Asking, Following, With, problem};
 use super::body::{merged, value};
 use super::jobs::Door;
-use super::run;
+use super::run::{self, Plan};
 use super::session::Session;
 use super::submit_run::{Source, plan};
 use super::workspace::Workspaces;
@@ -121,6 +121,17 @@ impl NotebookArgs {
     }
 }
 
+/// How the run that the arguments describe is started and followed.
+fn planned(args: With<Following, NotebookArgs>, ctx: &TaskContext) -> Result<Plan, TaskError> {
+    let With { common: following, own } = args;
+    // As in Airflow, Databricks itself minds the `execution_timeout`, too.
+    let body = own.into_body(&ctx.key.task_id, ctx.time_limit);
+    if body.len() < 2 {
+        return Err(TaskError::fail(anyhow!("the request is empty")));
+    }
+    plan(Door::Submit, body, &following, POLLING_PERIOD)
+}
+
 /// A key that Databricks takes: letters, digits, `_` and `-`, at most 100.
 pub(super) fn task_key(task_id: &str) -> String {
     let fits = |sign: char| if sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-') { sign } else { '_' };
@@ -134,15 +145,16 @@ impl Operator for Notebook {
     type Args = With<Asking, With<Following, NotebookArgs>>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let With { common: asking, own: With { common: following, own } } = args;
-        // As in Airflow, Databricks itself minds the `execution_timeout`, too.
-        let body = own.into_body(&ctx.key.task_id, ctx.time_limit);
-        if body.len() < 2 {
-            return Err(TaskError::fail(anyhow!("the request is empty")));
-        }
+        let With { common: asking, own } = args;
+        let plan = planned(own, ctx)?;
         let session = Session::open(&self.workspaces, &asking, ctx).await?;
-        let plan = plan(Door::Submit, body, &following, POLLING_PERIOD)?;
         run::perform(&session, plan).await
+    }
+
+    async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {
+        let With { common: asking, own } = args;
+        let session = Session::open(&self.workspaces, &asking, ctx).await?;
+        run::withdraw(&session, async { planned(own, ctx) }).await
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {

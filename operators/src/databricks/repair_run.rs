@@ -96,6 +96,14 @@ impl Operator for RepairRun {
         run::perform_repair(&session, run_id, body, polling_period, following.wait_for_termination).await
     }
 
+    async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {
+        let With { common: asking, own: _ } = args;
+        let session = Session::open(&self.workspaces, &asking, ctx).await?;
+        // Which run it is, is known from the beginning.
+        let never = async { Err(TaskError::fail(anyhow!("the checkpoint is that of another operator"))) };
+        run::withdraw(&session, never).await
+    }
+
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let mut problems = Asking::check(args);
         let Some(mut body) = args.get("json").map_or(Some(Map::new()), |json| json.as_object().cloned()) else {

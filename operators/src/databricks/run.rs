@@ -7,12 +7,12 @@
 //! ```
 //!
 //! A try whose work is not wanted any more cancels the run and awaits the acknowledgement. A process that only lets go of
-//! its tries leaves the run alone.
+//! its tries leaves the run alone. What a try left that could not see to that is ended by [`withdraw`].
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use scheduler::operator::{Next, Outcome, TaskContext, TaskError, Verdict};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -25,6 +25,7 @@ use super::journal::{self, Entry, Repairing, Stage};
 use super::report;
 use super::session::{LAST_ANSWER, Session, varied};
 use crate::span::spoken;
+use crate::time_limit::{self, TimeUp};
 
 /// The first look at a run that has just begun is repeated after this; each further pause is half as long again, up to
 /// `polling_period_seconds`.
@@ -110,6 +111,42 @@ pub(super) async fn perform_repair(
     course.unless_stopped(ended).await
 }
 
+/// Ends the run of a try that nobody wants any more, if it goes on. `plan` is asked for only when it is not known whether
+/// there is a run: its token brings that to light.
+pub(super) async fn withdraw(
+    session: &Session,
+    plan: impl Future<Output = Result<Plan, TaskError>> + Send,
+) -> Result<(), TaskError> {
+    let log = &session.ctx.log;
+    let Some(kept) = Entry::load(&session.ctx).await? else { return Ok(()) };
+    let run_id = match kept.stage {
+        Stage::Refused | Stage::Done(_) => return Ok(()),
+        Stage::Started(run_id) => run_id,
+        Stage::Meant => {
+            log.info("It is not known whether the run was started; asks again, with the same token, to cancel it");
+            let Plan { door, mut body, .. } = plan.await?;
+            body.insert("idempotency_token".to_owned(), Value::from(kept.token));
+            match jobs::start(session, door, body).await {
+                Ok(run_id) => run_id,
+                Err(failure) if failure.is_lasting_refusal() => return Ok(()),
+                Err(failure) => return Err(failure.into_error()),
+            }
+        }
+    };
+    let standing = match jobs::get(session, run_id, false).await {
+        Ok(run) => run.standing(),
+        // It is not known there any more.
+        Err(failure) if failure.is_lasting_refusal() => return Ok(()),
+        Err(failure) => return Err(failure.into_error()),
+    };
+    if !standing.is_ending() {
+        log.info(format_args!("Run {run_id} is not wanted any more, and is {}", standing.shown()));
+        let standing = cancel(session, run_id).await.map_err(Failure::into_error)?;
+        log.info(format_args!("Run {run_id} was cancelled: it is {standing}"));
+    }
+    Ok(())
+}
+
 /// A run that has begun, with what is kept of it.
 struct Begun {
     entry: Entry,
@@ -176,6 +213,9 @@ impl Course<'_> {
 
     /// Decides what becomes of the run of an earlier try. None when another is to be started.
     async fn succeed(&self, kept: Entry, request: &str, plan: &Plan) -> Result<Option<Begun>, TaskError> {
+        // Who clears a task wants it made anew, not gone on with.
+        let cleared = self.ctx.checkpoint.tries_before_clear().await.context("cannot read the checkpoint")?;
+        let is_cleared = kept.try_number <= cleared;
         let is_same_request = kept.request == request;
         let (earlier, was_unsure) = match kept.stage {
             Stage::Refused | Stage::Done(_) => return Ok(None),
@@ -198,7 +238,7 @@ impl Course<'_> {
         };
         let run = match jobs::get(self.session, earlier, false).await {
             Ok(run) => run,
-            Err(failure) if failure.is_refusal() && !failure.is_about_identity() && !failure.trouble.may_retry => {
+            Err(failure) if failure.is_lasting_refusal() => {
                 self.ctx.log.info(format_args!("The run of the try before, {earlier}, is not known any more"));
                 return Ok(None);
             }
@@ -206,13 +246,13 @@ impl Course<'_> {
         };
         let standing = run.standing();
         let adopts = plan.on_retry != OnRetry::New || (was_unsure && is_same_request);
-        if adopts && (standing.is_success() || !standing.is_ending()) {
+        if adopts && !is_cleared && (standing.is_success() || !standing.is_ending()) {
             self.ctx.log.info(format_args!("Goes on with run {earlier} of the try before: {}", standing.shown()));
             entry.save(self.ctx).await?;
             self.learn(Known::Run(earlier));
             return Ok(Some(Begun { entry, run_id: earlier }));
         }
-        if plan.on_retry == OnRetry::Repair && standing.is_over() {
+        if plan.on_retry == OnRetry::Repair && !is_cleared && standing.is_over() {
             return self.repair_earlier(entry, &run).await;
         }
         if !standing.is_over() {
@@ -407,10 +447,15 @@ impl Course<'_> {
         watched: &mut report::Watched,
     ) -> Result<Run, TaskError> {
         let mut pause = LOOK_FIRST.min(polling_period);
+        let mut has_left = false;
         loop {
             let asked = Instant::now();
             let run = Box::pin(self.look(run_id)).await?;
             let took = asked.elapsed();
+            if !std::mem::replace(&mut has_left, true) {
+                // The page is wanted most while it runs, and when it has failed.
+                self.ctx.push_xcoms(xcoms(&run)).await;
+            }
             watched.tell(&run, &self.ctx.log);
             if run.standing().is_over() {
                 return Ok(run);
@@ -445,10 +490,7 @@ impl Course<'_> {
 
     /// The end of the task's `execution_timeout`, which the engine does not mind while the try is deferred.
     async fn time_up(&self) -> TaskError {
-        let Some(limit) = self.ctx.time_limit else { return std::future::pending().await };
-        let spent = (self.ctx.clock.now() - self.ctx.started_at).to_std().unwrap_or_default();
-        tokio::time::sleep(limit.saturating_sub(spent)).await;
-        TaskError::retry(TimeUp(limit))
+        time_limit::reached(self.ctx.time_limit, self.ctx).await
     }
 
     /// Cancels the run if nobody wants its result any more.
@@ -522,15 +564,14 @@ fn page(run: &Run) -> &str {
     run.run_page_url.as_deref().unwrap_or("which has no page")
 }
 
-/// The XComs are those of Airflow's operators.
 fn outcome(run: &Run, return_value: Value) -> Outcome {
+    Outcome::Success { return_value, xcoms: xcoms(run), next: Next::Everything }
+}
+
+/// The XComs are those of Airflow's operators.
+fn xcoms(run: &Run) -> Vec<(String, Value)> {
     let mut xcoms = vec![("run_id".to_owned(), json!(run.run_id))];
     xcoms.extend(run.job_id.map(|job_id| ("job_id".to_owned(), json!(job_id))));
     xcoms.extend(run.run_page_url.clone().map(|url| ("run_page_url".to_owned(), Value::String(url))));
-    Outcome::Success { return_value, xcoms, next: Next::Everything }
+    xcoms
 }
-
-/// The time of the try is up.
-#[derive(Debug, thiserror::Error)]
-#[error("took longer than its execution_timeout of {}", spoken(*.0))]
-pub(super) struct TimeUp(pub(super) Duration);

@@ -17,7 +17,7 @@ use super::arguments::{Asking, Following, With, problem};
 use super::body::{merged, value};
 use super::failure::Failure;
 use super::jobs::{self, Door};
-use super::run::{self, RepairPlan};
+use super::run::{self, Plan, RepairPlan};
 use super::session::Session;
 use super::submit_run::{POLLING_PERIOD, plan};
 use super::workspace::Workspaces;
@@ -97,20 +97,16 @@ impl Operator for RunNow {
     type Args = With<Asking, With<Following, RunNowArgs>>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let With { common: asking, own: With { common: following, own } } = args;
-        let cancels = own.cancel_previous_runs;
-        let settings_by_reason = own.databricks_repair_reason_new_settings.clone().unwrap_or_default();
-        let repair = own.repair_run.then_some(RepairPlan { settings_by_reason });
-        let mut body = own.into_body();
-        if let Some((key, message)) = wrong(&body) {
-            return Err(TaskError::fail(anyhow!("{message} (`{key}`)")));
-        }
+        let With { common: asking, own } = args;
         let session = Session::open(&self.workspaces, &asking, ctx).await?;
-        let job_id = Box::pin(find_job(&session, &mut body)).await?;
-        let mut plan = plan(Door::RunNow, body, &following, POLLING_PERIOD)?;
-        plan.repair = repair;
-        plan.cancels_runs_of = cancels.then_some(job_id);
+        let plan = Box::pin(planned(&session, own)).await?;
         run::perform(&session, plan).await
+    }
+
+    async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {
+        let With { common: asking, own } = args;
+        let session = Session::open(&self.workspaces, &asking, ctx).await?;
+        run::withdraw(&session, planned(&session, own)).await
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
@@ -137,6 +133,21 @@ impl Operator for RunNow {
         }
         problems
     }
+}
+
+/// How the run that the arguments describe is started and followed.
+async fn planned(session: &Session, args: With<Following, RunNowArgs>) -> Result<Plan, TaskError> {
+    let With { common: following, own } = args;
+    let cancels = own.cancel_previous_runs;
+    let settings_by_reason = own.databricks_repair_reason_new_settings.clone().unwrap_or_default();
+    let repair = own.repair_run.then_some(RepairPlan { settings_by_reason });
+    let mut body = own.into_body();
+    if let Some((key, message)) = wrong(&body) {
+        return Err(TaskError::fail(anyhow!("{message} (`{key}`)")));
+    }
+    let job_id = find_job(session, &mut body).await?;
+    let plan = plan(Door::RunNow, body, &following, POLLING_PERIOD)?;
+    Ok(Plan { repair, cancels_runs_of: cancels.then_some(job_id), ..plan })
 }
 
 impl RunNowArgs {

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use scheduler::operator::{ArgumentProblem, Next, Operator, Outcome, TaskContext, TaskError, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,15 +19,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments::{Asking, Driver, With, is_open, problem, yes};
 use super::failure::Failure;
-use super::run::TimeUp;
 use super::session::{Session, varied};
 use super::sql_output::{CsvParams, File, Format};
 use super::statements::{self, Chunks, Statement, Submission};
 use super::warehouse::{Named, Parameters, in_path};
 use super::workspace::Workspaces;
+use crate::checkpoint;
 use crate::location::{Location, S3};
 use crate::span::{self, Span};
 use crate::statements::{Dialect, split};
+use crate::time_limit::{self, TimeUp};
 
 /// The first pause between two looks at a statement; each is half as long again, up to the longest.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
@@ -157,6 +158,26 @@ impl Operator for Sql {
         work.run(&statements).await
     }
 
+    async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {
+        let With { common: asking, .. } = args;
+        let Some(Kept { statement_id, at, .. }) = checkpoint::load::<Kept>(ctx).await? else { return Ok(()) };
+        let Some(id) = statement_id else {
+            ctx.log.warning(format_args!(
+                "Statement {} may have been sent before the process was lost, and nobody knows as which; it may go on",
+                at + 1
+            ));
+            return Ok(());
+        };
+        let session = Session::open(&self.workspaces, &asking, ctx).await?;
+        match end(&session, &id).await {
+            Ok(state) => ctx.log.info(format_args!("Statement {id} is not wanted any more: it is {state}")),
+            // It is not known there any more.
+            Err(failure) if failure.is_lasting_refusal() => {}
+            Err(failure) => return Err(failure.into_error()),
+        }
+        Ok(())
+    }
+
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let mut problems = Asking::check(args);
         problems.extend(Driver::check(args));
@@ -224,6 +245,24 @@ struct Kept {
     statement_id: Option<String>,
 }
 
+/// Cancels a statement unless it is over, and awaits its end; answers with its state.
+async fn end(session: &Session, id: &str) -> Result<String, Failure> {
+    let mut is_cancelled = false;
+    loop {
+        let statement = statements::get(session, id).await?;
+        if statement.is_over() {
+            return Ok(statement.state().to_owned());
+        }
+        if is_cancelled {
+            tokio::time::sleep(LOOK_FIRST).await;
+        } else {
+            session.ctx.log.info(format_args!("Cancels statement {id}"));
+            statements::cancel(session, id).await?;
+            is_cancelled = true;
+        }
+    }
+}
+
 /// The work of one try.
 struct Work<'a> {
     session: &'a Session,
@@ -271,9 +310,7 @@ impl Work<'_> {
 
     /// What an earlier process has done of this very try; a further try begins anew.
     async fn kept(&self) -> Result<Option<Kept>, TaskError> {
-        let kept = self.ctx().checkpoint.load().await.context("cannot read the checkpoint")?;
-        let kept: Option<Kept> = kept.and_then(|kept| serde_json::from_value(kept).ok());
-        let Some(kept) = kept else { return Ok(None) };
+        let Some(kept) = checkpoint::load::<Kept>(self.ctx()).await? else { return Ok(None) };
         if kept.try_number == self.ctx().try_number {
             if kept.statement_id.is_none() {
                 self.ctx().log.warning(format_args!(
@@ -298,8 +335,7 @@ impl Work<'_> {
 
     async fn keep(&self, at: usize, statement_id: Option<&str>) -> Result<(), TaskError> {
         let kept = Kept { try_number: self.ctx().try_number, at, statement_id: statement_id.map(str::to_owned) };
-        let value = serde_json::to_value(kept).context("cannot write the checkpoint")?;
-        Ok(self.ctx().checkpoint.save(value).await.context("cannot write the checkpoint")?)
+        checkpoint::save(&kept, self.ctx()).await
     }
 
     async fn send(&self, at: usize, text: &str, is_last: bool) -> Result<Statement, TaskError> {
@@ -326,6 +362,8 @@ impl Work<'_> {
             failure.into_error()
         })?;
         self.keep(at, Some(&statement.statement_id)).await?;
+        let left = ("statement_id".to_owned(), Value::from(statement.statement_id.as_str()));
+        self.ctx().push_xcoms(vec![left]).await;
         self.ctx().log.info(format_args!("Statement {} was sent: {}", at + 1, statement.statement_id));
         Ok(statement)
     }
@@ -394,29 +432,13 @@ impl Work<'_> {
     /// The end of the shorter of `timeout` and the task's `execution_timeout`, both counted from the begin of the try.
     async fn time_up(&self) -> TaskError {
         let own = self.args.timeout.map(|Span(limit)| limit);
-        let Some(limit) = own.into_iter().chain(self.ctx().time_limit).min() else {
-            return std::future::pending().await;
-        };
-        let spent = (self.ctx().clock.now() - self.ctx().started_at).to_std().unwrap_or_default();
-        tokio::time::sleep(limit.saturating_sub(spent)).await;
-        TaskError::retry(TimeUp(limit))
+        time_limit::reached(own.into_iter().chain(self.ctx().time_limit).min(), self.ctx()).await
     }
 
     /// Cancels a statement, and awaits that it has ended.
     async fn abandon(&self, id: &str) {
         let session = self.session.until(CancellationToken::new());
-        let cancel = async {
-            self.ctx().log.info(format_args!("Cancels statement {id}"));
-            statements::cancel(&session, id).await?;
-            loop {
-                let statement = statements::get(&session, id).await?;
-                if statement.is_over() {
-                    return Ok::<String, Failure>(statement.state().to_owned());
-                }
-                tokio::time::sleep(LOOK_FIRST).await;
-            }
-        };
-        match tokio::time::timeout(CANCEL_PATIENCE, cancel).await {
+        match tokio::time::timeout(CANCEL_PATIENCE, end(&session, id)).await {
             Ok(Ok(state)) => self.ctx().log.info(format_args!("Statement {id} was cancelled: it is {state}")),
             Ok(Err(failure)) => {
                 let error = &failure.trouble.error;

@@ -299,15 +299,16 @@ impl Operator for SubmitRun {
     type Args = With<Asking, With<Following, SubmitRunArgs>>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let With { common: asking, own: With { common: following, own } } = args;
-        let mut body = own.into_body(&ctx.key.task_id);
-        if let Some((pointer, message)) = wrong(&body) {
-            return Err(TaskError::fail(anyhow!("{message} (`{pointer}`)")));
-        }
+        let With { common: asking, own } = args;
         let session = Session::open(&self.workspaces, &asking, ctx).await?;
-        Box::pin(find_pipeline(&session, &mut body)).await?;
-        let plan = plan(Door::Submit, body, &following, POLLING_PERIOD)?;
+        let plan = Box::pin(planned(&session, own)).await?;
         run::perform(&session, plan).await
+    }
+
+    async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {
+        let With { common: asking, own } = args;
+        let session = Session::open(&self.workspaces, &asking, ctx).await?;
+        run::withdraw(&session, planned(&session, own)).await
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
@@ -329,6 +330,17 @@ impl Operator for SubmitRun {
         }
         problems
     }
+}
+
+/// How the run that the arguments describe is started and followed.
+async fn planned(session: &Session, args: With<Following, SubmitRunArgs>) -> Result<Plan, TaskError> {
+    let With { common: following, own } = args;
+    let mut body = own.into_body(&session.ctx.key.task_id);
+    if let Some((pointer, message)) = wrong(&body) {
+        return Err(TaskError::fail(anyhow!("{message} (`{pointer}`)")));
+    }
+    find_pipeline(session, &mut body).await?;
+    plan(Door::Submit, body, &following, POLLING_PERIOD)
 }
 
 /// How a run with that request is started and followed.

@@ -128,6 +128,13 @@ impl Operator for Query {
         Ok(Outcome::value(answer))
     }
 
+    async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {
+        match args.meant.engine {
+            Engine::Native => Ok(()),
+            Engine::Databricks => elsewhere::work(&args, &ctx.key, &ctx.home)?.withdraw(&self.workspaces, ctx).await,
+        }
+    }
+
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         check::check(args)
     }

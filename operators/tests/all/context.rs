@@ -9,12 +9,12 @@ use operators::location::S3;
 use operators::registry_with;
 use scheduler::clock::Clock;
 use scheduler::log::TaskLog;
-use scheduler::operator::{Checkpoint, Outcome, RunFacts, TaskContext, TaskError, TaskKey, XComReader};
+use scheduler::operator::{Checkpoint, Outcome, Outlets, RunFacts, TaskContext, TaskError, TaskKey, XComReader};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{Connections, HeldSlot, NoRuns, Nobody};
+use crate::support::{Connections, HeldSlot, NoRuns, Nobody, Pushes};
 
 struct NoXCom;
 
@@ -70,10 +70,12 @@ pub fn context(home: &Path) -> TaskContext {
         withdrawn: CancellationToken::new(),
         time_limit: None,
         xcom: Arc::new(NoXCom),
+        xcom_writer: Arc::new(Pushes::default()),
         checkpoint: Arc::new(MemoryCheckpoint::default()),
         runs: Arc::new(NoRuns),
         run_maker: Arc::new(NoRuns),
         people: Arc::new(Nobody),
+        outlets: Outlets::default(),
         slot: Arc::new(HeldSlot::default()),
         secrets: Arc::new(Connections::default()),
     }

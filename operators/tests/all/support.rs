@@ -9,18 +9,22 @@ use scheduler::clock::Clock;
 use scheduler::connection::Connection;
 use scheduler::log::{LogLine, TaskLog};
 use scheduler::operator::{
-    Answer, Checkpoint, MadeRun, Operator, Outcome, Outline, People, Question, RunFacts, RunMaker, RunReader,
-    RunRefusal, RunStanding, SecretReader, Slot, TaskContext, TaskError, TaskKey, WantedRun, XComReader,
+    Answer, Checkpoint, MadeRun, Operator, Outcome, Outlets, Outline, People, Question, RunFacts, RunMaker, RunReader,
+    RunRefusal, RunStanding, SecretReader, Slot, TaskContext, TaskError, TaskKey, WantedRun, XComReader, XComWriter,
 };
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::bomb::Bomb;
+
 /// A home folder, a log and a context; everything goes away with it.
 pub struct Bench {
     folder: TempDir,
     pub ctx: TaskContext,
+    /// What the try has left before its end.
+    pub pushed: Arc<Pushes>,
 }
 
 impl Bench {
@@ -28,6 +32,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");
         std::fs::create_dir(&home).unwrap();
+        let pushed = Arc::new(Pushes::default());
         let ctx = TaskContext {
             key: TaskKey {
                 dag_id: "pipeline".to_owned(),
@@ -46,14 +51,16 @@ impl Bench {
             withdrawn: CancellationToken::new(),
             time_limit: None,
             xcom: Arc::new(NothingBefore),
+            xcom_writer: Arc::clone(&pushed) as Arc<dyn XComWriter>,
             checkpoint: Arc::new(Kept::default()),
             runs: Arc::new(NoRuns),
             run_maker: Arc::new(NoRuns),
             people: Arc::new(Nobody),
+            outlets: Outlets::default(),
             slot: Arc::new(HeldSlot::default()),
             secrets: Arc::new(Connections::default()),
         };
-        Bench { folder, ctx }
+        Bench { folder, ctx, pushed }
     }
 
     /// Where relative locations begin.
@@ -89,6 +96,12 @@ impl Bench {
     pub async fn run<O: Operator>(&self, operator: &O, args: Value) -> Result<Outcome, TaskError> {
         let args = serde_json::from_value(args).expect("the arguments fit the operator");
         operator.execute(args, &self.ctx).await
+    }
+
+    /// Has `operator` end what a try before left, as the engine does.
+    pub async fn withdraw<O: Operator>(&self, operator: &O, args: Value) -> Result<(), TaskError> {
+        let args = serde_json::from_value(args).expect("the arguments fit the operator");
+        operator.withdraw(args, &self.ctx).await
     }
 }
 
@@ -146,6 +159,25 @@ impl SecretReader for Connections {
     }
 }
 
+/// XComs that a try has left before its end.
+#[derive(Default)]
+pub struct Pushes(Mutex<Map<String, Value>>);
+
+impl Pushes {
+    /// All of them so far.
+    pub fn all(&self) -> Map<String, Value> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl XComWriter for Pushes {
+    async fn push(&self, key: &str, value: Value) -> anyhow::Result<()> {
+        self.0.lock().unwrap().insert(key.to_owned(), value);
+        Ok(())
+    }
+}
+
 /// No task has run before this one.
 struct NothingBefore;
 
@@ -169,6 +201,26 @@ impl Checkpoint for Kept {
         // A database makes its callers wait, too.
         tokio::task::yield_now().await;
         *self.0.lock().unwrap() = Some(value);
+        Ok(())
+    }
+}
+
+/// A checkpoint at which a process may die, before and after it is durable.
+pub struct Mined {
+    pub kept: Arc<Mutex<Option<Value>>>,
+    pub bomb: Bomb,
+}
+
+#[async_trait]
+impl Checkpoint for Mined {
+    async fn load(&self) -> anyhow::Result<Option<Value>> {
+        Ok(self.kept.lock().unwrap().clone())
+    }
+
+    async fn save(&self, value: Value) -> anyhow::Result<()> {
+        self.bomb.moment().await;
+        *self.kept.lock().unwrap() = Some(value);
+        self.bomb.moment().await;
         Ok(())
     }
 }

@@ -51,6 +51,7 @@ impl Control {
         let place = Place::nowhere();
         let mut batch = runs::Batch {
             history: step.superseded.iter().map(|(at, ended)| active.history_row(*at, ended, &place, now)).collect(),
+            withdrawn: step.withdrawn.iter().map(|at| active.key(*at)).collect(),
             ..runs::Batch::default()
         };
         let changed = active.take_all_if_new().unwrap_or(step.changed);

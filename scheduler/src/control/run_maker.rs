@@ -16,6 +16,7 @@ use crate::events::Change;
 use crate::operator::{HowMade, MadeRun, RunMaker, RunRefusal, TaskKey, WantedDate, WantedRun, WhenExists};
 use crate::run::RunType;
 use crate::store::audit::{self, Deed, DeedTask};
+use crate::store::checkpoints::{self, Keeper};
 use crate::store::entity::{dag_run, task_instance};
 use crate::store::{Db, StoreError, commit, dags, runs};
 
@@ -40,7 +41,7 @@ impl Noted {
 /// The run that a task instance made last: its DAG, and its name.
 pub async fn triggered_run(db: &Db, instance: &task_instance::Model) -> Result<Option<(String, String)>, StoreError> {
     let task_instance::Model { dag_run_id, task_id, map_index, .. } = instance;
-    let checkpoint = runs::load_checkpoint(db.read(), *dag_run_id, task_id, *map_index).await?;
+    let checkpoint = checkpoints::load(db.read(), *dag_run_id, task_id, *map_index).await?;
     Ok(Noted::read(checkpoint).map(|Noted::TriggeredRun { dag_id, run_id, .. }| (dag_id, run_id)))
 }
 
@@ -179,7 +180,7 @@ async fn made_before(
     instance: &task_instance::Model,
     try_number: u32,
 ) -> Result<Option<MadeRun>, StoreError> {
-    let checkpoint = runs::load_checkpoint(txn, instance.dag_run_id, &instance.task_id, instance.map_index).await?;
+    let checkpoint = checkpoints::load(txn, instance.dag_run_id, &instance.task_id, instance.map_index).await?;
     Ok(match Noted::read(checkpoint) {
         Some(Noted::TriggeredRun { run_id, logical_date, try_number: made_by, .. }) if made_by == try_number => {
             Some(MadeRun { run_id, logical_date, how: HowMade::Before })
@@ -202,7 +203,9 @@ async fn note(
         try_number,
     };
     let value = serde_json::to_value(noted).unwrap_or_default();
-    runs::save_checkpoint(txn, instance.dag_run_id, &instance.task_id, instance.map_index, value, now).await
+    let task_instance::Model { dag_run_id, task_id, map_index, .. } = instance;
+    let keeper = Keeper { run: *dag_run_id, task_id: task_id.clone(), map_index: *map_index, try_number };
+    checkpoints::save(txn, &keeper, value, now).await
 }
 
 async fn record(

@@ -63,6 +63,10 @@ impl Coordinator {
             self.carry_out_requests().await?;
             self.todo.requests = false;
         }
+        if self.todo.withdrawals {
+            self.look_at_withdrawals().await?;
+            self.todo.withdrawals = false;
+        }
         while let Some(dag_id) = self.todo.past.first().cloned() {
             self.look_at_past(&dag_id).await?;
             self.todo.past.remove(&dag_id);
@@ -86,6 +90,7 @@ impl Coordinator {
         self.todo.due = true;
         self.todo.backfills = true;
         self.todo.tries = true;
+        self.todo.withdrawals = true;
         self.callbacks.wake();
         Ok(())
     }

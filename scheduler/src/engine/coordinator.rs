@@ -26,6 +26,7 @@ use super::schedules::ScheduledDags;
 use super::ticks::Ticks;
 use super::timers::{Timer, Timers};
 use super::wake::{Wake, Waker};
+use super::withdrawal::Withdrawals;
 use super::{EngineError, EngineSettings, Execution};
 use crate::bus::Message;
 use crate::chain::Chain;
@@ -66,7 +67,8 @@ pub(super) struct Coordinator {
     pub(super) admission: Admission,
     pub(super) timers: Timers,
     ticks: Ticks,
-    executor: LocalExecutor,
+    pub(super) executor: LocalExecutor,
+    pub(super) withdrawals: Withdrawals,
     /// Tries that workers make, or are to make.
     pub(super) handed_out: HashSet<Uuid>,
     pub(super) callbacks: CallbackService,
@@ -98,6 +100,8 @@ pub(super) struct Todo {
     pub(super) backfills: bool,
     /// Whether workers may have something to tell.
     pub(super) tries: bool,
+    /// Whether there may be checkpoints that were withdrawn.
+    pub(super) withdrawals: bool,
     /// Leases of processes that are dead.
     pub(super) dead: BTreeSet<Uuid>,
     /// DAGs in which tasks wait for the run before, where something changed.
@@ -121,11 +125,13 @@ impl Todo {
             look_around,
             backfills,
             tries,
+            withdrawals,
             dead,
             past,
             ..
         } = self;
-        !(*backfills || *adopt || *requests || *pools || *assets || *due || *look_around || *tries)
+        let flags = [backfills, adopt, requests, pools, assets, due, look_around, tries, withdrawals];
+        !flags.into_iter().any(|flag| *flag)
             && dead.is_empty()
             && take_over.is_empty()
             && dags.is_empty()
@@ -163,7 +169,7 @@ impl Coordinator {
             catalog: settings.catalog.clone(),
             clock: settings.clock.clone(),
             home: settings.home.clone(),
-            log_folder: settings.log_folder.clone(),
+            logs: settings.logs.clone(),
             leash: Arc::clone(&settings.leash),
             secrets: settings.secrets.clone(),
             run_maker: Arc::clone(&settings.run_maker),
@@ -175,6 +181,8 @@ impl Coordinator {
         let lease = KeptLease::keep(lease, settings.holder.patience, db, clock, leash);
         let express = Express::new(settings.db.clone());
         let callbacks = CallbackService::start(&settings, lease.id);
+        let executor = LocalExecutor::new(surroundings, sender);
+        let withdrawals = Withdrawals::new(executor.shared());
         Coordinator {
             settings,
             lease,
@@ -189,7 +197,8 @@ impl Coordinator {
             admission: Admission::new(parallelism),
             timers: Timers::default(),
             ticks,
-            executor: LocalExecutor::new(surroundings, sender),
+            executor,
+            withdrawals,
             handed_out: HashSet::new(),
             callbacks,
             told,
@@ -203,6 +212,7 @@ impl Coordinator {
                 due: true,
                 backfills: true,
                 tries: true,
+                withdrawals: true,
                 ..Todo::default()
             },
             outage: Outage::default(),
@@ -300,6 +310,7 @@ impl Coordinator {
             Wake::Backfills => self.todo.backfills = true,
             Wake::Assets => self.todo.assets = true,
             Wake::Answers => self.pass_on_answers(),
+            Wake::Callbacks => self.callbacks.wake(),
             Wake::LookAround => {
                 self.todo.look_around = true;
                 self.pass_on_answers();
@@ -319,6 +330,7 @@ impl Coordinator {
             Told::Ended(report) => {
                 let is_left = self.stopping && self.executor.has_let_go_of(&report);
                 self.executor.forget(report.try_id);
+                self.todo.withdrawals |= self.withdrawals.awaits_try();
                 if !is_left {
                     self.on_report(report);
                 }
@@ -339,7 +351,7 @@ impl Coordinator {
     }
 
     pub(super) fn on_report(&mut self, report: Report) {
-        let Report { run, key, try_id, end, xcoms, rendered } = report;
+        let Report { run, key, try_id, end, xcoms, outlet_events, rendered } = report;
         let Some(active) = self.runs.get_mut(&run) else {
             debug!(run.id = %run, try.id = %try_id, "a try of a run that is over reported its end");
             return;
@@ -352,7 +364,7 @@ impl Coordinator {
             let new = xcoms.into_iter().map(|(key, value)| NewXCom { instance: left.clone(), key, value });
             self.pending.xcoms.extend(new);
             if let Some(active) = self.runs.get(&run) {
-                self.pending.asset_events.extend(updates(active, at));
+                self.pending.asset_events.extend(updates(active, at, outlet_events));
             }
         }
     }
@@ -396,6 +408,7 @@ impl Coordinator {
         }
         let expanded = step.expanded.iter().map(|task| active.key(InstanceIndex::unmapped(*task)));
         self.pending.expanded.extend(expanded);
+        self.pending.withdrawn.extend(step.withdrawn.iter().map(|at| active.key(*at)));
         for &at in &step.changed {
             let instance = active.run.get(at);
             self.admission.file(id, at, instance.map(|instance| instance.state));
@@ -597,6 +610,7 @@ impl Coordinator {
             self.callbacks.wake();
         }
         self.tell_workers(&batch.tries);
+        self.todo.withdrawals |= !batch.withdrawn.is_empty();
         if !batch.asset_events.is_empty() {
             self.todo.assets = true;
             self.settings.changes.send(Change::assets());
@@ -653,6 +667,7 @@ impl Coordinator {
     async fn let_go(mut self) -> mpsc::UnboundedReceiver<Wake> {
         self.lease.let_go();
         self.settings.leash.let_go();
+        self.withdrawals.stop();
         self.executor.let_go_of_all();
         while !self.executor.is_idle() {
             match self.told.recv().await {

@@ -23,18 +23,20 @@ use super::active_run::Rendered;
 use super::leash::Leash;
 use super::people::{Answers, StoredPeople};
 use super::rendering;
-use super::try_storage::{StoredCheckpoint, StoredRuns, StoredXComs};
+use super::try_storage::{LeftCheckpoint, StoredCheckpoint, StoredPushes, StoredRuns, StoredXComs};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::dag::{Dag, params};
+use crate::dag::{AnswerPolicy, Dag, params};
 use crate::events::Changes;
-use crate::log::{self, TaskLog};
+use crate::log::{self, LogKey, Logs, TaskLog};
 use crate::operator::{
-    ErasedOperator, Next, Outcome, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict,
+    ErasedOperator, Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError,
+    TaskKey, Verdict,
 };
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::secrets::Secrets;
 use crate::store::Db;
+use crate::store::checkpoints::Keeper;
 use crate::store::entity::dag_run;
 
 /// After a try was told to stop, it has this long before it is abandoned.
@@ -135,6 +137,8 @@ pub(crate) struct Report {
     pub(crate) end: TryEnd,
     /// What it left behind.
     pub(crate) xcoms: Vec<(String, Value)>,
+    /// What it says of the assets that it made.
+    pub(crate) outlet_events: Vec<OutletEvent>,
     /// What it was given, as people see it.
     pub(crate) rendered: Rendered,
 }
@@ -154,7 +158,7 @@ pub(crate) struct Surroundings {
     pub(crate) catalog: Catalog,
     pub(crate) clock: Clock,
     pub(crate) home: PathBuf,
-    pub(crate) log_folder: PathBuf,
+    pub(crate) logs: Logs,
     pub(crate) leash: Arc<Leash>,
     pub(crate) secrets: Secrets,
     pub(crate) run_maker: Arc<dyn RunMaker>,
@@ -162,8 +166,8 @@ pub(crate) struct Surroundings {
 }
 
 /// What all tries of an executor share.
-struct Shared {
-    surroundings: Surroundings,
+pub(super) struct Shared {
+    pub(super) surroundings: Surroundings,
     runs: Arc<dyn RunReader>,
     answers: Arc<Answers>,
     told: mpsc::UnboundedSender<Told>,
@@ -184,6 +188,8 @@ pub(crate) struct LocalExecutor {
 struct UnderWay {
     /// How it is told to stop.
     stop: CancellationToken,
+    /// The task instance: its run, its task, its map index.
+    of: (Uuid, String, i32),
     /// How it is told, before that, that its work is not wanted any more.
     withdrawn: CancellationToken,
     is_deferred: bool,
@@ -202,17 +208,21 @@ impl LocalExecutor {
     pub(crate) fn start(&mut self, order: Order) {
         let held = self.shared.surroundings.leash.hold();
         let withdrawn = CancellationToken::new();
-        let under_way = UnderWay { stop: held.stops.clone(), withdrawn: withdrawn.clone(), is_deferred: false };
+        let of = (order.run, order.key.task_id.clone(), order.key.map_index);
+        let under_way = UnderWay { stop: held.stops.clone(), of, withdrawn: withdrawn.clone(), is_deferred: false };
         self.tries.insert(order.try_id, under_way);
         let is_instant = self.operator(&order).is_some_and(|operator| operator.is_instant);
         let shared = Arc::clone(&self.shared);
         let work = async move {
-            let mut report = make_try(&shared, order, held.stops.clone(), withdrawn).await;
+            let (mut report, task_log) = make_try(&shared, order, held.stops.clone(), withdrawn).await;
             let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && shared.surroundings.leash.let_go_of(&held);
             if was_stopped {
                 // Its children were killed because this process could not renew its lease, which is no fault of the task.
                 report.end = TryEnd::GivenBack;
             }
+            // Whoever hears of the end finds the whole log.
+            task_log.arrived().await;
+            drop(task_log);
             // Nobody listens any more only when the process ends; the next one finds the try lost.
             let _ = shared.told.send(Told::Ended(report));
         };
@@ -282,6 +292,19 @@ impl LocalExecutor {
         }
     }
 
+    /// Whether a try of that task instance is under way.
+    pub(super) fn makes_try_of(&self, run: Uuid, task_id: &str, map_index: i32) -> bool {
+        self.tries.values().any(|under_way| {
+            let (of_run, of_task, of_index) = &under_way.of;
+            *of_run == run && of_task == task_id && *of_index == map_index
+        })
+    }
+
+    /// What its tries share.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// How many tries take a slot.
     pub(crate) fn len(&self) -> usize {
         self.tries.len() - self.deferred
@@ -325,13 +348,17 @@ async fn make_try(
     order: Order,
     stopping: CancellationToken,
     withdrawn: CancellationToken,
-) -> Report {
-    let Surroundings { log_folder, clock, .. } = &shared.surroundings;
-    let task_log = TaskLog::at(log::path(log_folder, &order.key, order.try_number), clock.clone());
+) -> (Report, TaskLog) {
+    let Surroundings { logs, clock, .. } = &shared.surroundings;
+    let log_key = LogKey { run: order.run, task: order.key.clone(), try_number: order.try_number };
+    let task_log = logs.open(&log_key, clock.clone());
     let mut rendered = Rendered::default();
     let is_free = CancellationToken::new();
-    let signs = Signs { stopping, withdrawn, is_free: is_free.clone() };
+    let task = order.around.dag.task(order.at.task);
+    let outlets = Outlets::new(&task.outlets, &task.outlet_aliases);
+    let signs = Signs { stopping, withdrawn, is_free: is_free.clone(), outlets: outlets.clone() };
     let ended = supervise(shared, &order, &task_log, &signs, &mut rendered).await;
+    let ended = ended.and_then(|outcome| kept(outcome, task.answer));
     // Tens of thousands of sensors need not open their logs so that a server can stop.
     let is_let_go = is_free.is_cancelled() && shared.is_leaving.load(Ordering::Relaxed);
     if !(is_let_go && ended.as_ref().is_err_and(|error| error.verdict == Verdict::Cancelled)) {
@@ -353,7 +380,9 @@ async fn make_try(
             }
         },
     };
-    Report { run: order.run, key: order.key, try_id: order.try_id, end, xcoms, rendered }
+    let outlet_events = outlets.told();
+    let report = Report { run: order.run, key: order.key, try_id: order.try_id, end, xcoms, outlet_events, rendered };
+    (report, task_log)
 }
 
 fn context(
@@ -365,6 +394,12 @@ fn context(
     signs: &Signs,
 ) -> TaskContext {
     let Surroundings { db, clock, home, secrets, run_maker, .. } = &shared.surroundings;
+    let keeper = Keeper {
+        run: order.run,
+        task_id: order.key.task_id.clone(),
+        map_index: order.key.map_index,
+        try_number: order.try_number,
+    };
     TaskContext {
         key: order.key.clone(),
         try_number: order.try_number,
@@ -383,11 +418,16 @@ fn context(
             dag: Arc::clone(&order.around.dag),
             reader: Some(order.at),
         }),
+        xcom_writer: Arc::new(StoredPushes {
+            db: db.clone(),
+            key: order.key.clone(),
+            keeper: keeper.clone(),
+            clock: clock.clone(),
+        }),
         checkpoint: Arc::new(StoredCheckpoint {
             db: db.clone(),
-            run: order.run,
-            task_id: order.key.task_id.clone(),
-            map_index: order.key.map_index,
+            keeper,
+            dag_id: order.key.dag_id.clone(),
             clock: clock.clone(),
             retries: order.around.dag.task(order.at.task).retries,
         }),
@@ -401,6 +441,7 @@ fn context(
             key: order.key.clone(),
             try_number: order.try_number,
         }),
+        outlets: signs.outlets.clone(),
         slot: Arc::new(HeldSlot {
             shared: Arc::clone(shared),
             run: order.run,
@@ -412,6 +453,41 @@ fn context(
     }
 }
 
+impl Shared {
+    /// Has what a try started elsewhere ended, which is over and has `left` this checkpoint. Its log goes on.
+    pub(super) async fn withdraw(
+        self: &Arc<Shared>,
+        order: &Order,
+        left: Value,
+        cancelled: CancellationToken,
+    ) -> Result<(), TaskError> {
+        let Surroundings { logs, clock, catalog, .. } = &self.surroundings;
+        let log_key = LogKey { run: order.run, task: order.key.clone(), try_number: order.try_number };
+        let task_log = logs.open(&log_key, clock.clone());
+        let operator = &order.around.dag.task(order.at.task).operator;
+        let operator = catalog
+            .registry()
+            .find(operator)
+            .ok_or_else(|| TaskError::fail(anyhow::anyhow!("this Updraft has no operator `{operator}`")))?;
+        let signs = Signs {
+            stopping: CancellationToken::new(),
+            withdrawn: CancellationToken::new(),
+            is_free: CancellationToken::new(),
+            // It makes nothing more.
+            outlets: Outlets::new(&[], &[]),
+        };
+        // It holds no slot that it could give up.
+        signs.is_free.cancel();
+        signs.withdrawn.cancel();
+        let ctx = TaskContext {
+            checkpoint: Arc::new(LeftCheckpoint(left)),
+            ..context(self, order, order.around.facts()?, task_log, cancelled, &signs)
+        };
+        let (args, _) = Box::pin(rendering::render(operator, order, &ctx)).await?;
+        operator.withdraw(args, &ctx).await
+    }
+}
+
 /// What passes between a try and those around it, beside its end.
 struct Signs {
     /// It is to stop.
@@ -420,6 +496,8 @@ struct Signs {
     withdrawn: CancellationToken,
     /// It has given up its slot.
     is_free: CancellationToken,
+    /// What it says of the assets that it makes.
+    outlets: Outlets,
 }
 
 /// Runs the operator, and stops it when its time is up or somebody says so.
@@ -446,10 +524,9 @@ async fn supervise(
     let ctx = context(shared, order, facts, task_log.clone(), token.clone(), signs);
     // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
     let (args, label) = Box::pin(rendering::render(&operator, order, &ctx)).await?;
-    *rendered = Rendered {
-        fields: Some(task_log.masked(Value::Object(args.clone()))),
-        label: label.map(|label| task_log.mask(&label)),
-    };
+    let mut fields = task_log.masked(Value::Object(args.clone()));
+    rendering::cut(&mut fields);
+    *rendered = Rendered { fields: Some(fields), label: label.map(|label| task_log.mask(&label)) };
 
     if operator.is_instant {
         return by_itself(operator.execute(args, &ctx).await);
@@ -531,6 +608,26 @@ fn pushed(return_value: &Value) -> Pushed {
         Value::Object(mapping) => items(mapping.len()),
         _ => Pushed::Value,
     }
+}
+
+/// What of an answer is kept for other tasks (Airflow 3: `do_xcom_push`, `multiple_outputs`).
+fn kept(outcome: Outcome, policy: AnswerPolicy) -> Result<Outcome, TaskError> {
+    let Outcome::Success { return_value, mut xcoms, next } = outcome else { return Ok(outcome) };
+    if !policy.is_kept {
+        return Ok(Outcome::Success { return_value: Value::Null, xcoms, next });
+    }
+    match &return_value {
+        Value::Object(entries) if policy.is_split => {
+            // Nothing is not kept under any key.
+            let entries = entries.iter().filter(|(_, value)| !value.is_null());
+            xcoms.extend(entries.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        value if policy.is_split && !value.is_null() => {
+            return Err(TaskError::fail(anyhow::anyhow!("`multiple_outputs` needs an answer that is a mapping")));
+        }
+        _ => {}
+    }
+    Ok(Outcome::Success { return_value, xcoms, next })
 }
 
 /// What a try leaves: its answer, and what it decided about its downstream (Airflow 3: `skipmixin_key`).

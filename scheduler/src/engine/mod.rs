@@ -43,6 +43,7 @@ mod timers;
 mod try_storage;
 mod waiting;
 pub mod wake;
+mod withdrawal;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ use crate::bus::Bus;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::events::Changes;
+use crate::log::Logs;
 use crate::operator::RunMaker;
 use crate::secrets::Secrets;
 use crate::store::leases::Holder;
@@ -89,8 +91,8 @@ pub struct EngineSettings {
     pub changes: Changes,
     /// `UPDRAFT_HOME`.
     pub home: PathBuf,
-    /// Where the logs of tries are.
-    pub log_folder: PathBuf,
+    /// Where the logs of tries go.
+    pub logs: Logs,
     /// Most task instances at the same time (Airflow 3: `[core] parallelism`, default 32).
     pub parallelism: usize,
     /// Who we are.

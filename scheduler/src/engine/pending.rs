@@ -36,6 +36,8 @@ pub(super) struct Pending {
     pub(super) cancels: Vec<Uuid>,
     /// Tries that workers make.
     pub(super) tries: TryBatch,
+    /// Task instances of which nobody wants any more what their last try may have started elsewhere.
+    pub(super) withdrawn: Vec<InstanceKey>,
 }
 
 #[derive(Default)]
@@ -76,6 +78,7 @@ impl Pending {
             succeeded: std::mem::take(&mut self.succeeded),
             tries: std::mem::take(&mut self.tries),
             asset_events: std::mem::take(&mut self.asset_events),
+            withdrawn: std::mem::take(&mut self.withdrawn),
             ..Batch::default()
         };
         let has_new = !batch.expanded.is_empty();

@@ -13,9 +13,12 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::template::AssetEvents;
 use crate::dag::{Dag, TaskGroup, TaskIndex};
-use crate::operator::{Checkpoint, DagFile, Outline, RunReader, RunStanding, XComReader};
+use crate::operator::{Checkpoint, DagFile, Outline, RunReader, RunStanding, TaskKey, XComReader, XComWriter};
 use crate::run::InstanceIndex;
-use crate::store::{Db, StoreError, dags, runs};
+use crate::store::checkpoints::{self, Keeper};
+use crate::store::entity::task_instance;
+use crate::store::runs::{InstanceKey, NewXCom};
+use crate::store::{Db, StoreError, dags, runs, task_states};
 
 /// The XComs of a run, as one of its task instances sees them; or as somebody outside does.
 pub(super) struct StoredXComs {
@@ -46,12 +49,39 @@ impl XComReader for StoredXComs {
     }
 }
 
+/// What a try leaves before its end.
+pub(super) struct StoredPushes {
+    pub(super) db: Db,
+    pub(super) key: TaskKey,
+    pub(super) keeper: Keeper,
+    pub(super) clock: Clock,
+}
+
+#[async_trait]
+impl XComWriter for StoredPushes {
+    async fn push(&self, key: &str, value: Value) -> anyhow::Result<()> {
+        let instance = InstanceKey {
+            dag_run_id: self.keeper.run,
+            dag_id: self.key.dag_id.clone(),
+            run_id: self.key.run_id.clone(),
+            task_id: self.key.task_id.clone(),
+            map_index: self.key.map_index,
+        };
+        let new = NewXCom { instance, key: key.to_owned(), value };
+        let txn = self.db.begin_write().await?;
+        // What another try leaves must not be mixed with that of this one.
+        if checkpoints::is_awaited(&txn, &self.keeper).await? {
+            runs::push_xcom(&txn, new, self.clock.now()).await?;
+        }
+        Ok(crate::store::commit(txn).await?)
+    }
+}
+
 /// What a task left for itself.
 pub(super) struct StoredCheckpoint {
     pub(super) db: Db,
-    pub(super) run: Uuid,
-    pub(super) task_id: String,
-    pub(super) map_index: i32,
+    pub(super) keeper: Keeper,
+    pub(super) dag_id: String,
     pub(super) clock: Clock,
     /// The `retries` of the task.
     pub(super) retries: u32,
@@ -60,19 +90,56 @@ pub(super) struct StoredCheckpoint {
 #[async_trait]
 impl Checkpoint for StoredCheckpoint {
     async fn load(&self) -> anyhow::Result<Option<Value>> {
-        Ok(runs::load_checkpoint(self.db.read(), self.run, &self.task_id, self.map_index).await?)
+        let Keeper { run, task_id, map_index, .. } = &self.keeper;
+        Ok(checkpoints::load(self.db.read(), *run, task_id, *map_index).await?)
     }
 
     async fn save(&self, value: Value) -> anyhow::Result<()> {
         let txn = self.db.begin_write().await?;
-        runs::save_checkpoint(&txn, self.run, &self.task_id, self.map_index, value, self.clock.now()).await?;
+        checkpoints::save(&txn, &self.keeper, value, self.clock.now()).await?;
         Ok(crate::store::commit(txn).await?)
     }
 
     async fn tries_before_clear(&self) -> anyhow::Result<u32> {
-        let max_tries = runs::max_tries(self.db.read(), self.run, &self.task_id, self.map_index).await?;
+        let Keeper { run, task_id, map_index, .. } = &self.keeper;
+        let max_tries = runs::max_tries(self.db.read(), *run, task_id, *map_index).await?;
         // Clearing adds the retries to the tries so far (Airflow 3: clear).
         Ok(max_tries.unwrap_or(0).saturating_sub(self.retries))
+    }
+
+    async fn recall(&self) -> anyhow::Result<Option<Value>> {
+        Ok(task_states::load(self.db.read(), &self.dag_id, &self.keeper.task_id, self.keeper.map_index).await?)
+    }
+
+    async fn remember(&self, value: Value) -> anyhow::Result<()> {
+        let txn = self.db.begin_write().await?;
+        let (dag_id, task_id) = (&self.dag_id, &self.keeper.task_id);
+        task_states::save(&txn, dag_id, task_id, self.keeper.map_index, value, self.clock.now()).await?;
+        Ok(crate::store::commit(txn).await?)
+    }
+
+    async fn has_succeeded(&self, run_id: &str) -> anyhow::Result<bool> {
+        let Some(run) = runs::find(self.db.read(), &self.dag_id, run_id).await? else { return Ok(false) };
+        let instances = runs::instances(self.db.read(), run.id).await?;
+        let Keeper { task_id, map_index, .. } = &self.keeper;
+        let is_it = |instance: &task_instance::Model| instance.task_id == *task_id && instance.map_index == *map_index;
+        let state = instances.into_iter().find(is_it).and_then(|instance| instance.state);
+        Ok(state.as_deref() == Some("success"))
+    }
+}
+
+/// What a withdrawn try left, for whoever ends what it started. A further try may keep something else meanwhile, so this is as it
+/// was found.
+pub(super) struct LeftCheckpoint(pub(super) Value);
+
+#[async_trait]
+impl Checkpoint for LeftCheckpoint {
+    async fn load(&self) -> anyhow::Result<Option<Value>> {
+        Ok(Some(self.0.clone()))
+    }
+
+    async fn save(&self, _value: Value) -> anyhow::Result<()> {
+        anyhow::bail!("a try that is withdrawn keeps nothing more")
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{People, RunMaker, TaskError};
+use super::{Outlets, People, RunMaker, TaskError};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::dag::template::AssetEvents;
@@ -70,6 +70,14 @@ pub trait XComReader: Send + Sync {
     }
 }
 
+/// Leaves XComs of a task while it is under way.
+#[async_trait]
+pub trait XComWriter: Send + Sync {
+    /// Leaves `value` under `key` durably before it returns, unless nobody waits for this try any more. It stays when the try
+    /// fails, and goes when another one begins.
+    async fn push(&self, key: &str, value: Value) -> anyhow::Result<()>;
+}
+
 /// Keeps a small value that survives the process, for operators that started something elsewhere.
 #[async_trait]
 pub trait Checkpoint: Send + Sync {
@@ -81,6 +89,21 @@ pub trait Checkpoint: Send + Sync {
     /// retries, and what may be done once is to be done once by all of them.
     async fn tries_before_clear(&self) -> anyhow::Result<u32> {
         Ok(0)
+    }
+
+    /// What the task remembers from runs before this one (Airflow 3: task state store).
+    async fn recall(&self) -> anyhow::Result<Option<Value>> {
+        Ok(None)
+    }
+    /// Lets the task remember `value` in runs to come, durably before it returns.
+    async fn remember(&self, value: Value) -> anyhow::Result<()> {
+        let _ = value;
+        Ok(())
+    }
+    /// Whether the task succeeded in the run that people call `run_id`.
+    async fn has_succeeded(&self, run_id: &str) -> anyhow::Result<bool> {
+        let _ = run_id;
+        Ok(false)
     }
 }
 
@@ -181,6 +204,8 @@ pub struct TaskContext {
     pub time_limit: Option<Duration>,
     /// What other tasks left behind.
     pub xcom: Arc<dyn XComReader>,
+    /// What it leaves behind before its end, which brings the rest.
+    pub xcom_writer: Arc<dyn XComWriter>,
     /// What this task left for itself.
     pub checkpoint: Arc<dyn Checkpoint>,
     /// How runs stand.
@@ -189,6 +214,8 @@ pub struct TaskContext {
     pub run_maker: Arc<dyn RunMaker>,
     /// Asks people in the name of the try.
     pub people: Arc<dyn People>,
+    /// The assets that its task makes, and what it says of them.
+    pub outlets: Outlets,
     /// What it holds while it works.
     pub slot: Arc<dyn Slot>,
     /// Connections and variables; see [`TaskContext::connection`].
@@ -196,6 +223,16 @@ pub struct TaskContext {
 }
 
 impl TaskContext {
+    /// Leaves XComs at once, for whoever looks at the task while it runs or after it has failed. A try does not fail because
+    /// they cannot be left.
+    pub async fn push_xcoms(&self, xcoms: Vec<(String, Value)>) {
+        for (key, value) in xcoms {
+            if let Err(problem) = self.xcom_writer.push(&key, value).await {
+                self.log.warning(format_args!("The XCom `{key}` cannot be left before the end: {problem:#}"));
+            }
+        }
+    }
+
     /// Says that from here on the try only waits: its task instance is `deferred`, its slot is free for others, and its
     /// log keeps no file open (Airflow 3: deferral, without a triggerer).
     ///

@@ -37,6 +37,11 @@ impl ErasedOperator {
         self.inner.execute(args, ctx).await
     }
 
+    /// See [`Operator::withdraw`].
+    pub async fn withdraw(&self, args: Map<String, Value>, ctx: &TaskContext) -> Result<(), TaskError> {
+        self.inner.withdraw(args, ctx).await
+    }
+
     /// See [`Operator::preview`].
     pub fn preview(&self, args: Map<String, Value>, key: &TaskKey, home: &Path) -> Result<Option<Value>, TaskError> {
         self.inner.preview(args, key, home)
@@ -48,12 +53,12 @@ impl ErasedOperator {
     }
 }
 
+type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send + 'a>>;
+
 trait Erased: Send + Sync {
-    fn execute<'a>(
-        &'a self,
-        args: Map<String, Value>,
-        ctx: &'a TaskContext,
-    ) -> Pin<Box<dyn Future<Output = Result<Outcome, TaskError>> + Send + 'a>>;
+    fn execute<'a>(&'a self, args: Map<String, Value>, ctx: &'a TaskContext) -> Pending<'a, Outcome>;
+
+    fn withdraw<'a>(&'a self, args: Map<String, Value>, ctx: &'a TaskContext) -> Pending<'a, ()>;
 
     fn preview(&self, args: Map<String, Value>, key: &TaskKey, home: &Path) -> Result<Option<Value>, TaskError>;
 
@@ -61,14 +66,17 @@ trait Erased: Send + Sync {
 }
 
 impl<O: Operator> Erased for O {
-    fn execute<'a>(
-        &'a self,
-        args: Map<String, Value>,
-        ctx: &'a TaskContext,
-    ) -> Pin<Box<dyn Future<Output = Result<Outcome, TaskError>> + Send + 'a>> {
+    fn execute<'a>(&'a self, args: Map<String, Value>, ctx: &'a TaskContext) -> Pending<'a, Outcome> {
         Box::pin(async move {
             let args = read::<O>(args)?;
             Operator::execute(self, args, ctx).await
+        })
+    }
+
+    fn withdraw<'a>(&'a self, args: Map<String, Value>, ctx: &'a TaskContext) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let args = read::<O>(args)?;
+            Operator::withdraw(self, args, ctx).await
         })
     }
 

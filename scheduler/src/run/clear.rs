@@ -14,7 +14,7 @@ impl Run {
     /// Makes task instances run anew (Airflow 3: clear). A run that is over begins again, or is left as it is.
     pub(super) fn clear(&mut self, instances: &[InstanceIndex], reopens: bool, now: DateTime<Utc>, step: &mut Step) {
         for &at in instances {
-            self.clear_one(at, step);
+            self.clear_one(at, now, step);
         }
         self.unschedule_behind(instances, step);
         if reopens && self.state.is_finished() {
@@ -23,9 +23,10 @@ impl Run {
         self.settle_if_running(now, step);
     }
 
-    fn clear_one(&mut self, at: InstanceIndex, step: &mut Step) {
+    fn clear_one(&mut self, at: InstanceIndex, now: DateTime<Utc>, step: &mut Step) {
         let Some(instance) = self.get(at).cloned() else { return };
         let retries = self.dag.task(at.task).retries;
+        self.withdraw(at, step);
         match instance.state {
             TaskState::None | TaskState::Restarting | TaskState::Removed => return,
             // It is stopped first; when it has, `restart` does the rest.
@@ -35,8 +36,13 @@ impl Run {
                 self.put(at, TaskState::Restarting);
             }
             // Its try has not begun, so that the number can be used again.
-            TaskState::Scheduled => {
+            TaskState::Scheduled if !instance.is_cut_off() => {
                 self.at_mut(at).try_number -= 1;
+                self.reset(at, retries);
+            }
+            // No process holds it, so that nothing is to be stopped first.
+            TaskState::Scheduled => {
+                step.superseded.push((at, cleared(instance, now)));
                 self.reset(at, retries);
             }
             state => {
@@ -79,14 +85,7 @@ impl Run {
 
     /// A try that was cleared while it ran has stopped.
     pub(super) fn restart(&mut self, at: InstanceIndex, now: DateTime<Utc>, step: &mut Step) {
-        let ended = Instance {
-            state: TaskState::Failed,
-            end_date: Some(now),
-            reason: None,
-            error: Some("cleared while it ran".to_owned()),
-            pushed: Pushed::Nothing,
-            ..self.instance(at).clone()
-        };
+        let ended = cleared(self.instance(at).clone(), now);
         if ended.start_date.is_some() {
             step.superseded.push((at, ended));
         }
@@ -119,7 +118,9 @@ impl Run {
             if instance.state.is_held() {
                 step.abandoned.push(instance.try_id);
             }
-            if instance.state.is_finished() {
+            let was_finished = instance.state.is_finished();
+            self.withdraw(at, step);
+            if was_finished {
                 self.put(at, TaskState::None);
             }
             self.finish(at, state, now);
@@ -128,7 +129,7 @@ impl Run {
         }
         let revived = self.failed_behind(&marked);
         for &at in &revived {
-            self.clear_one(at, step);
+            self.clear_one(at, now, step);
         }
         match self.state {
             RunState::Running => self.settle_if_running(now, step),
@@ -207,9 +208,22 @@ impl Run {
             if state.is_held() {
                 step.abandoned.push(self.instance(at).try_id);
             }
+            self.withdraw(at, step);
             let runs = state.is_held() || state == TaskState::UpForReschedule;
             self.finish(at, if runs { held_becomes } else { TaskState::Skipped }, now);
             step.changed.push(at);
         }
+    }
+}
+
+/// A try as it ended that was cleared under way.
+fn cleared(instance: Instance, now: DateTime<Utc>) -> Instance {
+    Instance {
+        state: TaskState::Failed,
+        end_date: Some(now),
+        reason: None,
+        error: Some("cleared while it ran".to_owned()),
+        pushed: Pushed::Nothing,
+        ..instance
     }
 }

@@ -112,6 +112,11 @@ impl Instance {
         self.deferred_at.and(self.start_date)
     }
 
+    /// Whether its last try has begun and not ended, although no process may hold it now.
+    pub fn is_cut_off(&self) -> bool {
+        self.has_begun() && self.end_date.is_none()
+    }
+
     /// Whether a try of it ever began.
     pub fn has_begun(&self) -> bool {
         self.start_date.is_some() && !self.try_id.is_nil()

@@ -160,6 +160,8 @@ pub struct Step {
     pub superseded: Vec<(InstanceIndex, Instance)>,
     /// Tries for whose end nobody waits any more.
     pub abandoned: Vec<Uuid>,
+    /// Task instances of which nobody wants any more what their last try may have started elsewhere.
+    pub withdrawn: Vec<InstanceIndex>,
     /// Whether what a try left behind is to be forgotten, because its task instance was cleared meanwhile.
     pub result_is_void: bool,
 }
@@ -424,10 +426,20 @@ impl Run {
             self.put(at, TaskState::UpForRetry);
             return;
         }
+        // No further try sees to what this one may have left behind.
+        self.withdraw(at, step);
         self.finish(at, TaskState::Failed, now);
         self.at_mut(at).error = Some(error);
         if self.dag.runs.fail_fast {
             self.fail_fast(now, step);
+        }
+    }
+
+    /// Notes that nobody wants any more what the last try of an instance started, which may go on elsewhere.
+    pub(super) fn withdraw(&self, at: InstanceIndex, step: &mut Step) {
+        let instance = self.instance(at);
+        if instance.has_begun() && !instance.state.is_finished() {
+            step.withdrawn.push(at);
         }
     }
 

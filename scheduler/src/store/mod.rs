@@ -3,12 +3,14 @@
 //! Functions take a connection first and so work on a pool or inside a transaction; the use case opens the transaction
 //! with [`Db::begin_write`]. Time is written by us, never by the database, so that tests own it.
 
+pub mod asset_aliases;
 pub mod asset_events;
 pub mod asset_queue;
 pub mod assets;
 pub mod audit;
 pub mod backfills;
 pub mod callbacks;
+pub mod checkpoints;
 pub mod connections;
 pub mod dags;
 mod db;
@@ -25,7 +27,9 @@ pub mod runs;
 pub mod schedules;
 pub mod secret_keys;
 mod task_instances;
+pub mod task_states;
 pub mod tries;
+pub mod try_logs;
 pub mod variables;
 pub mod versions;
 

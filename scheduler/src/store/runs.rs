@@ -11,9 +11,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::asset_events::{self, NewAssetEvent};
-use super::entity::{
-    callback_request, dag_run, run_request, task_checkpoint, task_instance, task_instance_history, xcom,
-};
+use super::entity::{callback_request, dag_run, run_request, task_instance, task_instance_history, xcom};
 use super::error::{StoreError, doing, is_duplicate};
 use super::tries::TryBatch;
 use super::{ROWS_MAX, leases, task_instances};
@@ -343,6 +341,8 @@ pub struct Batch {
     pub tries: TryBatch,
     /// What task instances that succeeded have made.
     pub asset_events: Vec<NewAssetEvent>,
+    /// Task instances of which nobody wants any more what their last try may have started elsewhere.
+    pub withdrawn: Vec<InstanceKey>,
 }
 
 impl Batch {
@@ -362,6 +362,7 @@ impl Batch {
             succeeded,
             tries,
             asset_events,
+            withdrawn,
         } = self;
         runs.is_empty()
             && new_instances.is_empty()
@@ -375,6 +376,7 @@ impl Batch {
             && succeeded.is_empty()
             && tries.is_empty()
             && asset_events.is_empty()
+            && withdrawn.is_empty()
     }
 }
 
@@ -433,6 +435,7 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
         mark_removed(db, *run, tasks, now).await?;
     }
     asset_events::emit(db, &batch.asset_events, now).await?;
+    super::checkpoints::withdraw(db, &batch.withdrawn, now).await?;
     super::requests::delete(db, &batch.requests_done).await
 }
 
@@ -546,6 +549,11 @@ async fn upsert_xcoms(db: &impl ConnectionTrait, rows: &[NewXCom], now: DateTime
     Ok(())
 }
 
+/// Stores an XCom of a try that goes on.
+pub async fn push_xcom(db: &impl ConnectionTrait, new: NewXCom, now: DateTime<Utc>) -> Result<(), StoreError> {
+    upsert_xcoms(db, &[new], now).await
+}
+
 /// What the instances of a task left under a key, with their map indices, in their order.
 pub async fn pull_xcoms(
     db: &impl ConnectionTrait,
@@ -564,18 +572,15 @@ pub async fn pull_xcoms(
     Ok(rows.into_iter().map(|row| (row.map_index, row.value)).collect())
 }
 
-/// What a task left for itself.
-pub async fn load_checkpoint(
+/// A task instance, if it is there.
+pub async fn find_instance(
     db: &impl ConnectionTrait,
     run: Uuid,
     task_id: &str,
     map_index: i32,
-) -> Result<Option<serde_json::Value>, StoreError> {
-    let row = task_checkpoint::Entity::find_by_id((run, task_id.to_owned(), map_index))
-        .one(db)
-        .await
-        .map_err(doing("reading a checkpoint"))?;
-    Ok(row.map(|row| row.value))
+) -> Result<Option<task_instance::Model>, StoreError> {
+    let found = task_instance::Entity::find_by_id((run, task_id.to_owned(), map_index)).one(db).await;
+    found.map_err(doing("reading a task instance"))
 }
 
 /// The `max_tries` of a task instance, if it is there.
@@ -585,38 +590,8 @@ pub async fn max_tries(
     task_id: &str,
     map_index: i32,
 ) -> Result<Option<u32>, StoreError> {
-    let row = task_instance::Entity::find_by_id((run, task_id.to_owned(), map_index))
-        .one(db)
-        .await
-        .map_err(doing("reading a task instance"))?;
+    let row = find_instance(db, run, task_id, map_index).await?;
     Ok(row.and_then(|row| u32::try_from(row.max_tries).ok()))
-}
-
-/// Leaves a value for the task itself.
-pub async fn save_checkpoint(
-    db: &impl ConnectionTrait,
-    run: Uuid,
-    task_id: &str,
-    map_index: i32,
-    value: serde_json::Value,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    use task_checkpoint::Column as C;
-    let row = task_checkpoint::ActiveModel {
-        dag_run_id: Set(run),
-        task_id: Set(task_id.to_owned()),
-        map_index: Set(map_index),
-        value: Set(value),
-        updated_at: Set(now),
-    };
-    let on_conflict =
-        OnConflict::columns([C::DagRunId, C::TaskId, C::MapIndex]).update_columns([C::Value, C::UpdatedAt]).to_owned();
-    task_checkpoint::Entity::insert(row)
-        .on_conflict(on_conflict)
-        .exec_without_returning(db)
-        .await
-        .map_err(doing("writing a checkpoint"))?;
-    Ok(())
 }
 
 /// A remark of a person on a task instance: that of a run, by its task and map index.

@@ -142,3 +142,56 @@ fn fail_fast_ends_it() {
     assert_eq!(play.states(), "a=failed b=failed");
     assert_eq!(play.run.state, RunState::Failed);
 }
+
+/// A person acts while no process holds the try: nothing is to be stopped here, and what it started elsewhere is not wanted.
+#[rstest]
+#[case::cleared(Event::Cleared { instances: Vec::new(), reopens: true })]
+#[case::marked(Event::InstancesMarked { instances: Vec::new(), state: TaskState::Success })]
+#[case::run_failed(Event::Marked { state: RunState::Failed })]
+#[case::timeout(Event::TimedOut)]
+fn what_a_cut_off_try_started_is_withdrawn(#[case] event: Event) {
+    let (mut play, try_id) = deferred("a");
+    let at = play.at("a");
+    end(&mut play, "a", try_id, TryEnd::Lost);
+    let event = match event {
+        Event::InstancesMarked { state, .. } => Event::InstancesMarked { instances: vec![at], state },
+        Event::Cleared { reopens, .. } => Event::Cleared { instances: vec![at], reopens },
+        other => other,
+    };
+    let step = play.run.step(event, NOW).unwrap();
+    assert_eq!((step.withdrawn, step.abandoned), (vec![at], Vec::new()));
+}
+
+#[test]
+fn a_cut_off_try_that_is_cleared_is_over_and_another_follows() {
+    let (mut play, try_id) = deferred("a");
+    let at = play.at("a");
+    end(&mut play, "a", try_id, TryEnd::Lost);
+    let step = play.run.step(Event::Cleared { instances: vec![at], reopens: true }, NOW).unwrap();
+    let (_, ended) = &step.superseded[0];
+    assert_eq!((ended.try_number, ended.state), (1, TaskState::Failed));
+    let instance = play.run.instance(at);
+    assert_eq!((instance.state, instance.try_number, instance.resumes_from()), (TaskState::Scheduled, 2, None));
+}
+
+#[test]
+fn a_task_that_is_over_or_has_never_begun_has_nothing_to_withdraw() {
+    let mut play = Play::of(dag("a b > c", |_| {}));
+    play.succeed("a");
+    let instances = ["a", "b", "c"].map(|name| play.at(name)).to_vec();
+    let step = play.run.step(Event::Cleared { instances, reopens: true }, NOW).unwrap();
+    assert_eq!(step.withdrawn, []);
+}
+
+/// Further tries see to what those before them started; after the last one nobody does.
+#[test]
+fn what_the_last_try_left_is_withdrawn_when_it_fails() {
+    let (mut play, try_id) = deferred("a");
+    let at = play.at("a");
+    let step = play.run.step(Event::TryEnded { at, try_id, end: failed() }, NOW).unwrap();
+    assert_eq!(step.withdrawn, []);
+    play.tell(Event::RetryDue { at });
+    let try_id = play.start("a");
+    let step = play.run.step(Event::TryEnded { at, try_id, end: failed() }, NOW).unwrap();
+    assert_eq!((step.withdrawn, play.state("a")), (vec![at], "failed".to_owned()));
+}

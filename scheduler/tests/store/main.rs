@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
 
 mod assets;
+mod checkpoints;
 mod history;
 mod hitl_details;
 mod pools;
@@ -11,6 +12,7 @@ mod secrets;
 mod shortage;
 mod task_instances;
 mod tries;
+mod try_logs;
 
 use std::collections::BTreeSet;
 

@@ -14,9 +14,16 @@ async fn taken(db: &Db) -> (Uuid, Uuid) {
     let offer = Offer { queues: vec!["default".to_owned()], concurrency: 1 };
     let txn = db.begin_write().await.unwrap();
     let worker = leases::register(&txn, &holder("worker"), &offer, noon()).await.unwrap();
-    let try_id = Uuid::now_v7();
-    let row = task_try::Model {
-        try_id,
+    let row = a_try(Some(worker));
+    let try_id = row.try_id;
+    tries::write(&txn, &TryBatch { queued: vec![row], ..TryBatch::default() }).await.unwrap();
+    commit(txn).await.unwrap();
+    (worker, try_id)
+}
+
+pub fn a_try(worker: Option<Uuid>) -> task_try::Model {
+    task_try::Model {
+        try_id: Uuid::now_v7(),
         dag_run_id: Uuid::now_v7(),
         task_id: "waits".to_owned(),
         map_index: -1,
@@ -25,7 +32,7 @@ async fn taken(db: &Db) -> (Uuid, Uuid) {
         queue: "default".to_owned(),
         priority_weight: 1,
         ordered_at: noon(),
-        worker: Some(worker),
+        worker,
         hostname: None,
         pid: None,
         started_at: Some(noon()),
@@ -35,10 +42,7 @@ async fn taken(db: &Db) -> (Uuid, Uuid) {
         is_cancelled: false,
         outcome: None,
         ended_at: None,
-    };
-    tries::write(&txn, &TryBatch { queued: vec![row], ..TryBatch::default() }).await.unwrap();
-    commit(txn).await.unwrap();
-    (worker, try_id)
+    }
 }
 
 async fn write(db: &Db, batch: TryBatch) {

@@ -1,10 +1,12 @@
-//! Links that a task instance leads to: the run that it made (Airflow 3: extra links).
+//! Links that a task instance leads to: the run that it made, here or on Databricks (Airflow 3: extra links).
 
 use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
 use scheduler::control;
+use scheduler::store::entity::task_instance;
+use scheduler::store::runs;
 use serde::Serialize;
 use url::form_urlencoded::byte_serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -18,6 +20,12 @@ use crate::state::AppState;
 /// What Airflow calls the link to a run that a task made.
 const TRIGGERED_DAG: &str = "Triggered DAG";
 
+/// What Airflow calls the link to the page of a run on Databricks.
+const DATABRICKS_RUN: &str = "See Databricks Job Run";
+
+/// The XCom with that page.
+const DATABRICKS_PAGE: &str = "run_page_url";
+
 pub(crate) struct ExtraLinkParams;
 
 impl IntoParams for ExtraLinkParams {
@@ -29,7 +37,7 @@ impl IntoParams for ExtraLinkParams {
 /// Links by what they are called.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExtraLinkCollectionResponse {
-    /// Paths on this server.
+    /// Paths on this server, and addresses elsewhere.
     extra_links: BTreeMap<&'static str, String>,
     total_entries: u64,
 }
@@ -56,10 +64,20 @@ pub(crate) async fn get_extra_links(
     query.finish()?;
     let row = find(&app, &dag_id, &run_id, &task_id, map_index).await?;
     let made = control::triggered_run(&app.db, &row.instance).await?;
-    let extra_links: BTreeMap<&'static str, String> =
+    let mut extra_links: BTreeMap<&'static str, String> =
         made.into_iter().map(|(dag_id, run_id)| (TRIGGERED_DAG, run_page(&dag_id, &run_id))).collect();
+    extra_links.extend(databricks_page(&app, &row.instance).await?.map(|page| (DATABRICKS_RUN, page)));
     let total_entries = extra_links.len() as u64;
     Ok(Json(ExtraLinkCollectionResponse { extra_links, total_entries }))
+}
+
+/// The page of the run on Databricks that a task instance started: also of one that goes on, or has failed.
+async fn databricks_page(app: &AppState, instance: &task_instance::Model) -> Result<Option<String>, ApiError> {
+    let left = runs::pull_xcoms(app.db.read(), instance.dag_run_id, &instance.task_id, DATABRICKS_PAGE).await?;
+    let own = left.into_iter().find(|(map_index, _)| *map_index == instance.map_index);
+    // Anybody may leave such an XCom: what is no address of the web is no link.
+    let page = own.and_then(|(_, page)| page.as_str().map(str::to_owned));
+    Ok(page.filter(|page| page.starts_with("https://") || page.starts_with("http://")))
 }
 
 /// The page of a run in the UI.

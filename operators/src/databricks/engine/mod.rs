@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use scheduler::operator::{ArgumentProblem, Outcome, TaskContext, TaskError, TaskKey};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Asking, Following, With, problem};
@@ -22,7 +22,7 @@ use super::failure::Failure;
 use super::jobs::Door;
 use super::journal;
 use super::notebook::{POLLING_PERIOD, task_key};
-use super::run;
+use super::run::{self, Plan};
 use super::session::Session;
 use super::submit_run::plan;
 use super::workspace::{Request, Workspaces};
@@ -32,7 +32,7 @@ use crate::location::Location;
 const COMMON: &str = include_str!("common.py");
 
 /// Where a task's work is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// In this process.
@@ -139,15 +139,26 @@ impl Work {
 
     /// Has it done, and answers with the report of the notebook.
     pub async fn perform(self, workspaces: &Workspaces, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let Work { asking, following, folder, path, source, mut body } = self;
-        let session = Session::open(workspaces, &asking, ctx).await?;
-        Box::pin(import(&session, &folder, &path, &source)).await.map_err(Failure::into_error)?;
+        let session = Session::open(workspaces, &self.asking, ctx).await?;
+        let Work { folder, path, source, .. } = &self;
+        Box::pin(import(&session, folder, path, source)).await.map_err(Failure::into_error)?;
         ctx.log.info(format_args!("The notebook is {path}"));
+        let plan = self.plan(ctx)?;
+        read(run::perform(&session, plan).await?)
+    }
+
+    /// Ends what a try that nobody wants any more has started of it.
+    pub async fn withdraw(self, workspaces: &Workspaces, ctx: &TaskContext) -> Result<(), TaskError> {
+        let session = Session::open(workspaces, &self.asking, ctx).await?;
+        run::withdraw(&session, async { self.plan(ctx) }).await
+    }
+
+    fn plan(self, ctx: &TaskContext) -> Result<Plan, TaskError> {
+        let Work { following, mut body, .. } = self;
         if let Some(limit) = ctx.time_limit {
             body.insert("timeout_seconds".to_owned(), limit.as_secs().max(1).into());
         }
-        let plan = plan(Door::Submit, body, &following, POLLING_PERIOD)?;
-        read(run::perform(&session, plan).await?)
+        plan(Door::Submit, body, &following, POLLING_PERIOD)
     }
 }
 

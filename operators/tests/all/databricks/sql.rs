@@ -7,8 +7,9 @@ use operators::location::S3;
 use scheduler::operator::Verdict;
 use serde_json::{Value, json};
 
-use super::fake::{Answer, Bomb, Fake, Fault};
+use super::fake::{Answer, Fake, Fault};
 use super::{bench, next_try, object, xcoms};
+use crate::bomb::Bomb;
 use crate::support::HeldSlot;
 
 fn sql() -> Sql {
@@ -218,4 +219,28 @@ async fn a_statement_that_takes_too_long_is_cancelled_and_a_further_try_begins_a
     bench.ctx.started_at = bench.ctx.clock.now();
     xcoms(bench.run(&sql(), args(json!({ "sql": "SELECT 1" }))).await);
     assert_eq!(fake.inside().statements.len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_cancelled_once_if_its_number_is_known() {
+    let fake = Fake::start().await;
+    fake.answers("SELECT 1", Answer { waits: usize::MAX, ..pins() });
+    let mut bench = bench(&fake);
+    let slot = Arc::new(HeldSlot::default());
+    bench.ctx.slot = slot.clone();
+    let operator = sql();
+    // The process is gone while it waits.
+    tokio::select! {
+        _ = bench.run(&operator, args(json!({ "sql": "SELECT 1" }))) => panic!("it goes on"),
+        _ = slot.reason() => {}
+    }
+    assert_eq!(bench.pushed.all()["statement_id"], "01ef-0001");
+    for _ in 0..2 {
+        bench.withdraw(&sql(), args(json!({ "sql": "SELECT 1" }))).await.unwrap();
+    }
+    assert!(fake.inside().statements["01ef-0001"].is_cancelled);
+    assert_eq!(fake.requests("/cancel").len(), 1);
+
+    fake.inside().statements.clear();
+    bench.withdraw(&sql(), args(json!({ "sql": "SELECT 1" }))).await.unwrap();
 }

@@ -1,11 +1,14 @@
 //! The sensors.
 
+use std::sync::Arc;
+
 use operators::databricks::{Lookout, PartitionSensor, RunSensor, SqlSensor, Workspaces};
-use scheduler::operator::{Outcome, Verdict};
+use scheduler::operator::{Operator, Outcome, Verdict};
 use serde_json::{Value, json};
 
 use super::fake::{Answer, FAILED, Fake, PENDING, RUNNING, Run, SUCCESS};
 use super::{bench, object};
+use crate::support::HeldSlot;
 
 fn lookout() -> Lookout {
     Lookout::new(Workspaces::default())
@@ -83,4 +86,29 @@ async fn a_run_is_awaited_and_its_failure_is_the_sensors() {
     ));
     let error = bench(&fake).run(&RunSensor(lookout()), args(json!({ "run_id": 6 }))).await.unwrap_err();
     assert!(error.to_string().contains("TERMINATED FAILED"), "{error}");
+}
+
+#[tokio::test]
+async fn a_sensor_that_is_cancelled_stops_and_asks_no_more() {
+    let fake = Fake::start().await;
+    let run = Run { script: [RUNNING].into(), request: json!({}), ..Run::default() };
+    fake.inside().runs.insert(5, run);
+    fake.answers("SELECT 1", rows(0));
+    let sql = args(json!({ "sql": "SELECT 1", "warehouse_id": "w" }));
+    stops(&fake, &SqlSensor(lookout()), sql).await;
+    stops(&fake, &RunSensor(lookout()), args(json!({ "run_id": 5 }))).await;
+    assert_eq!(fake.runs()[0].cancels, 0, "the run is not the sensor's");
+}
+
+async fn stops<O: Operator>(fake: &Fake, sensor: &O, args: Value) {
+    let mut bench = bench(fake);
+    let slot = Arc::new(HeldSlot::default());
+    bench.ctx.slot = slot.clone();
+    let stop = async {
+        slot.reason().await;
+        bench.ctx.withdrawn.cancel();
+        bench.ctx.cancelled.cancel();
+    };
+    let (ended, ()) = tokio::join!(bench.run(sensor, args), stop);
+    assert_eq!(ended.unwrap_err().verdict, Verdict::Cancelled, "{}", O::NAME);
 }

@@ -19,6 +19,8 @@ pub struct Model {
     pub value: Json,
     /// When the row was last written.
     pub updated_at: DateTimeUtc,
+    /// Since when nobody wants any more what its try may have started, until that is known to have ended.
+    pub withdrawn_at: Option<DateTimeUtc>,
 }
 
 /// Rows are joined by hand where that is needed.

@@ -59,7 +59,7 @@ export function useRespond(name: InstanceName) {
   })
 }
 
-/** Where a task leads to: the run that it made. */
+/** Where a task leads to: the run that it made, here or on Databricks. */
 export function extraLinksQuery(name: InstanceName) {
   return queryOptions({
     queryKey: [...keys.task(name.dag_id, name.dag_run_id, name.task_id), name.map_index, 'links'],

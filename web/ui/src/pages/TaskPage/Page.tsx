@@ -49,6 +49,21 @@ interface InstanceProps {
   mapIndex: number
 }
 
+/** Whether tasks of an operator may lead to a run: of a DAG, or on Databricks. */
+function mayLead(operator: string | null): boolean {
+  return operator !== null && (operator.startsWith('databricks_') || ['clean', 'query', 'trigger_dag'].includes(operator))
+}
+
+/** A link to a page of ours, or elsewhere. */
+function Lead({ name, href }: { name: string; href: string }) {
+  const elsewhere = href.startsWith('/') ? {} : { target: '_blank', rel: 'noreferrer' }
+  return (
+    <a href={href} {...elsewhere}>
+      {name}
+    </a>
+  )
+}
+
 function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
   const search = route.useSearch()
   const navigate = route.useNavigate()
@@ -58,7 +73,7 @@ function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
   const tries = useQuery(taskTriesQuery(name)).data
   const tasks = useQuery(dagTasksQuery(dagId)).data?.tasks
   const others = useQuery(runTasksQuery(dagId, runId)).data
-  const links = useQuery({ ...extraLinksQuery(name), enabled: instance.operator_name === 'trigger_dag' }).data
+  const links = useQuery({ ...extraLinksQuery(name), enabled: mayLead(instance.operator_name) }).data
 
   const zone = dag.timezone ?? 'UTC'
   const tryNumber = Math.min(search.try ?? instance.try_number, instance.try_number)
@@ -107,7 +122,7 @@ function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
                 ['Try', tryNumber > 0 && `${tryNumber} of ${instance.max_tries + 1}`],
                 ['Map index', mapIndex >= 0 && mapIndex],
                 ['Pool', attempt.pool],
-                ...(links ?? []).map(([name, href]): [string, ReactNode] => ['Leads to', <a key={name} href={href}>{name}</a>]),
+                ...(links ?? []).map(([name, href]): [string, ReactNode] => ['Leads to', <Lead key={name} name={name} href={href} />]),
               ]}
             />
             {tasks !== undefined && <Neighbours taskId={taskId} tasks={tasks} instances={others ?? []} runId={runId} dagId={dagId} />}

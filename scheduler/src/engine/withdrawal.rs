@@ -1,0 +1,194 @@
+//! Ends what tries started elsewhere and nobody wants any more.
+//!
+//! A try that is told to stop ends that itself. This is for the others: their process was killed before it had, or their task
+//! was marked or cleared while no process ran. Their checkpoints are withdrawn in the database until the operator says that
+//! nothing goes on there; so it is tried until it is done, by this process or the next.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::coordinator::Coordinator;
+use super::executor::{Order, RunAround, Shared};
+use crate::operator::TaskKey;
+use crate::run::InstanceIndex;
+use crate::store::entity::task_checkpoint::Model;
+use crate::store::{StoreError, checkpoints, commit, runs, versions};
+
+/// Checkpoints that are found in one look.
+const LOOK_MAX: u64 = 1000;
+
+/// Checkpoints that are looked after at the same time.
+const AT_ONCE_MAX: usize = 16;
+
+/// The wait after the first attempt that failed; it doubles with each one that follows.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+
+/// It never grows beyond this: what goes on there costs money.
+const WAIT_MAX: Duration = Duration::from_mins(5);
+
+/// A task instance: its run, its task, its map index.
+type Place = (Uuid, String, i32);
+
+/// What this process withdraws.
+pub(super) struct Withdrawals {
+    shared: Arc<Shared>,
+    under_way: Arc<Mutex<HashSet<Place>>>,
+    free: Arc<Semaphore>,
+    stop: CancellationToken,
+    /// Whether a try of this process is still to end by itself what it started.
+    awaits_try: bool,
+}
+
+impl Withdrawals {
+    /// Nothing, with what the tries of an executor share.
+    pub(super) fn new(shared: Arc<Shared>) -> Withdrawals {
+        Withdrawals {
+            shared,
+            under_way: Arc::default(),
+            free: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+            stop: CancellationToken::new(),
+            awaits_try: false,
+        }
+    }
+
+    /// Whether there may be something to do when a try has ended.
+    pub(super) fn awaits_try(&self) -> bool {
+        self.awaits_try
+    }
+
+    /// Lets go of what is under way; whoever leads next goes on with it.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    fn begin(&self, left: Model) {
+        let place = (left.dag_run_id, left.task_id.clone(), left.map_index);
+        if !locked(&self.under_way).insert(place.clone()) {
+            return;
+        }
+        let withdrawal = Withdrawal { shared: Arc::clone(&self.shared), left, stop: self.stop.clone() };
+        let (under_way, free, stop) = (Arc::clone(&self.under_way), Arc::clone(&self.free), self.stop.clone());
+        tokio::spawn(async move {
+            stop.run_until_cancelled(withdrawal.until_done(&free)).await;
+            locked(&under_way).remove(&place);
+        });
+    }
+}
+
+fn locked(places: &Mutex<HashSet<Place>>) -> MutexGuard<'_, HashSet<Place>> {
+    places.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Coordinator {
+    /// Has the withdrawn checkpoints looked after that no try minds any more.
+    pub(super) async fn look_at_withdrawals(&mut self) -> Result<(), StoreError> {
+        let mut awaits_try = false;
+        for left in checkpoints::withdrawn(self.settings.db.read(), LOOK_MAX).await? {
+            if self.executor.makes_try_of(left.dag_run_id, &left.task_id, left.map_index) {
+                awaits_try = true;
+            } else {
+                self.withdrawals.begin(left);
+            }
+        }
+        self.withdrawals.awaits_try = awaits_try;
+        Ok(())
+    }
+}
+
+/// The end of what one try started.
+struct Withdrawal {
+    shared: Arc<Shared>,
+    left: Model,
+    stop: CancellationToken,
+}
+
+impl Withdrawal {
+    async fn until_done(&self, free: &Semaphore) {
+        let mut wait = WAIT_FIRST;
+        let mut has_failed = false;
+        loop {
+            let attempt = async {
+                // It is never closed.
+                let _place = free.acquire().await;
+                self.attempt().await
+            };
+            let Err(problem) = attempt.await else {
+                if has_failed {
+                    info!(run.id = %self.left.dag_run_id, task = %self.left.task_id, "nothing goes on elsewhere any more");
+                }
+                return;
+            };
+            if !has_failed {
+                warn!(
+                    run.id = %self.left.dag_run_id, task = %self.left.task_id,
+                    "what the task started elsewhere may go on, because it cannot be ended yet: {problem:#}; trying until it can"
+                );
+                has_failed = true;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
+    }
+
+    async fn attempt(&self) -> anyhow::Result<()> {
+        let db = &self.shared.surroundings.db;
+        if !checkpoints::is_withdrawn(db.read(), &self.left).await? {
+            return Ok(());
+        }
+        if let Some(order) = self.order().await? {
+            let left = self.left.value.clone();
+            self.shared.withdraw(&order, left, self.stop.child_token()).await.map_err(|error| error.error)?;
+        }
+        let txn = db.begin_write().await?;
+        checkpoints::ended(&txn, &self.left).await?;
+        Ok(commit(txn).await?)
+    }
+
+    /// The try, as if it were to be made; none when its task is gone.
+    async fn order(&self) -> anyhow::Result<Option<Order>> {
+        let surroundings = &self.shared.surroundings;
+        let db = surroundings.db.read();
+        let Model { dag_run_id, task_id, map_index, .. } = &self.left;
+        let Some(row) = runs::find_by_key(db, *dag_run_id).await? else { return Ok(None) };
+        let instance = runs::find_instance(db, *dag_run_id, task_id, *map_index).await?;
+        let version = versions::find(db, row.dag_version_id).await?;
+        let (Some(instance), Some(version)) = (instance, version) else { return Ok(None) };
+        let dag = surroundings.catalog.definition(
+            &version.dag_id,
+            &version.hash,
+            &version.relative_fileloc,
+            &version.source,
+        )?;
+        let Some(task) = dag.find(task_id) else {
+            warn!(
+                dag = %row.dag_id, run = %row.run_id, task = %task_id,
+                "what the task started elsewhere may go on, and cannot be ended: the DAG does not have the task any more"
+            );
+            return Ok(None);
+        };
+        let now = surroundings.clock.now();
+        let started = row.start_date;
+        Ok(Some(Order {
+            run: *dag_run_id,
+            at: InstanceIndex { task, map_index: *map_index },
+            try_id: instance.try_id,
+            try_number: u32::try_from(instance.try_number).unwrap_or(0),
+            key: TaskKey {
+                dag_id: row.dag_id.clone(),
+                run_id: row.run_id.clone(),
+                task_id: task_id.clone(),
+                map_index: *map_index,
+            },
+            around: Arc::new(RunAround::new(dag, row, started)),
+            started_at: instance.start_date.unwrap_or(now),
+            goes_on: false,
+            ordered_at: now,
+        }))
+    }
+}

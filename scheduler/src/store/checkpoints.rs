@@ -1,0 +1,148 @@
+//! What tasks left for themselves: what they started elsewhere, so that it is found again, or ended there.
+//!
+//! A checkpoint is *withdrawn* when nobody wants any more what its try may have started: by the commit that marks, clears or
+//! ends the task instance, and until it is known that nothing goes on there. **Invariant:** whichever of the two is written
+//! last, the end of the task instance or the checkpoint, it is withdrawn.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::entity::task_checkpoint::{ActiveModel, Column, Entity, Model};
+use super::entity::{task_instance, task_try};
+use super::error::{StoreError, doing};
+use super::runs::{InstanceKey, KEYS_MAX, of_any};
+
+/// Which try keeps something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeper {
+    /// The run's key.
+    pub run: Uuid,
+    /// The task.
+    pub task_id: String,
+    /// The index within a mapped task; -1 when not mapped.
+    pub map_index: i32,
+    /// Counts from 1.
+    pub try_number: u32,
+}
+
+/// What a task left for itself.
+pub async fn load(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    task_id: &str,
+    map_index: i32,
+) -> Result<Option<Value>, StoreError> {
+    let row = Entity::find_by_id((run, task_id.to_owned(), map_index))
+        .one(db)
+        .await
+        .map_err(doing("reading a checkpoint"))?;
+    Ok(row.map(|row| row.value))
+}
+
+/// Leaves a value for the task itself. That of a try for which nobody waits any more is withdrawn from the beginning.
+pub async fn save(
+    db: &impl ConnectionTrait,
+    keeper: &Keeper,
+    value: Value,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Keeper { run, task_id, map_index, .. } = keeper;
+    let row = ActiveModel {
+        dag_run_id: Set(*run),
+        task_id: Set(task_id.clone()),
+        map_index: Set(*map_index),
+        value: Set(value),
+        updated_at: Set(now),
+        withdrawn_at: Set((!is_awaited(db, keeper).await?).then_some(now)),
+    };
+    let on_conflict = OnConflict::columns([Column::DagRunId, Column::TaskId, Column::MapIndex])
+        .update_columns([Column::Value, Column::UpdatedAt, Column::WithdrawnAt])
+        .to_owned();
+    Entity::insert(row)
+        .on_conflict(on_conflict)
+        .exec_without_returning(db)
+        .await
+        .map_err(doing("writing a checkpoint"))?;
+    Ok(())
+}
+
+/// Whether somebody waits for the end of that try: in another process, if not in this one. Its instance is locked, so that the
+/// answer holds until the transaction ends.
+pub async fn is_awaited(db: &impl ConnectionTrait, keeper: &Keeper) -> Result<bool, StoreError> {
+    let found: Option<(Option<String>, i32)> =
+        task_instance::Entity::find_by_id((keeper.run, keeper.task_id.clone(), keeper.map_index))
+            .select_only()
+            .columns([task_instance::Column::State, task_instance::Column::TryNumber])
+            .lock_shared()
+            .into_tuple()
+            .one(db)
+            .await
+            .map_err(doing("looking for the task instance of a checkpoint"))?;
+    let Some((state, try_number)) = found else { return Ok(false) };
+    let is_under_way = matches!(state.as_deref(), Some("scheduled" | "queued" | "running" | "deferred"));
+    Ok(is_under_way && u32::try_from(try_number) == Ok(keeper.try_number))
+}
+
+/// Nobody wants any more what the last tries of these task instances may have started.
+pub async fn withdraw(
+    db: &impl ConnectionTrait,
+    instances: &[InstanceKey],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    for keys in instances.chunks(KEYS_MAX) {
+        Entity::update_many()
+            .col_expr(Column::WithdrawnAt, Expr::value(now))
+            .filter(of_any([Column::DagRunId, Column::TaskId, Column::MapIndex], keys))
+            .exec(db)
+            .await
+            .map_err(doing("withdrawing checkpoints"))?;
+    }
+    Ok(())
+}
+
+/// Up to `limit` withdrawn checkpoints that no try in a worker minds, those first that have waited longest.
+pub async fn withdrawn(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>, StoreError> {
+    use task_try::Column as T;
+    let in_worker = Query::select()
+        .expr(Expr::value(1))
+        .from(task_try::Entity)
+        .and_where(Expr::col((task_try::Entity, T::DagRunId)).equals((Entity, Column::DagRunId)))
+        .and_where(Expr::col((task_try::Entity, T::TaskId)).equals((Entity, Column::TaskId)))
+        .and_where(Expr::col((task_try::Entity, T::MapIndex)).equals((Entity, Column::MapIndex)))
+        .take();
+    Entity::find()
+        .filter(Column::WithdrawnAt.is_not_null())
+        .filter(Expr::exists(in_worker).not())
+        .order_by_asc(Column::WithdrawnAt)
+        .limit(limit)
+        .all(db)
+        .await
+        .map_err(doing("looking for withdrawn checkpoints"))
+}
+
+/// Whether the checkpoint is still withdrawn, and the same: a further try may have replaced it.
+pub async fn is_withdrawn(db: &impl ConnectionTrait, seen: &Model) -> Result<bool, StoreError> {
+    let row = Entity::find_by_id((seen.dag_run_id, seen.task_id.clone(), seen.map_index))
+        .one(db)
+        .await
+        .map_err(doing("looking at a withdrawn checkpoint"))?;
+    Ok(row.is_some_and(|row| row.withdrawn_at.is_some() && row.updated_at == seen.updated_at))
+}
+
+/// Nothing of what the checkpoint tells of goes on any more.
+pub async fn ended(db: &impl ConnectionTrait, seen: &Model) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::WithdrawnAt, Expr::value(None::<DateTime<Utc>>))
+        .filter(Column::DagRunId.eq(seen.dag_run_id))
+        .filter(Column::TaskId.eq(&seen.task_id))
+        .filter(Column::MapIndex.eq(seen.map_index))
+        // A further try may have kept something of its own meanwhile.
+        .filter(Column::UpdatedAt.eq(seen.updated_at))
+        .exec(db)
+        .await
+        .map_err(doing("forgetting a withdrawn checkpoint"))?;
+    Ok(())
+}
