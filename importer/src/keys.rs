@@ -69,6 +69,8 @@ pub(crate) const CALLABLES: &[(&str, &str)] = &[
     ("PythonVirtualenvOperator", "python_callable"),
     ("ExternalPythonOperator", "python_callable"),
     ("BranchPythonOperator", "python_callable"),
+    ("BranchPythonVirtualenvOperator", "python_callable"),
+    ("BranchExternalPythonOperator", "python_callable"),
     ("ShortCircuitOperator", "python_callable"),
     ("PythonSensor", "python_callable"),
 ];
@@ -79,4 +81,13 @@ pub(crate) fn callable_of(class: &str) -> Option<&'static str> {
 }
 
 /// The classes of operators whose function can be handed over by its import path.
-pub(crate) const IMPORTABLE: [&str; 3] = ["PythonOperator", "PythonVirtualenvOperator", "ExternalPythonOperator"];
+pub(crate) const IMPORTABLE: [&str; 8] = [
+    "PythonOperator",
+    "PythonVirtualenvOperator",
+    "ExternalPythonOperator",
+    "BranchPythonOperator",
+    "BranchPythonVirtualenvOperator",
+    "BranchExternalPythonOperator",
+    "ShortCircuitOperator",
+    "PythonSensor",
+];

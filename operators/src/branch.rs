@@ -79,9 +79,22 @@ fn read_list(text: &str) -> Result<Vec<String>, TaskError> {
         .map_err(|_| TaskError::fail(anyhow!("`{text}` is neither an id nor a list of ids")))
 }
 
+/// The end of a task that decided for these tasks and groups.
+pub(crate) fn following(followed: Vec<String>, ctx: &TaskContext) -> Outcome {
+    let words =
+        if followed.is_empty() { "Follows nothing".to_owned() } else { format!("Follows {}", followed.join(", ")) };
+    ctx.log.line(Level::Info, "updraft", &words);
+    let return_value = match followed.as_slice() {
+        [] => Value::Null,
+        [only] => Value::from(only.as_str()),
+        several => Value::from(several),
+    };
+    let next = if followed.is_empty() { Next::NothingDirect } else { Next::Only(followed) };
+    Outcome::Success { return_value, xcoms: Vec::new(), next }
+}
+
 impl Operator for Branch {
     const NAME: &'static str = "branch";
-    const AIRFLOW_CLASSES: &'static [&'static str] = &["BranchPythonOperator"];
     const SUMMARY: &'static str = "Decides which of the tasks after it run.";
     type Args = BranchArgs;
 
@@ -90,17 +103,7 @@ impl Operator for Branch {
             Some(cases) => cases.into_iter().find(|case| case.when.holds()).map(|case| case.then).or(args.otherwise),
             None => args.follow,
         };
-        let followed = chosen.map_or(Ok(Vec::new()), Ids::list)?;
-        let words =
-            if followed.is_empty() { "Follows nothing".to_owned() } else { format!("Follows {}", followed.join(", ")) };
-        ctx.log.line(Level::Info, "updraft", &words);
-        let return_value = match followed.as_slice() {
-            [] => Value::Null,
-            [only] => Value::from(only.as_str()),
-            several => Value::from(several),
-        };
-        let next = if followed.is_empty() { Next::NothingDirect } else { Next::Only(followed) };
-        Ok(Outcome::Success { return_value, xcoms: Vec::new(), next })
+        Ok(following(chosen.map_or(Ok(Vec::new()), Ids::list)?, ctx))
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {

@@ -8,6 +8,7 @@
 //!   [`kinesis`], [`clean`], [`stream`], [`query`], [`sql`]: the operators, one module each.
 //! * [`approval`], [`email`], [`notify`]: those that ask people, and tell them.
 //! * [`databricks`]: the operators and sensors that work on Databricks.
+//! * [`docker`], [`kubernetes`]: the operators that run containers.
 //! * [`http`], [`s3`]: operators on servers and buckets.
 //! * [`sensors`]: the operators that wait, without a slot and without a process.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
@@ -27,15 +28,20 @@ mod aws;
 pub mod bash;
 mod beside;
 pub mod branch;
+pub mod branch_sql;
 mod broken;
+mod checkpoint;
 mod child;
+mod claim;
 pub mod clean;
 pub mod columns;
 mod connections;
+mod container_log;
 pub mod dag_sources;
 pub mod database;
 pub mod databricks;
 pub mod delta;
+pub mod docker;
 pub mod email;
 pub mod empty;
 pub mod emulation;
@@ -47,12 +53,15 @@ pub mod http;
 pub mod json;
 mod kafka;
 pub mod kinesis;
+pub mod kubernetes;
 pub mod latest_only;
 pub mod listing;
 pub mod location;
 pub mod memory;
+mod msk_iam;
 pub mod notifiers;
 pub mod notify;
+mod outlet_events;
 mod process;
 pub mod python;
 pub mod query;
@@ -63,14 +72,17 @@ pub mod secrets;
 pub mod sensors;
 pub mod shapes;
 pub mod short_circuit;
+pub mod slack;
 mod span;
 pub mod spark;
 mod spawn;
 pub mod spool;
 pub mod sql;
+pub mod sql_check;
 mod statements;
 pub mod stream;
 pub mod table;
+mod time_limit;
 pub mod trigger_dag;
 mod truth;
 mod upload;
@@ -111,11 +123,17 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(kinesis::Kinesis::new(s3.clone(), environment.clone()))?;
     let workspaces = databricks::Workspaces::default();
     registry.register(clean::Clean::new(s3.clone(), workspaces.clone()))?;
+    registry.register(docker::Docker::new(environment.clone()))?;
     registry.register(http::Http::new(s3.clone()))?;
+    registry.register(kubernetes::KubernetesJob::new(environment.clone()))?;
     registry.register(query::Query::new(s3.clone(), environment.clone(), workspaces.clone()))?;
     databricks::register(&mut registry, s3, workspaces)?;
     registry.register(python::Python)?;
+    registry.register(python::BranchPython)?;
+    registry.register(python::ShortCircuitPython)?;
     registry.register(sql::Sql::new(s3.clone(), environment.clone()))?;
+    registry.register(branch_sql::BranchSql::new(environment.clone()))?;
+    sql_check::register(&mut registry, environment)?;
     registry.register(stream::Stream::new(s3.clone(), environment.clone()))?;
     registry.register(s3::S3Operator::new(s3.clone()))?;
     let looks = sensors::looks();
@@ -124,8 +142,9 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     let telling = notify::Notifiers::new(environment, mail.clone());
     registry.register(approval::Approval::new(telling.clone()))?;
     registry.register(notify::Notify::new(telling))?;
+    registry.register(slack::SlackTask)?;
     registry.register(email::EmailTask::new(s3.clone(), mail.clone()))?;
-    connections::register(&mut registry, s3)?;
+    connections::register(&mut registry, s3, environment)?;
     notifiers::register(&mut registry, environment, mail)?;
     Ok(registry)
 }

@@ -12,17 +12,24 @@ use serde_json::Value;
 pub(crate) struct Truth(Value);
 
 impl Truth {
-    /// As Python has it: nothing, zero, and what is empty are false. A text that says false is so, too, because the answer of
-    /// a command is always text.
+    /// As Python has it; but a text that says false is so, too, because the answer of a command is always text.
     pub fn holds(&self) -> bool {
         match &self.0 {
-            Value::Null => false,
-            Value::Bool(value) => *value,
-            Value::Number(number) => number.as_f64() != Some(0.0),
             Value::String(text) => !matches!(text.trim().to_ascii_lowercase().as_str(), "" | "false" | "none" | "0"),
-            Value::Array(items) => !items.is_empty(),
-            Value::Object(entries) => !entries.is_empty(),
+            other => is_true(other),
         }
+    }
+}
+
+/// The truth of a value in Python: nothing, zero, and what is empty are false.
+pub(crate) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(entries) => !entries.is_empty(),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::server::{Backend, Installation};
 
 /// Files that convert whole, so that Updraft runs what comes out.
-const WHOLE: [&str; 3] = ["notebook", "notebooks", "many"];
+const WHOLE: [&str; 4] = ["notebook", "notebooks", "many", "deciding"];
 
 fn python(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/airflow").join(name).with_extension("py")
@@ -47,6 +47,13 @@ async fn several_dags_of_a_file_convert_whole() {
 }
 
 #[tokio::test]
+async fn decisions_checks_and_messages_convert_whole() {
+    let (code, converted) = converted("deciding").await;
+    insta::assert_snapshot!("deciding", converted);
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
 async fn what_only_python_can_tell_is_reported() {
     let (code, converted) = converted("classic").await;
     insta::assert_snapshot!("classic", converted);
@@ -71,7 +78,7 @@ async fn a_folder_is_written_whole_and_nothing_is_replaced() {
     std::fs::write(folder.join("helpers.py"), "def f():\n    return 1\n").unwrap();
 
     let report: Value = installation.json(&["import", "airflow", "airflow", "--to", "dags"]).await;
-    assert_eq!(report.as_array().unwrap().len(), 4);
+    assert_eq!(report.as_array().unwrap().len(), WHOLE.len() + 1);
     let written = installation.path().join("dags/team/notebook.yaml");
     let output = installation.run(&["dags", "validate", "dags"]).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -82,7 +89,7 @@ async fn a_folder_is_written_whole_and_nothing_is_replaced() {
     let refused = installation.run(&["import", "airflow", "airflow", "--to", "dags"]).await;
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("notebook.yaml` is there already") && said.contains("--force"), "{said}");
+    assert!(said.contains("deciding.yaml` is there already") && said.contains("--force"), "{said}");
     assert_eq!(std::fs::read_to_string(&written).unwrap(), "mine");
     assert!(!installation.path().join("dags/team/many.yaml").exists(), "all files are written, or none");
 

@@ -29,7 +29,7 @@ pub(crate) use letter::{Addresses, Attachment, Letter, mail};
 pub use mail_server::{MailServer, Tls};
 pub use secrets::Environment;
 pub(crate) use secrets::exactly_one;
-pub(crate) use slack::{Slack, SlackArgs};
+pub(crate) use slack::{Slack, SlackArgs, SlackMessage};
 pub(crate) use webhook::{Webhook, WebhookArgs};
 
 /// Adds all notifiers: those that need secrets find them in `environment`, e-mail goes through `mail` unless a callback

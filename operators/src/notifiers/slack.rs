@@ -8,11 +8,12 @@
 use scheduler::operator::{ArgumentProblem, DeliveryError, Notice, Notifier};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::http::{self, Message};
 use super::secrets::{Environment, Secrets, exactly_one};
 use super::wording;
+use crate::shapes::{Common, With};
 
 const CONNECTION: &str =
     "put the address of an incoming webhook into an environment variable, and name that in `url_env`";
@@ -28,20 +29,26 @@ impl Slack {
     }
 }
 
-/// Arguments of the `slack` notifier.
+/// Arguments of the `slack` notifier: beside these, the message.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct SlackArgs {
+pub struct IncomingWebhook {
     /// The environment variable that holds the address of the incoming webhook; the address is a secret.
     url_env: Option<String>,
     /// The address itself.
     url: Option<String>,
     /// The same, as others call it.
     webhook_url: Option<String>,
-    /// The message; by default what happened.
+}
+
+/// What is written, and how it looks.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlackMessage {
+    /// The message; a callback says by default what happened.
     text: Option<String>,
     /// The channel, where the webhook lets it be chosen.
-    channel: Option<String>,
+    pub(crate) channel: Option<String>,
     /// Under which name it is written.
     username: Option<String>,
     /// The picture beside it.
@@ -57,6 +64,23 @@ pub struct SlackArgs {
     /// Whether links to media are.
     unfurl_media: Option<bool>,
 }
+
+impl Common for SlackMessage {
+    const NAMES: &'static [&'static str] = &[
+        "text",
+        "channel",
+        "username",
+        "icon_url",
+        "icon_emoji",
+        "blocks",
+        "attachments",
+        "unfurl_links",
+        "unfurl_media",
+    ];
+}
+
+/// Arguments of the `slack` notifier.
+pub type SlackArgs = With<SlackMessage, IncomingWebhook>;
 
 impl Notifier for Slack {
     const NAME: &'static str = "slack";
@@ -74,15 +98,22 @@ impl Notifier for Slack {
 
     async fn deliver(&self, args: SlackArgs, notice: &Notice) -> Result<(), DeliveryError> {
         let mut secrets = Secrets::new(&self.environment);
-        let url = match &args.url_env {
+        let With { common: message, own: IncomingWebhook { url_env, url, webhook_url } } = args;
+        let url = match &url_env {
             Some(variable) => secrets.get(variable)?,
-            None => args.url.clone().or(args.webhook_url.clone()).unwrap_or_default(),
+            None => url.or(webhook_url).unwrap_or_default(),
         };
         secrets.hide(&url);
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let body = Some(payload(args, notice).to_string().into_bytes());
+        let body = Some(message.with_words(notice).to_string().into_bytes());
         let message = Message { method: reqwest::Method::POST, url, headers, body };
         http::send(message).await.map_err(|error| secrets.masked(error))
+    }
+
+    fn receiver(&self, args: &Map<String, Value>) -> Option<String> {
+        let text = |key: &str| args.get(key).and_then(Value::as_str);
+        let channel = text("channel").map(str::to_owned);
+        channel.or_else(|| http::receiver(args, "url", "url_env")).or_else(|| http::receiver(args, "webhook_url", ""))
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
@@ -92,20 +123,34 @@ impl Notifier for Slack {
     }
 }
 
-fn payload(args: SlackArgs, notice: &Notice) -> Value {
-    let has_content = args.blocks.is_some() || args.attachments.is_some();
-    // Beside blocks the text is what notifications show; without it there is none.
-    let text = args.text.unwrap_or_else(|| if has_content { wording::title(notice) } else { wording::text(notice) });
-    let fields = [
-        ("text", Some(json!(text))),
-        ("channel", args.channel.map(Value::from)),
-        ("username", args.username.map(Value::from)),
-        ("icon_url", args.icon_url.map(Value::from)),
-        ("icon_emoji", args.icon_emoji.map(Value::from)),
-        ("blocks", args.blocks),
-        ("attachments", args.attachments),
-        ("unfurl_links", args.unfurl_links.map(Value::from)),
-        ("unfurl_media", args.unfurl_media.map(Value::from)),
-    ];
-    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into()
+impl SlackMessage {
+    /// What is sent; what happened is said where the message says nothing.
+    fn with_words(self, notice: &Notice) -> Value {
+        let has_content = self.blocks.is_some() || self.attachments.is_some();
+        // Beside blocks the text is what notifications show; without it there is none.
+        let words = || if has_content { wording::title(notice) } else { wording::text(notice) };
+        let text = self.text.clone().unwrap_or_else(words);
+        SlackMessage { text: Some(text), ..self }.fields()
+    }
+
+    /// What is sent; none when the message says nothing.
+    pub(crate) fn payload(self) -> Option<Value> {
+        let has_content = self.text.is_some() || self.blocks.is_some() || self.attachments.is_some();
+        has_content.then(|| self.fields())
+    }
+
+    fn fields(self) -> Value {
+        let fields = [
+            ("text", self.text.map(Value::from)),
+            ("channel", self.channel.map(Value::from)),
+            ("username", self.username.map(Value::from)),
+            ("icon_url", self.icon_url.map(Value::from)),
+            ("icon_emoji", self.icon_emoji.map(Value::from)),
+            ("blocks", self.blocks),
+            ("attachments", self.attachments),
+            ("unfurl_links", self.unfurl_links.map(Value::from)),
+            ("unfurl_media", self.unfurl_media.map(Value::from)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into()
+    }
 }

@@ -83,7 +83,7 @@ fn yes() -> bool {
 }
 
 /// All mistakes.
-pub(super) fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+pub(crate) fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
     let is_given = |key: &str| args.get(key).is_some_and(|value| !value.is_null());
     let text = |key: &str| args.get(key).and_then(Value::as_str).filter(|text| !holds_template(text));
     let problem = |pointer: &str, message: String| ArgumentProblem { pointer: pointer.to_owned(), message, help: None };

@@ -16,6 +16,8 @@
 //! The interpreter is a child process like that of `bash`, and ends with its try in the same way.
 
 mod args;
+mod branch;
+mod short_circuit;
 mod venv;
 
 use std::collections::BTreeMap;
@@ -23,11 +25,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use chrono::{DateTime, SecondsFormat, Utc};
-use scheduler::operator::{AirflowClass, ArgumentProblem, Next, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Next, Operator, Outcome, TaskContext, TaskError, ToldEvent};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub use args::PythonArgs;
+pub(crate) use args::check;
+pub use branch::BranchPython;
+pub use short_circuit::ShortCircuitPython;
 
 use crate::bash::{ExitCodes, exit_code, set_environment};
 use crate::beside;
@@ -49,9 +54,9 @@ pub struct Python;
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Answer {
-    Skipped { skip: String },
-    Failed { error: String, may_retry: bool },
-    Returned { return_value: Value, xcoms: Map<String, Value> },
+    Skipped { skip: String, xcoms: Map<String, Value> },
+    Failed { error: String, may_retry: bool, xcoms: Map<String, Value> },
+    Returned { return_value: Value, xcoms: Map<String, Value>, outlet_events: Vec<ToldEvent> },
 }
 
 impl Operator for Python {
@@ -60,20 +65,6 @@ impl Operator for Python {
     type Args = PythonArgs;
 
     fn airflow_classes() -> Vec<AirflowClass> {
-        let class = |path| {
-            AirflowClass::named(path)
-                .unneeded("show_return_value_in_logs")
-                .unneeded("provide_context")
-                .refused("templates_exts", "templates are filled in in DAG files alone")
-        };
-        // A function is found by its name here, and not sent as text; so nothing has to be said of how.
-        let apart = |path| {
-            ["serializer", "use_dill", "expect_airflow", "expect_pendulum", "use_airflow_context", "venv_cache_path"]
-                .into_iter()
-                .fold(class(path), AirflowClass::unneeded)
-                .renamed("env_vars", "env")
-                .refused("string_args", "write them into `op_args`")
-        };
         vec![
             class("airflow.providers.standard.operators.python.PythonOperator"),
             apart("airflow.providers.standard.operators.python.ExternalPythonOperator"),
@@ -84,34 +75,57 @@ impl Operator for Python {
     }
 
     async fn execute(&self, args: PythonArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let interpreter = args.interpreter(ctx).await?;
-        let scratch = tempfile::Builder::new()
-            .prefix("updraft-python-")
-            .tempdir()
-            .context("cannot make a folder for Python to run in")?;
-        let call = args.call(scratch.path(), ctx).await?;
-        let at = |name: &str| scratch.path().join(name);
-        for (name, text) in [("runner.py", RUNNER), ("job.json", call.to_string().as_str())] {
-            tokio::fs::write(at(name), text).await.context("cannot write down what is to be called")?;
-        }
-        let work = at("work");
-        tokio::fs::create_dir(&work).await.context("cannot make a folder for Python to run in")?;
-        let mut command = Command::new(&interpreter);
-        command.arg(at("runner.py")).arg(at("job.json")).arg(at("answer.json"));
-        command.current_dir(args.cwd.as_ref().map_or(work, |cwd| ctx.home.join(cwd)));
-        let nothing = BTreeMap::new();
-        let env = args.env.as_ref().or((!args.inherit_env).then_some(&nothing));
-        set_environment(&mut command, env, args.inherit_env, ctx);
-        // What is printed is seen when it is printed.
-        command.env("PYTHONUNBUFFERED", "1").env("UPDRAFT_HOME", &ctx.home);
-        ctx.log.info(format_args!("Calls {} with {}", args.called(), interpreter.display()));
-        let ended = process::run(command, &ctx.log, &ctx.cancelled).await.context("cannot run Python")?;
-        outcome(ended, args.skip_on_exit_code.as_ref(), &at("answer.json")).await
+        call(&args, ctx).await
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         args::check(args)
     }
+}
+
+/// A class of Airflow's that calls a function in this interpreter.
+pub(crate) fn class(path: &'static str) -> AirflowClass {
+    AirflowClass::named(path)
+        .unneeded("show_return_value_in_logs")
+        .unneeded("provide_context")
+        .refused("templates_exts", "templates are filled in in DAG files alone")
+}
+
+/// A class of Airflow's that calls it in another one. A function is found by its name here, and not sent as text; so nothing
+/// has to be said of how.
+fn apart(path: &'static str) -> AirflowClass {
+    ["serializer", "use_dill", "expect_airflow", "expect_pendulum", "use_airflow_context", "venv_cache_path"]
+        .into_iter()
+        .fold(class(path), AirflowClass::unneeded)
+        .renamed("env_vars", "env")
+        .refused("string_args", "write them into `op_args`")
+}
+
+/// Calls the function or the script, and answers with what it leaves.
+pub(crate) async fn call(args: &PythonArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+    let interpreter = args.interpreter(ctx).await?;
+    let scratch = tempfile::Builder::new()
+        .prefix("updraft-python-")
+        .tempdir()
+        .context("cannot make a folder for Python to run in")?;
+    let call = args.call(scratch.path(), ctx).await?;
+    let at = |name: &str| scratch.path().join(name);
+    for (name, text) in [("runner.py", RUNNER), ("job.json", call.to_string().as_str())] {
+        tokio::fs::write(at(name), text).await.context("cannot write down what is to be called")?;
+    }
+    let work = at("work");
+    tokio::fs::create_dir(&work).await.context("cannot make a folder for Python to run in")?;
+    let mut command = Command::new(&interpreter);
+    command.arg(at("runner.py")).arg(at("job.json")).arg(at("answer.json"));
+    command.current_dir(args.cwd.as_ref().map_or(work, |cwd| ctx.home.join(cwd)));
+    let nothing = BTreeMap::new();
+    let env = args.env.as_ref().or((!args.inherit_env).then_some(&nothing));
+    set_environment(&mut command, env, args.inherit_env, ctx);
+    // What is printed is seen when it is printed.
+    command.env("PYTHONUNBUFFERED", "1").env("UPDRAFT_HOME", &ctx.home);
+    ctx.log.info(format_args!("Calls {} with {}", args.called(), interpreter.display()));
+    let ended = process::run(command, &ctx.log, &ctx.cancelled).await.context("cannot run Python")?;
+    outcome(ended, args.skip_on_exit_code.as_ref(), &at("answer.json"), ctx).await
 }
 
 impl PythonArgs {
@@ -138,7 +152,7 @@ impl PythonArgs {
     }
 
     /// What is called, for people.
-    fn called(&self) -> String {
+    pub(crate) fn called(&self) -> String {
         match (&self.python_callable, &self.python_callable_name, &self.script) {
             (Some(function), ..) => format!("`{}`", function.trim()),
             (None, Some(name), _) => {
@@ -239,14 +253,26 @@ fn written(instant: &DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(digits, false)
 }
 
-async fn outcome(ended: Ended, skip_on: Option<&ExitCodes>, answer: &Path) -> Result<Outcome, TaskError> {
+async fn outcome(
+    ended: Ended,
+    skip_on: Option<&ExitCodes>,
+    answer: &Path,
+    ctx: &TaskContext,
+) -> Result<Outcome, TaskError> {
     let Ended::ByItself { status, last_error, .. } = ended else { return Err(TaskError::cancelled()) };
     match read(answer).await? {
-        Some(Answer::Skipped { skip }) => return Ok(Outcome::Skipped { reason: skip }),
-        Some(Answer::Returned { return_value, xcoms }) if status.success() => {
+        Some(Answer::Skipped { skip, xcoms }) => {
+            ctx.push_xcoms(xcoms.into_iter().collect()).await;
+            return Ok(Outcome::Skipped { reason: skip });
+        }
+        Some(Answer::Returned { return_value, xcoms, outlet_events }) if status.success() => {
+            for event in outlet_events {
+                ctx.outlets.tell(event).map_err(|problem| TaskError::fail(anyhow!("`outlet_events`: {problem}")))?;
+            }
             return Ok(Outcome::Success { return_value, xcoms: xcoms.into_iter().collect(), next: Next::Everything });
         }
-        Some(Answer::Failed { error, may_retry }) => {
+        Some(Answer::Failed { error, may_retry, xcoms }) => {
+            ctx.push_xcoms(xcoms.into_iter().collect()).await;
             let error = anyhow!(error);
             let error = if may_retry { TaskError::retry(error) } else { TaskError::fail(error) };
             return Err(error.with_exit_code(exit_code(status)));

@@ -46,6 +46,62 @@ class TaskInstance(types.SimpleNamespace):
         )
 
 
+class Asset:
+    """A piece of data that has a name and a place."""
+
+    def __init__(self, name=None, uri=None, *, group=None, extra=None):
+        self.name, self.uri, self.group, self.extra = name, uri, group, extra
+
+
+class AssetAlias:
+    """A name among the outlets under which a task finds assets while it runs."""
+
+    def __init__(self, name, group=None):
+        self.name, self.group = name, group
+
+
+class OutletEvent:
+    """What a task says of one of its outlets."""
+
+    def __init__(self, key):
+        self.key = key
+        self.extra = {}
+        self.found = []
+
+    def add(self, asset, extra=None):
+        """An asset was found under the alias."""
+        self.found.append((asset, extra or {}))
+
+    def told(self):
+        """As Updraft reads it."""
+        if self.found:
+            return [{"alias": self.key, "asset": told_asset(asset), "extra": extra} for asset, extra in self.found]
+        return [{"asset": self.key, "extra": self.extra}] if self.extra else []
+
+
+class OutletEvents:
+    """What a task says of its outlets, by asset or alias (Airflow: `outlet_events`)."""
+
+    def __init__(self):
+        self.events = {}
+
+    def __getitem__(self, key):
+        name = key if isinstance(key, str) else key.name or key.uri
+        return self.events.setdefault(name, OutletEvent(name))
+
+    def told(self):
+        """As Updraft reads it."""
+        return [told for event in self.events.values() for told in event.told()]
+
+
+def told_asset(asset):
+    """An asset as Updraft reads it, whoever's class it is of."""
+    if isinstance(asset, str):
+        return asset
+    fields = {name: getattr(asset, name, None) for name in ("name", "uri", "group", "extra")}
+    return {name: value for name, value in fields.items() if value}
+
+
 PUSHED = {}
 
 
@@ -60,16 +116,29 @@ def main():
     offer(job, context)
     try:
         value = call(job, context)
-        answer = {"return_value": PUSHED.pop("return_value", value), "xcoms": PUSHED}
+        told = context["outlet_events"].told()
+        answer = {"return_value": PUSHED.pop("return_value", value), "xcoms": PUSHED, "outlet_events": told}
         text = json.dumps(answer, default=plain, allow_nan=False)
     except Exception as error:
         if isinstance(error, Skip) or is_called(error, "AirflowSkipException"):
-            return leave(answer_path, json.dumps({"skip": str(error) or "the function says so"}), 0)
+            skipped = {"skip": str(error) or "the function says so", "xcoms": pushed()}
+            return leave(answer_path, json.dumps(skipped), 0)
         tell(error)
         may_retry = not isinstance(error, (Fail, Unloadable)) and not is_called(error, "AirflowFailException")
-        failed = {"error": last_line(error), "may_retry": may_retry}
+        failed = {"error": last_line(error), "may_retry": may_retry, "xcoms": pushed()}
         return leave(answer_path, json.dumps(failed), FAILED)
     return leave(answer_path, text, 0)
+
+
+def pushed():
+    """What was left before the end, as far as it can be."""
+    kept = {}
+    for key, value in PUSHED.items():
+        try:
+            kept[key] = json.loads(json.dumps(value, default=plain, allow_nan=False))
+        except Exception:
+            continue
+    return kept
 
 
 def leave(path, text, code):
@@ -103,6 +172,7 @@ def context_of(job):
         conf=facts["conf"],
     )
     context["templates_dict"] = job["templates_dict"]
+    context["outlet_events"] = OutletEvents()
     return context
 
 
@@ -111,6 +181,8 @@ def offer(job, context):
     module = types.ModuleType("updraft", "What a task of Updraft knows and can say.")
     module.Skip = Skip
     module.Fail = Fail
+    module.Asset = Asset
+    module.AssetAlias = AssetAlias
     module.context = context
     module.args = job["args"]
     module.kwargs = job["kwargs"]

@@ -5,7 +5,8 @@
 //!            └── it holds: success            └── too long: failed for good, or skipped
 //! ```
 //!
-//! [`time`], [`file`], [`external_task`], [`bash`], [`http`], [`s3_key`], [`sql`]: one module each. [`arguments`]: the keys
+//! [`time`], [`file`], [`file_watcher`], [`external_task`], [`bash`], [`http`], [`s3_key`], [`sql`], [`python`]: one module
+//! each. [`arguments`]: the keys
 //! that all of them take.
 //! [`wait`]: how they wait.
 
@@ -13,7 +14,9 @@ pub(crate) mod arguments;
 pub mod bash;
 pub mod external_task;
 pub mod file;
+pub mod file_watcher;
 pub mod http;
+pub mod python;
 pub mod s3_key;
 pub mod sql;
 pub mod time;
@@ -44,9 +47,11 @@ pub(crate) fn register(
 ) -> Result<(), RegistryError> {
     registry.register(time::TimeSensor::default())?;
     registry.register(file::FileSensor::new(s3.clone(), Arc::clone(&looks)))?;
+    registry.register(file_watcher::FileWatcher::new(s3.clone(), Arc::clone(&looks)))?;
     registry.register(external_task::ExternalTaskSensor::new(Arc::clone(&looks)))?;
     registry.register(http::HttpSensor::new(Arc::clone(&looks)))?;
     registry.register(s3_key::S3KeySensor::new(s3.clone(), Arc::clone(&looks)))?;
     registry.register(sql::SqlSensor::new(environment.clone(), Arc::clone(&looks)))?;
+    registry.register(python::PythonSensor::new(Arc::clone(&looks)))?;
     registry.register(bash::BashSensor::new(looks))
 }

@@ -10,8 +10,6 @@
 
 use std::sync::Arc;
 
-use anyhow::anyhow;
-use scheduler::dag::template::holds_template;
 use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,10 +21,10 @@ use super::wait::{Rhythm, Sight, Watch};
 use crate::database::Database;
 use crate::notifiers::Environment;
 use crate::shapes::With;
-use crate::sql::answer::Answer;
-use crate::sql::place::{Place, problem};
+use crate::sql::Place;
+use crate::sql::ask;
 use crate::sql::script::Script;
-use crate::statements::{Dialect, Values, split};
+use crate::statements::Values;
 
 /// The `sql_sensor` operator.
 pub struct SqlSensor {
@@ -84,62 +82,34 @@ impl Operator for SqlSensor {
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { own: With { own, common: place }, common: patience } = args;
         let database = place.resolve(&self.environment, ctx).await?;
-        let script = Script::read(std::slice::from_ref(&own.sql), database.dialect(), true, ctx).await?;
-        if script.statements().count() != 1 {
-            return Err(TaskError::fail(anyhow!("a sensor asks one query")));
-        }
+        let query = ask::query(&own.sql, &database, ctx).await?;
         let watch = Watch {
             patience: &patience,
             ctx,
             awaited: format!("a true answer of {}", database.shown()),
             rhythm: Rhythm::Intervals(Arc::clone(&self.looks)),
         };
-        watch.until(|| look(&database, &script, &own, ctx)).await
+        watch.until(|| look(&database, &query, &own, ctx)).await
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let mut problems = Patience::check(args);
         problems.extend(Place::check(args));
         problems.extend(Values::check(args));
-        let sql = args.get("sql").and_then(Value::as_str).filter(|text| !holds_template(text));
-        match sql.map(|text| split(text, Dialect::Postgres).len()) {
-            Some(0) => problems.push(problem("/sql", "there is no query in it".to_owned())),
-            Some(2..) => problems.push(problem("/sql", "a sensor asks one query".to_owned())),
-            _ => {}
-        }
+        problems.extend(ask::check(args, "sql"));
         problems
     }
 }
 
 async fn look(
     database: &Database,
-    script: &Script,
+    query: &Script,
     args: &SqlSensorArgs,
     ctx: &TaskContext,
 ) -> Result<Sight, TaskError> {
-    let Some(query) = script.statements().next() else { return Ok(Sight::NotYet) };
-    let bound = query.bound(args.parameters.as_ref())?;
-    // A look that takes too long is let go of; the server finds that out by itself.
-    let mut session = database.session(false, &ctx.cancelled).await?;
-    let mut answer = Answer::new(1);
-    let done = session.execute(&bound, &mut answer, &ctx.cancelled).await;
-    let done = done.map_err(|fault| query.wrong(&bound, fault, database))?;
-    session.close().await;
-    match answer.first_value() {
-        None if args.fail_on_empty && done.rows == 0 => Ok(Sight::Failed("the query has no row".to_owned())),
+    match ask::first_row(database, query, args.parameters.as_ref(), ctx).await? {
+        None if args.fail_on_empty => Ok(Sight::Failed("the query has no row".to_owned())),
         None => Ok(Sight::NotYet),
-        Some(value) => Ok(Sight::of(is_true(&value))),
-    }
-}
-
-/// As Airflow has it: neither nothing, nor zero, nor an empty text.
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty() && text != "0",
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(entries) => !entries.is_empty(),
+        Some(row) => Ok(Sight::of(row.first().is_some_and(|(_, value)| ask::is_true(value)))),
     }
 }

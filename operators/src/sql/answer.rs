@@ -56,9 +56,11 @@ impl Answer {
         self.failed.take().map(TaskError::retry)
     }
 
-    /// The first value of the first row; none without a row.
-    pub(crate) fn first_value(&self) -> Option<Value> {
-        self.rows.first().map(|row| row.first().cloned().unwrap_or_default())
+    /// The first row, with the names of its columns; none without a row.
+    pub(crate) fn into_first_row(self) -> Option<Vec<(String, Value)>> {
+        let (gathering, row) = (self.gathering?, self.rows.into_iter().next()?);
+        let names = gathering.schema().fields().iter().map(|field| field.name().clone());
+        Some(names.zip(row).collect())
     }
 
     /// Whether rows are missing in XCom, and how many there are.

@@ -328,7 +328,7 @@ async fn first_value(to: &mut Session, sql: &str, database: &Database) -> Result
     let mut answer = Answer::new(1);
     let asked = to.execute(&Bound::plain(sql), &mut answer, &CancellationToken::new()).await;
     asked.map_err(|fault| judged(database, fault, "the table cannot be looked at"))?;
-    Ok(answer.first_value())
+    Ok(answer.into_first_row().and_then(|row| row.into_iter().next()).map(|(_, value)| value))
 }
 
 fn unread(error: &datafusion::error::DataFusionError) -> TaskError {

@@ -17,6 +17,7 @@
 
 pub(crate) mod answer;
 mod args;
+pub(crate) mod ask;
 mod load;
 pub(crate) mod place;
 mod run;

@@ -2,7 +2,8 @@
 
 use operators::python::Python;
 use operators::registry_with;
-use scheduler::operator::{Outcome, TaskError, Verdict};
+use scheduler::dag::asset::Asset;
+use scheduler::operator::{Outcome, Outlets, TaskError, Verdict};
 use serde_json::{Value, json};
 
 use crate::context::nowhere;
@@ -64,6 +65,10 @@ def leaves(code):
 def pulls(ti):
     return ti.xcom_pull('other')
 
+def makes(outlet_events, name='orders'):
+    outlet_events[name].extra = {'rows': 7}
+    outlet_events[updraft.AssetAlias('days')].add(updraft.Asset(uri='s3://lake/day', group='lake'), extra={'rows': 2})
+
 def waits():
     import subprocess, time
     subprocess.Popen(['sleep', '1000'])
@@ -105,6 +110,28 @@ async fn a_function_is_given_what_it_names_of_airflows_context() {
     assert_eq!(xcoms, [("extra".to_owned(), json!([1, 2]))]);
     let whole = json!({ "python_callable": "jobs:whole", "op_args": ["f"] });
     assert_eq!(run(&bench, whole).await, json!(["f", "manual__1", "manual", false]));
+}
+
+#[tokio::test]
+async fn a_function_says_what_there_is_to_know_of_the_assets_that_it_makes() {
+    let mut bench = bench();
+    let orders = Asset::new(Some("orders"), Some("s3://lake/orders")).unwrap();
+    bench.ctx.outlets = Outlets::new(&[orders], &["days".to_owned()]);
+
+    run(&bench, json!({ "python_callable": "jobs:makes" })).await;
+
+    let told: Vec<Value> = bench
+        .ctx
+        .outlets
+        .told()
+        .into_iter()
+        .map(|event| json!([event.asset.uri, event.asset.group, event.alias, event.extra]))
+        .collect();
+    let orders = json!(["s3://lake/orders", "asset", null, { "rows": 7 }]);
+    assert_eq!(told, [orders, json!(["s3://lake/day", "lake", "days", { "rows": 2 }])]);
+    let other = fail(&bench, json!({ "python_callable": "jobs:makes", "op_kwargs": { "name": "other" } })).await;
+    assert!(other.to_string().contains("`other` is no outlet of the task"), "{other}");
+    assert_eq!(other.verdict, Verdict::Fail);
 }
 
 #[tokio::test]
@@ -184,6 +211,16 @@ async fn scripts_run_as_they_do_elsewhere() {
     let names = run(&bench, bare).await;
     let names: Vec<&str> = names.as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(names.contains(&"A") && names.contains(&"AIRFLOW_CTX_DAG_ID") && !names.contains(&"HOME"), "{names:?}");
+}
+
+#[tokio::test]
+async fn what_was_pushed_before_a_failure_is_left() {
+    let bench = bench();
+    let code = "import updraft\nupdraft.xcom_push('page', 'https://x/1')\nupdraft.xcom_push('odd', object())\nraise ";
+    for end in ["ValueError('no')", "updraft.Skip('enough')"] {
+        let _ = try_run(&bench, json!({ "code": format!("{code}{end}") })).await;
+        assert_eq!(Value::Object(bench.pushed.all()), json!({ "page": "https://x/1" }), "{end}");
+    }
 }
 
 #[tokio::test]

@@ -21,8 +21,8 @@ use crate::moto::Moto;
 use crate::support::{Bench, Connections, HeldSlot, return_value};
 
 /// A database of one test.
-struct Server {
-    kind: &'static str,
+pub struct Server {
+    pub kind: &'static str,
     url: String,
     _mariadb: Option<MariaDb>,
 }
@@ -41,12 +41,12 @@ impl Server {
         Server { kind: "sqlite", url: "sqlite:test.db".to_owned(), _mariadb: None }
     }
 
-    async fn all() -> [Server; 3] {
+    pub async fn all() -> [Server; 3] {
         [Server::sqlite(), Server::postgres().await, Server::mariadb()]
     }
 
     /// Arguments for this server.
-    fn args(&self, more: &Value) -> Value {
+    pub fn args(&self, more: &Value) -> Value {
         let mut args = json!({ "url": self.url });
         if self.kind == "mysql" {
             args["password_env"] = "DB_PASSWORD".into();
@@ -59,7 +59,7 @@ impl Server {
         bench.run(&sql(), self.args(&args)).await
     }
 
-    async fn run(&self, bench: &Bench, args: Value) -> Value {
+    pub async fn run(&self, bench: &Bench, args: Value) -> Value {
         return_value(self.try_run(bench, args).await)
     }
 
