@@ -28,7 +28,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List aliases of assets. There are none: they are resolved by Python code. */
+        /** List aliases of assets: names under which tasks found assets while they ran. */
         get: operations["get_asset_aliases"];
         put?: never;
         post?: never;
@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Look at an alias. There are none. */
+        /** Look at an alias. */
         get: operations["get_asset_alias"];
         put?: never;
         post?: never;
@@ -389,7 +389,8 @@ export interface paths {
         get: operations["get_dag"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Delete a DAG whose file is gone, with its runs and all that is stored of them. */
+        delete: operations["delete_dag"];
         options?: never;
         head?: never;
         /** Pause or unpause a DAG. */
@@ -960,6 +961,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/wait": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Wait until a run is over.
+         * @description A line of JSON with the `state` of the run at once, every `interval` seconds, and when it is over; the last one has in
+         *     `results` the XCom `return_value` of each task that `result` names. A connection ends after a quarter of an hour, without
+         *     a final state: ask again.
+         */
+        get: operations["wait_dag_run_until_finished"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/dags/{dag_id}/dagVersions": {
         parameters: {
             query?: never;
@@ -1185,6 +1208,46 @@ export interface paths {
         get: operations["list_updraft_backfills"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/updraft/callbacks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List callbacks with what became of them; the newest first unless asked otherwise.
+         * @description `state` is `waiting`, `delivered` or `failed`, by repeating the key.
+         */
+        get: operations["list_callbacks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/updraft/callbacks/{callback_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell a callback again that was given up, or that waits for another attempt.
+         * @description The attempt is made at once, by a scheduler; this answers before it.
+         */
+        post: operations["retry_callback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1521,7 +1584,7 @@ export interface components {
             /** Format: int64 */
             total_entries: number;
         };
-        /** @description Another name for assets, which Python code resolves; there are none. */
+        /** @description A name under which tasks find assets while they run. */
         AssetAliasResponse: {
             /** Format: int64 */
             id: number;
@@ -1818,6 +1881,64 @@ export interface components {
             update: components["schemas"]["BulkActionResponse"] | null;
             delete: components["schemas"]["BulkActionResponse"] | null;
         };
+        /** @description A page of callbacks. */
+        CallbackCollectionResponse: {
+            callbacks: components["schemas"]["CallbackResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description A callback of a run or of one of its tasks. */
+        CallbackResponse: {
+            /** Format: uuid */
+            id: string;
+            dag_id: string;
+            dag_run_id: string;
+            /** @description The task; null for a callback of the DAG. */
+            task_id: string | null;
+            /**
+             * Format: int32
+             * @description The index within a mapped task; -1 when not mapped.
+             */
+            map_index: number;
+            /** Format: int32 */
+            try_number: number | null;
+            /** @description The key of the DAG file: `on_failure_callback`, …, or `deadline`. */
+            kind: string;
+            /**
+             * Format: int32
+             * @description Which of the callbacks of that kind, from 0.
+             */
+            position: number;
+            state: components["schemas"]["CallbackStateResponse"];
+            /** @description Through what it was told, or was to be: null before the first attempt. */
+            notifier: string | null;
+            /** @description Whom: null when that may be a secret. */
+            receiver: string | null;
+            /**
+             * Format: int32
+             * @description How often delivery was tried, since somebody last asked for it.
+             */
+            attempts: number;
+            /** @description Why the last attempt failed. */
+            error: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the next attempt is made; null when there is none.
+             */
+            next_attempt_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it was delivered, or given up.
+             */
+            ended_at: string | null;
+        };
+        /**
+         * @description Where a callback is.
+         * @enum {string}
+         */
+        CallbackStateResponse: "waiting" | "delivered" | "failed";
         /** @description The answer to clearing a run. */
         ClearDagRunResponse: components["schemas"]["ClearTaskInstanceCollectionResponse"] | components["schemas"]["DAGRunResponse"];
         /** @description The answer to clearing several runs. */
@@ -2228,7 +2349,10 @@ export interface components {
             is_met: boolean;
             assets: components["schemas"]["DagAssetResponse"][];
         };
-        /** @description How whoever reads DAG files is: in Updraft the scheduler does. */
+        /**
+         * @description How whoever reads DAG files is: in Updraft the scheduler does. It is `unhealthy`, too, while S3 or the git repository with the
+         *     DAG files cannot be read.
+         */
         DagProcessorInfoResponse: {
             status: string | null;
             latest_dag_processor_heartbeat: string | null;
@@ -2368,7 +2492,7 @@ export interface components {
         };
         /** @description Links by what they are called. */
         ExtraLinkCollectionResponse: {
-            /** @description Paths on this server. */
+            /** @description Paths on this server, and addresses elsewhere. */
             extra_links: {
                 [key: string]: string;
             };
@@ -3171,13 +3295,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description No aliases */
+            /** @description A page of aliases */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["AssetAliasCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
             /** @description A parameter is invalid */
@@ -3218,6 +3351,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The id is no number */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -4377,6 +4519,48 @@ export interface operations {
             };
             /** @description There is no such DAG */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    delete_dag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description Its file is still there, or a run is not over */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6664,6 +6848,60 @@ export interface operations {
             };
         };
     };
+    wait_dag_run_until_finished: {
+        parameters: {
+            query?: {
+                /** @description Seconds between two lines while the run goes on: 5 when absent. */
+                interval?: number;
+                result?: string[];
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lines of JSON */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description There is no such run */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description There are too many streams */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_dag_versions: {
         parameters: {
             query?: {
@@ -7379,6 +7617,107 @@ export interface operations {
                 };
             };
             /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_callbacks: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Only those of this DAG. */
+                dag_id?: string;
+                /** @description Only those of the run that people call so. */
+                dag_run_id?: string;
+                /** @description Only those of this task. */
+                task_id?: string;
+                state?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of callbacks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallbackCollectionResponse"];
+                };
+            };
+            /** @description The order, or a state, is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    retry_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                callback_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The callback, which waits now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallbackResponse"];
+                };
+            };
+            /** @description There is no such callback */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It was delivered */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The id is no UUID */
             422: {
                 headers: {
                     [name: string]: unknown;
