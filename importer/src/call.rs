@@ -10,6 +10,7 @@ use crate::date::{DATETIME_ORDER, TIMEDELTA_ORDER, zone_of};
 use crate::expression::{SIZE_MAX, environment};
 use crate::interpreter::{Interpreter, unknown};
 use crate::python::field;
+use crate::records::record_of;
 use crate::sequence::merged;
 use crate::text;
 use crate::value::{Date, Evaluated, Length, NotStatic, Value};
@@ -145,7 +146,12 @@ impl<'t> Interpreter<'t> {
                 [value] => value.to_json().ok().map(|json| Value::Text(json.to_string())),
                 _ => None,
             },
-            _ => return self.call_airflow(path, arguments),
+            _ => {
+                return match record_of(path) {
+                    Some(record) => record.with(arguments),
+                    None => self.call_airflow(path, arguments),
+                };
+            }
         };
         known.ok_or_else(|| unknown(format!("`{path}` with these arguments is not followed"), place))
     }

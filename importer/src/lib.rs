@@ -21,6 +21,7 @@ mod expression;
 mod interpreter;
 mod keys;
 mod python;
+mod records;
 mod remark;
 mod sequence;
 mod text;

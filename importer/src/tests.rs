@@ -214,6 +214,22 @@ fn dags_have_several_spellings() {
 }
 
 #[test]
+fn records_of_docker_and_kubernetes_are_mappings() {
+    let imported = whole(
+        "from docker.types import Mount\nfrom kubernetes.client import models as k8s\n\
+         with DAG('one', schedule=None):\n    \
+         BashOperator(task_id='a', bash_command='x', env=Mount('/in', source='/data', type='bind'))\n    \
+         BashOperator(task_id='b', bash_command='x', env=[k8s.V1EnvVar(name='A', value_from=k8s.V1EnvVarSource(\
+         secret_key_ref=k8s.V1SecretKeySelector(name='s', key='k', optional=None)))])\n",
+    );
+    assert_eq!(imported.remarks, []);
+    let yaml = imported.yaml.unwrap();
+    assert!(yaml.contains("env:\n      target: /in\n      source: /data\n      type: bind\n"), "{yaml}");
+    assert!(yaml.contains("valueFrom") && yaml.contains("secretKeyRef"), "{yaml}");
+    assert!(!yaml.contains("value_from") && !yaml.contains("optional"), "{yaml}");
+}
+
+#[test]
 fn files_that_would_never_end_are_given_up() {
     let endless = whole(
         "def f():\n    return f()\nf()\nx = 'a' * 10**15\nfor a in range(9999):\n    for b in range(9999):\n        c = 1\n",

@@ -10,6 +10,9 @@
 //!
 //! The last line of its standard output becomes the XCom `return_value`, as text or read as JSON. Exit code 99 skips the
 //! task. The command runs in a folder of its own that is removed afterwards, and its whole process tree ends with it.
+//!
+//! What there is to know of the task's `outlets` it writes into the file that `UPDRAFT_OUTLET_EVENTS` names, see
+//! [`crate::outlet_events`].
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -18,9 +21,10 @@ use anyhow::{Context, anyhow};
 use scheduler::log::Level;
 use scheduler::operator::{Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::outlet_events;
 use crate::process::{self, Ended};
 use crate::spawn::Command;
 
@@ -52,9 +56,9 @@ pub struct BashArgs {
 }
 
 /// What the last line of standard output is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum OutputProcessor {
+pub(crate) enum OutputProcessor {
     #[default]
     Text,
     Json,
@@ -69,6 +73,17 @@ pub(crate) enum EnvValue {
     Flag(bool),
 }
 
+impl EnvValue {
+    /// What a process sees.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            EnvValue::Text(text) => text.clone(),
+            EnvValue::Number(number) => number.to_string(),
+            EnvValue::Flag(flag) => flag.to_string(),
+        }
+    }
+}
+
 /// One exit code, or several.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -80,10 +95,15 @@ pub(crate) enum ExitCodes {
 impl ExitCodes {
     /// Whether something ended with one of them.
     pub(crate) fn has(&self, status: ExitStatus) -> bool {
-        status.code().is_some_and(|code| match self {
+        status.code().is_some_and(|code| self.has_code(code))
+    }
+
+    /// Whether it is one of them.
+    pub(crate) fn has_code(&self, code: i32) -> bool {
+        match self {
             ExitCodes::One(one) => code == *one,
             ExitCodes::Several(several) => several.contains(&code),
-        })
+        }
     }
 }
 
@@ -110,9 +130,14 @@ impl Operator for Bash {
             None => command.current_dir(scratch.path()),
         };
         set_environment(&mut command, args.env.as_ref(), args.append_env, ctx);
+        let events = outlet_events::offer(&mut command, scratch.path(), ctx);
         ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));
         let ended = process::run(command, &ctx.log, &ctx.cancelled).await.context("cannot run bash")?;
-        outcome(ended, args.skip_on_exit_code.as_ref(), args.output_processor)
+        let outcome = outcome(ended, args.skip_on_exit_code.as_ref(), args.output_processor)?;
+        if let Some(events) = events {
+            outlet_events::take(&events, ctx).await?;
+        }
+        Ok(outcome)
     }
 }
 
@@ -128,12 +153,7 @@ pub(crate) fn set_environment(
     }
     process::hide_settings(command);
     for (name, value) in env.into_iter().flatten() {
-        let value = match value {
-            EnvValue::Text(text) => text.clone(),
-            EnvValue::Number(number) => number.to_string(),
-            EnvValue::Flag(flag) => flag.to_string(),
-        };
-        command.env(name, value);
+        command.env(name, value.text());
     }
     let logical_date = ctx.run.logical_date.map(|date| date.format("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string());
     command
@@ -157,7 +177,8 @@ fn outcome(ended: Ended, skip_on: Option<&ExitCodes>, processor: OutputProcessor
     Err(TaskError::retry(error).with_exit_code(exit_code(status)))
 }
 
-fn answer(line: String, processor: OutputProcessor) -> Result<Outcome, TaskError> {
+/// What a line is to other tasks.
+pub(crate) fn answer(line: String, processor: OutputProcessor) -> Result<Outcome, TaskError> {
     match processor {
         OutputProcessor::Text => Ok(Outcome::value(Value::String(line))),
         OutputProcessor::Json => serde_json::from_str::<Value>(&line)

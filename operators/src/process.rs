@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use scheduler::log::{Level, TaskLog};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,9 @@ const OUTPUT_GRACE: Duration = Duration::from_secs(2);
 
 /// A line longer than this is taken in pieces: output without newlines must not fill the memory.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+/// So much of what a program complains of is read.
+const COMPLAINT_BYTES_MAX: u64 = 16 * 1024;
 
 /// How a child ended.
 #[derive(Debug)]
@@ -108,7 +111,7 @@ fn follow(
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
-            let mut piece = tokio::io::AsyncReadExt::take(&mut reader, LINE_BYTES_MAX);
+            let mut piece = AsyncReadExt::take(&mut reader, LINE_BYTES_MAX);
             match piece.read_until(b'\n', &mut bytes).await {
                 Ok(0) | Err(_) => return last_line,
                 Ok(_) => {}
@@ -132,6 +135,50 @@ async fn last_words(follower: JoinHandle<Option<String>>) -> Option<String> {
             None
         }
     }
+}
+
+/// Why a program did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutputError {
+    #[error(transparent)]
+    Start(ProcessError),
+    #[error("cannot read what it says")]
+    Read(#[from] io::Error),
+    #[error("it ended with {}: {}", spoken(*.status), .complaint.lines().last().unwrap_or("it says nothing"))]
+    Failed { status: ExitStatus, complaint: String },
+    #[error("it did not end within {} seconds", .0.as_secs())]
+    TooSlow(Duration),
+    #[error("it answers with more than {} MiB", .0 >> 20)]
+    TooMuch(u64),
+}
+
+/// Runs a program that answers a question to its end; answers with what it printed.
+pub(crate) async fn output_of(command: &Command, patience: Duration, bytes_max: u64) -> Result<Vec<u8>, OutputError> {
+    let Started { mut child, stdout, stderr } = command.spawn().map_err(OutputError::Start)?;
+    let all = async {
+        let (answer, complaint) = tokio::join!(whole(stdout, bytes_max), whole(stderr, COMPLAINT_BYTES_MAX));
+        let status = child.wait().await?;
+        Ok::<_, io::Error>((answer?, complaint?, status))
+    };
+    let ended = tokio::time::timeout(patience, all).await;
+    let (answer, complaint, status) = ended.map_err(|_| OutputError::TooSlow(patience))??;
+    if !status.success() {
+        return Err(OutputError::Failed { status, complaint: String::from_utf8_lossy(&complaint).into_owned() });
+    }
+    if answer.len() as u64 > bytes_max {
+        return Err(OutputError::TooMuch(bytes_max));
+    }
+    Ok(answer)
+}
+
+/// What comes out, as far as it is not too long; the rest is thrown away, so that the program can end.
+async fn whole(output: impl AsyncRead + Unpin, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut output = output.take(bytes_max + 1);
+    output.read_to_end(&mut bytes).await?;
+    let mut rest = output.into_inner();
+    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+    Ok(bytes)
 }
 
 /// How a process ended, as people say it.

@@ -8,12 +8,12 @@
 //! A token is kept before it is first sent. Whoever finds it without a run sends it again: the answer is the run that was
 //! started with it, or a new one if none was.
 
-use anyhow::Context as _;
 use scheduler::operator::{TaskContext, TaskError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::jobs::RunId;
+use crate::checkpoint;
 
 /// What is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,14 +61,12 @@ impl Entry {
 
     /// What was kept last; none when nothing was, or something of another operator.
     pub(super) async fn load(ctx: &TaskContext) -> Result<Option<Entry>, TaskError> {
-        let kept = ctx.checkpoint.load().await.context("cannot read the checkpoint")?;
-        Ok(kept.and_then(|kept| serde_json::from_value(kept).ok()))
+        checkpoint::load(ctx).await
     }
 
     /// Keeps it, durably.
     pub(super) async fn save(&self, ctx: &TaskContext) -> Result<(), TaskError> {
-        let value = serde_json::to_value(self).context("cannot write the checkpoint")?;
-        Ok(ctx.checkpoint.save(value).await.context("cannot write the checkpoint")?)
+        checkpoint::save(self, ctx).await
     }
 }
 

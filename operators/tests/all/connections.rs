@@ -214,5 +214,5 @@ async fn servers_on_the_web_are_asked_as_their_type_wants() {
     };
     works(&split).await;
     fails(&Connection { port: Some(9), ..split }, "cannot reach").await;
-    fails(&Connection::new("x", "docker"), "cannot be tested").await;
+    fails(&Connection::new("x", "kafka"), "cannot be tested").await;
 }

@@ -21,6 +21,7 @@ use scheduler::operator::{Outcome, TaskError};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::bomb;
 use crate::support::{Bench, Connections};
 use fake::{Fake, TOKEN};
 

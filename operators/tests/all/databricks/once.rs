@@ -2,35 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use operators::databricks::{RepairRun, RunNow, Workspaces};
-use scheduler::operator::{Checkpoint, Operator};
+use scheduler::operator::Operator;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fake::{Bomb, FAILED, Fake, Fault, RUNNING, SUCCESS};
+use super::fake::{FAILED, Fake, Fault, RUNNING, SUCCESS};
 use super::{bench, notebook, submit_run, xcoms};
-use crate::support::Bench;
-
-/// A checkpoint at which a process may die, before and after it is durable.
-struct Mined {
-    kept: Arc<Mutex<Option<Value>>>,
-    bomb: Bomb,
-}
-
-#[async_trait]
-impl Checkpoint for Mined {
-    async fn load(&self) -> anyhow::Result<Option<Value>> {
-        Ok(self.kept.lock().unwrap().clone())
-    }
-
-    async fn save(&self, value: Value) -> anyhow::Result<()> {
-        self.bomb.moment().await;
-        *self.kept.lock().unwrap() = Some(value);
-        self.bomb.moment().await;
-        Ok(())
-    }
-}
+use crate::bomb::Bomb;
+use crate::support::{Bench, Mined};
 
 /// Lets the process die at the n-th moment, for every n, and another take over: `check` is asked after each.
 pub(super) async fn at_each_moment<O: Operator>(

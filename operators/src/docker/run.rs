@@ -1,0 +1,396 @@
+//! The course of one try: its container is found or made, followed to its end, and tidied away.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::models::{ContainerState, ContainerStateStatusEnum};
+use bollard::query_parameters::{
+    CreateContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions, StopContainerOptions,
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use scheduler::operator::{Outcome, TaskContext, TaskError};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::args::{AutoRemove, DockerArgs};
+use super::blueprint::{self, TOKEN_LABEL};
+use super::engine::{Engine, is_absent, refused};
+use super::image;
+use crate::claim::{Claim, Ended};
+use crate::container_log::{Follower, Stream, text_of};
+use crate::span::spoken;
+
+/// Between SIGTERM and SIGKILL.
+const STOP_GRACE_SECS: i32 = 10;
+
+/// An engine has so long to stop and remove a container; the scheduler itself gives a try half a minute.
+const STOP_PATIENCE: Duration = Duration::from_secs(25);
+
+/// How far the output was seen is kept so often, while there is any.
+const KEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// When the output has ended but the container has not, or the engine does not answer, it is asked again after this; each
+/// further pause is twice as long, up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// What is left for other tasks may be so large; the database keeps all of it.
+const OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Runs the container of a try to its end.
+pub(super) async fn perform(engine: &Engine, args: &DockerArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+    let course = Course { engine, args, ctx };
+    let ended = course.to_the_end().await;
+    if ctx.withdrawn.is_cancelled() {
+        course.abandon().await;
+    }
+    ended?.into_outcome(args.skip_on_exit_code.as_ref(), args.output_processor)
+}
+
+/// The course of one try.
+struct Course<'a> {
+    engine: &'a Engine,
+    args: &'a DockerArgs,
+    ctx: &'a TaskContext,
+}
+
+impl Course<'_> {
+    async fn to_the_end(&self) -> Result<Ended, TaskError> {
+        let mut claim = self.claim().await?;
+        if let Some(ended) = claim.ended {
+            self.ctx.log.info("The container of this try has ended already");
+            self.tidy(claim.made.as_deref(), &ended).await;
+            return Ok(ended);
+        }
+        let container = self.obtain(&mut claim).await?;
+        self.start(&container).await?;
+        let state = self.watch(&mut claim, &container).await?;
+        let ended = self.ended(&claim, &container, &state).await?;
+        claim.ended = Some(ended.clone());
+        claim.save(self.ctx).await?;
+        self.tidy(Some(&container), &ended).await;
+        Ok(ended)
+    }
+
+    /// The claim of this try. What an earlier one has left is ended first.
+    async fn claim(&self) -> Result<Claim, TaskError> {
+        let kept = Claim::load(self.ctx).await?;
+        let earlier = match kept {
+            Some(claim) if claim.is_of(self.ctx) => return Ok(claim),
+            earlier => earlier,
+        };
+        if let Some(earlier) = earlier {
+            self.end_earlier(&earlier.token).await?;
+        }
+        let claim = Claim::new(self.ctx);
+        claim.save(self.ctx).await?;
+        Ok(claim)
+    }
+
+    /// The container of this try, which is made if there is none.
+    async fn obtain(&self, claim: &mut Claim) -> Result<String, TaskError> {
+        let found = match claim.made.clone() {
+            Some(made) => Some(made),
+            None => self.find(&claim.token).await?,
+        };
+        if let Some(container) = found {
+            self.ctx.log.info(format_args!("Goes on with container {}, which this try made", short(&container)));
+            return Ok(container);
+        }
+        let container = self.make(&claim.token).await?;
+        claim.made = Some(container.clone());
+        claim.save(self.ctx).await?;
+        Ok(container)
+    }
+
+    /// The container that bears a token.
+    async fn find(&self, token: &str) -> Result<Option<String>, TaskError> {
+        let label = format!("{TOKEN_LABEL}={token}");
+        let filters = Some(HashMap::from([("label".to_owned(), vec![label])]));
+        let options = ListContainersOptions { all: true, filters, ..ListContainersOptions::default() };
+        let found = self.engine.docker.list_containers(Some(options)).await;
+        let found = found.map_err(|error| refused(error, "look for the container of the try"))?;
+        Ok(found.into_iter().find_map(|container| container.id))
+    }
+
+    /// Ends what a try before this one has left: two at a time would do the work twice.
+    async fn end_earlier(&self, token: &str) -> Result<(), TaskError> {
+        let Some(container) = self.find(token).await? else { return Ok(()) };
+        let state = self.state(&container).await.map_err(|error| refused(error, "look at the container before"))?;
+        if is_under_way(&state) {
+            self.ctx.log.info(format_args!("Stops container {} of the try before, which goes on", short(&container)));
+            self.stop(&container).await.map_err(|error| refused(error, "stop the container of the try before"))?;
+        }
+        // Two containers cannot have one name.
+        if self.args.auto_remove != AutoRemove::Never || self.args.container_name.is_some() {
+            self.remove(&container).await.map_err(|error| refused(error, "remove the container of the try before"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the container, which does not run yet.
+    async fn make(&self, token: &str) -> Result<String, TaskError> {
+        image::provide(self.engine, self.args, self.ctx).await?;
+        let body = blueprint::body(self.args, token, self.ctx).await?;
+        let name = blueprint::name(self.args, token, self.ctx);
+        if self.ctx.cancelled.is_cancelled() {
+            return Err(TaskError::cancelled());
+        }
+        let options = CreateContainerOptions { name: Some(name.clone()), ..CreateContainerOptions::default() };
+        let made = self.engine.docker.create_container(Some(options), body).await;
+        let made = made.map_err(|error| refused(error, &format!("make the container `{name}`")))?;
+        made.warnings.iter().for_each(|warning| self.ctx.log.warning(warning));
+        let (id, image, url) = (short(&made.id), &self.args.image, &self.engine.url);
+        self.ctx.log.info(format_args!("Made container {id} (`{name}`) of the image `{image}` at {url}"));
+        Ok(made.id)
+    }
+
+    /// Starts the container if it has never been started. One that cannot be started is removed. An engine that is away is waited
+    /// for: the container may run already.
+    async fn start(&self, container: &str) -> Result<(), TaskError> {
+        let mut complaint = Complaint::default();
+        let state = loop {
+            match self.state(container).await {
+                Ok(state) => break state,
+                Err(error) if is_absent(&error) => return Err(gone(container)),
+                Err(error) => complaint.engine_is_away(error, self.ctx),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE_MAX) => {}
+                () = self.ctx.cancelled.cancelled() => return Err(TaskError::cancelled()),
+            }
+        };
+        if state.status != Some(ContainerStateStatusEnum::CREATED) {
+            return Ok(());
+        }
+        if let Err(error) = self.engine.docker.start_container(container, None).await {
+            if let Err(error) = self.remove(container).await {
+                self.ctx.log.warning(format_args!("Cannot remove container {}: {error}", short(container)));
+            }
+            return Err(refused(error, "start the container"));
+        }
+        Ok(())
+    }
+
+    /// Copies the output into the log until the container has ended. An engine that is away is waited for, because giving up
+    /// would not end the container.
+    async fn watch(&self, claim: &mut Claim, container: &str) -> Result<ContainerState, TaskError> {
+        let mut follower = Follower::new(&self.ctx.log, claim.seen.get(container));
+        let mut complaint = Complaint::default();
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let began = Instant::now();
+            let followed = tokio::select! {
+                followed = self.follow(claim, container, &mut follower) => followed,
+                () = self.ctx.cancelled.cancelled() => return Err(self.let_go(claim, container, &follower).await),
+            };
+            match self.state(container).await {
+                Ok(state) if !is_under_way(&state) => {
+                    follower.finish();
+                    claim.seen.insert(container.to_owned(), follower.bookmark().clone());
+                    return Ok(state);
+                }
+                Ok(_) => {
+                    if let Err(error) = followed {
+                        let error = anyhow::Error::new(error);
+                        complaint.say(format!("Cannot follow the output: {error:#}"), self.ctx);
+                    }
+                }
+                Err(error) if is_absent(&error) => return Err(gone(container)),
+                Err(error) => complaint.engine_is_away(error, self.ctx),
+            }
+            pause = if began.elapsed() > PAUSE_MAX { PAUSE_FIRST } else { pause };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.ctx.cancelled.cancelled() => return Err(self.let_go(claim, container, &follower).await),
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Copies the output into the log as long as there is any.
+    async fn follow(&self, claim: &mut Claim, container: &str, follower: &mut Follower) -> Result<(), Error> {
+        follower.begin_again();
+        let since = follower.since().and_then(|at| i32::try_from(at.timestamp()).ok()).unwrap_or_default();
+        let options =
+            LogsOptions { follow: true, stdout: true, stderr: true, timestamps: true, since, ..LogsOptions::default() };
+        let mut output = self.engine.docker.logs(container, Some(options));
+        let mut keep_at = Instant::now() + KEEP_EVERY;
+        loop {
+            let next = tokio::select! {
+                next = output.next() => next,
+                () = tokio::time::sleep_until(keep_at), if follower.is_dirty() => {
+                    claim.save_seen(container, follower.bookmark(), self.ctx).await;
+                    follower.is_kept();
+                    keep_at = Instant::now() + KEEP_EVERY;
+                    continue;
+                }
+            };
+            match next {
+                Some(message) => {
+                    let message = message?;
+                    let stream =
+                        if matches!(message, LogOutput::StdErr { .. }) { Stream::Stderr } else { Stream::Stdout };
+                    follower.take(stream, message.as_ref());
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Stops watching. Whoever takes the try up goes on where the output was left.
+    async fn let_go(&self, claim: &mut Claim, container: &str, follower: &Follower) -> TaskError {
+        if !self.ctx.withdrawn.is_cancelled() {
+            claim.save_seen(container, follower.bookmark(), self.ctx).await;
+            let id = short(container);
+            self.ctx.log.info(format_args!("Container {id} goes on; whoever takes up this task goes on watching it"));
+        }
+        TaskError::cancelled()
+    }
+
+    /// What there is to say of a container that has ended.
+    async fn ended(&self, claim: &Claim, container: &str, state: &ContainerState) -> Result<Ended, TaskError> {
+        let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
+        let failure = (code != 0).then(|| failure(code, state));
+        let said = if self.args.xcom_all && failure.is_none() {
+            Value::from(self.all_lines(container).await?)
+        } else {
+            let last = claim.seen.get(container).and_then(|seen| seen.last_line.clone());
+            last.map_or(Value::Null, Value::String)
+        };
+        self.ctx.log.info(format_args!("Container {} ended with exit code {code}", short(container)));
+        Ok(Ended { failure, exit_code: Some(code), said })
+    }
+
+    /// All lines of standard output.
+    async fn all_lines(&self, container: &str) -> Result<Vec<String>, TaskError> {
+        let options = LogsOptions { stdout: true, timestamps: true, ..LogsOptions::default() };
+        let mut output = self.engine.docker.logs(container, Some(options));
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        while let Some(message) = output.try_next().await.map_err(|error| refused(error, "read the output"))? {
+            bytes += message.as_ref().len();
+            if bytes > OUTPUT_BYTES_MAX {
+                return Err(TaskError::fail(anyhow!(
+                    "the output has more than {OUTPUT_BYTES_MAX} bytes, and `xcom_all` wants to keep it; write it to a file"
+                )));
+            }
+            lines.push(text_of(message.as_ref()));
+        }
+        Ok(lines)
+    }
+
+    /// Removes a container that has ended, if that is wanted.
+    async fn tidy(&self, container: Option<&str>, ended: &Ended) {
+        let is_wanted = match self.args.auto_remove {
+            AutoRemove::Never => false,
+            AutoRemove::Success => ended.is_success(),
+            AutoRemove::Force => true,
+        };
+        let Some(container) = container.filter(|_| is_wanted) else { return };
+        if let Err(error) = self.remove(container).await {
+            let error = anyhow::Error::new(error);
+            self.ctx.log.warning(format_args!("Cannot remove container {}: {error:#}", short(container)));
+        }
+    }
+
+    /// Stops and removes the container of a try that is not wanted any more.
+    async fn abandon(&self) {
+        let ending = async {
+            let claim = Claim::load(self.ctx).await?.filter(|claim| claim.is_of(self.ctx) && claim.ended.is_none());
+            let Some(claim) = claim else { return Ok(()) };
+            let Some(container) = self.find(&claim.token).await? else { return Ok(()) };
+            self.stop(&container).await.map_err(|error| refused(error, "stop the container"))?;
+            self.ctx.log.info(format_args!("Stopped container {}", short(&container)));
+            if self.args.auto_remove != AutoRemove::Never {
+                self.remove(&container).await.map_err(|error| refused(error, "remove the container"))?;
+            }
+            Ok::<(), TaskError>(())
+        };
+        let problem = match tokio::time::timeout(STOP_PATIENCE, ending).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the engine did not stop it within {}", spoken(STOP_PATIENCE)),
+        };
+        self.ctx.log.error(format_args!("The container of this try may go on: {problem}"));
+    }
+
+    async fn state(&self, container: &str) -> Result<ContainerState, Error> {
+        let found = self.engine.docker.inspect_container(container, None).await?;
+        Ok(found.state.unwrap_or_default())
+    }
+
+    async fn stop(&self, container: &str) -> Result<(), Error> {
+        let options = StopContainerOptions { t: Some(STOP_GRACE_SECS), ..StopContainerOptions::default() };
+        unless_absent(self.engine.docker.stop_container(container, Some(options)).await)
+    }
+
+    /// Removes a container, and the volumes that are its own.
+    async fn remove(&self, container: &str) -> Result<(), Error> {
+        let options = RemoveContainerOptions { v: true, force: true, ..RemoveContainerOptions::default() };
+        unless_absent(self.engine.docker.remove_container(container, Some(options)).await)
+    }
+}
+
+/// What was last complained of, so that it is not said again and again.
+#[derive(Default)]
+struct Complaint(String);
+
+impl Complaint {
+    fn say(&mut self, problem: String, ctx: &TaskContext) {
+        if self.0 != problem {
+            ctx.log.warning(format_args!("{problem}; goes on trying"));
+            self.0 = problem;
+        }
+    }
+
+    fn engine_is_away(&mut self, error: Error, ctx: &TaskContext) {
+        self.say(format!("The engine does not answer: {:#}", anyhow::Error::new(error)), ctx);
+    }
+}
+
+/// What is not there need not be ended.
+fn unless_absent(done: Result<(), Error>) -> Result<(), Error> {
+    match done {
+        Err(error) if is_absent(&error) => Ok(()),
+        done => done,
+    }
+}
+
+/// Why an exit code is no success.
+fn failure(code: i32, state: &ContainerState) -> String {
+    let mut failure = format!("the container ended with exit code {code}");
+    if state.oom_killed == Some(true) {
+        failure += ": it needed more memory than it may have; raise `mem_limit`";
+    } else if code == 137 {
+        failure += ": it was killed (SIGKILL), perhaps because memory ran out";
+    }
+    if let Some(error) = state.error.as_deref().filter(|error| !error.is_empty()) {
+        failure = format!("{failure}: {error}");
+    }
+    failure
+}
+
+/// Whether a container may still do something.
+fn is_under_way(state: &ContainerState) -> bool {
+    use ContainerStateStatusEnum as Status;
+    matches!(
+        state.status,
+        Some(Status::CREATED | Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING)
+    )
+}
+
+/// Whoever removes a container takes with it how it ended.
+fn gone(container: &str) -> TaskError {
+    let id = short(container);
+    TaskError::retry(anyhow!(
+        "container {id} is not there any more; somebody has removed it, and how it ended is not known"
+    ))
+}
+
+/// An id as people write it.
+fn short(container: &str) -> &str {
+    container.get(..12).unwrap_or(container)
+}
