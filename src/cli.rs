@@ -6,6 +6,9 @@ mod secrets;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use scheduler::store::callbacks::CallbackState;
+use serde::Deserialize;
+use uuid::Uuid;
 
 pub use import::{ImportAirflowArgs, ImportCommand};
 pub use secrets::{
@@ -82,6 +85,9 @@ pub enum Command {
     /// Work with assets: data that tasks make and DAGs wait for
     #[command(subcommand)]
     Assets(AssetsCommand),
+    /// Work with callbacks: what was told to whom, and what could not be
+    #[command(subcommand)]
+    Callbacks(CallbacksCommand),
     /// Work with pools: slots that task instances share
     #[command(subcommand)]
     Pools(PoolsCommand),
@@ -119,12 +125,16 @@ pub struct StandaloneArgs {
     pub scheduling: SchedulingArgs,
     #[command(flatten)]
     pub tries: TryArgs,
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct SchedulerArgs {
     #[command(flatten)]
     pub scheduling: SchedulingArgs,
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -137,6 +147,8 @@ pub struct WorkerArgs {
     pub concurrency: Option<u32>,
     #[command(flatten)]
     pub tries: TryArgs,
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -172,6 +184,77 @@ pub struct TryArgs {
     pub lease_secs: Option<u64>,
 }
 
+#[derive(Debug, Clone, Default, Args)]
+pub struct LogArgs {
+    /// Where the logs of tasks are kept: below the home folder, or in the database, where every process of the installation
+    /// reads them [default: files for `standalone`, else database]
+    #[arg(long, env = "UPDRAFT_LOGS", value_name = "PLACE")]
+    pub logs: Option<LogPlace>,
+}
+
+/// Where the logs of tasks are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogPlace {
+    /// Below the home folder.
+    Files,
+    /// In the database.
+    Database,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CallbacksCommand {
+    /// List callbacks with what became of them, the newest first
+    List(CallbacksListArgs),
+    /// Tell callbacks again that were given up, or that wait for another attempt
+    Retry {
+        /// Their ids
+        #[arg(required_unless_present = "failed", conflicts_with = "failed", value_name = "ID")]
+        ids: Vec<Uuid>,
+        /// All that were given up
+        #[arg(long)]
+        failed: bool,
+        /// Only those of this DAG
+        #[arg(long, value_name = "DAG_ID", requires = "failed")]
+        dag_id: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CallbacksListArgs {
+    /// Only those of this DAG
+    pub dag_id: Option<String>,
+    /// Only those of this run
+    pub run_id: Option<String>,
+    /// Only those in this state; may be given several times
+    #[arg(long = "state", value_name = "STATE")]
+    pub states: Vec<CallbackPlace>,
+    /// At most so many
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub limit: u64,
+}
+
+/// Where a callback is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CallbackPlace {
+    /// It waits for an attempt.
+    Waiting,
+    /// It was delivered.
+    Delivered,
+    /// It was given up.
+    Failed,
+}
+
+impl From<CallbackPlace> for CallbackState {
+    fn from(place: CallbackPlace) -> CallbackState {
+        match place {
+            CallbackPlace::Waiting => CallbackState::Waiting,
+            CallbackPlace::Delivered => CallbackState::Delivered,
+            CallbackPlace::Failed => CallbackState::Failed,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum DagsCommand {
     /// List the DAGs
@@ -197,6 +280,14 @@ pub enum DagsCommand {
     Unpause {
         /// The DAG
         dag_id: String,
+    },
+    /// Delete a DAG whose file is gone, with its runs and all that is stored of them
+    Delete {
+        /// The DAG
+        dag_id: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Show when a DAG runs next
     Next {

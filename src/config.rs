@@ -13,7 +13,9 @@ use anyhow::Context;
 use operators::notifiers::MailServer;
 use serde::Deserialize;
 
-use crate::cli::{Command, GlobalArgs, SchedulingArgs, StandaloneArgs, TryArgs, WebArgs, WorkerArgs};
+use crate::cli::{
+    Command, GlobalArgs, LogArgs, LogPlace, SchedulerArgs, SchedulingArgs, StandaloneArgs, TryArgs, WebArgs, WorkerArgs,
+};
 use crate::report::BadInput;
 use dags::DagsOrigin;
 use secrets::BackendSpec;
@@ -56,6 +58,8 @@ pub struct ServerConfig {
     pub queues: Vec<String>,
     /// Most tasks that a worker runs at the same time.
     pub worker_concurrency: u32,
+    /// Where the logs of tasks are kept.
+    pub logs: LogPlace,
     /// Whether new DAGs start paused (Airflow 3: `dags_are_paused_at_creation`).
     pub dags_are_paused_at_creation: bool,
     /// Where people reach the web UI, for links in messages; the address that is listened on when absent (Airflow 3:
@@ -83,6 +87,7 @@ struct SettingsFile {
     lease_secs: Option<u64>,
     queues: Option<Vec<String>>,
     worker_concurrency: Option<u32>,
+    logs: Option<LogPlace>,
     dags_are_paused_at_creation: Option<bool>,
     base_url: Option<String>,
     secrets_backends: Option<Vec<String>>,
@@ -100,16 +105,23 @@ struct Typed {
     scheduling: SchedulingArgs,
     worker: WorkerArgs,
     tries: TryArgs,
+    logs: LogArgs,
 }
 
 impl Typed {
     fn of(command: &Command) -> Typed {
         match command {
-            Command::Standalone(StandaloneArgs { web, scheduling, tries }) => {
-                Typed { web: web.clone(), scheduling: scheduling.clone(), tries: tries.clone(), ..Typed::default() }
+            Command::Standalone(StandaloneArgs { web, scheduling, tries, logs }) => {
+                let (web, scheduling, tries) = (web.clone(), scheduling.clone(), tries.clone());
+                Typed { web, scheduling, tries, logs: logs.clone(), ..Typed::default() }
             }
-            Command::Scheduler(args) => Typed { scheduling: args.scheduling.clone(), ..Typed::default() },
-            Command::Worker(args) => Typed { tries: args.tries.clone(), worker: args.clone(), ..Typed::default() },
+            Command::Scheduler(SchedulerArgs { scheduling, logs }) => {
+                Typed { scheduling: scheduling.clone(), logs: logs.clone(), ..Typed::default() }
+            }
+            Command::Worker(args) => {
+                let (tries, logs) = (args.tries.clone(), args.logs.clone());
+                Typed { tries, logs, worker: args.clone(), ..Typed::default() }
+            }
             Command::ApiServer(args) => Typed { web: args.web.clone(), ..Typed::default() },
             _ => Typed::default(),
         }
@@ -143,6 +155,7 @@ impl Config {
             lease: Duration::from_secs(typed.tries.lease_secs.or(file.lease_secs).unwrap_or(300).max(LEASE_SECS_MIN)),
             queues: if queues.is_empty() { vec!["default".to_owned()] } else { queues },
             worker_concurrency: typed.worker.concurrency.or(file.worker_concurrency).unwrap_or(16).max(1),
+            logs: typed.logs.logs.or(file.logs).unwrap_or_else(|| usual_logs(command)),
             dags_are_paused_at_creation: env_flag("UPDRAFT_DAGS_ARE_PAUSED_AT_CREATION")?
                 .or(file.dags_are_paused_at_creation)
                 .unwrap_or(true),
@@ -186,6 +199,11 @@ fn read_file(global: &GlobalArgs) -> anyhow::Result<SettingsFile> {
         .with_context(|| format!("cannot read the settings file `{}`", path.display()))?;
     toml::from_str(&text)
         .map_err(|error| BadInput::new(format!("the settings file `{}` is wrong: {error}", path.display())).into())
+}
+
+/// Processes that work together need not share a folder.
+fn usual_logs(command: &Command) -> LogPlace {
+    if matches!(command, Command::Scheduler(_) | Command::Worker(_)) { LogPlace::Database } else { LogPlace::Files }
 }
 
 fn check_database_url(url: &str) -> anyhow::Result<()> {

@@ -6,6 +6,9 @@
 //! The file is opened at the first line, and let go of while the try only waits: fifty thousand tries that sleep hold no
 //! file open.
 
+mod reader;
+mod shipping;
+
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
@@ -16,9 +19,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::operator::TaskKey;
+use crate::store::try_logs::LogOf;
+
+pub use reader::{LogError, LogReader};
+pub use shipping::{Logs, Shipper};
+
+use shipping::Shipment;
 
 /// One try must not fill the disk. What comes after is counted, not kept.
 pub const TRY_LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -69,6 +79,28 @@ pub struct LogLine {
     pub event: String,
 }
 
+/// Which try's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogKey {
+    /// The run's key.
+    pub run: Uuid,
+    /// The task instance, as people name it.
+    pub task: TaskKey,
+    /// The try, from 1.
+    pub try_number: u32,
+}
+
+impl From<&LogKey> for LogOf {
+    fn from(key: &LogKey) -> LogOf {
+        LogOf {
+            run: key.run,
+            task_id: key.task.task_id.clone(),
+            map_index: key.task.map_index,
+            try_number: i32::try_from(key.try_number).unwrap_or(i32::MAX),
+        }
+    }
+}
+
 /// Writes the log of one try. Cheap to clone; lines from several places do not mix.
 #[derive(Clone)]
 pub struct TaskLog {
@@ -86,6 +118,8 @@ struct Sink {
     dropped_lines: u64,
     /// What is written as `***`, the longest first.
     secrets: Vec<String>,
+    /// How the file comes to its readers, when they do not read it themselves.
+    shipment: Option<Shipment>,
 }
 
 /// Where lines go.
@@ -104,15 +138,20 @@ impl TaskLog {
     /// The log of a try, which is opened when there is something to write; a try that is taken up again after a restart
     /// goes on in the same file.
     pub fn at(path: PathBuf, clock: Clock) -> TaskLog {
-        TaskLog::new(Place::Unopened(path), clock)
+        TaskLog::new(Place::Unopened(path), None, clock)
+    }
+
+    /// A log whose file is sent elsewhere.
+    fn shipped(shipment: Shipment, clock: Clock) -> TaskLog {
+        TaskLog::new(Place::Unopened(shipment.path.clone()), Some(shipment), clock)
     }
 
     /// A log that keeps nothing.
     pub fn discard(clock: Clock) -> TaskLog {
-        TaskLog::new(Place::Nowhere, clock)
+        TaskLog::new(Place::Nowhere, None, clock)
     }
 
-    fn new(place: Place, clock: Clock) -> TaskLog {
+    fn new(place: Place, shipment: Option<Shipment>, clock: Clock) -> TaskLog {
         let sink = Sink {
             place,
             is_let_go: false,
@@ -121,6 +160,7 @@ impl TaskLog {
             written_bytes: 0,
             dropped_lines: 0,
             secrets: Vec::new(),
+            shipment,
         };
         TaskLog { sink: Arc::new(Mutex::new(sink)) }
     }
@@ -213,6 +253,15 @@ impl TaskLog {
         }
     }
 
+    /// Waits until what was written so far is where people read it.
+    pub(crate) async fn arrived(&self) {
+        let arrival = self.lock().shipment.as_ref().and_then(Shipment::arrival);
+        if let Some(arrival) = arrival {
+            // Unanswered when it cannot be sent now; it is kept and sent later.
+            let _ = arrival.await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Sink> {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -285,6 +334,9 @@ impl Sink {
         let is_written = file.write_all(&bytes).is_ok();
         if is_written {
             self.written_bytes += bytes.len() as u64;
+            if let Some(shipment) = &self.shipment {
+                shipment.note_news();
+            }
         } else {
             // Half a line would run into the next one. Nobody else writes to the file meanwhile; and should this fail,
             // too, then a line is lost that could not be kept anyway.

@@ -32,6 +32,7 @@ use crate::engine::outage::Outage;
 use crate::engine::outcome::Outcome;
 use crate::engine::wake::Wake;
 use crate::events::Changes;
+use crate::log::Logs;
 use crate::operator::{RunMaker, TaskKey};
 use crate::run::{InstanceIndex, TryEnd};
 use crate::secrets::Secrets;
@@ -56,8 +57,8 @@ pub struct WorkerSettings {
     pub clock: Clock,
     /// `UPDRAFT_HOME`.
     pub home: PathBuf,
-    /// Where the logs of tries are.
-    pub log_folder: PathBuf,
+    /// Where the logs of tries go.
+    pub logs: Logs,
     /// Who we are.
     pub holder: Holder,
     /// What it takes.
@@ -138,7 +139,7 @@ impl Loop {
             catalog: settings.catalog.clone(),
             clock: settings.clock.clone(),
             home: settings.home.clone(),
-            log_folder: settings.log_folder.clone(),
+            logs: settings.logs.clone(),
             leash: Arc::clone(&settings.leash),
             secrets: settings.secrets.clone(),
             run_maker: Arc::clone(&settings.run_maker),
@@ -231,8 +232,8 @@ impl Loop {
             tries::defer(&txn, self.kept.id, *try_id, reason).await?;
         }
         for report in &self.unreported {
-            let Report { try_id, end, xcoms, rendered, .. } = report.clone();
-            let outcome = Outcome { end, xcoms, rendered }.write();
+            let Report { try_id, end, xcoms, outlet_events, rendered, .. } = report.clone();
+            let outcome = Outcome { end, xcoms, outlet_events, rendered }.write();
             tries::report(&txn, self.kept.id, try_id, outcome, now).await?;
         }
         commit(txn).await?;
@@ -296,8 +297,9 @@ impl Loop {
                     task_id: row.task_id,
                     map_index: row.map_index,
                 };
-                let (xcoms, rendered) = (Vec::new(), Rendered::default());
-                self.unreported.push(Report { run: row.dag_run_id, key, try_id: row.try_id, end, xcoms, rendered });
+                let (xcoms, outlet_events, rendered) = (Vec::new(), Vec::new(), Rendered::default());
+                let (run, try_id) = (row.dag_run_id, row.try_id);
+                self.unreported.push(Report { run, key, try_id, end, xcoms, outlet_events, rendered });
             }
         }
     }

@@ -16,6 +16,7 @@ use scheduler::engine::wake::Waker;
 use scheduler::engine::{EngineSettings, Execution};
 use scheduler::events::Changes;
 use scheduler::keyring::Keyring;
+use scheduler::log::{Logs, Shipper};
 use scheduler::secrets::Secrets;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::leases::Holder;
@@ -26,6 +27,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::installation::{catalog, keyring, open_database, register_key, secrets};
+use crate::cli::LogPlace;
 use crate::config::Config;
 use crate::home;
 use crate::output;
@@ -150,6 +152,17 @@ impl Process {
             .with_keyring(Arc::clone(keyring))
     }
 
+    /// Where the logs of tasks go; to be stopped when none is written any more.
+    pub fn logs(&self) -> anyhow::Result<Logs> {
+        Ok(match self.config.server.logs {
+            LogPlace::Files => Logs::Folder(self.config.log_folder()),
+            LogPlace::Database => {
+                let shipper = Shipper::start(&self.config.home, self.db.clone(), self.clock.clone());
+                Logs::Database(shipper.context("cannot keep logs that are to be sent to the database")?)
+            }
+        })
+    }
+
     /// What the engine of this process needs to know. `base_url` is where people find the web UI.
     pub fn engine_settings(
         &self,
@@ -157,7 +170,7 @@ impl Process {
         execution: Execution,
         (changes, waker): (&Changes, &Waker),
         base_url: Option<String>,
-        guardian: &Arc<Guardian>,
+        (guardian, logs): (&Arc<Guardian>, &Logs),
     ) -> EngineSettings {
         EngineSettings {
             db: self.db.clone(),
@@ -165,7 +178,7 @@ impl Process {
             clock: self.clock.clone(),
             changes: changes.clone(),
             home: self.config.home.clone(),
-            log_folder: self.config.log_folder(),
+            logs: logs.clone(),
             parallelism: self.config.server.parallelism,
             holder,
             base_url,

@@ -28,7 +28,9 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let config = process.config.clone();
     let base_url = config.server.base_url.clone();
     let holder = process.deciding_holder();
-    let settings = process.engine_settings(holder, Execution::Workers, (&changes, &waker), base_url, &guardian);
+    let logs = process.logs()?;
+    let (execution, hints) = (Execution::Workers, (&changes, &waker));
+    let settings = process.engine_settings(holder, execution, hints, base_url, (&guardian, &logs));
     let mut engine = Engine::start(settings, waker.clone(), wakes).await?;
     let stop = process.stop.clone();
     let watching = tokio::spawn(folder.watch(stop.clone()));
@@ -45,6 +47,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         () = engine.ended() => anyhow::bail!("the engine broke down; what it did is in the database, so start again"),
     }
     engine.stop().await;
+    logs.stop().await;
     stop.cancel();
     let _ = tokio::join!(watching, poked);
     process.db.close().await?;

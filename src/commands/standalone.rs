@@ -34,7 +34,9 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let (config, url) = (process.config.clone(), url_of(&listener)?);
     let base_url = config.server.base_url.clone().unwrap_or_else(|| url.clone());
     let holder = process.standalone_holder()?;
-    let settings = process.engine_settings(holder, Execution::Here, (&changes, &waker), Some(base_url), &guardian);
+    let logs = process.logs()?;
+    let (execution, hints) = (Execution::Here, (&changes, &waker));
+    let settings = process.engine_settings(holder, execution, hints, Some(base_url), (&guardian, &logs));
     let mut engine = Engine::start(settings, waker.clone(), wakes).await?;
     let stop = process.stop.clone();
     let watching = tokio::spawn(folder.watch(stop.clone()));
@@ -51,6 +53,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         () = engine.ended() => anyhow::bail!("the engine broke down; what it did is in the database, so start again"),
     }
     engine.stop().await;
+    logs.stop().await;
     stop.cancel();
     let _ = tokio::join!(watching, poked, serving);
     process.db.close().await?;

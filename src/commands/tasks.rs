@@ -1,8 +1,6 @@
 //! `updraft tasks`.
 
-use std::io::{BufRead, BufReader};
-
-use scheduler::log::{self, LogLine};
+use scheduler::log::{LogKey, LogLine, LogReader};
 use scheduler::operator::TaskKey;
 use scheduler::store::runs;
 
@@ -46,14 +44,12 @@ pub async fn run(command: TasksCommand, config: Config, output: Output) -> anyho
         .ok_or_else(|| BadInput::new(format!("run `{run_id}` has no task `{task_id}`")))?;
     let try_number = try_number.unwrap_or_else(|| u32::try_from(instance.try_number).unwrap_or(0));
     let key = TaskKey { dag_id, run_id, task_id, map_index: instance.map_index };
-    let path = log::path(&installation.config.log_folder(), &key, try_number);
-    let file = std::fs::File::open(&path)
-        .map_err(|_| BadInput::new(format!("task `{}` has no log of try {try_number}", key.task_id)))?;
-    let lines: Vec<LogLine> = BufReader::new(file)
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_str(&line).ok())
-        .collect();
+    let logs = LogReader::new(installation.config.log_folder(), installation.db.clone());
+    let log = LogKey { run: run.id, task: key, try_number };
+    let Some(bytes) = logs.read(&log, 0, u64::MAX).await? else {
+        return Err(BadInput::new(format!("task `{}` has no log of try {try_number}", log.task.task_id)).into());
+    };
+    let lines = lines(&bytes);
     output.print(&lines, |lines| lines.iter().map(shown).collect::<Vec<_>>().join("\n"))?;
     Ok(Status::Done)
 }
@@ -65,11 +61,11 @@ pub(super) fn shown(line: &LogLine) -> String {
 
 /// The last lines of a log, for a person who asks why.
 pub(super) fn tail(path: &std::path::Path, count: usize) -> Vec<LogLine> {
-    let Ok(file) = std::fs::File::open(path) else { return Vec::new() };
-    let lines: Vec<LogLine> = BufReader::new(file)
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_str(&line).ok())
-        .collect();
+    let lines = lines(&std::fs::read(path).unwrap_or_default());
     lines[lines.len().saturating_sub(count)..].to_vec()
+}
+
+/// What can be read of a log; a killed process may have left half a line.
+fn lines(log: &[u8]) -> Vec<LogLine> {
+    log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }

@@ -17,7 +17,7 @@ use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::Waker;
 use scheduler::engine::{Engine, EngineSettings, Execution};
 use scheduler::events::{Change, ChangeKind, Changes};
-use scheduler::log;
+use scheduler::log::{self, Logs};
 use scheduler::operator::TaskKey;
 use scheduler::run::RunState;
 use scheduler::secrets::Secrets;
@@ -71,13 +71,14 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     control.set_paused(&dag_id, false, None).await?;
     // Only the run that was asked for: the schedule of the DAG is none of this command's business.
     let run = control.trigger(&dag_id, trigger).await?;
+    let logs = scratch.path().join("logs");
     let settings = EngineSettings {
         db: db.clone(),
         catalog,
         clock,
         changes,
         home: config.home.clone(),
-        log_folder: scratch.path().join("logs"),
+        logs: Logs::Folder(logs.clone()),
         parallelism: config.server.parallelism,
         holder: Holder::alone("test", "localhost"),
         base_url: None,
@@ -88,7 +89,6 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         secrets: secrets_around(config).await?,
         run_maker: Arc::new(control),
     };
-    let logs = settings.log_folder.clone();
     let engine = Engine::start(settings, waker, wakes).await?;
     let state = tokio::select! {
         state = follow(&db, hints, &dag_id, &run.run_id, &logs) => state?,

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use scheduler::engine::wake::Waker;
 use scheduler::events::Changes;
+use scheduler::log::LogReader;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use web::{AppState, AuthSettings};
@@ -45,7 +46,8 @@ pub fn serve(
     };
     let auth = AuthSettings { username: "admin".to_owned(), password: password.text.clone(), secret };
     let control = process.control(&changes, waker);
-    let (db, catalog, clock, logs) = (db.clone(), catalog.clone(), clock.clone(), config.log_folder());
+    let logs = LogReader::new(config.log_folder(), db.clone());
+    let (db, catalog, clock) = (db.clone(), catalog.clone(), clock.clone());
     let state = AppState::new(db, control, changes, catalog, clock, logs, &auth, stop.clone());
     Ok(tokio::spawn(web::serve(listener, web::build_router(state), stop.clone())))
 }

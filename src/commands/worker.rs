@@ -28,12 +28,13 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
     let changes = Changes::default().through(bus.clone());
     tokio::spawn(bus.clone().pass_on(None, changes.clone()));
     let offer = Offer { queues: config.server.queues.clone(), concurrency: config.server.worker_concurrency };
+    let logs = process.logs()?;
     let settings = WorkerSettings {
         db: process.db.clone(),
         catalog: process.catalog.clone(),
         clock: process.clock.clone(),
         home: config.home.clone(),
-        log_folder: config.log_folder(),
+        logs: logs.clone(),
         holder: process.working_holder(),
         offer: offer.clone(),
         bus,
@@ -56,6 +57,7 @@ pub async fn run(config: Config) -> anyhow::Result<Status> {
         () = worker.ended() => anyhow::bail!("the worker broke down; what it did is in the database, so start again"),
     }
     worker.stop().await;
+    logs.stop().await;
     process.stop.cancel();
     process.db.close().await?;
     Ok(Status::Done)

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use scheduler::control::ControlError;
+use scheduler::log::LogError;
 use scheduler::store::StoreError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -120,6 +121,15 @@ impl From<StoreError> for ApiError {
             StoreError::Key(problem) => ApiError::refused(StatusCode::INTERNAL_SERVER_ERROR, problem.to_string()),
             passing if passing.is_passing() => ApiError::Unavailable(Arc::new(passing)),
             other => ApiError::internal(other),
+        }
+    }
+}
+
+impl From<LogError> for ApiError {
+    fn from(error: LogError) -> ApiError {
+        match error {
+            LogError::Store(problem) => problem.into(),
+            LogError::File(_) => ApiError::internal(error),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What every handler may use.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
 use scheduler::control::Control;
 use scheduler::events::Changes;
+use scheduler::log::LogReader;
 use scheduler::store::Db;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,7 @@ pub struct AppState {
     pub(crate) changes: Changes,
     pub(crate) catalog: Catalog,
     pub(crate) clock: Clock,
-    pub(crate) log_folder: Arc<PathBuf>,
+    pub(crate) logs: LogReader,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
@@ -53,12 +53,12 @@ impl AppState {
         changes: Changes,
         catalog: Catalog,
         clock: Clock,
-        log_folder: PathBuf,
+        logs: LogReader,
         auth: &AuthSettings,
         shutdown: CancellationToken,
     ) -> AppState {
         let sessions = Arc::new(Sessions::new(auth, clock.clone()));
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-        AppState { db, control, changes, catalog, clock, log_folder: Arc::new(log_folder), sessions, streams, shutdown }
+        AppState { db, control, changes, catalog, clock, logs, sessions, streams, shutdown }
     }
 }

@@ -1,14 +1,11 @@
-//! The log of a try, as it is on disk and may still grow.
+//! The log of a try, as far as it is written.
 
-use std::io::{ErrorKind, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use scheduler::log;
+use scheduler::log::{self, LogError, LogKey, LogReader};
 use scheduler::operator::TaskKey;
 use scheduler::store::read::TaskInstanceRow;
 use serde_json::Value;
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::error::ApiError;
 use crate::routes::task_instances::find;
@@ -19,10 +16,10 @@ use crate::view::StructuredLogMessage;
 /// Bytes of a log in one answer, or in one step of a stream. Longer than any line: those are cut at 64 KiB of text.
 pub(crate) const PART_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Where the log of a try is, and whether more may come.
+/// Which log is that of a try, and whether more may come.
 pub(crate) struct TryLog {
-    pub(crate) path: PathBuf,
-    /// The path below the log folder, which is all that readers need to know.
+    pub(crate) key: LogKey,
+    /// Its name, whether it is a file or in the database (Airflow 3: the path below the log folder).
     pub(crate) source: String,
     /// Whether it goes on.
     pub(crate) progress: Progress,
@@ -71,9 +68,10 @@ impl TryLog {
             task_id: row.instance.task_id.clone(),
             map_index: row.instance.map_index,
         };
-        let path = log::path(&app.log_folder, &task, key.try_number);
-        let source = path.strip_prefix(app.log_folder.as_path()).unwrap_or(&path).display().to_string();
-        Ok(TryLog { path, source, progress: progress(&row, begun, key.try_number) })
+        let source = log::path(Path::new(""), &task, key.try_number).display().to_string();
+        let progress = progress(&row, begun, key.try_number);
+        let key = LogKey { run: row.instance.dag_run_id, task, try_number: key.try_number };
+        Ok(TryLog { key, source, progress })
     }
 }
 
@@ -110,26 +108,26 @@ const SAID_NOTHING: &str =
 
 /// Reads whole lines from `offset` on, at most `bytes_max` bytes. A log that is not there yet is empty; one that was never
 /// written says so.
-///
+pub(crate) async fn read_part(
+    logs: &LogReader,
+    key: &LogKey,
+    offset: u64,
+    bytes_max: u64,
+    progress: &Progress,
+) -> Result<Part, LogError> {
+    let bytes = logs.read(key, offset, bytes_max).await?;
+    Ok(match bytes {
+        Some(bytes) => part(&bytes, offset, bytes_max, progress),
+        None => without_log(offset, progress),
+    })
+}
+
 /// A last line without an end is a line when the try is over: its process was killed while it wrote.
-pub(crate) async fn read_part(path: &Path, offset: u64, bytes_max: u64, progress: &Progress) -> std::io::Result<Part> {
-    let mut file = match File::open(path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let is_silent = offset == 0 && *progress == Progress::Over(Some("success".to_owned()));
-            let lines = is_silent.then(|| (0, SAID_NOTHING.to_owned())).into_iter().collect();
-            return Ok(Part { lines, end: offset, is_at_end: true });
-        }
-        Err(error) => return Err(error),
-    };
-    let is_over = progress.is_over();
-    file.seek(SeekFrom::Start(offset)).await?;
-    let mut bytes = Vec::new();
-    file.take(bytes_max).read_to_end(&mut bytes).await?;
+fn part(bytes: &[u8], offset: u64, bytes_max: u64, progress: &Progress) -> Part {
     let is_at_end = (bytes.len() as u64) < bytes_max;
     let mut part = Part { lines: Vec::new(), end: offset, is_at_end };
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        let is_whole = line.ends_with(b"\n") || (is_over && is_at_end);
+        let is_whole = line.ends_with(b"\n") || (progress.is_over() && is_at_end);
         if !is_whole {
             break;
         }
@@ -139,7 +137,13 @@ pub(crate) async fn read_part(path: &Path, offset: u64, bytes_max: u64, progress
             part.lines.push((part.end, text));
         }
     }
-    Ok(part)
+    part
+}
+
+fn without_log(offset: u64, progress: &Progress) -> Part {
+    let is_silent = offset == 0 && *progress == Progress::Over(Some("success".to_owned()));
+    let lines = is_silent.then(|| (0, SAID_NOTHING.to_owned())).into_iter().collect();
+    Part { lines, end: offset, is_at_end: true }
 }
 
 /// A line of the file, as the API shows it. A line that is no JSON (the end of a killed process's) is shown as it is.
@@ -159,45 +163,37 @@ pub(crate) fn message(line: &str) -> StructuredLogMessage {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn only_whole_lines_are_read_until_the_try_is_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        std::fs::write(&path, "{\"event\":\"a\"}\n{\"event\":\"b\"}\n{\"eve").unwrap();
+    #[test]
+    fn only_whole_lines_are_read_until_the_try_is_over() {
+        let log = b"{\"event\":\"a\"}\n{\"event\":\"b\"}\n{\"eve";
 
-        let first = read_part(&path, 0, PART_BYTES_MAX, &Progress::Open).await.unwrap();
-        let rest = read_part(&path, first.end, PART_BYTES_MAX, &Progress::Over(None)).await.unwrap();
+        let first = part(log, 0, PART_BYTES_MAX, &Progress::Open);
+        let rest = part(&log[28..], first.end, PART_BYTES_MAX, &Progress::Over(None));
 
         assert_eq!(first.lines, [(14, r#"{"event":"a"}"#.to_owned()), (28, r#"{"event":"b"}"#.to_owned())]);
         assert_eq!(rest.lines, [(33, r#"{"eve"#.to_owned())]);
         assert_eq!(message(&rest.lines[0].1).event, "{\"eve");
     }
 
-    #[tokio::test]
-    async fn a_part_ends_at_a_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
-
-        let part = read_part(&path, 0, 10, &Progress::Over(None)).await.unwrap();
+    #[test]
+    fn a_part_ends_at_a_line() {
+        let part = part(b"one\ntwo\nth", 0, 10, &Progress::Over(None));
 
         assert_eq!(part.lines, [(4, "one".to_owned()), (8, "two".to_owned())]);
         assert!(!part.is_at_end);
     }
 
-    #[tokio::test]
-    async fn a_log_that_is_not_there_is_empty() {
+    #[test]
+    fn a_log_that_is_not_there_is_empty() {
         for progress in [Progress::Open, Progress::Over(None), Progress::Over(Some("failed".to_owned()))] {
-            let part = read_part(Path::new("/nowhere/at/all"), 0, 10, &progress).await.unwrap();
+            let part = without_log(0, &progress);
             assert!(part.lines.is_empty() && part.is_at_end, "{progress:?}");
         }
     }
 
-    #[tokio::test]
-    async fn a_try_that_ended_well_and_left_no_log_had_nothing_to_say() {
-        let over = Progress::Over(Some("success".to_owned()));
-
-        let part = read_part(Path::new("/nowhere/at/all"), 0, 10, &over).await.unwrap();
+    #[test]
+    fn a_try_that_ended_well_and_left_no_log_had_nothing_to_say() {
+        let part = without_log(0, &Progress::Over(Some("success".to_owned())));
 
         assert!(part.is_at_end);
         assert_eq!(message(&part.lines[0].1).event, "The try ended well, and had nothing to say: it left no log");

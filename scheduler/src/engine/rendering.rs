@@ -1,5 +1,6 @@
 //! Fills in templates, fetching the XComs, connections and variables that they ask for.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -53,6 +54,26 @@ pub(super) async fn render(
         _ => None,
     };
     Ok((args, label))
+}
+
+/// Characters of a text that people are shown of what a task was given (Airflow 3: `max_templated_field_length`).
+const SHOWN_CHARACTERS_MAX: usize = 4_096;
+
+/// Cuts long texts, at any depth: what is shown is kept with the task instance for as long as that is.
+pub(super) fn cut(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(SHOWN_CHARACTERS_MAX) {
+                let all = text.chars().count();
+                text.truncate(end);
+                // Nothing refuses to be written into a text.
+                let _ = write!(text, "… ({all} characters in all)");
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(cut),
+        Value::Object(values) => values.values_mut().for_each(cut),
+        _ => {}
+    }
 }
 
 /// Why templates could not be filled in.
@@ -164,4 +185,22 @@ fn next_interval(dag: &Dag, row: &dag_run::Model) -> Option<(DateTime<Utc>, Date
     let restriction = Restriction { earliest: None, latest: None, catchup };
     let next = timetable.next_run(&Past::after(own), own.end, &restriction)?;
     Some((next.data_interval.start, next.data_interval.end))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_at_a_character_and_short_ones_are_left_alone() {
+        let long = "ü".repeat(SHOWN_CHARACTERS_MAX + 1);
+        let fits = "ü".repeat(SHOWN_CHARACTERS_MAX);
+        let mut value = json!({ "sql": [long, fits], "rows": 7 });
+
+        cut(&mut value);
+
+        assert_eq!(value, json!({ "sql": [format!("{fits}… (4097 characters in all)"), fits], "rows": 7 }));
+    }
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use scheduler::catalog::Catalog;
 use scheduler::clock::Clock;
-use scheduler::control::{Control, RunPatch, Trigger, TriggeredBy};
+use scheduler::control::{Control, ControlError, RunPatch, Trigger, TriggeredBy};
 use scheduler::dag::spec::{SourceFile, load, render};
 use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::{Wake, Waker};
 use scheduler::engine::{Engine, EngineSettings, Execution};
 use scheduler::events::Changes;
-use scheduler::log::{self, LogLine};
+use scheduler::log::{self, LogLine, Logs};
 use scheduler::operator::{
     DeliveryError, Notice, Notifier, Operator, Outcome, Registry, TaskContext, TaskError, TaskKey,
 };
@@ -22,12 +22,14 @@ use scheduler::run::RunState;
 use scheduler::secrets::Secrets;
 use scheduler::store::entity::{callback_request, dag, dag_run, deadline};
 use scheduler::store::leases::Holder;
+use scheduler::store::read::{self, CallbackFilter, Direction, Paging, Sorting};
 use scheduler::store::{callbacks, commit, dags, deadlines, runs};
 use scheduler::testing::TestDb;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, watch};
+use uuid::Uuid;
 
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,8 +44,8 @@ pub fn noon() -> DateTime<Utc> {
     "2026-11-21T12:00:00Z".parse().unwrap()
 }
 
-/// Does at each try what the DAG file says: `ok`, `fail` (a retry may help), `give_up`, `skip`, or `hold`: waits until the
-/// test lets it go.
+/// Does at each try what the DAG file says: `ok`, `fail` (a retry may help), `give_up`, `skip`, `hold`: waits until the test
+/// lets it go, or `wait`: the same, deferred.
 struct Script {
     gate: Arc<Semaphore>,
 }
@@ -67,13 +69,18 @@ impl Operator for Script {
             "fail" => Err(TaskError::retry(anyhow::anyhow!("try {} broke", ctx.try_number))),
             "give_up" => Err(TaskError::fail(anyhow::anyhow!("hopeless"))),
             "skip" => Ok(Outcome::Skipped { reason: "nothing to do".to_owned() }),
-            "hold" => tokio::select! {
+            how @ ("hold" | "wait") => {
+                if how == "wait" {
+                    ctx.defer("waits to be let go");
+                }
+                tokio::select! {
                 permit = self.gate.acquire() => {
                     permit.unwrap().forget();
                     Ok(Outcome::done())
                 }
                 () = ctx.cancelled.cancelled() => Err(TaskError::cancelled()),
-            },
+                }
+            }
             other => panic!("no task can `{other}`"),
         }
     }
@@ -107,6 +114,10 @@ impl Notifier for Recorder {
     const SUMMARY: &'static str = "Remembers.";
     const PLAIN: Option<&'static str> = Some("text");
     type Args = FakeArgs;
+
+    fn receiver(&self, _: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+        Some("the test".to_owned())
+    }
 
     async fn deliver(&self, args: FakeArgs, notice: &Notice) -> Result<(), DeliveryError> {
         let answer = self.answers.lock().unwrap().pop_front();
@@ -219,7 +230,7 @@ impl World {
             clock: self.clock.clone(),
             changes: Changes::default(),
             home: self.home.path().to_owned(),
-            log_folder: self.log_folder(),
+            logs: Logs::Folder(self.log_folder()),
             parallelism: 32,
             holder: Holder { pid: 1, ..Holder::alone("test", "here") },
             base_url: Some("http://localhost:8080/".to_owned()),
@@ -267,6 +278,19 @@ impl World {
             user: None,
         };
         self.control().trigger(dag_id, trigger).await.unwrap()
+    }
+
+    /// Somebody wants a callback to be told again.
+    pub async fn retry(&self, id: Uuid) -> Result<callback_request::Model, ControlError> {
+        self.control().retry_callback(id, Some("ann")).await
+    }
+
+    /// All callbacks of a run, in the order in which they were called, with what became of them.
+    pub async fn callbacks(&self, run: &dag_run::Model) -> Vec<callback_request::Model> {
+        let filter = CallbackFilter { run_id: Some(run.run_id.clone()), ..CallbackFilter::default() };
+        let sorting = Sorting::new(vec![(read::callback_sort_key("id").unwrap(), Direction::Ascending)]);
+        let paging = Paging::Offset { limit: 100, offset: 0 };
+        read::list_callbacks(self.db.read(), &filter, &sorting, &paging).await.unwrap().rows
     }
 
     /// Makes a run, and waits until it is over.

@@ -12,6 +12,7 @@ use scheduler::engine::leash::Leash;
 use scheduler::engine::wake::{Wake, Waker};
 use scheduler::engine::{Engine, EngineSettings, Execution};
 use scheduler::events::Changes;
+use scheduler::log::Logs;
 use scheduler::operator::{Operator, Outcome, Registry, TaskContext, TaskError};
 use scheduler::secrets::Secrets;
 use scheduler::sources::folder::DagFolder;
@@ -194,7 +195,7 @@ impl World {
             clock: self.clock.clone(),
             changes: self.changes.clone(),
             home: self.folder.path().to_owned(),
-            log_folder: self.folder.path().join("logs"),
+            logs: Logs::Folder(self.folder.path().join("logs")),
             parallelism: 1000,
             holder: Holder::alone(&self.instance, "here"),
             base_url: None,

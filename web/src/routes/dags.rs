@@ -255,3 +255,25 @@ pub(crate) async fn patch_dags(
     let dags = rows.into_iter().map(DagResponse::from).collect();
     Ok(Json(DagCollectionResponse { dags, total_entries: listing.total }))
 }
+
+/// Delete a DAG whose file is gone, with its runs and all that is stored of them.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/dags/{dag_id}",
+    operation_id = "delete_dag",
+    tag = "DAG",
+    params(("dag_id" = String, Path)),
+    responses(
+        (status = 200, description = "It is gone", body = Object),
+        (status = 404, description = "There is no such DAG", body = HttpExceptionResponse),
+        (status = 409, description = "Its file is still there, or a run is not over", body = HttpExceptionResponse),
+    ),
+)]
+pub(crate) async fn delete_dag(
+    State(app): State<AppState>,
+    user: User,
+    UrlPath(dag_id): UrlPath<String>,
+) -> Result<Json<()>, ApiError> {
+    app.control.delete_dag(&dag_id, Some(&user.name)).await?;
+    Ok(Json(()))
+}

@@ -1,6 +1,5 @@
 //! The logs of tries.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use scheduler::log::TRY_LOG_BYTES_MAX;
+use scheduler::log::{LogError, LogReader, TRY_LOG_BYTES_MAX};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
@@ -17,7 +16,7 @@ use super::dag_sources::{Accepts, accepts};
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Query, UrlPath};
 use crate::state::AppState;
-use crate::try_log::{PART_BYTES_MAX, Progress, TryKey, TryLog, message, read_part};
+use crate::try_log::{PART_BYTES_MAX, TryKey, TryLog, message, read_part};
 use crate::view::{StructuredLogMessage, TaskInstancesLogResponse};
 
 /// Says where a log in NDJSON goes on, while it may still grow (Airflow 3).
@@ -76,8 +75,8 @@ pub(crate) async fn get_log(
     let accepts = accepts(&headers, "application/x-ndjson")?;
     let log = TryLog::find(&app, &TryKey { dag_id, run_id, task_id, map_index, try_number }).await?;
     match accepts {
-        Accepts::Json => part_in_json(&log, offset, is_full).await.map(|part| Json(part).into_response()),
-        Accepts::Other => whole_in_ndjson(log, offset).await,
+        Accepts::Json => part_in_json(&app.logs, &log, offset, is_full).await.map(|part| Json(part).into_response()),
+        Accepts::Other => whole_in_ndjson(app.logs, log, offset).await,
     }
 }
 
@@ -93,10 +92,15 @@ fn opening(log: &TryLog) -> [StructuredLogMessage; 2] {
     [line("::group::Log message source details", Some(vec![log.source.clone()])), line("::endgroup::", None)]
 }
 
-async fn part_in_json(log: &TryLog, offset: u64, is_full: bool) -> Result<TaskInstancesLogResponse, ApiError> {
+async fn part_in_json(
+    logs: &LogReader,
+    log: &TryLog,
+    offset: u64,
+    is_full: bool,
+) -> Result<TaskInstancesLogResponse, ApiError> {
     let is_over = log.progress.is_over();
     let bytes_max = if is_full { TRY_LOG_BYTES_MAX + PART_BYTES_MAX } else { PART_BYTES_MAX };
-    let part = read_part(&log.path, offset, bytes_max, &log.progress).await.map_err(ApiError::internal)?;
+    let part = read_part(logs, &log.key, offset, bytes_max, &log.progress).await?;
     let mut content: Vec<StructuredLogMessage> = Vec::with_capacity(part.lines.len() + 2);
     if offset == 0 {
         content.extend(opening(log));
@@ -107,7 +111,7 @@ async fn part_in_json(log: &TryLog, offset: u64, is_full: bool) -> Result<TaskIn
 }
 
 /// Everything that is there, and where what comes later begins.
-async fn whole_in_ndjson(log: TryLog, offset: u64) -> Result<Response, ApiError> {
+async fn whole_in_ndjson(logs: LogReader, log: TryLog, offset: u64) -> Result<Response, ApiError> {
     let is_over = log.progress.is_over();
     let mut first = Vec::new();
     if offset == 0 {
@@ -117,13 +121,13 @@ async fn whole_in_ndjson(log: TryLog, offset: u64) -> Result<Response, ApiError>
         }
     }
     // What is whole now, so that the header can say it before the body is sent.
-    let end = whole_until(&log.path, offset, &log.progress).await.map_err(ApiError::internal)?;
-    let progress = Arc::new(log.progress);
-    let parts = stream::unfold(Some((log.path, offset, first)), move |state| {
-        let progress = Arc::clone(&progress);
+    let end = whole_until(&logs, &log, offset).await?;
+    let log = Arc::new(log);
+    let parts = stream::unfold(Some((offset, first)), move |rest| {
+        let (logs, log) = (logs.clone(), Arc::clone(&log));
         async move {
-            let (path, offset, head) = state?;
-            Some(next_part(path, offset, head, end, &progress).await)
+            let (offset, head) = rest?;
+            Some(next_part(&logs, &log, (offset, head), end).await)
         }
     });
     let mut response = ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(parts)).into_response();
@@ -134,10 +138,10 @@ async fn whole_in_ndjson(log: TryLog, offset: u64) -> Result<Response, ApiError>
 }
 
 /// The offset after the last whole line.
-async fn whole_until(path: &Path, offset: u64, progress: &Progress) -> std::io::Result<u64> {
+async fn whole_until(logs: &LogReader, log: &TryLog, offset: u64) -> Result<u64, LogError> {
     let mut end = offset;
     loop {
-        let part = read_part(path, end, PART_BYTES_MAX, progress).await?;
+        let part = read_part(logs, &log.key, end, PART_BYTES_MAX, &log.progress).await?;
         let is_done = part.is_at_end || part.end == end;
         end = part.end;
         if is_done {
@@ -146,16 +150,16 @@ async fn whole_until(path: &Path, offset: u64, progress: &Progress) -> std::io::
     }
 }
 
-type Rest = Option<(PathBuf, u64, Vec<u8>)>;
+/// The offset of what follows, and what stands before it.
+type Rest = (u64, Vec<u8>);
 
 async fn next_part(
-    path: PathBuf,
-    offset: u64,
-    head: Vec<u8>,
+    logs: &LogReader,
+    log: &TryLog,
+    (offset, head): Rest,
     end: u64,
-    progress: &Progress,
-) -> (std::io::Result<Bytes>, Rest) {
-    let part = match read_part(&path, offset, PART_BYTES_MAX, progress).await {
+) -> (Result<Bytes, LogError>, Option<Rest>) {
+    let part = match read_part(logs, &log.key, offset, PART_BYTES_MAX, &log.progress).await {
         Ok(part) => part,
         Err(error) => return (Err(error), None),
     };
@@ -167,6 +171,6 @@ async fn next_part(
         }
     }
     let is_done = part.end >= end || part.end == offset;
-    let rest = if is_done { None } else { Some((path, part.end, Vec::new())) };
+    let rest = if is_done { None } else { Some((part.end, Vec::new())) };
     (Ok(Bytes::from(bytes)), rest)
 }

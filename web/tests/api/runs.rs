@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use insta::assert_json_snapshot;
 use rstest::rstest;
+use scheduler::events::Change;
 use serde_json::{Value, json};
 
 use crate::rows;
-use crate::server::{Backend, Server, json_request, read};
+use crate::server::{Backend, Server, json_request, read, read_text};
 
 fn ids(body: &Value) -> Vec<&str> {
     body["dag_runs"].as_array().unwrap().iter().map(|run| run["dag_run_id"].as_str().unwrap()).collect()
@@ -226,4 +227,33 @@ async fn a_run_may_be_called_list() {
     let (status, run) = read(server.send_signed(request).await).await;
 
     assert_eq!((status, &run["dag_run_id"]), (StatusCode::OK, &json!("list")));
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn somebody_waits_for_the_end_of_a_run_and_is_told_what_its_tasks_answered(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    let running = rows::run(&server.db, "a", "running", 1).await;
+    let over = rows::run(&server.db, "b", "success", 2).await;
+    let extract = rows::instance(&over, "extract", 0, Some("success"));
+    rows::insert(&server.db, [extract.clone()]).await;
+    rows::insert_xcom(&server.db, &extract, "return_value", json!({ "rows": 3 })).await;
+    let lines = async |path: &str| -> Vec<Value> {
+        let request = Request::get(format!("/api/v2/dags/sales/dagRuns/{path}")).body(Body::empty()).unwrap();
+        let (status, text) = read_text(server.send_signed(request).await).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+
+    let results = json!({ "extract": { "rows": 3 }, "load": null });
+    assert_eq!(lines("b/wait?result=extract&result=load").await, [json!({ "state": "success", "results": results })]);
+    assert_eq!(lines("b/wait").await, [json!({ "state": "success" })]);
+    let (told, ()) = tokio::join!(lines("a/wait?interval=30"), async {
+        rows::end(&server.db, &running, "failed").await;
+        server.changes.send(Change::dag_run("sales", "a", "failed"));
+    });
+    assert_eq!(told.last(), Some(&json!({ "state": "failed" })), "{told:?}");
+    assert_eq!(server.get("/dags/sales/dagRuns/nothing/wait").await.0, StatusCode::NOT_FOUND);
 }

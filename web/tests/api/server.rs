@@ -15,6 +15,7 @@ use scheduler::control::Control;
 use scheduler::engine::wake::Waker;
 use scheduler::events::Changes;
 use scheduler::keyring::Keyring;
+use scheduler::log::LogReader;
 use scheduler::operator::{Operator, Outcome, Registry, SecretReader, TaskContext, TaskError};
 use scheduler::secrets::Secrets;
 use scheduler::sources::folder::DagFolder;
@@ -151,7 +152,7 @@ impl Server {
         folder.sync().await.unwrap();
 
         let auth = AuthSettings { username: "admin".into(), password: "s3cret".into(), secret: b"not secret".into() };
-        let logs = home.path().join("logs");
+        let logs = LogReader::new(home.path().join("logs"), db.clone());
         let state =
             AppState::new(db.clone(), control, changes.clone(), catalog, clock.clone(), logs, &auth, shutdown.clone());
         let router = build_router(state);

@@ -1,4 +1,4 @@
-import type { RunState, RunType } from './api/model'
+import type { CallbackState, RunState, RunType } from './api/model'
 
 type Raw = Record<string, unknown>
 
@@ -60,6 +60,19 @@ export interface BackfillsSearch {
 
 export function backfillsSearch(raw: Raw): BackfillsSearch {
   return { page: pageNumber(raw.page) }
+}
+
+export const CALLBACK_STATES = ['waiting', 'delivered', 'failed'] as const
+
+export interface CallbacksSearch {
+  /** Those in any state when absent. */
+  state?: CallbackState
+  /** From one. */
+  page?: number
+}
+
+export function callbacksSearch(raw: Raw): CallbacksSearch {
+  return { state: oneOf(CALLBACK_STATES, raw.state), page: pageNumber(raw.page) }
 }
 
 export const DAG_TABS = ['graph', 'grid', 'runs', 'backfills', 'details', 'source'] as const

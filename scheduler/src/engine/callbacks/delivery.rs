@@ -1,6 +1,5 @@
 //! One attempt to deliver a callback: find what it says, fill it in, hand it to its notifier.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +14,12 @@ use crate::dag::params;
 use crate::dag::template::{CallbackFacts, TemplateContext, render_values};
 use crate::engine::rendering::{self, Sources, Stuck};
 use crate::engine::try_storage::StoredXComs;
-use crate::log::{self, Level, TaskLog};
+use crate::events::Changes;
+use crate::log::{Level, LogKey, Logs, TaskLog};
 use crate::operator::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, ErasedNotifier, Notice, NoticedTry, TaskKey};
 use crate::run::InstanceIndex;
 use crate::secrets::Secrets;
+use crate::store::callbacks::Attempted;
 use crate::store::entity::{callback_request, dag_run};
 use crate::store::{Db, StoreError, runs, versions};
 
@@ -28,9 +29,10 @@ pub(super) struct Tools {
     pub(super) db: Db,
     pub(super) catalog: Catalog,
     pub(super) clock: Clock,
-    pub(super) log_folder: PathBuf,
+    pub(super) logs: Logs,
     pub(super) base_url: Option<String>,
     pub(super) secrets: Secrets,
+    pub(super) changes: Changes,
 }
 
 /// How an attempt ended.
@@ -68,19 +70,33 @@ pub(super) struct Attempt {
     pub(super) request: callback_request::Model,
     /// Through what, as far as that could be found out.
     pub(super) notifier: Option<&'static str>,
+    /// Whom it told, or was to tell, as far as that was found out and is no secret.
+    pub(super) receiver: Option<String>,
     /// How that ended.
     pub(super) ended: Ended,
 }
 
+impl Attempt {
+    /// As it is kept.
+    pub(super) fn as_stored(&self) -> Attempted<'_> {
+        let error = match &self.ended {
+            Ended::Delivered => None,
+            Ended::Failed { error, .. } => Some(error.as_str()),
+        };
+        let (notifier, receiver) = (self.notifier, self.receiver.as_deref());
+        Attempted { id: self.request.id, attempts: self.request.attempts + 1, notifier, receiver, error }
+    }
+}
+
 /// Makes one attempt.
 pub(super) async fn attempt(tools: &Tools, request: callback_request::Model) -> Attempt {
-    let (notifier, told) = match prepare(tools, &request).await {
-        Ok(Some(prepared)) => (Some(prepared.notifier.name), prepared.deliver().await),
+    let (notifier, receiver, told) = match prepare(tools, &request).await {
+        Ok(Some(prepared)) => (Some(prepared.notifier.name), prepared.receiver(), prepared.deliver().await),
         // Somebody deleted the run.
-        Ok(None) => (None, Ok(())),
-        Err(error) => (None, Err(error)),
+        Ok(None) => (None, None, Ok(())),
+        Err(error) => (None, None, Err(error)),
     };
-    Attempt { request, notifier, ended: told.map_or_else(Ended::from, |()| Ended::Delivered) }
+    Attempt { request, notifier, receiver, ended: told.map_or_else(Ended::from, |()| Ended::Delivered) }
 }
 
 /// Everything that an attempt needs.
@@ -91,6 +107,11 @@ struct Prepared {
 }
 
 impl Prepared {
+    fn receiver(&self) -> Option<String> {
+        let receiver = self.notifier.receiver(&self.args)?;
+        Some(self.notice.log.mask(&receiver))
+    }
+
     async fn deliver(self) -> Result<(), DeliveryError> {
         let Prepared { notifier, args, notice } = self;
         // A panic in a notifier is a fault of ours, but it must not take the service with it.
@@ -254,14 +275,15 @@ pub(super) fn write_down(tools: &Tools, request: &callback_request::Model, level
 /// The log of the try that a callback is about. A log that cannot be opened keeps nobody from being told.
 fn log_of(tools: &Tools, request: &callback_request::Model) -> TaskLog {
     let log_of_try = request.task_id.as_ref().and_then(|task_id| {
-        let key = TaskKey {
+        let task = TaskKey {
             dag_id: request.dag_id.clone(),
             run_id: request.run_id.clone(),
             task_id: task_id.clone(),
             map_index: request.map_index,
         };
         let try_number = request.try_number.and_then(|number| u32::try_from(number).ok())?;
-        Some(TaskLog::at(log::path(&tools.log_folder, &key, try_number), tools.clock.clone()))
+        let key = LogKey { run: request.dag_run_id, task, try_number };
+        Some(tools.logs.open(&key, tools.clock.clone()))
     });
     log_of_try.unwrap_or_else(|| TaskLog::discard(tools.clock.clone()))
 }

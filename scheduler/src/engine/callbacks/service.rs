@@ -21,9 +21,11 @@ use super::firing::as_json;
 use crate::chain::Chain;
 use crate::dag::template::{CallbackFacts, DeadlineFacts};
 use crate::engine::EngineSettings;
+use crate::events::Change;
 use crate::log::Level;
 use crate::operator::CallbackKind;
 use crate::store::audit::{self, Deed, DeedTask};
+use crate::store::callbacks::CallbackState;
 use crate::store::entity::{callback_request, dag_run, deadline};
 use crate::store::{StoreError, callbacks, commit, deadlines, runs};
 
@@ -56,9 +58,10 @@ impl CallbackService {
             db: settings.db.clone(),
             catalog: settings.catalog.clone(),
             clock: settings.clock.clone(),
-            log_folder: settings.log_folder.clone(),
+            logs: settings.logs.clone(),
             base_url: settings.base_url.clone(),
             secrets: settings.secrets.clone(),
+            changes: settings.changes.clone(),
         };
         let (woken, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let worker = Worker { tools, lease, woken: Arc::clone(&woken), in_flight: JoinSet::new(), ended: Vec::new() };
@@ -205,28 +208,25 @@ impl Worker {
         let now = self.tools.clock.now();
         let lease = self.lease;
         let txn = self.tools.db.begin_write().await?;
-        let mut over = Vec::new();
         let mut said = Vec::new();
         for attempt in &self.ended {
             let request = &attempt.request;
             let (fate, level, event) = fate(attempt, now);
+            let attempted = attempt.as_stored();
             match fate {
-                Fate::Over => over.push(request.id),
-                Fate::Again(due_at) => {
-                    let error = event.as_str();
-                    callbacks::put_off(&txn, lease, request.id, request.attempts + 1, due_at, error).await?;
-                }
+                Fate::Over => callbacks::end(&txn, &attempted, CallbackState::Delivered, now).await?,
+                Fate::Again(due_at) => callbacks::put_off(&txn, lease, &attempted, due_at).await?,
                 Fate::GivenUp => {
-                    over.push(request.id);
+                    callbacks::end(&txn, &attempted, CallbackState::Failed, now).await?;
                     record_failure(&txn, request, &event, now).await?;
                 }
             }
             said.push((level, event));
         }
-        callbacks::delete(&txn, &over).await?;
         commit(txn).await?;
         for (attempt, (level, event)) in self.ended.drain(..).zip(said) {
             delivery::write_down(&self.tools, &attempt.request, level, &event);
+            self.tools.changes.send(Change::callbacks(&attempt.request.dag_id, &attempt.request.run_id));
         }
         Ok(())
     }
@@ -244,14 +244,14 @@ enum Fate {
 
 /// What becomes of a callback after an attempt, and what people read of it.
 fn fate(attempt: &Attempt, now: DateTime<Utc>) -> (Fate, Level, String) {
-    let Attempt { request, notifier, ended } = attempt;
+    let Attempt { request, notifier, ended, .. } = attempt;
     let through = notifier.map(|name| format!(" through `{name}`")).unwrap_or_default();
     let what = format!("{}{through}", request.kind);
     let Ended::Failed { error, may_retry, not_before } = ended else {
         return (Fate::Over, Level::Info, format!("delivered {what}"));
     };
     let attempts = u32::try_from(request.attempts).unwrap_or(0) + 1;
-    let again = next_attempt(request.id, request.created_at, attempts, *not_before, now);
+    let again = next_attempt(request.id, request.retried_at.unwrap_or(request.created_at), attempts, *not_before, now);
     match again.filter(|_| *may_retry) {
         Some(due_at) => {
             let then = due_at.format("%Y-%m-%dT%H:%M:%SZ");
@@ -293,21 +293,5 @@ fn call_of(deadline: &deadline::Model, run: &dag_run::Model, now: DateTime<Utc>)
         deadline: Some(DeadlineFacts { name: deadline.name.clone(), deadline_time: deadline.deadline_time }),
         ..CallbackFacts::default()
     };
-    callback_request::Model {
-        id: Uuid::now_v7(),
-        dag_run_id: run.id,
-        dag_id: run.dag_id.clone(),
-        run_id: run.run_id.clone(),
-        task_id: None,
-        map_index: -1,
-        try_number: None,
-        kind: CallbackKind::Deadline.word().to_owned(),
-        position: deadline.position,
-        facts: as_json(&facts),
-        attempts: 0,
-        due_at: now,
-        created_at: now,
-        claimed_by: None,
-        error: None,
-    }
+    callbacks::called(run, CallbackKind::Deadline.word(), deadline.position, as_json(&facts), now)
 }

@@ -1,6 +1,8 @@
 //! The tables, one file each. A row is what the database keeps; the engine means something richer.
 
 pub mod asset;
+pub mod asset_alias;
+pub mod asset_alias_asset;
 pub mod asset_dag_run_queue;
 pub mod asset_event;
 pub mod asset_event_dag_run;
@@ -23,6 +25,8 @@ pub mod secret_key;
 pub mod task_checkpoint;
 pub mod task_instance;
 pub mod task_instance_history;
+pub mod task_state;
 pub mod task_try;
+pub mod try_log;
 pub mod variable;
 pub mod xcom;

@@ -16,6 +16,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::callbacks::CallbackState;
 use super::entity::{backfill, callback_request, dag_run, event_log, import_error, run_request};
 use super::error::{StoreError, doing};
 
@@ -28,7 +29,8 @@ pub use versions::{delete_unused as delete_unused_versions, unused as unused_ver
 pub type Rows = BTreeMap<&'static str, u64>;
 
 /// Where something is stored of a run, and by which column; the run itself comes last.
-const TABLES_OF_RUNS: [(&str, &str); 10] = [
+const TABLES_OF_RUNS: [(&str, &str); 11] = [
+    ("try_log", "dag_run_id"),
     ("xcom", "dag_run_id"),
     ("hitl_detail", "dag_run_id"),
     ("task_checkpoint", "dag_run_id"),
@@ -89,10 +91,30 @@ pub async fn over_locked(
     locked.into_model().all(db).await.map_err(doing("looking for old runs"))
 }
 
+/// Up to `limit` runs of a DAG, whatever their state, the oldest first; nobody else changes them until the transaction ends.
+pub async fn of_dag_locked(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    limit: u64,
+) -> Result<Vec<dag_run::Model>, StoreError> {
+    dag_run::Entity::find()
+        .filter(dag_run::Column::DagId.eq(dag_id))
+        .order_by_asc(dag_run::Column::Id)
+        .limit(limit)
+        .lock_exclusive()
+        .all(db)
+        .await
+        .map_err(doing("looking for the runs of a DAG"))
+}
+
 fn old_runs(before: DateTime<Utc>, after: Uuid, limit: u64) -> Select<dag_run::Entity> {
     use dag_run::Column as C;
     let asked = Query::select().column(run_request::Column::DagRunId).from(run_request::Entity).to_owned();
-    let telling = Query::select().column(callback_request::Column::DagRunId).from(callback_request::Entity).to_owned();
+    let telling = Query::select()
+        .column(callback_request::Column::DagRunId)
+        .from(callback_request::Entity)
+        .and_where(callback_request::Column::State.eq(CallbackState::Waiting.word()))
+        .to_owned();
     let active = Query::select()
         .column(backfill::Column::Id)
         .from(backfill::Entity)

@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse::Event;
 use futures::stream;
+use scheduler::chain::Chain;
 use scheduler::events::{Change, ChangeKind};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
@@ -22,7 +23,7 @@ use crate::state::AppState;
 use crate::try_log::{PART_BYTES_MAX, Progress, TryKey, TryLog, message, read_part};
 use crate::view::StructuredLogMessage;
 
-/// How often the file is looked at. The writer may be another process, which tells nobody.
+/// How often the log is looked at. The writer may be another process, which tells nobody.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// After how many looks the database is asked whether the try is over, besides when a hint says so.
@@ -117,10 +118,10 @@ impl Follower {
     async fn read(&mut self) {
         // The order matters: what was written before the try was over is there when the file is read afterwards.
         let progress = self.log.progress.clone();
-        let part = match read_part(&self.log.path, self.offset, PART_BYTES_MAX, &progress).await {
+        let part = match read_part(&self.app.logs, &self.log.key, self.offset, PART_BYTES_MAX, &progress).await {
             Ok(part) => part,
             Err(error) => {
-                tracing::warn!(path = %self.log.path.display(), %error, "could not read the log of a try");
+                tracing::warn!(log = %self.log.source, error = %Chain(&error), "could not read the log of a try");
                 self.is_done = true;
                 return;
             }

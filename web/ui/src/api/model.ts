@@ -41,6 +41,10 @@ export type Obstacle = Schemas['TaskDependencyResponse']
 export type Backfill = Schemas['UpdraftBackfillResponse']
 export type BackfillBody = Schemas['BackfillPostBody']
 
+/** What was told to whom, or could not be. */
+export type Callback = Schemas['CallbackResponse']
+export type CallbackState = Callback['state']
+
 /** A task of a run, or one instance of a mapped task as a pair. */
 export type TaskRef = NonNullable<Schemas['ClearTaskInstancesBody']['task_ids']>[number]
 /** Which relatives of a task go with it. */
