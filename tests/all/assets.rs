@@ -1,5 +1,6 @@
 //! Assets as people use them: DAGs that make and wait for them, the commands, and a server that is killed in between.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -99,6 +100,141 @@ async fn who_waits_for_both_runs_when_both_were_updated(#[case] backend: Backend
     let names: Vec<&str> = assets.as_array().unwrap().iter().map(|asset| asset["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["customers", "s3://lake/orders"]);
     assert_eq!(assets[1]["producing_tasks"], json!([{ "dag_id": "orders", "task_id": "make" }]));
+    assert!(server.stop().await);
+}
+
+const KNOWS: &str = r#"tasks:
+  - task_id: make
+    operator: bash
+    outlets: [s3://lake/orders, {alias: days}]
+    bash_command: |
+      echo '{"asset": "s3://lake/orders", "extra": {"rows": {{ 3 + 4 }}}}' >> $UPDRAFT_OUTLET_EVENTS
+      echo '{"alias": "days", "asset": {"name": "day", "uri": "s3://lake/day"}, "extra": {"rows": 2}}' >> $UPDRAFT_OUTLET_EVENTS
+"#;
+
+/// What a task says of its outlets, and what it finds under an alias, in the process of the scheduler and in a worker.
+#[rstest]
+#[case::standalone(Backend::Sqlite, &["standalone"])]
+#[case::worker(Backend::Postgres, &["scheduler", "worker", "api-server"])]
+#[tokio::test]
+async fn what_a_task_knows_of_its_assets_reaches_those_who_wait(#[case] backend: Backend, #[case] roles: &[&str]) {
+    let installation = Installation::new(backend).await;
+    installation.write_dag("knows.yaml", KNOWS);
+    let told = "bash_command: \"echo '{% for asset, events in triggering_asset_events.items() %}{{ asset }} \
+                {{ events[0].extra.rows }};{% endfor %}'\"";
+    installation.write_dag(
+        "waits.yaml",
+        &format!("schedule: [s3://lake/orders, {{name: day, uri: 's3://lake/day'}}]\ntasks: [{{task_id: t, operator: bash, {told}}}]\n"),
+    );
+    if let Backend::Postgres = backend {
+        // Several processes that start at once find it made.
+        installation.database().await.migrate().await.unwrap();
+    }
+    let mut servers = Vec::new();
+    for role in roles {
+        let flags: &[&str] = if *role == "standalone" || *role == "api-server" { &["--port", "0"] } else { &[] };
+        servers.push(installation.start_role(role, flags).await);
+    }
+    let db = installation.database().await;
+    let api = servers.last().unwrap();
+    let token = api.token().await;
+    let get = async |path: &str| {
+        let answer = api.request("GET", &format!("/api/v2/{path}"), Some(&token), "").await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<Value>(body).unwrap_or_else(|_| panic!("{answer}"))
+    };
+
+    installation.json(&["dags", "trigger", "knows", "--run-id", "one", "--wait"]).await;
+    let [run] = runs_of(&db, "waits", 1).await.try_into().unwrap();
+
+    let xcom =
+        get(&format!("dags/waits/dagRuns/{}/taskInstances/t/xcomEntries/return_value?deserialize=true", run.run_id))
+            .await;
+    assert_eq!(xcom["value"], "s3://lake/orders 7;s3://lake/day 2;");
+    let events = get("assets/events").await;
+    let events = events["asset_events"].as_array().unwrap_or_else(|| panic!("{events}"));
+    let extras: BTreeMap<String, String> =
+        events.iter().map(|event| (event["uri"].to_string(), event["extra"].to_string())).collect();
+    let expected = [(r#""s3://lake/day""#, r#"{"rows":2}"#), (r#""s3://lake/orders""#, r#"{"rows":7}"#)];
+    assert_eq!(extras, expected.map(|(uri, extra)| (uri.to_owned(), extra.to_owned())).into());
+    let aliases = get("assets/aliases").await;
+    assert_eq!((&aliases["asset_aliases"][0]["name"], &aliases["total_entries"]), (&json!("days"), &json!(1)));
+    let id = &aliases["asset_aliases"][0]["id"];
+    assert_eq!(get(&format!("assets/aliases/{id}")).await["group"], "asset");
+    let assets = get("assets").await;
+    let by_alias: Vec<_> = assets["assets"].as_array().unwrap().iter().map(|asset| &asset["aliases"]).collect();
+    assert_eq!(by_alias.iter().filter(|aliases| ***aliases == json!([])).count(), 1, "{assets}");
+    for server in servers.into_iter().rev() {
+        assert!(server.stop().await);
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_says_something_of_what_is_no_outlet_fails() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    let text = r#"tasks: [{task_id: make, operator: bash, outlets: [a], bash_command: "echo '{\"asset\": \"b\"}' > $UPDRAFT_OUTLET_EVENTS"}]"#;
+    installation.write_dag("wrong.yaml", text);
+    let server = installation.start().await;
+    let db = installation.database().await;
+
+    installation.json(&["dags", "trigger", "wrong", "--run-id", "one"]).await;
+
+    assert_eq!(finished(&db, "wrong", "one").await.state, "failed");
+    let log = installation.json(&["tasks", "logs", "wrong", "one", "make"]).await.to_string();
+    assert!(log.contains("UPDRAFT_OUTLET_EVENTS, line 1: `b` is no outlet of the task"), "{log}");
+    assert!(events(&db).await.is_empty());
+    assert!(server.stop().await);
+}
+
+/// A folder that is watched, by a server that is killed in between.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn what_arrives_in_a_watched_folder_is_told_once_to_those_who_wait(#[case] backend: Backend) {
+    let installation = Installation::new(backend).await;
+    let folder = installation.path().join("in");
+    std::fs::create_dir(&folder).unwrap();
+    installation.write_dag(
+        "watch.yaml",
+        &format!(
+            "schedule: '@continuous'\ntasks: [{{task_id: watch, operator: file_watcher, path: '{}', existing: true, \
+             poke_interval: 0.1, outlets: ['file://in']}}]\n",
+            folder.display()
+        ),
+    );
+    installation.write_dag(
+        "reads.yaml",
+        &format!(
+            "schedule: ['file://in']\ntasks:\n  - task_id: read\n    operator: bash\n    bash_command: |\n      \
+             {{% for event in triggering_asset_events['file://in'] %}}{{% for file in event.extra.files %}}\n      \
+             echo {{{{ file | shell_quote }}}} >> {}/told\n      {{% endfor %}}{{% endfor %}}\n",
+            installation.path().display()
+        ),
+    );
+    let told = async |count: usize| {
+        eventually(&format!("{count} files"), || async {
+            let text = std::fs::read_to_string(installation.path().join("told")).unwrap_or_default();
+            let names: Vec<String> =
+                text.lines().filter_map(|line| line.rsplit_once('/')).map(|(_, name)| name.to_owned()).collect();
+            (names.len() >= count).then_some(names)
+        })
+        .await
+    };
+    let server = installation.start().await;
+    let db = installation.database().await;
+
+    std::fs::write(folder.join("a"), "").unwrap();
+    assert_eq!(told(1).await, ["a"]);
+    // A task whose process is lost says again what it has said.
+    runs_of(&db, "reads", 1).await;
+    server.kill().await;
+    std::fs::write(folder.join("b"), "").unwrap();
+    let server = installation.start().await;
+    assert_eq!(told(2).await, ["a", "b"]);
+    std::fs::write(folder.join("a"), "more").unwrap();
+
+    assert_eq!(told(3).await, ["a", "b", "a"]);
     assert!(server.stop().await);
 }
 

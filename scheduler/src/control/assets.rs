@@ -27,7 +27,7 @@ impl Control {
         let asset = assets::get(&txn, asset_id).await?;
         let named =
             Asset { name: asset.name.clone(), uri: asset.uri.clone(), group: asset.group.clone(), extra: Map::new() };
-        let new = NewAssetEvent { asset: named, extra: extra.clone(), source: None };
+        let new = NewAssetEvent { asset: named, extra: extra.clone(), alias: None, source: None };
         let kept = asset_events::emit(&txn, &[new], now).await?.pop();
         let deed = Some(json!({ "asset_id": asset_id, "uri": asset.uri, "extra": extra }));
         self.assets_changed(txn, Deed { event: "create_asset_event", owner: user, extra: deed, ..Deed::default() })

@@ -2,6 +2,7 @@
 //!
 //! Pure: which assets were updated is somebody else's to know. [`AssetExpression::is_true`] is asked with that knowledge.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// The longest name or URI (Airflow 3: 1,500 characters).
@@ -11,7 +12,7 @@ const CHARACTERS_MAX: usize = 1_500;
 pub const GROUP: &str = "asset";
 
 /// A piece of data that has a name and a place. The two together say which one it is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Asset {
     /// What people call it; the URI when nothing else was given.
     pub name: String,

@@ -141,8 +141,27 @@ pub struct Task {
     pub callbacks: TaskCallbacks,
     /// The assets that it makes, which DAGs may wait for (Airflow 3: outlets).
     pub outlets: Vec<Asset>,
+    /// The names under which it finds further assets while it runs (Airflow 3: AssetAlias among the outlets).
+    pub outlet_aliases: Vec<String>,
     /// The assets that it reads, for people to see (Airflow 3: inlets).
     pub inlets: Vec<Asset>,
+    /// What becomes of what its operator answers.
+    pub answer: AnswerPolicy,
+}
+
+/// What becomes of what the operator of a task answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerPolicy {
+    /// Whether it is the XCom `return_value` (Airflow 3: `do_xcom_push`).
+    pub is_kept: bool,
+    /// Whether each of its entries is an XCom, too, if it is kept (Airflow 3: `multiple_outputs`).
+    pub is_split: bool,
+}
+
+impl Default for AnswerPolicy {
+    fn default() -> AnswerPolicy {
+        AnswerPolicy { is_kept: true, is_split: false }
+    }
 }
 
 /// When a task may start, given its direct upstream tasks (Airflow 3: trigger rules).

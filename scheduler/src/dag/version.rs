@@ -105,8 +105,16 @@ fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Valu
         // The callbacks that it stands for are written out above.
         put("email", Value::Null);
     }
-    put("outlets", assets(&task.outlets));
+    put("outlets", outlets(task));
     put("inlets", assets(&task.inlets));
+    // As if absent, where that says the same: what was kept of versions before there were these keys means the same.
+    for (key, value, usual) in
+        [("do_xcom_push", task.answer.is_kept, true), ("multiple_outputs", task.answer.is_split, false)]
+    {
+        if value != usual || default_args.contains_key(key) {
+            put(key, json!(value));
+        }
+    }
     put("task_group_name", json!(task.group));
     put("depends_on_past", json!(task.past != PastDependency::None));
     put("wait_for_downstream", json!(task.past == PastDependency::ItselfAndDownstream));
@@ -228,6 +236,11 @@ fn catchup(catchup: Catchup) -> Value {
 
 fn assets(assets: &[Asset]) -> Value {
     Value::Array(assets.iter().map(Asset::document).collect())
+}
+
+fn outlets(task: &Task) -> Value {
+    let aliases = task.outlet_aliases.iter().map(|alias| json!({ "alias": alias }));
+    Value::Array(task.outlets.iter().map(Asset::document).chain(aliases).collect())
 }
 
 fn instant(instant: DateTime<Utc>) -> String {

@@ -11,6 +11,7 @@ use super::schedules::ScheduledDag;
 use crate::dag::asset::Asset;
 use crate::dag::template::{AssetEvents, EventFacts, EventsOfAsset, SourceFacts};
 use crate::events::Change;
+use crate::operator::OutletEvent;
 use crate::run::{InstanceIndex, TaskState};
 use crate::store::asset_events::{self, AssetEvent, EventSource, NewAssetEvent};
 use crate::store::asset_queue::{self, QueueFilter, QueuedAsset};
@@ -74,16 +75,22 @@ impl Coordinator {
 
 /// What a try that has ended makes of the outlets of its task: a success updates them, nothing else does (Airflow 3:
 /// assets). What counts is what became of the task, because a try that ended well may leave what cannot be followed.
-pub(super) fn updates(active: &ActiveRun, at: InstanceIndex) -> Vec<NewAssetEvent> {
+///
+/// `told` is what the try says of them, and of assets that it found under an alias.
+pub(super) fn updates(active: &ActiveRun, at: InstanceIndex, told: Vec<OutletEvent>) -> Vec<NewAssetEvent> {
     let instance = active.run.instance(at);
     if instance.state != TaskState::Success {
         return Vec::new();
     }
     let try_id = instance.try_id;
     let task = active.run.dag.task(at.task);
-    let update = |asset: &Asset| NewAssetEvent {
-        asset: asset.clone(),
-        extra: serde_json::Map::new(),
+    let silent = |asset: &&Asset| !told.iter().any(|event| event.asset.is_same(asset));
+    let silent = task.outlets.iter().filter(silent).cloned();
+    let silent = silent.map(|asset| OutletEvent { asset, alias: None, extra: serde_json::Map::new() });
+    let update = |OutletEvent { asset, alias, extra }| NewAssetEvent {
+        asset,
+        alias,
+        extra,
         source: Some(EventSource {
             dag_id: active.row.dag_id.clone(),
             run_id: active.row.run_id.clone(),
@@ -92,7 +99,7 @@ pub(super) fn updates(active: &ActiveRun, at: InstanceIndex) -> Vec<NewAssetEven
             try_id,
         }),
     };
-    task.outlets.iter().map(update).collect()
+    silent.collect::<Vec<_>>().into_iter().chain(told).map(update).collect()
 }
 
 /// Events of an inlet that a task is told of: the newest.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::active_run::Rendered;
+use crate::operator::OutletEvent;
 use crate::run::TryEnd;
 
 /// What became of a try, as it is stored between the worker that made it and the scheduler that lets it count.
@@ -15,6 +16,9 @@ pub(crate) struct Outcome {
     /// What it left behind.
     #[serde(default)]
     pub(crate) xcoms: Vec<(String, Value)>,
+    /// What it says of the assets that it made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) outlet_events: Vec<OutletEvent>,
     /// What it was given, as people see it.
     #[serde(default)]
     pub(crate) rendered: Rendered,
@@ -25,7 +29,7 @@ impl Outcome {
     pub(crate) fn read(stored: Value) -> Outcome {
         serde_json::from_value(stored).unwrap_or_else(|error| {
             tracing::error!(%error, "the report of a worker cannot be read; its try counts as lost");
-            Outcome { end: TryEnd::Lost, xcoms: Vec::new(), rendered: Rendered::default() }
+            Outcome { end: TryEnd::Lost, xcoms: Vec::new(), outlet_events: Vec::new(), rendered: Rendered::default() }
         })
     }
 
@@ -44,6 +48,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::dag::asset::Asset;
     use crate::run::{Next, Pushed};
 
     #[test]
@@ -58,11 +63,15 @@ mod tests {
         ];
         for end in ends {
             let rendered = Rendered { fields: Some(json!({"a": 1})), label: Some("b".to_owned()) };
-            let outcome =
-                Outcome { end: end.clone(), xcoms: vec![("return_value".to_owned(), json!([1.5]))], rendered };
+            let extra = json!({"rows": 7}).as_object().unwrap().clone();
+            let asset = Asset::new(Some("orders"), Some("s3://lake/orders")).unwrap();
+            let event = OutletEvent { asset, alias: Some("daily".to_owned()), extra };
+            let xcoms = vec![("return_value".to_owned(), json!([1.5]))];
+            let outcome = Outcome { end: end.clone(), xcoms, outlet_events: vec![event], rendered };
             let read = Outcome::read(outcome.write());
             assert_eq!(read.end, end);
             assert_eq!(read.xcoms, outcome.xcoms);
+            assert_eq!(read.outlet_events, outcome.outlet_events);
             assert_eq!(read.rendered.label, outcome.rendered.label);
         }
     }

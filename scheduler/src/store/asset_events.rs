@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::ROWS_MAX;
+use super::asset_aliases;
 use super::asset_queue;
 use super::assets::{self, NameAndUri};
 use super::entity::{asset, asset_event, asset_event_dag_run};
@@ -27,6 +28,8 @@ pub struct NewAssetEvent {
     pub asset: Asset,
     /// What there is to know of it.
     pub extra: Map<String, Value>,
+    /// Under which alias the task found the asset; none when the DAG file names it.
+    pub alias: Option<String>,
     /// Which try did it; none when somebody says so.
     pub source: Option<EventSource>,
 }
@@ -59,6 +62,11 @@ pub async fn emit(
     let rows = assets::ensure(db, events.iter().map(|event| &event.asset), now).await?;
     let keys: HashMap<NameAndUri, i64> = rows.into_iter().map(|row| ((row.name, row.uri), row.id)).collect();
     lock(db, keys.values().copied().collect()).await?;
+    let found = events.iter().filter_map(|event| {
+        let asset_id = *keys.get(&assets::name_and_uri(&event.asset))?;
+        Some((event.alias.as_deref()?, asset_id))
+    });
+    asset_aliases::link(db, &found.collect()).await?;
     let mut known = known_updates(db, events).await?;
     let mut new = Vec::new();
     for event in events {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler::dag::{
-    Dag, DagHead, DagRunPolicy, PastDependency, Schedule, Task, TaskIndex, TaskRole, TriggerRule, WeightRule,
+    AnswerPolicy, Dag, DagHead, DagRunPolicy, PastDependency, Schedule, Task, TaskIndex, TaskRole, TriggerRule,
+    WeightRule,
 };
 use scheduler::run::InstanceIndex;
 
@@ -41,7 +42,9 @@ pub(crate) fn named(task_id: &str) -> Task {
         owner: "airflow".to_owned(),
         doc_md: None,
         outlets: Vec::new(),
+        outlet_aliases: Vec::new(),
         inlets: Vec::new(),
+        answer: AnswerPolicy::default(),
         callbacks: Default::default(),
     }
 }

@@ -35,6 +35,7 @@ fn update(uri: &str, try_id: Option<Uuid>) -> NewAssetEvent {
     NewAssetEvent {
         asset: Asset::new(None, Some(uri)).unwrap(),
         extra: serde_json::Map::new(),
+        alias: None,
         source: try_id.map(|try_id| EventSource {
             dag_id: "maker".to_owned(),
             run_id: "one".to_owned(),

@@ -101,7 +101,7 @@ impl IntoParams for AliasParams {
     }
 }
 
-/// List aliases of assets. There are none: they are resolved by Python code.
+/// List aliases of assets: names under which tasks found assets while they ran.
 #[utoipa::path(
     get,
     path = "/api/v2/assets/aliases",
@@ -109,17 +109,29 @@ impl IntoParams for AliasParams {
     tag = "Asset",
     params(AliasParams),
     responses(
-        (status = 200, description = "No aliases", body = AssetAliasCollectionResponse),
+        (status = 200, description = "A page of aliases", body = AssetAliasCollectionResponse),
+        (status = 400, description = "The order is not allowed", body = HttpExceptionResponse),
         (status = 422, description = "A parameter is invalid", body = HttpValidationError),
     ),
 )]
-pub(crate) async fn get_asset_aliases(mut query: Query) -> Result<Json<AssetAliasCollectionResponse>, ApiError> {
-    query.page();
+pub(crate) async fn get_asset_aliases(
+    State(app): State<AppState>,
+    mut query: Query,
+) -> Result<Json<AssetAliasCollectionResponse>, ApiError> {
+    let sorting = query.order(&Order {
+        default: &["id"],
+        allowed: &["id", "name"],
+        tie_break: &["id"],
+        key: &read::asset_alias_sort_key,
+    })?;
+    let (name, paging) = (query.patterns("name"), query.paging());
     query.finish()?;
-    Ok(Json(AssetAliasCollectionResponse { asset_aliases: Vec::new(), total_entries: 0 }))
+    let listing = read::list_asset_aliases(app.db.read(), &name, &sorting, &paging).await?;
+    let asset_aliases = listing.rows.into_iter().map(AssetAliasResponse::from).collect();
+    Ok(Json(AssetAliasCollectionResponse { asset_aliases, total_entries: listing.total }))
 }
 
-/// Look at an alias. There are none.
+/// Look at an alias.
 #[utoipa::path(
     get,
     path = "/api/v2/assets/aliases/{asset_alias_id}",
@@ -129,10 +141,17 @@ pub(crate) async fn get_asset_aliases(mut query: Query) -> Result<Json<AssetAlia
     responses(
         (status = 200, description = "The alias", body = AssetAliasResponse),
         (status = 404, description = "There is no such alias", body = HttpExceptionResponse),
+        (status = 422, description = "The id is no number", body = HttpValidationError),
     ),
 )]
-pub(crate) async fn get_asset_alias(UrlPath(id): UrlPath<i64>) -> Result<Json<AssetAliasResponse>, ApiError> {
-    Err(ApiError::not_found(format!("The Asset Alias with ID: `{id}` was not found")))
+pub(crate) async fn get_asset_alias(
+    State(app): State<AppState>,
+    UrlPath(id): UrlPath<i64>,
+) -> Result<Json<AssetAliasResponse>, ApiError> {
+    match read::find_asset_alias(app.db.read(), id).await? {
+        Some(row) => Ok(Json(row.into())),
+        None => Err(ApiError::not_found(format!("The Asset Alias with ID: `{id}` was not found"))),
+    }
 }
 
 /// What the run that makes an asset is given.

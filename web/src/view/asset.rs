@@ -4,7 +4,7 @@ use scheduler::dag::asset::{Asset, AssetExpression};
 use scheduler::preview::{Awaited, AwaitedAsset};
 use scheduler::store::asset_queue::QueuedAsset;
 use scheduler::store::assets::AssetUse;
-use scheduler::store::entity::{asset_event, asset_reference, dag_run};
+use scheduler::store::entity::{asset_alias, asset_event, asset_reference, dag_run};
 use scheduler::store::read::{AssetEventRow, AssetRow};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -57,12 +57,18 @@ pub(crate) struct TaskInletAssetReference {
     updated_at: DateTime,
 }
 
-/// Another name for assets, which Python code resolves; there are none.
+/// A name under which tasks find assets while they run.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AssetAliasResponse {
     id: i64,
     name: String,
     group: String,
+}
+
+impl From<asset_alias::Model> for AssetAliasResponse {
+    fn from(row: asset_alias::Model) -> AssetAliasResponse {
+        AssetAliasResponse { id: row.id, name: row.name, group: row.group }
+    }
 }
 
 /// Python code that watches for updates; there is none.
@@ -112,7 +118,7 @@ impl From<AssetRow> for AssetResponse {
             scheduled_dags: row.named_in(AssetUse::Schedule).map(schedule).collect(),
             producing_tasks: row.named_in(AssetUse::Outlet).map(outlet).collect(),
             consuming_tasks: row.named_in(AssetUse::Inlet).map(inlet).collect(),
-            aliases: Vec::new(),
+            aliases: row.aliases.into_iter().map(AssetAliasResponse::from).collect(),
             watchers: Vec::new(),
             last_asset_event: Some(LastAssetEventResponse::new(row.last_event.as_ref())),
             id: row.asset.id,

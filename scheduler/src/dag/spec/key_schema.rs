@@ -56,6 +56,7 @@ pub(super) fn key_schema(key: &Key) -> Value {
         Kind::Schedule => schedule::schedule_schema(),
         Kind::Catchup => schedule::catchup_schema(),
         Kind::Assets => schedule::assets_schema(),
+        Kind::Outlets => schedule::outlets_schema(),
         Kind::Tags | Kind::Dependencies => {
             json!({ "anyOf": [{ "type": "array", "items": { "type": "string" } }, { "type": "null" }] })
         }
@@ -162,6 +163,7 @@ fn example(key: &Key) -> Result<Value, serde_json::Error> {
         Kind::Tags
         | Kind::Dependencies
         | Kind::Assets
+        | Kind::Outlets
         | Kind::Params
         | Kind::DefaultArgs
         | Kind::Tasks

@@ -17,7 +17,7 @@ use super::source::Place;
 use super::suggest::did_you_mean;
 use super::{read_retry, schedule, values};
 use crate::dag::callback::TaskCallbacks;
-use crate::dag::{PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
+use crate::dag::{AnswerPolicy, PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
 use crate::operator::{AirflowClass, ErasedOperator, Registry};
 
 /// A task as it was read, with what the graph needs to know of the text.
@@ -108,7 +108,9 @@ pub(super) fn blank_task() -> Task {
         doc_md: None,
         callbacks: TaskCallbacks::default(),
         outlets: Vec::new(),
+        outlet_aliases: Vec::new(),
         inlets: Vec::new(),
+        answer: AnswerPolicy::default(),
     }
 }
 
@@ -169,9 +171,11 @@ fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Prob
         "queue" => into(&mut task.queue, values::text(subject, node), problems),
         "owner" => into(&mut task.owner, values::text(subject, node), problems),
         "doc_md" => into(&mut task.doc_md, values::text(subject, node).map(Some), problems),
+        "do_xcom_push" => into(&mut task.answer.is_kept, values::boolean(subject, node), problems),
+        "multiple_outputs" => into(&mut task.answer.is_split, values::boolean(subject, node), problems),
         "outlets" => {
-            if let Some(assets) = schedule::assets(subject, node, problems) {
-                task.outlets = assets;
+            if let Some(outlets) = schedule::outlets(subject, node, problems) {
+                (task.outlets, task.outlet_aliases) = outlets;
             }
         }
         "inlets" => {

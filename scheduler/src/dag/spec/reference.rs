@@ -105,7 +105,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Timezone => "name of a time zone",
         Kind::Schedule => "[schedule](schedules.md)",
         Kind::Catchup => "[catchup](schedules.md#catchup)",
-        Kind::Assets => "[list of assets](schedules.md#assets)",
+        Kind::Assets | Kind::Outlets => "[list of assets](schedules.md#assets)",
         Kind::Tags => "list of words",
         Kind::Params => "[params](#params)",
         Kind::DefaultArgs | Kind::Partial => "mapping",

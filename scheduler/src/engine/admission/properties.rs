@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::{Admission, Rank};
 use crate::dag::callback::{DagCallbacks, TaskCallbacks};
 use crate::dag::{
-    Dag, DagHead, DagRunPolicy, PastDependency, Schedule, Task, TaskIndex, TaskRole, TriggerRule, WeightRule,
+    AnswerPolicy, Dag, DagHead, DagRunPolicy, PastDependency, Schedule, Task, TaskIndex, TaskRole, TriggerRule,
+    WeightRule,
 };
 use crate::run::{InstanceIndex, Limit, TaskState};
 use crate::store::entity::pool;
@@ -83,7 +84,9 @@ prop_compose! {
             owner: "airflow".to_owned(),
             doc_md: None,
             outlets: Vec::new(),
+            outlet_aliases: Vec::new(),
             inlets: Vec::new(),
+            answer: AnswerPolicy::default(),
             retry_policy: Vec::new(),
             callbacks: TaskCallbacks::default(),
         }

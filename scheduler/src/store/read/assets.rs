@@ -12,9 +12,12 @@ use uuid::Uuid;
 
 use super::filter::{Pattern, Range};
 use super::keyset::{Kind, Listing, Paging, SortKey, Sorting, fetch, listing, total};
+use crate::store::asset_aliases;
 use crate::store::asset_events::{AssetEvent, with_assets};
 use crate::store::assets::{AssetUse, to_dag};
-use crate::store::entity::{asset, asset_event, asset_event_dag_run, asset_reference, dag, dag_run};
+use crate::store::entity::{
+    asset, asset_alias, asset_alias_asset, asset_event, asset_event_dag_run, asset_reference, dag, dag_run,
+};
 use crate::store::error::{StoreError, doing};
 
 /// Which assets. The default is all of them.
@@ -26,7 +29,7 @@ pub struct AssetFilter {
     pub uri: Vec<Pattern>,
     /// Only those that one of these DAGs names, unless empty.
     pub dag_ids: Vec<String>,
-    /// Only those that a DAG with a file names (Airflow 3: active assets).
+    /// Only those that a DAG with a file names, or that a task found (Airflow 3: active assets).
     pub only_active: bool,
 }
 
@@ -57,7 +60,11 @@ impl AssetFilter {
                 .from(asset_reference::Entity)
                 .and_where(asset_reference::Column::DagId.in_subquery(live))
                 .to_owned();
-            all = all.add(asset::Column::Id.in_subquery(named));
+            let found =
+                Query::select().column(asset_alias_asset::Column::AssetId).from(asset_alias_asset::Entity).to_owned();
+            let is_active =
+                Condition::any().add(asset::Column::Id.in_subquery(named)).add(asset::Column::Id.in_subquery(found));
+            all = all.add(is_active);
         }
         all
     }
@@ -70,6 +77,8 @@ pub struct AssetRow {
     pub asset: asset::Model,
     /// Who names it, as far as their files are there.
     pub references: Vec<asset_reference::Model>,
+    /// The aliases that tasks found it under.
+    pub aliases: Vec<asset_alias::Model>,
     /// Its newest event.
     pub last_event: Option<asset_event::Model>,
 }
@@ -129,9 +138,11 @@ async fn described(db: &impl ConnectionTrait, assets: Vec<asset::Model>) -> Resu
     for reference in references {
         by_asset.entry(reference.asset_id).or_default().push(reference);
     }
+    let mut aliases = asset_aliases::of_assets(db, &ids).await?;
     let mut last = last_asset_events(db, &ids).await?;
     let rows = assets.into_iter().map(|asset| AssetRow {
         references: by_asset.remove(&asset.id).unwrap_or_default(),
+        aliases: aliases.remove(&asset.id).unwrap_or_default(),
         last_event: last.remove(&asset.id),
         asset,
     });
@@ -155,6 +166,36 @@ pub async fn last_asset_events(
         .await
         .map_err(doing("reading the newest events of assets"))?;
     Ok(events.into_iter().map(|event| (event.asset_id, event)).collect())
+}
+
+/// What aliases can be ordered by (Airflow 3).
+pub fn asset_alias_sort_key(word: &str) -> Option<SortKey<asset_alias::Model>> {
+    let column = match word {
+        "id" => asset_alias::Column::Id,
+        "name" => asset_alias::Column::Name,
+        _ => return None,
+    };
+    Some(SortKey::without_cursor(column.into_simple_expr(), Kind::Text))
+}
+
+/// A page of the aliases whose name matches.
+pub async fn list_asset_aliases(
+    db: &impl ConnectionTrait,
+    name: &[Pattern],
+    sorting: &Sorting<asset_alias::Model>,
+    paging: &Paging,
+) -> Result<Listing<asset_alias::Model>, StoreError> {
+    let on_name = |all: Condition, pattern: &Pattern| all.add(pattern.on(asset_alias::Column::Name.into_simple_expr()));
+    let all = name.iter().fold(Condition::all(), on_name);
+    let select = || asset_alias::Entity::find().filter(all.clone());
+    let total = total(db, select(), paging).await?;
+    let (rows, has_more) = fetch(db, select(), sorting, paging).await?;
+    Ok(listing(rows, has_more, total, sorting, paging))
+}
+
+/// The alias with that key.
+pub async fn find_asset_alias(db: &impl ConnectionTrait, id: i64) -> Result<Option<asset_alias::Model>, StoreError> {
+    asset_alias::Entity::find_by_id(id).one(db).await.map_err(doing("looking for an alias of assets"))
 }
 
 /// Which events. The default is all of them.

@@ -5,6 +5,7 @@
 //! read with one statement for the page, never one for each row.
 
 mod assets;
+mod callbacks;
 mod connections;
 mod dag_versions;
 mod dags;
@@ -21,9 +22,10 @@ mod variables;
 mod xcoms;
 
 pub use assets::{
-    AssetEventFilter, AssetEventRow, AssetFilter, AssetRow, asset_event_sort_key, asset_sort_key, event_rows,
-    find_asset, last_asset_events, list_asset_events, list_assets,
+    AssetEventFilter, AssetEventRow, AssetFilter, AssetRow, asset_alias_sort_key, asset_event_sort_key, asset_sort_key,
+    event_rows, find_asset, find_asset_alias, last_asset_events, list_asset_aliases, list_asset_events, list_assets,
 };
+pub use callbacks::{CallbackFilter, callback_sort_key, list_callbacks};
 pub use connections::{connection_sort_key, list_connections};
 pub use dag_versions::{VersionFilter, find_dag_version, list_dag_versions, version_sort_key};
 pub use dags::{DagFilter, DagRow, dag_sort_key, find_dag, list_dags, list_tags, recent_runs, run_counts};

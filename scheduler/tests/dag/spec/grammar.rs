@@ -275,11 +275,15 @@ g: {schedule: {assets: a, time: 6h}}\n",
     ),
     (
         "outlets",
-        "tasks:\n  - task_id: a\n    operator: empty\n    outlets: [S3://lake/a/, {name: b, extra: {rows: 1}}]\n    inlets: [{__type__: airflow.sdk.Asset, uri: s3://lake/c}]\n  - {task_id: b, operator: empty, outlets: {__type__: builtins.list, items: [x]}}\n",
+        "tasks:\n  - task_id: a\n    operator: empty\n    outlets: [S3://lake/a/, {alias: days}, {name: b, extra: {rows: 1}}, {__type__: airflow.sdk.AssetAlias, name: c}]\n    inlets: [{__type__: airflow.sdk.Asset, uri: s3://lake/c}]\n  - {task_id: b, operator: empty, outlets: {__type__: builtins.list, items: [x]}}\n",
     ),
     (
         "catchup",
         "default: {tasks: []}\na: {catchup: none}\nb: {catchup: {mode: none}}\nc: {catchup: {mode: all, window: 2d}}\nd: {catchup: {window: 3600}}\ne: {catchup: ~}\nf: {catchup: all}\n",
+    ),
+    (
+        "answers",
+        "default_args: {do_xcom_push: false}\ntasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty, do_xcom_push: true, multiple_outputs: true}\n",
     ),
     ("failures", "max_consecutive_failed_dag_runs: 3\ntasks: []\n"),
 ];

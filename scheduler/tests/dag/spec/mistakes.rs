@@ -73,6 +73,8 @@ mistakes! {
     unsupported_schedule_class: Unsupported, InTheEditor, "schedule: {__type__: airflow.timetables.trigger.CronPartitionTimetable, cron: '@daily'}\ntasks: []\n";
     unsupported_relativedelta: Unsupported, WhenLoaded, "schedule: {__type__: dateutil.relativedelta.relativedelta, hour: 18}\ntasks: []\n";
     unsupported_asset_alias: Unsupported, InTheEditor, "schedule: [{__type__: airflow.sdk.AssetAlias, name: a}]\ntasks: []\n";
+    unsupported_inlet_alias: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, inlets: [{__type__: airflow.sdk.AssetAlias, name: a}]}\n";
+    invalid_alias: UnknownKey, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, outlets: [{alias: a, uri: b}]}\n";
     unsupported_asset_watchers: Unsupported, WhenLoaded, "schedule: [{__type__: airflow.sdk.Asset, name: a, watchers: [x]}]\ntasks: []\n";
     unsupported_outlets_file: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, outlets: {file: assets.yml, datasets: [a]}}\n";
     unsupported_task_start_date: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, start_date: 2026-01-01}\n";

@@ -113,8 +113,65 @@ fn members(object: &Object<'_>, problems: &mut Problems) -> Option<Vec<AssetExpr
     read.into_iter().collect::<Option<Vec<_>>>().filter(|members| !members.is_empty())
 }
 
-/// The value of `outlets` and `inlets`: a list of assets. Mistakes are noted.
+/// The value of `outlets`: assets, and the names of aliases. Mistakes are noted.
+pub(in crate::dag::spec) fn outlets(
+    subject: Subject<'_>,
+    node: &Node,
+    problems: &mut Problems,
+) -> Option<(Vec<Asset>, Vec<String>)> {
+    let (mut assets, mut aliases) = (Vec::new(), Vec::new());
+    let mut is_whole = true;
+    for item in listed(subject, node, problems)? {
+        match alias(item, problems) {
+            Some(Some(name)) => aliases.push(name),
+            Some(None) => is_whole = false,
+            None => match asset(item, problems) {
+                Some(asset) => assets.push(asset),
+                None => is_whole = false,
+            },
+        }
+    }
+    is_whole.then_some((assets, aliases))
+}
+
+/// `{alias: name}`, or dag-factory's `{__type__: airflow.sdk.AssetAlias, name: name}`; none when it is something else. The
+/// name is none when there is a mistake in it.
+fn alias(node: &Node, problems: &mut Problems) -> Option<Option<String>> {
+    let mapping = node.as_map()?;
+    let subject = Subject { key: "alias", within: "an outlet" };
+    let name = |entries: &[Entry], key: &str, problems: &mut Problems| {
+        let Some(entry) = entries.iter().find(|entry| entry.key == key) else {
+            problems.push(Problem::new(Code::InvalidValue, "an alias needs a `name`", node.place, "this alias"));
+            return None;
+        };
+        let name = problems.keep(values::text(subject, &entry.value))?;
+        // Airflow takes the same names for aliases as for assets.
+        let is_name = Asset::new(Some(&name), None).map(|_| name);
+        problems.keep(
+            is_name
+                .map_err(|why| Problem::new(Code::InvalidValue, format!("an alias {why}"), node.place, "this alias")),
+        )
+    };
+    if !mapping.has(values::OBJECT_KEY) {
+        mapping.get("alias")?;
+        known_keys(mapping, &["alias"], "an alias", problems);
+        return Some(name(&mapping.entries, "alias", problems));
+    }
+    let object = Object::read(Subject { key: "an asset", within: "" }, node).ok()?;
+    if !matches!(object.airflow_class(), Some("AssetAlias" | "DatasetAlias")) {
+        return None;
+    }
+    let arguments = object.arguments(&["name", "group"], &["name", "group"], problems);
+    Some(name(&arguments, "name", problems))
+}
+
+/// The value of `inlets`: a list of assets. Mistakes are noted.
 pub(in crate::dag::spec) fn list(subject: Subject<'_>, node: &Node, problems: &mut Problems) -> Option<Vec<Asset>> {
+    let read: Vec<Option<Asset>> = listed(subject, node, problems)?.iter().map(|item| asset(item, problems)).collect();
+    read.into_iter().collect()
+}
+
+fn listed<'n>(subject: Subject<'_>, node: &'n Node, problems: &mut Problems) -> Option<&'n [std::sync::Arc<Node>]> {
     let Some(items) = items(node) else {
         let problem = match node.as_map().and_then(|mapping| mapping.get("file").or_else(|| mapping.get("datasets"))) {
             Some(entry) => unsupported(
@@ -127,8 +184,7 @@ pub(in crate::dag::spec) fn list(subject: Subject<'_>, node: &Node, problems: &m
         problems.push(problem);
         return None;
     };
-    let read: Vec<Option<Asset>> = items.iter().map(|item| asset(item, problems)).collect();
-    read.into_iter().collect()
+    Some(items)
 }
 
 /// A URI, `{name: …, uri: …, extra: {…}}`, or dag-factory's `{__type__: airflow.sdk.Asset, uri: …}`.
@@ -220,15 +276,17 @@ fn is_cron(text: &str) -> bool {
 /// Why a class that has to do with assets is not served.
 fn refusal(class: &str) -> Option<&'static str> {
     Some(match class {
-        "AssetAlias" => "aliases are resolved by Python code; name the asset itself",
+        "AssetAlias" | "DatasetAlias" => {
+            "an alias stands among `outlets`; what is found under it is an asset, which others wait for and read by its URI"
+        }
         "AssetWatcher" => WATCHERS,
         "AssetNameRef" | "AssetUriRef" | "AssetRef" => "name the asset itself, by its `name` or its `uri`",
         _ => return None,
     })
 }
 
-const WATCHERS: &str = "watchers are Python code; a DAG with a sensor and `outlets` makes an asset of what it sees, \
-                        and so does a call of the REST API";
+const WATCHERS: &str = "a DAG with `schedule: \"@continuous\"` and a `file_watcher`, or another sensor, with `outlets` watches an \
+                        asset, and so does a call of the REST API";
 
 fn watched(entry: &Entry) -> Problem {
     unsupported("`watchers` of an asset are not served".to_owned(), entry.key_place, WATCHERS)

@@ -25,9 +25,12 @@ use super::values;
 use crate::dag::Schedule;
 use crate::dag::schedule::TimeSchedule;
 
-pub(super) use assets::list as assets;
+pub(super) use assets::{list as assets, outlets};
 pub(super) use catchup::read as catchup;
-pub(super) use schema::{assets as assets_schema, catchup as catchup_schema, definitions, schedule as schedule_schema};
+pub(super) use schema::{
+    assets as assets_schema, catchup as catchup_schema, definitions, outlets as outlets_schema,
+    schedule as schedule_schema,
+};
 
 const FORMS: &str = "write a cron expression, a preset, a length of time such as `6h`, a list of assets, or a mapping with \
                      `cron`, `crons`, `every`, `dates`, `any`, `all` or `assets`";

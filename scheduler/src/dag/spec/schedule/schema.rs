@@ -64,7 +64,28 @@ pub(in crate::dag::spec) fn catchup() -> Value {
     })
 }
 
-/// The value of `outlets` and `inlets`.
+/// The value of `outlets`.
+pub(in crate::dag::spec) fn outlets() -> Value {
+    let alias = json!({ "alias": { "type": "string", "minLength": 1, "maxLength": 1500, "description": "A name under which the task finds assets while it runs." } });
+    json!({
+        "anyOf": [
+            {
+                "type": "array",
+                "items": {
+                    "anyOf": [
+                        { "$ref": "#/$defs/asset" },
+                        form(&["alias"], &alias),
+                        airflow_object(&["AssetAlias", "DatasetAlias"]),
+                    ],
+                },
+            },
+            object_of(&["builtins.list"]),
+            { "type": "null" },
+        ],
+    })
+}
+
+/// The value of `inlets`.
 pub(in crate::dag::spec) fn assets() -> Value {
     json!({
         "anyOf": [
