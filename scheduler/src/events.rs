@@ -29,6 +29,8 @@ pub enum ChangeKind {
     Asset,
     /// What tasks ask of people: something was asked, or answered.
     HitlDetail,
+    /// Callbacks of a run: one was told, or could not be.
+    Callback,
 }
 
 /// A hint.
@@ -99,6 +101,12 @@ impl Change {
     /// Somebody may have answered what tasks ask.
     pub fn hitl_details() -> Change {
         Change::of(ChangeKind::HitlDetail)
+    }
+
+    /// Callbacks of a run were told, or could not be.
+    pub fn callbacks(dag_id: &str, run_id: &str) -> Change {
+        let (dag_id, dag_run_id) = (Some(dag_id.to_owned()), Some(run_id.to_owned()));
+        Change { dag_id, dag_run_id, ..Change::of(ChangeKind::Callback) }
     }
 
     fn of(kind: ChangeKind) -> Change {

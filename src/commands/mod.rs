@@ -3,6 +3,7 @@
 mod api_server;
 mod assets;
 mod backfill;
+mod callbacks;
 mod clean;
 mod clear;
 mod connections;
@@ -49,6 +50,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Runs(command) => runs::run(command, config, output).await,
         Command::Backfill(command) => backfill::run(command, config, output).await,
         Command::Tasks(command) => tasks::run(command, config, output).await,
+        Command::Callbacks(command) => callbacks::run(command, config, output).await,
         Command::Assets(command) => assets::run(command, config, output).await,
         Command::Pools(command) => pools::run(command, config, output).await,
         Command::Connections(command) => connections::run(command, config, output).await,

@@ -39,8 +39,13 @@ impl Asked {
         Asked { stream, key, body: serde_json::from_slice(&body).unwrap() }
     }
 
-    async fn answer(mut self) {
-        self.stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    async fn answer(self) {
+        self.answer_with("204 No Content").await;
+    }
+
+    async fn answer_with(mut self, status: &str) {
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        self.stream.write_all(answer.as_bytes()).await.unwrap();
         self.stream.shutdown().await.unwrap();
     }
 }
@@ -77,6 +82,48 @@ async fn kill_9_before_a_callback_was_taken_delivers_it_after_the_restart(#[case
         callbacks::of_run(db.read(), run.id).await.unwrap().is_empty().then_some(())
     })
     .await;
+    assert!(server.stop().await);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn what_a_receiver_refused_is_listed_with_the_reason_and_told_again_by_command(#[case] backend: Backend) {
+    let installation = Installation::new(backend).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook/s3cret", listener.local_addr().unwrap());
+    installation.write_dag(
+        "fails.yaml",
+        &format!("on_failure_callback: {{webhook: \"{url}\"}}\ntasks: [{{task_id: a, operator: bash, bash_command: exit 3}}]\n"),
+    );
+    let server = installation.start().await;
+    let listed = async |state: &str| {
+        eventually(&format!("a callback that is {state}"), || async {
+            let found = installation.json(&["callbacks", "list", "fails", "one", "--state", state]).await;
+            found.as_array().unwrap().first().cloned()
+        })
+        .await
+    };
+    installation.json(&["dags", "trigger", "fails", "--run-id", "one"]).await;
+    let refused = Asked::accept(&listener).await;
+    let key = refused.key.clone();
+    refused.answer_with("404 Not Found").await;
+
+    let failed = listed("failed").await;
+    assert_eq!((&failed["receiver"], &failed["notifier"]), (&"127.0.0.1".into(), &"webhook".into()), "{failed}");
+    assert!(failed["error"].as_str().unwrap().contains("answered 404 Not Found"), "{failed}");
+    assert!(!failed.to_string().contains("s3cret"), "{failed}");
+    let retried = installation.json(&["callbacks", "retry", "--failed", "--dag-id", "fails"]).await;
+    assert_eq!(retried[0]["id"], failed["id"]);
+    let again = Asked::accept(&listener).await;
+    assert_eq!(again.key, key, "the same callback");
+    again.answer().await;
+
+    assert_eq!(listed("delivered").await["id"], failed["id"]);
+    let output = installation.run(&["callbacks", "retry", failed["id"].as_str().unwrap()]).await;
+    assert!(!output.status.success(), "it was delivered");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("was delivered"));
     assert!(server.stop().await);
 }
 

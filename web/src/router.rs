@@ -14,10 +14,10 @@ use utoipa_axum::routes;
 use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
-    asset_events, asset_queue, assets, backfills, bulk, clear, connections, connections_bulk, dag_runs, dag_runs_batch,
-    dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs, extra_links, hitl_details,
-    import_errors, logs, marks, monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks, tries,
-    trigger, updraft, variables, variables_bulk, xcoms,
+    asset_events, asset_queue, assets, backfills, bulk, clear, connections, connections_bulk, dag_run_wait, dag_runs,
+    dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs, extra_links,
+    hitl_details, import_errors, logs, marks, monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks,
+    tries, trigger, updraft, variables, variables_bulk, xcoms,
 };
 use crate::state::AppState;
 use crate::{auth, hygiene, ui_files};
@@ -84,6 +84,8 @@ fn protected() -> OpenApiRouter<AppState> {
         .routes(routes!(updraft::dags::list_updraft_dags))
         .routes(routes!(updraft::dag_assets::get_dag_assets))
         .routes(routes!(updraft::backfills::list_updraft_backfills))
+        .routes(routes!(updraft::callbacks::list_callbacks))
+        .routes(routes!(updraft::callbacks::retry_callback))
         .routes(routes!(updraft::grid::get_grid))
         .routes(routes!(updraft::next_runs::list_next_runs))
         .routes(routes!(updraft::events::watch_events))
@@ -93,7 +95,7 @@ fn protected() -> OpenApiRouter<AppState> {
 fn of_dags() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(dags::get_dags, dags::patch_dags))
-        .routes(routes!(dags::get_dag, dags::patch_dag))
+        .routes(routes!(dags::get_dag, dags::patch_dag, dags::delete_dag))
         .routes(routes!(dags::get_dag_details))
         .routes(routes!(dag_sources::get_dag_source))
         .routes(routes!(dag_tags::get_dag_tags))
@@ -109,6 +111,7 @@ fn of_runs() -> OpenApiRouter<AppState> {
         .routes(routes!(dag_runs::get_dag_runs, trigger::trigger_dag_run, bulk::bulk_dag_runs))
         .routes(routes!(dag_runs::get_dag_run, dag_runs::patch_dag_run, dag_runs::delete_dag_run))
         .routes(routes!(dag_runs_batch::get_list_dag_runs_batch))
+        .routes(routes!(dag_run_wait::wait_dag_run_until_finished))
         .routes(routes!(clear::clear_dag_run))
         .routes(routes!(clear::clear_dag_runs))
         .route(

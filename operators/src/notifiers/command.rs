@@ -70,6 +70,15 @@ impl Notifier for Command {
         judge(ended.context("cannot run the command").map_err(DeliveryError::retry)?)
     }
 
+    /// The program alone: what it is called with may hold anything.
+    fn receiver(&self, args: &Map<String, Value>) -> Option<String> {
+        match args.get("command")? {
+            Value::String(_) => Some("bash".to_owned()),
+            Value::Array(words) => words.first()?.as_str().map(str::to_owned),
+            _ => None,
+        }
+    }
+
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let is_empty = match args.get("command") {
             Some(Value::String(text)) => text.trim().is_empty(),

@@ -120,6 +120,14 @@ impl Notifier for Email {
         problems
     }
 
+    fn receiver(&self, args: &Map<String, Value>) -> Option<String> {
+        let to = ["to", "cc", "bcc"].into_iter().filter_map(|key| args.get(key));
+        let read = to.filter_map(|value| serde_json::from_value::<Addresses>(value.clone()).ok());
+        let addresses: Vec<String> =
+            read.flat_map(|some| some.single().map(str::to_owned).collect::<Vec<_>>()).collect();
+        (!addresses.is_empty()).then(|| addresses.join(", "))
+    }
+
     fn obstacle(&self, args: &Map<String, Value>) -> Option<String> {
         let names_server = args.get("smtp").is_some_and(|smtp| !smtp.is_null());
         (self.server.is_none() && !names_server).then(|| NO_SERVER.to_owned())

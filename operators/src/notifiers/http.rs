@@ -101,6 +101,13 @@ fn parse(text: &str) -> Result<Url, String> {
     }
 }
 
+/// Who is told, for people to see: the host of an address, whose path may be a secret, or the variable that holds it.
+pub(super) fn receiver(args: &Map<String, Value>, url: &str, variable: &str) -> Option<String> {
+    let text = |key: &str| args.get(key).and_then(Value::as_str);
+    let host = |url: &str| parse(url).ok()?.host_str().map(str::to_owned);
+    text(url).and_then(host).or_else(|| text(variable).map(|variable| format!("${variable}")))
+}
+
 /// What is wrong with an address, as far as that can be told before templates are filled in.
 pub(super) fn check_url(args: &Map<String, Value>, name: &str) -> Option<ArgumentProblem> {
     let text = args.get(name)?.as_str()?;

@@ -65,12 +65,16 @@ impl Default for Addresses {
 
 impl Addresses {
     fn mailboxes(&self) -> Result<Vec<Mailbox>, DeliveryError> {
+        self.single().map(mailbox).collect()
+    }
+
+    /// Each address, as written.
+    pub(super) fn single(&self) -> impl Iterator<Item = &str> {
         let texts: Vec<&str> = match self {
             Addresses::One(text) => vec![text],
             Addresses::Several(texts) => texts.iter().map(String::as_str).collect(),
         };
-        let single = texts.into_iter().flat_map(|text| text.split([',', ';'])).map(str::trim);
-        single.filter(|text| !text.is_empty()).map(mailbox).collect()
+        texts.into_iter().flat_map(|text| text.split([',', ';'])).map(str::trim).filter(|text| !text.is_empty())
     }
 }
 

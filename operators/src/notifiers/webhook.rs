@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use scheduler::operator::{ArgumentProblem, DeliveryError, Notice, Notifier};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::http::{self, Message};
@@ -52,7 +52,7 @@ pub struct WebhookArgs {
     body: Option<Value>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
 enum Method {
     #[default]
@@ -85,6 +85,10 @@ impl Notifier for Webhook {
         let mut secrets = Secrets::new(&self.environment);
         let message = message(args, notice, &mut secrets)?;
         http::send(message).await.map_err(|error| secrets.masked(error))
+    }
+
+    fn receiver(&self, args: &Map<String, Value>) -> Option<String> {
+        http::receiver(args, "url", "url_env")
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {

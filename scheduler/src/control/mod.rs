@@ -9,9 +9,11 @@
 mod affected;
 mod assets;
 mod backfill;
+mod callbacks;
 mod clear;
 mod connections;
 mod delete;
+mod delete_dag;
 mod finished;
 mod mark;
 mod pools;

@@ -31,6 +31,8 @@ pub enum Wake {
     Assets,
     /// Somebody answered what tasks ask.
     Answers,
+    /// Somebody wants a callback to be told again.
+    Callbacks,
     /// A DAG may be due.
     Due,
     /// Workers took tries, or reported their end.

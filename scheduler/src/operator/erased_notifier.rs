@@ -50,6 +50,11 @@ impl ErasedNotifier {
         self.inner.check(args)
     }
 
+    /// See [`Notifier::receiver`].
+    pub fn receiver(&self, args: &Map<String, Value>) -> Option<String> {
+        self.inner.receiver(args)
+    }
+
     /// See [`Notifier::obstacle`].
     pub fn obstacle(&self, args: &Map<String, Value>) -> Option<String> {
         self.inner.obstacle(args)
@@ -64,6 +69,8 @@ trait Erased: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + 'a>>;
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem>;
+
+    fn receiver(&self, args: &Map<String, Value>) -> Option<String>;
 
     fn obstacle(&self, args: &Map<String, Value>) -> Option<String>;
 }
@@ -84,6 +91,10 @@ impl<N: Notifier> Erased for N {
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         Notifier::check(self, args)
+    }
+
+    fn receiver(&self, args: &Map<String, Value>) -> Option<String> {
+        Notifier::receiver(self, args)
     }
 
     fn obstacle(&self, args: &Map<String, Value>) -> Option<String> {

@@ -59,6 +59,13 @@ pub trait Notifier: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whom these arguments, once filled in, mean, for people to see: an address, a channel, a host. Nothing that may be a
+    /// secret: the path of an address may be one.
+    fn receiver(&self, args: &Map<String, Value>) -> Option<String> {
+        let _ = args;
+        None
+    }
+
     /// Why nothing can be delivered with these arguments as this installation is set up, if so.
     fn obstacle(&self, args: &Map<String, Value>) -> Option<String> {
         let _ = args;

@@ -1,4 +1,5 @@
-//! The outbox of callbacks: written in the transaction of the change that they tell of, and delivered afterwards.
+//! The outbox of callbacks: written in the transaction of the change that they tell of, and delivered afterwards. What was
+//! delivered, or given up, stays with its run, for people to see.
 //!
 //! A row is claimed under the lease of the process that delivers it. When that lease lapses, because the process was
 //! killed or cut off, the claim is void and another process delivers; so a callback is delivered at least once, and by two
@@ -8,15 +9,73 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    QuerySelect, UpdateMany,
 };
 use uuid::Uuid;
 
+use serde_json::Value;
+
 use super::ROWS_MAX;
 use super::entity::callback_request::{Column, Entity, Model};
-use super::entity::process_lease;
+use super::entity::{dag_run, process_lease};
 use super::error::{StoreError, doing};
 use super::leases;
+
+/// Where a callback is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackState {
+    /// It waits for an attempt, the first or another one.
+    Waiting,
+    /// It was delivered.
+    Delivered,
+    /// It was given up.
+    Failed,
+}
+
+impl CallbackState {
+    /// All of them.
+    pub const ALL: [CallbackState; 3] = [CallbackState::Waiting, CallbackState::Delivered, CallbackState::Failed];
+
+    /// The word in the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            CallbackState::Waiting => "waiting",
+            CallbackState::Delivered => "delivered",
+            CallbackState::Failed => "failed",
+        }
+    }
+
+    /// The state that a word stands for.
+    pub fn of_word(word: &str) -> Option<CallbackState> {
+        CallbackState::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// A callback of a run that is to be told at once.
+pub fn called(run: &dag_run::Model, kind: &str, position: i32, facts: Value, now: DateTime<Utc>) -> Model {
+    Model {
+        id: Uuid::now_v7(),
+        dag_run_id: run.id,
+        dag_id: run.dag_id.clone(),
+        run_id: run.run_id.clone(),
+        task_id: None,
+        map_index: -1,
+        try_number: None,
+        kind: kind.to_owned(),
+        position,
+        facts,
+        attempts: 0,
+        due_at: now,
+        created_at: now,
+        claimed_by: None,
+        error: None,
+        state: CallbackState::Waiting.word().to_owned(),
+        notifier: None,
+        receiver: None,
+        retried_at: None,
+        ended_at: None,
+    }
+}
 
 /// Keeps callbacks for delivery.
 pub async fn insert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
@@ -81,16 +140,34 @@ pub async fn next_due(db: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>
     Ok(next.flatten())
 }
 
-/// Forgets callbacks that were delivered or given up.
-pub async fn delete(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<(), StoreError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    Entity::delete_many()
-        .filter(Column::Id.is_in(ids.iter().copied()))
+/// What is known of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempted<'a> {
+    /// The callback.
+    pub id: Uuid,
+    /// How many attempts there were, this one included.
+    pub attempts: i32,
+    /// Through what.
+    pub notifier: Option<&'a str>,
+    /// Whom it told, or was to tell.
+    pub receiver: Option<&'a str>,
+    /// Why it failed, if so.
+    pub error: Option<&'a str>,
+}
+
+/// Ends a callback.
+pub async fn end(
+    db: &impl ConnectionTrait,
+    attempt: &Attempted<'_>,
+    state: CallbackState,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    noting(attempt)
+        .col_expr(Column::State, Expr::value(state.word()))
+        .col_expr(Column::EndedAt, Expr::value(now))
         .exec(db)
         .await
-        .map_err(doing("forgetting callbacks"))?;
+        .map_err(doing("ending a callback"))?;
     Ok(())
 }
 
@@ -98,17 +175,11 @@ pub async fn delete(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<(), Store
 pub async fn put_off(
     db: &impl ConnectionTrait,
     lease: Uuid,
-    id: Uuid,
-    attempts: i32,
+    attempt: &Attempted<'_>,
     due_at: DateTime<Utc>,
-    error: &str,
 ) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::Attempts, Expr::value(attempts))
+    noting(attempt)
         .col_expr(Column::DueAt, Expr::value(due_at))
-        .col_expr(Column::Error, Expr::value(error))
-        .col_expr(Column::ClaimedBy, Expr::value(None::<Uuid>))
-        .filter(Column::Id.eq(id))
         .filter(Column::ClaimedBy.eq(lease))
         .exec(db)
         .await
@@ -116,10 +187,42 @@ pub async fn put_off(
     Ok(())
 }
 
+fn noting(attempt: &Attempted<'_>) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::Attempts, Expr::value(attempt.attempts))
+        .col_expr(Column::Notifier, Expr::value(attempt.notifier))
+        .col_expr(Column::Receiver, Expr::value(attempt.receiver))
+        .col_expr(Column::Error, Expr::value(attempt.error))
+        .col_expr(Column::ClaimedBy, Expr::value(None::<Uuid>))
+        .filter(Column::Id.eq(attempt.id))
+}
+
+/// The callback with that key, which nobody else changes until the transaction ends.
+pub async fn get_locked(db: &impl ConnectionTrait, id: Uuid) -> Result<Model, StoreError> {
+    let found = Entity::find_by_id(id).lock_exclusive().one(db).await.map_err(doing("looking for a callback"))?;
+    found.ok_or_else(|| StoreError::NotFound { what: "callback", id: id.to_string() })
+}
+
+/// Lets a callback be told again at once, with the patience of a new one.
+pub async fn retry(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<Model, StoreError> {
+    let retried = Entity::update_many()
+        .col_expr(Column::State, Expr::value(CallbackState::Waiting.word()))
+        .col_expr(Column::Attempts, Expr::value(0))
+        .col_expr(Column::DueAt, Expr::value(now))
+        .col_expr(Column::RetriedAt, Expr::value(now))
+        .col_expr(Column::EndedAt, Expr::value(None::<DateTime<Utc>>))
+        .filter(Column::Id.eq(id))
+        .exec_with_returning(db)
+        .await
+        .map_err(doing("retrying a callback"))?;
+    retried.into_iter().next().ok_or_else(|| StoreError::NotFound { what: "callback", id: id.to_string() })
+}
+
 /// What a run still has to tell, oldest first.
 pub async fn of_run(db: &impl ConnectionTrait, run: Uuid) -> Result<Vec<Model>, StoreError> {
     Entity::find()
         .filter(Column::DagRunId.eq(run))
+        .filter(Column::State.eq(CallbackState::Waiting.word()))
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Id)
         .all(db)
@@ -127,12 +230,14 @@ pub async fn of_run(db: &impl ConnectionTrait, run: Uuid) -> Result<Vec<Model>, 
         .map_err(doing("reading callbacks"))
 }
 
-/// Rows that no living process has claimed.
+/// Rows that wait, and that no living process has claimed.
 fn unclaimed() -> Condition {
     let living = Query::select()
         .column(process_lease::Column::Id)
         .from(process_lease::Entity)
         .and_where(process_lease::Column::IsLapsed.eq(false))
         .to_owned();
-    Condition::any().add(Column::ClaimedBy.is_null()).add(Column::ClaimedBy.not_in_subquery(living))
+    let free = Condition::any().add(Column::ClaimedBy.is_null()).add(Column::ClaimedBy.not_in_subquery(living));
+    // The word stands in the statement, so that it is seen that the index of what waits serves.
+    Condition::all().add(Expr::cust("state = 'waiting'")).add(free)
 }

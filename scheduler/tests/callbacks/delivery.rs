@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use rstest::rstest;
+use scheduler::control::ControlError;
 use scheduler::store::entity::event_log;
 use sea_orm::EntityTrait;
 
@@ -99,6 +100,42 @@ async fn what_cannot_be_delivered_is_in_the_audit_log_and_in_that_of_the_try(#[c
         })
         .await;
     assert_eq!(world.recorder.count(), 0);
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn what_became_of_a_callback_is_seen_and_what_was_given_up_is_told_again(#[case] backend: Backend) {
+    let world = World::new(backend, FAILS).await;
+    world.recorder.answer([Answer::Fail, Answer::Retry]);
+    let run = world.run("fails", "one").await;
+    world.all_told(&run).await;
+    let [failed] = world.callbacks(&run).await.try_into().unwrap();
+    assert_eq!((failed.state.as_str(), failed.attempts, failed.ended_at), ("failed", 1, Some(noon())));
+    assert_eq!(failed.error.as_deref(), Some("there is no such receiver"));
+    assert_eq!(failed.notifier.as_deref(), Some("fake"));
+    assert_eq!(failed.receiver.as_deref(), Some("the test"));
+
+    // It is given up after a day; a day that begins anew now.
+    world.advance(TimeDelta::days(2));
+    let retried = world.retry(failed.id).await.unwrap();
+    assert_eq!((retried.state.as_str(), retried.attempts, retried.ended_at), ("waiting", 0, None));
+    let again = waiting(&world, &run, 1).await;
+    assert_eq!(again.error.as_deref(), Some("the receiver is away"));
+    assert_eq!(world.recorder.count(), 0);
+    world.retry(failed.id).await.unwrap();
+
+    assert_eq!(world.recorder.wait_for(1).await.len(), 1, "without waiting for the attempt that was due later");
+    world.all_told(&run).await;
+    let [told] = world.callbacks(&run).await.try_into().unwrap();
+    assert_eq!((told.state.as_str(), told.error.as_deref()), ("delivered", None));
+    let refused = world.retry(failed.id).await.unwrap_err();
+    assert!(matches!(refused, ControlError::Conflict(_)), "{refused}");
+    assert!(matches!(world.retry(run.id).await.unwrap_err(), ControlError::NotFound { .. }));
+    let events = event_log::Entity::find().all(world.db.read()).await.unwrap();
+    let retries: Vec<_> = events.iter().filter(|event| event.event == "retry_callback").collect();
+    assert_eq!(retries.iter().map(|event| event.owner.as_deref()).collect::<Vec<_>>(), [Some("ann"), Some("ann")]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
+use scheduler::store::callbacks::Attempted;
 use scheduler::store::entity::{callback_request, dag_run, deadline};
 use scheduler::store::leases::{self, Holder, Offer};
 use scheduler::store::{StoreError, callbacks, commit, deadlines};
@@ -13,23 +14,8 @@ use crate::world::{Backend, World, noon};
 const ONE: &str = "one:\n  tasks: []\n";
 
 fn request(run: &dag_run::Model, due_at: DateTime<Utc>) -> callback_request::Model {
-    callback_request::Model {
-        id: Uuid::now_v7(),
-        dag_run_id: run.id,
-        dag_id: run.dag_id.clone(),
-        run_id: run.run_id.clone(),
-        task_id: None,
-        map_index: -1,
-        try_number: None,
-        kind: "on_success_callback".to_owned(),
-        position: 0,
-        facts: serde_json::json!({}),
-        attempts: 0,
-        due_at,
-        created_at: noon(),
-        claimed_by: None,
-        error: None,
-    }
+    let called = callbacks::called(run, "on_success_callback", 0, serde_json::json!({}), noon());
+    callback_request::Model { due_at, ..called }
 }
 
 async fn lease(world: &World, instance: &str) -> Uuid {
@@ -95,7 +81,8 @@ async fn a_callback_that_another_process_has_claimed_is_not_put_off(#[case] back
     claim(&world, one, 1).await.unwrap();
 
     let txn = world.db.begin_write().await.unwrap();
-    callbacks::put_off(&txn, other, row.id, 1, noon() + TimeDelta::hours(1), "away").await.unwrap();
+    let attempt = Attempted { id: row.id, attempts: 1, notifier: None, receiver: None, error: Some("away") };
+    callbacks::put_off(&txn, other, &attempt, noon() + TimeDelta::hours(1)).await.unwrap();
     commit(txn).await.unwrap();
 
     assert_eq!(world.outbox(&run).await[0].attempts, 0);

@@ -153,3 +153,42 @@ async fn each_instance_of_a_mapped_task_tells_of_itself() {
     assert_eq!(told.len(), 2);
     assert!(expected.iter().all(|line| told.contains(line)), "{told:?}");
 }
+
+const WAITS: &str = r#"
+waits:
+  tasks:
+    only:
+      operator: script
+      does: [wait]
+      on_execute_callback: {fake: "try {{ ti.try_number }}"}
+      on_success_callback: {fake: "{{ ti.state }}"}
+"#;
+
+/// It is the same try, which began once, however many processes it waits in.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn that_a_deferred_try_begins_is_not_told_again_when_it_goes_on_elsewhere(#[case] backend: Backend) {
+    let mut world = World::new(backend, WAITS).await;
+    let run = world.trigger("waits", "one").await;
+    for restart in 1..=2 {
+        world.task_is(&run, "only", "deferred").await;
+        world.stop().await;
+        world.start().await;
+        world
+            .eventually("the try that goes on", || async {
+                let said = world.log(&run, "only", 1);
+                (said.iter().filter(|line| line.contains("goes on in another process")).count() == restart)
+                    .then_some(())
+            })
+            .await;
+    }
+
+    world.let_go();
+    world.finished("waits", "one").await;
+    world.all_told(&run).await;
+
+    let told = world.recorder.wait_for(2).await;
+    assert_eq!(told, ["on_execute_callback only: try 1", "on_success_callback only: success"]);
+}

@@ -195,23 +195,7 @@ async fn the_audit_log_goes_in_bounded_steps(#[case] backend: Backend) {
 }
 
 fn a_callback(run: &dag_run::Model) -> callback_request::Model {
-    callback_request::Model {
-        id: Uuid::now_v7(),
-        dag_run_id: run.id,
-        dag_id: run.dag_id.clone(),
-        run_id: run.run_id.clone(),
-        task_id: None,
-        map_index: -1,
-        try_number: None,
-        kind: "on_failure_callback".to_owned(),
-        position: 0,
-        facts: json!({}),
-        attempts: 0,
-        due_at: noon(),
-        created_at: noon(),
-        claimed_by: None,
-        error: None,
-    }
+    callbacks::called(run, "on_failure_callback", 0, json!({}), noon())
 }
 
 fn a_backfill(id: i64, completed_at: Option<DateTime<Utc>>) -> backfill::ActiveModel {

@@ -3,6 +3,7 @@
 mod asset;
 mod backfill;
 mod bulk;
+mod callback;
 mod connection;
 mod dag;
 mod dag_run;
@@ -26,6 +27,7 @@ pub(crate) use backfill::{
     BackfillCollectionResponse, BackfillResponse, DryRunBackfillCollectionResponse, DryRunBackfillResponse,
 };
 pub(crate) use bulk::{BulkActionResponse, BulkResponse};
+pub(crate) use callback::{CallbackCollectionResponse, CallbackResponse};
 pub(crate) use connection::{
     ConnectionCollectionResponse, ConnectionResponse, ConnectionTestResponse, ConnectionTypeCollectionResponse,
     ConnectionTypeResponse,

@@ -10,6 +10,7 @@ mod actions;
 mod assets;
 mod auth;
 mod backfills;
+mod callbacks;
 mod client;
 mod dags;
 mod dependencies;

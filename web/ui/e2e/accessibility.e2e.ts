@@ -10,6 +10,7 @@ const PAGES: [name: string, url: string][] = [
   ['the source of a DAG', '/dags/hello?tab=source'],
   ['import errors', '/import-errors'],
   ['required actions', '/required-actions'],
+  ['callbacks', '/callbacks'],
   ['pools', '/pools'],
   ['connections', '/connections'],
   ['variables', '/variables'],

@@ -43,6 +43,7 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['PUT', '/api/v2/backfills/:backfill/pause', (db, params) => db.backfills.setPaused(params.backfill ?? '', true)],
   ['PUT', '/api/v2/backfills/:backfill/unpause', (db, params) => db.backfills.setPaused(params.backfill ?? '', false)],
   ['PUT', '/api/v2/backfills/:backfill/cancel', (db, params) => db.backfills.cancel(params.backfill ?? '')],
+  ['GET', '/api/v2/updraft/callbacks', () => json({ callbacks: [], total_entries: 0 })],
   ['GET', '/api/v2/assets', (db, _, __, url) => db.assets.list(url)],
   ['GET', '/api/v2/assets/events', (db, _, __, url) => db.assets.eventsOf(url)],
   ['POST', '/api/v2/assets/events', (db, _, request) => db.assets.record(request)],

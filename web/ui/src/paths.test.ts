@@ -22,6 +22,7 @@ test('every URL of the app', () => {
     pools: url(paths.pools()),
     assets: url(paths.assets()),
     asset: url(paths.asset(7)),
+    callbacks: url(paths.callbacks()),
     dag: url(paths.dag('pinterest_batch')),
     run: url(paths.run('pinterest_batch', run)),
     task: url(paths.task('pinterest_batch', run, 'group/task 5')),
@@ -33,6 +34,7 @@ test('every URL of the app', () => {
     {
       "asset": "/assets/7",
       "assets": "/assets",
+      "callbacks": "/callbacks",
       "dag": "/dags/pinterest_batch",
       "dags": "/dags",
       "events": "/api/v2/updraft/events",

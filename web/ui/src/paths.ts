@@ -13,6 +13,7 @@ export const paths = {
   variables: () => ({ to: '/variables' }) as const,
   assets: () => ({ to: '/assets' }) as const,
   backfills: () => ({ to: '/backfills' }) as const,
+  callbacks: () => ({ to: '/callbacks' }) as const,
   asset: (assetId: number) => ({ to: '/assets/$assetId', params: { assetId: String(assetId) } }) as const,
   dag: (dagId: string) => ({ to: '/dags/$dagId', params: { dagId } }) as const,
   /** The runs of a DAG that backfills made, those in one state. */

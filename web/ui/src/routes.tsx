@@ -16,7 +16,7 @@ import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
 import { LoginPage } from './pages/LoginPage/Page'
 import { paths } from './paths'
-import { assetSearch, assetsSearch, backfillsSearch, dagSearch, dagsSearch, loginSearch, runSearch, secretsSearch, taskSearch } from './search'
+import { assetSearch, assetsSearch, backfillsSearch, callbacksSearch, dagSearch, dagsSearch, loginSearch, runSearch, secretsSearch, taskSearch } from './search'
 
 interface Context {
   queries: QueryClient
@@ -120,6 +120,13 @@ const backfills = createRoute({
   component: lazyRouteComponent(() => import('./pages/BackfillsPage/Page'), 'BackfillsPage'),
 })
 
+const callbacks = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/callbacks',
+  validateSearch: callbacksSearch,
+  component: lazyRouteComponent(() => import('./pages/CallbacksPage/Page'), 'CallbacksPage'),
+})
+
 const dag = createRoute({
   getParentRoute: () => signedIn,
   path: '/dags/$dagId',
@@ -141,7 +148,7 @@ const task = createRoute({
   component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
 })
 
-const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, requiredActions, pools, connections, variables, assets, asset, backfills, dag, run, task])])
+const tree = root.addChildren([login, signedIn.addChildren([home, dags, importErrors, requiredActions, pools, connections, variables, assets, asset, backfills, callbacks, dag, run, task])])
 
 export function makeRouter(context: Context) {
   return createRouter({

@@ -4,13 +4,13 @@
 //! began or ended tells something, never one that a trigger rule or a branch settled.
 
 use chrono::{DateTime, Utc};
-use sea_orm::prelude::Uuid;
 use tracing::error;
 
 use crate::dag::template::{CallbackFacts, TryFacts};
 use crate::engine::active_run::{ActiveRun, Place};
 use crate::operator::CallbackKind;
 use crate::run::{Event, Instance, InstanceIndex, RunState, TaskState, UNMAPPED};
+use crate::store::callbacks;
 use crate::store::entity::callback_request;
 
 /// What moved a run, as far as callbacks care.
@@ -165,22 +165,12 @@ fn request(
     now: DateTime<Utc>,
 ) -> callback_request::Model {
     let try_number = at.and_then(|at| active.run.get(at)).map(|instance| instance.try_number);
+    let position = i32::try_from(position).unwrap_or(i32::MAX);
     callback_request::Model {
-        id: Uuid::now_v7(),
-        dag_run_id: active.row.id,
-        dag_id: active.row.dag_id.clone(),
-        run_id: active.row.run_id.clone(),
         task_id: at.map(|at| active.run.dag.task(at.task).task_id.clone()),
         map_index: at.map_or(UNMAPPED, |at| at.map_index),
         try_number: try_number.and_then(|number| i32::try_from(number).ok()),
-        kind: kind.word().to_owned(),
-        position: i32::try_from(position).unwrap_or(i32::MAX),
-        facts: as_json(facts),
-        attempts: 0,
-        due_at: now,
-        created_at: now,
-        claimed_by: None,
-        error: None,
+        ..callbacks::called(&active.row, kind.word(), position, as_json(facts), now)
     }
 }
 

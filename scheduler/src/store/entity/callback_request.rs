@@ -1,4 +1,5 @@
-//! Callbacks that were called and wait for delivery (an outbox). A row goes when it was delivered, or given up.
+//! Callbacks that were called: those that wait for delivery (an outbox), and what became of the others. A row goes with its
+//! run.
 
 use sea_orm::entity::prelude::*;
 
@@ -38,6 +39,16 @@ pub struct Model {
     pub claimed_by: Option<Uuid>,
     /// Why the last attempt failed.
     pub error: Option<String>,
+    /// A word of `crate::store::callbacks::CallbackState`.
+    pub state: String,
+    /// Through what it was told last: a notifier's name.
+    pub notifier: Option<String>,
+    /// Whom it was told last, as far as that is no secret.
+    pub receiver: Option<String>,
+    /// When somebody asked for another attempt; patience begins anew then.
+    pub retried_at: Option<DateTimeUtc>,
+    /// When it was delivered, or given up.
+    pub ended_at: Option<DateTimeUtc>,
 }
 
 /// Rows are joined by hand where that is needed.

@@ -1,6 +1,7 @@
 //! What Updraft adds to Airflow's API, mostly for its own UI.
 
 pub(crate) mod backfills;
+pub(crate) mod callbacks;
 pub(crate) mod connection_types;
 pub(crate) mod dag_assets;
 pub(crate) mod dags;

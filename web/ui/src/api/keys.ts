@@ -10,6 +10,8 @@ export const keys = {
   importErrors: ['import-errors'] as const,
   /** What tasks ask of people, and nobody has answered. */
   hitlDetails: ['hitl-details'] as const,
+  /** What was told to whom. */
+  callbacks: ['callbacks'] as const,
   pools: ['pools'] as const,
   connections: ['connections'] as const,
   connectionTypes: ['connection-types'] as const,

@@ -4,7 +4,7 @@ import { keys } from './keys'
 
 /** What the server says has changed. It never carries the data: that is asked for anew. */
 export interface Hint {
-  kind: 'dag' | 'dag_run' | 'task_instance' | 'import_error' | 'asset' | 'hitl_detail' | 'resync'
+  kind: 'dag' | 'dag_run' | 'task_instance' | 'import_error' | 'asset' | 'hitl_detail' | 'callback' | 'resync'
   dag_id?: string | null
   dag_run_id?: string | null
   task_id?: string | null
@@ -27,6 +27,8 @@ export function staleKeys(hint: Hint): QueryKey[] {
       return [keys.assets]
     case 'hitl_detail':
       return dag && run && task ? [keys.hitlDetails, keys.task(dag, run, task)] : [keys.hitlDetails]
+    case 'callback':
+      return [keys.callbacks]
     case 'resync':
       return [[]]
   }

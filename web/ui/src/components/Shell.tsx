@@ -39,6 +39,9 @@ export function Shell() {
           <Link {...paths.backfills()} className={classes.link} activeProps={{ className: classes.active }}>
             Backfills
           </Link>
+          <Link {...paths.callbacks()} className={classes.link} activeProps={{ className: classes.active }}>
+            Callbacks
+          </Link>
           <Link {...paths.pools()} className={classes.link} activeProps={{ className: classes.active }}>
             Pools
           </Link>

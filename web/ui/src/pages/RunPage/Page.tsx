@@ -5,6 +5,7 @@ import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runQuery, runTasksQuery } from '../../api/queries/runs'
 import { Duration } from '../../components/Duration'
 import { RUN_TYPES, triggeredBy } from '../../components/faces'
+import { RunCallbacks } from '../../components/callbacks/RunCallbacks'
 import { MadeFor } from '../../components/assets/MadeFor'
 import { DagGraph } from '../../components/graph/DagGraph'
 import { PageHead } from '../../components/PageHead'
@@ -100,6 +101,7 @@ export function RunPage() {
           <TaskTable run={run} instances={instances} live={!isRunFinished(run.state)} />
         </Panel>
       </div>
+      <RunCallbacks run={run} />
     </>
   )
 }
