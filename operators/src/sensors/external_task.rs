@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, Outline, RunStanding, TaskContext, TaskError};
+use scheduler::operator::{
+    AirflowClass, ArgumentProblem, Operator, Outcome, Outline, RunStanding, TaskContext, TaskError,
+};
 use scheduler::run::{RunState, TaskState};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -69,7 +71,7 @@ pub struct ExternalTaskArgs {
     /// The states at which it is skipped.
     #[serde(default)]
     skipped_states: Vec<String>,
-    /// The states at which it fails.
+    /// The states at which it fails; `retries` apply.
     #[serde(default)]
     failed_states: Vec<String>,
     /// Whether it fails at once when there is no such DAG, or no such task in it.
@@ -79,9 +81,15 @@ pub struct ExternalTaskArgs {
 
 impl Operator for ExternalTaskSensor {
     const NAME: &'static str = "external_task_sensor";
-    const AIRFLOW_CLASSES: &'static [&'static str] = &["ExternalTaskSensor"];
     const SUMMARY: &'static str = "Waits for a run of another DAG, or for tasks of it.";
     type Args = With<Patience, ExternalTaskArgs>;
+
+    fn airflow_classes() -> Vec<AirflowClass> {
+        let help = "there is no Python to call; write `execution_delta`, how long before this run the other one is";
+        let class = AirflowClass::named("ExternalTaskSensor");
+        let functions = ["execution_date_fn", "execution_date_fn_name", "execution_date_fn_file"];
+        vec![functions.into_iter().fold(class, |class, key| class.refused(key, help))]
+    }
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { own, common: patience } = args;

@@ -22,8 +22,8 @@ pub mod version;
 mod weight;
 
 pub use model::{
-    Dag, DagHead, DagRunPolicy, InvalidGraph, MAP_LENGTH_MAX, MappedValues, Mapping, Param, PastDependency,
-    RetryAction, RetryRule, Task, TaskGroup, TaskIndex, TaskRole, TriggerRule,
+    AnswerPolicy, Dag, DagHead, DagRunPolicy, InvalidGraph, MAP_LENGTH_MAX, MappedValues, Mapping, Param,
+    PastDependency, RetryAction, RetryRule, Task, TaskGroup, TaskIndex, TaskRole, TriggerRule,
 };
 /// The two directions in a graph: `Incoming` is upstream, `Outgoing` downstream.
 pub use petgraph::Direction;

@@ -80,6 +80,10 @@ fn a_file_with_groups_and_mapping_loads() {
 #[case::callable_by_name("python_callable_name: f")]
 #[case::callable_by_file("python_callable_file: /opt/f.py")]
 #[case::variables("variables_as_arguments: [{variable: V, attribute: bash_command}]")]
+#[case::old_sla("sla_secs: 5")]
+#[case::old_delta("execution_delta_secs: 5")]
+#[case::display_name("task_display_name: A")]
+#[case::colour("ui_color: red")]
 #[case::old_delay("retry_delay_sec: 5")]
 #[case::old_timeout("execution_timeout_secs: 5")]
 fn keys_of_tasks_are_refused_with_the_reason(#[case] key: &str) {
@@ -88,6 +92,7 @@ fn keys_of_tasks_are_refused_with_the_reason(#[case] key: &str) {
 
 #[rstest]
 #[case::old_schedule("schedule_interval: '@daily'")]
+#[case::old_run_timeout("dagrun_timeout_sec: 60")]
 #[case::timetable("timetable: x")]
 #[case::macros("user_defined_macros: {f: lib.f}")]
 #[case::search_path("template_searchpath: /opt")]
