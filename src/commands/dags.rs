@@ -15,6 +15,7 @@ use scheduler::store::entity::{dag, dag_run};
 use scheduler::store::{dags, runs};
 use serde_json::{Map, Value, json};
 
+use super::clear;
 use super::installation::{Installation, catalog};
 use crate::cli::{DagsCommand, TriggerArgs};
 use crate::config::Config;
@@ -37,9 +38,20 @@ pub async fn run(command: DagsCommand, config: Config, output: Output) -> anyhow
         DagsCommand::Trigger(args) => trigger(&installation, args, output).await,
         DagsCommand::Pause { dag_id } => set_paused(&installation, &dag_id, true, output).await,
         DagsCommand::Unpause { dag_id } => set_paused(&installation, &dag_id, false, output).await,
+        DagsCommand::Delete { dag_id, yes } => delete(&installation, &dag_id, yes, output).await,
         DagsCommand::Next { dag_id, count } => next(&installation, &dag_id, count, output).await,
         DagsCommand::Validate { .. } | DagsCommand::Test(_) | DagsCommand::Render(_) => Ok(Status::Done),
     }
+}
+
+async fn delete(installation: &Installation, dag_id: &str, yes: bool, output: Output) -> anyhow::Result<Status> {
+    let question = format!("delete DAG `{dag_id}` with all of its runs?");
+    if !yes && !clear::agreed(&question, "whether to delete it")? {
+        return Ok(Status::Done);
+    }
+    installation.control.delete_dag(dag_id, None).await?;
+    output.print(&json!({ "dag_id": dag_id }), |_| format!("{dag_id} is deleted"))?;
+    Ok(Status::Done)
 }
 
 async fn list(installation: &Installation, output: Output) -> anyhow::Result<Status> {

@@ -94,6 +94,11 @@ impl Described {
         self.add(name, scalar(Type::Integer), help)
     }
 
+    /// One number with a fraction.
+    pub(crate) fn decimal(self, name: &str, help: &str) -> Described {
+        self.add(name, scalar(Type::Number), help)
+    }
+
     /// One yes or no.
     pub(crate) fn flag(self, name: &str, help: &str) -> Described {
         self.add(name, scalar(Type::Boolean), help)

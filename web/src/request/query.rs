@@ -67,6 +67,13 @@ impl Query {
         self.parsed(name, "int_parsing", "a valid integer", |text| text.trim().parse().ok())
     }
 
+    /// A number with a fraction.
+    pub(crate) fn decimal(&mut self, name: &str) -> Option<f64> {
+        self.parsed(name, "float_parsing", "a valid number", |text| {
+            text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+        })
+    }
+
     /// Every value of a key, as whole numbers.
     pub(crate) fn numbers(&mut self, name: &str) -> Vec<i32> {
         let mut numbers = Vec::new();

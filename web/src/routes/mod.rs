@@ -10,6 +10,7 @@ pub(crate) mod bulk_changes;
 pub(crate) mod clear;
 pub(crate) mod connections;
 pub(crate) mod connections_bulk;
+pub(crate) mod dag_run_wait;
 pub(crate) mod dag_runs;
 pub(crate) mod dag_runs_batch;
 pub(crate) mod dag_sources;

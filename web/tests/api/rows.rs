@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use scheduler::store::entity::{dag_run, process_lease, task_instance, task_instance_history, xcom};
 use scheduler::store::{Db, dags, versions};
-use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -93,6 +93,15 @@ pub(crate) fn instance(run: &dag_run::Model, task_id: &str, place: i32, state: O
         skips: None,
         updated_at: run.run_after,
     }
+}
+
+/// Ends a run.
+pub(crate) async fn end(db: &Db, run: &dag_run::Model, state: &str) {
+    let txn = db.begin_write().await.unwrap();
+    let (id, state, end_date) = (Set(run.id), Set(state.to_owned()), Set(Some(now())));
+    let ended = dag_run::ActiveModel { id, state, end_date, ..Default::default() };
+    ended.update(&txn).await.unwrap();
+    txn.commit().await.unwrap();
 }
 
 /// Writes task instances.

@@ -21,7 +21,7 @@ const STREAM_LIFE: Duration = Duration::from_mins(15);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A place among the live streams, and what ends the stream.
-pub(super) struct Seat {
+pub(crate) struct Seat {
     shutdown: CancellationToken,
     ends_at: Instant,
     _permit: OwnedSemaphorePermit,
@@ -29,7 +29,7 @@ pub(super) struct Seat {
 
 impl Seat {
     /// Takes a place, if there is one.
-    pub(super) fn take(app: &AppState) -> Result<Seat, ApiError> {
+    pub(crate) fn take(app: &AppState) -> Result<Seat, ApiError> {
         let permit = app.streams.clone().try_acquire_owned().map_err(|_| {
             ApiError::refused(StatusCode::SERVICE_UNAVAILABLE, "There are too many live streams; try again later")
         })?;
@@ -37,7 +37,7 @@ impl Seat {
     }
 
     /// Waits until the stream must end.
-    pub(super) async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         tokio::select! {
             () = self.shutdown.cancelled() => {}
             () = tokio::time::sleep_until(self.ends_at) => {}
