@@ -17,6 +17,7 @@ use scheduler::operator::TaskError;
 use uuid::Uuid;
 
 use super::args::SchemaChange;
+use super::key_ranges;
 use super::plan::{columns, keep_one, stretch};
 use super::typed::fit;
 use crate::columns::{self as names, hidden};
@@ -109,8 +110,9 @@ impl Output<'_> {
 
     /// The rows take the place of those with the same keys. The last one by `order_by` counts.
     ///
-    /// The rows are set aside on disk first, because they are needed twice: to find what they replace, and to be written.
-    /// Both sides are sorted for that, which spills to disk, and the table is written anew.
+    /// The rows are set aside on disk first, because they are needed several times: to tell which files have to do with
+    /// them, to find what they replace, and to be written. Both sides are sorted for that, which spills to disk. Other files
+    /// stay as they are.
     pub async fn merge(
         self,
         frame: DataFrame,
@@ -137,6 +139,14 @@ impl Output<'_> {
         check_keys(&existing, keys, &format!("the rows of `{}`", self.location))?;
         let fit = fit(&schema_of(&last), &schema_of(&existing), self.schema_change).map_err(TaskError::fail)?;
         let new = self.set_aside(last).await?;
+        let from_ours: Vec<Expr> = fit.iter().map(|(_, ours, _)| ours.clone()).collect();
+        let new = new.select(from_ours).map_err(TaskError::retry)?;
+        let concerned =
+            if self.keeps_partitions(table)? { key_ranges::condition(new.clone(), keys).await? } else { None };
+        let existing = match &concerned {
+            Some(concerned) => existing.filter(concerned.clone()).map_err(TaskError::retry)?,
+            None => existing,
+        };
         let (existing, rows_before) = counted(existing, self.session).await?;
         let alias = |key: &String| hidden(&format!("key_{key}"));
         let their_keys = new.clone().select(keys.iter().map(|key| ident(key).alias(alias(key))).collect::<Vec<_>>());
@@ -149,13 +159,18 @@ impl Output<'_> {
             .and_then(LogicalPlanBuilder::build)
             .map_err(TaskError::retry)?;
         let (kept, rows_kept) = counted(DataFrame::new(state, kept), self.session).await?;
-        let from_ours: Vec<Expr> = fit.iter().map(|(_, ours, _)| ours.clone()).collect();
         let from_theirs: Vec<Expr> = fit.iter().map(|(_, _, theirs)| theirs.clone()).collect();
-        let all =
-            kept.select(from_theirs).and_then(|kept| kept.union(new.select(from_ours)?)).map_err(TaskError::retry)?;
-        let table = self.commit(all, self.write(Save::Overwrite, true)).await?;
+        let all = kept.select(from_theirs).and_then(|kept| kept.union(new)).map_err(TaskError::retry)?;
+        let save = concerned.map_or(Save::Overwrite, Save::OverwriteWhere);
+        let table = self.commit(all, self.write(save, true)).await?;
         let replaced = rows_before.load(Ordering::Relaxed) - rows_kept.load(Ordering::Relaxed);
         Ok(wrote(table, replaced))
+    }
+
+    /// Whether the files stay in the folders that they are in.
+    fn keeps_partitions(&self, table: &DeltaTable) -> Result<bool, TaskError> {
+        let snapshot = table.snapshot().map_err(TaskError::retry)?;
+        Ok(self.partition_by.is_empty() || self.partition_by == *snapshot.metadata().partition_columns())
     }
 
     async fn set_aside(&self, frame: DataFrame) -> Result<DataFrame, TaskError> {

@@ -109,6 +109,102 @@ async fn merge_replaces_rows_with_the_same_keys_and_doubles_nothing() {
     insta::assert_snapshot!(fail("clean", wrong, home).await, @"the rows have no column `idd` to merge by (did you mean `id`?); known are `id`, `v`, `w`");
 }
 
+/// How many files the newest commit removed and added.
+fn files_of_newest_commit(home: &Path, name: &str) -> (usize, usize) {
+    let log = fs::read_dir(home.join(name).join("_delta_log")).unwrap().map(|entry| entry.unwrap().path());
+    let newest = log.filter(|path| path.extension().is_some_and(|kind| kind == "json")).max().unwrap();
+    let text = fs::read_to_string(newest).unwrap();
+    let of = |action: &str| text.lines().filter(|line| line.starts_with(action)).count();
+    (of("{\"remove\""), of("{\"add\""))
+}
+
+/// A table of three files, one for each hundred of keys.
+async fn three_files(home: &Path, line: impl Fn(usize) -> String) {
+    let args = json!({ "input": "in.jsonl", "output": "out", "mode": "append" });
+    for (nth, begin) in [0, 100, 200].into_iter().enumerate() {
+        fs::write(home.join("in.jsonl"), (begin..begin + 100).map(&line).collect::<String>()).unwrap();
+        let attempt = u32::try_from(nth).unwrap();
+        try_run("clean", args.clone(), &cleared(home, attempt + 1, attempt), &nowhere()).await.unwrap();
+    }
+    let log = fs::read_dir(home.join("out/_delta_log")).unwrap().count();
+    assert_eq!((log, files_of_newest_commit(home, "out")), (3, (0, 1)));
+}
+
+#[tokio::test]
+async fn merge_leaves_files_alone_that_have_none_of_the_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    three_files(home, |n| format!("{{\"id\": {n}, \"v\": \"old\"}}\n")).await;
+    write(home, "day.jsonl", &[r#"{"id": 150, "v": "new"}"#, r#"{"id": 1000, "v": "new"}"#]);
+    let args = json!({ "input": "day.jsonl", "output": "out", "mode": "merge", "keys": "id" });
+    // A day that is run again doubles nothing, and finds its keys in the file that it has written, and nowhere else.
+    for replaced in [1, 2] {
+        let report = run("clean", args.clone(), home).await;
+        assert_eq!((&report["rows_written"], &report["rows_replaced"]), (&json!(2), &json!(replaced)));
+        let (removed, _) = files_of_newest_commit(home, "out");
+        assert!((1..=2).contains(&removed), "the two files without the keys stay: {removed}");
+        let read = table(home, "out", "id");
+        assert_eq!(read[0][1].as_array().unwrap().len(), 301);
+        assert_eq!(read[1][1].as_array().unwrap().iter().filter(|v| *v == "new").count(), 2);
+    }
+    let code = "import deltalake, sys; print(len(deltalake.DeltaTable(sys.argv[1]).file_uris()))";
+    let live = python::run(&["-c", code, home.join("out").to_str().unwrap()], &[]);
+    assert!(live.parse::<usize>().unwrap() <= 5, "{live}");
+
+    // New keys alone touch no file.
+    write(home, "day.jsonl", &[r#"{"id": 5000, "v": "new"}"#]);
+    run("clean", args.clone(), home).await;
+    assert_eq!(files_of_newest_commit(home, "out").0, 0);
+    // Neither do columns that come with them.
+    write(home, "day.jsonl", &[r#"{"id": 50, "v": "new", "w": 1}"#, r#"{"id": null, "v": "none", "w": 2}"#]);
+    for replaced in [1, 2] {
+        assert_eq!(run("clean", args.clone(), home).await["rows_replaced"], replaced);
+    }
+    let read = table(home, "out", "id");
+    assert_eq!(read[0][1].as_array().unwrap().len(), 303);
+    assert_eq!(read[2][1].as_array().unwrap().iter().filter(|w| !w.is_null()).count(), 2);
+}
+
+/// Whatever keys are made of, and where nothing can be said of them: the same rows come out.
+#[tokio::test]
+async fn merge_goes_by_keys_of_any_type() {
+    let line = |n: usize| {
+        let at = format!("2024-03-{:02}T05:06:{:02}", 1 + n / 100, n % 60);
+        format!("{{\"id\": {n}, \"t\": \"k{n:03}\", \"at\": \"{at}\", \"f\": {n}.5, \"v\": \"old\"}}\n")
+    };
+    let rules = json!([{ "timestamp": { "column": "at" } }, { "derive": { "into": "day", "sql": "to_date(at)" } }]);
+    for (keys, removed_at_most) in [
+        (json!(["t"]), 1),
+        (json!(["at", "id"]), 1),
+        (json!(["day", "id"]), 1),
+        (json!(["id", "t"]), 1),
+        (json!(["f"]), 3),
+        (json!(["f", "id"]), 1),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        let args = |mode: &str| json!({ "input": "in.jsonl", "output": "out", "mode": mode, "rules": rules, "keys": (mode == "merge").then_some(&keys) });
+        for (nth, begin) in [0, 100, 200].into_iter().enumerate() {
+            fs::write(home.join("in.jsonl"), (begin..begin + 100).map(line).collect::<String>()).unwrap();
+            let attempt = u32::try_from(nth).unwrap();
+            try_run("clean", args("append"), &cleared(home, attempt + 1, attempt), &nowhere()).await.unwrap();
+        }
+        fs::write(home.join("in.jsonl"), (120..130).map(line).collect::<String>().replace("old", "new")).unwrap();
+        for _ in 0..2 {
+            assert_eq!(run("clean", args("merge"), home).await["rows_replaced"], 10, "{keys}");
+            let (removed, _) = files_of_newest_commit(home, "out");
+            assert!(removed <= removed_at_most + 1, "{keys}: {removed} files");
+            let read = table(home, "out", "id");
+            let column = |name: &str| {
+                let found = read.as_array().unwrap().iter().find(|column| column[0] == name).unwrap();
+                found[1].as_array().unwrap().clone()
+            };
+            assert_eq!(column("id"), (0..300).map(Value::from).collect::<Vec<_>>(), "{keys}");
+            assert_eq!(column("v").iter().filter(|v| *v == "new").count(), 10, "{keys}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn incremental_reads_each_file_once() {
     let home = tempfile::tempdir().unwrap();
