@@ -1,17 +1,25 @@
 //! Clusters of Kafka: how people write them, how they are reached, and what their answers mean.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use rskafka::BackoffConfig;
 use rskafka::client::error::{Error, ProtocolError};
 use rskafka::client::{Client, ClientBuilder, Credentials, SaslConfig};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::BuilderVerifierExt;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::location::S3;
+use crate::msk_iam;
 use crate::notifiers::Environment;
 use crate::requests::Trouble;
 
@@ -20,6 +28,9 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The client itself repeats a request for no longer than this; what it says then is ours to judge.
 const REPEATED_FOR: Duration = Duration::from_secs(3);
+
+/// In the words of an error: the broker knows no such name with that password or token.
+const REFUSED: &str = "SaslAuthenticationFailed";
 
 /// A cluster, as people write it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -31,11 +42,42 @@ pub(crate) struct KafkaArgs {
     /// Whether to speak TLS.
     #[serde(default)]
     pub(crate) tls: bool,
-    /// How to sign in, if one has to.
-    pub(crate) sasl: Option<SaslArgs>,
+    /// With `tls`, a file with the certificates (PEM) of those who sign for the brokers, when they are none that the machine
+    /// trusts. A relative path begins at `UPDRAFT_HOME`.
+    pub(crate) ca_file: Option<String>,
+    /// How to sign in, if one has to: a name with a password, or `aws-msk-iam` for who the `AWS_*` variables say that one is.
+    pub(crate) sasl: Option<Sasl>,
 }
 
-/// How to sign in to Kafka.
+/// How to sign in to Kafka: with a name and a password, or as somebody whom AWS knows.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum Sasl {
+    /// As AWS knows one.
+    Aws(AwsWord),
+    /// With a name and a password.
+    Password(SaslArgs),
+}
+
+/// The word for signing in to Amazon MSK with an identity of AWS (mechanism `OAUTHBEARER`, with a signed token).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(crate) enum AwsWord {
+    #[serde(rename = "aws-msk-iam")]
+    MskIam,
+}
+
+/// Mistakes are those of the mapping, not that nothing fits.
+impl<'de> Deserialize<'de> for Sasl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sasl, D::Error> {
+        match Value::deserialize(deserializer)? {
+            word @ Value::String(_) => serde_json::from_value(word).map(Sasl::Aws),
+            more => serde_json::from_value(more).map(Sasl::Password),
+        }
+        .map_err(D::Error::custom)
+    }
+}
+
+/// A name and a password.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SaslArgs {
@@ -60,25 +102,48 @@ pub(crate) enum Mechanism {
     ScramSha512,
 }
 
+/// Where the files, the identity and the passwords are that arguments name.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) home: &'a Path,
+    pub(crate) s3: &'a S3,
+    pub(crate) environment: &'a Environment,
+}
+
 /// A cluster that can be reached.
 pub(crate) struct Cluster {
     brokers: Vec<String>,
-    tls: bool,
+    tls: Option<Arc<rustls::ClientConfig>>,
     sasl: Option<SaslConfig>,
 }
 
 impl Cluster {
-    /// Finds the password in `environment`.
-    pub(crate) fn new(args: &KafkaArgs, environment: &Environment) -> Result<Cluster, String> {
-        let sasl = args.sasl.as_ref().map(|sasl| {
-            let credentials = Credentials::new(sasl.username.clone(), environment.look_up(&sasl.password_env)?);
-            Ok::<_, String>(match sasl.mechanism {
-                Mechanism::Plain => SaslConfig::Plain(credentials),
-                Mechanism::ScramSha256 => SaslConfig::ScramSha256(credentials),
-                Mechanism::ScramSha512 => SaslConfig::ScramSha512(credentials),
-            })
+    /// Finds in the surroundings what the arguments name.
+    ///
+    /// # Errors
+    ///
+    /// What is not there, and arguments that contradict each other, in words for people.
+    pub(crate) fn new(args: &KafkaArgs, around: Surroundings<'_>) -> Result<Cluster, String> {
+        if args.ca_file.is_some() && !args.tls {
+            return Err("`ca_file` is for `tls: true`".to_owned());
+        }
+        let tls = args.tls.then(|| tls(args.ca_file.as_deref().map(|file| around.home.join(file)).as_deref()));
+        let tls = tls.transpose().map_err(|error| format!("{error:#}"))?;
+        let sasl = args.sasl.as_ref().map(|sasl| match sasl {
+            // The token is as good as a password for a quarter of an hour.
+            Sasl::Aws(AwsWord::MskIam) if tls.is_none() => Err("`sasl: aws-msk-iam` needs `tls: true`".to_owned()),
+            Sasl::Aws(AwsWord::MskIam) => msk_iam::sasl(around.s3).map_err(|error| format!("{error:#}")),
+            Sasl::Password(sasl) => {
+                let password = around.environment.look_up(&sasl.password_env)?;
+                let credentials = Credentials::new(sasl.username.clone(), password);
+                Ok(match sasl.mechanism {
+                    Mechanism::Plain => SaslConfig::Plain(credentials),
+                    Mechanism::ScramSha256 => SaslConfig::ScramSha256(credentials),
+                    Mechanism::ScramSha512 => SaslConfig::ScramSha512(credentials),
+                })
+            }
         });
-        Ok(Cluster { brokers: args.brokers.clone(), tls: args.tls, sasl: sasl.transpose()? })
+        Ok(Cluster { brokers: args.brokers.clone(), tls: tls.map(Arc::new), sasl: sasl.transpose()? })
     }
 
     /// For people.
@@ -95,8 +160,8 @@ impl Cluster {
             deadline: Some(REPEATED_FOR),
         };
         let mut builder = ClientBuilder::new(self.brokers.clone()).client_id("updraft").backoff_config(backoff);
-        if self.tls {
-            builder = builder.tls_config(Arc::new(tls()?));
+        if let Some(tls) = &self.tls {
+            builder = builder.tls_config(Arc::clone(tls));
         }
         if let Some(sasl) = &self.sasl {
             builder = builder.sasl_config(sasl.clone());
@@ -105,13 +170,22 @@ impl Cluster {
     }
 }
 
-/// Certificates are judged as the machine judges them.
-fn tls() -> Result<rustls::ClientConfig, Trouble> {
+/// Certificates are judged as the machine judges them, or by those of the file.
+fn tls(ca_file: Option<&Path>) -> anyhow::Result<rustls::ClientConfig> {
+    const FAILS: &str = "cannot set up TLS";
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let broken = |error: rustls::Error| Trouble::lasting(anyhow!("cannot set up TLS: {error}"));
     let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(broken)?.with_platform_verifier().map_err(broken)?;
-    Ok(builder.with_no_client_auth())
+    let builder = builder.context(FAILS)?;
+    let Some(file) = ca_file else {
+        return Ok(builder.with_platform_verifier().context(FAILS)?.with_no_client_auth());
+    };
+    let reading = || format!("the certificates in `{}` cannot be read", file.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).with_context(reading)? {
+        roots.add(certificate.with_context(reading)?).with_context(reading)?;
+    }
+    anyhow::ensure!(!roots.is_empty(), "there are no certificates in `{}`", file.display());
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Awaits an answer, for no longer than a broker may take.
@@ -133,7 +207,15 @@ fn unsure(error: anyhow::Error) -> Trouble {
 }
 
 fn explain(error: Error) -> Trouble {
-    let Error::ServerError { protocol_error, error_message, .. } = &error else { return unsure(anyhow!(error)) };
+    let Error::ServerError { protocol_error, error_message, .. } = &error else {
+        // The client says it in words alone.
+        let is_refused = error.to_string().contains(REFUSED);
+        return if is_refused {
+            Trouble::lasting(anyhow!("Kafka refuses who signs in"))
+        } else {
+            unsure(anyhow!(error))
+        };
+    };
     let said = error_message.as_deref().map(|said| format!(": {said}")).unwrap_or_default();
     let words = anyhow!("Kafka answered `{protocol_error}`{said}");
     let lasts = matches!(

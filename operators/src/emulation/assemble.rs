@@ -9,6 +9,7 @@ use super::args::{EmulationArgs, FileFormat, FilesArgs, Offsets, SAMPLE, SinkCho
 use super::sink::{Bucket, Folder, Kafka, KafkaRest, KinesisStreams, Layout, Posting, Sink, Terms};
 use super::source::{JsonLines, Sample, Sheets, Source, Sql};
 use super::table::Table;
+use crate::kafka::Surroundings;
 use crate::kinesis::Streams;
 use crate::location::{Location, LocationError, Opened};
 use crate::shapes::TextOr;
@@ -64,7 +65,8 @@ impl Emulation {
                 Box::new(Posting::new(KinesisStreams::new(streams, more, user, terms.batch == 1), terms, log))
             }
             TextOr::More(SinkChoice::Kafka(more)) => {
-                let cluster = Kafka::new(more, user, &self.environment);
+                let around = Surroundings { home: &ctx.home, s3: &self.s3, environment: &self.environment };
+                let cluster = Kafka::new(more, user, around);
                 Box::new(Posting::new(cluster.map_err(|problem| wrong("kafka", problem))?, terms, log))
             }
         })

@@ -7,11 +7,11 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use scheduler::dag::template;
 use scheduler::operator::ArgumentProblem;
 use schemars::{JsonSchema, Schema as JsonSchemaDocument, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::clean::Rule;
-use crate::kafka::{KafkaArgs, SaslArgs};
+use crate::kafka::{KafkaArgs, Sasl};
 use crate::shapes::{TextOr, one_key};
 use crate::span::Span;
 
@@ -108,14 +108,22 @@ pub(super) struct KafkaSource {
     /// Whether to speak TLS.
     #[serde(default)]
     tls: bool,
-    /// How to sign in, if one has to.
-    sasl: Option<SaslArgs>,
+    /// With `tls`, a file with the certificates (PEM) of those who sign for the brokers, when they are none that the machine
+    /// trusts. A relative path begins at `UPDRAFT_HOME`.
+    ca_file: Option<String>,
+    /// How to sign in, if one has to: a name with a password, or `aws-msk-iam` for who the `AWS_*` variables say that one is.
+    sasl: Option<Sasl>,
 }
 
 impl KafkaSource {
     /// How the cluster is reached.
     pub(super) fn cluster(&self) -> KafkaArgs {
-        KafkaArgs { brokers: self.brokers.clone(), tls: self.tls, sasl: self.sasl.clone() }
+        KafkaArgs {
+            brokers: self.brokers.clone(),
+            tls: self.tls,
+            ca_file: self.ca_file.clone(),
+            sasl: self.sasl.clone(),
+        }
     }
 }
 
@@ -129,7 +137,7 @@ pub(super) struct FolderSource {
 
 /// Where to begin: `earliest` at the oldest record that there is (Kinesis: TRIM_HORIZON), `latest` with what comes from now
 /// on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Start {
     #[default]
@@ -138,7 +146,7 @@ pub(super) enum Start {
 }
 
 /// What becomes of records that are not a JSON object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Broken {
     #[default]
@@ -270,6 +278,17 @@ impl<'de> Deserialize<'de> for Until {
     }
 }
 
+/// As people write it, for those who read what the default is.
+impl Serialize for Until {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Until::Empty => serializer.serialize_str("empty"),
+            Until::After(span) => Span(*span).serialize(serializer),
+            Until::Forever => serializer.serialize_str("forever"),
+        }
+    }
+}
+
 impl JsonSchema for Until {
     fn inline_schema() -> bool {
         true
@@ -280,7 +299,7 @@ impl JsonSchema for Until {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> JsonSchemaDocument {
-        json_schema!({ "type": ["string", "number"], "minimum": 0 })
+        json_schema!({ "title": "duration or word", "type": ["string", "number"], "minimum": 0 })
     }
 }
 

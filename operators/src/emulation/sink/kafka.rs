@@ -14,8 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::posting::{Post, Refused};
 use crate::emulation::table::{PerTable, Table};
-use crate::kafka::{Cluster, KafkaArgs, in_time, not_done};
-use crate::notifiers::Environment;
+use crate::kafka::{Cluster, KafkaArgs, Surroundings, in_time, not_done};
 use crate::requests::Trouble;
 
 /// Brokers refuse batches of more than 1 MiB unless they are told otherwise.
@@ -33,10 +32,10 @@ impl Kafka {
     pub(in crate::emulation) fn new(
         args: &KafkaArgs,
         user_id: &str,
-        environment: &Environment,
+        around: Surroundings<'_>,
     ) -> Result<Kafka, String> {
         Ok(Kafka {
-            cluster: Cluster::new(args, environment)?,
+            cluster: Cluster::new(args, around)?,
             user_id: user_id.to_owned(),
             clock: Clock::System,
             partitions: OnceCell::new(),

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
 
 use super::{Looked, Source};
-use crate::kafka::{Cluster, in_time, not_done};
-use crate::notifiers::Environment;
+use crate::kafka::{Cluster, Surroundings, in_time, not_done};
 use crate::requests::Trouble;
 use crate::stream::args::{KafkaSource, Start};
 use crate::stream::position::{Position, Positions};
@@ -36,8 +35,8 @@ struct Partition {
 }
 
 impl Kafka {
-    pub(super) fn new(source: &KafkaSource, environment: &Environment) -> Result<Kafka, String> {
-        let cluster = Cluster::new(&source.cluster(), environment)?;
+    pub(super) fn new(source: &KafkaSource, around: Surroundings<'_>) -> Result<Kafka, String> {
+        let cluster = Cluster::new(&source.cluster(), around)?;
         Ok(Kafka { cluster, topic: source.topic.clone(), start: source.start, partitions: VecDeque::new() })
     }
 }

@@ -13,6 +13,7 @@ use scheduler::operator::TaskError;
 
 use super::args::SourceChoice;
 use super::position::Positions;
+use crate::kafka::Surroundings;
 use crate::kinesis::{Door, Streams};
 use crate::location::{Location, S3};
 use crate::notifiers::Environment;
@@ -65,8 +66,8 @@ pub(super) fn open(
             Ok(Box::new(kinesis::Kinesis::new(streams, source)))
         }
         TextOr::More(SourceChoice::Kafka(source)) => {
-            let kafka = kafka::Kafka::new(source, environment).map_err(|problem| TaskError::fail(anyhow!(problem)))?;
-            Ok(Box::new(kafka))
+            let kafka = kafka::Kafka::new(source, Surroundings { home, s3, environment });
+            Ok(Box::new(kafka.map_err(|problem| TaskError::fail(anyhow!(problem)))?))
         }
     }
 }
