@@ -55,7 +55,7 @@ fn parse_sql(args: &Map<String, Value>) -> Option<Result<Script, ArgumentProblem
 fn check_charts(args: &Map<String, Value>, script: &Script) -> Option<ArgumentProblem> {
     let written = args.get("chart").filter(|chart| !holds_template(&chart.to_string()))?;
     let charts: Charts = serde_json::from_value(written.clone()).ok()?;
-    let columns = told(&script.statements[script.answer()?].written)?;
+    let columns = told(&script.statements[script.answer()?].answered()?.written)?;
     let message = charts.of_result(&columns).err()?;
     Some(ArgumentProblem { pointer: "/chart".to_owned(), message, help: None })
 }

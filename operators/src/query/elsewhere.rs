@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::args::{QueryArgs, Table};
 use super::chart::Charts;
 use super::parse;
-use super::script::{Kind, texts};
+use super::script::texts;
 use crate::databricks::engine::{Deed, Work, address};
 use crate::delta::Version;
 use crate::location::Location;
@@ -27,7 +27,7 @@ pub fn work(args: &AsWritten<QueryArgs>, key: &TaskKey, home: &Path) -> Result<W
         .iter()
         .zip(texts)
         .map(|(statement, sql)| {
-            json!({ "line": statement.start.line, "view": statement.kind != Kind::Answer, "sql": sql })
+            json!({ "line": statement.start.line, "view": statement.answered().is_none(), "sql": sql })
         })
         .collect();
     let mut tables = Map::new();

@@ -34,7 +34,7 @@ use super::names::{Columns, fold, fold_columns, respell};
 use super::output::FileOutput;
 use super::paths;
 use super::place::Mistake;
-use super::script::{Kind, Script, Statement};
+use super::script::{Asked, Kind, Script, Statement};
 use crate::database::{Database, DatabaseTable};
 use crate::delta::{self, Version};
 use crate::engine::parallelism;
@@ -107,17 +107,29 @@ impl Job {
         let last = self.script.answer();
         let mut reader = self.reader.take();
         let mut earlier = Vec::new();
+        let mut views = BTreeSet::new();
         let mut charts = Value::Null;
         let mut verdict: Option<Arc<Verdict>> = None;
         let mut answered = None;
         for (at, statement) in self.script.statements.iter().enumerate() {
-            self.register_paths(&statement.written, &session, &mut known).await?;
-            let (frame, columns) = self.plan(statement, &session, &known).await?;
             match &statement.kind {
-                Kind::View { name, columns: renamed, may_replace } => {
-                    self.make_view(statement, name, (frame, columns), renamed, *may_replace, &session, &mut known)?;
+                Kind::Drop { name, if_exists } => {
+                    if views.remove(&fold(name)) {
+                        Job::deregister(name, &session, &mut known).map_err(TaskError::retry)?;
+                    } else if !if_exists {
+                        let message = format!("there is no view `{name}` of an earlier statement");
+                        return Err(self.mistaken(&Mistake::at(self.script.place_of(name, statement), message)));
+                    }
                 }
-                Kind::Answer if Some(at) == last => {
+                Kind::View { asked, name, columns: renamed, may_replace } => {
+                    self.register_paths(&asked.written, &session, &mut known).await?;
+                    let planned = self.plan(statement, asked, &session, &known).await?;
+                    self.make_view(statement, name, planned, renamed, *may_replace, &session, &mut known)?;
+                    views.insert(fold(name));
+                }
+                Kind::Answer(asked) if Some(at) == last => {
+                    self.register_paths(&asked.written, &session, &mut known).await?;
+                    let (frame, columns) = self.plan(statement, asked, &session, &known).await?;
                     charts = self.charts_of(&columns)?;
                     let (frame, expected) = self.expect(frame, &columns, &session).await?;
                     let output = self.output.as_ref();
@@ -130,7 +142,9 @@ impl Job {
                     verdict = expected;
                     answered = Some(answer);
                 }
-                Kind::Answer => {
+                Kind::Answer(asked) => {
+                    self.register_paths(&asked.written, &session, &mut known).await?;
+                    let (frame, columns) = self.plan(statement, asked, &session, &known).await?;
                     let answer = self.answer(frame, columns, None, None, &session).await?;
                     self.tell(statement, &answer);
                     let Answer { columns, rows, row_count } = answer;
@@ -262,6 +276,15 @@ impl Job {
         Ok(())
     }
 
+    /// Makes a view unknown.
+    fn deregister(name: &str, session: &SessionContext, known: &mut Columns) -> Result<(), DataFusionError> {
+        let folded = fold(name);
+        known.remove(&folded);
+        schema_called(GLOBAL_TEMP, session)?.deregister_table(&folded)?;
+        session.deregister_table(TableReference::bare(folded))?;
+        Ok(())
+    }
+
     /// Opens the tables that a query names by where they are.
     async fn register_paths(
         &self,
@@ -287,12 +310,13 @@ impl Job {
     async fn plan(
         &self,
         statement: &Statement,
+        asked: &Asked,
         session: &SessionContext,
         known: &Columns,
     ) -> Result<(DataFrame, Vec<String>), TaskError> {
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let planned = async {
-            let parsed = ParserStatement::Statement(statement.planned.clone());
+            let parsed = ParserStatement::Statement(asked.planned.clone());
             let plan = session.state().statement_to_plan(parsed).await?;
             options.verify_plan(&plan)?;
             session.execute_logical_plan(plan).await
@@ -302,7 +326,7 @@ impl Job {
             self.mistaken(&known.explain(&error))
         })?;
         let names: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let columns = respell(&names, &statement.written, known);
+        let columns = respell(&names, &asked.written, known);
         Ok((frame, columns))
     }
 

@@ -28,21 +28,28 @@ pub struct Script {
 pub struct Statement {
     /// Where it begins.
     pub start: Location,
-    /// What it does with its query.
+    /// What it does.
     pub kind: Kind,
-    /// The query as it was written.
+}
+
+/// A query, ready to be planned.
+#[derive(Debug)]
+pub struct Asked {
+    /// As it was written.
     pub written: Box<Query>,
     /// The same with every name in lower case (see [`super::names`]), in DataFusion's words.
     pub planned: Box<ast::Statement>,
 }
 
-/// What becomes of a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a statement does.
+#[derive(Debug)]
 pub enum Kind {
-    /// It is answered.
-    Answer,
-    /// It is a view that later statements may use.
+    /// Its query is answered.
+    Answer(Asked),
+    /// Its query is a view that later statements may use.
     View {
+        /// The query.
+        asked: Asked,
         /// Its name, without that of a schema.
         name: String,
         /// Other names for its columns, if there are any.
@@ -50,6 +57,23 @@ pub enum Kind {
         /// Whether there may be such a view already.
         may_replace: bool,
     },
+    /// Later statements may not use a view any more.
+    Drop {
+        /// Its name, without that of a schema.
+        name: String,
+        /// Whether there need not be such a view.
+        if_exists: bool,
+    },
+}
+
+impl Statement {
+    /// The query that is answered, if there is one.
+    pub fn answered(&self) -> Option<&Asked> {
+        match &self.kind {
+            Kind::Answer(asked) => Some(asked),
+            Kind::View { .. } | Kind::Drop { .. } => None,
+        }
+    }
 }
 
 impl Script {
@@ -62,7 +86,7 @@ impl Script {
         let statements: Vec<Statement> = pairs
             .map(|((start, written), (_, planned))| statement(start, written, planned))
             .collect::<Result<_, _>>()?;
-        if !statements.iter().any(|statement| statement.kind == Kind::Answer) {
+        if !statements.iter().any(|statement| statement.answered().is_some()) {
             let is_empty = statements.is_empty();
             let message =
                 if is_empty { "the SQL is empty" } else { "the SQL makes views and asks nothing; end it with SELECT" };
@@ -73,7 +97,7 @@ impl Script {
 
     /// The query that is the answer: the last one.
     pub fn answer(&self) -> Option<usize> {
-        self.statements.iter().rposition(|statement| statement.kind == Kind::Answer)
+        self.statements.iter().rposition(|statement| statement.answered().is_some())
     }
 
     /// Where a word stands first in a statement.
@@ -181,6 +205,11 @@ fn read_place(at: &str) -> Option<Place> {
     Some(Place { line: line.trim().parse().ok()?, column: column.trim().parse().ok()?, width: 1 })
 }
 
+/// A name without that of a schema.
+fn last_name(name: &ast::ObjectName) -> String {
+    name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.clone()).unwrap_or_default()
+}
+
 fn in_lower_case_first(text: &str) -> String {
     let mut signs = text.chars();
     signs.next().map(|first| first.to_lowercase().chain(signs).collect()).unwrap_or_default()
@@ -190,18 +219,21 @@ fn statement(start: Location, written: ast::Statement, mut planned: ast::Stateme
     match (written, &mut planned) {
         (ast::Statement::Query(written), ast::Statement::Query(_)) => {
             translate(&mut planned);
-            Ok(Statement { start, kind: Kind::Answer, written, planned: Box::new(planned) })
+            Ok(Statement { start, kind: Kind::Answer(Asked { written, planned: Box::new(planned) }) })
         }
         (ast::Statement::CreateView(written), ast::Statement::CreateView(planned)) if !written.materialized => {
-            let name = written.name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.clone());
-            let kind = Kind::View {
-                name: name.unwrap_or_default(),
-                columns: written.columns.iter().map(|column| column.name.value.clone()).collect(),
-                may_replace: written.or_replace || written.if_not_exists,
-            };
             let mut query = ast::Statement::Query(planned.query.clone());
             translate(&mut query);
-            Ok(Statement { start, kind, written: written.query, planned: Box::new(query) })
+            let kind = Kind::View {
+                name: last_name(&written.name),
+                columns: written.columns.iter().map(|column| column.name.value.clone()).collect(),
+                may_replace: written.or_replace || written.if_not_exists,
+                asked: Asked { written: written.query, planned: Box::new(query) },
+            };
+            Ok(Statement { start, kind })
+        }
+        (ast::Statement::Drop { object_type: ast::ObjectType::View, if_exists, names, .. }, _) if names.len() == 1 => {
+            Ok(Statement { start, kind: Kind::Drop { name: last_name(&names[0]), if_exists } })
         }
         (other, _) => {
             let text = other.to_string();

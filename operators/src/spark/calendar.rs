@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use datafusion::arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, StringArray};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::plan_err;
 use datafusion::error::Result;
 
 use super::array::{Target, cast_array, days, timestamps};
@@ -44,6 +45,8 @@ pub(super) fn functions() -> Vec<Scalar> {
         Scalar::new("date_add", 2..=2, date_type, |args| shifted(args, 1)).also(&["dateadd"]),
         Scalar::new("date_sub", 2..=2, date_type, |args| shifted(args, -1)),
         Scalar::new("datediff", 2..=2, int_type, datediff).also(&["date_diff"]),
+        Scalar::new("timestampadd", 3..=3, timestamp_type, timestampadd),
+        Scalar::new("timestampdiff", 3..=3, long_type, timestampdiff),
         Scalar::new("add_months", 2..=2, date_type, add_months),
         Scalar::new("months_between", 2..=2, |_| DataType::Float64, months_between),
         Scalar::new("last_day", 1..=1, date_type, |args| dates(args, last_of_month)),
@@ -208,6 +211,80 @@ fn shifted(args: &[ArrayRef], sign: i64) -> Result<ArrayRef> {
 fn datediff(args: &[ArrayRef]) -> Result<ArrayRef> {
     let (ends, starts) = (days(&args[0])?, days(&args[1])?);
     Ok(Arc::new(ends.iter().zip(&starts).map(|(end, start)| end?.checked_sub(start?)).collect::<Int32Array>()))
+}
+
+/// A unit that time is counted in.
+enum Unit {
+    Months(i64),
+    Micros(i64),
+}
+
+impl Unit {
+    fn of(name: &str) -> Result<Unit> {
+        const HOUR: i64 = 3_600 * MICROS_PER_SECOND;
+        Ok(match name.to_lowercase().as_str() {
+            "year" => Unit::Months(12),
+            "quarter" => Unit::Months(3),
+            "month" => Unit::Months(1),
+            "week" => Unit::Micros(7 * 24 * HOUR),
+            "day" | "dayofyear" => Unit::Micros(24 * HOUR),
+            "hour" => Unit::Micros(HOUR),
+            "minute" => Unit::Micros(60 * MICROS_PER_SECOND),
+            "second" => Unit::Micros(MICROS_PER_SECOND),
+            "millisecond" => Unit::Micros(1_000),
+            "microsecond" => Unit::Micros(1),
+            _ => return plan_err!("`{name}` is no unit of time"),
+        })
+    }
+}
+
+fn timestampadd(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (units, numbers, instants) = (text(args, 0)?, whole(args, 1)?, micros(args, 2)?);
+    let rows = units.iter().zip(&numbers).zip(&instants);
+    let moved: Vec<Option<i64>> = rows
+        .map(|((unit, number), at)| {
+            let (Some(unit), Some(number), Some(at)) = (unit, number, at) else { return Ok(None) };
+            Ok(match Unit::of(unit)? {
+                Unit::Micros(length) => number.checked_mul(length).and_then(|span| at.checked_add(span)),
+                Unit::Months(length) => number.checked_mul(length).and_then(|months| by_months(instant(at)?, months)),
+            })
+        })
+        .collect::<Result<_>>()?;
+    Ok(timestamps(moved.into_iter()))
+}
+
+fn by_months(at: NaiveDateTime, months: i64) -> Option<i64> {
+    let span = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
+    let moved = if months < 0 { at.checked_sub_months(span) } else { at.checked_add_months(span) };
+    moved.map(in_micros)
+}
+
+/// How many whole units there are between two instants.
+fn timestampdiff(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (units, starts, ends) = (text(args, 0)?, micros(args, 1)?, micros(args, 2)?);
+    let rows = units.iter().zip(&starts).zip(&ends);
+    let counted: Vec<Option<i64>> = rows
+        .map(|((unit, start), end)| {
+            let (Some(unit), Some(start), Some(end)) = (unit, start, end) else { return Ok(None) };
+            Ok(match Unit::of(unit)? {
+                Unit::Micros(length) => end.checked_sub(start).map(|span| span / length),
+                Unit::Months(length) => months_within(start, end).map(|months| months / length),
+            })
+        })
+        .collect::<Result<_>>()?;
+    Ok(Arc::new(counted.into_iter().collect::<Int64Array>()))
+}
+
+/// Whole months from one instant to another; negative ones back.
+fn months_within(start: i64, end: i64) -> Option<i64> {
+    let (from, to) = (instant(start)?, instant(end)?);
+    let months = i64::from((to.year() - from.year()) * 12 + part(to.month()) - part(from.month()));
+    let rest = |at: NaiveDateTime| (at.day(), at.time());
+    Some(match months {
+        1.. if rest(to) < rest(from) => months - 1,
+        i64::MIN..=-1 if rest(to) > rest(from) => months + 1,
+        months => months,
+    })
 }
 
 fn add_months(args: &[ArrayRef]) -> Result<ArrayRef> {

@@ -86,6 +86,7 @@ impl VisitorMut for Translation {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         minus_is_except(&mut query.body);
+        sort_by_is_order_by(query);
         order_by_all(query);
         ControlFlow::Continue(())
     }
@@ -165,6 +166,19 @@ fn order_by_all(query: &mut Query) {
     }
 }
 
+/// `SORT BY` and `CLUSTER BY` order the rows of each partition, of which all can be ordered together; `DISTRIBUTE BY` says
+/// in which they are.
+fn sort_by_is_order_by(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    select.distribute_by.clear();
+    let by = |expr| OrderByExpr { expr, options: OrderByOptions { asc: None, nulls_first: None }, with_fill: None };
+    let mut sorted = std::mem::take(&mut select.sort_by);
+    sorted.extend(std::mem::take(&mut select.cluster_by).into_iter().map(by));
+    if query.order_by.is_none() && !sorted.is_empty() {
+        query.order_by = Some(ast::OrderBy { kind: OrderByKind::Expressions(sorted), interpolate: None });
+    }
+}
+
 /// Spark's `MINUS` is its `EXCEPT`.
 fn minus_is_except(body: &mut SetExpr) {
     if let SetExpr::SetOperation { op, left, right, .. } = body {
@@ -231,6 +245,10 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
     function.within_group = within_group;
     let mut args = plain(list)?;
     let arity = args.len();
+    if let ([Expr::Identifier(unit), ..], Some(of_units)) = (args.as_slice(), in_units(&name, arity)) {
+        args[0] = text(&unit.value);
+        return Some(call(of_units, args, span));
+    }
     let mut next = || if args.is_empty() { null() } else { args.remove(0) };
     match (name.as_str(), arity) {
         (name, 1) if casts::named(name).is_some() => Some(call(casts::named(name)?, vec![next()], span)),
@@ -275,6 +293,15 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
             order_args(function, by, name == "min_by");
             None
         }
+        _ => None,
+    }
+}
+
+/// The function that does with a unit as its first argument what others do in days.
+fn in_units(name: &str, arity: usize) -> Option<&'static str> {
+    match (name, arity) {
+        ("dateadd" | "date_add" | "timestampadd", 3) => Some("timestampadd"),
+        ("datediff" | "date_diff" | "timestampdiff", 3) => Some("timestampdiff"),
         _ => None,
     }
 }

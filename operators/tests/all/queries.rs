@@ -322,6 +322,23 @@ async fn views_and_several_queries_are_answered_in_their_order() {
 }
 
 #[tokio::test]
+async fn a_view_that_is_dropped_is_no_more() {
+    assert_eq!(
+        rows("CREATE VIEW v AS SELECT 1 AS n; DROP VIEW V; DROP VIEW IF EXISTS v; CREATE VIEW v AS SELECT 2 AS n; SELECT n FROM global_temp.v").await,
+        json!([[2]])
+    );
+    for (sql, said) in [
+        ("CREATE VIEW v AS SELECT 1 AS n; DROP VIEW v; SELECT n FROM v", "`v`"),
+        ("DROP VIEW w; SELECT 1", "there is no view `w` of an earlier statement"),
+        ("DROP VIEW t; SELECT 1", "there is no view `t` of an earlier statement"),
+    ] {
+        let message = mistake(sql).await;
+        assert!(message.contains(said), "{message}");
+    }
+    assert!(problems("DROP TABLE t; SELECT 1")[0].contains("`DROP TABLE` is no query"));
+}
+
+#[tokio::test]
 async fn columns_without_a_name_are_called_as_spark_calls_them() {
     let answer =
         answered(json!({ "sql": "SELECT COUNT(*), MAX(n), n + 1, YEAR(at) FROM t GROUP BY n, at LIMIT 1" })).await;
