@@ -1,5 +1,7 @@
 //! The part of the schema of DAG files that is about callbacks and deadlines.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::operator_schema::{self, airflow_pattern};
@@ -16,10 +18,10 @@ pub(super) struct NotifierParts {
     by_class: Option<Value>,
 }
 
-/// Takes a notifier's schema apart.
-pub(super) fn parts(notifier: &ErasedNotifier) -> NotifierParts {
+/// Takes a notifier's schema apart; `shared` are the definitions that need no names of its own.
+pub(super) fn parts(notifier: &ErasedNotifier, shared: &BTreeSet<String>) -> NotifierParts {
     let own = format!("notifier.{}", notifier.name);
-    let fitted = operator_schema::arguments(&own, notifier.schema.as_value());
+    let fitted = operator_schema::arguments(&own, notifier.schema.as_value(), shared);
     let mut defs = fitted.defs;
     let mut arguments = json!({
         "title": notifier.name,

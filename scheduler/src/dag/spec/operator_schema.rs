@@ -1,5 +1,7 @@
 //! The own schema of an operator or of a notifier, fitted into the schema of DAG files: definitions renamed, templates let in.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use crate::dag::shape;
@@ -80,9 +82,45 @@ pub(super) fn template() -> Value {
     json!({ "type": "string", "pattern": r"\{\{|\{%|\{#", "description": "A Jinja template." })
 }
 
-/// Takes an operator's schema apart.
-pub(super) fn parts(operator: &ErasedOperator) -> OperatorParts {
-    let Arguments { arguments, required, defs, is_closed } = arguments(operator.name, operator.schema.as_value());
+/// The names of the definitions that several schemas have, and all of them alike, down to what they refer to: one of each
+/// is enough.
+pub(super) fn alike<'s>(schemas: impl Iterator<Item = &'s Value>) -> BTreeSet<String> {
+    let mut by_name: BTreeMap<&String, Vec<&Value>> = BTreeMap::new();
+    for (name, definition) in schemas.filter_map(|schema| schema.get("$defs")?.as_object()).flatten() {
+        by_name.entry(name).or_default().push(definition);
+    }
+    by_name.retain(|_, found| found.len() > 1 && found.iter().all(|one| one == &found[0]));
+    loop {
+        let is_alike = |name: &str| by_name.keys().any(|one| *one == name);
+        let differing: Vec<&String> = by_name
+            .iter()
+            .filter(|(_, found)| references(found[0]).into_iter().any(|name| !is_alike(name)))
+            .map(|(name, _)| *name)
+            .collect();
+        if differing.is_empty() {
+            return by_name.into_keys().cloned().collect();
+        }
+        by_name.retain(|name, _| !differing.contains(name));
+    }
+}
+
+/// The definitions that a schema refers to.
+fn references(schema: &Value) -> Vec<&str> {
+    match schema {
+        Value::Object(entries) => {
+            let own =
+                entries.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix("#/$defs/"));
+            own.into_iter().chain(entries.values().flat_map(references)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Takes an operator's schema apart; `shared` are the definitions that need no names of its own.
+pub(super) fn parts(operator: &ErasedOperator, shared: &BTreeSet<String>) -> OperatorParts {
+    let Arguments { arguments, required, defs, is_closed } =
+        arguments(operator.name, operator.schema.as_value(), shared);
     let (plain, others): (Vec<&AirflowClass>, Vec<_>) =
         operator.airflow_classes.iter().partition(|class| class.is_plain());
     let own = Form {
@@ -111,9 +149,9 @@ pub(super) struct Arguments {
     pub is_closed: bool,
 }
 
-/// Takes a schema of arguments apart; its definitions get names that begin with `prefix`.
-pub(super) fn arguments(prefix: &str, schema: &Value) -> Arguments {
-    let fit = Fit { prefix: format!("{prefix}.") };
+/// Takes a schema of arguments apart; its definitions get names that begin with `prefix`, save for `shared` ones.
+pub(super) fn arguments(prefix: &str, schema: &Value, shared: &BTreeSet<String>) -> Arguments {
+    let fit = Fit { prefix: format!("{prefix}."), shared };
     let is_closed = shape::properties(schema).is_some();
     let mut arguments = Map::new();
     for place in shape::at(schema, &[]) {
@@ -138,13 +176,14 @@ pub(super) fn airflow_pattern(classes: &[&str]) -> Option<String> {
     (!classes.is_empty()).then(|| format!(r"^([A-Za-z0-9_]+\.)*({})$", classes.join("|")))
 }
 
-struct Fit {
+struct Fit<'a> {
     prefix: String,
+    shared: &'a BTreeSet<String>,
 }
 
-impl Fit {
+impl Fit<'_> {
     fn name(&self, definition: &str) -> String {
-        format!("{}{definition}", self.prefix)
+        if self.shared.contains(definition) { definition.to_owned() } else { format!("{}{definition}", self.prefix) }
     }
 
     /// The schema of a value, for which a template may stand.

@@ -12,14 +12,18 @@ use super::keys::{
     DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, Key, Kind, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, Refused,
     TASK_KEYS,
 };
-use super::operator_schema::{self, Form, OperatorParts};
+use super::operator_schema::{self, Form, OperatorParts, alike};
 use super::schedule;
 use crate::operator::Registry;
 
 /// The JSON Schema (draft 2020-12) of DAG files in both spellings, with the operators of `registry`.
 pub fn schema_for_dag_files(registry: &Registry) -> Value {
-    let operators: Vec<OperatorParts> = registry.iter().map(operator_schema::parts).collect();
-    let notifiers: Vec<NotifierParts> = registry.notifiers().map(callback_schema::parts).collect();
+    let operators = registry.iter().map(|operator| operator.schema.as_value());
+    let shared = alike(operators.chain(registry.notifiers().map(|notifier| notifier.schema.as_value())));
+    let operators: Vec<OperatorParts> =
+        registry.iter().map(|operator| operator_schema::parts(operator, &shared)).collect();
+    let notifiers: Vec<NotifierParts> =
+        registry.notifiers().map(|notifier| callback_schema::parts(notifier, &shared)).collect();
     let mut defs = Map::new();
     for notifier in &notifiers {
         defs.extend(notifier.defs.clone());
@@ -30,6 +34,7 @@ pub fn schema_for_dag_files(registry: &Registry) -> Value {
     defs.extend(schedule::definitions());
     for operator in &operators {
         for form in &operator.forms {
+            defs.insert(format!("is.{}", form.title), form.is_meant());
             defs.insert(format!("task.{}", form.title), task_of(operator, form));
         }
         defs.extend(operator.defs.clone());
@@ -37,7 +42,11 @@ pub fn schema_for_dag_files(registry: &Registry) -> Value {
     for key in TASK_KEYS {
         defs.insert(format!("key.{}", key.name), key_schema(key));
     }
+    for key in REFUSED_IN_TASKS {
+        defs.extend(harmless(key).map(|schema| (format!("harmless.{}", key.name), schema)));
+    }
     defs.insert("operator".to_owned(), operator_key(&operators));
+    defs.insert("given_elsewhere".to_owned(), given_elsewhere());
     defs.insert("task".to_owned(), task(&operators));
     defs.insert("default_args".to_owned(), default_args(&operators));
     defs.insert("dag".to_owned(), dag());
@@ -130,14 +139,24 @@ fn argument_is_there(form: &Form, names: &[String]) -> Value {
         names => json!({ "anyOf": names.iter().map(|name| json!({ "required": [name] })).collect::<Vec<_>>() }),
     };
     let given = json!({ "required": ["default_args"], "properties": { "default_args": by_default } });
-    // A mapped task is given it by what it is mapped over, a task in a group perhaps by the group's `default_args`.
-    let elsewhere = ["expand", "expand_kwargs", "partial", "task_group_name"].map(|key| json!({ "required": [key] }));
-    let places = names.iter().map(|name| json!({ "required": [name] })).chain(elsewhere);
-    let task = json!({ "if": form.is_meant(), "then": { "anyOf": places.collect::<Vec<_>>() } });
+    let elsewhere = json!({ "$ref": "#/$defs/given_elsewhere" });
+    let places = names.iter().map(|name| json!({ "required": [name] })).chain([elsewhere]);
+    let task = json!({ "if": is_meant(form), "then": { "anyOf": places.collect::<Vec<_>>() } });
     json!({
         "if": given,
         "else": { "properties": { "tasks": { "items": task, "additionalProperties": task } } },
     })
+}
+
+/// A mapped task is given arguments by what it is mapped over, a task in a group perhaps by the group's `default_args`.
+fn given_elsewhere() -> Value {
+    let keys = ["expand", "expand_kwargs", "partial", "task_group_name"];
+    json!({ "anyOf": keys.map(|key| json!({ "required": [key] })) })
+}
+
+/// The condition under which a task is written in a form.
+fn is_meant(form: &Form) -> Value {
+    json!({ "$ref": format!("#/$defs/is.{}", form.title) })
 }
 
 /// Any task: its operator says which keys it has.
@@ -145,7 +164,7 @@ fn task(operators: &[OperatorParts]) -> Value {
     let by_operator: Vec<Value> = operators
         .iter()
         .flat_map(|operator| &operator.forms)
-        .map(|form| json!({ "if": form.is_meant(), "then": { "$ref": format!("#/$defs/task.{}", form.title) } }))
+        .map(|form| json!({ "if": is_meant(form), "then": { "$ref": format!("#/$defs/task.{}", form.title) } }))
         .collect();
     json!({
         "type": "object",
@@ -154,11 +173,15 @@ fn task(operators: &[OperatorParts]) -> Value {
     })
 }
 
-/// A task with a certain operator, in one of its forms.
+/// What a task with a certain operator has, in one of its forms, beside what any task has.
+///
+/// The keys of any task are described by [`task`]; here they are only let pass, by a pattern, because editors heed no
+/// `unevaluatedProperties`.
 fn task_of(operator: &OperatorParts, form: &Form) -> Value {
-    let mut properties = task_keys();
-    let refused = REFUSED_IN_TASKS;
-    add_harmless(&mut properties, refused);
+    let mut properties = Map::new();
+    for key in REFUSED_IN_TASKS.iter().filter(|key| harmless(key).is_some()) {
+        properties.insert(key.name.to_owned(), json!({ "$ref": format!("#/$defs/harmless.{}", key.name) }));
+    }
     properties.extend(form.arguments.clone());
     let mut schema = json!({
         "title": form.title,
@@ -167,6 +190,8 @@ fn task_of(operator: &OperatorParts, form: &Form) -> Value {
         "properties": properties,
     });
     if operator.is_closed {
+        let names: Vec<&str> = TASK_KEYS.iter().map(|key| key.name).collect();
+        schema["patternProperties"] = json!({ format!("^({})$", names.join("|")): true });
         schema["additionalProperties"] = Value::Bool(false);
     }
     schema
@@ -211,13 +236,14 @@ fn default_args(operators: &[OperatorParts]) -> Value {
 
 /// Keys of Airflow's that may be there as long as they ask for nothing.
 fn add_harmless(properties: &mut Map<String, Value>, refused: &[Refused]) {
-    for key in refused {
-        let Some(harmless) = key.harmless.and_then(|harmless| serde_json::from_str::<Value>(harmless).ok()) else {
-            continue;
-        };
-        let description = format!("Airflow's, and not served: {}.", key.help);
-        properties.insert(key.name.to_owned(), json!({ "enum": [harmless, null], "description": description }));
-    }
+    properties.extend(refused.iter().filter_map(|key| Some((key.name.to_owned(), harmless(key)?))));
+}
+
+/// The values with which a key of Airflow's asks for nothing, if there are any.
+fn harmless(key: &Refused) -> Option<Value> {
+    let harmless: Value = serde_json::from_str(key.harmless?).ok()?;
+    let description = format!("Airflow's, and not served: {}.", key.help);
+    Some(json!({ "enum": [harmless, null], "description": description }))
 }
 
 /// The description and the default of a key, on its schema.
