@@ -62,16 +62,19 @@ pub struct ApprovalArgs {
     #[serde(default)]
     #[schemars(length(min = 1))]
     options: Option<Vec<String>>,
-    /// What is answered when nobody does within `execution_timeout`: an option, or a list of them.
+    /// What is answered when nobody does within `execution_timeout`: an option, or a list of them. Without it the try
+    /// fails, and `retries` ask anew.
     #[serde(default)]
     defaults: Option<OneOrMore>,
     /// Whether several options may be chosen.
     #[serde(default)]
     multiple: bool,
     /// What else is asked for, as the `params` of a DAG are written: plain values, which are defaults, or JSON Schemas.
+    /// The UI makes a form of it.
     #[serde(default)]
     params: BTreeMap<String, Value>,
-    /// Who may answer: a name, or a list of them; everybody who can sign in when absent.
+    /// Who may answer: a name, or a list of them; everybody who can sign in when absent. A name may be written as Airflow's
+    /// `{id: …, name: …}`.
     #[serde(default)]
     assigned_users: Option<Users>,
     /// What runs next, by option: the id of a task or group directly after this one, or a list of them. An option that is not in
@@ -84,7 +87,8 @@ pub struct ApprovalArgs {
     /// Whether a rejection fails the task, for good.
     #[serde(default)]
     fail_on_reject: bool,
-    /// Who is told that there is a question: a notifier, or a list of them, written as in `notify`.
+    /// Who is told that there is a question: a notifier, or a list of them, written as in `notify`, each
+    /// with a text of its own.
     #[serde(default)]
     notifiers: Option<OneOrMany<Told>>,
 }

@@ -56,12 +56,12 @@ pub struct EmailTaskArgs {
     /// Who gets a copy without the others knowing.
     #[serde(default)]
     bcc: Addresses,
-    /// The subject.
+    /// The subject; line ends become blanks.
     subject: String,
     /// The text as HTML. Values can be escaped with `| e`.
     #[serde(default)]
     html_content: Option<String>,
-    /// The text without HTML; beside `html_content` for those who do not read that.
+    /// The text without HTML, beside `html_content` for those who do not read that; one of the two must be there.
     #[serde(default)]
     text: Option<String>,
     /// What is attached: files on this machine, whose relative paths begin at `UPDRAFT_HOME`, or objects (`s3://bucket/key`);

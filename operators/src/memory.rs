@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a task may use unless its DAG file says otherwise. Beyond it, sorting, joining and grouping spill to disk.
 const DEFAULT_BYTES: usize = 1024 * 1024 * 1024;
@@ -59,6 +59,17 @@ impl<'de> Deserialize<'de> for MemoryLimit {
     }
 }
 
+/// As people write it, for those who read what the default is.
+impl Serialize for MemoryLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const UNITS: [(usize, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")];
+        match UNITS.iter().find(|(size, _)| self.bytes.is_multiple_of(*size)) {
+            Some((size, unit)) => serializer.collect_str(&format_args!("{}{unit}", self.bytes / size)),
+            None => serializer.serialize_u64(self.bytes as u64),
+        }
+    }
+}
+
 impl JsonSchema for MemoryLimit {
     fn schema_name() -> Cow<'static, str> {
         "MemoryLimit".into()
@@ -66,6 +77,7 @@ impl JsonSchema for MemoryLimit {
 
     fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": "size",
             "description": "A size such as `512MB` or `2GB`, or a number of bytes.",
             "type": ["string", "integer"],
             "minimum": 1

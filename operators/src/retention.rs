@@ -60,6 +60,7 @@ impl JsonSchema for Retention {
 
     fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": "duration",
             "description": "A duration such as `7d` or `12h`, a number of seconds, or `forever`.",
             "type": ["string", "number"],
             "minimum": 0

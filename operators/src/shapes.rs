@@ -72,7 +72,7 @@ impl JsonSchema for Given {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": ["array", "object"] }, { "not": { "type": ["array", "object"] } }] })
+        json_schema!({ "title": "anything", "anyOf": [{ "type": ["array", "object"] }, { "not": { "type": ["array", "object"] } }] })
     }
 }
 

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use scheduler::dag::{duration, template};
 use scheduler::operator::ArgumentProblem;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// How long something takes: `30s`, `5m`, `1h30m`, or a number of seconds.
@@ -63,6 +63,13 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// As people write it, for those who read what the default is.
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&spoken(self.0).replace(' ', ""))
+    }
+}
+
 impl<'de> Deserialize<'de> for Offset {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Offset, D::Error> {
         written(deserializer)
@@ -79,7 +86,7 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number"], "minimum": 0 })
+        json_schema!({ "title": "duration", "type": ["string", "number"], "minimum": 0 })
     }
 }
 
@@ -93,7 +100,7 @@ impl JsonSchema for Offset {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "number"] })
+        json_schema!({ "title": "duration", "type": ["string", "number"] })
     }
 }
 
@@ -145,5 +152,6 @@ mod tests {
     fn durations_are_said_shortly() {
         let said = [0.5, 10.0, 60.0, 90.0, 604_800.0, 3661.0].map(|secs| spoken(Duration::from_secs_f64(secs)));
         assert_eq!(said, ["0.5s", "10s", "1m", "1m 30s", "7d", "1h 1m 1s"]);
+        assert_eq!(serde_json::to_value(Span(Duration::from_secs(90))).unwrap(), "1m30s");
     }
 }

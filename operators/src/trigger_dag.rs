@@ -46,13 +46,13 @@ impl TriggerDag {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TriggerDagArgs {
-    /// The DAG of which a run is made.
+    /// The DAG of which a run is made; it may be the one that the task is in.
     #[schemars(length(min = 1))]
     trigger_dag_id: String,
     /// The id of the run; made up when absent.
     #[serde(default)]
     trigger_run_id: Option<String>,
-    /// What the run is given, over the params of its DAG.
+    /// What the run is given, over the params of its DAG, and checked by their schemas.
     #[serde(default)]
     conf: Option<Map<String, Value>>,
     /// The logical date of the run: an instant or a day; null for none; the present when absent.
@@ -64,14 +64,15 @@ pub struct TriggerDagArgs {
     /// Whether the task waits until the run is over.
     #[serde(default)]
     wait_for_completion: bool,
-    /// How long it sleeps at most before it looks again: a duration such as `30s`, or a number of seconds; a minute by default.
-    /// It looks more often at first.
+    /// How long it sleeps at most before it looks again: a duration such as `30s`, or a number of seconds. It looks more
+    /// often at first.
     #[serde(default = "a_minute")]
     poke_interval: Span,
     /// The states of the run at which the task succeeds; `[success]` by default.
     #[serde(default)]
     allowed_states: Option<Vec<String>>,
-    /// The states of the run at which the task fails; `[failed]` by default.
+    /// The states of the run at which the task fails; `[failed]` by default. `retries` apply, and a retry makes a run of
+    /// its own.
     #[serde(default)]
     failed_states: Option<Vec<String>>,
     /// Whether the task is skipped when there is a run with this id or this logical date already.

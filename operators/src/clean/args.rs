@@ -6,7 +6,7 @@ use std::fmt;
 use scheduler::operator::ArgumentProblem;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::elsewhere;
@@ -94,7 +94,7 @@ pub struct CleanArgs {
     /// the table says otherwise. Their files are removed after that. `forever` keeps all.
     #[serde(default)]
     pub vacuum_retention: Option<Retention>,
-    /// Memory for sorting, joining and grouping before they spill to disk; 1GB if it is not given.
+    /// Memory for sorting, joining and grouping before they spill to disk.
     #[serde(default)]
     pub memory_limit: MemoryLimit,
     /// Where the work is done.
@@ -204,7 +204,7 @@ impl JsonSchema for ColumnTypes {
 }
 
 /// What becomes of columns that the schema does not name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExtraColumns {
     /// They are left out.
@@ -215,7 +215,7 @@ pub enum ExtraColumns {
 }
 
 /// What to do when there is nothing to read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnEmpty {
     /// The task fails.
@@ -228,7 +228,7 @@ pub enum OnEmpty {
 }
 
 /// What becomes of the rows that the output has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// They go, in the commit that brings the new ones.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use scheduler::dag::template;
 use scheduler::operator::ArgumentProblem;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use crate::shapes::{Common, With};
@@ -139,7 +139,7 @@ impl Common for Following {
 }
 
 /// What a further try does with the run of the try before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum OnRetry {
     #[default]

@@ -1,24 +1,27 @@
 //! The arguments, and what must hold for them.
 
 mod check;
-mod shapes;
+mod pause;
 mod sinks;
 mod sources;
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::twister::Twister;
 use crate::shapes::TextOr;
+use crate::span::Span;
 pub(super) use check::{check, validate};
-pub(super) use shapes::Span;
+pub(super) use pause::Pause;
 pub(super) use sinks::{KafkaRestArgs, KinesisSinkArgs, SinkChoice};
 pub(super) use sources::{FileFormat, FilesArgs, SourceChoice, SqlArgs, TimeStyle};
 
 /// The source that is built in.
 pub(super) const SAMPLE: &str = "sample";
+
+/// The folder that rows land in unless said.
+const LAKE: &str = "lake";
 
 /// As many rows as the real tables have.
 pub(super) const ROWS_REAL: u64 = 11_154;
@@ -33,10 +36,12 @@ pub struct EmulationArgs {
     /// Where the rows come from: `sample` makes them up, as dirty as real ones; a folder or S3 prefix holds a file for each
     /// table (`pin.jsonl`, `geo.csv`, `user.parquet`, …); or a mapping with one of `sample`, `files`, `sql`.
     #[serde(default = "default_source")]
+    #[schemars(extend("default" = SAMPLE))]
     pub(super) source: TextOr<SourceChoice>,
     /// Where they go: a folder (relative ones begin in `UPDRAFT_HOME`) or `s3://bucket/prefix`, in which `topics/` is laid
     /// out as by Kafka Connect's S3 sink; or a mapping with one of `kafka_rest`, `kinesis`, `kafka`.
     #[serde(default = "default_sink")]
+    #[schemars(extend("default" = LAKE))]
     pub(super) sink: TextOr<SinkChoice>,
     /// Begins the names of the topics; 12 hexadecimal digits.
     #[serde(default = "default_user_id")]
@@ -93,7 +98,7 @@ fn default_source() -> TextOr<SourceChoice> {
 }
 
 fn default_sink() -> TextOr<SinkChoice> {
-    TextOr::Text("lake".to_owned())
+    TextOr::Text(LAKE.to_owned())
 }
 
 fn default_user_id() -> String {
@@ -114,7 +119,7 @@ fn default_max_broken_share() -> f64 {
 
 /// Which rows come next: `scan` takes one after the other, from the first on; `random` any, again and again, as the original
 /// scripts pick them, the same number in each table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Order {
     #[default]
@@ -124,31 +129,12 @@ pub(super) enum Order {
 
 /// What becomes of the objects that earlier runs landed: with `replace` they go, and offsets begin at 0; with `continue` they
 /// stay, and offsets go on after the last one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Offsets {
     #[default]
     Replace,
     Continue,
-}
-
-/// How long to wait between rounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Pause {
-    /// Not at all or a second, by chance.
-    Random,
-    /// Always so long.
-    Fixed(Duration),
-}
-
-impl Pause {
-    /// The next pause.
-    pub(super) fn draw(self, twister: &mut Twister) -> Duration {
-        match self {
-            Pause::Random => Duration::from_secs(u64::from(twister.below(2))),
-            Pause::Fixed(pause) => pause,
-        }
-    }
 }
 
 impl EmulationArgs {

@@ -16,7 +16,7 @@ mod plan;
 mod verdict;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use check::{Check, ExpectationError, check, read_pattern};
@@ -60,7 +60,7 @@ pub struct Expectation {
 }
 
 /// What becomes of the task, or of the rows, when an expectation does not hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// The task fails, and nothing is written.

@@ -2,7 +2,7 @@
 
 use scheduler::operator::{AirflowClass, ArgumentProblem};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::answer::{NAMES, NAMES_OF_FILE};
@@ -37,7 +37,7 @@ pub struct HttpArgs {
     /// How further pages are asked for. XCom has a list then.
     #[serde(default)]
     pub(super) pagination: Option<Pagination>,
-    /// Whether the log shows the answer.
+    /// Whether the log shows the answer, up to 4,000 characters of it.
     #[serde(default)]
     pub(super) log_response: bool,
     /// The most that goes to XCom, in bytes of JSON; a longer answer fails the task.
@@ -50,7 +50,7 @@ fn a_mebibyte() -> u64 {
 }
 
 /// What is kept of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Returns {
     /// Its JSON, if it says that it is JSON, else its text.

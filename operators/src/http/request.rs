@@ -13,7 +13,7 @@ use scheduler::connection::{Connection, Secret};
 use scheduler::dag::template::{self, holds_template};
 use scheduler::operator::{ArgumentProblem, TaskContext, TaskError};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::call::Caller;
@@ -84,7 +84,7 @@ pub struct RequestArgs {
     /// Whether the server must show a certificate that is trusted. Only for servers of one's own should that be false.
     #[serde(default = "yes")]
     verify: bool,
-    /// Whether redirects are followed. Headers are not shown to another server.
+    /// Whether redirects are followed, ten of them at most. Headers are not shown to another server.
     #[serde(default = "yes")]
     follow_redirects: bool,
     /// Airflow's options of the library that it asks with.
@@ -126,7 +126,7 @@ fn yes() -> bool {
 }
 
 /// How a server is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum Method {
     #[default]
@@ -410,12 +410,12 @@ fn plain(value: &Value) -> String {
 }
 
 /// Which statuses will do: `200`, or `2xx`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Statuses(Vec<Status>);
 
 /// A status, or a class of statuses.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Status {
     /// One.

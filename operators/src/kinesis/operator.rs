@@ -64,7 +64,7 @@ pub struct KinesisArgs {
     #[serde(default = "default_shard_count")]
     #[schemars(range(min = 1, max = 500))]
     shard_count: u32,
-    /// Whether to wait until the streams can be written to, or are gone.
+    /// Whether `create` and `delete` wait until the streams can be written to, or are gone; ten minutes at most.
     #[serde(default = "default_wait")]
     wait: bool,
     /// The address of an API Gateway whose routes begin with `/streams`; without it Kinesis itself is asked, with the

@@ -53,7 +53,7 @@ pub struct QueryArgs {
     /// How many rows at most go into XCom.
     #[serde(default = "xcom_rows")]
     pub max_rows: usize,
-    /// Memory for sorting, joining and grouping before they spill to disk; 1GB if it is not given.
+    /// Memory for sorting, joining and grouping before they spill to disk.
     #[serde(default)]
     pub memory_limit: MemoryLimit,
     /// Where the work is done.

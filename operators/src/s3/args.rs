@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler::operator::{AirflowClass, ArgumentProblem};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::shapes::OneOrMany;
@@ -64,7 +64,7 @@ pub struct S3Args {
     /// Whether `delete_bucket` deletes the objects in it first.
     #[serde(default)]
     pub(super) force: bool,
-    /// For how long a signed address is good: a duration, or a number of seconds; an hour by default, a week at most.
+    /// For how long a signed address is good: a duration, or a number of seconds; a week at most.
     #[serde(default = "an_hour")]
     pub(super) expires_in: Span,
     /// What a signed address is for.
@@ -111,7 +111,7 @@ pub(super) enum Action {
 }
 
 /// What a signed address is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum SignedMethod {
     /// To fetch the object.

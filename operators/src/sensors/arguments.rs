@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler::operator::ArgumentProblem;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::shapes::Common;
@@ -26,19 +26,21 @@ const DOUBLINGS_MAX: u32 = 40;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Patience {
-    /// How long it sleeps before it looks again: a duration such as `30s`, or a number of seconds; a minute by default.
+    /// How long it sleeps before it looks again: a duration such as `30s`, or a number of seconds; at least
+    /// 0.1 s.
     #[serde(default = "a_minute")]
     poke_interval: Span,
-    /// How long it waits in all, restarts included, before it fails for good; seven days by default.
+    /// How long it waits in all, restarts included, before it fails for good, whatever `retries` there
+    /// are.
     #[serde(default = "a_week")]
     timeout: Span,
-    /// Whether it is skipped, instead of failing, when its time is up.
+    /// Whether it is skipped, instead of failing, when its time is up or what it waits for has failed.
     #[serde(default)]
     soft_fail: bool,
-    /// Whether an error while it looks is only logged, and it goes on waiting.
+    /// Whether an error while it looks (a server that does not answer) is only logged, and it goes on waiting.
     #[serde(default)]
     silent_fail: bool,
-    /// Whether it is skipped whatever goes wrong.
+    /// Whether it is skipped whatever goes wrong; excludes `soft_fail`.
     #[serde(default)]
     never_fail: bool,
     /// Airflow's choice between holding a slot and giving it up. Both give it up here.
@@ -49,7 +51,7 @@ pub struct Patience {
     #[serde(default)]
     #[expect(dead_code, reason = "every sensor is deferred")]
     deferrable: bool,
-    /// Whether the time between two looks doubles.
+    /// Whether the time between two looks doubles; the first is between half the `poke_interval` and all of it.
     #[serde(default)]
     exponential_backoff: bool,
     /// The longest time between two looks, with `exponential_backoff`.
@@ -58,7 +60,7 @@ pub struct Patience {
 }
 
 /// How Airflow's sensors wait.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     #[default]

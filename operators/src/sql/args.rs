@@ -5,7 +5,7 @@ use std::path::Path;
 use scheduler::dag::template::holds_template;
 use scheduler::operator::ArgumentProblem;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::place::{Place, problem};
@@ -58,7 +58,7 @@ pub struct SqlArgs {
 }
 
 /// What of an answer goes into XCom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Shape {
     /// A mapping with `columns`, `rows` and `row_count`.
@@ -93,7 +93,7 @@ pub(super) struct Load {
 }
 
 /// What becomes of rows that a table has already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Mode {
     /// They stay.

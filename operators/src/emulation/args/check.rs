@@ -7,12 +7,12 @@ use anyhow::anyhow;
 use scheduler::operator::{ArgumentProblem, TaskError};
 use serde_json::{Map, Value};
 
-use super::shapes::span;
-use super::{EmulationArgs, Offsets, Order, ROWS_REAL, SAMPLE, SourceChoice};
+use super::{EmulationArgs, Offsets, Order, Pause, ROWS_REAL, SAMPLE, SourceChoice};
 use crate::database::unknown_database;
 use crate::location::Location;
 use crate::requests::Base;
 use crate::shapes::TextOr;
+use crate::span::Span;
 
 /// More rows than this are a mistake for `sample`: it keeps some hundred bytes of each poster in memory.
 const SAMPLE_ROWS_MAX: u64 = 10_000_000;
@@ -101,12 +101,10 @@ pub(in crate::emulation) fn check(args: &Map<String, Value>) -> Vec<ArgumentProb
         problems.look_at(inner("sink", choice, "url"), &format!("/sink/{choice}/url"), |text| Base::parse(text).err());
     }
     problems.look_at(inner("source", "sql", "url"), "/source/sql/url", unknown_database);
-    for key in ["duration", "retry_for", "pause"] {
-        let is_word = |text: &str| key == "pause" && text == "random";
-        problems.look_at(args.get(key), &format!("/{key}"), |text| {
-            if is_word(text) { None } else { span(&Value::from(text)).err() }
-        });
+    for key in ["duration", "retry_for"] {
+        problems.look_at(args.get(key), &format!("/{key}"), |text| text.parse::<Span>().err());
     }
+    problems.look_at(args.get("pause"), "/pause", |text| text.parse::<Pause>().err());
     for (outer, choice) in [("sink", "kafka_rest"), ("source", "sql")] {
         let Some(given) = args.get(outer).and_then(|outer| outer.get(choice)).filter(|given| given.is_object()) else {
             continue;

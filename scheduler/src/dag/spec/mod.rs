@@ -15,6 +15,7 @@
 //! before anybody could complain about them.
 
 mod airflow_arguments;
+mod argument_table;
 mod arguments;
 mod callback_schema;
 mod collect;
@@ -52,6 +53,7 @@ use serde_json::Value;
 
 use crate::dag::Dag;
 
+pub use argument_table::argument_table;
 pub use load::{Loader, load};
 pub use problem::{Code, Label, Problem};
 pub use reference::{Table, argument_names, dag_keys, reference_table, task_keys};

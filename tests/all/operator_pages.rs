@@ -1,0 +1,67 @@
+//! Each operator has a page in docs/operators, and its table of arguments there is that of the schema by which tasks are
+//! checked: a table is made anew between `<!-- arguments: NAME -->` and `<!-- end -->`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use scheduler::dag::spec;
+use scheduler::operator::Registry;
+
+const BEGIN: &str = "<!-- arguments: ";
+const END: &str = "<!-- end -->";
+
+fn pages() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operators");
+    let mut pages: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pages.sort();
+    pages
+}
+
+/// A page with its tables made anew, and the operators that they are of.
+fn regenerated(text: &str, registry: &Registry) -> (String, Vec<String>) {
+    let (mut out, mut names, mut rest) = (String::new(), Vec::new(), text);
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        let (name, after) = after.split_once(" -->\n").expect("a marker ends its line");
+        let (_, after) = after.split_once(END).expect("a table ends");
+        let operator = registry.find(name).unwrap_or_else(|| panic!("there is no operator `{name}`"));
+        out += &format!("{before}{BEGIN}{name} -->\n{}{END}", spec::argument_table(operator));
+        names.push(name.to_owned());
+        rest = after;
+    }
+    (out + rest, names)
+}
+
+#[test]
+fn the_tables_of_arguments_are_those_of_the_schema() {
+    let registry = operators::registry().unwrap();
+    let is_to_be_written = std::env::var_os("UPDRAFT_REGENERATE").is_some();
+    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (wanted, names) = regenerated(&text, &registry);
+        for name in names {
+            let other = found.insert(name.clone(), page.clone());
+            assert!(other.is_none(), "`{name}` has two tables, in {} and {}", other.unwrap().display(), page.display());
+        }
+        if is_to_be_written {
+            std::fs::write(&page, &wanted).unwrap();
+        } else {
+            assert!(text == wanted, "{} is out of date: `make regen` makes its tables anew", page.display());
+        }
+    }
+    let without: Vec<&str> =
+        registry.iter().map(|operator| operator.name).filter(|name| !found.contains_key(*name)).collect();
+    assert!(without.is_empty(), "operators without a table in docs/operators: {without:?}");
+}
+
+/// Whoever reads only the table knows what to write.
+#[test]
+fn every_argument_is_described() {
+    for operator in operators::registry().unwrap().iter() {
+        let schema = operator.schema.as_value();
+        for (name, argument) in schema.get("properties").and_then(serde_json::Value::as_object).into_iter().flatten() {
+            let said = argument.get("description").and_then(serde_json::Value::as_str).unwrap_or_default();
+            assert!(said.len() > 5, "`{name}` of `{}` is not described", operator.name);
+        }
+    }
+}
