@@ -69,9 +69,8 @@ impl World {
     }
 
     /// What the try has said.
-    fn log(&self) -> String {
-        let log = self.installation.home().join("logs/dag_id=waits/run_id=one/task_id=arrives/attempt=1.log");
-        std::fs::read_to_string(log).unwrap_or_default()
+    async fn log(&self) -> String {
+        self.installation.json(&["tasks", "logs", "waits", "one", "arrives"]).await.to_string()
     }
 }
 
@@ -108,7 +107,7 @@ async fn a_sensor_gives_up_its_slot_and_goes_on_after_each_kill(#[case] backend:
     let instance = world.instance("arrives").await.unwrap();
     is_same_try(&instance, begun);
     assert_eq!((instance.deferred_at, instance.reason), (None, None));
-    assert_eq!(world.log().matches("Try 1 of task").count(), KILLS + 1, "one log tells all of it");
+    assert_eq!(world.log().await.matches("Try 1 of task").count(), KILLS + 1, "one log tells all of it");
     assert!(server.stop().await);
 }
 
@@ -144,7 +143,8 @@ async fn marking_a_sensor_ends_its_waiting() {
     world.installation.json(&["tasks", "mark", "waits", "one", "arrives", "success"]).await;
 
     assert_eq!(finished(&world.db, "waits", "one").await.state, "success");
-    eventually("the end of the try", || async { world.log().contains("Stopped from outside").then_some(()) }).await;
+    eventually("the end of the try", || async { world.log().await.contains("Stopped from outside").then_some(()) })
+        .await;
     assert_eq!(world.instance("arrives").await.unwrap().state.as_deref(), Some("success"));
     assert!(server.stop().await);
 }
@@ -260,6 +260,7 @@ async fn a_sensor_outlives_its_scheduler_in_its_worker_and_is_stopped_there() {
     assert_eq!(finished(&world.db, "waits", "one").await.state, "failed");
     let instance = world.instance("arrives").await.unwrap();
     assert_eq!((instance.state.as_deref(), instance.try_id), (Some("failed"), before.try_id), "it was not made again");
-    eventually("the end of the try", || async { world.log().contains("Stopped from outside").then_some(()) }).await;
+    eventually("the end of the try", || async { world.log().await.contains("Stopped from outside").then_some(()) })
+        .await;
     assert!(worker.stop().await && leader.stop().await);
 }
