@@ -12,6 +12,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::BuilderVerifierExt;
+use scheduler::connection::Connection;
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -144,6 +145,41 @@ impl Cluster {
             }
         });
         Ok(Cluster { brokers: args.brokers.clone(), tls: tls.map(Arc::new), sasl: sasl.transpose()? })
+    }
+
+    /// What a connection says in its extra, in the words of Kafka's own clients.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, and words that are none of theirs, in words for people.
+    pub(crate) fn of(connection: &Connection) -> Result<Cluster, String> {
+        let said = |name: &str| connection.extra.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let unknown = |name: &str, word: &str| Err(format!("`{word}` is no `{name}`"));
+        let brokers = said("bootstrap.servers").ok_or("its extra has no `bootstrap.servers`")?;
+        let (is_secured, signs_in) = match said("security.protocol").unwrap_or("PLAINTEXT") {
+            "PLAINTEXT" => (false, false),
+            "SSL" => (true, false),
+            "SASL_PLAINTEXT" => (false, true),
+            "SASL_SSL" => (true, true),
+            other => return unknown("security.protocol", other),
+        };
+        let tls = is_secured.then(|| tls(said("ssl.ca.location").map(Path::new))).transpose();
+        let sasl = if signs_in {
+            let (Some(user), Some(password)) = (said("sasl.username"), said("sasl.password")) else {
+                return Err("its extra has no `sasl.username` and `sasl.password`".to_owned());
+            };
+            let credentials = Credentials::new(user.to_owned(), password.to_owned());
+            Some(match said("sasl.mechanism").unwrap_or("PLAIN") {
+                "PLAIN" => SaslConfig::Plain(credentials),
+                "SCRAM-SHA-256" => SaslConfig::ScramSha256(credentials),
+                "SCRAM-SHA-512" => SaslConfig::ScramSha512(credentials),
+                other => return unknown("sasl.mechanism", other),
+            })
+        } else {
+            None
+        };
+        let brokers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
+        Ok(Cluster { brokers, tls: tls.map_err(|error| format!("{error:#}"))?.map(Arc::new), sasl })
     }
 
     /// For people.

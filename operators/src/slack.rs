@@ -11,7 +11,9 @@
 //! It is delivered at least once, as by `notify`.
 
 use anyhow::anyhow;
-use scheduler::connection::{Connection, Secret};
+use async_trait::async_trait;
+use reqwest::StatusCode;
+use scheduler::connection::{Connection, ConnectionTest, Secret};
 use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -156,6 +158,27 @@ impl Door {
             Door::Webhook(_) => Ok(()),
             Door::Api { .. } => taken(&reply.body),
         }
+    }
+}
+
+/// Tries out an incoming webhook: a message without words is refused, and by whom it is refused shows whether the address is
+/// known. Nothing is written.
+pub(crate) struct IncomingWebhookTest;
+
+#[async_trait]
+impl ConnectionTest for IncomingWebhookTest {
+    async fn test(&self, connection: &Connection) -> anyhow::Result<String> {
+        let door = Door::of(connection)?;
+        let base = door.base();
+        let request = client()?.post(base.url().clone()).header("content-type", "application/json").body("{}");
+        let reply = exchange(request, &base.host).await.map_err(|trouble| trouble.error)?;
+        if reply.status == StatusCode::BAD_REQUEST {
+            return Ok(format!("{} knows the address; nothing was written", base.host));
+        }
+        if reply.status.is_success() {
+            return Ok(format!("{} took an empty message", base.host));
+        }
+        Err(reply.refusal().error)
     }
 }
 

@@ -6,6 +6,7 @@ mod databases;
 mod databricks;
 mod forms;
 mod git;
+mod kafka;
 mod kubernetes;
 mod smtp;
 mod web;
@@ -20,6 +21,7 @@ use scheduler::operator::{Registry, RegistryError};
 
 use crate::location::S3;
 use crate::notifiers::Environment;
+use crate::slack::IncomingWebhookTest;
 
 /// How a type is tried out, if it can be.
 type Test = Option<Arc<dyn ConnectionTest>>;
@@ -36,7 +38,7 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environme
         ("generic", "Generic", forms::GENERIC, None),
         ("git", "Git repository", forms::GIT, Some(tried_by(git::Git))),
         ("http", "HTTP", forms::HTTP, web(web::Way::Plain)),
-        ("kafka", "Apache Kafka", forms::KAFKA, None),
+        ("kafka", "Apache Kafka", forms::KAFKA, Some(tried_by(kafka::Kafka))),
         ("kafka_rest", "Kafka REST proxy", forms::KAFKA_REST, web(web::Way::KafkaRest)),
         ("kinesis", "Amazon Kinesis", forms::AWS, aws(aws::Service::Kinesis)),
         ("kubernetes", "Kubernetes", forms::KUBERNETES, Some(tried_by(kubernetes::Kubernetes(environment.clone())))),
@@ -45,7 +47,7 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environme
         ("postgres", "PostgreSQL", forms::POSTGRES, database.clone()),
         ("s3", "S3, or what speaks as it does", forms::S3, aws(aws::Service::Identity)),
         ("slack", "Slack API", forms::SLACK, web(web::Way::Slack)),
-        ("slackwebhook", "Slack incoming webhook", forms::SLACK_WEBHOOK, None),
+        ("slackwebhook", "Slack incoming webhook", forms::SLACK_WEBHOOK, Some(tried_by(IncomingWebhookTest))),
         ("smtp", "Mail server (SMTP)", forms::SMTP, Some(tried_by(smtp::Smtp))),
         ("sqlite", "SQLite", forms::SQLITE, database),
         ("vault", "HashiCorp Vault", forms::VAULT, web(web::Way::Vault)),

@@ -5,7 +5,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use scheduler::connection::{Connection, Field, Secret, test};
 use scheduler::operator::Registry;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::mailbox::Mailbox;
 use crate::mariadb::{MariaDb, PASSWORD};
@@ -214,5 +214,40 @@ async fn servers_on_the_web_are_asked_as_their_type_wants() {
     };
     works(&split).await;
     fails(&Connection { port: Some(9), ..split }, "cannot reach").await;
-    fails(&Connection::new("x", "kafka"), "cannot be tested").await;
+    fails(&Connection::new("x", "generic"), "cannot be tested").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_of_kafka_is_asked_for_its_topics() {
+    let cluster = crate::kafka::Cluster::start(&["12e.pin", "12e.geo"]);
+    let said = |extra: Value| with_extra(Connection::new("x", "kafka"), &extra);
+    let works = works(&said(json!({ "bootstrap.servers": cluster.address }))).await;
+    assert!(works.contains("2 topics"), "{works}");
+
+    fails(&said(json!({})), "no `bootstrap.servers`").await;
+    fails(&said(json!({ "bootstrap.servers": "127.0.0.1:9" })), "cannot reach Kafka at 127.0.0.1:9").await;
+    let secured = json!({ "bootstrap.servers": cluster.address, "security.protocol": "SASL_SSL" });
+    fails(&said(secured), "no `sasl.username`").await;
+    let unknown = json!({ "bootstrap.servers": cluster.address, "security.protocol": "TLS" });
+    fails(&said(unknown), "`TLS` is no `security.protocol`").await;
+}
+
+#[tokio::test]
+async fn an_incoming_webhook_is_tried_out_without_a_message() {
+    let hook = async |body: String| {
+        assert_eq!(body, "{}");
+        (StatusCode::BAD_REQUEST, "no_text")
+    };
+    let app = Router::new().route("/T000/B000/good", axum::routing::post(hook));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let webhook = |token: &str| Connection {
+        host: Some(format!("http://{address}")),
+        password: Some(Secret::new(token)),
+        ..Connection::new("x", "slackwebhook")
+    };
+    assert!(works(&webhook("T000/B000/good")).await.contains("nothing was written"));
+    fails(&webhook("T000/B000/hush"), "404").await;
+    fails(&Connection { password: None, ..webhook("") }, "has no token").await;
 }

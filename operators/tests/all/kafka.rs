@@ -46,14 +46,14 @@ for line in sys.stdin:
     reader.close()
 ";
 
-struct Cluster {
+pub struct Cluster {
     child: Child,
-    address: String,
+    pub address: String,
     output: BufReader<std::process::ChildStdout>,
 }
 
 impl Cluster {
-    fn start(topics: &[&str]) -> Cluster {
+    pub fn start(topics: &[&str]) -> Cluster {
         let mut child = Command::new(python::tool("python"))
             .args(["-c", CLUSTER])
             .args(topics)
