@@ -161,24 +161,35 @@ impl Door {
     }
 }
 
-/// Tries out an incoming webhook: a message without words is refused, and by whom it is refused shows whether the address is
-/// known. Nothing is written.
-pub(crate) struct IncomingWebhookTest;
+/// Tries out a connection, and writes nothing: the API says who we are; a webhook refuses a message without words, and by how it
+/// does shows whether it knows the address.
+pub(crate) struct SlackTest;
 
 #[async_trait]
-impl ConnectionTest for IncomingWebhookTest {
+impl ConnectionTest for SlackTest {
     async fn test(&self, connection: &Connection) -> anyhow::Result<String> {
         let door = Door::of(connection)?;
-        let base = door.base();
-        let request = client()?.post(base.url().clone()).header("content-type", "application/json").body("{}");
-        let reply = exchange(request, &base.host).await.map_err(|trouble| trouble.error)?;
-        if reply.status == StatusCode::BAD_REQUEST {
-            return Ok(format!("{} knows the address; nothing was written", base.host));
+        let request = match &door {
+            Door::Webhook(base) => {
+                client()?.post(base.url().clone()).header("content-type", "application/json").body("{}")
+            }
+            Door::Api { base, token } => client()?.post(base.join(&["api", "auth.test"])).bearer_auth(token.reveal()),
+        };
+        let host = &door.base().host;
+        let reply = exchange(request, host).await.map_err(|trouble| trouble.error)?;
+        match &door {
+            Door::Webhook(_) if reply.status == StatusCode::BAD_REQUEST => {
+                Ok(format!("{host} knows the address; nothing was written"))
+            }
+            Door::Webhook(_) if reply.status.is_success() => Ok(format!("{host} took an empty message")),
+            Door::Webhook(_) => Err(reply.refusal().error),
+            Door::Api { .. } => {
+                let answer: Value = serde_json::from_slice(&reply.body).map_err(|_| reply.refusal().error)?;
+                let name = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+                taken(&reply.body).map_err(|trouble| trouble.error)?;
+                Ok(format!("Slack knows us as {} of {}", name("user"), name("team")))
+            }
         }
-        if reply.status.is_success() {
-            return Ok(format!("{} took an empty message", base.host));
-        }
-        Err(reply.refusal().error)
     }
 }
 

@@ -21,7 +21,7 @@ use scheduler::operator::{Registry, RegistryError};
 
 use crate::location::S3;
 use crate::notifiers::Environment;
-use crate::slack::IncomingWebhookTest;
+use crate::slack::SlackTest;
 
 /// How a type is tried out, if it can be.
 type Test = Option<Arc<dyn ConnectionTest>>;
@@ -31,6 +31,7 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environme
     let aws = |service| Some(tried_by(aws::Aws { service, surroundings: s3.clone() }));
     let web = |way| Some(tried_by(web::Web(way)));
     let database = Some(tried_by(databases::Databases));
+    let slack = Some(tried_by(SlackTest));
     let types: [(&'static str, &'static str, &'static [Field], Test); 19] = [
         ("aws", "Amazon Web Services", forms::AWS, aws(aws::Service::Identity)),
         ("databricks", "Databricks", forms::DATABRICKS, Some(tried_by(databricks::Databricks))),
@@ -46,8 +47,8 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environme
         ("mysql", "MySQL", forms::MYSQL, database.clone()),
         ("postgres", "PostgreSQL", forms::POSTGRES, database.clone()),
         ("s3", "S3, or what speaks as it does", forms::S3, aws(aws::Service::Identity)),
-        ("slack", "Slack API", forms::SLACK, web(web::Way::Slack)),
-        ("slackwebhook", "Slack incoming webhook", forms::SLACK_WEBHOOK, Some(tried_by(IncomingWebhookTest))),
+        ("slack", "Slack API", forms::SLACK, slack.clone()),
+        ("slackwebhook", "Slack incoming webhook", forms::SLACK_WEBHOOK, slack),
         ("smtp", "Mail server (SMTP)", forms::SMTP, Some(tried_by(smtp::Smtp))),
         ("sqlite", "SQLite", forms::SQLITE, database),
         ("vault", "HashiCorp Vault", forms::VAULT, web(web::Way::Vault)),

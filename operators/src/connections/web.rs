@@ -8,9 +8,6 @@ use serde_json::Value;
 
 use crate::requests::{Base, Reply, client, exchange};
 
-/// Where Slack's API is.
-const SLACK: &str = "https://slack.com";
-
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -18,8 +15,6 @@ pub(super) enum Way {
     Plain,
     /// The topics of a Kafka REST proxy.
     KafkaRest,
-    /// Who we are to Slack.
-    Slack,
     /// What our token may do in Vault.
     Vault,
 }
@@ -33,7 +28,6 @@ impl ConnectionTest for Web {
         match self.0 {
             Way::Plain => plain(connection).await,
             Way::KafkaRest => kafka_rest(connection).await,
-            Way::Slack => slack(connection).await,
             Way::Vault => vault(connection).await,
         }
     }
@@ -79,19 +73,6 @@ async fn kafka_rest(connection: &Connection) -> anyhow::Result<String> {
     }
     let topics: Vec<Value> = serde_json::from_slice(&reply.body).context("`/topics` is no list of topics")?;
     Ok(format!("{} answered; it has {} topics", base.host, topics.len()))
-}
-
-async fn slack(connection: &Connection) -> anyhow::Result<String> {
-    let Some(token) = &connection.password else { bail!("it has no token") };
-    let base = Base::parse(connection.host.as_deref().unwrap_or(SLACK)).map_err(|problem| anyhow!(problem))?;
-    let request = client()?.post(base.join(&["api", "auth.test"])).bearer_auth(token.reveal());
-    let reply = exchange(request, &base.host).await.map_err(|trouble| trouble.error)?;
-    let answer: Value = serde_json::from_slice(&reply.body).map_err(|_| reply.refusal().error)?;
-    if answer["ok"] != true {
-        bail!("Slack says `{}`", answer["error"].as_str().unwrap_or("no"));
-    }
-    let name = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-    Ok(format!("Slack knows us as {} of {}", name("user"), name("team")))
 }
 
 async fn vault(connection: &Connection) -> anyhow::Result<String> {

@@ -392,13 +392,18 @@ impl Building {
     }
 
     fn cut_when_full(&mut self) -> Result<(), ArrowError> {
-        if self.rows >= self.batch_rows { self.cut() } else { Ok(()) }
+        if self.rows >= self.batch_rows {
+            self.cut()?;
+            if let Some(last) = self.batches.last() {
+                self.fields.expect_like(last.columns());
+            }
+        }
+        Ok(())
     }
 
     fn cut(&mut self) -> Result<(), ArrowError> {
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         let columns = self.fields.finish()?;
-        self.fields.expect_like(&columns);
         self.batches.push(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?);
         Ok(())
     }

@@ -233,12 +233,18 @@ async fn a_cluster_of_kafka_is_asked_for_its_topics() {
 }
 
 #[tokio::test]
-async fn an_incoming_webhook_is_tried_out_without_a_message() {
+async fn slack_is_tried_out_without_a_message() {
     let hook = async |body: String| {
         assert_eq!(body, "{}");
         (StatusCode::BAD_REQUEST, "no_text")
     };
-    let app = Router::new().route("/T000/B000/good", axum::routing::post(hook));
+    let who = async |headers: HeaderMap| match headers["authorization"].to_str().unwrap() {
+        "Bearer xoxb-good" => Json(json!({ "ok": true, "user": "updraft", "team": "ops" })),
+        _ => Json(json!({ "ok": false, "error": "invalid_auth" })),
+    };
+    let app = Router::new()
+        .route("/T000/B000/good", axum::routing::post(hook))
+        .route("/api/auth.test", axum::routing::post(who));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -250,4 +256,9 @@ async fn an_incoming_webhook_is_tried_out_without_a_message() {
     assert!(works(&webhook("T000/B000/good")).await.contains("nothing was written"));
     fails(&webhook("T000/B000/hush"), "404").await;
     fails(&Connection { password: None, ..webhook("") }, "has no token").await;
+
+    let bot = |token: &str| Connection { conn_type: "slack".to_owned(), ..webhook(token) };
+    assert_eq!(works(&bot("xoxb-good")).await, "Slack knows us as updraft of ops");
+    fails(&bot("xoxb-hush"), "Slack says `invalid_auth`").await;
+    fails(&Connection { password: None, ..bot("") }, "has no token").await;
 }

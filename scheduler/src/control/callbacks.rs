@@ -26,16 +26,11 @@ impl Control {
             )));
         }
         let retried = callbacks::retry(&txn, id, now).await?;
-        let task = row.task_id.as_deref().map(|task_id| DeedTask {
-            task_id,
-            map_index: row.map_index,
-            try_number: row.try_number.unwrap_or(0),
-        });
         let deed = Deed {
             event: "retry_callback",
             dag_id: Some(&row.dag_id),
             run_id: Some(&row.run_id),
-            task,
+            task: DeedTask::of_callback(&row),
             owner: user,
             extra: Some(json!({ "callback": row.kind, "position": row.position, "error": row.error })),
         };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
 
-use super::entity::event_log;
+use super::entity::{callback_request, event_log};
 use super::error::{StoreError, doing};
 
 /// Something that a person or the scheduler did.
@@ -32,6 +32,14 @@ pub struct DeedTask<'a> {
     pub map_index: i32,
     /// The try.
     pub try_number: i32,
+}
+
+impl DeedTask<'_> {
+    /// The one that a callback tells of; none when that is a run.
+    pub(crate) fn of_callback(callback: &callback_request::Model) -> Option<DeedTask<'_>> {
+        let (map_index, try_number) = (callback.map_index, callback.try_number.unwrap_or(0));
+        callback.task_id.as_deref().map(|task_id| DeedTask { task_id, map_index, try_number })
+    }
 }
 
 /// Writes it down.

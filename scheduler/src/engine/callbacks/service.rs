@@ -268,16 +268,11 @@ async fn record_failure(
     event: &str,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let task = request.task_id.as_deref().map(|task_id| DeedTask {
-        task_id,
-        map_index: request.map_index,
-        try_number: request.try_number.unwrap_or(0),
-    });
     let deed = Deed {
         event: "callback_failed",
         dag_id: Some(&request.dag_id),
         run_id: Some(&request.run_id),
-        task,
+        task: DeedTask::of_callback(request),
         owner: Some("scheduler"),
         extra: Some(json!({ "callback": request.kind, "position": request.position, "message": event })),
     };
