@@ -66,9 +66,14 @@ pub trait Operator: Send + Sync + 'static {
     /// One sentence on what it does, for `updraft schema`, the docs and the UI.
     const SUMMARY: &'static str;
 
-    /// Whether a try neither waits nor computes: such a try is made where it is ordered, without another thread being woken
-    /// for it. What it does must be as good as nothing, and must not panic.
+    /// Whether a try neither waits nor computes, and does nothing that is seen outside of Updraft: such a try is made where it
+    /// is ordered, before it is durable that it begins, because nothing would be doubled if it were made again (Airflow 3:
+    /// EmptyOperator). It must not panic.
     const IS_INSTANT: bool = false;
+
+    /// Whether what its tries wait for, once they are deferred, is the answer of a person: their task instances are
+    /// `awaiting_input` rather than `deferred` (Airflow 3.3).
+    const ASKS_PEOPLE: bool = false;
 
     /// The keys beside `operator:` in the DAG file. Unknown keys are mistakes, so derive with `deny_unknown_fields`.
     type Args: DeserializeOwned + JsonSchema + Send + 'static;

@@ -40,6 +40,10 @@ use crate::store::{StoreError, commit};
 /// Messages that one turn takes at most, so that a flood still commits now and then.
 const TURN_MESSAGES_MAX: usize = 4096;
 
+/// Tries that one turn makes itself at most, and tasks of runs that begin in it, for the same reason. A run whose tasks have
+/// no effect may begin and end in one turn: then each of its rows is written once.
+const TURN_TRIES_MAX: usize = 10_000;
+
 /// How often the engine looks around without having been woken: for leases that lapsed, for a clock that was set.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 
@@ -110,6 +114,8 @@ pub(super) struct Todo {
     pub(super) unexplained: BTreeSet<Uuid>,
     /// Whether what waits may wait for something else now; each turn finds out.
     pub(super) explain: bool,
+    /// Whether a turn ended although there was more that it could have started.
+    again: bool,
 }
 
 impl Todo {
@@ -128,9 +134,10 @@ impl Todo {
             withdrawals,
             dead,
             past,
+            again,
             ..
         } = self;
-        let flags = [backfills, adopt, requests, pools, assets, due, look_around, tries, withdrawals];
+        let flags = [backfills, adopt, requests, pools, assets, due, look_around, tries, withdrawals, again];
         !flags.into_iter().any(|flag| *flag)
             && dead.is_empty()
             && take_over.is_empty()
@@ -225,6 +232,7 @@ impl Coordinator {
     /// Hands back where wake-ups arrive.
     pub(super) async fn run(mut self, stop: CancellationToken) -> mpsc::UnboundedReceiver<Wake> {
         while !stop.is_cancelled() {
+            self.lease.beat(self.settings.clock.now());
             self.turn().await;
             if self.is_fenced {
                 return self.let_go().await;
@@ -238,6 +246,7 @@ impl Coordinator {
             }
             self.take_gathered();
         }
+        self.lease.beat_no_more();
         self.wind_down().await
     }
 
@@ -347,7 +356,8 @@ impl Coordinator {
         }
         let Some(active) = self.runs.get(&run) else { return };
         let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
-        self.step(run, Event::TryDeferred { at, try_id, reason });
+        let awaits_input = active.asks_people(at, self.settings.catalog.registry());
+        self.step(run, Event::TryDeferred { at, try_id, reason, awaits_input });
     }
 
     pub(super) fn on_report(&mut self, report: Report) {
@@ -476,6 +486,7 @@ impl Coordinator {
             }
         }
         self.ring_timers();
+        self.todo.again = false;
         if !self.stopping {
             self.begin_queued();
             self.admit();
@@ -508,23 +519,38 @@ impl Coordinator {
     /// Lets queued runs begin, as far as `max_active_runs` allows (Airflow 3: oldest `run_after` first).
     fn begin_queued(&mut self) {
         let now = self.settings.clock.now();
-        let mut begin = Vec::new();
+        let (mut begin, mut later) = (Vec::new(), Vec::new());
         for (dag_id, queued) in &self.queued {
             let Some(dag) = self.dags.get(dag_id).filter(|dag| !dag.row.is_paused) else { continue };
             begin.extend(self.backfill_runs_to_begin(queued.iter().map(|(_, id)| *id)));
-            let free = dag.max_active_runs().saturating_sub(self.running_by_schedule_or_hand(dag_id));
-            let normal = queued.iter().filter(|(_, id)| self.backfill_of(*id).is_none());
-            let normal: Vec<(DateTime<Utc>, Uuid)> = normal.take(free).copied().collect();
-            for (run_after, id) in normal {
+            let mut free = dag.max_active_runs().saturating_sub(self.running_by_schedule_or_hand(dag_id));
+            for &(run_after, id) in queued.iter().filter(|(_, id)| self.backfill_of(*id).is_none()) {
+                if free == 0 {
+                    break;
+                }
                 let earliest = self.runs.get(&id).map_or(run_after, ActiveRun::earliest);
                 if earliest > now {
-                    self.timers.set(earliest, Timer::Begin(dag_id.clone()));
+                    // One that is for later holds nobody up. Those after it are for later still, save by their dates.
+                    later.push((earliest, Timer::Begin(dag_id.clone())));
+                    if run_after > now {
+                        break;
+                    }
                 } else {
                     begin.push(id);
+                    free -= 1;
                 }
             }
         }
+        for (earliest, timer) in later {
+            self.timers.set(earliest, timer);
+        }
+        let mut tasks = 0;
         for id in begin {
+            if tasks >= TURN_TRIES_MAX {
+                self.todo.again = true;
+                break;
+            }
+            tasks += self.runs.get(&id).map_or(0, |active| active.run.dag.len());
             self.step(id, Event::Begin);
         }
         self.queued.retain(|_, queued| !queued.is_empty());
@@ -537,38 +563,56 @@ impl Coordinator {
     }
 
     /// Gives slots to ready task instances, and says to the others why they wait.
+    ///
+    /// What has no effect is over by then, and what it kept from starting may start: Airflow's scheduler ends such a task
+    /// without having it run (Airflow 3: EmptyOperator). A long chain of them is a few commits.
     fn admit(&mut self) {
-        let mut tour = self.admission.tour();
-        while let Some(first) = self.admission.next(&mut tour) {
-            self.order(first.run, first.at());
+        let mut made = 0;
+        loop {
+            let before = made;
+            let mut tour = self.admission.tour();
+            while let Some(first) = self.admission.next(&mut tour) {
+                made += usize::from(self.order(first.run, first.at()));
+            }
+            if made == before {
+                break;
+            }
+            while let Ok(told) = self.told.try_recv() {
+                self.on_told(told);
+            }
+            if made >= TURN_TRIES_MAX {
+                self.todo.again = true;
+                break;
+            }
         }
         self.explain_waiting();
     }
 
-    fn order(&mut self, id: Uuid, at: InstanceIndex) {
+    /// Orders a try. True when it has been made already.
+    fn order(&mut self, id: Uuid, at: InstanceIndex) -> bool {
         let try_id = Uuid::now_v7();
-        let Some(active) = self.runs.get(&id) else { return };
+        let Some(active) = self.runs.get(&id) else { return false };
         let instance = active.run.instance(at);
         let had_tries = !instance.try_id.is_nil() && instance.resumes_from().is_none();
         let key = active.key(at);
-        let event = match self.settings.execution {
-            Execution::Here => Event::TryStarted { at, try_id },
-            Execution::Workers => Event::TryQueued { at, try_id },
-        };
+        let is_made_at_once = self.executor.makes_at_once(active.run.dag.task(at.task));
+        let is_handed_out = self.settings.execution == Execution::Workers && !is_made_at_once;
+        let event = if is_handed_out { Event::TryQueued { at, try_id } } else { Event::TryStarted { at, try_id } };
         if self.step(id, event).is_none() {
-            return;
+            return false;
         }
         if had_tries {
             // All XComs of a task go whenever a try begins, save one that goes on waiting (Airflow 3: XCom).
             self.pending.forget_xcoms.push(key.clone());
         }
-        if self.settings.execution == Execution::Workers {
-            return self.hand_out(id, at, try_id);
+        if is_handed_out {
+            self.hand_out(id, at, try_id);
+            return false;
         }
-        let Some(active) = self.runs.get_mut(&id) else { return };
+        let Some(active) = self.runs.get_mut(&id) else { return false };
         active.set_place(at, None);
         let (around, instance, now) = (active.around(), active.run.instance(at), self.settings.clock.now());
-        self.pending.orders.push(Order {
+        let order = Order {
             run: id,
             at,
             try_id,
@@ -578,7 +622,12 @@ impl Coordinator {
             started_at: instance.start_date.unwrap_or(now),
             goes_on: instance.resumes_from().is_some(),
             ordered_at: now,
-        });
+        };
+        if is_made_at_once && self.executor.make_at_once(&order) {
+            return true;
+        }
+        self.pending.orders.push(order);
+        false
     }
 
     /// Makes everything that changed durable, then lets the world know.
@@ -587,7 +636,7 @@ impl Coordinator {
             return;
         }
         let now = self.settings.clock.now();
-        let batch = self.pending.batch(&mut self.runs, &self.place, now);
+        let mut batch = self.pending.batch(&mut self.runs, &self.place, now);
         let mut wait = COMMIT_RETRY;
         loop {
             match self.try_write(&batch, now).await {
@@ -601,6 +650,7 @@ impl Coordinator {
                 }
                 Err(problem) => {
                     self.outage.met("what happened cannot be written", &problem, self.settings.clock.now());
+                    batch.is_repeated = true;
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(COMMIT_RETRY_MAX);
                 }
@@ -610,7 +660,7 @@ impl Coordinator {
             self.callbacks.wake();
         }
         self.tell_workers(&batch.tries);
-        self.todo.withdrawals |= !batch.withdrawn.is_empty();
+        self.todo.withdrawals |= !(batch.withdrawn.is_empty() && batch.vanished.is_empty());
         if !batch.asset_events.is_empty() {
             self.todo.assets = true;
             self.settings.changes.send(Change::assets());

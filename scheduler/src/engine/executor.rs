@@ -3,12 +3,16 @@
 //! A try is an async operator on tokio. It is ordered only after its `running` is durable, and its end is reported to
 //! the coordinator, which makes that durable in turn. One that says that it only waits goes on as a sleeping future, and
 //! counts no more; so what a try keeps while it sleeps is kept small, and what tries of a run have in common is shared.
+//!
+//! A try of an operator that has no effect need not wait: [`LocalExecutor::make_at_once`] makes it before anything of it
+//! is durable, so that its beginning, its end and what follows are one commit.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -26,15 +30,15 @@ use super::rendering;
 use super::try_storage::{LeftCheckpoint, StoredCheckpoint, StoredPushes, StoredRuns, StoredXComs};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::dag::{AnswerPolicy, Dag, params};
+use crate::dag::{AnswerPolicy, Dag, Task, params};
 use crate::events::Changes;
 use crate::log::{self, LogKey, Logs, TaskLog};
 use crate::operator::{
-    ErasedOperator, Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError,
-    TaskKey, Verdict,
+    Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict,
 };
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::secrets::Secrets;
+use crate::storable;
 use crate::store::Db;
 use crate::store::checkpoints::Keeper;
 use crate::store::entity::dag_run;
@@ -99,6 +103,19 @@ impl RunAround {
             Ok(Arc::new(rendering::run_facts(&self.dag, &self.row, self.started, params)))
         });
         facts.clone().map_err(|problems| TaskError::fail(anyhow::anyhow!(problems)))
+    }
+
+    /// The same for one task, which may have params of its own.
+    fn facts_for(&self, task: &Task) -> Result<Arc<RunFacts>, TaskError> {
+        let facts = self.facts()?;
+        if task.params.is_empty() {
+            return Ok(facts);
+        }
+        let params = params::of_task(&self.dag, task, &facts.conf).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            TaskError::fail(anyhow::anyhow!(problems.join("; ")))
+        })?;
+        Ok(Arc::new(RunFacts { params, ..(*facts).clone() }))
     }
 }
 
@@ -181,8 +198,14 @@ pub(crate) struct LocalExecutor {
     tries: HashMap<Uuid, UnderWay>,
     /// How many of them only wait.
     deferred: usize,
+    /// Tries that were to be made at once, and have something to wait for. They go on when they are started. Nobody ever
+    /// waits for the lock: it stands for the promise that a future is used by one thread at a time.
+    begun: Mutex<HashMap<Uuid, Work>>,
     tracker: TaskTracker,
 }
+
+/// Makes one try, and tells of its end.
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A try under way.
 struct UnderWay {
@@ -201,19 +224,50 @@ impl LocalExecutor {
         let runs = Arc::new(StoredRuns { db: surroundings.db.clone(), catalog: surroundings.catalog.clone() });
         let answers = Arc::new(Answers::new(surroundings.changes.clone()));
         let shared = Arc::new(Shared { surroundings, runs, answers, told, is_leaving: AtomicBool::new(false) });
-        LocalExecutor { shared, tries: HashMap::new(), deferred: 0, tracker: TaskTracker::new() }
+        LocalExecutor {
+            shared,
+            tries: HashMap::new(),
+            deferred: 0,
+            begun: Mutex::default(),
+            tracker: TaskTracker::new(),
+        }
     }
 
-    /// Starts a try. One that is over in an instant has been made when this returns, and has told of its end like any other.
+    /// Whether tries of a task are made at once, where they are ordered.
+    pub(crate) fn makes_at_once(&self, task: &Task) -> bool {
+        self.shared.surroundings.catalog.registry().find(&task.operator).is_some_and(|operator| operator.is_instant)
+    }
+
+    /// Makes a try of an operator that has no effect, and tells of its end. False when it has to wait for something, as for
+    /// what another task left: then it goes on once it is started.
+    pub(crate) fn make_at_once(&mut self, order: &Order) -> bool {
+        let mut work = self.work(order.clone());
+        let is_over = work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        if !is_over {
+            self.begun().insert(order.try_id, work);
+        }
+        is_over
+    }
+
+    /// Starts a try, whose `running` is durable.
     pub(crate) fn start(&mut self, order: Order) {
+        let begun = self.begun().remove(&order.try_id);
+        let work = begun.unwrap_or_else(|| self.work(order));
+        self.tracker.spawn(work);
+    }
+
+    fn begun(&mut self) -> &mut HashMap<Uuid, Work> {
+        self.begun.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&mut self, order: Order) -> Work {
         let held = self.shared.surroundings.leash.hold();
         let withdrawn = CancellationToken::new();
         let of = (order.run, order.key.task_id.clone(), order.key.map_index);
         let under_way = UnderWay { stop: held.stops.clone(), of, withdrawn: withdrawn.clone(), is_deferred: false };
         self.tries.insert(order.try_id, under_way);
-        let is_instant = self.operator(&order).is_some_and(|operator| operator.is_instant);
         let shared = Arc::clone(&self.shared);
-        let work = async move {
+        Box::pin(async move {
             let (mut report, task_log) = make_try(&shared, order, held.stops.clone(), withdrawn).await;
             let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && shared.surroundings.leash.let_go_of(&held);
             if was_stopped {
@@ -225,20 +279,7 @@ impl LocalExecutor {
             drop(task_log);
             // Nobody listens any more only when the process ends; the next one finds the try lost.
             let _ = shared.told.send(Told::Ended(report));
-        };
-        if !is_instant {
-            self.tracker.spawn(work);
-            return;
-        }
-        let mut work = Box::pin(work);
-        if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            self.tracker.spawn(work);
-        }
-    }
-
-    fn operator(&self, order: &Order) -> Option<&ErasedOperator> {
-        let task = order.around.dag.task(order.at.task);
-        self.shared.surroundings.catalog.registry().find(&task.operator)
+        })
     }
 
     /// Tells a try to stop, because its work is not wanted any more; it reports when it has.
@@ -257,7 +298,11 @@ impl LocalExecutor {
     }
 
     /// Lets go of every try, because they go on elsewhere.
-    pub(crate) fn let_go_of_all(&self) {
+    pub(crate) fn let_go_of_all(&mut self) {
+        // What was never started never tells of its end.
+        for (try_id, _) in std::mem::take(self.begun()) {
+            self.tries.remove(&try_id);
+        }
         for under_way in self.tries.values() {
             under_way.stop.cancel();
         }
@@ -337,6 +382,7 @@ impl Slot for HeldSlot {
             return;
         }
         self.is_free.cancel();
+        let reason = storable::text(reason);
         let deferral = Deferral { run: self.run, key: self.key.clone(), try_id: self.try_id, reason };
         // Nobody listens any more only when the process ends.
         let _ = self.shared.told.send(Told::Deferred(deferral));
@@ -358,7 +404,8 @@ async fn make_try(
     let outlets = Outlets::new(&task.outlets, &task.outlet_aliases);
     let signs = Signs { stopping, withdrawn, is_free: is_free.clone(), outlets: outlets.clone() };
     let ended = supervise(shared, &order, &task_log, &signs, &mut rendered).await;
-    let ended = ended.and_then(|outcome| kept(outcome, task.answer));
+    let ended = ended.and_then(|outcome| kept(outcome, task.answer)).and_then(storable::outcome);
+    let rendered = storable_rendered(rendered);
     // Tens of thousands of sensors need not open their logs so that a server can stop.
     let is_let_go = is_free.is_cancelled() && shared.is_leaving.load(Ordering::Relaxed);
     if !(is_let_go && ended.as_ref().is_err_and(|error| error.verdict == Verdict::Cancelled)) {
@@ -375,12 +422,12 @@ async fn make_try(
             verdict => {
                 let may_retry = verdict == Verdict::Retry;
                 let exit_code = error.exit_code;
-                let error = task_log.mask(&error.to_string());
+                let error = storable::text(task_log.mask(&error.to_string()));
                 (TryEnd::Failed { error, exit_code, may_retry }, Vec::new())
             }
         },
     };
-    let outlet_events = outlets.told();
+    let outlet_events = outlets.told().into_iter().map(storable::outlet_event).collect();
     let report = Report { run: order.run, key: order.key, try_id: order.try_id, end, xcoms, outlet_events, rendered };
     (report, task_log)
 }
@@ -399,6 +446,7 @@ fn context(
         task_id: order.key.task_id.clone(),
         map_index: order.key.map_index,
         try_number: order.try_number,
+        dag_version: Some(order.around.row.dag_version_id),
     };
     TaskContext {
         key: order.key.clone(),
@@ -481,7 +529,14 @@ impl Shared {
         signs.withdrawn.cancel();
         let ctx = TaskContext {
             checkpoint: Arc::new(LeftCheckpoint(left)),
-            ..context(self, order, order.around.facts()?, task_log, cancelled, &signs)
+            ..context(
+                self,
+                order,
+                order.around.facts_for(order.around.dag.task(order.at.task))?,
+                task_log,
+                cancelled,
+                &signs,
+            )
         };
         let (args, _) = Box::pin(rendering::render(operator, order, &ctx)).await?;
         operator.withdraw(args, &ctx).await
@@ -512,7 +567,7 @@ async fn supervise(
     let deed = if order.goes_on { "goes on in another process" } else { "begins" };
     let (number, task_id, operator) = (order.try_number, &task.task_id, &task.operator);
     task_log.head(&format!("Try {number} of task `{task_id}` (operator `{operator}`) {deed}"));
-    let facts = order.around.facts()?;
+    let facts = order.around.facts_for(order.around.dag.task(order.at.task))?;
     let operator = shared
         .surroundings
         .catalog
@@ -598,6 +653,10 @@ fn write_end(task_log: &TaskLog, ended: &Result<Outcome, TaskError>) {
         Err(error) => (log::Level::Error, format!("Failed: {error}")),
     };
     task_log.line(level, "updraft", &event);
+}
+
+fn storable_rendered(Rendered { fields, label }: Rendered) -> Rendered {
+    Rendered { fields: fields.map(storable::value), label: label.map(storable::text) }
 }
 
 fn pushed(return_value: &Value) -> Pushed {

@@ -88,7 +88,12 @@ impl Pending {
                 batch.runs.push(active.run_row(now));
             }
             let all = active.take_all_if_new();
-            let rows = if has_new || all.is_some() { &mut batch.new_instances } else { &mut batch.instances };
+            let rows = match &all {
+                Some(_) if !active.has_begun() => &mut batch.first_instances,
+                Some(_) => &mut batch.new_instances,
+                None if has_new => &mut batch.new_instances,
+                None => &mut batch.instances,
+            };
             touched.instances.extend(all.into_iter().flatten());
             let known = touched.instances.iter().filter(|&&at| active.run.get(at).is_some());
             rows.extend(known.map(|&at| active.instance_row(at, place, now)));

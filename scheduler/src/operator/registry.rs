@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use schemars::Schema;
 use serde_json::{Map, Value};
@@ -26,8 +26,10 @@ pub struct ErasedOperator {
     pub summary: &'static str,
     /// See [`Operator::IS_INSTANT`].
     pub is_instant: bool,
-    /// The JSON Schema of its arguments.
-    pub schema: Arc<Schema>,
+    /// See [`Operator::ASKS_PEOPLE`].
+    pub asks_people: bool,
+    /// The JSON Schema of its arguments, made when somebody first asks: most processes use few of the operators.
+    pub schema: Arc<LazyLock<Schema>>,
     inner: Arc<dyn Erased>,
 }
 
@@ -120,7 +122,8 @@ impl Registry {
             airflow_classes: Arc::clone(&classes),
             summary: O::SUMMARY,
             is_instant: O::IS_INSTANT,
-            schema: Arc::new(schemars::schema_for!(O::Args)),
+            asks_people: O::ASKS_PEOPLE,
+            schema: Arc::new(LazyLock::new(|| schemars::schema_for!(O::Args))),
             inner: Arc::new(operator),
         };
         if self.operators.insert(O::NAME, erased).is_some() {

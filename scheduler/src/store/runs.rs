@@ -317,7 +317,11 @@ pub struct InstanceKey {
 pub struct Batch {
     /// Runs, as they are now.
     pub runs: Vec<dag_run::Model>,
-    /// Task instances that were never written.
+    /// Task instances of runs of which none was ever written.
+    pub first_instances: Vec<task_instance::Model>,
+    /// Whether all of this may have been written already, because an answer to its commit was lost.
+    pub is_repeated: bool,
+    /// Task instances of which some were never written.
     pub new_instances: Vec<task_instance::Model>,
     /// Task instances that were written before, as they are now.
     pub instances: Vec<task_instance::Model>,
@@ -350,6 +354,8 @@ impl Batch {
     fn is_of_known_instances(&self) -> bool {
         let Batch {
             runs,
+            first_instances,
+            is_repeated: _,
             new_instances,
             instances: _,
             history,
@@ -365,6 +371,7 @@ impl Batch {
             withdrawn,
         } = self;
         runs.is_empty()
+            && first_instances.is_empty()
             && new_instances.is_empty()
             && history.is_empty()
             && expanded.is_empty()
@@ -416,6 +423,11 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
             .map_err(doing("writing earlier tries"))?;
     }
     task_instances::delete(db, &batch.expanded).await?;
+    if batch.is_repeated {
+        task_instances::upsert(db, &batch.first_instances).await?;
+    } else {
+        task_instances::insert(db, &batch.first_instances).await?;
+    }
     task_instances::upsert(db, &batch.new_instances).await?;
     task_instances::update(db, &batch.instances).await?;
     for keys in batch.forget_xcoms.chunks(KEYS_MAX) {
@@ -432,6 +444,7 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
         super::deadlines::forget_met(db, run, ended).await?;
     }
     for (run, tasks) in &batch.vanished {
+        super::checkpoints::withdraw_vanished(db, *run, tasks, now).await?;
         mark_removed(db, *run, tasks, now).await?;
     }
     asset_events::emit(db, &batch.asset_events, now).await?;

@@ -115,20 +115,39 @@ fn is_plain(row: &Model) -> bool {
         && skips.is_none()
 }
 
+/// Writes rows that are not there. Postgres takes half as long for it as for [`upsert()`].
+pub(super) async fn insert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
+    if db.get_database_backend() == DbBackend::Postgres && rows.len() >= MANY {
+        db.execute_raw(insertion_of_many(rows)).await.map_err(doing("writing task instances"))?;
+        return Ok(());
+    }
+    put(db, rows, &INSERT, None).await
+}
+
 /// Writes rows whether they are there or not.
 pub(super) async fn upsert(db: &impl ConnectionTrait, rows: &[Model]) -> Result<(), StoreError> {
+    let on_conflict = OnConflict::columns(KEY).update_columns(Sent::All.changing().chain(DEFINED)).to_owned();
+    put(db, rows, &UPSERT, Some(on_conflict)).await
+}
+
+/// Writes whole rows: on Postgres with this statement, and on SQLite with what is to be done about rows that are there.
+async fn put(
+    db: &impl ConnectionTrait,
+    rows: &[Model],
+    on_postgres: &str,
+    on_conflict: Option<OnConflict>,
+) -> Result<(), StoreError> {
     if db.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
-        let upsert = with_lists(&UPSERT, C::iter(), rows);
-        db.execute_raw(upsert).await.map_err(doing("writing task instances"))?;
+        let put = with_lists(on_postgres, C::iter(), rows);
+        db.execute_raw(put).await.map_err(doing("writing task instances"))?;
         return Ok(());
     }
     for rows in rows.chunks(ROWS_MAX) {
-        let on_conflict = OnConflict::columns(KEY).update_columns(Sent::All.changing().chain(DEFINED)).to_owned();
-        Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
-            .on_conflict(on_conflict)
-            .exec_without_returning(db)
-            .await
-            .map_err(doing("writing task instances"))?;
+        let mut put = Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model));
+        if let Some(on_conflict) = &on_conflict {
+            put = put.on_conflict(on_conflict.clone());
+        }
+        put.exec_without_returning(db).await.map_err(doing("writing task instances"))?;
     }
     Ok(())
 }
@@ -232,6 +251,9 @@ fn from_values(rows: &[Model], lease: Option<Uuid>) -> sea_orm::sea_query::Updat
 /// For Postgres: one list for each column, so that the text of the statement is the same however many rows there are.
 static UPSERT: LazyLock<String> = LazyLock::new(upsert_sql);
 
+/// The same, of rows that are not there.
+static INSERT: LazyLock<String> = LazyLock::new(insert_sql);
+
 /// What changed of rows that are there.
 static UPDATE: LazyLock<Texts> = LazyLock::new(|| Texts::of(|sent| update_sql(sent, false)));
 
@@ -257,20 +279,18 @@ impl Texts {
     }
 }
 
-fn upsert_sql() -> String {
+fn insert_sql() -> String {
     let names: Vec<&str> = C::iter().map(|column| column.as_str()).collect();
     let values: Vec<String> = C::iter().map(given).collect();
+    let rows = given_rows(C::iter());
+    format!("INSERT INTO task_instance ({}) SELECT {} FROM {rows}", names.join(", "), values.join(", "))
+}
+
+fn upsert_sql() -> String {
     let key: Vec<&str> = KEY.iter().map(IdenStatic::as_str).collect();
     let assignments: Vec<String> =
         Sent::All.changing().chain(DEFINED).map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
-    format!(
-        "INSERT INTO task_instance ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}",
-        names.join(", "),
-        values.join(", "),
-        given_rows(C::iter()),
-        key.join(", "),
-        assignments.join(", ")
-    )
+    format!("{} ON CONFLICT ({}) DO UPDATE SET {}", insert_sql(), key.join(", "), assignments.join(", "))
 }
 
 fn update_sql(sent: Sent, is_held: bool) -> String {
@@ -306,6 +326,52 @@ fn given_rows(columns: impl Iterator<Item = C> + Clone) -> String {
         columns.clone().enumerate().map(|(at, column)| format!("${}::{}[]", at + 1, kind(column).sent_as())).collect();
     let names: Vec<&str> = columns.map(|column| IdenStatic::as_str(&column)).collect();
     format!("unnest({}) AS given({})", lists.join(", "), names.join(", "))
+}
+
+/// So many rows are worth a statement of their own kind, which Postgres plans once for each kind.
+const MANY: usize = 100;
+
+/// Inserts rows on Postgres. What all of them say is sent once: in a run that begins that is most.
+fn insertion_of_many(rows: &[Model]) -> Statement {
+    let (same, differing): (Vec<C>, Vec<C>) = C::iter().partition(|column| is_same_in_all(rows, *column));
+    let lists = differing.iter().map(|column| list(rows, *column));
+    let values = same.iter().filter_map(|column| rows.first().map(|row| row.get(*column)));
+    let once = same.iter().enumerate().map(|(at, column)| {
+        let cast = if kind(*column) == Kind::Json { "jsonb" } else { kind(*column).sent_as() };
+        format!("${}::{cast}", differing.len() + at + 1)
+    });
+    let names: Vec<&str> = differing.iter().chain(&same).map(IdenStatic::as_str).collect();
+    let selected: Vec<String> = differing.iter().copied().map(given).chain(once).collect();
+    let given_rows = given_rows(differing.iter().copied());
+    let sql =
+        format!("INSERT INTO task_instance ({}) SELECT {} FROM {given_rows}", names.join(", "), selected.join(", "));
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, lists.chain(values))
+}
+
+fn is_same_in_all(rows: &[Model], column: C) -> bool {
+    // What a row is found by is not the same in two rows, so that one list at least is left to say how many there are.
+    !matches!(column, C::TaskId)
+        && rows.windows(2).all(|pair| matches!(pair, [one, other] if is_same(one, other, column)))
+}
+
+fn is_same(one: &Model, other: &Model, column: C) -> bool {
+    macro_rules! compare {
+        ($($column:ident: $field:ident),+ $(,)?) => {
+            match column {
+                $(C::$column => one.$field == other.$field,)+
+            }
+        };
+    }
+    compare! {
+        DagRunId: dag_run_id, TaskId: task_id, MapIndex: map_index, DagId: dag_id, RunId: run_id,
+        TaskIndex: task_index, State: state, TryNumber: try_number, MaxTries: max_tries, TryId: try_id,
+        LostTries: lost_tries, Operator: operator, Pool: pool, PoolSlots: pool_slots, Queue: queue,
+        PriorityWeight: priority_weight, ScheduledWhen: scheduled_when, QueuedWhen: queued_when,
+        StartDate: start_date, EndDate: end_date, DeferredAt: deferred_at, NextTryAt: next_try_at,
+        Hostname: hostname, Pid: pid, Reason: reason, Error: error, Note: note,
+        RenderedFields: rendered_fields, RenderedMapIndex: rendered_map_index, PushedItems: pushed_items,
+        Skips: skips, UpdatedAt: updated_at,
+    }
 }
 
 /// A statement, and what the rows hold in each of the columns that it is given.
