@@ -120,3 +120,25 @@ async fn a_run_that_changed_takes_a_transaction() {
 
     assert!(!runs::write_at_once(&mut Express::new((*db).clone()), lease, &batch).await.unwrap());
 }
+
+/// The answer to a commit may be lost, and the commit not.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn the_first_rows_of_a_run_are_written_once_and_again_only_when_that_is_said(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let lease = lead(&db, "home", &[]).await.unwrap();
+    let run = a_run("one", Uuid::now_v7(), None);
+    let rows: Vec<task_instance::Model> = (0..3).map(|task| an_instance(&run, task, None, "etl", 1)).collect();
+    let first = Batch { first_instances: rows.clone(), ..Batch::default() };
+    write(&db, lease, &first).await;
+    assert_eq!(stored(&db, run.id).await, rows);
+
+    let txn = db.begin_engine().await.unwrap();
+    assert!(runs::write(&txn, lease, &first, noon()).await.is_err());
+    drop(txn);
+    write(&db, lease, &Batch { is_repeated: true, ..first }).await;
+
+    assert_eq!(stored(&db, run.id).await, rows);
+}
