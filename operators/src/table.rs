@@ -10,8 +10,10 @@ use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
+use futures::{StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,9 @@ use crate::engine::parallelism;
 use crate::json::{JsonTable, ReadReport};
 use crate::listing::{InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
+
+/// Of so many files the headers are read at a time.
+const HEADERS_AT_A_TIME: usize = 16;
 
 /// How data is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -134,7 +139,7 @@ pub async fn open_all(
     if format == Format::Json {
         let table = JsonTable::open(&files, s3, parallelism()).await?;
         let provider = Arc::new(table.provider(parallelism())?);
-        return Ok(Input { provider, report: table.report, format });
+        return Ok(Input { provider, report: table.report(), format });
     }
     let provider = open_listing(&files, format, csv_types, session, s3).await?;
     Ok(Input { provider, report: ReadReport { files: files.len() as u64, ..ReadReport::default() }, format })
@@ -162,7 +167,7 @@ async fn open_listing(
     s3: &S3,
 ) -> anyhow::Result<Arc<dyn TableProvider>> {
     let file_format: Arc<dyn FileFormat> = match format {
-        Format::Csv => Arc::new(CsvFormat::default().with_has_header(true).with_newlines_in_values(true)),
+        Format::Csv => Arc::new(csv_format()),
         Format::Avro => Arc::new(AvroFormat),
         _ => Arc::new(ParquetFormat::default()),
     };
@@ -175,14 +180,67 @@ async fn open_listing(
         urls.push(ListingTableUrl::parse(url.as_str())?);
     }
     let options = ListingOptions::new(file_format).with_file_extension("");
-    let reading = || format!("`{}` cannot be read as {}", files[0].location, format.name());
-    let inferred = options.infer_schema(&session.state(), &urls[0]).await.with_context(reading)?;
+    let first = if format == Format::Csv { common_header(files, &urls, session).await? } else { 0 };
+    let reading = || format!("`{}` cannot be read as {}", files[first].location, format.name());
+    let inferred = options.infer_schema(&session.state(), &urls[first]).await.with_context(reading)?;
     let schema = match (format, csv_types) {
         (Format::Csv, CsvTypes::Text) => Arc::new(all_text(&inferred)),
         _ => inferred,
     };
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
     Ok(Arc::new(ListingTable::try_new(config).with_context(reading)?))
+}
+
+fn csv_format() -> CsvFormat {
+    CsvFormat::default().with_has_header(true).with_newlines_in_values(true)
+}
+
+/// Which of the files of CSV says first what the columns are. Fields are told apart by their position alone, so that all files
+/// must have the same columns in the same order; those that are empty have no say.
+async fn common_header(
+    files: &[InputFile],
+    urls: &[ListingTableUrl],
+    session: &SessionContext,
+) -> anyhow::Result<usize> {
+    if urls.len() < 2 {
+        return Ok(0);
+    }
+    let options = ListingOptions::new(Arc::new(csv_format().with_schema_infer_max_rec(1))).with_file_extension("");
+    let requests: Vec<_> = urls
+        .iter()
+        .zip(files)
+        .map(|(url, file)| header(options.clone(), session.state(), url.clone(), file.location.to_string()))
+        .collect();
+    let headers: Vec<Vec<String>> = futures::stream::iter(requests).buffered(HEADERS_AT_A_TIME).try_collect().await?;
+    let Some(first) = headers.iter().position(|names| !names.is_empty()) else { return Ok(0) };
+    let differs = |names: &Vec<String>| !names.is_empty() && *names != headers[first];
+    if let Some(other) = headers.iter().position(differs) {
+        bail!(
+            "`{}` has the columns {} and `{}` has {}; files of CSV that are read as one table have the same columns in the same \
+             order (`clean` puts them together by name)",
+            files[first].location,
+            quoted(&headers[first]),
+            files[other].location,
+            quoted(&headers[other])
+        );
+    }
+    Ok(first)
+}
+
+/// The names in the first line of a file of CSV; none if it is empty.
+async fn header(
+    options: ListingOptions,
+    state: SessionState,
+    url: ListingTableUrl,
+    file: String,
+) -> anyhow::Result<Vec<String>> {
+    let reading = || format!("`{file}` cannot be read as {}", Format::Csv.name());
+    let schema = options.infer_schema(&state, &url).await.with_context(reading)?;
+    Ok(schema.fields().iter().map(|field| field.name().clone()).collect())
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn all_text(schema: &Schema) -> Schema {

@@ -1,13 +1,15 @@
 //! One run of `clean`, from the files to the commit.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
+use datafusion::dataframe::DataFrame;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::DeltaTable;
 use scheduler::log::TaskLog;
-use scheduler::operator::{Outcome, TaskError, TaskKey};
+use scheduler::operator::{self, Outcome, TaskError, TaskKey};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,14 +19,14 @@ use super::output::{Output, Wrote, file_format};
 use super::plan::{Counts, Planner};
 use super::rejected::Rejected;
 use super::rules::{Keep, Rule, SameBy, order};
-use super::source::{Found, Reader};
+use super::source::{End, Found, Reader};
 use super::typed::of_schema;
-use crate::broken::check_share;
 use crate::columns::hidden;
+use crate::compaction;
 use crate::delta;
 use crate::engine::parallelism;
 use crate::expect::{self, Verdict, World};
-use crate::json::ReadReport;
+use crate::json::{Look, ReadReport};
 use crate::location::{Location, S3};
 use crate::spark::session;
 use crate::vacuum;
@@ -33,8 +35,8 @@ use crate::vacuum;
 const PARTITION_BYTES: usize = 32 * 1024 * 1024;
 /// A row of a batch for so many bytes of memory: a dozen sorts, each with some batches, must fit.
 const ROW_BYTES: usize = 32 * 1024;
-/// Smaller batches cost more than they save.
-const BATCH_ROWS_MIN: usize = 256;
+/// Smaller batches cost more than they save, and larger ones are more than the caches of a core hold.
+const BATCH_ROWS: RangeInclusive<usize> = 256..=8 * 1024;
 
 /// What one run needs.
 pub struct Job {
@@ -60,6 +62,14 @@ struct Input {
     skipped: u64,
     /// The list of files that goes with the rows.
     list: Option<Written>,
+}
+
+/// What became of an attempt.
+enum Cleaned {
+    /// The rows are committed.
+    Done(Outcome),
+    /// The input has other columns than it seemed to have. Nothing is committed.
+    Misjudged,
 }
 
 impl Job {
@@ -102,9 +112,8 @@ impl Job {
         // sort, whatever they prefer.
         let partitions = (limit / PARTITION_BYTES).clamp(2, parallelism().max(2));
         let session = session(limit, partitions).map_err(TaskError::retry)?;
-        let config: SessionConfig = session.copied_config();
-        let batch_rows = (limit / ROW_BYTES).clamp(BATCH_ROWS_MIN, config.batch_size());
-        let mut config = config.with_batch_size(batch_rows);
+        let batch_rows = (limit / ROW_BYTES).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
+        let mut config: SessionConfig = session.copied_config().with_batch_size(batch_rows);
         config.options_mut().optimizer.prefer_hash_join = false;
         let execution = &mut config.options_mut().execution;
         // What sorts keep for the merging of what they spilled must leave room for the rows.
@@ -168,26 +177,104 @@ impl Job {
 
     async fn clean(
         self,
-        input: Input,
+        mut input: Input,
         table: Option<DeltaTable>,
         session: &SessionContext,
     ) -> Result<Outcome, TaskError> {
+        let outcome = match self.clean_once(&input, table.clone(), session, Look::Ahead).await? {
+            Cleaned::Done(outcome) => outcome,
+            Cleaned::Misjudged => {
+                self.log.info("There are columns that are not where the first look was; all is read once more");
+                match self.clean_once(&input, table, session, Look::Whole).await? {
+                    Cleaned::Done(outcome) => outcome,
+                    Cleaned::Misjudged => return Err(TaskError::retry(anyhow!("the input changes while it is read"))),
+                }
+            }
+        };
+        if let Some(list) = input.list.take() {
+            list.tidy(&self.s3).await;
+        }
+        Ok(outcome)
+    }
+
+    /// Reads, cleans and writes. Large documents are read in one go: what columns they have is told from a part of them, and
+    /// where that turns out to be wrong, nothing is written.
+    async fn clean_once(
+        &self,
+        input: &Input,
+        table: Option<DeltaTable>,
+        session: &SessionContext,
+        look: Look,
+    ) -> Result<Cleaned, TaskError> {
         let merges_in_order = self.args.mode == Mode::Merge && self.args.order_by.is_none();
         let in_order = merges_in_order || self.args.rules.iter().any(needs_order);
         let (args, s3, log) = (&self.args, &self.s3, &self.log);
-        let source = Reader { args, session, s3, log, in_order }.open(&input.found).await?;
-        let report = source.report;
-        for place in &report.broken_places {
-            log.warning(format_args!("a malformed document in {place} becomes a row of NULLs"));
+        let source = Reader { args, session, s3, log, in_order, look }.open(&input.found).await?;
+        let frame = source.frame.clone();
+        let end = End::new(source, args.max_broken_share, log);
+        let source = end.source();
+        let is_known = source.is_known();
+        if is_known {
+            end.tell(&source.report())?;
         }
-        check_share("documents", report.broken, report.rows, args.max_broken_share)?;
-        let mut planner = Planner::new(source.frame, &input.found.name, in_order, session);
+        let planned = self.plan(frame, &input.found.name, in_order, merges_in_order, session).await;
+        let (frame, counts) = match planned {
+            Ok(Some(planned)) => planned,
+            // What the rules miss may be in what has not been looked at.
+            Ok(None) | Err(_) if !is_known => return Ok(Cleaned::Misjudged),
+            Ok(None) => return self.without_columns(&input.found, table, session).await.map(Cleaned::Done),
+            Err(error) => return Err(error),
+        };
+        let frame = if is_known { frame } else { end.behind(frame, session).await.map_err(TaskError::retry)? };
+        let world = World { session, home: &self.home, s3 };
+        let checked = match expect::apply(frame, &args.expect, &world).await {
+            Err(_) if !is_known => return Ok(Cleaned::Misjudged),
+            checked => checked?,
+        };
+        if checked.may_drop() {
+            let rejected = self.rejected_rows(session);
+            checked.before_end(move |rows| rejected.commit(rows));
+        }
+        let verdict = checked.verdict;
+        let wrote = match self.write(checked.frame, table, input.list.as_ref(), session).await {
+            Err(error) if source.is_misjudged() || (!source.is_known() && error.verdict == operator::Verdict::Fail) => {
+                return Ok(Cleaned::Misjudged);
+            }
+            wrote => wrote.map_err(|error| end.explain(verdict.explain(error)))?,
+        };
+        verdict.tell(log);
+        let version = wrote.table.as_ref().and_then(DeltaTable::version);
+        let report = source.report();
+        self.tell(input, &report, &counts, &wrote);
+        if let Some(table) = &wrote.table {
+            if args.mode != Mode::Append {
+                vacuum::after_overwrite(table, &self.output, args.vacuum_retention, log).await;
+            }
+            if args.mode != Mode::Overwrite {
+                let (table, retention) = (table.clone(), args.vacuum_retention);
+                Box::pin(compaction::after_append(table, &self.output, retention, session, log)).await;
+            }
+        }
+        Ok(Cleaned::Done(Outcome::value(self.report(input, &report, &counts, &wrote, &verdict, version))))
+    }
+
+    /// Puts the rules behind the input; nothing if there are no columns.
+    async fn plan(
+        &self,
+        frame: DataFrame,
+        name: &str,
+        in_order: bool,
+        merges_in_order: bool,
+        session: &SessionContext,
+    ) -> Result<Option<(DataFrame, Counts)>, TaskError> {
+        let args = &self.args;
+        let mut planner = Planner::new(frame, name, in_order, session);
         if let Some(types) = &args.schema {
             let columns = of_schema(types, args.extra_columns, planner.schema());
             planner.project("schema".to_owned(), &columns)?;
         }
         if planner.schema().fields().is_empty() {
-            return self.without_columns(&input.found, table, session).await;
+            return Ok(None);
         }
         for rule in &args.rules {
             planner.rule(rule).await?;
@@ -195,34 +282,12 @@ impl Job {
         if merges_in_order {
             planner.number(&hidden("order"))?;
         }
-        let (frame, counts) = planner.finish().await?;
-        let world = World { session, home: &self.home, s3 };
-        let checked = expect::apply(frame, &args.expect, &world).await?;
-        if checked.may_drop() {
-            let rejected = self.rejected_rows(session);
-            checked.before_end(move |rows| rejected.commit(rows));
-        }
-        let verdict = checked.verdict;
-        let wrote = self.write(checked.frame, table, input.list.as_ref(), session).await;
-        let wrote = wrote.map_err(|error| verdict.explain(error))?;
-        verdict.tell(log);
-        let version = wrote.table.as_ref().and_then(DeltaTable::version);
-        self.tell(&input, &report, &counts, &wrote);
-        if let Some(table) = &wrote.table
-            && args.mode != Mode::Append
-        {
-            vacuum::after_overwrite(table, &self.output, args.vacuum_retention, log).await;
-        }
-        let report = self.report(&input, &report, &counts, &wrote, &verdict, version);
-        if let Some(list) = input.list {
-            list.tidy(s3).await;
-        }
-        Ok(Outcome::value(report))
+        planner.finish().await.map(Some)
     }
 
     async fn write(
         &self,
-        frame: datafusion::dataframe::DataFrame,
+        frame: DataFrame,
         table: Option<DeltaTable>,
         list: Option<&Written>,
         session: &SessionContext,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{Kind, Value, elements, members};
+use super::scan::{Kind, Member, Value, elements, members};
 use crate::spark::double_to_text;
 
 /// The text of a value.
@@ -43,11 +43,11 @@ fn write(value: &Value<'_>, text: &mut String) {
             text.push('{');
             let (mut found, mut is_first) = (Vec::new(), true);
             let _ = members(value.text, &mut found);
-            for (name, member) in found {
+            for Member { name, value, .. } in found {
                 separate(&mut is_first, text);
                 push_quoted(&name, text);
                 text.push(':');
-                write(&member, text);
+                write(&value, text);
             }
             text.push('}');
         }
@@ -73,7 +73,7 @@ mod tests {
         let mut found = Vec::new();
         let document = r#"{"a": 1e-07, "b": 20.50, "c": -0, "d": {"x":  [1, 2.50, "q\"" ]}, "e": "as\tis", "f": true}"#;
         members(document, &mut found).unwrap();
-        let texts: Vec<String> = found.iter().map(|(_, value)| written_anew(value).into_owned()).collect();
+        let texts: Vec<String> = found.iter().map(|member| written_anew(&member.value).into_owned()).collect();
         assert_eq!(texts, ["1.0E-7", "20.5", "0", r#"{"x":[1,2.5,"q\""]}"#, "as\tis", "true"]);
     }
 }

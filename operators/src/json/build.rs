@@ -1,10 +1,11 @@
 //! Fills Arrow arrays from the values of documents.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, ListArray,
-    NullBufferBuilder, StringBuilder, StructArray,
+    ArrayRef, AsArray as _, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, ListArray,
+    NullBufferBuilder, RecordBatch, StringBuilder, StructArray,
 };
 use datafusion::arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Fields};
@@ -45,6 +46,23 @@ pub struct StructFields {
     taken: Vec<Option<usize>>,
 }
 
+/// How large a batch is.
+#[derive(Clone)]
+pub struct Sizes {
+    rows: usize,
+    /// Of columns of text, by name.
+    text_bytes: HashMap<String, usize>,
+}
+
+impl Sizes {
+    pub fn of(batch: &RecordBatch) -> Sizes {
+        let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+        let texts = columns.filter_map(|(field, column)| Some((field, column.as_string_opt::<i32>()?)));
+        let text_bytes = texts.map(|(field, texts)| (field.name().clone(), texts.value_data().len())).collect();
+        Sizes { rows: batch.num_rows(), text_bytes }
+    }
+}
+
 impl StructFields {
     pub fn new(fields: &Fields) -> StructFields {
         let builders = fields.iter().map(|field| ColumnBuilder::new(field.data_type())).collect();
@@ -80,15 +98,20 @@ impl StructFields {
     pub fn append_and_tell<'a>(&mut self, members: &[Member<'a>], mut seen: impl FnMut(&Member<'a>, Option<usize>)) {
         self.taken.fill(None);
         for (position, member) in members.iter().enumerate() {
-            let column = self.names.find(position, &member.0);
+            let column = member.number.or_else(|| self.names.find(position, &member.name));
             if let Some(at) = column {
                 self.taken[at] = Some(position);
             }
             seen(member, column);
         }
         for (builder, taken) in self.builders.iter_mut().zip(&self.taken) {
-            builder.append(taken.map(|position| members[position].1));
+            builder.append(taken.map(|position| members[position].value));
         }
+    }
+
+    /// The names of the columns.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Appends a row of NULLs, and `text` in the column `name` if there is such a column.
@@ -100,12 +123,12 @@ impl StructFields {
         }
     }
 
-    /// Makes room for as much text as there is in these columns, so that it need not be moved as it grows.
-    pub fn expect_like(&mut self, columns: &[ArrayRef]) {
-        for (builder, column) in self.builders.iter_mut().zip(columns) {
-            if let (ColumnBuilder::Text(builder), Some(texts)) = (builder, column.as_string_opt::<i32>()) {
+    /// Makes room for so much text, so that it need not be moved as it grows.
+    pub fn expect(&mut self, sizes: &Sizes) {
+        for (field, builder) in self.fields.iter().zip(&mut self.builders) {
+            if let (ColumnBuilder::Text(builder), Some(bytes)) = (builder, sizes.text_bytes.get(field.name())) {
                 let and_some = |number: usize| number + number / 16;
-                *builder = StringBuilder::with_capacity(and_some(texts.len()), and_some(texts.value_data().len()));
+                *builder = StringBuilder::with_capacity(and_some(sizes.rows), and_some(*bytes));
             }
         }
     }

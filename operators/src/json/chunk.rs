@@ -21,6 +21,8 @@ const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 const CHUNK_FILES: usize = 1024;
 /// How far ahead the end of a line is looked for in an object.
 const LINE_END_BYTES: u64 = 64 * 1024;
+/// Room for the rest of the last line of a part.
+const LINE_ROOM_BYTES: usize = 16 * 1024;
 /// Requests to S3 under way for one chunk.
 const S3_REQUESTS: usize = 32;
 
@@ -83,18 +85,18 @@ pub fn plan_chunks(files: &[InputFile]) -> Vec<Chunk> {
 }
 
 impl Chunk {
-    /// Reads the chunk.
-    pub async fn read(&self, s3: &S3) -> anyhow::Result<ChunkText> {
+    /// Reads the chunk. `room` is used anew: what the text of a chunk takes need not be found for each of them.
+    pub async fn read(&self, s3: &S3, room: Vec<u8>) -> anyhow::Result<ChunkText> {
         match self {
             Chunk::Part { file: Location::Local(path), start, end, .. } => {
-                let bytes = read_part(path, *start, *end).with_context(|| cannot_read(path))?;
+                let bytes = read_part(path, *start, *end, room).with_context(|| cannot_read(path))?;
                 Ok(ChunkText { text: into_text(bytes), starts: vec![0] })
             }
             Chunk::Part { file, start, end, size } => {
                 let bytes = read_object_part(file, *start..*end, *size, s3).await?;
                 Ok(ChunkText { text: into_text(bytes), starts: vec![0] })
             }
-            Chunk::Files(files) if matches!(files.first(), Some(Location::Local(_))) => read_local(files),
+            Chunk::Files(files) if matches!(files.first(), Some(Location::Local(_))) => read_local(files, room),
             Chunk::Files(files) => read_objects(files, s3).await,
         }
     }
@@ -154,8 +156,8 @@ async fn read_object(file: Location, s3: S3) -> anyhow::Result<bytes::Bytes> {
     found.bytes().await.with_context(reading)
 }
 
-fn read_local(files: &[Location]) -> anyhow::Result<ChunkText> {
-    let mut bytes = Vec::new();
+fn read_local(files: &[Location], mut bytes: Vec<u8>) -> anyhow::Result<ChunkText> {
+    bytes.clear();
     let mut starts = Vec::with_capacity(files.len());
     for file in files {
         let Location::Local(path) = file else { anyhow::bail!("`{file}` is not a local file") };
@@ -172,7 +174,7 @@ fn cannot_read(path: &Path) -> String {
 }
 
 /// The lines that begin in `start..end`: a line that goes on beyond the end belongs to the part in which it began.
-fn read_part(path: &Path, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
+fn read_part(path: &Path, start: u64, end: u64, mut bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
     let mut file = BufReader::new(File::open(path)?);
     let mut at = start;
     if start > 0 {
@@ -180,8 +182,9 @@ fn read_part(path: &Path, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
         let mut skipped = Vec::new();
         at = start - 1 + file.read_until(b'\n', &mut skipped)? as u64;
     }
-    let mut bytes = Vec::new();
+    bytes.clear();
     if at < end {
+        bytes.reserve(usize::try_from(end - at).unwrap_or_default() + LINE_ROOM_BYTES);
         file.by_ref().take(end - at).read_to_end(&mut bytes)?;
         if bytes.last() != Some(&b'\n') {
             file.read_until(b'\n', &mut bytes)?;

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub struct Names {
     names: Vec<String>,
+    /// The same as they are written in a document; empty where that is not known.
+    quoted: Vec<String>,
     by_name: HashMap<String, usize>,
     /// By the position of a member in a document: the number of the one that stood there last.
     guesses: Vec<usize>,
@@ -16,6 +18,9 @@ impl Names {
     fn add(&mut self, name: String) -> usize {
         let number = self.names.len();
         self.by_name.insert(name.clone(), number);
+        // What is escaped can be written in several ways.
+        let is_plain = name.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        self.quoted.push(if is_plain { format!("\"{name}\"") } else { String::new() });
         self.names.push(name);
         number
     }
@@ -32,6 +37,13 @@ impl Names {
         }
         self.guesses[position] = number;
         Some(number)
+    }
+
+    /// The name that stood at `position` of a document last, in quotes, and its number.
+    pub fn expected(&self, position: usize) -> Option<(&str, usize)> {
+        let number = *self.guesses.get(position)?;
+        let quoted = self.quoted.get(number)?;
+        (!quoted.is_empty()).then_some((quoted, number))
     }
 
     /// The number of a name.
@@ -63,6 +75,10 @@ mod tests {
             assert_eq!(found, expected);
             assert!(found.iter().all(Option::is_some));
         }
+        assert_eq!(
+            [0, 1, 2, 3].map(|at| names.expected(at)),
+            [Some(("\"c\"", 2)), Some(("\"a\"", 0)), Some(("\"b\"", 1)), None]
+        );
         assert_eq!(names.find(7, "unknown"), None);
         assert_eq!(names.add("unknown".to_owned()), 3);
         assert_eq!(names.find(7, "unknown"), Some(3));

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::names::Names;
+
 /// Containers deeper than this are malformed: hostile input must not exhaust the stack.
 const DEPTH_MAX: usize = 500;
 
@@ -56,9 +58,17 @@ impl<'a> Value<'a> {
 }
 
 /// A member of an object.
-pub type Member<'a> = (Cow<'a, str>, Value<'a>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Its name.
+    pub name: Cow<'a, str>,
+    /// Its value.
+    pub value: Value<'a>,
+    /// The number of the name, where the scanner expected it.
+    pub number: Option<usize>,
+}
 
-/// What one line holds.
+/// What one line holds, whatever it is read for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Document<'a> {
     /// Nothing but blanks.
@@ -99,38 +109,36 @@ pub fn is_well_formed(line: &str) -> bool {
     scan_document(line).is_ok()
 }
 
-/// Reads the first value of a line, and calls `row` with the members of each object that it holds; nothing is called of a
-/// malformed document. `members` is room that is used anew. An object, which is what lines nearly always hold, is scanned
-/// only once.
-pub fn scan_rows<'a>(
+/// Reads the first value of a line. The members of an object, which is what lines nearly always hold, are put into `members`,
+/// whose room is used anew, in the same go; of anything else the document is the answer.
+///
+/// Members mostly stand in the order of the line before. `names` knows that order, and names that are where it expects them
+/// are not searched for their ends.
+pub fn scan_line<'a>(
     line: &'a str,
+    names: &Names,
     members: &mut Vec<Member<'a>>,
-    mut row: impl FnMut(&[Member<'a>]),
-) -> Result<(), Malformed> {
+) -> Result<Option<Document<'a>>, Malformed> {
     let mut scanner = Scanner::new(without_mark(line));
     scanner.skip_blanks();
-    if scanner.peek() == Some(b'{') {
-        members.clear();
-        scanner.object(1, |key, value| members.push((key.as_text(), value)))?;
-        row(members);
-        return Ok(());
+    if scanner.peek() != Some(b'{') {
+        return scan_document(line).map(Some);
     }
-    if let Document::Array(array) = scan_document(line)? {
-        let mut objects = Vec::new();
-        elements(array, |object| objects.push(object.text))?;
-        for object in objects {
-            members.clear();
-            self::members(object, members)?;
-            row(members);
-        }
-    }
-    Ok(())
+    members.clear();
+    let expected = |position: usize| names.expected(position);
+    scanner.object(1, expected, |key, value, number| members.push(Member { name: key.as_text(), value, number }))?;
+    Ok(None)
 }
 
 /// Appends the members of an object, whose grammar need not have been checked yet, to `into`.
 pub fn members<'a>(object: &'a str, into: &mut Vec<Member<'a>>) -> Result<(), Malformed> {
     let mut scanner = Scanner::new(object);
-    scanner.object(0, |key, value| into.push((key.as_text(), value)))
+    scanner.object(0, nothing, |key, value, number| into.push(Member { name: key.as_text(), value, number }))
+}
+
+/// Expects no name.
+fn nothing(_position: usize) -> Option<(&'static str, usize)> {
+    None
 }
 
 /// Calls `each` for every element of an array.
@@ -143,11 +151,15 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Whether there may be control characters within strings, which are malformed.
+    may_hold_control_characters: bool,
 }
 
 impl<'a> Scanner<'a> {
     fn new(text: &'a str) -> Scanner<'a> {
-        Scanner { text, bytes: text.as_bytes(), at: 0 }
+        let bytes = text.as_bytes();
+        // One look at all of it takes less time than one at each string.
+        Scanner { text, bytes, at: 0, may_hold_control_characters: has_control_character(bytes) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -169,19 +181,17 @@ impl<'a> Scanner<'a> {
         Err(Malformed)
     }
 
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call passes each value through memory, which takes as long as to find it"
+    )]
     fn value(&mut self, depth: usize) -> Result<Value<'a>, Malformed> {
         self.skip_blanks();
         let start = self.at;
         let kind = match self.peek().ok_or(Malformed)? {
             b'"' | b'\'' => return self.string(),
-            b'{' => {
-                self.object(depth + 1, |_, _| ())?;
-                Kind::Object
-            }
-            b'[' => {
-                self.array(depth + 1, &mut |_| ())?;
-                Kind::Array
-            }
+            b'{' | b'[' => self.container(depth + 1)?,
             b'-' | b'+' | b'0'..=b'9' | b'N' | b'I' => self.number()?,
             b't' => self.word("true", Kind::True)?,
             b'f' => self.word("false", Kind::False)?,
@@ -189,6 +199,16 @@ impl<'a> Scanner<'a> {
             _ => return Err(Malformed),
         };
         Ok(Value { kind, text: &self.text[start..self.at] })
+    }
+
+    #[inline(never)]
+    fn container(&mut self, depth: usize) -> Result<Kind, Malformed> {
+        if self.peek() == Some(b'{') {
+            self.object(depth, nothing, |_, _, _| ())?;
+            return Ok(Kind::Object);
+        }
+        self.array(depth, &mut |_| ())?;
+        Ok(Kind::Array)
     }
 
     fn word(&mut self, word: &str, kind: Kind) -> Result<Kind, Malformed> {
@@ -202,6 +222,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn digits(&mut self) -> usize {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
@@ -210,6 +231,8 @@ impl<'a> Scanner<'a> {
         self.at - start
     }
 
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see `value`")]
     fn number(&mut self) -> Result<Kind, Malformed> {
         if let Some(b'N') = self.peek() {
             return self.word("NaN", Kind::Float);
@@ -251,6 +274,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see `value`")]
     fn string(&mut self) -> Result<Value<'a>, Malformed> {
         let quote = self.bytes[self.at];
         self.at += 1;
@@ -259,7 +284,7 @@ impl<'a> Scanner<'a> {
         loop {
             let rest = &self.bytes[self.at..];
             let next = memchr::memchr2(quote, b'\\', rest).ok_or(Malformed)?;
-            if has_control_character(&rest[..next]) {
+            if self.may_hold_control_characters && has_control_character(&rest[..next]) {
                 return Err(Malformed);
             }
             self.at += next;
@@ -288,7 +313,14 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn object(&mut self, depth: usize, mut each: impl FnMut(Value<'a>, Value<'a>)) -> Result<(), Malformed> {
+    /// Calls `each` with the name, the value and the expected number of each member. `expected` tells the name, in quotes,
+    /// that is likely to stand at a position, and its number.
+    fn object<'e>(
+        &mut self,
+        depth: usize,
+        expected: impl Fn(usize) -> Option<(&'e str, usize)>,
+        mut each: impl FnMut(Value<'a>, Value<'a>, Option<usize>),
+    ) -> Result<(), Malformed> {
         if depth > DEPTH_MAX {
             return Err(Malformed);
         }
@@ -298,15 +330,17 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return Ok(());
         }
-        loop {
+        for position in 0.. {
             self.skip_blanks();
-            if !matches!(self.peek(), Some(b'"' | b'\'')) {
-                return Err(Malformed);
-            }
-            let key = self.string()?;
+            let (key, number) =
+                match expected(position).and_then(|(quoted, number)| Some((self.literal(quoted)?, number))) {
+                    Some((key, number)) => (key, Some(number)),
+                    None if matches!(self.peek(), Some(b'"' | b'\'')) => (self.string()?, None),
+                    None => return Err(Malformed),
+                };
             self.expect(b':')?;
             let value = self.value(depth)?;
-            each(key, value);
+            each(key, value, number);
             self.skip_blanks();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -317,6 +351,18 @@ impl<'a> Scanner<'a> {
                 _ => return Err(Malformed),
             }
         }
+        Err(Malformed)
+    }
+
+    /// The string that is written as `quoted`, if it stands here.
+    fn literal(&mut self, quoted: &str) -> Option<Value<'a>> {
+        let end = self.at + quoted.len();
+        if self.bytes.get(self.at..end)? != quoted.as_bytes() {
+            return None;
+        }
+        let text = &self.text[self.at + 1..end - 1];
+        self.at = end;
+        Some(Value { kind: Kind::Text { escaped: false }, text })
     }
 
     fn array(&mut self, depth: usize, each: &mut impl FnMut(Value<'a>)) -> Result<(), Malformed> {
@@ -347,7 +393,13 @@ impl<'a> Scanner<'a> {
 
 /// Looks at all bytes without stopping, which takes a fraction of the time of stopping at the first.
 fn has_control_character(text: &[u8]) -> bool {
-    text.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20
+    let least = |bytes: &[u8]| bytes.iter().fold(u8::MAX, |least, byte| least.min(*byte));
+    let (blocks, rest) = text.as_chunks::<64>();
+    let in_blocks = blocks.iter().fold([u8::MAX; 64], |mut least, block| {
+        least.iter_mut().zip(block).for_each(|(least, byte)| *least = (*least).min(*byte));
+        least
+    });
+    least(&in_blocks).min(least(rest)) < 0x20
 }
 
 /// Resolves the escapes of a string that the scanner has accepted.

@@ -1,13 +1,12 @@
 //! A set of files of JSON documents as a table of DataFusion.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
@@ -17,289 +16,235 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
 
-use super::CORRUPT_RECORD;
-use super::build::StructFields;
-use super::chunk::{Chunk, ChunkText, plan_chunks};
-use super::scan::{Kind, Member, scan_rows};
-use super::types::{JsonType, to_arrow_fields};
+use super::build::Sizes;
+use super::chunk::{Chunk, plan_chunks};
+use super::pass::{Found, Guess, LaterPass, ReadReport, first_pass};
+use super::rows::{Rows, Types, schema_of, widen};
 use crate::listing::InputFile;
 use crate::location::S3;
 
 /// Rows of the first pass that are kept for the second.
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Rows of a kept batch.
-const KEPT_BATCH_ROWS: usize = 8192;
-/// Places of malformed documents that are told; the rest is counted.
-const BROKEN_PLACES_MAX: usize = 5;
+/// Chunks from which the columns of a large input are told: as many as some megabytes of text, from all over it.
+const CHUNKS_AHEAD: usize = 8;
 
-/// What the first pass found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadReport {
-    /// Files that were read.
-    pub files: u64,
-    /// Rows, those of malformed documents included.
-    pub rows: u64,
-    /// Malformed documents: rows of NULLs.
-    pub broken: u64,
-    /// Where the first malformed documents are, for the log.
-    pub broken_places: Vec<String>,
-    /// Columns that are text because their values are of several types.
-    pub mixed: BTreeSet<String>,
+/// How much is looked at before the columns are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// All documents. Rows are kept for those who ask for them, again and again, up to a limit.
+    Whole,
+    /// A part of them, if there are many. Whether the others have no other columns is found out when they are read, and
+    /// [`JsonTable::conclude`] tells. Rows are kept for those who ask first.
+    Ahead,
 }
 
-/// Files of JSON documents whose schema is known.
+/// Files of JSON documents whose schema is known, or [guessed](Look::Ahead).
 pub struct JsonTable {
-    schema: SchemaRef,
-    chunks: Arc<Vec<KeptChunk>>,
-    s3: S3,
-    /// What the first pass found.
-    pub report: ReadReport,
+    chunks: Arc<Chunks>,
+    files: u64,
 }
 
-/// The columns that are known, by name.
-type Types = BTreeMap<String, JsonType>;
+/// What the partitions of a table share.
+struct Chunks {
+    all: Arc<Vec<KeptChunk>>,
+    types: Types,
+    schema: SchemaRef,
+    /// Of the rows that were met last.
+    sizes: Option<Sizes>,
+    look: Look,
+    s3: S3,
+    /// Whether a chunk has columns that are not those of the schema.
+    is_misjudged: AtomicBool,
+}
 
 struct KeptChunk {
     chunk: Chunk,
+    /// What it adds to the report and to the schema, once it was read.
+    found: OnceLock<Found>,
     /// Its rows, with the columns that were known when it was read.
-    rows: OnceLock<Rows>,
+    rows: Mutex<Option<Arc<Rows>>>,
 }
 
 impl KeptChunk {
-    /// Its rows, if they were kept and have these columns.
-    fn rows_with(&self, schema: &SchemaRef) -> Option<&Rows> {
-        self.rows.get().filter(|rows| rows.schema == *schema)
+    fn new(chunk: Chunk) -> KeptChunk {
+        KeptChunk { chunk, found: OnceLock::new(), rows: Mutex::default() }
     }
-}
 
-/// What a chunk will be like, going by those before.
-#[derive(Clone, Default)]
-struct Guess {
-    types: Arc<Types>,
-    like: Option<RecordBatch>,
-}
-
-impl Guess {
-    fn learn(&mut self, types: &Types, rows: &Rows) {
-        if *self.types != *types {
-            self.types = Arc::new(types.clone());
-        }
-        if let Some(first) = rows.batches.first() {
-            self.like = Some(first.clone());
-        }
+    fn keep(&self, rows: Rows) {
+        *self.rows.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rows));
     }
-}
 
-/// Rows of a chunk.
-struct Rows {
-    schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-}
-
-impl Rows {
-    fn bytes(&self) -> usize {
-        self.batches.iter().map(RecordBatch::get_array_memory_size).sum()
+    /// Its rows, if they were kept and have these columns. They are still kept afterwards, if they are not to be taken.
+    fn rows_with(&self, schema: &SchemaRef, take: bool) -> Option<Arc<Rows>> {
+        let mut kept = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = if take { kept.take() } else { kept.clone() };
+        rows.filter(|rows| rows.schema == *schema)
     }
 }
 
 impl JsonTable {
     /// Reads all documents once, to learn the schema. `parallelism` chunks are under way at a time.
     pub async fn open(files: &[InputFile], s3: &S3, parallelism: usize) -> anyhow::Result<JsonTable> {
-        JsonTable::open_keeping(files, s3, parallelism, KEPT_BYTES_MAX).await
+        JsonTable::open_keeping(files, s3, parallelism, KEPT_BYTES_MAX, Look::Whole).await
     }
 
-    /// The same, keeping at most so many bytes of rows for the second pass. What is not kept is read again.
+    /// Reads as much as `look` says, keeping at most so many bytes of rows. What is not kept is read again.
     pub async fn open_keeping(
         files: &[InputFile],
         s3: &S3,
         parallelism: usize,
         kept_bytes_max: usize,
+        look: Look,
     ) -> anyhow::Result<JsonTable> {
         let kept_bytes_max = kept_bytes_max.min(KEPT_BYTES_MAX);
-        let chunks: Vec<KeptChunk> =
-            plan_chunks(files).into_iter().map(|chunk| KeptChunk { chunk, rows: OnceLock::new() }).collect();
+        let chunks: Vec<KeptChunk> = plan_chunks(files).into_iter().map(KeptChunk::new).collect();
+        let looked_at = match look {
+            Look::Whole => (0..chunks.len()).collect(),
+            Look::Ahead => spread(chunks.len()),
+        };
         let chunks = Arc::new(chunks);
         let (known, guess) = watch::channel(Guess::default());
-        let mut passes = futures::stream::iter(0..chunks.len())
-            .map(|index| tokio::spawn(first_pass(Arc::clone(&chunks), index, s3.clone(), guess.clone())))
+        let mut passes = futures::stream::iter(looked_at)
+            .map(|index| {
+                let (chunks, s3, guess) = (Arc::clone(&chunks), s3.clone(), guess.clone());
+                tokio::spawn(async move { anyhow::Ok((index, first_pass(&chunks[index].chunk, &s3, &guess).await?)) })
+            })
             .buffered(parallelism);
-        let mut report = ReadReport { files: files.len() as u64, ..ReadReport::default() };
         let mut types = Types::new();
         let mut kept_bytes = 0;
         while let Some(pass) = passes.next().await {
-            let (index, rows, found) = pass??;
-            report.rows += found.rows;
-            report.broken += found.broken;
-            report.broken_places.extend(found.broken_places);
-            report.broken_places.truncate(BROKEN_PLACES_MAX);
-            report.mixed.extend(found.mixed);
-            for (name, json_type) in found.types {
-                match types.entry(name) {
+            let (index, (rows, found)) = pass??;
+            for (name, json_type) in &found.types {
+                match types.entry(name.clone()) {
                     Entry::Vacant(free) => {
-                        free.insert(json_type);
+                        free.insert(json_type.clone());
                     }
-                    Entry::Occupied(mut column) => {
-                        if widen(column.get_mut(), json_type) {
-                            report.mixed.insert(column.key().clone());
-                        }
-                    }
+                    Entry::Occupied(mut column) => column.get_mut().merge(json_type.clone()),
                 }
             }
             known.send_modify(|guess| guess.learn(&types, &rows));
+            let _ = chunks[index].found.set(found);
             let bytes = rows.bytes();
             if kept_bytes + bytes <= kept_bytes_max {
                 kept_bytes += bytes;
-                let _ = chunks[index].rows.set(rows);
+                chunks[index].keep(rows);
             }
         }
         drop(passes);
-        Ok(JsonTable { schema: schema_of(&types), chunks, s3: s3.clone(), report })
+        let (schema, sizes) = (schema_of(&types), known.borrow().sizes.clone());
+        let is_misjudged = AtomicBool::new(false);
+        let chunks = Chunks { all: chunks, types, schema, sizes, look, s3: s3.clone(), is_misjudged };
+        Ok(JsonTable { chunks: Arc::new(chunks), files: files.len() as u64 })
     }
 
     /// The columns, in alphabetical order.
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.chunks.schema
+    }
+
+    /// Whether all documents have been looked at.
+    pub fn is_known(&self) -> bool {
+        self.chunks.all.iter().all(|chunk| chunk.found.get().is_some())
+    }
+
+    /// Whether documents were met with columns that are not those of the schema.
+    pub fn is_misjudged(&self) -> bool {
+        self.chunks.is_misjudged.load(Ordering::SeqCst)
+    }
+
+    /// Looks at the documents that nobody has read yet. Fails if the columns were misjudged.
+    pub async fn conclude(&self) -> anyhow::Result<()> {
+        let unknown = self.chunks.all.iter().enumerate().filter(|(_, chunk)| chunk.found.get().is_none());
+        let mut room = Vec::new();
+        for (index, _) in unknown {
+            self.chunks.read(index, usize::MAX, &mut room).await?;
+        }
+        Ok(())
+    }
+
+    /// What was found in the documents that have been looked at.
+    pub fn report(&self) -> ReadReport {
+        let mut report = ReadReport { files: self.files, ..ReadReport::default() };
+        let mut types = Types::new();
+        for found in self.chunks.all.iter().filter_map(|chunk| chunk.found.get()) {
+            report.add(found);
+            for (name, json_type) in &found.types {
+                match types.entry(name.clone()) {
+                    Entry::Vacant(free) => {
+                        free.insert(json_type.clone());
+                    }
+                    Entry::Occupied(mut column) => {
+                        if widen(column.get_mut(), json_type.clone()) {
+                            report.mixed.insert(name.clone());
+                        }
+                    }
+                }
+            }
+        }
+        report
     }
 
     /// The rows, in at most `parallelism` partitions.
     pub fn provider(&self, parallelism: usize) -> Result<StreamingTable, DataFusionError> {
-        let partitions = parallelism.min(self.chunks.len()).max(1);
+        let count = self.chunks.all.len();
+        let partitions = parallelism.min(count).max(1);
         let streams = (0..partitions).map(|partition| {
-            let chunks = (partition..self.chunks.len()).step_by(partitions).collect();
-            Arc::new(JsonPartition {
-                schema: Arc::clone(&self.schema),
-                chunks: Arc::clone(&self.chunks),
-                indices: chunks,
-                s3: self.s3.clone(),
-            }) as Arc<dyn PartitionStream>
+            let indices = (partition..count).step_by(partitions).collect();
+            Arc::new(JsonPartition { chunks: Arc::clone(&self.chunks), indices }) as Arc<dyn PartitionStream>
         });
-        StreamingTable::try_new(Arc::clone(&self.schema), streams.collect())
+        StreamingTable::try_new(Arc::clone(self.schema()), streams.collect())
     }
 }
 
-fn schema_of(types: &Types) -> SchemaRef {
-    Arc::new(Schema::new(to_arrow_fields(types)))
+/// The numbers of some of so many chunks: the first, the last, and some between.
+fn spread(count: usize) -> Vec<usize> {
+    if count <= 2 * CHUNKS_AHEAD {
+        return (0..count).collect();
+    }
+    (0..CHUNKS_AHEAD).map(|nth| nth * (count - 1) / (CHUNKS_AHEAD - 1)).collect()
 }
 
-/// What one chunk adds to the report and to the schema.
-struct Found {
-    rows: u64,
-    broken: u64,
-    broken_places: Vec<String>,
-    types: Types,
-    mixed: BTreeSet<String>,
-}
-
-/// Adds a type to those of a column; true if they have nothing but their text in common.
-fn widen(known: &mut JsonType, json_type: JsonType) -> bool {
-    let was_text = matches!(known, JsonType::Null | JsonType::Text);
-    let is_text = matches!(json_type, JsonType::Null | JsonType::Text);
-    known.merge(json_type);
-    *known == JsonType::Text && !(was_text && is_text)
-}
-
-/// Reads a chunk: finds the types of its values and, in the same go, makes rows of it with the columns that were found in
-/// the chunks before. Where the chunk has others, they are made once more.
-async fn first_pass(
-    chunks: Arc<Vec<KeptChunk>>,
-    index: usize,
-    s3: S3,
-    guess: watch::Receiver<Guess>,
-) -> anyhow::Result<(usize, Rows, Found)> {
-    let chunk = &chunks[index].chunk;
-    let ChunkText { text, starts } = chunk.read(&s3).await?;
-    let guess = Guess::clone(&guess.borrow());
-    let schema = schema_of(&guess.types);
-    let mut seen = Seen::of(schema.fields().len());
-    let (mut broken, mut broken_places) = (0, Vec::new());
-    let mut building = Building::new(&schema, KEPT_BATCH_ROWS, guess.like.as_ref());
-    let mut members = Vec::new();
-    for line in lines(&text) {
-        let scanned = scan_rows(line, &mut members, |members| {
-            building.add_and_tell(members, |member, column| seen.add(member, column));
-        });
-        if scanned.is_err() {
-            broken += 1;
-            if broken_places.len() < BROKEN_PLACES_MAX {
-                let at = line.as_ptr().addr() - text.as_ptr().addr();
-                broken_places.push(chunk.file_at(&starts, at).to_string());
+impl Chunks {
+    /// The rows of a chunk: those that were kept, or it is read. `room` is used anew.
+    async fn read(
+        &self,
+        index: usize,
+        batch_rows: usize,
+        room: &mut Vec<u8>,
+    ) -> Result<Vec<RecordBatch>, DataFusionError> {
+        let kept = &self.all[index];
+        if let Some(rows) = kept.rows_with(&self.schema, self.look == Look::Ahead) {
+            return Ok(Arc::try_unwrap(rows).map_or_else(|rows| rows.batches.clone(), |rows| rows.batches));
+        }
+        let pass = LaterPass { s3: &self.s3, schema: &self.schema, batch_rows, sizes: self.sizes.as_ref() };
+        let (rows, found) = pass.read(&kept.chunk, kept.found.get().is_none(), room).await?;
+        if let Some(found) = found {
+            if !self.covers(&found) {
+                self.is_misjudged.store(true, Ordering::SeqCst);
+                let message = "there are columns, or types of values, that the documents looked at before do not have";
+                return Err(DataFusionError::Execution(message.to_owned()));
             }
-            building.add_broken(line);
+            let _ = kept.found.set(found);
         }
-        building.cut_when_full()?;
-    }
-    let mut rows = building.finish()?;
-    let (mut types, mixed) = seen.into_types(&schema);
-    if broken > 0 {
-        types.insert(CORRUPT_RECORD.to_owned(), JsonType::Text);
-    }
-    let mut both = Types::clone(&guess.types);
-    for (name, json_type) in &types {
-        both.entry(name.clone()).or_insert(JsonType::Null).merge(json_type.clone());
-    }
-    if both != *guess.types {
-        rows = build(&text, &schema_of(&both), KEPT_BATCH_ROWS, None)?;
-    }
-    let count = rows.batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    Ok((index, rows, Found { rows: count, broken, broken_places, types, mixed }))
-}
-
-/// The types of the values that were seen.
-struct Seen {
-    /// By the numbers of their columns; none of those that have not been met.
-    columns: Vec<Option<JsonType>>,
-    /// Those without a column.
-    others: Types,
-    mixed: BTreeSet<String>,
-}
-
-impl Seen {
-    fn of(columns: usize) -> Seen {
-        Seen { columns: vec![None; columns], others: Types::new(), mixed: BTreeSet::new() }
+        Ok(rows.batches)
     }
 
-    fn add(&mut self, (name, value): &Member<'_>, column: Option<usize>) {
-        let known = match column {
-            Some(number) => self.columns[number].get_or_insert(JsonType::Null),
-            None => self.others.entry(name.to_string()).or_insert(JsonType::Null),
-        };
-        // The common case, without allocating: the column is wide enough already.
-        let is_covered = match known {
-            JsonType::Text => matches!(value.kind, Kind::Text { .. } | Kind::Null),
-            JsonType::Long => value.kind == Kind::Integer && value.text.len() < 18,
-            JsonType::Double => value.kind == Kind::Float,
-            _ => value.kind == Kind::Null,
-        };
-        if !is_covered && widen(known, JsonType::of(value)) {
-            self.mixed.insert(name.to_string());
+    /// Whether the columns are the same with what was found.
+    fn covers(&self, found: &Found) -> bool {
+        let mut both = self.types.clone();
+        for (name, json_type) in &found.types {
+            match both.get_mut(name) {
+                Some(known) => known.merge(json_type.clone()),
+                None => return false,
+            }
         }
+        both == self.types || schema_of(&both) == self.schema
     }
-
-    /// By their names; `schema` is that of the columns.
-    fn into_types(self, schema: &Schema) -> (Types, BTreeSet<String>) {
-        let mut types = self.others;
-        let columns = schema.fields().iter().zip(self.columns);
-        types.extend(columns.filter_map(|(field, json_type)| Some((field.name().clone(), json_type?))));
-        (types, self.mixed)
-    }
-}
-
-/// Lines end as Hadoop ends them: `\n`, `\r\n`, `\r`.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let ends = memchr::memchr2_iter(b'\n', b'\r', text.as_bytes()).chain(std::iter::once(text.len()));
-    let mut start = 0;
-    ends.filter_map(move |end| {
-        let line = &text[start..end];
-        start = end + 1;
-        (!line.is_empty()).then_some(line)
-    })
 }
 
 struct JsonPartition {
-    schema: SchemaRef,
-    chunks: Arc<Vec<KeptChunk>>,
+    chunks: Arc<Chunks>,
     indices: Vec<usize>,
-    s3: S3,
 }
 
 impl fmt::Debug for JsonPartition {
@@ -310,108 +255,22 @@ impl fmt::Debug for JsonPartition {
 
 impl PartitionStream for JsonPartition {
     fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.chunks.schema
     }
 
     fn execute(&self, ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
         let batch_rows = ctx.session_config().batch_size();
-        let (chunks, schema, s3) = (Arc::clone(&self.chunks), Arc::clone(&self.schema), self.s3.clone());
-        let stream = futures::stream::iter(self.indices.clone())
-            .then(move |index| {
-                let (chunks, schema, s3) = (Arc::clone(&chunks), Arc::clone(&schema), s3.clone());
-                async move { second_pass(&chunks, index, &schema, batch_rows, &s3).await }
-            })
-            .map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok)))
-            .try_flatten();
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream))
-    }
-}
-
-async fn second_pass(
-    chunks: &[KeptChunk],
-    index: usize,
-    schema: &SchemaRef,
-    batch_rows: usize,
-    s3: &S3,
-) -> Result<Vec<RecordBatch>, DataFusionError> {
-    let chunk = &chunks[index];
-    if let Some(rows) = chunk.rows_with(schema) {
-        return Ok(rows.batches.clone());
-    }
-    let text = chunk.chunk.read(s3).await.map_err(|error| DataFusionError::External(error.into()))?;
-    let like = chunks.iter().find_map(|chunk| chunk.rows_with(schema)?.batches.first());
-    Ok(build(&text.text, schema, batch_rows, like)?.batches)
-}
-
-fn build(text: &str, schema: &SchemaRef, batch_rows: usize, like: Option<&RecordBatch>) -> Result<Rows, ArrowError> {
-    let mut building = Building::new(schema, batch_rows, like);
-    let mut members = Vec::new();
-    for line in lines(text) {
-        let scanned = scan_rows(line, &mut members, |members| building.add(members));
-        if scanned.is_err() {
-            building.add_broken(line);
-        }
-        building.cut_when_full()?;
-    }
-    building.finish()
-}
-
-/// Rows in the making.
-struct Building {
-    schema: SchemaRef,
-    fields: StructFields,
-    batch_rows: usize,
-    /// Of the batch that is not full yet.
-    rows: usize,
-    batches: Vec<RecordBatch>,
-}
-
-impl Building {
-    /// Batches that are presumably `like` another one.
-    fn new(schema: &SchemaRef, batch_rows: usize, like: Option<&RecordBatch>) -> Building {
-        let mut fields = StructFields::new(schema.fields());
-        if let Some(like) = like.filter(|like| like.schema_ref() == schema) {
-            fields.expect_like(like.columns());
-        }
-        Building { schema: Arc::clone(schema), fields, batch_rows, rows: 0, batches: Vec::new() }
-    }
-
-    fn add(&mut self, members: &[Member<'_>]) {
-        self.add_and_tell(members, |_, _| ());
-    }
-
-    fn add_and_tell<'a>(&mut self, members: &[Member<'a>], seen: impl FnMut(&Member<'a>, Option<usize>)) {
-        self.fields.append_and_tell(members, seen);
-        self.rows += 1;
-    }
-
-    /// Adds a malformed document.
-    fn add_broken(&mut self, line: &str) {
-        self.fields.append_nulls_but(CORRUPT_RECORD, line);
-        self.rows += 1;
-    }
-
-    fn cut_when_full(&mut self) -> Result<(), ArrowError> {
-        if self.rows >= self.batch_rows {
-            self.cut()?;
-            if let Some(last) = self.batches.last() {
-                self.fields.expect_like(last.columns());
+        let chunks = Arc::clone(&self.chunks);
+        let beginning = (self.indices.clone().into_iter(), Vec::new());
+        let stream = futures::stream::try_unfold(beginning, move |(mut indices, mut room)| {
+            let chunks = Arc::clone(&chunks);
+            async move {
+                let Some(index) = indices.next() else { return Ok::<_, DataFusionError>(None) };
+                let batches = chunks.read(index, batch_rows, &mut room).await?;
+                Ok(Some((futures::stream::iter(batches.into_iter().map(Ok)), (indices, room))))
             }
-        }
-        Ok(())
-    }
-
-    fn cut(&mut self) -> Result<(), ArrowError> {
-        let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
-        let columns = self.fields.finish()?;
-        self.batches.push(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?);
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Rows, ArrowError> {
-        if self.rows > 0 {
-            self.cut()?;
-        }
-        Ok(Rows { schema: self.schema, batches: self.batches })
+        });
+        let stream = stream.try_flatten();
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.chunks.schema), stream))
     }
 }

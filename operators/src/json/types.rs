@@ -50,7 +50,7 @@ impl JsonType {
             Kind::Object => {
                 let mut fields = Vec::new();
                 let _ = members(value.text, &mut fields);
-                JsonType::Object(fields.iter().map(|(name, value)| (name.to_string(), JsonType::of(value))).collect())
+                JsonType::Object(fields.iter().map(|each| (each.name.to_string(), JsonType::of(&each.value))).collect())
             }
         }
     }

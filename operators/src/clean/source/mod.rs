@@ -8,6 +8,7 @@
 //! column that has several types is text, as Spark reads JSON.
 
 mod chain;
+mod end;
 mod partitions;
 mod union;
 
@@ -33,12 +34,14 @@ use scheduler::log::TaskLog;
 use super::args::{CleanArgs, CsvOptions};
 use crate::delta::{self, Version};
 use crate::engine::parallelism;
-use crate::json::{JsonTable, ReadReport};
+use crate::json::{JsonTable, Look, ReadReport};
 use crate::listing::{InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
 use crate::shapes::OneOrMany;
 use crate::table::Format;
 use union::Part;
+
+pub use end::End;
 
 /// Files whose columns are looked at at a time.
 const SCHEMAS_AT_A_TIME: usize = 32;
@@ -56,8 +59,39 @@ pub struct Found {
 pub struct Source {
     /// The rows.
     pub frame: DataFrame,
-    /// What is known of them before they are read.
-    pub report: ReadReport,
+    /// Documents, whose columns may be a guess.
+    documents: Vec<JsonTable>,
+    /// Files that hold no documents.
+    other_files: u64,
+}
+
+impl Source {
+    /// Whether all columns are known for certain, and all that is to be told of the input.
+    pub fn is_known(&self) -> bool {
+        self.documents.iter().all(JsonTable::is_known)
+    }
+
+    /// Whether documents turned out to have columns that the rows have not.
+    pub fn is_misjudged(&self) -> bool {
+        self.documents.iter().any(JsonTable::is_misjudged)
+    }
+
+    /// What was found in what has been looked at.
+    pub fn report(&self) -> ReadReport {
+        let mut report = ReadReport { files: self.other_files, ..ReadReport::default() };
+        for documents in &self.documents {
+            report.join(documents.report());
+        }
+        report
+    }
+
+    /// Looks at documents that none of the rules asked for.
+    async fn conclude(&self) -> anyhow::Result<()> {
+        for documents in &self.documents {
+            documents.conclude().await?;
+        }
+        Ok(())
+    }
 }
 
 impl Found {
@@ -113,16 +147,18 @@ pub struct Reader<'a> {
     pub log: &'a TaskLog,
     /// Whether the rows must come in the order of the files and their lines.
     pub in_order: bool,
+    /// How much of the documents is looked at before the columns are told.
+    pub look: Look,
 }
 
 impl Reader<'_> {
     /// The rows of what was found.
     pub async fn open(&self, found: &Found) -> anyhow::Result<Source> {
         let session = if self.in_order { one_by_one(self.session) } else { self.session.clone() };
-        let mut report = ReadReport::default();
+        let (mut documents, mut other_files) = (Vec::new(), 0);
         let mut parts = Vec::new();
         for location in &found.tables {
-            parts.push(self.delta(location, &session, &mut report).await?);
+            parts.push(self.delta(location, &session, &mut other_files).await?);
         }
         if let Some(first) = found.files.first() {
             let named = || Format::of_name(first.location.file_name());
@@ -131,27 +167,28 @@ impl Reader<'_> {
             };
             for (values, files) in self.by_partition(&found.files) {
                 match format {
-                    Format::Json => parts.push(self.json(&files, values, &mut report).await?),
-                    _ => parts.extend(self.listed(&files, &values, format, &session).await?),
+                    Format::Json => {
+                        let table = self.json(&files).await?;
+                        parts.push(self.part(&table, &files, values)?);
+                        documents.push(table);
+                    }
+                    _ => {
+                        other_files += files.len() as u64;
+                        parts.extend(self.listed(&files, &values, format, &session).await?);
+                    }
                 }
             }
-            report.files += found.files.len() as u64;
         }
         let frame = union::rows(parts, &session, self.in_order, self.log).await?;
-        Ok(Source { frame: in_utc(frame)?, report })
+        Ok(Source { frame: in_utc(frame)?, documents, other_files })
     }
 
-    async fn delta(
-        &self,
-        location: &Location,
-        session: &SessionContext,
-        report: &mut ReadReport,
-    ) -> anyhow::Result<Part> {
+    async fn delta(&self, location: &Location, session: &SessionContext, files: &mut u64) -> anyhow::Result<Part> {
         let table = match self.args.version {
             Some(version) => delta::open_version(location, &Version::Number(version), self.s3).await?,
             None => delta::open(location, self.s3).await?.with_context(|| format!("`{location}` is gone"))?,
         };
-        report.files += table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
+        *files += table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
         let provider = delta::provider(&table, session).await?;
         Ok(Part { name: location.to_string(), files: 1, provider, names: None, null: None, values: Vec::new() })
     }
@@ -161,24 +198,20 @@ impl Reader<'_> {
         if self.args.partition_columns { partitions::groups(files) } else { vec![(Vec::new(), files.to_vec())] }
     }
 
-    async fn json(
-        &self,
-        files: &[InputFile],
-        values: Vec<(String, ScalarValue)>,
-        report: &mut ReadReport,
-    ) -> anyhow::Result<Part> {
-        let parallelism = if self.in_order { 1 } else { parallelism() };
+    async fn json(&self, files: &[InputFile]) -> anyhow::Result<JsonTable> {
         let keep_bytes = self.args.memory_limit.bytes / 4;
-        let table = JsonTable::open_keeping(files, self.s3, parallelism.max(1), keep_bytes).await?;
-        let provider = Arc::new(table.provider(parallelism)?);
-        for column in &table.report.mixed {
-            self.log.warning(format_args!("the column `{column}` has values of several types, and is read as text"));
-        }
-        report.rows += table.report.rows;
-        report.broken += table.report.broken;
-        report.broken_places.extend(table.report.broken_places);
+        JsonTable::open_keeping(files, self.s3, self.width(), keep_bytes, self.look).await
+    }
+
+    fn part(&self, table: &JsonTable, files: &[InputFile], values: Vec<(String, ScalarValue)>) -> anyhow::Result<Part> {
+        let provider = Arc::new(table.provider(self.width())?);
         let name = files[0].location.to_string();
         Ok(Part { name, files: files.len(), provider, names: None, null: None, values })
+    }
+
+    /// How many files, or parts of one, are read at a time.
+    fn width(&self) -> usize {
+        if self.in_order { 1 } else { parallelism().max(1) }
     }
 
     /// Files of CSV, Parquet or Avro: a part for each schema.
