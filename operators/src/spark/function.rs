@@ -1,17 +1,20 @@
 //! The casts as functions that DataFusion plans.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder,
 };
-use datafusion::arrow::compute::nullif;
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::{cast, nullif};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use memchr::memmem::Finder;
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -250,6 +253,9 @@ impl Kind {
                 }))
             }
             Kind::Timestamp(_) => cast_array(array, Target::Timestamp)?,
+            Kind::Replace { text, with, at: Place::Anywhere } if !text.is_empty() => {
+                Arc::new(replace_all(&text_array(array)?, text, with))
+            }
             Kind::Replace { text, with, at } => map_text(array, |value| replaced(value, text, with, *at))?,
             Kind::ReplacePattern { pattern, with } => {
                 let pattern = compiled(pattern)?;
@@ -272,9 +278,16 @@ impl Kind {
             Kind::Trim { squeeze } => map_text(array, |value| Some(trimmed(value, *squeeze)))?,
             Kind::Lower => map_text(array, |value| Some(value.to_lowercase()))?,
             Kind::Upper => map_text(array, |value| Some(value.to_uppercase()))?,
+            Kind::WithoutMarkers { markers, how: Match::Whole, .. } if array.data_type().is_signed_integer() => {
+                without_numbers(array, markers)?
+            }
             Kind::WithoutMarkers { markers, how, ignore_case } => {
                 let text = text_array(array)?;
+                let lengths = Lengths::of(markers);
                 let is_marker = |value: &str| {
+                    if *how == Match::Whole && !*ignore_case && !lengths.may_be_among(value) {
+                        return false;
+                    }
                     let value = if *ignore_case { Cow::Owned(value.to_lowercase()) } else { Cow::Borrowed(value) };
                     markers.iter().any(|marker| match how {
                         Match::Whole => value == marker.as_str(),
@@ -282,11 +295,44 @@ impl Kind {
                         Match::Contains => value.contains(marker.as_str()),
                     })
                 };
-                let markers: BooleanArray = text.iter().map(|value| value.map(is_marker)).collect();
+                // What stands behind a NULL does not matter: it stays NULL.
+                let markers = BooleanBuffer::collect_bool(text.len(), |row| is_marker(text.value(row)));
                 // The values stay where they are.
-                nullif(array, &markers)?
+                nullif(array, &BooleanArray::new(markers, None))?
             }
         })
+    }
+}
+
+/// Integers without those whose text is one of the markers.
+fn without_numbers(array: &ArrayRef, markers: &[String]) -> Result<ArrayRef> {
+    let numbers: Vec<i64> = markers
+        .iter()
+        .filter_map(|marker| marker.parse().ok().filter(|number: &i64| number.to_string() == *marker))
+        .collect();
+    if numbers.is_empty() {
+        return Ok(Arc::clone(array));
+    }
+    let longs = cast(array, &DataType::Int64)?;
+    let longs = longs.as_primitive::<Int64Type>();
+    let markers = BooleanBuffer::collect_bool(longs.len(), |row| numbers.contains(&longs.value(row)));
+    Ok(nullif(array, &BooleanArray::new(markers, None))?)
+}
+
+/// The lengths of some texts, to tell quickly that a value is none of them.
+struct Lengths(u64);
+
+impl Lengths {
+    fn of(texts: &[String]) -> Lengths {
+        Lengths(texts.iter().fold(0, |lengths, text| lengths | Lengths::bit(text)))
+    }
+
+    fn bit(text: &str) -> u64 {
+        1 << (text.len() % 64)
+    }
+
+    fn may_be_among(&self, text: &str) -> bool {
+        self.0 & Lengths::bit(text) != 0
     }
 }
 
@@ -303,6 +349,26 @@ fn map_text(array: &ArrayRef, change: impl Fn(&str) -> Option<String>) -> Result
     let text = text_array(array)?;
     let changed = text.iter().map(|value| value.map(|value| change(value).map_or(Cow::Borrowed(value), Cow::Owned)));
     Ok(Arc::new(changed.collect::<StringArray>()))
+}
+
+/// The values with `with` wherever `text` is.
+fn replace_all(values: &StringArray, text: &str, with: &str) -> StringArray {
+    let finder = Finder::new(text);
+    let mut replaced = StringBuilder::with_capacity(values.len(), values.value_data().len());
+    for value in values {
+        let Some(value) = value else {
+            replaced.append_null();
+            continue;
+        };
+        let mut from = 0;
+        for at in finder.find_iter(value.as_bytes()) {
+            // Writing to memory does not fail.
+            let _ = replaced.write_str(&value[from..at]).and_then(|()| replaced.write_str(with));
+            from = at + text.len();
+        }
+        replaced.append_value(&value[from..]);
+    }
+    replaced.finish()
 }
 
 /// The value with another text; none if the text is not where it is looked for.

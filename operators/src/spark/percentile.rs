@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray};
-use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::array::{
+    Array as _, ArrayRef, ArrowNativeTypeOp as _, ArrowPrimitiveType, AsArray as _, ListArray, PrimitiveArray,
+    downcast_primitive_array,
+};
+use datafusion::arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use datafusion::arrow::compute::{SortOptions, cast, concat, is_not_null, sort};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{ScalarValue, exec_err, plan_err};
@@ -151,13 +154,13 @@ impl Values {
         Ok(())
     }
 
-    /// What stands for a share of sorted values.
-    fn answer(&self, sorted: &ArrayRef, share: f64) -> Result<ScalarValue> {
+    /// What stands for a share of the values.
+    fn answer(&self, values: &ArrayRef, share: f64) -> Result<ScalarValue> {
         match self.method {
-            Method::Approx | Method::Discrete => ScalarValue::try_from_array(sorted, rank(sorted.len(), share)),
+            Method::Approx | Method::Discrete => nth(values, rank(values.len(), share)),
             Method::Interpolated => {
-                let sorted = sorted.as_primitive::<Float64Type>();
-                Ok(ScalarValue::Float64(Some(interpolated(sorted.values(), share))))
+                let mut numbers = values.as_primitive::<Float64Type>().values().to_vec();
+                Ok(ScalarValue::Float64(Some(interpolated(&mut numbers, share))))
             }
         }
     }
@@ -195,8 +198,7 @@ impl Accumulator for Values {
             let answer = if self.is_list { DataType::List(Arc::new(item)) } else { self.data_type.clone() };
             return ScalarValue::try_from(&answer);
         }
-        let sorted = sort(&values, Some(SortOptions { descending: false, nulls_first: true }))?;
-        let answers = self.shares.iter().map(|share| self.answer(&sorted, *share));
+        let answers = self.shares.iter().map(|share| self.answer(&values, *share));
         let answers = answers.collect::<Result<Vec<_>>>()?;
         match answers.first() {
             Some(answer) if !self.is_list => Ok(answer.clone()),
@@ -216,12 +218,31 @@ fn list_of(values: ArrayRef) -> ScalarValue {
     ScalarValue::List(Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([values.len()]), values, None)))
 }
 
-/// The value at a share of the way from the first to the last of sorted values, of which there is at least one.
+/// The value that would stand at `rank` if they were sorted. Finding it takes less time than sorting all of them.
+fn nth(values: &ArrayRef, rank: usize) -> Result<ScalarValue> {
+    let one = downcast_primitive_array!(
+        values => nth_primitive(values, rank),
+        _ => sort(values, Some(SortOptions { descending: false, nulls_first: true }))?.slice(rank, 1)
+    );
+    ScalarValue::try_from_array(&one, 0)
+}
+
+fn nth_primitive<T: ArrowPrimitiveType>(values: &PrimitiveArray<T>, rank: usize) -> ArrayRef {
+    let mut natives = values.values().to_vec();
+    let (_, nth, _) = natives.select_nth_unstable_by(rank, |one, other| one.compare(*other));
+    let one = PrimitiveArray::<T>::new(ScalarBuffer::from(vec![*nth]), None);
+    Arc::new(one.with_data_type(values.data_type().clone()))
+}
+
+/// The value at a share of the way from the first to the last of the values, of which there is at least one. They are left
+/// in another order.
 #[expect(clippy::cast_precision_loss, reason = "ranks are far below 2^52")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and length")]
-fn interpolated(sorted: &[f64], share: f64) -> f64 {
-    let at = (sorted.len() - 1) as f64 * share;
-    let (lower, upper) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+fn interpolated(values: &mut [f64], share: f64) -> f64 {
+    let at = (values.len() - 1) as f64 * share;
+    let (_, lower, above) = values.select_nth_unstable_by(at.floor() as usize, f64::total_cmp);
+    let lower = *lower;
+    let upper = if at.ceil() > at { above.iter().copied().min_by(f64::total_cmp).unwrap_or(lower) } else { lower };
     if lower.total_cmp(&upper).is_eq() { lower } else { (at.ceil() - at) * lower + (at - at.floor()) * upper }
 }
 
