@@ -6,9 +6,11 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::parquet::basic::Compression;
+use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::prelude::SessionContext;
 use deltalake::kernel::Transaction;
-use deltalake::kernel::transaction::CommitProperties;
+use deltalake::kernel::transaction::{CommitConflictError, CommitProperties, TransactionError};
 use deltalake::logstore::{
     LogStore, LogStoreFactory, ObjectStoreRef, StorageConfig, default_logstore, logstore_factories,
 };
@@ -20,6 +22,17 @@ use object_store::local::LocalFileSystem;
 use url::Url;
 
 use crate::location::{Location, S3};
+
+/// Rows of a row group. It is in memory until it is whole, so that it must not be all of a file; two readers share a file
+/// that has several.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Bytes of a page before it is compressed, which the caches of a core hold.
+const PAGE_BYTES: usize = 128 * 1024;
+/// Bytes of different values above which a column is written value by value. What has few does not come near it, and what
+/// has many is found out sooner.
+const DICTIONARY_BYTES: usize = 256 * 1024;
+/// Rows that are handed to the encoder at once.
+pub(crate) const WRITE_ROWS: usize = 8 * 1024;
 
 /// The folder that makes a folder a Delta table.
 pub const LOG_FOLDER: &str = "_delta_log";
@@ -104,7 +117,7 @@ pub async fn provider(table: &DeltaTable, session: &SessionContext) -> anyhow::R
 }
 
 /// How rows are put into a table.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Write {
     /// What becomes of the rows that are there.
     pub save: Save,
@@ -117,7 +130,7 @@ pub struct Write {
 }
 
 /// What becomes of the rows that are there.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub enum Save {
     /// They go, and the schema with them.
     #[default]
@@ -140,6 +153,14 @@ pub async fn overwrite(
     write(open(location, s3).await?, location, plan, Write::default(), session, s3).await
 }
 
+/// The application transaction of commits that exchange all files of a table, on top of a version of it. The protocol lets
+/// only one of those commit that began with the same version: a compaction changes no rows, so that it would find no conflict
+/// between one and a commit that replaces the same files, and there would be rows twice.
+pub fn rewrites(on_top_of: Option<u64>) -> Transaction {
+    let number = on_top_of.map_or(0, |version| i64::try_from(version).unwrap_or(i64::MAX));
+    Transaction::new("updraft/rewrites", number)
+}
+
 /// Puts rows into a table that is open, or creates it, in one commit. Answers with the new version of the table.
 pub async fn write(
     table: Option<DeltaTable>,
@@ -155,15 +176,43 @@ pub async fn write(
         Some(table) => table,
         None => new(location, s3)?,
     };
-    let numbered = how.transactions.into_iter().map(|(who, number)| Transaction::new(who, number)).collect();
+    // Whoever replaces rows of their own has none in a table that others made meanwhile, and adds theirs to it.
+    let may_share = !exists && !how.is_exclusive && matches!(how.save, Save::OverwriteWhere(_));
+    let again = may_share.then(|| (plan.clone(), how.clone()));
+    let written = match (attempt(table, exists, plan, how, session).await, again) {
+        (Err(error), Some((plan, how))) if is_forestalled(&error) => match open(location, s3).await? {
+            Some(table) => attempt(table, true, plan, how, session).await,
+            None => Err(error),
+        },
+        (written, _) => written,
+    };
+    written.map_err(explained).with_context(writing)
+}
+
+async fn attempt(
+    table: DeltaTable,
+    exists: bool,
+    plan: LogicalPlan,
+    how: Write,
+    session: &SessionContext,
+) -> DeltaResult<DeltaTable> {
+    let mut numbered: Vec<Transaction> =
+        how.transactions.into_iter().map(|(who, number)| Transaction::new(who, number)).collect();
+    if exists && matches!(how.save, Save::Overwrite) {
+        numbered.push(rewrites(table.version()));
+    }
     let mut commit = CommitProperties::default().with_application_transactions(numbered);
-    if how.is_exclusive {
+    // Whoever finds that a table was made meanwhile would be let commit on top of it, without a look at what is in it, and with
+    // a schema that knows nothing of it.
+    if how.is_exclusive || !exists {
         commit = commit.with_max_retries(0);
     }
     let write = table
         .write(std::iter::empty())
         .with_input_plan(plan)
         .with_session_state(Arc::new(session.state()))
+        .with_writer_properties(file_properties())
+        .with_write_batch_size(WRITE_ROWS)
         .with_commit_properties(commit);
     let write = if how.partition_by.is_empty() { write } else { write.with_partition_columns(how.partition_by) };
     let write = match how.save {
@@ -173,7 +222,41 @@ pub async fn write(
         Save::Append if exists => write.with_save_mode(SaveMode::Append).with_schema_mode(SchemaMode::Merge),
         _ => write.with_save_mode(SaveMode::Overwrite).with_schema_mode(SchemaMode::Overwrite),
     };
-    write.await.with_context(writing)
+    write.await
+}
+
+/// Whether others have committed first.
+pub(crate) fn is_forestalled(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) }
+    )
+}
+
+/// The words of the crate for a commit that others forestalled say nothing of what to do.
+fn explained(error: DeltaTableError) -> anyhow::Error {
+    match error {
+        DeltaTableError::Transaction {
+            source:
+                TransactionError::MaxCommitAttempts(_)
+                | TransactionError::CommitConflict(CommitConflictError::ConcurrentTransaction),
+        } => anyhow::anyhow!(
+            "somebody else has written to it meanwhile; nothing was changed, and the next try reads it anew"
+        ),
+        error => error.into(),
+    }
+}
+
+/// How data files are written: what every reader of Delta tables understands, and quickly.
+pub(crate) fn file_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_created_by(concat!("updraft version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .build()
 }
 
 /// Removes the rows for which `rows` is true, in one commit; nothing if there is no table.
@@ -182,4 +265,34 @@ pub async fn delete(location: &Location, rows: Expr, session: &SessionContext, s
     let session = Arc::new(session.state());
     table.delete().with_predicate(rows).with_session_state(session).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::common::ScalarValue;
+    use datafusion::prelude::{ident, lit};
+
+    use super::*;
+
+    /// Rows of two who both saw no table, with columns that only one of them knows.
+    #[tokio::test]
+    async fn rows_of_ones_own_are_added_to_a_table_that_was_made_meanwhile() {
+        let home = tempfile::tempdir().unwrap();
+        let location = Location::parse("rejected", home.path()).unwrap();
+        let (session, s3) = (crate::spark::session(64 * 1024 * 1024, 1).unwrap(), S3::from_variables([]));
+        let add = async |who: &str, own: &str| {
+            let columns = vec![lit(who).alias("who"), lit(ScalarValue::Int64(None)).alias(own)];
+            let plan = session.read_empty().unwrap().select(columns).unwrap().into_unoptimized_plan();
+            let how = Write { save: Save::OverwriteWhere(ident("who").eq(lit(who))), ..Write::default() };
+            write(None, &location, plan, how, &session, &s3).await.unwrap()
+        };
+
+        add("one", "a").await;
+        let table = add("two", "b").await;
+
+        let rows = session.read_table(provider(&table, &session).await.unwrap()).unwrap();
+        let names: Vec<&str> = rows.schema().fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, ["who", "a", "b"]);
+        assert_eq!(rows.count().await.unwrap(), 2);
+    }
 }
