@@ -1,15 +1,20 @@
 //! Runs data work beside the engine that schedules it.
 //!
 //! Queries keep cores busy for seconds. They run on threads of their own, so that leases are renewed and pages served
-//! on time whatever a query does; and they stop when the try is cancelled.
+//! on time whatever a query does; and they stop when the try is cancelled. Many of them at once take turns, because each of
+//! them keeps all cores busy and needs memory meanwhile.
 
 use std::future::Future;
 use std::num::NonZero;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use scheduler::operator::{TaskContext, TaskError};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
+
+use crate::location::without_layers;
 
 /// Cores that data work may keep busy.
 pub fn parallelism() -> usize {
@@ -26,6 +31,30 @@ fn runtime() -> Result<&'static Runtime, TaskError> {
             .build()
     });
     runtime.as_ref().map_err(|error| TaskError::retry(anyhow::anyhow!("cannot start threads for data work: {error}")))
+}
+
+/// How long work waits for its turn at most. What keeps others waiting for longer may be waiting itself, for a bucket or a
+/// database.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Waits until no more works are under way than there are cores; the turn ends when the answer is dropped.
+async fn turn() -> Option<SemaphorePermit<'static>> {
+    static TURNS: OnceLock<Semaphore> = OnceLock::new();
+    let turns = TURNS.get_or_init(|| Semaphore::new(parallelism().max(2)));
+    tokio::time::timeout(TURN_WAIT_MAX, turns.acquire()).await.ok()?.ok()
+}
+
+/// Runs `work` as [`run`] does when its turn has come.
+pub fn run_in_turn<T: Send + 'static>(
+    ctx: &TaskContext,
+    work: impl Future<Output = Result<T, TaskError>> + Send + 'static,
+) -> impl Future<Output = Result<T, TaskError>> + Send {
+    // It waits in the heap, not within the futures around it.
+    let work = Box::pin(work);
+    run(ctx, async {
+        let _turn = turn().await;
+        work.await
+    })
 }
 
 /// Runs `work` on the threads for data work until it ends or the try is cancelled.
@@ -50,7 +79,7 @@ pub async fn run<T: Send + 'static>(
         }
     };
     match finished {
-        Ok(result) => result,
+        Ok(result) => result.map_err(|error| TaskError { error: without_layers(error.error), ..error }),
         Err(error) if error.is_cancelled() => Err(TaskError::cancelled()),
         Err(error) => Err(TaskError::fail(anyhow::anyhow!("Updraft itself failed at this work: {error}"))),
     }
@@ -74,5 +103,24 @@ struct AbortOnDrop(AbortHandle);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_works_have_a_turn_than_there_are_cores() {
+        let mut held = Vec::new();
+        for _ in 0..parallelism().max(2) {
+            held.push(turn().await.expect("a turn"));
+        }
+        let mut next = pin!(turn());
+        assert!(futures::poll!(&mut next).is_pending());
+        held.pop();
+        assert!(next.await.is_some());
     }
 }

@@ -90,7 +90,7 @@ impl Operator for Clean {
             s3: self.s3.clone(),
             log: ctx.log.clone(),
         };
-        engine::run(ctx, job.run()).await
+        engine::run_in_turn(ctx, job.run()).await
     }
 
     async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {

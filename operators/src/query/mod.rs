@@ -17,6 +17,7 @@ mod paths;
 pub(crate) mod place;
 mod run;
 mod script;
+mod sent;
 
 use std::path::{Path, PathBuf};
 
@@ -124,7 +125,7 @@ impl Operator for Query {
             try_id: ctx.try_id,
             reader: None,
         };
-        let answer = engine::run(ctx, job.run()).await?;
+        let answer = engine::run_in_turn(ctx, job.run()).await?;
         Ok(Outcome::value(answer))
     }
 

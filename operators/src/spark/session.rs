@@ -1,5 +1,6 @@
 //! A DataFusion session that answers as Spark does.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use datafusion::error::Result;
@@ -16,6 +17,7 @@ use super::fields::SparkFields;
 use super::generator::LateralViews;
 use super::operators::SparkOperators;
 use super::percentile::Percentile;
+use super::pivot::Pivots;
 use super::{calendar, casts, lists, mathematics, text};
 
 /// The catalogue and schema of tables that are named without them.
@@ -23,10 +25,17 @@ const CATALOG: &str = "spark_catalog";
 /// See [`CATALOG`].
 const SCHEMA: &str = "default";
 
+/// Rows of a batch, for so many bytes of memory each: of large batches there are fewer to be merged by those who sort, and
+/// sorting takes half the memory.
+const ROW_BYTES: usize = 32 * 1024;
+/// See [`ROW_BYTES`].
+const BATCH_ROWS: RangeInclusive<usize> = 8 * 1024..=32 * 1024;
+
 /// A session: Spark's SQL, functions and order of NULLs; work beyond `memory_bytes` is spilled to disk.
 pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_target_partitions(parallelism)
+        .with_batch_size((memory_bytes / ROW_BYTES).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end()))
         .with_information_schema(false)
         .with_default_catalog_and_schema(CATALOG, SCHEMA);
     let options = config.options_mut();
@@ -48,7 +57,7 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
         .with_expr_planners(vec![Arc::new(SparkFields), Arc::new(SparkOperators), Arc::new(SparkFunctionPlanner)])
         .with_default_features()
         // Writing to Delta tables adds nodes of its own to plans.
-        .with_relation_planners(vec![Arc::new(LateralViews)])
+        .with_relation_planners(vec![Arc::new(LateralViews), Arc::new(Pivots)])
         .with_query_planner(Arc::new(DeltaPlanner))
         .build();
     datafusion_spark::register_all(&mut state)?;
