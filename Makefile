@@ -84,7 +84,13 @@ bench: bench-packages ui ## Measure: hops of a chain, fan-outs, processes, midni
 .PHONY: bench-data
 bench-data: bench-packages venv ## Clean three tables of a million rows and answer the eight questions, beside DuckDB, Polars and Spark
 	cargo build --locked --profile $(PROFILE)
-	$(VENV)/bin/python benches/data/run.py --binary $(BENCH_BINARY) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS)) $(if $(DATA),--data $(DATA))
+	$(VENV)/bin/python benches/data/run.py --binary $(BENCH_BINARY) $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(DATA),--data $(DATA))
+
+.PHONY: bench-emulation
+bench-emulation: bench-packages ## Post rows to a Kafka REST server and to S3, beside an asyncio client and what the server takes
+	@./packages.sh nginx-light wrk
+	cargo build --locked --profile $(PROFILE)
+	benches/emulation/run.py --binary $(BENCH_BINARY) $(if $(ROWS),--rows $(ROWS)) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: compare
 compare: bench-packages ui ## Run the same DAGs on Updraft, Airflow 3 and Prefect 3

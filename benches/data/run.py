@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
 """Cleans the three Pinterest tables and answers Tasks 4 to 11, in Updraft and in what a user would pick instead.
 
-    benches/data/run.py [--rows 1000000] [--peers updraft,duckdb,polars,spark] [--best-of 3] [--data FOLDER]
+    benches/data/run.py [--rows 1000000] [--peers updraft,duckdb,polars,spark] [--jobs kept,memory] [--best-of 3] [--data FOLDER]
 
 All read the same JSON Lines and write the same answers, which are compared; each is a process of its own that starts from
 nothing, and all have the same two threads. Wall time is from the start of the process to its end, memory the peak of what
-the process and its children keep resident. Updraft leaves the cleaned tables on disk, as Delta tables in one commit each;
-the others hold them in memory.
+the process and its children keep resident.
+
+The job is what three tasks that clean and nine that ask leave behind: Updraft finds the columns out, of all rows, and leaves the
+cleaned tables on disk, as Delta tables in one commit each. There are two tables of results:
+
+* tables kept: the others find the columns out in their own way and leave the cleaned tables on disk as well, as Parquet files
+  without a log, in whatever way was fastest for them (see their files).
+* in memory: the others are told the columns, all but Spark, and hold the tables in memory; nothing but the answers is left.
 
 Rows are made by Updraft's own emulation unless `--data` names a folder with pin.jsonl, geo.jsonl and user.jsonl. The peers
 are installed from PyPI into virtual environments below `--venvs`, which are kept; pyspark needs a Java of 17 or later.
@@ -17,6 +23,7 @@ import csv
 import json
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -28,7 +35,7 @@ import yaml
 
 PEERS = {"duckdb": "duckdb==2.0.0", "polars": "polars==2.1.0", "spark": "pyspark==4.3.0"}
 TABLES = ("pin", "geo", "user")
-THREADS = 2
+JOBS = {"kept": "tables kept", "memory": "in memory"}
 LOOK_EVERY_SECONDS = 0.02
 # Of tied countries any may be named.
 ARBITRARY = {"task6_part2": {"country"}}
@@ -42,6 +49,7 @@ def main():
     parser.add_argument("--binary", default=str(repository / "target" / "release" / "updraft"))
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each table [default: %(default)s]")
     parser.add_argument("--peers", default="updraft,duckdb,polars,spark")
+    parser.add_argument("--jobs", default=",".join(JOBS))
     parser.add_argument("--best-of", type=int, default=3)
     parser.add_argument("--data", type=pathlib.Path, help="a folder with pin.jsonl, geo.jsonl and user.jsonl")
     parser.add_argument("--venvs", type=pathlib.Path, default=repository / "target" / "bench-data")
@@ -49,14 +57,20 @@ def main():
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="updraft-bench-data-"))
     try:
         data = args.data or make_rows(args.binary, args.rows, scratch)
-        rows = [measure(name, args, data.resolve(), scratch, repository) for name in args.peers.split(",")]
+        measured = {}
+        for name in args.peers.split(","):
+            # Updraft has but one way to do it.
+            for job in ["kept"] if name == "updraft" else args.jobs.split(","):
+                measured[name, job] = measure(name, job, args, data.resolve(), scratch, repository)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    print("| | wall | peak memory | Updraft takes |\n| --- | --- | --- | --- |")
-    ours = next((row for row in rows if row[0] == "Updraft"), None)
-    for name, wall, memory in rows:
-        ratio = f"{ours[1] / wall:.2f} of its time, {ours[2] / memory:.2f} of its memory" if ours else "–"
-        print(f"| {name} | {wall:.2f} s | {memory:,.0f} MB | {'' if name == 'Updraft' else ratio} |")
+    for job in args.jobs.split(","):
+        print(f"\n| {JOBS[job]} | wall | peak memory | CPU | Updraft takes |\n| --- | --- | --- | --- | --- |")
+        ours = measured.get(("updraft", "kept"))
+        for name in args.peers.split(","):
+            shown, wall, memory, cpu = measured[name, "kept" if name == "updraft" else job]
+            ratio = f"{ours[1] / wall:.2f} of its time, {ours[2] / memory:.2f} of its memory" if ours else "–"
+            print(f"| {shown} | {wall:.2f} s | {memory:,.0f} MB | {cpu:.1f} s | {'' if name == 'updraft' else ratio} |")
 
 
 def make_rows(binary, rows, scratch):
@@ -89,32 +103,37 @@ def make_rows(binary, rows, scratch):
     return data
 
 
-def measure(name, args, data, scratch, repository):
-    """The best wall time of a peer, and the memory of that run."""
+def measure(name, job, args, data, scratch, repository):
+    """The best wall time of a peer, and the memory and the CPU of that run."""
     best = None
     for _ in range(args.best_of):
         answers = scratch / "answers" / name
         shutil.rmtree(answers, ignore_errors=True)
         answers.mkdir(parents=True)
-        command = command_of(name, args, data, answers, scratch, repository)
-        wall, memory = run(command, scratch)
+        lake = scratch / "lake"
+        shutil.rmtree(lake, ignore_errors=True)
+        lake.mkdir()
+        # What the one before left to be written must not be written while this one is measured.
+        os.sync()
+        command = command_of(name, args, data, answers, lake if job == "kept" else None, scratch, repository)
+        wall, memory, cpu = run(command, scratch)
         shown = "Updraft" if name == "updraft" else PEERS[name].replace("==", " ")
-        print(f"{shown}: {wall:.2f} s, {memory:,.0f} MB", file=sys.stderr, flush=True)
+        print(f"{shown}, {JOBS[job]}: {wall:.2f} s, {memory:,.0f} MB, {cpu:.1f} s of CPU", file=sys.stderr, flush=True)
         if best is None or wall < best[1]:
-            best = (shown, wall, memory)
+            best = (shown, wall, memory, cpu)
     compare(scratch / "answers", name)
     return best
 
 
-def command_of(name, args, data, answers, scratch, repository):
+def command_of(name, args, data, answers, lake, scratch, repository):
     if name == "updraft":
-        shutil.rmtree(scratch / "lake", ignore_errors=True)
-        return [args.binary, "dags", "test", str(pipeline(data, answers, scratch, repository))]
+        return [args.binary, "dags", "test", str(pipeline(data, answers, lake, scratch, repository))]
     python = venv(args.venvs / name, PEERS[name])
-    return [str(python), str(repository / "benches" / "data" / "peers" / f"with_{name}.py"), str(data), str(answers)]
+    script = repository / "benches" / "data" / "peers" / f"with_{name}.py"
+    return [str(each) for each in (python, script, data, answers, lake) if each]
 
 
-def pipeline(data, answers, scratch, repository):
+def pipeline(data, answers, lake, scratch, repository):
     """The example pipeline without its posting and its report, as a DAG file."""
     dag = yaml.safe_load((repository / "dags" / "pinterest_batch.yaml").read_text())
     kept = []
@@ -128,7 +147,7 @@ def pipeline(data, answers, scratch, repository):
             task["output"] = str(answers / f"{task['task_id']}.csv")
         kept.append(task)
     dag["tasks"] = kept
-    dag["params"]["lake"]["default"] = str(scratch / "lake")
+    dag["params"]["lake"]["default"] = str(lake)
     file = scratch / "pipeline.yaml"
     file.write_text(yaml.safe_dump(dag, sort_keys=False, width=1_000_000))
     return file
@@ -143,8 +162,9 @@ def venv(folder, package):
 
 
 def run(command, scratch):
-    """Runs a command to its end; answers with its seconds, and its peak of resident megabytes."""
+    """Runs a command to its end; answers with its seconds, its peak of resident megabytes, and its seconds of CPU."""
     env = {**os.environ, "UPDRAFT_HOME": str(scratch / "home"), "UPDRAFT_LOG": "warn"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     peak = 0.0
@@ -163,7 +183,8 @@ def run(command, scratch):
     looking.join()
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
-    return wall, peak
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, peak, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def resident_mb(root):

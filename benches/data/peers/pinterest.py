@@ -27,8 +27,9 @@ AGE_GROUPS = [(18, 24, "18-24"), (25, 35, "25-35"), (36, 50, "36-50"), (51, 2**3
 
 
 def folders():
-    """The folder of the rows, and that of the answers."""
-    return pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    """The folder of the rows, that of the answers, and that in which the cleaned tables are to be left, if they are."""
+    rows, answers, *lake = (pathlib.Path(each) for each in sys.argv[1:])
+    return rows, answers, next(iter(lake), None)
 
 
 def write(folder, name, columns, rows):

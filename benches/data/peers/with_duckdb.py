@@ -1,10 +1,15 @@
-"""The pipeline in DuckDB's SQL: with_duckdb.py ROWS ANSWERS"""
+"""The pipeline in DuckDB's SQL: with_duckdb.py ROWS ANSWERS [LAKE]
+
+Without LAKE the columns are told, and the tables are held in memory. With it the columns are found out as DuckDB does (of the
+first 20,480 rows), and each table is a Parquet file, from which the questions read: that is faster than to hold it in memory
+and to write it, and than a database file of DuckDB's own. The extension for Delta tables is not in the package.
+"""
 
 import duckdb
 
 from pinterest import AGE_GROUPS, MARKERS, PIN, PIN_TEXTS, folders, write
 
-rows, answers = folders()
+rows, answers, lake = folders()
 db = duckdb.connect()
 db.execute("SET threads = 2; SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
 
@@ -12,12 +17,22 @@ markers = ", ".join(f"'{marker}'" for marker in MARKERS)
 
 
 def unmarked(column):
-    return f"CASE WHEN {column} NOT IN ({markers}) THEN {column} END"
+    # Of the first rows alone, `unique_id` is taken for a UUID.
+    return f"CASE WHEN {column}::VARCHAR NOT IN ({markers}) THEN {column}::VARCHAR END"
 
 
 def read(table, columns):
     types = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
-    return f"read_json('{rows}/{table}.jsonl', format = 'newline_delimited', columns = {{{types}}})"
+    told = "" if lake else f", columns = {{{types}}}"
+    return f"read_json('{rows}/{table}.jsonl', format = 'newline_delimited'{told})"
+
+
+def keep(table, select):
+    if lake:
+        db.execute(f"COPY ({select}) TO '{lake}/{table}.parquet'")
+        db.execute(f"CREATE VIEW {table} AS FROM '{lake}/{table}.parquet'")
+    else:
+        db.execute(f"CREATE TABLE {table} AS {select}")
 
 
 followers = """
@@ -31,22 +46,19 @@ made = {
     "follower_count": followers,
     "save_location": "replace(save_location, 'Local save in ', '')",
 }
-db.execute(f"""
-    CREATE TABLE pin AS
+keep("pin", f"""
     SELECT {", ".join(f"{made.get(column, column)} AS {column}" for column in PIN)}
     FROM (
       SELECT * REPLACE ({", ".join(f"{unmarked(column)} AS {column}" for column in PIN_TEXTS)})
       FROM {read("pin", {"index": "BIGINT", **dict.fromkeys(PIN_TEXTS, "VARCHAR"), "downloaded": "BIGINT"})}
     )""")
 geo_types = {"ind": "BIGINT", "timestamp": "VARCHAR", "latitude": "DOUBLE", "longitude": "DOUBLE", "country": "VARCHAR"}
-db.execute(f"""
-    CREATE TABLE geo AS
+keep("geo", f"""
     SELECT TRY_CAST(ind AS INTEGER) AS ind, country, [latitude, longitude] AS coordinates,
            TRY_CAST("timestamp" AS TIMESTAMP) AS "timestamp"
     FROM {read("geo", geo_types)}""")
 user_types = {"ind": "BIGINT", "first_name": "VARCHAR", "last_name": "VARCHAR", "age": "BIGINT", "date_joined": "VARCHAR"}
-db.execute(f"""
-    CREATE TABLE usr AS
+keep("usr", f"""
     SELECT TRY_CAST(ind AS INTEGER) AS ind, first_name || ' ' || last_name AS user_name,
            TRY_CAST(age AS INTEGER) AS age, TRY_CAST(date_joined AS TIMESTAMP) AS date_joined
     FROM {read("user", user_types)}""")

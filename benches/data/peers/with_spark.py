@@ -1,11 +1,15 @@
-"""The pipeline in Spark, as the notebooks have it: with_spark.py ROWS ANSWERS"""
+"""The pipeline in Spark, as the notebooks have it: with_spark.py ROWS ANSWERS [LAKE]
+
+The columns are found out, of all rows. Without LAKE the tables are cached; with it they are written as Parquet, from which the
+questions read.
+"""
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
 from pinterest import AGE_GROUPS, MARKERS, PIN, PIN_TEXTS, folders, write
 
-rows, answers = folders()
+rows, answers, lake = folders()
 spark = (
     SparkSession.builder.master("local[2]")
     .config("spark.driver.memory", "4g")
@@ -48,7 +52,12 @@ user = read("user").select(
     f.to_timestamp("date_joined").alias("date_joined"),
 )
 for name, table in (("pin", pin), ("geo", geo), ("usr", user)):
-    table.cache().createOrReplaceTempView(name)
+    if lake:
+        table.write.parquet(str(lake / name))
+        table = spark.read.parquet(str(lake / name))
+    else:
+        table = table.cache()
+    table.createOrReplaceTempView(name)
 
 age_group = "CASE " + " ".join(f"WHEN age BETWEEN {low} AND {high} THEN '{name}'" for low, high, name in AGE_GROUPS) + " END"
 places = "geo JOIN pin USING (ind)"
