@@ -13,7 +13,7 @@
 //! * [`sensors`]: the operators that wait, without a slot and without a process.
 //! * [`location`], [`listing`]: where data is, on this machine or in S3.
 //! * [`json`], [`delta`], [`table`]: the formats, as tables of DataFusion. [`retention`]: for how long the versions that a
-//!   Delta table has had can be read.
+//!   Delta table has had can be read. [`compaction`]: what keeps a table quick to read that is appended to all the time.
 //! * [`database`]: tables of MySQL, Postgres and SQLite, and conversations with them.
 //! * [`spark`]: what Spark's expressions answer, value by value.
 //! * [`expect`]: what rows must be like before they are written. [`spool`]: rows set aside on disk meanwhile.
@@ -35,6 +35,7 @@ mod child;
 mod claim;
 pub mod clean;
 pub mod columns;
+pub mod compaction;
 mod connections;
 mod container_log;
 pub mod dag_sources;

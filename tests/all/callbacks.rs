@@ -183,7 +183,7 @@ asyncio.run(main())
 ";
 
 /// A program of the Python environment of the tests; see `tests/requirements.txt`.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let environment = std::env::var_os("UPDRAFT_TEST_VENV").map_or_else(|| repository.join(".venv"), PathBuf::from);
     let python = environment.join("bin/python");

@@ -130,6 +130,54 @@ async fn killed_in_the_middle_of_a_cleaning_each_table_has_each_row_once() {
     }
 }
 
+/// Records that are streamed one by one: enough commits for files to be put together several times.
+const RECORDS: usize = 120;
+
+#[tokio::test]
+async fn killed_while_a_stream_appends_and_puts_files_together_its_table_has_each_row_once() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let installation = Installation::new(Backend::Sqlite).await;
+    let topic = installation.home().join("topic/partition=0");
+    std::fs::create_dir_all(&topic).unwrap();
+    for n in 0..RECORDS {
+        std::fs::write(topic.join(format!("t+0+{n:010}.json")), format!("{{\"n\": {n}}}\n")).unwrap();
+    }
+    installation.write_dag(
+        "streams.yaml",
+        "default_args: {retries: 2, retry_delay: 0.1s}\ntasks:\n  - {task_id: stream, operator: stream, source: topic, \
+         schema: {n: bigint}, output: stream, batch_rows: 1}\n",
+    );
+
+    let mut server = installation.start().await;
+    installation.json(&["dags", "trigger", "streams", "--run-id", "one"]).await;
+    for _ in 0..KILLS {
+        // The moment of the kill is the point of this test; nothing waits for this time to pass.
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..1200))).await;
+        server.kill().await;
+        server = installation.start().await;
+    }
+
+    let run = finished(&installation.database().await, "streams", "one").await;
+    assert_eq!(run.state, "success", "seed {seed}");
+    assert!(server.stop().await, "the server stops cleanly");
+    assert_eq!(count(&installation, "stream").await, format!("{RECORDS},{RECORDS}"), "seed {seed}");
+    // What Python makes of the table, and in how many files.
+    let code = "
+import deltalake, sys
+table = deltalake.DeltaTable(sys.argv[1])
+rows = deltalake.QueryBuilder().register('t', table).execute('SELECT n FROM t ORDER BY n').read_all()
+print([value.as_py() for value in rows.column('n')] == list(range(int(sys.argv[2]))), len(table.file_uris()) < 48)
+";
+    let table = installation.home().join("stream");
+    let read = std::process::Command::new(crate::callbacks::python())
+        .args(["-c", code, table.to_str().unwrap(), &RECORDS.to_string()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "True True", "{read:?}, seed {seed}");
+}
+
 fn check_ledger(ledger: &str, seed: u64) {
     assert!(!ledger.contains("overlap"), "two tries of one task ran at once, seed {seed}:\n{ledger}");
     let mut ends: HashMap<&str, usize> = HashMap::new();

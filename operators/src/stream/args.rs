@@ -39,7 +39,7 @@ pub struct StreamArgs {
     /// out. Both are counted.
     #[serde(default)]
     pub(super) broken: Broken,
-    /// How many rows a commit has at most.
+    /// How many rows a commit has at most; of a folder, objects are taken whole.
     #[serde(default = "default_batch_rows")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) batch_rows: usize,

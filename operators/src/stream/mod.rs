@@ -7,10 +7,9 @@
 //!
 //! How far a stream has been read is written in the commit that appends what was read, as application transactions of the
 //! Delta protocol (`position.rs`). A process that dies between two commits leaves nothing behind; whoever goes on reads
-//! from where the table says.
+//! from where the table says. The many small files that come of it are put together now and then (`compaction.rs`).
 
 mod args;
-mod commit;
 mod position;
 mod record;
 mod run;

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use deltalake::DeltaTable;
-use deltalake::kernel::Transaction;
 
 /// So many decimal digits fit a 64-bit integer.
 const PIECE_DIGITS: usize = 18;
@@ -53,8 +52,8 @@ impl Positions {
         Ok(positions)
     }
 
-    /// What a commit has to say of them.
-    pub(super) fn transactions(&self, id: &str) -> Vec<Transaction> {
+    /// What a commit has to say of them: numbers, by the names of application transactions.
+    pub(super) fn transactions(&self, id: &str) -> Vec<(String, i64)> {
         let written = |(part, position): (&String, &Position)| -> Vec<(String, i64)> {
             match position {
                 Position::Offset(offset) => vec![(app_id(id, part, "offset"), *offset)],
@@ -66,8 +65,7 @@ impl Positions {
                 Position::Ended => vec![(app_id(id, part, "ended"), 1)],
             }
         };
-        let all = self.0.iter().flat_map(written);
-        all.map(|(app_id, version)| Transaction::new(app_id, version)).collect()
+        self.0.iter().flat_map(written).collect()
     }
 
     /// Takes over what `later` knows better.
@@ -134,10 +132,8 @@ mod tests {
             ("0".to_owned(), Position::Offset(7)),
             ("shardId-1".to_owned(), Position::Ended),
         ]));
-        let transactions = positions.transactions("dag.task");
-        let written: Vec<(String, i64)> = transactions.into_iter().map(|txn| (txn.app_id, txn.version)).collect();
         assert_eq!(
-            written,
+            positions.transactions("dag.task"),
             [("updraft/dag.task/0/offset".to_owned(), 7), ("updraft/dag.task/shardId-1/ended".to_owned(), 1)]
         );
     }

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use scheduler::log::TaskLog;
 use scheduler::operator::TaskError;
@@ -14,12 +15,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{StreamArgs, Until};
-use super::commit;
 use super::position::{Position, Positions};
 use super::record;
 use super::source::Source;
 use crate::clean::RowRules;
-use crate::delta;
+use crate::compaction;
+use crate::delta::{self, Save, Write};
 use crate::engine::parallelism;
 use crate::location::{Location, S3};
 use crate::memory::MemoryLimit;
@@ -28,6 +29,9 @@ use crate::spark::session;
 
 /// A source that has nothing is looked at again after so long.
 const IDLE: Duration = Duration::from_millis(500);
+
+/// After so many commits it is looked whether there are many small files, as at the end.
+const COMPACT_EVERY: u64 = 16;
 
 /// What one run needs.
 pub(super) struct Job {
@@ -48,6 +52,8 @@ struct Tally {
     written: u64,
     broken: u64,
     commits: u64,
+    /// Commits since it was last looked at small files.
+    uncompacted: u64,
 }
 
 /// Records that are to be committed together.
@@ -62,7 +68,8 @@ struct Gathered {
 impl Job {
     /// Reads until there is a reason to end. Answers with the report.
     pub(super) async fn run(mut self) -> Result<Value, TaskError> {
-        let rules = self.rules()?;
+        let session = session(MemoryLimit::default().bytes, parallelism()).map_err(TaskError::retry)?;
+        let rules = self.rules(&session)?;
         let complaints = Complaints::new(self.log.clone());
         let stop = self.stop.clone();
         let mut patience = Patience::new(self.args.retry_for.0, &complaints, &stop);
@@ -77,17 +84,24 @@ impl Job {
             let gathered = self.gather(ends_at, &mut patience).await?;
             let is_empty = gathered.is_empty;
             if !gathered.moved.0.is_empty() {
-                table = Some(self.commit(table, gathered, &rules, &mut positions, &mut tally).await?);
+                table = Some(self.commit(table, gathered, &rules, &mut positions, &mut tally, &session).await?);
             }
             let is_over = ends_at.is_some_and(|end| Instant::now() >= end);
-            if is_over || (is_empty && self.args.until == Until::Empty) {
+            let ends = is_over || (is_empty && self.args.until == Until::Empty);
+            table = match table {
+                Some(table) if tally.uncompacted >= COMPACT_EVERY || (ends && tally.uncompacted > 0) => {
+                    tally.uncompacted = 0;
+                    Some(Box::pin(compaction::after_append(table, &self.output, None, &session, &self.log)).await)
+                }
+                table => table,
+            };
+            if ends {
                 return Ok(self.report(&tally, &positions, &rules, table.as_ref()));
             }
         }
     }
 
-    fn rules(&self) -> Result<RowRules, TaskError> {
-        let session = session(MemoryLimit::default().bytes, parallelism()).map_err(TaskError::retry)?;
+    fn rules(&self, session: &SessionContext) -> Result<RowRules, TaskError> {
         let shown = self.source.shown();
         RowRules::plan(&self.args.rules, &self.args.schema.arrow(), &shown, &session.state())
     }
@@ -168,6 +182,7 @@ impl Job {
         rules: &RowRules,
         positions: &mut Positions,
         tally: &mut Tally,
+        session: &SessionContext,
     ) -> Result<DeltaTable, TaskError> {
         let Gathered { records, moved, .. } = gathered;
         let (batch, broken) =
@@ -175,24 +190,30 @@ impl Job {
         let batch = rules.apply(batch).map_err(TaskError::fail)?;
         self.check_columns(table.as_ref(), &batch.schema())?;
         let rows = batch.num_rows() as u64;
-        let table = self.append(table, batch, &moved).await?;
+        let table = self.append(table, batch, &moved, session).await?;
         positions.advance(moved);
         tally.read += records.len() as u64;
         tally.written += rows;
         tally.broken += broken;
         tally.commits += 1;
+        tally.uncompacted += 1;
         let version = table.version().map(|version| format!(" (version {version})")).unwrap_or_default();
         self.log.progress(format_args!("{} rows appended in {} commits{version}", tally.written, tally.commits));
         Ok(table)
     }
 
+    /// One commit: rows, and how far the stream is read with them. Another writer of the same stream is found out by the
+    /// positions, and one of the two commits is refused.
     async fn append(
         &self,
         table: Option<DeltaTable>,
         batch: RecordBatch,
         moved: &Positions,
+        session: &SessionContext,
     ) -> Result<DeltaTable, TaskError> {
-        Ok(commit::append(table, batch, moved, &self.id, &self.output, &self.s3).await?)
+        let rows = session.read_batch(batch).map_err(TaskError::retry)?.into_unoptimized_plan();
+        let how = Write { save: Save::Append, transactions: moved.transactions(&self.id), ..Write::default() };
+        Ok(delta::write(table, &self.output, rows, how, session, &self.s3).await?)
     }
 
     /// A table with other columns is the author's to look at, and better told in names than in a schema.
@@ -215,7 +236,7 @@ impl Job {
     }
 
     fn report(&self, tally: &Tally, positions: &Positions, rules: &RowRules, table: Option<&DeltaTable>) -> Value {
-        let Tally { read, written, broken, commits } = *tally;
+        let Tally { read, written, broken, commits, .. } = *tally;
         self.log.info(format_args!("Read {read} records from {}", self.source.shown()));
         if broken > 0 {
             self.log.warning(format_args!("{broken} records were no JSON objects"));
