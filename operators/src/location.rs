@@ -4,6 +4,8 @@
 //! `UPDRAFT_HOME`. S3 is reached with the usual `AWS_*` variables; `AWS_ENDPOINT_URL` points at any server that speaks
 //! its protocol, also without TLS.
 
+mod refusals;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -176,7 +178,22 @@ pub fn cause(error: &object_store::Error) -> String {
     while let Some(below) = cause.source() {
         cause = below;
     }
-    cause.to_string()
+    let text = cause.to_string();
+    said(&text).map_or_else(|| text.clone(), str::to_owned)
+}
+
+/// What S3 said, out of what layers above it have made of that.
+fn said(text: &str) -> Option<&str> {
+    text.find(refusals::ANSWERS).map(|at| &text[at..])
+}
+
+/// The same error, without what the layers between us and S3 have to say of an answer of S3.
+pub fn without_layers(error: anyhow::Error) -> anyhow::Error {
+    let bottom = error.root_cause().to_string();
+    let Some(said) = said(&bottom) else { return error };
+    let ours = error.chain().map(ToString::to_string).take_while(|words| !words.contains(said));
+    let words: Vec<String> = ours.chain([said.to_owned()]).collect();
+    anyhow::anyhow!(words.join(": "))
 }
 
 fn file_url(text: &str) -> Result<Location, LocationError> {
@@ -309,9 +326,17 @@ impl S3 {
         if let Some(store) = buckets.get(bucket) {
             return Ok(Arc::clone(store));
         }
-        let store = Arc::new(self.settings.clone().with_bucket_name(bucket).build()?);
+        let connector = refusals::ToBucket { bucket: bucket.to_owned(), is_anonymous: self.is_anonymous() };
+        let store = self.settings.clone().with_bucket_name(bucket).with_http_connector(connector).build()?;
+        let store = Arc::new(store);
         buckets.insert(bucket.to_owned(), Arc::clone(&store));
         Ok(store)
+    }
+
+    /// Whether requests are not signed. The words are those that the store takes for "yes".
+    fn is_anonymous(&self) -> bool {
+        let skips = self.settings.get_config_value(&AmazonS3ConfigKey::SkipSignature).unwrap_or_default();
+        matches!(skips.to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes" | "y")
     }
 
     /// The region.
