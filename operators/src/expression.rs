@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::columns;
-use crate::spark::{self, SparkDialect, in_lower_case, translate, translate_expression};
+use crate::spark::{self, SparkDialect, in_lower_case, keep_labels, translate, translate_expression};
 
 /// Why a text is no expression over a table.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,7 @@ pub struct ParsedQuery {
 pub fn query(sql: &str) -> Result<ParsedQuery, ExpressionError> {
     let written = statement(sql, |token| token)?;
     let mut folded = statement(sql, in_lower_case)?;
+    keep_labels(&written, &mut folded);
     translate(&mut folded);
     let folded = Box::new(folded);
     match written {

@@ -122,6 +122,30 @@ pub fn has_word(text: &str, dialect: Dialect, word: &str) -> bool {
     Pieces::of(text, dialect).any(|piece| piece.kind == Kind::Word && piece.text.eq_ignore_ascii_case(word))
 }
 
+/// Where the first word, text or sign of a text begins, in bytes; comments do not count.
+pub fn beginning(text: &str, dialect: Dialect) -> usize {
+    let mut pieces = Pieces::of(text, dialect);
+    pieces.find(|piece| !matches!(piece.kind, Kind::Blank | Kind::Comment)).map_or(text.len(), |piece| piece.start)
+}
+
+/// A statement with values written where they come, for who is sent none beside it; and the places that it had.
+pub fn written<'a>(
+    text: &'a str,
+    values: &Values,
+    dialect: Dialect,
+    literal: impl Fn(&Parameter) -> String,
+) -> Result<(String, Vec<&'a str>), Misplaced> {
+    let (mut filled, mut names, mut at) = (String::new(), Vec::new(), 0);
+    for place in places(text, values, dialect)? {
+        filled.push_str(&text[at..place.range.start]);
+        filled.push_str(&literal(place.value));
+        at = place.range.end;
+        names.push(&text[place.range]);
+    }
+    filled.push_str(&text[at..]);
+    Ok((filled, names))
+}
+
 /// The body of a routine, whose semicolons belong to it: those between BEGIN and END.
 #[derive(Default)]
 struct Body {

@@ -100,3 +100,21 @@ SELECT a FROM VALUES (3), (1), (2) AS t(a) SORT BY a DESC
 SELECT a, count(*) AS n FROM VALUES (3), (1), (3) AS t(a) GROUP BY a DISTRIBUTE BY a SORT BY a
 SELECT dateadd(DAY, 3, DATE '2018-03-04'), dateadd(MONTH, 1, TIMESTAMP '2018-01-31 05:06:07'), date_add(HOUR, -5, TIMESTAMP '2018-03-04 02:00:00'), timestampadd(QUARTER, 2, TIMESTAMP '2018-03-04 05:06:07'), dateadd(WEEK, 1, '2018-03-04'), dateadd(MICROSECOND, 5, TIMESTAMP '2018-03-04 00:00:00')
 SELECT datediff(DAY, DATE '2018-03-01', DATE '2018-03-04'), datediff(MONTH, DATE '2018-01-31', DATE '2018-03-30'), timestampdiff(HOUR, TIMESTAMP '2018-03-04 05:30:00', TIMESTAMP '2018-03-04 07:00:00'), datediff(YEAR, DATE '2020-02-29', DATE '2019-02-28'), timestampdiff(MONTH, TIMESTAMP '2018-03-04 05:06:07', TIMESTAMP '2018-01-04 05:06:08'), datediff(WEEK, DATE '2018-03-01', DATE '2018-03-21'), timestampdiff(DAY, NULL, DATE '2018-03-01')
+-- Values as columns, and columns as values.
+SELECT * FROM (SELECT * FROM VALUES (1, 'a', 10), (1, 'b', 20), (2, 'a', 30), (2, 'a', 5), (3, 'c', NULL) AS t(k, Kind, v)) PIVOT (sum(v) FOR kind IN ('a', 'b', 'Z')) ORDER BY k
+SELECT * FROM (SELECT * FROM VALUES (1, 'a', 10), (1, 'b', 20), (2, 'a', 30), (2, 'a', 5), (3, NULL, 7) AS t(k, kind, v)) PIVOT (count(*) AS n, max(v) AS most FOR kind IN ('a' AS First, 'b', NULL)) ORDER BY k
+SELECT * FROM (SELECT * FROM VALUES (1, 2018, 'a', 10), (1, 2019, 'a', 20), (2, 2018, 'b', 30) AS t(k, year, kind, v)) PIVOT (count(v), avg(v) FOR (year, kind) IN ((2018, 'a'), (2019, 'a') AS last)) ORDER BY k
+SELECT * FROM (SELECT year, v FROM VALUES (2018, 1), (2018, 2), (2020, 5) AS t(year, v)) PIVOT (sum(v) FOR year IN (2018, 2019, 2020))
+SELECT p.k, first, `b` FROM (SELECT * FROM VALUES (1, 'a', 10), (1, 'b', 20), (2, 'a', 30) AS t(k, kind, v)) PIVOT (sum(v * 2) FOR kind IN ('a' AS first, 'b')) AS p ORDER BY p.k DESC
+SELECT * FROM (SELECT * FROM VALUES (1, 10, NULL), (2, 30, 40) AS t(k, Q1, q2)) UNPIVOT (v FOR quarter IN (Q1, q2 AS second)) ORDER BY k, v
+SELECT * FROM (SELECT * FROM VALUES (1, 10, NULL), (2, 30, 40) AS t(k, q1, q2)) UNPIVOT INCLUDE NULLS (v FOR quarter IN (q1, q2)) ORDER BY k, quarter
+SELECT u.quarter, sum(v) FROM (SELECT * FROM VALUES (1, 10, NULL), (2, 30, 40.5) AS t(k, q1, q2)) UNPIVOT (v FOR quarter IN (q1, q2)) AS u GROUP BY u.quarter ORDER BY 1
+SELECT * FROM (SELECT * FROM VALUES (1, 1, 2, 3, 4), (2, NULL, NULL, 5, NULL) AS t(k, a1, b1, a2, b2)) UNPIVOT ((a, b) FOR half IN ((a1, b1) AS one, (a2, b2))) ORDER BY k, half
+-- Columns that others after them use.
+SELECT v + 1 AS a, a * 2 AS b, b + a AS c FROM VALUES (1), (2) AS t(v) ORDER BY v
+SELECT v + 1 AS v, v * 2 AS w FROM VALUES (1), (2) AS t(v) ORDER BY w
+SELECT k, sum(v) AS s, s / 2 AS half, count(*) AS n, s / n AS mean FROM VALUES (1, 10), (1, 20), (2, 5) AS t(k, v) GROUP BY k ORDER BY k
+SELECT upper(name) AS Big, concat(big, '!') AS loud, length(loud) AS n FROM VALUES ('x') AS t(name)
+SELECT a FROM (SELECT v AS x, x + 1 AS a FROM VALUES (1) AS t(v)) WHERE a > 1
+-- Averages of some rows.
+SELECT k, avg(v) FILTER (WHERE v > 10), mean(v) FILTER (WHERE v > 100), avg(v) FROM VALUES (1, 10), (1, 20), (2, 30) AS t(k, v) GROUP BY k ORDER BY k

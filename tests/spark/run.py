@@ -1,8 +1,8 @@
 """Asks Spark and Updraft the same, of random dirty rows, and compares: `make test-spark SEED=7`.
 
-Updraft cleans with the rules of dags/pinterest_batch.yaml, Spark with the code below; both answer questions.sql. Then Spark
-answers expressions.sql anew: answers.jsonl, to which the tests of `operators` hold Updraft, must still say the same. The
-notebooks that `engine: databricks` would run are run on Spark, too.
+Updraft cleans with the rules of dags/pinterest_batch.yaml, Spark with the code below, and reads what Updraft wrote; both answer
+questions.sql. Then Spark answers expressions.sql anew: answers.jsonl, to which the tests of `operators` hold Updraft, must
+still say the same. The notebooks that `engine: databricks` would run are run on Spark, too.
 """
 
 import argparse
@@ -107,6 +107,19 @@ class Updraft:
         return [list(document.values()) for document in documents]
 
 
+def files_of(table):
+    """The files of the newest version of a Delta table, as its log has them: Spark alone has no Delta."""
+    files = set()
+    for version in sorted((table / "_delta_log").glob("*.json")):
+        for line in version.read_text().splitlines():
+            action = json.loads(line)
+            if "add" in action:
+                files.add(action["add"]["path"])
+            if "remove" in action:
+                files.discard(action["remove"]["path"])
+    return [str(table / file) for file in sorted(files)]
+
+
 def difference(name, mine, theirs):
     """What differs first, or nothing."""
     if len(mine) != len(theirs):
@@ -146,6 +159,10 @@ def main():
                 continue
             if name in whole:
                 mine, theirs["rows"] = sorted(mine, key=repr), sorted(theirs["rows"], key=repr)
+                table = files_of(folder / "lake" / name.replace(" ", "_"))
+                read = [oracle.value(row) for row in spark.read.parquet(*table).collect()]
+                read = sorted(([cell for cell in row.values()] for row in read), key=repr)
+                wrong.append(difference(f"the files of {name}, read by Spark", read, theirs["rows"]))
             wrong.append(f"{name}: Spark fails: {theirs['error']}" if "error" in theirs else difference(name, mine, theirs["rows"]))
             print(f"{'same' if wrong[-1] is None else 'DIFFERENT'}  {name}", flush=True)
         wrong += engine.compare(spark, updraft, folder, source, difference)

@@ -8,10 +8,10 @@ use datafusion::dataframe::DataFrame;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::{SessionContext, ident};
-use datafusion::sql::parser::Statement;
 
 use crate::expression;
 use crate::query::names::{Columns, fold, fold_columns, respell};
+use crate::spark;
 
 /// What the rows are called in the query.
 const INPUT: &str = "input";
@@ -29,7 +29,7 @@ pub async fn answer(sql: &str, input: DataFrame, session: &SessionContext) -> an
     let known: Columns = BTreeMap::from([(INPUT.to_owned(), written)]);
     let provider = fold_columns(INPUT, input.into_view(), session)?;
     session.register_table(INPUT, provider)?;
-    let planned = session.state().statement_to_plan(Statement::Statement(query.folded)).await;
+    let planned = Box::pin(spark::plan(*query.folded, session)).await;
     // The plan has the rows by now, and the next such rule brings its own.
     session.deregister_table(INPUT)?;
     let explained = |error| match expression::unknown_table(&error) {

@@ -9,18 +9,14 @@ use super::names::told;
 use super::parameters::Parameters;
 use super::place::Mistake;
 use super::script::Script;
-use super::{args, chart};
+use super::{args, chart, sent};
 use crate::database::unknown_database;
 use crate::databricks::engine;
 use crate::{expect, retention};
 
 /// All of them.
 pub(super) fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
-    let mut problems = match parse_sql(args) {
-        Some(Ok(script)) => check_charts(args, &script).into_iter().collect(),
-        Some(Err(problem)) => vec![problem],
-        None => Vec::new(),
-    };
+    let mut problems: Vec<ArgumentProblem> = check_sql(args).into_iter().collect();
     if let Some(Value::Object(tables)) = args.get("tables") {
         for (name, table) in tables {
             if let Value::Object(table) = table {
@@ -40,15 +36,21 @@ fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// The statements, unless templates still change them.
-fn parse_sql(args: &Map<String, Value>) -> Option<Result<Script, ArgumentProblem>> {
+/// The statements, and charts of what they answer, unless templates still change them.
+fn check_sql(args: &Map<String, Value>) -> Option<ArgumentProblem> {
     let sql = args.get("sql").and_then(Value::as_str).filter(|sql| !holds_template(sql))?;
     // Whether the parameters have the right shape, the schema says.
     let parameters = args.get("parameters").cloned().unwrap_or_else(|| Value::Object(Map::new()));
     let parameters: Parameters = serde_json::from_value(parameters).ok()?;
     let problem =
         |mistake: Mistake| ArgumentProblem { pointer: "/sql".to_owned(), message: mistake.to_string(), help: None };
-    Some(Script::parse(sql, &parameters).map_err(problem))
+    let script = match (Script::parse(sql, &parameters), engine::is_elsewhere(args)) {
+        (Ok(script), _) => script,
+        // Spark may know what we do not.
+        (Err(_), true) => return sent::statements(sql, &parameters).err().map(problem),
+        (Err(mistake), false) => return Some(problem(mistake)),
+    };
+    check_charts(args, &script)
 }
 
 /// Charts of columns that the SQL cannot answer with, as far as it tells.

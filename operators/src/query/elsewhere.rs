@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::args::{QueryArgs, Table};
 use super::chart::Charts;
-use super::parse;
-use super::script::texts;
+use super::place::Mistake;
+use super::script::Script;
+use super::sent;
 use crate::databricks::engine::{Deed, Work, address};
 use crate::delta::Version;
+use crate::listing::is_pattern;
 use crate::location::Location;
 use crate::shapes::AsWritten;
 use crate::table::Format;
@@ -19,16 +21,12 @@ use crate::table::Format;
 /// The work of a try, as Databricks is to do it.
 pub fn work(args: &AsWritten<QueryArgs>, key: &TaskKey, home: &Path) -> Result<Work, TaskError> {
     let AsWritten { written, meant } = args;
-    let script = parse(&meant.sql, &meant.parameters)?;
-    let texts =
-        texts(&meant.sql, &meant.parameters).map_err(|mistake| TaskError::fail(anyhow!(mistake.shown(&meant.sql))))?;
-    let statements: Vec<Value> = script
-        .statements
-        .iter()
-        .zip(texts)
-        .map(|(statement, sql)| {
-            json!({ "line": statement.start.line, "view": statement.answered().is_none(), "sql": sql })
-        })
+    let told = |mistake: Mistake| TaskError::fail(anyhow!(mistake.shown(&meant.sql)));
+    let statements = sent::statements(&meant.sql, &meant.parameters).map_err(told)?;
+    let answer = statements.iter().rposition(|statement| statement.answers);
+    let statements: Vec<Value> = statements
+        .into_iter()
+        .map(|statement| json!({ "line": statement.line, "view": !statement.answers, "sql": statement.sql }))
         .collect();
     let mut tables = Map::new();
     for (name, described) in &meant.tables {
@@ -46,12 +44,17 @@ pub fn work(args: &AsWritten<QueryArgs>, key: &TaskKey, home: &Path) -> Result<W
     let job = json!({
         "tables": tables,
         "statements": statements,
-        "answer": script.answer(),
+        "answer": answer,
         "expect": crate::expect::told(&meant.expect, written.get("expect")),
         "max_rows": meant.max_rows,
         "output": output,
     });
-    Work::new(Deed::Query, &job, meant.databricks.as_ref(), key)
+    let work = Work::new(Deed::Query, &job, meant.databricks.as_ref(), key)?;
+    // It may be newer than we are. It may also be a mistake, which whoever looks before the run wants to hear of.
+    let doubt = Script::parse(&meant.sql, &meant.parameters)
+        .err()
+        .map(|mistake| format!("the SQL is sent as it is, and Updraft itself could not answer it: {mistake}"));
+    Ok(work.with_warning(doubt))
 }
 
 fn table(described: &Table, home: &Path) -> Result<Value, TaskError> {
@@ -70,10 +73,16 @@ fn table(described: &Table, home: &Path) -> Result<Value, TaskError> {
         addresses.push(address(&location)?);
     }
     let format = format.or(told).unwrap_or(Format::Delta);
-    let options = match format {
-        Format::Csv => json!({ "header": "true", "inferSchema": "true", "escape": "\"", "multiLine": "true" }),
-        _ => json!({}),
-    };
+    let mut options = Map::new();
+    if format == Format::Csv {
+        let ours = [("header", "true"), ("inferSchema", "true"), ("escape", "\""), ("multiLine", "true")];
+        options.extend(ours.map(|(name, value)| (name.to_owned(), Value::from(value))));
+        // Else columns are told apart by their position alone, in files whose headers differ. One file differs from none, and
+        // may have columns without a name, or two of one name, which Spark renames and would not find again.
+        if !is_one_file(paths) {
+            options.insert("enforceSchema".to_owned(), "false".into());
+        }
+    }
     let (number, instant) = match version {
         None => (None, None),
         Some(Version::Number(number)) => (Some(number), None),
@@ -82,6 +91,11 @@ fn table(described: &Table, home: &Path) -> Result<Value, TaskError> {
     Ok(json!({
         "paths": addresses, "format": format.name(), "options": options, "version": number, "timestamp": instant
     }))
+}
+
+/// Whether it is a single file of CSV, as far as names tell.
+fn is_one_file(paths: &[String]) -> bool {
+    matches!(paths, [path] if !is_pattern(path) && Format::of_name(path) == Some(Format::Csv))
 }
 
 /// The answer with its charts.

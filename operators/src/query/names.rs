@@ -13,9 +13,12 @@ use anyhow::bail;
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::{SessionContext, ident};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions, visit_expressions_mut,
+    Expr, Ident, ObjectName, ObjectNamePart, PivotValueSource, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions,
+    visit_expressions_mut,
 };
+
+use crate::spark::{named_in, pivot_columns, unpivot_columns};
 
 /// Columns of tables as they are spelt, by the folded name of the table.
 pub type Columns = BTreeMap<String, Vec<String>>;
@@ -168,10 +171,29 @@ fn of_factor(factor: &TableFactor, tables: &Columns) -> Vec<(String, Vec<String>
         }
         TableFactor::Derived { subquery, alias, .. } => (String::new(), alias, of_query(subquery, tables)),
         TableFactor::NestedJoin { table_with_joins, .. } => return with_joins(table_with_joins, tables),
+        TableFactor::Pivot { table, aggregate_functions, value_column, value_source, alias, .. } => {
+            let used = named_in(aggregate_functions.iter().map(|call| &call.expr).chain(value_column));
+            let added = match value_source {
+                PivotValueSource::List(values) => pivot_columns(aggregate_functions, values),
+                _ => Vec::new(),
+            };
+            (String::new(), alias, beside(table, &used, added, tables))
+        }
+        TableFactor::Unpivot { table, value, name, columns, alias, .. } => {
+            let used = named_in(columns.iter().map(|column| &column.expr));
+            (String::new(), alias, beside(table, &used, unpivot_columns(value, name), tables))
+        }
         _ => return Vec::new(),
     };
     let name = alias.as_ref().map_or(name, |alias| fold(&alias.name.value));
     vec![(name, renamed(alias.as_ref(), columns))]
+}
+
+/// The columns of a table that are not used up, and those that take their place.
+fn beside(table: &TableFactor, used: &[String], added: Vec<String>, tables: &Columns) -> Vec<String> {
+    let is_used = |column: &String| used.iter().any(|used| fold(used) == fold(column));
+    let kept = of_factor(table, tables).into_iter().flat_map(|(_, columns)| columns).filter(|column| !is_used(column));
+    kept.chain(added).collect()
 }
 
 /// The columns that an alias names (`AS t(a, b)`), else those that are there.

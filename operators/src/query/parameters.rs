@@ -106,6 +106,16 @@ fn ends_a_value(token: &Token) -> bool {
     matches!(token, Token::Word(_) | Token::RParen | Token::RBracket | Token::Number(..) | Token::SingleQuotedString(_))
 }
 
+/// A value as Spark reads it.
+pub fn in_spark(parameter: &Parameter) -> String {
+    // Backslashes mean something in its texts.
+    let text = |token: Token| match token {
+        Token::SingleQuotedString(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+        other => other.to_string(),
+    };
+    literal(parameter).into_iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
 fn literal(parameter: &Parameter) -> Vec<Token> {
     match parameter {
         Parameter::One(value) => scalar(value),

@@ -1,6 +1,7 @@
 //! Mistakes in SQL, and where in its text they are.
 
 use std::fmt;
+use std::ops::Range;
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
@@ -30,6 +31,19 @@ impl Place {
         let Location { line, column } = span.start;
         let width = if span.end.line == line { span.end.column.saturating_sub(column) } else { 1 };
         (line > 0).then_some(Place { line, column, width: width.max(1) })
+    }
+
+    /// The stretch that a range of bytes covers.
+    pub fn of_bytes(range: Range<usize>, text: &str) -> Place {
+        let before = &text[..range.start.min(text.len())];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let count = |text: &str| text.chars().count() as u64;
+        let covered = text.get(range).unwrap_or_default();
+        Place {
+            line: before.matches('\n').count() as u64 + 1,
+            column: count(&before[line_start..]) + 1,
+            width: count(covered).max(1),
+        }
     }
 
     /// The text there.

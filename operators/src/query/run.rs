@@ -18,7 +18,6 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::Statement as ParserStatement;
 use datafusion::sql::sqlparser::ast::Query;
 use futures::StreamExt as _;
 use scheduler::log::TaskLog;
@@ -41,7 +40,7 @@ use crate::engine::parallelism;
 use crate::expect::{self, Expectation, Verdict, World};
 use crate::location::{Location, S3};
 use crate::retention::Retention;
-use crate::spark::session;
+use crate::spark::{self, session};
 use crate::table::{self, CsvTypes, Format};
 use crate::vacuum;
 
@@ -316,8 +315,7 @@ impl Job {
     ) -> Result<(DataFrame, Vec<String>), TaskError> {
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let planned = async {
-            let parsed = ParserStatement::Statement(asked.planned.clone());
-            let plan = session.state().statement_to_plan(parsed).await?;
+            let plan = Box::pin(spark::plan((*asked.planned).clone(), session)).await?;
             options.verify_plan(&plan)?;
             session.execute_logical_plan(plan).await
         };

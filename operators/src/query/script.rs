@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan
 use super::names::fold;
 use super::parameters::{Parameters, bind};
 use super::place::{Mistake, Place};
-use crate::spark::{self, SparkDialect, in_lower_case, translate};
+use crate::spark::{self, SparkDialect, in_lower_case, keep_labels, translate};
 
 /// Statements, at least one of which is a query.
 #[derive(Debug)]
@@ -87,10 +87,7 @@ impl Script {
             .map(|((start, written), (_, planned))| statement(start, written, planned))
             .collect::<Result<_, _>>()?;
         if !statements.iter().any(|statement| statement.answered().is_some()) {
-            let is_empty = statements.is_empty();
-            let message =
-                if is_empty { "the SQL is empty" } else { "the SQL makes views and asks nothing; end it with SELECT" };
-            return Err(Mistake::at(None, message));
+            return Err(nothing_asked(statements.is_empty()));
         }
         Ok(Script { sql: sql.to_owned(), statements })
     }
@@ -111,53 +108,11 @@ impl Script {
     }
 }
 
-/// The statements as they were written, with the values of parameters in their places, for who reads Spark's SQL itself.
-pub fn texts(sql: &str, parameters: &Parameters) -> Result<Vec<String>, Mistake> {
-    let bound = bind(tokens(sql)?, parameters)?;
-    let (mut texts, mut text, mut copied) = (Vec::new(), String::new(), 0);
-    for TokenWithSpan { token, span } in bound {
-        let (start, end) = (offset(sql, span.start), offset(sql, span.end));
-        if token == Token::SemiColon {
-            text.push_str(&sql[copied..start]);
-            texts.push(std::mem::take(&mut text));
-            copied = end;
-        } else if sql[start..].starts_with(':') && !matches!(token, Token::Colon | Token::DoubleColon) {
-            // All tokens of a value stand where its marker stood.
-            text.push_str(&sql[copied..start.max(copied)]);
-            text.push_str(&in_spark(&token));
-            text.push(' ');
-            copied = end;
-        }
-    }
-    text.push_str(&sql[copied..]);
-    texts.push(text);
-    texts.retain(|text| !is_blank(text));
-    Ok(texts.into_iter().map(|text| text.trim().to_owned()).collect())
-}
-
-/// Whether a text holds nothing but blanks and comments.
-fn is_blank(text: &str) -> bool {
-    tokens(text).is_ok_and(|tokens| tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF)))
-}
-
-/// A token of a value as Spark reads it: backslashes mean something in its texts.
-fn in_spark(token: &Token) -> String {
-    match token {
-        Token::SingleQuotedString(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
-        other => other.to_string(),
-    }
-}
-
-/// Where a place is in the text, in bytes.
-fn offset(sql: &str, place: Location) -> usize {
-    let lines_before = usize::try_from(place.line.saturating_sub(1)).unwrap_or(usize::MAX);
-    let line = if lines_before == 0 {
-        0
-    } else {
-        sql.match_indices('\n').nth(lines_before - 1).map_or(sql.len(), |(at, _)| at + 1)
-    };
-    let letters = usize::try_from(place.column.saturating_sub(1)).unwrap_or(usize::MAX);
-    sql[line..].char_indices().nth(letters).map_or(sql.len(), |(at, _)| line + at)
+/// There is no answer in statements that only make something, or in none.
+pub fn nothing_asked(is_empty: bool) -> Mistake {
+    let message =
+        if is_empty { "the SQL is empty" } else { "the SQL makes views and asks nothing; end it with SELECT" };
+    Mistake::at(None, message)
 }
 
 fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Mistake> {
@@ -216,6 +171,7 @@ fn in_lower_case_first(text: &str) -> String {
 }
 
 fn statement(start: Location, written: ast::Statement, mut planned: ast::Statement) -> Result<Statement, Mistake> {
+    keep_labels(&written, &mut planned);
     match (written, &mut planned) {
         (ast::Statement::Query(written), ast::Statement::Query(_)) => {
             translate(&mut planned);

@@ -11,12 +11,14 @@ mod dialect;
 mod fields;
 mod function;
 mod generator;
+mod lateral_alias;
 mod lists;
 mod mathematics;
 mod number;
 mod operators;
 mod pattern;
 mod percentile;
+mod pivot;
 mod scalar;
 mod session;
 mod text;
@@ -26,10 +28,12 @@ mod translate;
 pub use array::{Target, cast_array, text_array, type_name};
 pub use dialect::{SparkDialect, in_lower_case, tokens};
 pub use function::{Match, Place, SparkFunction};
+pub use lateral_alias::plan;
 pub use number::{
     SuffixLetter, SuffixRule, double_to_text, suffixed_long, suffixed_number, text_to_bool, text_to_double,
     text_to_int, text_to_long,
 };
+pub use pivot::{keep_labels, named_in, pivot_columns, unpivot_columns};
 pub use session::session;
 pub use timestamp::{TimestampFormat, UnknownPattern, format_timestamp, text_to_date, text_to_timestamp};
 pub use translate::{translate, translate_expression, translated_names};

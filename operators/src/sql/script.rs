@@ -211,18 +211,8 @@ impl Numbered<'_> {
     /// A message, with its place in the text that the statement is from.
     fn shown(&self, range: Option<Range<usize>>, message: &str) -> String {
         let text = &self.from.text;
-        let place = range.map(|range| {
-            let start = (self.statement.start + range.start).min(text.len());
-            let before = &text[..start];
-            let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-            let count = |text: &str| text.chars().count() as u64;
-            let covered = text.get(start..self.statement.start + range.end).unwrap_or_default();
-            Place {
-                line: before.matches('\n').count() as u64 + 1,
-                column: count(&text[line_start..start]) + 1,
-                width: count(covered).max(1),
-            }
-        });
+        let start = self.statement.start;
+        let place = range.map(|range| Place::of_bytes(start + range.start..start + range.end, text));
         format!("{}{}", self.name(), Mistake::at(place, message).shown(text))
     }
 }

@@ -98,6 +98,8 @@ pub struct Work {
     path: String,
     source: String,
     body: Map<String, Value>,
+    /// What there is to say before it is done.
+    warning: Option<String>,
 }
 
 impl Work {
@@ -129,18 +131,32 @@ impl Work {
         );
         let name = format!("{}.{}", key.dag_id, key.task_id);
         let body = merged(Map::new(), [("run_name", name.into()), ("tasks", json!([task]))]);
-        Ok(Work { asking, following, folder, path, source, body })
+        Ok(Work { asking, following, folder, path, source, body, warning: None })
     }
 
-    /// What would be sent: the request that starts the run, and the notebook.
+    /// The same, with something to be said of it, if there is anything.
+    pub fn with_warning(self, warning: Option<String>) -> Work {
+        Work { warning, ..self }
+    }
+
+    /// What would be sent: the request that starts the run, and the notebook; and what there is to say of it.
     pub fn shown(&self) -> Value {
-        json!({ "submit": self.body, "notebook": { "path": self.path, "source": self.source } })
+        let mut shown = Map::new();
+        if let Some(warning) = &self.warning {
+            shown.insert("warning".to_owned(), warning.as_str().into());
+        }
+        shown.insert("submit".to_owned(), Value::Object(self.body.clone()));
+        shown.insert("notebook".to_owned(), json!({ "path": self.path, "source": self.source }));
+        Value::Object(shown)
     }
 
     /// Has it done, and answers with the report of the notebook.
     pub async fn perform(self, workspaces: &Workspaces, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let session = Session::open(workspaces, &self.asking, ctx).await?;
-        let Work { folder, path, source, .. } = &self;
+        let Work { folder, path, source, warning, .. } = &self;
+        if let Some(warning) = warning {
+            ctx.log.warning(format_args!("{warning}"));
+        }
         Box::pin(import(&session, folder, path, source)).await.map_err(Failure::into_error)?;
         ctx.log.info(format_args!("The notebook is {path}"));
         let plan = self.plan(ctx)?;
@@ -223,11 +239,15 @@ pub fn address(location: &Location) -> Result<String, TaskError> {
     }
 }
 
+/// Whether a DAG file has the work of a task done elsewhere.
+pub fn is_elsewhere(args: &Map<String, Value>) -> bool {
+    args.get("engine").is_some_and(|engine| engine != "native")
+}
+
 /// Mistakes about the engine that the schema cannot express.
 pub fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
-    let is_elsewhere = args.get("engine").is_some_and(|engine| engine != "native");
     match args.get("databricks") {
-        Some(Value::Object(described)) if is_elsewhere => {
+        Some(Value::Object(described)) if is_elsewhere(args) => {
             let mut problems: Vec<ArgumentProblem> = Asking::check(described)
                 .into_iter()
                 .map(|found| ArgumentProblem { pointer: format!("/databricks{}", found.pointer), ..found })

@@ -105,7 +105,11 @@ async fn a_query_is_answered_with_its_charts() {
     let fake = Fake::start().await;
     answers(&fake, &json!({ "columns": ["category", "posts"], "rows": [["art", 5]], "row_count": 1, "output": null }));
     let args = json!({
-        "tables": { "pins": "s3://lake/clean_pin", "days": { "path": "s3://lake/days.csv" } },
+        "tables": {
+            "pins": "s3://lake/clean_pin",
+            "days": { "path": "s3://lake/days.csv" },
+            "hours": ["s3://lake/1.csv", "s3://lake/2.csv"],
+        },
         "sql": "CREATE VIEW v AS SELECT * FROM pins; -- the ones\nSELECT category, count(*) AS posts FROM v WHERE c = :c AND d IN (:d) GROUP BY 1;",
         "parameters": { "c": "it's", "d": [1, 2] },
         "chart": { "kind": "bar", "x": "category", "y": "posts" },
@@ -120,12 +124,52 @@ async fn a_query_is_answered_with_its_charts() {
     let job = job(&fake);
     assert_eq!(job["tables"]["pins"]["format"], "delta");
     assert_eq!(job["tables"]["days"]["format"], "csv");
+    assert_eq!(job["tables"]["days"]["options"]["enforceSchema"], Value::Null);
+    assert_eq!(job["tables"]["hours"]["options"]["enforceSchema"], "false", "its files may differ");
     assert_eq!(job["statements"][0]["view"], true);
     assert_eq!(job["statements"][0]["sql"], "CREATE VIEW v AS SELECT * FROM pins");
     let sql = job["statements"][1]["sql"].as_str().unwrap();
-    assert!(sql.contains("c = 'it\\'s'  AND d IN (1 , 2 )"), "{sql}");
+    assert!(sql.contains("c = 'it\\'s' AND d IN (1 , 2)"), "{sql}");
     assert_eq!(job["answer"], 1);
     assert!(!fake.runs()[0].request["tasks"][0].as_object().unwrap().contains_key("existing_cluster_id"), "serverless");
+}
+
+#[tokio::test]
+async fn sql_that_only_spark_understands_is_sent_as_it_is_with_a_warning() {
+    let fake = Fake::start().await;
+    answers(&fake, &json!({ "columns": ["a"], "rows": [], "row_count": 0, "output": null }));
+    let args = json!({
+        "tables": { "pins": "s3://lake/clean_pin" },
+        "sql": "DECLARE VARIABLE least INT DEFAULT 5;\n-- the ones\nSELECT TRANSFORM (a) USING 'cat' AS b FROM pins WHERE a > :a",
+        "parameters": { "a": 1 },
+        "engine": "databricks",
+        "databricks": { "polling_period_seconds": 0.1 },
+    });
+    assert_eq!(query().check(args.as_object().unwrap()), []);
+    let bench = bench(&fake);
+
+    let meant = serde_json::from_value(args.clone()).unwrap();
+    let shown = query().preview(meant, &bench.ctx.key, bench.home()).unwrap().unwrap();
+    xcoms(bench.run(&query(), args.clone()).await);
+
+    let warning = shown["warning"].as_str().unwrap();
+    assert!(warning.starts_with("the SQL is sent as it is, and Updraft itself could not answer it: "), "{warning}");
+    assert!(warning.contains("of the SQL)"), "it says where: {warning}");
+    assert!(bench.log_text().contains(warning), "{}", bench.log_text());
+    let job = job(&fake);
+    assert_eq!(job["statements"][0]["sql"], "DECLARE VARIABLE least INT DEFAULT 5");
+    assert_eq!(
+        job["statements"][1],
+        json!({
+            "line": 3,
+            "view": false,
+            "sql": "-- the ones\nSELECT TRANSFORM (a) USING 'cat' AS b FROM pins WHERE a > 1",
+        })
+    );
+    let mut here = args;
+    here["engine"] = "native".into();
+    here.as_object_mut().unwrap().remove("databricks");
+    assert_eq!(query().check(here.as_object().unwrap())[0].pointer, "/sql");
 }
 
 #[tokio::test]
