@@ -10,6 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::span;
+
 /// The argument's name in DAG files.
 const KEY: &str = "vacuum_retention";
 
@@ -39,17 +41,7 @@ impl FromStr for Retention {
 
 impl<'de> Deserialize<'de> for Retention {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Retention, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Seconds(f64),
-            Text(String),
-        }
-        let text = match Written::deserialize(deserializer)? {
-            Written::Seconds(seconds) => seconds.to_string(),
-            Written::Text(text) => text,
-        };
-        text.parse().map_err(serde::de::Error::custom)
+        span::written(deserializer)
     }
 }
 
@@ -70,7 +62,5 @@ impl JsonSchema for Retention {
 
 /// What is wrong with the retention in the arguments of a DAG file.
 pub fn check(args: &Map<String, Value>) -> Option<ArgumentProblem> {
-    let text = args.get(KEY)?.as_str().filter(|text| !text.contains("{{"))?;
-    let message = text.parse::<Retention>().err()?;
-    Some(ArgumentProblem { pointer: format!("/{KEY}"), message, help: None })
+    span::check::<Retention>(args, KEY)
 }

@@ -43,7 +43,7 @@ impl FromStr for Offset {
 }
 
 /// A duration in a DAG file is text or a number.
-fn written<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn written<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserializer: D) -> Result<T, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {
