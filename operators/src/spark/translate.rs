@@ -237,6 +237,7 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
         rename(function, ours);
         return None;
     }
+    average_of_some(function, &name, span);
     let FunctionArguments::List(list) = &mut function.args else { return None };
     let within_group = std::mem::take(&mut function.within_group);
     if let ([order], true) = (within_group.as_slice(), name.starts_with("percentile_")) {
@@ -294,6 +295,19 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
             None
         }
         _ => None,
+    }
+}
+
+/// `avg(x) FILTER (WHERE condition)` as the average of those alone: DataFusion's Spark library passes over the condition where
+/// rows are grouped.
+fn average_of_some(function: &mut Function, name: &str, span: Span) {
+    if !matches!(name, "avg" | "mean") || function.filter.is_none() {
+        return;
+    }
+    if let (FunctionArguments::List(list), Some(condition)) = (&mut function.args, function.filter.take())
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = list.args.first_mut()
+    {
+        *value = case(*condition, take(value), span);
     }
 }
 
