@@ -188,6 +188,7 @@ impl Process {
             leash: self.leash(guardian),
             secrets: self.secrets.clone(),
             run_maker: Arc::new(self.control(changes, waker)),
+            makes_due_runs: true,
         }
     }
 

@@ -88,6 +88,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         leash: Arc::new(Leash::endless()),
         secrets: secrets_around(config).await?,
         run_maker: Arc::new(control),
+        makes_due_runs: false,
     };
     let engine = Engine::start(settings, waker, wakes).await?;
     let state = tokio::select! {

@@ -23,6 +23,25 @@ async fn dags_test_runs_a_file_once_without_a_server() {
     assert!(progress.contains("upstream_failed"), "{progress}");
 }
 
+/// A run that is due by the schedule would be made beside the one that was asked for.
+#[tokio::test]
+async fn dags_test_makes_no_run_that_the_schedule_asks_for() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    let ledger = installation.path().join("ledger");
+    let text = format!(
+        "schedule: '@daily'\nstart_date: 2024-01-01\ncatchup: true\ntasks:\n  - {{task_id: a, operator: bash, bash_command: \
+         'echo {{{{ run_id }}}} >> {}; sleep 1'}}\n",
+        ledger.display()
+    );
+    installation.write_dag("daily.yaml", &text);
+
+    let output = installation.run(&["dags", "test", "dags/daily.yaml"]).await;
+
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let ran = std::fs::read_to_string(ledger).unwrap();
+    assert!(ran.starts_with("manual__") && ran.lines().count() == 1, "{ran}");
+}
+
 #[tokio::test]
 async fn dags_validate_says_everything_that_is_wrong_at_once() {
     let installation = Installation::new(Backend::Sqlite).await;
@@ -113,6 +132,8 @@ async fn runs_and_tasks_are_cleared_marked_and_deleted() {
     let said = String::from_utf8_lossy(&unasked.stderr).into_owned();
     assert_eq!(unasked.status.code(), Some(2), "{said}");
     assert!(said.contains("nobody is there to be asked") && said.contains("--yes"), "{said}");
+    let dry = text(&["tasks", "mark", "diamond", "one", "b", "failed", "--downstream", "--dry-run"]).await;
+    assert!(dry.contains("one  b\none  d") && dry.ends_with("would be marked failed"), "{dry}");
     assert_eq!(text(&["tasks", "mark", "diamond", "one", "c", "skipped"]).await, "RUN  TASK\none  c\nmarked skipped");
     assert_eq!(text(&["runs", "mark", "diamond", "one", "failed"]).await, "diamond  one  failed");
     let again = installation.run(&["tasks", "mark", "diamond", "one", "c", "skipped"]).await;

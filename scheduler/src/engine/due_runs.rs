@@ -38,6 +38,9 @@ impl Coordinator {
 
     /// DAGs with a run to make, in the order of their ids.
     fn due_dags(&mut self, held_back: &HashSet<String>, now: DateTime<Utc>) -> Vec<String> {
+        if !self.settings.makes_due_runs {
+            return Vec::new();
+        }
         for dag in self.dags.values_mut() {
             dag.look(now);
         }

@@ -111,6 +111,8 @@ pub struct EngineSettings {
     pub secrets: Secrets,
     /// Makes the runs that tasks ask for.
     pub run_maker: Arc<dyn RunMaker>,
+    /// Whether runs are made that schedules and assets ask for.
+    pub makes_due_runs: bool,
 }
 
 /// A running engine: it leads, or stands by until the one that leads is gone.

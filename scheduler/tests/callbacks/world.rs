@@ -240,6 +240,7 @@ impl World {
             leash: Arc::new(Leash::endless()),
             secrets: Secrets::new(Vec::new(), (*self.db).clone(), Arc::default()),
             run_maker: Arc::new(self.control()),
+            makes_due_runs: true,
         };
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());
     }

@@ -205,6 +205,7 @@ impl World {
             leash: Arc::new(Leash::endless()),
             secrets: Secrets::new(Vec::new(), (**self.db).clone(), Arc::default()),
             run_maker: Arc::new(self.control.clone()),
+            makes_due_runs: true,
         };
         self.engine = Some(Engine::start(settings, waker, wakes).await.unwrap());
         self.settle().await;
@@ -324,9 +325,14 @@ impl World {
 
     /// Triggers a run at the present.
     pub async fn trigger(&self, dag_id: &str, run_id: &str) -> dag_run::Model {
+        self.trigger_about(dag_id, run_id, self.clock.now()).await
+    }
+
+    /// Triggers a run that is about another time.
+    pub async fn trigger_about(&self, dag_id: &str, run_id: &str, date: DateTime<Utc>) -> dag_run::Model {
         let trigger = Trigger {
             run_id: Some(run_id.to_owned()),
-            logical_date: Some(self.clock.now()),
+            logical_date: Some(date),
             data_interval: None,
             run_after: None,
             conf: serde_json::Map::new(),
