@@ -19,6 +19,8 @@ mod m20261129_000110_try_log;
 mod m20261129_000120_asset_alias;
 mod m20261129_000130_callback_history;
 mod m20261129_000140_task_state;
+mod m20261129_000150_checkpoint_version;
+mod m20261129_000210_asset_alias_reference;
 
 use sea_orm_migration::prelude::*;
 
@@ -45,6 +47,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000120_asset_alias::Migration),
             Box::new(m20261129_000130_callback_history::Migration),
             Box::new(m20261129_000140_task_state::Migration),
+            Box::new(m20261129_000150_checkpoint_version::Migration),
+            Box::new(m20261129_000210_asset_alias_reference::Migration),
         ]
     }
 }

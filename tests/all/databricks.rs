@@ -19,6 +19,7 @@ mod bomb;
 mod fake;
 #[path = "../../operators/tests/all/databricks/rules.rs"]
 mod rules;
+mod withdrawn;
 
 use fake::{FAILED, Fake, Fault, RUNNING, SUCCESS};
 
@@ -295,82 +296,58 @@ async fn the_page_of_a_run_is_linked_while_it_goes_on_and_after_it_has_failed(#[
     assert!(server.stop().await);
 }
 
-/// What a person does while no process runs.
-async fn meanwhile(world: &World, args: &[&str]) {
-    let told = world.installation.run(args).await;
-    let error = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert!(error.contains("scheduler"), "it is kept for whoever comes next: {error}");
+/// The example, whose schedule would make a run of its own beside ours.
+fn example() -> String {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dags/pinterest_databricks.yaml");
+    let text = std::fs::read_to_string(file).expect("the example is there");
+    assert!(text.contains("schedule: \"@daily\"") && text.contains("retries: 5"));
+    text.replace("schedule: \"@daily\"", "schedule: null")
 }
 
-#[rstest]
-#[case::sqlite(Backend::Sqlite)]
-#[case::postgres(Backend::Postgres)]
+/// The seeds' pipeline, whole: seven notebooks in order on their cluster, or the same steps in this process.
 #[tokio::test]
-async fn marked_while_no_process_runs_its_run_is_cancelled_by_the_next_one(#[case] backend: Backend) {
-    let world = World::new(backend, "").await;
-    world.fake.script(&[RUNNING]);
-    let server = world.start().await;
-    world.trigger().await;
-    world.deferred_in(&server).await;
-    server.kill().await;
-    meanwhile(&world, &["tasks", "mark", "lake", "one", "clean", "success"]).await;
-    // The workspace is away at first, and the process that tries is killed as well.
-    world.fake.faults("runs/get", [Fault::Answer(503, "x", None), Fault::Hang]);
-    let server = world.start().await;
-    world.fake.hanging().await;
-    server.kill().await;
-    assert_eq!(world.fake.runs()[0].cancels, 0);
-
-    let server = world.start().await;
-
-    world.cancelled().await;
-    assert_eq!(finished(&world.db, "lake", "one").await.state, "success");
-    world.forgotten().await;
-    assert_eq!(world.fake.runs().iter().map(|run| run.cancels).collect::<Vec<_>>(), [1]);
-    assert!(world.log(1).contains("Run 1000000000001 was cancelled"), "{}", world.log(1));
-    assert!(server.stop().await);
-}
-
-#[rstest]
-#[case::sqlite(Backend::Sqlite)]
-#[case::postgres(Backend::Postgres)]
-#[tokio::test]
-async fn cleared_while_no_process_runs_its_run_is_cancelled_and_another_started(#[case] backend: Backend) {
-    let world = World::new(backend, ", on_retry: adopt").await;
-    world.fake.script(&[RUNNING]);
-    let server = world.start().await;
-    world.trigger().await;
-    world.deferred_in(&server).await;
-    server.kill().await;
-    meanwhile(&world, &["tasks", "clear", "lake", "one", "clean", "--yes"]).await;
-
-    let server = world.start().await;
-
-    assert_eq!(finished(&world.db, "lake", "one").await.state, "success");
-    let runs = world.fake.runs();
-    assert_eq!((runs.len(), runs[0].cancels > 0, runs[1].cancels), (2, true, 0));
-    assert_eq!(world.instance().await.unwrap().try_number, 2);
-    assert!(server.stop().await);
-}
-
-#[tokio::test]
-async fn killed_before_it_could_cancel_the_run_the_next_process_does() {
+async fn the_seeds_pipeline_runs_there_or_here() {
     let world = World::new(Backend::Sqlite, "").await;
-    world.fake.script(&[RUNNING]);
+    world.installation.write_dag("pinterest_databricks.yaml", &example());
     let server = world.start().await;
-    world.trigger().await;
-    world.deferred_in(&server).await;
-    world.fake.set_away(true);
-    world.installation.json(&["tasks", "mark", "lake", "one", "clean", "failed"]).await;
-    assert_eq!(finished(&world.db, "lake", "one").await.state, "failed");
-    server.kill().await;
-    world.fake.set_away(false);
-    assert_eq!(world.fake.runs()[0].cancels, 0);
+    let states = async |run_id: &str, conf: serde_json::Value| {
+        let conf = conf.to_string();
+        let trigger = ["dags", "trigger", "pinterest_databricks", "--run-id", run_id, "--conf", &conf];
+        world.installation.json(&trigger).await;
+        let run = finished(&world.db, "pinterest_databricks", run_id).await;
+        assert_eq!(run.state, "success");
+        let rows = instances(&world.db, &run).await;
+        rows.into_iter().map(|row| (row.task_id, row.state.unwrap_or_default())).collect::<Vec<_>>()
+    };
 
-    let server = world.start().await;
+    let there = states("there", json!({ "cluster": "c-1", "notebooks": "/n" })).await;
 
-    world.cancelled().await;
-    world.forgotten().await;
-    assert_eq!(world.fake.runs()[0].cancels, 1);
+    let paths: Vec<String> = world
+        .fake
+        .runs()
+        .iter()
+        .map(|run| {
+            assert_eq!(run.request["existing_cluster_id"], "c-1");
+            run.request["notebook_task"]["notebook_path"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(paths[..2], ["/n/mount_s3_bucket", "/n/load_topics"]);
+    let mut cleaned = paths[2..5].to_vec();
+    cleaned.sort();
+    assert_eq!(cleaned, ["/n/clean_geo", "/n/clean_pin", "/n/clean_user"]);
+    let mut asked = paths[5..].to_vec();
+    asked.sort();
+    assert_eq!(asked, ["/n/query_posts", "/n/query_users"]);
+    let of = |states: &[(String, String)], group: &str, state: &str| {
+        let tasks = states.iter().filter(|(task, _)| task.starts_with(group));
+        let held: Vec<bool> = tasks.map(|(_, found)| found == state).collect();
+        held.len() > 6 && held.into_iter().all(|held| held)
+    };
+    assert!(of(&there, "databricks.", "success") && of(&there, "native.", "skipped"), "{there:?}");
+
+    let here = states("here", json!({ "engine": "native" })).await;
+
+    assert!(of(&here, "native.", "success") && of(&here, "databricks.", "skipped"), "{here:?}");
+    assert_eq!(world.fake.runs().len(), 7, "nothing is sent");
     assert!(server.stop().await);
 }

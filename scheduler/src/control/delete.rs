@@ -1,18 +1,25 @@
 //! Deleting a run with all that is stored of it.
 
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
 use super::{Control, ControlError, RunPatch};
 use crate::events::Change;
 use crate::run::RunState;
 use crate::store::audit::{self, Deed};
-use crate::store::{commit, runs};
+use crate::store::entity::dag_run;
+use crate::store::runs::InstanceKey;
+use crate::store::{checkpoints, commit, runs};
+
+/// What could not be ended in this time, because its connection is gone for good, keeps nobody from deleting.
+const ENDING_MAX: TimeDelta = TimeDelta::days(1);
 
 impl Control {
     /// Deletes a run that does not run (Airflow 3: only `queued`, `success` and `failed` ones).
     ///
     /// # Errors
-    /// [`ControlError::Conflict`] when it runs.
+    /// [`ControlError::Conflict`] when it runs, and when something that it started elsewhere may still go on there.
     pub async fn delete_run(&self, dag_id: &str, run_id: &str, user: Option<&str>) -> Result<(), ControlError> {
         let row = runs::get(self.db.read(), dag_id, run_id).await?;
         if row.state == RunState::Queued.word() {
@@ -29,6 +36,7 @@ impl Control {
                 row.state
             )));
         }
+        assert_ended_elsewhere(&txn, std::slice::from_ref(&row), now).await?;
         runs::delete(&txn, row.id).await?;
         let deed = Deed {
             event: "delete_dag_run",
@@ -43,4 +51,35 @@ impl Control {
         self.changes.send(Change::dag(dag_id));
         Ok(())
     }
+}
+
+/// Refuses to forget what is still to be ended elsewhere: nobody else knows of it, and it costs money.
+pub(super) async fn assert_ended_elsewhere(
+    txn: &DatabaseTransaction,
+    runs: &[dag_run::Model],
+    now: DateTime<Utc>,
+) -> Result<(), ControlError> {
+    let keys: Vec<_> = runs.iter().map(|run| run.id).collect();
+    let Some(left) = checkpoints::withdrawn_of(txn, &keys, now - ENDING_MAX).await? else { return Ok(()) };
+    let run_id = runs.iter().find(|run| run.id == left.dag_run_id).map_or("", |run| run.run_id.as_str());
+    Err(goes_on_elsewhere(run_id, &left.task_id))
+}
+
+/// The same for one task instance.
+pub(super) async fn assert_instance_ended_elsewhere(
+    txn: &DatabaseTransaction,
+    of: &InstanceKey,
+    now: DateTime<Utc>,
+) -> Result<(), ControlError> {
+    if checkpoints::was_withdrawn_after(txn, now - ENDING_MAX, of).await? {
+        return Err(goes_on_elsewhere(&of.run_id, &of.task_id));
+    }
+    Ok(())
+}
+
+fn goes_on_elsewhere(run_id: &str, task_id: &str) -> ControlError {
+    ControlError::Conflict(format!(
+        "what task `{task_id}` of run `{run_id}` started elsewhere may still go on there; delete it when a scheduler has ended \
+         that, which the log of the task tells"
+    ))
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::delete::assert_ended_elsewhere;
 use super::{Control, ControlError};
 use crate::engine::wake::Wake;
 use crate::events::Change;
@@ -17,7 +18,8 @@ impl Control {
     /// whole runs, and can be done again.
     ///
     /// # Errors
-    /// [`ControlError::Conflict`] when a run of it is not over, and when its file is still there: it would come back.
+    /// [`ControlError::Conflict`] when a run of it is not over, when something that it started elsewhere may still go on there,
+    /// and when its file is still there: it would come back.
     pub async fn delete_dag(&self, dag_id: &str, user: Option<&str>) -> Result<(), ControlError> {
         let mut deleted = 0;
         loop {
@@ -37,6 +39,7 @@ impl Control {
                     run.run_id, run.state
                 )));
             }
+            assert_ended_elsewhere(&txn, &runs, self.clock.now()).await?;
             let keys: Vec<_> = runs.iter().map(|run| run.id).collect();
             if !keys.is_empty() {
                 history::delete_runs(&txn, &keys).await?;

@@ -159,8 +159,9 @@ fn trigger(wanted: &WantedRun, now: DateTime<Utc>) -> Trigger {
         },
         data_interval: None,
         // The earliest instant at which it may start; Airflow names a run by its logical date.
-        run_after: match wanted.logical_date {
-            WantedDate::At(date) if date < now => Some(date),
+        run_after: match (wanted.run_after, wanted.logical_date) {
+            (Some(instant), _) => Some(instant),
+            (None, WantedDate::At(date)) if date < now => Some(date),
             _ => Some(now),
         },
         conf: wanted.conf.clone(),
@@ -204,7 +205,14 @@ async fn note(
     };
     let value = serde_json::to_value(noted).unwrap_or_default();
     let task_instance::Model { dag_run_id, task_id, map_index, .. } = instance;
-    let keeper = Keeper { run: *dag_run_id, task_id: task_id.clone(), map_index: *map_index, try_number };
+    let keeper = Keeper {
+        run: *dag_run_id,
+        task_id: task_id.clone(),
+        map_index: *map_index,
+        try_number,
+        // A run that was made goes on by itself: nothing is ended.
+        dag_version: None,
+    };
     checkpoints::save(txn, &keeper, value, now).await
 }
 

@@ -155,8 +155,10 @@ impl Withdrawal {
         let surroundings = &self.shared.surroundings;
         let db = surroundings.db.read();
         let Model { dag_run_id, task_id, map_index, .. } = &self.left;
-        let Some(row) = runs::find_by_key(db, *dag_run_id).await? else { return Ok(None) };
+        let Some(mut row) = runs::find_by_key(db, *dag_run_id).await? else { return Ok(None) };
         let instance = runs::find_instance(db, *dag_run_id, task_id, *map_index).await?;
+        // The run may have gone on with another version, which has not this task, or has it elsewhere.
+        row.dag_version_id = self.left.dag_version_id.unwrap_or(row.dag_version_id);
         let version = versions::find(db, row.dag_version_id).await?;
         let (Some(instance), Some(version)) = (instance, version) else { return Ok(None) };
         let dag = surroundings.catalog.definition(

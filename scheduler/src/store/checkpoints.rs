@@ -5,7 +5,7 @@
 //! last, the end of the task instance or the checkpoint, it is withdrawn.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
@@ -26,6 +26,9 @@ pub struct Keeper {
     pub map_index: i32,
     /// Counts from 1.
     pub try_number: u32,
+    /// The version of the DAG that it is made with, if that matters to whoever ends what it started. The run may go on with
+    /// another one meanwhile.
+    pub dag_version: Option<Uuid>,
 }
 
 /// What a task left for itself.
@@ -49,7 +52,7 @@ pub async fn save(
     value: Value,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let Keeper { run, task_id, map_index, .. } = keeper;
+    let Keeper { run, task_id, map_index, dag_version, .. } = keeper;
     let row = ActiveModel {
         dag_run_id: Set(*run),
         task_id: Set(task_id.clone()),
@@ -57,9 +60,10 @@ pub async fn save(
         value: Set(value),
         updated_at: Set(now),
         withdrawn_at: Set((!is_awaited(db, keeper).await?).then_some(now)),
+        dag_version_id: Set(*dag_version),
     };
     let on_conflict = OnConflict::columns([Column::DagRunId, Column::TaskId, Column::MapIndex])
-        .update_columns([Column::Value, Column::UpdatedAt, Column::WithdrawnAt])
+        .update_columns([Column::Value, Column::UpdatedAt, Column::WithdrawnAt, Column::DagVersionId])
         .to_owned();
     Entity::insert(row)
         .on_conflict(on_conflict)
@@ -82,7 +86,8 @@ pub async fn is_awaited(db: &impl ConnectionTrait, keeper: &Keeper) -> Result<bo
             .await
             .map_err(doing("looking for the task instance of a checkpoint"))?;
     let Some((state, try_number)) = found else { return Ok(false) };
-    let is_under_way = matches!(state.as_deref(), Some("scheduled" | "queued" | "running" | "deferred"));
+    let is_under_way =
+        matches!(state.as_deref(), Some("scheduled" | "queued" | "running" | "deferred" | "awaiting_input"));
     Ok(is_under_way && u32::try_from(try_number) == Ok(keeper.try_number))
 }
 
@@ -101,6 +106,74 @@ pub async fn withdraw(
             .map_err(doing("withdrawing checkpoints"))?;
     }
     Ok(())
+}
+
+/// The same of the tasks that a run has not any more, which goes on with a version that has only `tasks`. What has ended by
+/// then has left nothing behind.
+pub async fn withdraw_vanished(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    tasks: &[String],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    use task_instance::Column as I;
+    let state = || Expr::col((task_instance::Entity, I::State));
+    let is_open =
+        state().is_null().or(state().is_not_in(["success", "failed", "skipped", "upstream_failed", "removed"]));
+    let open = Query::select()
+        .expr(Expr::value(1))
+        .from(task_instance::Entity)
+        .and_where(Expr::col((task_instance::Entity, I::DagRunId)).equals((Entity, Column::DagRunId)))
+        .and_where(Expr::col((task_instance::Entity, I::TaskId)).equals((Entity, Column::TaskId)))
+        .and_where(Expr::col((task_instance::Entity, I::MapIndex)).equals((Entity, Column::MapIndex)))
+        .and_where(is_open)
+        .take();
+    Entity::update_many()
+        .col_expr(Column::WithdrawnAt, Expr::value(now))
+        .filter(Column::DagRunId.eq(run))
+        .filter(Column::TaskId.is_not_in(tasks))
+        .filter(Expr::exists(open))
+        .exec(db)
+        .await
+        .map_err(doing("withdrawing the checkpoints of tasks that are gone"))?;
+    Ok(())
+}
+
+/// A checkpoint of one of these runs that was withdrawn after `since`: something may go on elsewhere that only it tells of.
+pub async fn withdrawn_of(
+    db: &impl ConnectionTrait,
+    runs: &[Uuid],
+    since: DateTime<Utc>,
+) -> Result<Option<Model>, StoreError> {
+    Entity::find()
+        .filter(Column::WithdrawnAt.gt(since))
+        .filter(Column::DagRunId.is_in(runs.iter().copied()))
+        .order_by_asc(Column::WithdrawnAt)
+        .one(db)
+        .await
+        .map_err(doing("looking for what runs started elsewhere"))
+}
+
+/// Whether the checkpoint of a task instance is one of those.
+pub async fn was_withdrawn_after(
+    db: &impl ConnectionTrait,
+    since: DateTime<Utc>,
+    of: &InstanceKey,
+) -> Result<bool, StoreError> {
+    let found = Entity::find()
+        .filter(Column::WithdrawnAt.gt(since))
+        .filter(Column::DagRunId.eq(of.dag_run_id))
+        .filter(Column::TaskId.eq(&of.task_id))
+        .filter(Column::MapIndex.eq(of.map_index))
+        .one(db)
+        .await
+        .map_err(doing("looking for what a task instance started elsewhere"))?;
+    Ok(found.is_some())
+}
+
+/// The runs that have withdrawn checkpoints.
+pub fn runs_withdrawn() -> SelectStatement {
+    Query::select().column(Column::DagRunId).from(Entity).and_where(Column::WithdrawnAt.is_not_null()).take()
 }
 
 /// Up to `limit` withdrawn checkpoints that no try in a worker minds, those first that have waited longest.

@@ -35,6 +35,7 @@ async fn save(db: &Db, instance: &task_instance::Model, try_number: u32, value: 
         task_id: instance.task_id.clone(),
         map_index: instance.map_index,
         try_number,
+        dag_version: None,
     };
     let txn = db.begin_write().await.unwrap();
     checkpoints::save(&txn, &keeper, value, noon()).await.unwrap();
@@ -140,4 +141,37 @@ async fn it_waits_for_a_try_in_a_worker_and_spares_what_a_further_try_keeps(#[ca
     ended(&db, &later).await;
 
     assert_eq!(withdrawn(&db).await, found, "it has been written since it was seen");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn what_tasks_left_that_a_run_has_no_more_is_withdrawn(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let (under_way, over) = (instance(&db, Some("deferred")).await, instance(&db, Some("success")).await);
+    for left in [&under_way, &over] {
+        save(&db, left, 1, json!(1)).await;
+    }
+    // That of the one that is over was withdrawn from the beginning.
+    for left in withdrawn(&db).await {
+        ended(&db, &left).await;
+    }
+
+    let kept = [under_way.task_id.clone()];
+    write(&db, &Batch { vanished: vec![(under_way.dag_run_id, kept.to_vec())], ..Batch::default() }).await;
+    assert_eq!(withdrawn(&db).await, [], "the run has the task still");
+    let vanished = [&under_way, &over].map(|gone| (gone.dag_run_id, vec!["another".to_owned()]));
+    write(&db, &Batch { vanished: vanished.to_vec(), ..Batch::default() }).await;
+
+    let found = withdrawn(&db).await;
+    assert_eq!(found.iter().map(|left| left.dag_run_id).collect::<Vec<_>>(), [under_way.dag_run_id]);
+    let of = async |run, since| checkpoints::withdrawn_of(db.read(), &[run], since).await.unwrap();
+    let before = noon() - chrono::TimeDelta::days(1);
+    assert_eq!(of(under_way.dag_run_id, before).await.as_ref(), found.first());
+    assert_eq!(of(under_way.dag_run_id, noon()).await, None, "it has waited for long enough");
+    assert_eq!(of(over.dag_run_id, before).await, None);
+    let was_withdrawn = async |of: &InstanceKey| checkpoints::was_withdrawn_after(db.read(), before, of).await.unwrap();
+    assert!(was_withdrawn(&key(&under_way)).await);
+    assert!(!was_withdrawn(&InstanceKey { task_id: "another".to_owned(), ..key(&under_way) }).await);
 }

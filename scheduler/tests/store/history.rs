@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
+use scheduler::store::checkpoints::{self, Keeper};
 use scheduler::store::entity::{backfill, callback_request, dag, dag_run, event_log, task_instance, xcom};
 use scheduler::store::requests::{self, Request};
 use scheduler::store::{Db, audit, callbacks, commit, dags, history, runs, versions};
-use sea_orm::{ActiveValue::Set, EntityTrait, PaginatorTrait};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, PaginatorTrait};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -34,6 +35,12 @@ async fn insert(db: &Db, rows: Vec<dag_run::Model>) {
         runs::insert(&txn, row).await.unwrap();
     }
     commit(txn).await.unwrap();
+}
+
+/// Leaves something that a try of this run started elsewhere, and that nobody wants any more.
+async fn leave_elsewhere(txn: &impl ConnectionTrait, run: &dag_run::Model, dag_version: Option<Uuid>) {
+    let keeper = Keeper { run: run.id, task_id: "t0".to_owned(), map_index: -1, try_number: 1, dag_version };
+    checkpoints::save(txn, &keeper, json!(1), noon()).await.unwrap();
 }
 
 /// The runs that may go when nothing older than a day is kept.
@@ -81,6 +88,7 @@ async fn a_run_that_somebody_still_has_to_do_with_stays(#[case] backend: Backend
     let db = open(backend).await;
     let asked = over("asked", 9);
     let telling = over("telling", 8);
+    let ending = over("ending", 10);
     let in_backfill =
         |run_id: &str, days, backfill| dag_run::Model { backfill_id: Some(backfill), ..over(run_id, days) };
     let running = dag_run::Model { state: "running".to_owned(), end_date: None, ..over("running", 7) };
@@ -88,6 +96,7 @@ async fn a_run_that_somebody_still_has_to_do_with_stays(#[case] backend: Backend
     let rows = vec![
         asked.clone(),
         telling.clone(),
+        ending.clone(),
         in_backfill("active backfill", 5, 1),
         in_backfill("done backfill", 4, 2),
         running,
@@ -100,6 +109,7 @@ async fn a_run_that_somebody_still_has_to_do_with_stays(#[case] backend: Backend
     let mark = Request::Mark { state: "failed".to_owned() };
     requests::insert(&txn, asked.id, &mark, None, noon()).await.unwrap();
     callbacks::insert(&txn, &[a_callback(&telling)]).await.unwrap();
+    leave_elsewhere(&txn, &ending, None).await;
     for (id, completed_at) in [(1, None), (2, Some(noon()))] {
         backfill::Entity::insert(a_backfill(id, completed_at)).exec_without_returning(&txn).await.unwrap();
     }
@@ -147,12 +157,13 @@ async fn versions_go_when_no_run_uses_them(#[case] backend: Backend) {
     let mut row = with_dag(&db).await;
     let mut made = Vec::new();
     let txn = db.begin_write().await.unwrap();
-    for hash in ["one", "two", "three", "four"] {
+    for hash in ["one", "two", "three", "ending", "four"] {
         row.version_hash = hash.to_owned();
         made.push(versions::current(&txn, &row, days_ago(9)).await.unwrap());
     }
     let pinned = dag_run::Model { dag_version_id: made[1], ..over("pinned", 3) };
-    runs::insert(&txn, pinned).await.unwrap();
+    runs::insert(&txn, pinned.clone()).await.unwrap();
+    leave_elsewhere(&txn, &pinned, Some(made[3])).await;
     // The file went back to what it was at first: its version is in use without a run.
     let back = dag::Model { version_hash: "one".to_owned(), ..a_dag("a") };
     dags::upsert(&txn, &[(back, BTreeSet::new())]).await.unwrap();
@@ -171,7 +182,11 @@ async fn versions_go_when_no_run_uses_them(#[case] backend: Backend) {
     for id in made {
         left.push(versions::find(db.read(), id).await.unwrap().is_some());
     }
-    assert_eq!(left, [true, true, false, true], "the present one, the pinned one and the newest stay");
+    let all_but_one = [true, true, false, true, true];
+    assert_eq!(
+        left, all_but_one,
+        "the present one, the pinned one, that with which something is ended, and the newest stay"
+    );
 }
 
 #[rstest]

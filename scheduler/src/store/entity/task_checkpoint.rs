@@ -21,6 +21,8 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// Since when nobody wants any more what its try may have started, until that is known to have ended.
     pub withdrawn_at: Option<DateTimeUtc>,
+    /// The version of the DAG that its try was made with; none of a row that is older than this column.
+    pub dag_version_id: Option<Uuid>,
 }
 
 /// Rows are joined by hand where that is needed.

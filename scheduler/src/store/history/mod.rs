@@ -17,8 +17,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::callbacks::CallbackState;
+use super::checkpoints;
 use super::entity::{backfill, callback_request, dag_run, event_log, import_error, run_request};
 use super::error::{StoreError, doing};
+use super::runs::InstanceKey;
 
 pub use asset_events::{
     delete_unused as delete_unused_asset_events, given as given_asset_events, unused as unused_asset_events,
@@ -69,8 +71,8 @@ pub async fn kept(db: &impl ConnectionTrait) -> Result<HashSet<Uuid>, StoreError
 
 /// Up to `limit` runs that were over before `before`, in the order of their keys from `after` on.
 ///
-/// Left out are runs that somebody owns, that are still asked something, that have something to tell, or whose backfill is
-/// not over.
+/// Left out are runs that somebody owns, that are still asked something, that have something to tell, of which something may
+/// go on elsewhere, or whose backfill is not over.
 pub async fn over(
     db: &impl ConnectionTrait,
     before: DateTime<Utc>,
@@ -131,6 +133,7 @@ fn old_runs(before: DateTime<Utc>, after: Uuid, limit: u64) -> Select<dag_run::E
         .filter(C::Owner.is_null())
         .filter(C::Id.not_in_subquery(asked))
         .filter(C::Id.not_in_subquery(telling))
+        .filter(C::Id.not_in_subquery(checkpoints::runs_withdrawn()))
         .filter(of_no_active_backfill)
         .order_by_asc(C::Id)
         .limit(limit)
@@ -178,6 +181,25 @@ pub async fn delete_runs(db: &impl ConnectionTrait, runs: &[Uuid]) -> Result<Row
         rows.insert(table, deleted.rows_affected());
     }
     Ok(rows)
+}
+
+/// Where something is stored of a task instance, under its own key.
+const TABLES_OF_INSTANCES: [&str; 6] =
+    ["try_log", "xcom", "hitl_detail", "task_checkpoint", "task_instance_history", "task_instance"];
+
+/// Deletes a task instance with everything that is stored of it.
+pub async fn delete_instance(db: &impl ConnectionTrait, key: &InstanceKey) -> Result<(), StoreError> {
+    for table in TABLES_OF_INSTANCES {
+        let column = |name: &'static str| Expr::col(Alias::new(name));
+        let delete = Query::delete()
+            .from_table(Alias::new(table))
+            .and_where(column("dag_run_id").eq(key.dag_run_id))
+            .and_where(column("task_id").eq(key.task_id.as_str()))
+            .and_where(column("map_index").eq(key.map_index))
+            .to_owned();
+        db.execute(&delete).await.map_err(doing("deleting a task instance"))?;
+    }
+    Ok(())
 }
 
 /// Which of these runs of a DAG exist.

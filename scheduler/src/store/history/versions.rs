@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use crate::store::entity::{dag, dag_run, dag_version, run_request};
+use crate::store::entity::{dag, dag_run, dag_version, run_request, task_checkpoint};
 use crate::store::error::{StoreError, doing};
 use crate::store::schedules;
 
@@ -79,7 +79,8 @@ pub async fn delete_unused(db: &impl ConnectionTrait, before: DateTime<Utc>, lim
     Ok(deleted.rows_affected)
 }
 
-/// Versions that were made before, and are neither their DAG's newest nor its present one. A DAG whose runs are asked
+/// Versions that were made before, are neither their DAG's newest nor its present one, and with which nothing is to be ended
+/// elsewhere. A DAG whose runs are asked
 /// something keeps all of them: a run may be about to go on with another version.
 fn replaced(before: DateTime<Utc>) -> sea_orm::Select<dag_version::Entity> {
     use dag_version::Column as C;
@@ -107,8 +108,20 @@ fn replaced(before: DateTime<Utc>) -> sea_orm::Select<dag_version::Entity> {
         .filter(Expr::exists(has_newer))
         .filter(Expr::exists(is_present).not())
         .filter(C::DagId.not_in_subquery(dags_asked))
+        .filter(C::Id.not_in_subquery(ending()))
 }
 
 fn pinned() -> SelectStatement {
     Query::select().column(dag_run::Column::DagVersionId).from(dag_run::Entity).to_owned()
+}
+
+/// Those of tries of which something may go on elsewhere: only they say how it is ended.
+fn ending() -> SelectStatement {
+    use task_checkpoint::Column as C;
+    Query::select()
+        .column(C::DagVersionId)
+        .from(task_checkpoint::Entity)
+        .and_where(C::WithdrawnAt.is_not_null())
+        .and_where(C::DagVersionId.is_not_null())
+        .to_owned()
 }
