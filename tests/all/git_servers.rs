@@ -207,6 +207,7 @@ async fn dag_files_come_over_https_by_the_password_of_a_connection() {
     let server = start(&installation, &address, std::slice::from_ref(&right)).await;
     let db = installation.database().await;
     is_in_trouble(&db, &address, "certificate").await;
+    is_in_trouble(&db, &address, "with `SSL_CERT_FILE`").await;
     assert!(server.stop().await);
     let server = start(&installation, &address, &[right.clone(), trusted.clone()]).await;
     is_in_step(&db, &address).await;
@@ -215,6 +216,7 @@ async fn dag_files_come_over_https_by_the_password_of_a_connection() {
     let wrong = (right.0, right.1.replace(PASSWORD, "another"));
     let server = start(&installation, &address, &[wrong, trusted.clone()]).await;
     is_in_trouble(&db, &address, "could not read Username").await;
+    is_in_trouble(&db, &address, "does not let in whom the connection `my_git` names").await;
     assert_eq!(live(&db).await, ["one"]);
     assert!(server.stop().await);
 
@@ -226,4 +228,30 @@ async fn dag_files_come_over_https_by_the_password_of_a_connection() {
     let output = command.output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("it has 1 branches"), "{said}");
+}
+
+/// What is wrong with an address is told with what to do about it.
+#[tokio::test]
+async fn addresses_that_lead_nowhere_over_https_say_what_to_do() {
+    let repository = repository();
+    let https = Https::start(&repository);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let at = |rest: &str| format!("git+https://127.0.0.1:{}/{rest}", https.port);
+    let known = connection(&json!({}));
+    let trusted = ("SSL_CERT_FILE", https.certificate());
+    for (address, words) in [
+        (at("dags.git#main:dags"), "add `?conn_id=` with its id"),
+        (at("dags.git?conn_id=my_git#mian:dags"), "no such branch, tag or commit"),
+        (at("dags.git?conn_id=my_git#main:dogs"), "it has no folder `dogs`"),
+        (at("gone.git?conn_id=my_git#main"), "there is no repository at this address"),
+        (at("dags.git?conn_id=another#main:dags"), "there is no connection `another`"),
+        (format!("git+https://{nobody}/dags.git#main"), "the repository cannot be reached"),
+    ] {
+        let installation = Installation::new(Backend::Sqlite).await;
+        let server = start(&installation, &address, &[known.clone(), trusted.clone()]).await;
+        let db = installation.database().await;
+        is_in_trouble(&db, &address, words).await;
+        is_in_trouble(&db, &address, &format!("{address} cannot be read")).await;
+        assert!(server.stop().await);
+    }
 }

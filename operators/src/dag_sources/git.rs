@@ -119,7 +119,9 @@ impl Clone {
             None => self.program().call(&args),
             Some(conn_id) => match self.secrets.find_connection(conn_id).await? {
                 Some((connection, _)) => self.program().call_as(&args, &connection)?,
-                None => bail!("there is no connection `{conn_id}`"),
+                None => bail!(
+                    "there is no connection `{conn_id}`, which the address names; add it with `updraft connections add`"
+                ),
             },
         };
         call.run().await.map(drop)

@@ -2,6 +2,7 @@
 //!
 //! [`Address`] is what people write; [`scheduler::sources::remote`] keeps a copy of what is there.
 
+mod complaint;
 mod git;
 mod program;
 mod s3;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
+use super::complaint;
 use crate::process::{self, OutputError};
 use crate::spawn::{Command, ProcessError};
 
@@ -56,6 +57,8 @@ pub(super) struct Program<'a> {
 pub(super) struct Call {
     command: Command,
     credentials: Option<TempDir>,
+    /// The connection in whose name it asks.
+    conn_id: Option<String>,
 }
 
 impl Program<'_> {
@@ -86,12 +89,13 @@ impl Program<'_> {
         // A server that has gone away is given up before our own patience ends.
         command.args(["-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=30"]);
         command.args(args);
-        Call { command, credentials: None }
+        Call { command, credentials: None, conn_id: None }
     }
 
     /// A call that shows what the connection says. A password goes through the environment: everybody can read arguments.
     pub(super) fn call_as(&self, args: &[&str], connection: &Connection) -> anyhow::Result<Call> {
         let mut call = self.call(args);
+        call.conn_id = Some(connection.conn_id.clone());
         if self.url.scheme() == "ssh" {
             call.sign_in_by_ssh(connection)?;
         } else if let Some(password) = &connection.password {
@@ -159,34 +163,18 @@ impl Call {
 
     /// Runs `git` to its end; answers with what it printed.
     pub(super) async fn run(self) -> anyhow::Result<Vec<u8>> {
-        let Call { command, credentials: _kept } = self;
+        let Call { command, credentials: _kept, conn_id } = self;
         process::output_of(&command, PATIENCE, ANSWER_BYTES_MAX).await.map_err(|error| match error {
             OutputError::Start(ProcessError::Program { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 anyhow!(
                     "`git` is not installed where Updraft runs; install it, or keep the DAG files in a folder or in S3"
                 )
             }
-            OutputError::Failed { complaint, .. } => anyhow!("`git` failed: {}", essence(&complaint)),
+            OutputError::Failed { complaint, .. } => anyhow!(complaint::told(&complaint, conn_id.as_deref())),
             OutputError::TooSlow(patience) => anyhow!("`git` did not end within {} seconds", patience.as_secs()),
             OutputError::TooMuch(bytes_max) => anyhow!("`git` answers with more than {} MiB", bytes_max >> 20),
             other => other.into(),
         })
-    }
-}
-
-/// What counts of a complaint. Over ssh, `git` only says that it could not read; why, has been said before.
-fn essence(complaint: &str) -> String {
-    let lines = || complaint.lines().map(str::trim).filter(|line| !line.is_empty());
-    let said = lines().rev().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-    let said = said.or_else(|| lines().next()).unwrap_or("it says nothing");
-    let is_vague = said.contains("Could not read from remote repository");
-    let cause = lines().rev().find(|line| {
-        let is_cause = ["Permission denied", "verification failed", "Connection", "not known", "not resolve"];
-        is_cause.iter().any(|words| line.contains(words))
-    });
-    match cause.filter(|_| is_vague) {
-        Some(cause) => cause.to_owned(),
-        None => said.trim_start_matches("fatal:").trim().to_owned(),
     }
 }
 
@@ -228,14 +216,5 @@ mod tests {
             assert_eq!(pem(&text).unwrap(), key, "{text}");
         }
         assert!(pem("ssh-ed25519 AAAA me@here").is_err());
-    }
-
-    #[test]
-    fn a_complaint_says_why() {
-        let denied = "me@host: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\nPlease make \
-                      sure you have the correct access rights\nand the repository exists.\n";
-        assert_eq!(essence(denied), "me@host: Permission denied (publickey).");
-        assert_eq!(essence("warning: x\nfatal: couldn't find remote ref y\n"), "couldn't find remote ref y");
-        assert_eq!(essence(""), "it says nothing");
     }
 }
