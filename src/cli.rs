@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 pub use import::{ImportAirflowArgs, ImportCommand};
 pub use secrets::{
-    ConnectionArgs, ConnectionsCommand, ExportConnectionsArgs, OnExistingKey, SecretFileFormat, Serialization,
-    VariablesCommand,
+    ConnectionArgs, ConnectionsCommand, ExportConnectionsArgs, ImportConnectionsArgs, ImportVariablesArgs,
+    OnExistingKey, SecretFileFormat, Serialization, VariablesCommand,
 };
 
 /// A scheduler for pipelines that are configuration: DAGs in YAML, one binary, Airflow's REST API.
@@ -454,6 +454,39 @@ pub struct ClearTasksArgs {
     pub yes: bool,
 }
 
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct MarkTasksArgs {
+    /// The DAG
+    pub dag_id: String,
+    /// The run
+    pub run_id: String,
+    /// Tasks or groups; `task[3]` is one instance of a mapped task
+    #[arg(value_name = "TASK", required = true)]
+    pub tasks: Vec<String>,
+    /// How they ended
+    #[arg(value_enum)]
+    pub state: TaskEnd,
+    /// Everything that they wait for, too
+    #[arg(long)]
+    pub upstream: bool,
+    /// Everything that waits for them, too
+    #[arg(long)]
+    pub downstream: bool,
+    /// The same in all runs with an earlier logical date
+    #[arg(long)]
+    pub past: bool,
+    /// The same in all runs with a later logical date
+    #[arg(long)]
+    pub future: bool,
+    /// A remark
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Only say what would be marked
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum TasksCommand {
     /// Print the log of a task
@@ -462,7 +495,8 @@ pub enum TasksCommand {
         dag_id: String,
         /// The run
         run_id: String,
-        /// The task
+        /// The task; `task[3]` is one instance of a mapped task
+        #[arg(value_name = "TASK")]
         task_id: String,
         /// Which try [default: the last]
         #[arg(long, value_name = "N")]
@@ -478,18 +512,7 @@ pub enum TasksCommand {
     /// Let task instances run again
     Clear(ClearTasksArgs),
     /// Say how task instances ended
-    Mark {
-        /// The DAG
-        dag_id: String,
-        /// The run
-        run_id: String,
-        /// Tasks or groups; `task[3]` is one instance of a mapped task
-        #[arg(value_name = "TASK", required = true)]
-        tasks: Vec<String>,
-        /// How they ended
-        #[arg(value_enum)]
-        state: TaskEnd,
-    },
+    Mark(MarkTasksArgs),
     /// List what waits for a person to answer
     Questions {
         /// Only of this DAG

@@ -41,9 +41,7 @@ impl<'t> Interpreter<'t> {
                 "Asset" | "Dataset" => return timetable::asset(class, arguments),
                 "AssetAll" | "DatasetAll" => return Ok(Value::Assets(json!({ "all": all_assets(arguments)? }))),
                 "AssetAny" | "DatasetAny" => return Ok(Value::Assets(json!({ "any": all_assets(arguments)? }))),
-                "AssetAlias" | "DatasetAlias" => {
-                    return Err(unknown("aliases are resolved by Python code; name the asset itself", place));
-                }
+                "AssetAlias" | "DatasetAlias" => return timetable::alias(class, arguments),
                 "chain" => return self.chain(arguments, false),
                 "chain_linear" => return self.chain(arguments, true),
                 "cross_downstream" => return self.cross(arguments),
@@ -467,7 +465,8 @@ impl<'t> Interpreter<'t> {
         }
         let value = self.with_outputs(task, value);
         let json = if matches!(key, "inlets" | "outlets") {
-            timetable::assets(&value, &place).map(|assets| if assets.is_array() { assets } else { json!([assets]) })
+            let assets = if key == "outlets" { timetable::assets } else { timetable::inlets };
+            assets(&value, &place).map(|assets| if assets.is_array() { assets } else { json!([assets]) })
         } else {
             // An instant in an argument needs its zone; only that of UTC can be written behind it.
             match &value {

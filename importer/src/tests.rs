@@ -42,7 +42,7 @@ fn vocabulary() -> Vocabulary {
 const HEAD: &str = "\
 from datetime import datetime, timedelta
 import pendulum
-from airflow.sdk import DAG, Asset, TaskGroup, chain, cross_downstream, dag, task, Variable
+from airflow.sdk import DAG, Asset, AssetAlias, TaskGroup, chain, cross_downstream, dag, task, Variable
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.empty import EmptyOperator
 ";
@@ -336,4 +336,33 @@ proptest! {
         }
         prop_assert_eq!(&read["items"][0][0]["text"], &serde_json::json!(text), "{}", written);
     }
+}
+
+#[test]
+fn an_alias_stands_among_what_a_task_makes_and_what_a_dag_waits_for() {
+    let task = |more: &str| body(&format!("BashOperator(task_id='t', bash_command='x', {more})"));
+    let made = task("outlets=[AssetAlias('days'), Asset('s3://a'), AssetAlias(name='nights', group='g')]");
+    assert_eq!(made.remarks, []);
+    let made = made.yaml.unwrap();
+    assert!(made.contains("alias: days") && made.contains("- s3://a") && made.contains("alias: nights"), "{made}");
+    let alone = task("outlets=AssetAlias('days')").yaml.unwrap();
+    assert!(alone.contains("alias: days"), "{alone}");
+
+    for (schedule, written) in [
+        ("[AssetAlias('days')]", "alias: days"),
+        ("AssetAlias('days')", "alias: days"),
+        ("AssetAlias('days') | Asset('s3://a')", "any:"),
+        ("Asset('s3://a') & AssetAlias('days')", "all:"),
+    ] {
+        let text = format!("with DAG('d', schedule={schedule}) as dag:\n    EmptyOperator(task_id='t')\n");
+        let waits = whole(&text);
+        assert_eq!(waits.remarks, [], "{schedule}");
+        let yaml = waits.yaml.unwrap();
+        assert!(yaml.contains("schedule") && yaml.contains(written) && yaml.contains("alias: days"), "{yaml}");
+    }
+    let reads = task("inlets=[AssetAlias('days')]");
+    assert_eq!(reads.remarks.len(), 1, "{:?}", reads.remarks);
+    assert!(reads.remarks[0].message.contains("found under the alias `days`"), "{:?}", reads.remarks);
+    let unknown = task("outlets=[AssetAlias(open('x').read())]");
+    assert_eq!(unknown.remarks.len(), 1, "{:?}", unknown.remarks);
 }

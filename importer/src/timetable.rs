@@ -49,10 +49,36 @@ pub(crate) fn asset<'t>(class: &str, arguments: Arguments<'t>) -> Evaluated<'t> 
     Ok(Value::Assets(alone.unwrap_or(Json::Object(map))))
 }
 
-/// A list of assets, for a schedule, `inlets` or `outlets`.
+/// An alias of assets, from the arguments of `AssetAlias` or `DatasetAlias`.
+pub(crate) fn alias<'t>(class: &str, arguments: Arguments<'t>) -> Evaluated<'t> {
+    let place = arguments.place.clone();
+    // Its group serves lists alone.
+    match arguments.values(&["name", "group"])?.into_iter().find(|(name, _)| name == "name") {
+        Some((_, Value::Text(name))) => Ok(Value::Alias(name)),
+        _ => Err(unknown(format!("the name of this `{class}` is known only when it runs"), place)),
+    }
+}
+
+/// The assets that a task reads.
+pub(crate) fn inlets(value: &Value<'_>, place: &Range<usize>) -> Result<Json, Rc<NotStatic>> {
+    match value {
+        Value::Alias(name) => Err(Rc::new(NotStatic {
+            reason: format!("tasks read the assets that are found under the alias `{name}`, not the alias"),
+            place: place.clone(),
+            help: Some("name those assets"),
+        })),
+        Value::List(items) | Value::Tuple(items) => {
+            Ok(Json::Array(items.iter().map(|item| inlets(item, place)).collect::<Result<_, _>>()?))
+        }
+        value => assets(value, place),
+    }
+}
+
+/// A list of assets and aliases, for a schedule or `outlets`.
 pub(crate) fn assets(value: &Value<'_>, place: &Range<usize>) -> Result<Json, Rc<NotStatic>> {
     match value {
         Value::Assets(json) => Ok(json.clone()),
+        Value::Alias(name) => Ok(alias_json(name)),
         Value::Text(text) => Ok(Json::from(text.as_str())),
         Value::List(items) | Value::Tuple(items) => {
             Ok(Json::Array(items.iter().map(|item| assets(item, place)).collect::<Result<_, _>>()?))
@@ -60,6 +86,20 @@ pub(crate) fn assets(value: &Value<'_>, place: &Range<usize>) -> Result<Json, Rc
         Value::Unknown(why) => Err(Rc::clone(why)),
         _ => Err(unknown("only assets can stand here", place.clone())),
     }
+}
+
+fn alias_json(name: &str) -> Json {
+    json!({ "alias": name })
+}
+
+/// What of two values are assets or aliases of them, to be put together by `&` or `|`.
+pub(crate) fn pair(left: &Value<'_>, right: &Value<'_>) -> Option<(Json, Json)> {
+    let one = |value: &Value<'_>| match value {
+        Value::Assets(json) => Some(json.clone()),
+        Value::Alias(name) => Some(alias_json(name)),
+        _ => None,
+    };
+    Some((one(left)?, one(right)?))
 }
 
 /// One of Airflow's timetables, from the arguments of its class; none when the class is no timetable.
@@ -133,7 +173,7 @@ pub(crate) fn schedule(
         }
         Value::Length(length) if with_interval => json!({ "every": length.written(), "data_interval": true }),
         Value::Assets(Json::String(uri)) => json!([uri]),
-        Value::List(_) | Value::Tuple(_) | Value::Assets(_) => assets(value, place)?,
+        Value::List(_) | Value::Tuple(_) | Value::Assets(_) | Value::Alias(_) => assets(value, place)?,
         Value::Text(_) | Value::Length(_) | Value::None => {
             value.to_json().map_err(|reason| unknown(reason, place.clone()))?
         }

@@ -56,6 +56,8 @@ pub(crate) enum Value<'t> {
     Zone(String),
     /// An asset, or an expression over assets, as Updraft writes it.
     Assets(Json),
+    /// A name under which a task finds assets while it runs.
+    Alias(String),
     /// A schedule, with the zone that it names.
     Schedule(Json, Option<String>),
     /// Something else that Updraft writes so.
@@ -256,7 +258,9 @@ impl<'t> Value<'t> {
             Value::Dag(_) | Value::Task(_) | Value::Group(_) | Value::Output(_) => {
                 return Err("a DAG, a task or a group cannot stand here".to_owned());
             }
-            Value::Partial(..) | Value::Labelled(_) | Value::Label => return Err("it cannot stand here".to_owned()),
+            Value::Partial(..) | Value::Labelled(_) | Value::Label | Value::Alias(_) => {
+                return Err("it cannot stand here".to_owned());
+            }
             Value::Unknown(why) => return Err(why.reason.clone()),
         })
     }

@@ -4,10 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::secrets::{ImportConnectionsArgs, ImportVariablesArgs};
+
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
     /// Convert DAG files of Airflow, which are Python, to YAML; nothing in them is run
     Airflow(ImportAirflowArgs),
+    /// Read connections from a file of `airflow connections export`, as `updraft connections import` does
+    Connections(ImportConnectionsArgs),
+    /// Read variables from a file of `airflow variables export`, as `updraft variables import` does
+    Variables(ImportVariablesArgs),
 }
 
 #[derive(Debug, Args)]

@@ -42,16 +42,19 @@ pub enum ConnectionsCommand {
     /// Write all connections into a file, with their secrets in plain text
     Export(ExportConnectionsArgs),
     /// Read connections from a file that `export`, or that of Airflow, has written
-    Import {
-        /// The file: .json, .yaml or .env
-        file: PathBuf,
-        /// Also those that are there already
-        #[arg(long)]
-        overwrite: bool,
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
-    },
+    Import(ImportConnectionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ImportConnectionsArgs {
+    /// The file: .json, .yaml or .env
+    pub file: PathBuf,
+    /// Also those that are there already
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// A connection: all at once as a URI or JSON, or part by part. `-` reads a value from standard input.
@@ -164,16 +167,19 @@ pub enum VariablesCommand {
         file: PathBuf,
     },
     /// Read variables from a file that `export`, or that of Airflow, has written
-    Import {
-        /// The file: .json, .yaml or .env
-        file: PathBuf,
-        /// What to do with those that are there already
-        #[arg(short, long, value_enum, default_value_t = OnExistingKey::Overwrite)]
-        action_on_existing_key: OnExistingKey,
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
-    },
+    Import(ImportVariablesArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ImportVariablesArgs {
+    /// The file: .json, .yaml or .env
+    pub file: PathBuf,
+    /// What to do with those that are there already
+    #[arg(short, long, value_enum, default_value_t = OnExistingKey::Overwrite)]
+    pub action_on_existing_key: OnExistingKey,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// What to do with a variable that is there already.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::clear::agreed;
 use super::installation::Installation;
 use super::secret_files::{format_of, read_connections, save, typed, write_connections};
-use crate::cli::{ConnectionArgs, ConnectionsCommand, ExportConnectionsArgs, SecretFileFormat};
+use crate::cli::{ConnectionArgs, ConnectionsCommand, ExportConnectionsArgs, ImportConnectionsArgs, SecretFileFormat};
 use crate::config::Config;
 use crate::output::{self, Output};
 use crate::report::{BadInput, Status};
@@ -26,7 +26,7 @@ pub async fn run(command: ConnectionsCommand, config: Config, output: Output) ->
         ConnectionsCommand::Delete { conn_id, yes } => delete(&installation, &conn_id, yes, output).await,
         ConnectionsCommand::Test { conn_id } => try_out(&installation, &conn_id, output).await,
         ConnectionsCommand::Export(args) => export(&installation, &args).await,
-        ConnectionsCommand::Import { file, overwrite, yes } => {
+        ConnectionsCommand::Import(ImportConnectionsArgs { file, overwrite, yes }) => {
             import(&installation, &file, overwrite, yes, output).await
         }
     }

@@ -30,7 +30,7 @@ mod web_server;
 mod why;
 mod worker;
 
-use crate::cli::{Cli, Command, DagsCommand, DbCommand, ImportCommand};
+use crate::cli::{Cli, Command, ConnectionsCommand, DagsCommand, DbCommand, ImportCommand, VariablesCommand};
 use crate::config::Config;
 use crate::output::Output;
 use crate::report::Status;
@@ -58,6 +58,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Db(DbCommand::RotateKey { yes }) => db::rotate_key(config, yes, output).await,
         Command::Db(DbCommand::Migrate) => db::migrate(config, output).await,
         Command::Db(DbCommand::Clean(args)) => clean::run(args, config, output).await,
+        Command::Import(ImportCommand::Connections(args)) => {
+            connections::run(ConnectionsCommand::Import(args), config, output).await
+        }
+        Command::Import(ImportCommand::Variables(args)) => {
+            variables::run(VariablesCommand::Import(args), config, output).await
+        }
         Command::Import(ImportCommand::Airflow(args)) => import_airflow::run(&args, &config, output),
         Command::Sql(args) => sql::run(args, cli.global.output).await,
         Command::Schema => schema::run(&config),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::clear::agreed;
 use super::installation::Installation;
 use super::secret_files::{FileVariable, format_of, read_variables, save, typed, write_variables};
-use crate::cli::{OnExistingKey, SecretFileFormat, VariablesCommand};
+use crate::cli::{ImportVariablesArgs, OnExistingKey, SecretFileFormat, VariablesCommand};
 use crate::config::Config;
 use crate::output::{self, Output};
 use crate::report::{BadInput, Status};
@@ -27,7 +27,7 @@ pub async fn run(command: VariablesCommand, config: Config, output: Output) -> a
         }
         VariablesCommand::Delete { key, yes } => delete(&installation, &key, yes, output).await,
         VariablesCommand::Export { file } => export(&installation, &file).await,
-        VariablesCommand::Import { file, action_on_existing_key, yes } => {
+        VariablesCommand::Import(ImportVariablesArgs { file, action_on_existing_key, yes }) => {
             import(&installation, &file, action_on_existing_key, yes, output).await
         }
     }

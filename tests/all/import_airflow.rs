@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::server::{Backend, Installation};
 
 /// Files that convert whole, so that Updraft runs what comes out.
-const WHOLE: [&str; 4] = ["notebook", "notebooks", "many", "deciding"];
+const WHOLE: [&str; 6] = ["notebook", "exercise", "notebooks", "many", "deciding", "assets"];
 
 fn python(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/airflow").join(name).with_extension("py")
@@ -29,6 +29,20 @@ async fn converted(name: &str) -> (Option<i32>, String) {
 async fn a_notebook_of_airflow_2_converts_whole() {
     let (code, converted) = converted("notebook").await;
     insta::assert_snapshot!("notebook", converted);
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn what_is_imported_and_not_used_is_no_obstacle() {
+    let (code, converted) = converted("exercise").await;
+    insta::assert_snapshot!("exercise", converted);
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn assets_and_aliases_of_them_convert_whole() {
+    let (code, converted) = converted("assets").await;
+    insta::assert_snapshot!("assets", converted);
     assert_eq!(code, Some(0));
 }
 
@@ -89,7 +103,7 @@ async fn a_folder_is_written_whole_and_nothing_is_replaced() {
     let refused = installation.run(&["import", "airflow", "airflow", "--to", "dags"]).await;
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("deciding.yaml` is there already") && said.contains("--force"), "{said}");
+    assert!(said.contains("assets.yaml` is there already") && said.contains("--force"), "{said}");
     assert_eq!(std::fs::read_to_string(&written).unwrap(), "mine");
     assert!(!installation.path().join("dags/team/many.yaml").exists(), "all files are written, or none");
 

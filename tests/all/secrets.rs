@@ -96,12 +96,13 @@ async fn files_of_airflow_are_read_and_ours_are_read_back() {
     );
 
     ok(&installation, &["connections", "import", "connections.json"]).await;
-    ok(&installation, &["connections", "import", "connections.yaml"]).await;
+    ok(&installation, &["import", "connections", "connections.yaml"]).await;
     let imported = installation.json(&["connections", "import", "connections.env"]).await;
     assert_eq!(imported, json!({ "imported": ["mail"], "skipped": ["my_db"] }));
     refused(&installation, &["connections", "import", "connections.env", "--overwrite"], "say so with --yes").await;
     ok(&installation, &["variables", "import", "variables.json"]).await;
     refused(&installation, &["variables", "import", "variables.json", "-a", "fail"], "there are already: region").await;
+    refused(&installation, &["import", "variables", "variables.json", "-a", "fail"], "there are already: region").await;
 
     for format in ["json", "yaml", "env"] {
         let file = format!("export.{format}");
