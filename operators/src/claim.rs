@@ -52,20 +52,41 @@ pub(crate) struct Ended {
 }
 
 impl Claim {
-    /// Of a try that begins.
-    pub(crate) fn new(ctx: &TaskContext) -> Claim {
+    /// That of the try, which may have begun in another process. What bears the token of an earlier one is ended first, because
+    /// two at a time would do the work twice.
+    pub(crate) async fn of_try(
+        ctx: &TaskContext,
+        end_earlier: impl AsyncFnOnce(String) -> Result<(), TaskError>,
+    ) -> Result<Claim, TaskError> {
+        match Claim::load(ctx).await? {
+            Some(claim) if claim.try_number == ctx.try_number => return Ok(claim),
+            Some(earlier) => end_earlier(earlier.token).await?,
+            None => {}
+        }
         let token = ctx.try_id.simple().to_string();
-        Claim { try_number: ctx.try_number, token, made: None, seen: BTreeMap::new(), ended: None }
+        let claim = Claim { try_number: ctx.try_number, token, made: None, seen: BTreeMap::new(), ended: None };
+        claim.save(ctx).await?;
+        Ok(claim)
+    }
+
+    /// The token of what this try may have going on.
+    pub(crate) async fn going_on(ctx: &TaskContext) -> Result<Option<String>, TaskError> {
+        let claim = Claim::left(ctx).await?;
+        Ok(claim.filter(|claim| claim.try_number == ctx.try_number).map(|claim| claim.token))
+    }
+
+    /// The token of what the last try, whichever that was, may have left going on.
+    pub(crate) async fn left_going_on(ctx: &TaskContext) -> Result<Option<String>, TaskError> {
+        Ok(Claim::left(ctx).await?.map(|claim| claim.token))
+    }
+
+    async fn left(ctx: &TaskContext) -> Result<Option<Claim>, TaskError> {
+        Ok(Claim::load(ctx).await?.filter(|claim| claim.ended.is_none()))
     }
 
     /// What was kept last: by this try, by one before it, or by nobody.
-    pub(crate) async fn load(ctx: &TaskContext) -> Result<Option<Claim>, TaskError> {
+    async fn load(ctx: &TaskContext) -> Result<Option<Claim>, TaskError> {
         checkpoint::load(ctx).await
-    }
-
-    /// Whether it is that of the try itself, which began in another process.
-    pub(crate) fn is_of(&self, ctx: &TaskContext) -> bool {
-        self.try_number == ctx.try_number
     }
 
     /// Keeps it, durably.

@@ -100,3 +100,22 @@ async fn a_task_that_is_marked_stops_its_container() {
     assert_eq!(finished(&world.db, "jobs", "one").await.state, "failed");
     assert!(server.stop().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marked_while_no_process_runs_its_container_is_stopped_by_the_next_one() {
+    let world = World::new().await;
+    let server = world.start().await;
+    world.begun().await;
+    server.kill().await;
+    let told = world.installation.run(&["tasks", "mark", "jobs", "one", "waits", "success"]).await;
+    let error = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(error.contains("scheduler"), "it is kept for whoever comes next: {error}");
+    assert_eq!(world.podman.containers().len(), 1);
+
+    let server = world.start().await;
+
+    eventually("no container", || async { world.podman.containers().is_empty().then_some(()) }).await;
+    assert_eq!(finished(&world.db, "jobs", "one").await.state, "success");
+    assert_eq!(world.runs(), 1);
+    assert!(server.stop().await);
+}

@@ -74,6 +74,11 @@ impl Operator for Docker {
         run::perform(&engine, &args, ctx).await
     }
 
+    async fn withdraw(&self, args: DockerArgs, ctx: &TaskContext) -> Result<(), TaskError> {
+        let engine = engine::connect(&args, &self.environment, ctx).await?;
+        run::withdraw(&engine, &args, ctx).await
+    }
+
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         args::check(args)
     }

@@ -50,6 +50,14 @@ pub(super) async fn perform(engine: &Engine, args: &DockerArgs, ctx: &TaskContex
     ended?.into_outcome(args.skip_on_exit_code.as_ref(), args.output_processor)
 }
 
+/// Ends what a try has left that nobody minds any more.
+pub(super) async fn withdraw(engine: &Engine, args: &DockerArgs, ctx: &TaskContext) -> Result<(), TaskError> {
+    match Claim::left_going_on(ctx).await? {
+        Some(token) => Course { engine, args, ctx }.end(&token).await,
+        None => Ok(()),
+    }
+}
+
 /// The course of one try.
 struct Course<'a> {
     engine: &'a Engine,
@@ -59,7 +67,7 @@ struct Course<'a> {
 
 impl Course<'_> {
     async fn to_the_end(&self) -> Result<Ended, TaskError> {
-        let mut claim = self.claim().await?;
+        let mut claim = Claim::of_try(self.ctx, async |token| self.end_earlier(&token).await).await?;
         if let Some(ended) = claim.ended {
             self.ctx.log.info("The container of this try has ended already");
             self.tidy(claim.made.as_deref(), &ended).await;
@@ -73,21 +81,6 @@ impl Course<'_> {
         claim.save(self.ctx).await?;
         self.tidy(Some(&container), &ended).await;
         Ok(ended)
-    }
-
-    /// The claim of this try. What an earlier one has left is ended first.
-    async fn claim(&self) -> Result<Claim, TaskError> {
-        let kept = Claim::load(self.ctx).await?;
-        let earlier = match kept {
-            Some(claim) if claim.is_of(self.ctx) => return Ok(claim),
-            earlier => earlier,
-        };
-        if let Some(earlier) = earlier {
-            self.end_earlier(&earlier.token).await?;
-        }
-        let claim = Claim::new(self.ctx);
-        claim.save(self.ctx).await?;
-        Ok(claim)
     }
 
     /// The container of this try, which is made if there is none.
@@ -296,18 +289,13 @@ impl Course<'_> {
         }
     }
 
-    /// Stops and removes the container of a try that is not wanted any more.
+    /// Ends what this try may have going on, as far as there is time for it; otherwise it is withdrawn later.
     async fn abandon(&self) {
         let ending = async {
-            let claim = Claim::load(self.ctx).await?.filter(|claim| claim.is_of(self.ctx) && claim.ended.is_none());
-            let Some(claim) = claim else { return Ok(()) };
-            let Some(container) = self.find(&claim.token).await? else { return Ok(()) };
-            self.stop(&container).await.map_err(|error| refused(error, "stop the container"))?;
-            self.ctx.log.info(format_args!("Stopped container {}", short(&container)));
-            if self.args.auto_remove != AutoRemove::Never {
-                self.remove(&container).await.map_err(|error| refused(error, "remove the container"))?;
+            match Claim::going_on(self.ctx).await? {
+                Some(token) => self.end(&token).await,
+                None => Ok(()),
             }
-            Ok::<(), TaskError>(())
         };
         let problem = match tokio::time::timeout(STOP_PATIENCE, ending).await {
             Ok(Ok(())) => return,
@@ -315,6 +303,23 @@ impl Course<'_> {
             Err(_) => format!("the engine did not stop it within {}", spoken(STOP_PATIENCE)),
         };
         self.ctx.log.error(format_args!("The container of this try may go on: {problem}"));
+    }
+
+    /// Stops and removes the container that bears a token, which nobody wants any more.
+    async fn end(&self, token: &str) -> Result<(), TaskError> {
+        let Some(container) = self.find(token).await? else { return Ok(()) };
+        let state = match self.state(&container).await {
+            Err(error) if is_absent(&error) => return Ok(()),
+            state => state.map_err(|error| refused(error, "look at the container"))?,
+        };
+        if is_under_way(&state) {
+            self.stop(&container).await.map_err(|error| refused(error, "stop the container"))?;
+            self.ctx.log.info(format_args!("Stopped container {}", short(&container)));
+        }
+        if self.args.auto_remove != AutoRemove::Never {
+            self.remove(&container).await.map_err(|error| refused(error, "remove the container"))?;
+        }
+        Ok(())
     }
 
     async fn state(&self, container: &str) -> Result<ContainerState, Error> {

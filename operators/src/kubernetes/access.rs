@@ -133,8 +133,10 @@ impl Access {
             request.headers_mut().insert(AUTHORIZATION, header);
         }
         *request.timeout_mut() = limit;
-        let sent = self.client.execute(request).await;
-        let response = sent.map_err(|error| ClusterError::Away(broken_off(error, &self.host, true).error))?;
+        let response = self
+            .execute(request)
+            .await
+            .map_err(|error| ClusterError::Away(with_cure(broken_off(error, &self.host, true).error)))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -148,6 +150,66 @@ impl Access {
             }
         })
     }
+
+    /// Sends a request. With TLS 1.3 a cluster says only after both sides agreed to speak that it does not know the client; a
+    /// request that was about to be sent then learns no more than that it was not, and the next one learns why.
+    async fn execute(&self, request: Request) -> reqwest::Result<Response> {
+        let mut request = request;
+        for _ in 1..SENDING_MAX {
+            let Some(again) = request.try_clone() else { break };
+            match self.client.execute(request).await {
+                Err(error) if was_not_sent(&error) => request = again,
+                answered => return answered,
+            }
+        }
+        self.client.execute(request).await
+    }
+}
+
+/// How often a request is sent until it is.
+const SENDING_MAX: usize = 3;
+
+/// Whether the connection was gone before anything was sent by it.
+fn was_not_sent(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.into_iter().any(|cause| cause.to_string().contains("connection was not ready"))
+}
+
+/// What to do about a way that is not opened, where that is known.
+fn with_cure(error: anyhow::Error) -> anyhow::Error {
+    let words = format!("{error:#}");
+    if words.contains("invalid peer certificate") {
+        return error.context(
+            "the certificate of the cluster is not trusted: give that of its authority as `ca_cert` of the connection, or as \
+             `certificate-authority-data` of the kubeconfig",
+        );
+    }
+    if wants_certificate(&words) {
+        return error.context(
+            "the cluster wants to see a client certificate that it knows: `client-certificate-data` and `client-key-data` of the \
+             kubeconfig",
+        );
+    }
+    error
+}
+
+/// How a server says in TLS that it does not like what it is shown, or that it is shown nothing.
+const WANTS: [&str; 8] = [
+    "CertificateRequired",
+    "BadCertificate",
+    "UnknownCA",
+    "CertificateUnknown",
+    "CertificateExpired",
+    "AccessDenied",
+    "HandshakeFailure",
+    // A certificate that another authority of the same name has signed.
+    "DecryptError",
+];
+
+fn wants_certificate(words: &str) -> bool {
+    let Some((_, alert)) = words.split_once("received fatal alert: ") else { return false };
+    let alert = alert.split(|sign: char| !sign.is_ascii_alphanumeric()).next().unwrap_or_default();
+    WANTS.contains(&alert)
 }
 
 /// What the API says when it refuses (`Status`).
@@ -321,6 +383,20 @@ mod tests {
         assert_eq!(broken.to_string(), "`bash` answers with no ExecCredential");
         let fails = header(&json!({}), Some(program("echo 'log in first' >&2; exit 1"))).await.unwrap_err();
         assert!(format!("{fails:#}").contains("log in first"), "{fails:#}");
+    }
+
+    #[test]
+    fn only_alerts_about_certificates_ask_for_one() {
+        let told = |alert: &str| {
+            let error = anyhow!("received fatal alert: {alert}").context("`cluster` cannot be reached");
+            format!("{:#}", with_cure(error))
+        };
+        for alert in WANTS {
+            assert!(told(alert).starts_with("the cluster wants to see a client certificate"), "{alert}");
+        }
+        for alert in ["ProtocolVersion", "InternalError", "UnrecognisedName", "BadCertificateStatusResponse"] {
+            assert!(told(alert).starts_with("`cluster` cannot be reached"), "{alert}");
+        }
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct JobArgs {
     /// Whole sets of variables, from ConfigMaps and Secrets: a list of `{secretRef: {name: …}}`.
     #[serde(default)]
     pub(super) env_from: Option<Vec<Piece>>,
+    /// ConfigMaps whose data become variables: names, beside `env_from`.
+    #[serde(default)]
+    pub(super) configmaps: Option<OneOrMany>,
     /// What the container asks for and may have: `{requests: {cpu: 500m}, limits: {memory: 2Gi}}`.
     #[serde(default)]
     pub(super) container_resources: Option<Piece>,
@@ -66,6 +69,9 @@ pub struct JobArgs {
     /// The account in whose name the pod asks the cluster.
     #[serde(default)]
     pub(super) service_account_name: Option<String>,
+    /// Whether the pod has a token of that account.
+    #[serde(default)]
+    pub(super) automount_service_account_token: Option<bool>,
     /// Labels that a node must have.
     #[serde(default)]
     pub(super) node_selector: Option<Piece>,
@@ -87,6 +93,21 @@ pub struct JobArgs {
     /// Where it asks for names: `ClusterFirst`, `Default`, ….
     #[serde(default)]
     pub(super) dnspolicy: Option<String>,
+    /// The same in detail: `{nameservers: […], searches: […]}`.
+    #[serde(default)]
+    pub(super) dns_config: Option<Piece>,
+    /// Names that it knows without asking: a list of `{ip: …, hostnames: […]}`.
+    #[serde(default)]
+    pub(super) host_aliases: Option<Vec<Piece>>,
+    /// What it is called there.
+    #[serde(default)]
+    pub(super) hostname: Option<String>,
+    /// The domain of that name.
+    #[serde(default)]
+    pub(super) subdomain: Option<String>,
+    /// The RuntimeClass of its containers.
+    #[serde(default)]
+    pub(super) runtime_class_name: Option<String>,
     /// Who chooses its node.
     #[serde(default)]
     pub(super) schedulername: Option<String>,
@@ -130,6 +151,12 @@ pub struct JobArgs {
     /// Whether the Job waits for somebody to let it begin.
     #[serde(default)]
     pub(super) suspend: Option<bool>,
+    /// Which pods are those of the Job, with `manual_selector`. Kubernetes chooses that by itself.
+    #[serde(default)]
+    pub(super) selector: Option<Piece>,
+    /// Whether `selector` counts.
+    #[serde(default)]
+    pub(super) manual_selector: Option<bool>,
     /// A whole Job as Kubernetes has it, over which the other arguments are laid.
     #[serde(default)]
     pub(super) job_template: Option<Piece>,
@@ -169,9 +196,15 @@ pub struct JobArgs {
     /// Of which containers; of `base_container_name` when absent.
     #[serde(default)]
     pub(super) container_logs: Option<OneOrMany>,
+    /// Of which `init_containers`, beside those.
+    #[serde(default)]
+    pub(super) init_container_logs: Option<OneOrMany>,
     /// What becomes of the Job once it has ended.
     #[serde(default)]
     pub(super) on_finish_action: OnFinish,
+    /// What becomes of a Job that goes on and that nobody wants any more.
+    #[serde(default)]
+    pub(super) on_kill_action: OnKill,
     /// How its pods go when the Job is deleted because nobody wants it any more.
     #[serde(default)]
     pub(super) on_kill_propagation_policy: Propagation,
@@ -225,6 +258,18 @@ pub(super) enum OnFinish {
     #[serde(rename = "delete_succeeded_pod")]
     DeleteSucceeded,
     /// It stays.
+    #[serde(rename = "keep_pod")]
+    Keep,
+}
+
+/// What becomes of a Job whose task is cleared, marked or out of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(super) enum OnKill {
+    /// It is deleted, with its pods.
+    #[default]
+    #[serde(rename = "delete_pod")]
+    Delete,
+    /// It goes on.
     #[serde(rename = "keep_pod")]
     Keep,
 }

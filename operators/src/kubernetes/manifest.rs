@@ -41,6 +41,8 @@ pub(super) fn job(args: &JobArgs, template: Value, token: &str, namespace: &str,
                 "activeDeadlineSeconds": args.active_deadline_seconds.map(|span| span.0.as_secs()),
                 "ttlSecondsAfterFinished": args.ttl_seconds_after_finished.map(|span| span.0.as_secs()),
                 "suspend": args.suspend,
+                "selector": args.selector,
+                "manualSelector": args.manual_selector,
                 "template": { "spec": pod_spec(args) },
             },
         }),
@@ -112,6 +114,7 @@ fn pod_spec(args: &JobArgs) -> Value {
         "volumes": args.volumes,
         "initContainers": args.init_containers,
         "serviceAccountName": args.service_account_name,
+        "automountServiceAccountToken": args.automount_service_account_token,
         "nodeSelector": args.node_selector,
         "affinity": args.affinity,
         "tolerations": args.tolerations,
@@ -119,6 +122,11 @@ fn pod_spec(args: &JobArgs) -> Value {
         "priorityClassName": args.priority_class_name,
         "hostNetwork": args.hostnetwork.then_some(true),
         "dnsPolicy": args.dnspolicy,
+        "dnsConfig": args.dns_config,
+        "hostAliases": args.host_aliases,
+        "hostname": args.hostname,
+        "subdomain": args.subdomain,
+        "runtimeClassName": args.runtime_class_name,
         "schedulerName": args.schedulername,
         "terminationGracePeriodSeconds": args.termination_grace_period,
         "imagePullSecrets": args.image_pull_secrets.as_ref().map(|secrets| match secrets {
@@ -141,13 +149,21 @@ fn container(args: &JobArgs) -> Value {
         "command": words(&args.cmds),
         "args": words(&args.arguments),
         "env": variables,
-        "envFrom": args.env_from,
+        "envFrom": env_from(args),
         "resources": args.container_resources,
         "imagePullPolicy": args.image_pull_policy,
         "ports": args.ports,
         "volumeMounts": args.volume_mounts,
         "securityContext": args.container_security_context,
     })
+}
+
+/// Whole sets of variables.
+fn env_from(args: &JobArgs) -> Option<Vec<Value>> {
+    let named = args.configmaps.as_ref().map(OneOrMany::names).unwrap_or_default();
+    let named = named.iter().map(|name| json!({ "configMapRef": { "name": name } }));
+    let sets: Vec<Value> = args.env_from.iter().flatten().map(|set| json!(set)).chain(named).collect();
+    (!sets.is_empty()).then_some(sets)
 }
 
 /// The container of that name in the spec of a pod: the only one there is, or a new one.

@@ -63,10 +63,18 @@ impl Operator for KubernetesJob {
                 .renamed("poll_interval", "job_poll_interval")
                 .refused("secrets", "they are objects of Python; write `env_from`, or `volumes` and `volume_mounts`")
                 .refused("callbacks", "they are functions of Python; see `on_success_callback`")
+                .refused("log_formatter", "it is a function of Python; the log has the lines as they are")
+                .refused("pod_runtime_info_envs", "write `env_vars` as a list with `valueFrom: {fieldRef: …}`")
                 .refused("progress_callback", "it is a function of Python; the log shows the output");
             let unneeded = [
                 "deferrable",
+                "durable",
                 "reattach_on_restart",
+                "trigger_kwargs",
+                "log_events_on_startup",
+                "base_container_status_polling_interval",
+                "container_name_log_prefix_enabled",
+                "xcom_sidecar_container_security_context",
                 "logging_interval",
                 "log_events_on_failure",
                 "log_pod_spec_on_failure",
@@ -91,6 +99,11 @@ impl Operator for KubernetesJob {
     async fn execute(&self, args: JobArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let cluster = Cluster::open(&args, &self.environment, ctx).await?;
         run::perform(&cluster, &args, ctx).await
+    }
+
+    async fn withdraw(&self, args: JobArgs, ctx: &TaskContext) -> Result<(), TaskError> {
+        let cluster = Cluster::open(&args, &self.environment, ctx).await?;
+        run::withdraw(&cluster, &args, ctx).await
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {

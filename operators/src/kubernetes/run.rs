@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::access::ClusterError;
-use super::args::{JobArgs, OnFinish, Propagation};
+use super::args::{JobArgs, OnFinish, OnKill, Propagation};
 use super::cluster::{Cluster, is_absent, is_passing, is_there_already, refused, told};
 use super::logs::{Logs, last_line};
 use super::manifest::{self, TOKEN_LABEL};
@@ -19,6 +19,7 @@ use super::xcoms;
 use crate::beside;
 use crate::claim::{Claim, Ended};
 use crate::requests::Complaints;
+use crate::shapes::OneOrMany;
 use crate::span::spoken;
 use crate::time_limit;
 
@@ -75,6 +76,16 @@ pub(super) async fn perform(cluster: &Cluster, args: &JobArgs, ctx: &TaskContext
     }
 }
 
+/// Ends what a try has left that nobody minds any more, and awaits that it has ended.
+pub(super) async fn withdraw(cluster: &Cluster, args: &JobArgs, ctx: &TaskContext) -> Result<(), TaskError> {
+    let course = Course { cluster, args, ctx };
+    let Some(token) = Claim::left_going_on(ctx).await? else { return Ok(()) };
+    match course.end(&token).await? {
+        Some(name) => course.gone(&name).await,
+        None => Ok(()),
+    }
+}
+
 /// The course of one try.
 struct Course<'a> {
     cluster: &'a Cluster,
@@ -84,7 +95,7 @@ struct Course<'a> {
 
 impl Course<'_> {
     async fn to_the_end(&self) -> Result<(String, Ended), Stop> {
-        let mut claim = self.claim().await?;
+        let mut claim = Claim::of_try(self.ctx, async |token| self.end_earlier(&token).await).await?;
         if let (Some(name), Some(ended)) = (claim.made.clone(), claim.ended.clone()) {
             self.ctx.log.info(format_args!("Job {name} of this try has ended already"));
             self.tidy(&name, &ended).await;
@@ -101,20 +112,6 @@ impl Course<'_> {
         claim.save(self.ctx).await?;
         self.tidy(&name, &ended).await;
         Ok((name, ended))
-    }
-
-    /// The claim of this try. What an earlier one has left is ended first.
-    async fn claim(&self) -> Result<Claim, TaskError> {
-        let earlier = match Claim::load(self.ctx).await? {
-            Some(claim) if claim.is_of(self.ctx) => return Ok(claim),
-            earlier => earlier,
-        };
-        if let Some(earlier) = earlier {
-            self.end_earlier(&earlier.token).await?;
-        }
-        let claim = Claim::new(self.ctx);
-        claim.save(self.ctx).await?;
-        Ok(claim)
     }
 
     /// The name of the Job of this try, which is made if there is none.
@@ -210,9 +207,14 @@ impl Course<'_> {
         self.ctx.log.info(format_args!("Deletes job {name} of the try before"));
         let deleted = self.cluster.delete_job(&name, PropagationPolicy::Foreground).await;
         unless_absent(deleted).map_err(|error| refused(error, "delete the Job of the try before"))?;
+        self.gone(&name).await
+    }
+
+    /// Waits until a Job that was deleted is gone, with its pods.
+    async fn gone(&self, name: &str) -> Result<(), TaskError> {
         let gone = async {
             loop {
-                match self.cluster.job(&name).await {
+                match self.cluster.job(name).await {
                     Err(error) if is_absent(&error) => return Ok(()),
                     Err(error) if !is_passing(&error) => return Err(refused(error, "look at the Job before")),
                     _ => {}
@@ -225,7 +227,7 @@ impl Course<'_> {
         };
         tokio::time::timeout(EARLIER_GOES, gone).await.unwrap_or_else(|_| {
             let limit = spoken(EARLIER_GOES);
-            Err(TaskError::retry(anyhow!("job {name} of the try before is not gone {limit} after it was deleted")))
+            Err(TaskError::retry(anyhow!("job {name} is not gone {limit} after it was deleted")))
         })
     }
 
@@ -283,11 +285,15 @@ impl Course<'_> {
 
     /// The names of the containers whose output is in the log.
     fn followed(&self) -> Vec<String> {
-        match &self.args.container_logs {
-            _ if !self.args.get_logs => Vec::new(),
+        if !self.args.get_logs {
+            return Vec::new();
+        }
+        let before = self.args.init_container_logs.as_ref().map(OneOrMany::names).unwrap_or_default().to_vec();
+        let main = match &self.args.container_logs {
             Some(names) => names.names().to_vec(),
             None => vec![self.args.base_container_name.clone()],
-        }
+        };
+        before.into_iter().chain(main).collect()
     }
 
     async fn look(&self, claim: &Claim, name: &str) -> Result<(JobState, Vec<Pod>), ClusterError> {
@@ -336,22 +342,13 @@ impl Course<'_> {
         }
     }
 
-    /// Deletes the Job of a try that is not wanted any more.
+    /// Ends what this try may have going on, as far as there is time for it; otherwise it is withdrawn later.
     async fn abandon(&self) {
-        let policy = match self.args.on_kill_propagation_policy {
-            Propagation::Foreground => PropagationPolicy::Foreground,
-            Propagation::Background => PropagationPolicy::Background,
-            Propagation::Orphan => PropagationPolicy::Orphan,
-        };
         let ending = async {
-            let claim = Claim::load(self.ctx).await?.filter(|claim| claim.is_of(self.ctx) && claim.ended.is_none());
-            let Some(claim) = claim else { return Ok(()) };
-            let Some(job) = self.find(&claim.token).await? else { return Ok(()) };
-            let name = name_of(&job);
-            let deleted = unless_absent(self.cluster.delete_job(&name, policy).await);
-            deleted.map_err(|error| refused(error, &format!("delete the job {name}")))?;
-            self.ctx.log.info(format_args!("Deleted job {name}"));
-            Ok::<(), TaskError>(())
+            match Claim::going_on(self.ctx).await? {
+                Some(token) => self.end(&token).await.map(drop),
+                None => Ok(()),
+            }
         };
         let problem = match tokio::time::timeout(DELETE_PATIENCE, ending).await {
             Ok(Ok(())) => return,
@@ -359,6 +356,29 @@ impl Course<'_> {
             Err(_) => format!("the cluster did not answer within {}", spoken(DELETE_PATIENCE)),
         };
         self.ctx.log.error(format_args!("The Job of this try may go on: {problem}"));
+    }
+
+    /// Deletes the Job that bears a token, which nobody wants any more, and answers with its name. One that is over is treated
+    /// as `on_finish_action` says.
+    async fn end(&self, token: &str) -> Result<Option<String>, TaskError> {
+        if self.args.on_kill_action == OnKill::Keep {
+            self.ctx.log.info("The Job of this try goes on, as `on_kill_action` says");
+            return Ok(None);
+        }
+        let policy = match self.args.on_kill_propagation_policy {
+            Propagation::Foreground => PropagationPolicy::Foreground,
+            Propagation::Background => PropagationPolicy::Background,
+            Propagation::Orphan => PropagationPolicy::Orphan,
+        };
+        let Some(job) = self.find(token).await? else { return Ok(None) };
+        if job_state(&job) != JobState::UnderWay && self.args.on_finish_action == OnFinish::Keep {
+            return Ok(None);
+        }
+        let name = name_of(&job);
+        let deleted = unless_absent(self.cluster.delete_job(&name, policy).await);
+        deleted.map_err(|error| refused(error, &format!("delete the job {name}")))?;
+        self.ctx.log.info(format_args!("Deleted job {name}"));
+        Ok(Some(name))
     }
 }
 

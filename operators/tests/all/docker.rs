@@ -10,7 +10,7 @@ use operators::registry_with;
 use scheduler::connection::{Connection, Secret};
 use scheduler::operator::{Outcome, TaskError, Verdict};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 use uuid::Uuid;
 
@@ -18,9 +18,9 @@ use crate::bomb::Bomb;
 use crate::context::nowhere;
 use crate::image_registry::{ImageRegistry, LOGIN, PASSWORD};
 use crate::podman::{IMAGE, Podman};
-use crate::python;
 use crate::sql::{loaded, with_dag_file};
 use crate::support::{Bench, Connections, Mined, return_value};
+use crate::tls_gate::TlsGate;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -288,6 +288,35 @@ async fn a_try_that_is_not_wanted_any_more_stops_and_removes_its_container() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_try_has_left_is_ended_by_whoever_comes_next() {
+    let podman = Podman::start();
+    let bench = Bench::new();
+    let (operator, gate) = (docker(), Gate::new());
+    let left = || args(&podman, WAITS, gate.mount());
+    tokio::select! {
+        ended = bench.run(&operator, left()) => panic!("{ended:?}"),
+        () = said(&bench, "begins\n") => {}
+    }
+    let away = bench.withdraw(&operator, args(&podman, WAITS, json!({ "docker_url": "unix:///nowhere/docker.sock" })));
+    assert!(away.await.unwrap_err().to_string().contains("no Docker engine answers"), "it is asked again");
+    assert_eq!(podman.containers().len(), 1);
+
+    bench.withdraw(&operator, left()).await.unwrap();
+
+    assert_eq!(podman.containers(), Vec::<String>::new());
+    assert!(bench.log_text().contains("Stopped container"), "{}", bench.log_text());
+    bench.withdraw(&operator, left()).await.unwrap();
+
+    // What has ended by itself stays as the arguments say.
+    let bench = Bench::new();
+    let kept = json!({ "auto_remove": "never" });
+    run(&podman, &bench, "true", kept.clone()).await.unwrap();
+    bench.withdraw(&operator, args(&podman, "true", kept)).await.unwrap();
+    assert_eq!(podman.containers().len(), 1);
+    Bench::new().withdraw(&operator, left()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_further_try_ends_what_the_one_before_has_left() {
     let podman = Podman::start();
     let mut bench = Bench::new();
@@ -382,83 +411,11 @@ async fn images_come_from_registries_that_ask_who_we_are() {
     assert!(problem.contains("wants a login"), "{problem}");
 }
 
-/// Lets into the socket of its first argument who shows a certificate of an authority of its own. Writes what a client needs
-/// into the folder of its second argument, and prints its port.
-const TLS_GATE: &str = r"
-import datetime, ipaddress, pathlib, socket, ssl, sys, threading
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
-engine, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-now, day = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(days=1)
-authority = ec.generate_private_key(ec.SECP256R1())
-
-
-def write(name, subject, key, extension):
-    named = lambda text: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-    made = x509.CertificateBuilder().subject_name(named(subject)).issuer_name(named('authority')).public_key(key.public_key())
-    made = made.serial_number(x509.random_serial_number()).not_valid_before(now - day).not_valid_after(now + day)
-    made = made.add_extension(extension, critical=True).sign(authority, hashes.SHA256())
-    (folder / f'{name}.pem').write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / f'{name}.key').write_bytes(key.private_bytes(*private))
-
-
-write('ca', 'authority', authority, x509.BasicConstraints(ca=True, path_length=None))
-for name in ('server', 'client'):
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address('127.0.0.1'))])
-    write(name, name, ec.generate_private_key(ec.SECP256R1()), names)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(folder / 'server.pem', folder / 'server.key')
-context.load_verify_locations(folder / 'ca.pem')
-context.verify_mode = ssl.CERT_REQUIRED
-
-
-def pass_on(source, target):
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-    except OSError:
-        pass
-    for end in (source, target):
-        try:
-            end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-
-
-def serve(connection):
-    try:
-        secured = context.wrap_socket(connection, server_side=True)
-    except (ssl.SSLError, OSError):
-        return
-    inside = socket.socket(socket.AF_UNIX)
-    inside.connect(engine)
-    threading.Thread(target=pass_on, args=[secured, inside], daemon=True).start()
-    pass_on(inside, secured)
-
-
-listener = socket.create_server(('127.0.0.1', 0))
-print(listener.getsockname()[1], flush=True)
-while True:
-    threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
-";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_behind_tls_wants_a_certificate() {
     let (podman, bench) = (Podman::start(), Bench::new());
-    let mut gate = tokio::process::Command::new(python::tool("python"))
-        .args(["-c", TLS_GATE])
-        .args([&podman.socket(), bench.home()])
-        .stdout(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(gate.stdout.take().unwrap()).lines();
-    let port = lines.next_line().await.unwrap().expect("the gate did not open; is cryptography installed?");
-    let url = format!("tcp://127.0.0.1:{port}");
+    let gate = TlsGate::start(&podman.socket().display().to_string(), bench.home(), true);
+    let url = format!("tcp://127.0.0.1:{}", gate.port);
     let shown = |ca: &str| json!({ "docker_url": url, "tls_ca_cert": ca, "tls_client_cert": "client.pem", "tls_client_key": "client.key" });
     run(&podman, &bench, "echo through", shown("ca.pem")).await.unwrap();
     assert!(bench.has_said("through"), "{}", bench.log_text());

@@ -2,6 +2,7 @@
 //! whatever dies.
 
 mod fake;
+mod tls;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -136,6 +137,62 @@ async fn arguments_are_laid_over_templates() {
         json!([{ "image": "acme/scoring:1", "name": "base" }])
     );
     assert_eq!(fake.jobs(), 1, "with `keep_pod` it stays");
+}
+
+#[tokio::test]
+async fn what_pods_need_of_their_surroundings_is_asked_for() {
+    let fake = Fake::start().await;
+    fake.plan(&[], done());
+    let more = json!({
+        "hostname": "scorer", "subdomain": "jobs", "runtime_class_name": "gvisor", "automount_service_account_token": false,
+        "dns_config": { "searches": ["acme"] }, "host_aliases": [{ "ip": "10.0.0.1", "hostnames": ["db"] }],
+        "configmaps": ["limits"], "env_from": [{ "secretRef": { "name": "keys" } }],
+        "selector": { "matchLabels": { "a": "b" } }, "manual_selector": true,
+    });
+    return_value(run(&bench(&fake), more).await);
+
+    let made = fake.made().remove(0);
+    assert_eq!(
+        (&made["spec"]["selector"]["matchLabels"]["a"], &made["spec"]["manualSelector"]),
+        (&json!("b"), &json!(true))
+    );
+    let mut pod = made["spec"]["template"]["spec"].clone();
+    let container = pod["containers"][0].take();
+    assert_eq!(
+        container["envFrom"],
+        json!([{ "secretRef": { "name": "keys" } }, { "configMapRef": { "name": "limits" } }])
+    );
+    let asked = json!({
+        "automountServiceAccountToken": false,
+        "dnsConfig": { "searches": ["acme"] },
+        "hostAliases": [{ "ip": "10.0.0.1", "hostnames": ["db"] }],
+        "hostname": "scorer",
+        "subdomain": "jobs",
+        "runtimeClassName": "gvisor",
+        "restartPolicy": "Never",
+        "containers": [null],
+    });
+    assert_eq!(pod, asked);
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_wanted_may_go_on() {
+    let fake = Fake::start().await;
+    fake.plan(&["begins"], PodState::Running);
+    let bench = bench(&fake);
+    let kept = json!({ "on_kill_action": "keep_pod" });
+    let running = run(&bench, kept.clone());
+    let stopping = async {
+        while !bench.has_said("begins\n") {
+            tokio::task::yield_now().await;
+        }
+        bench.ctx.withdrawn.cancel();
+        bench.ctx.cancelled.cancel();
+    };
+    tokio::join!(running, stopping).0.unwrap_err();
+    bench.withdraw(&operator(), args(kept)).await.unwrap();
+    assert_eq!((fake.jobs(), fake.deleted().len()), (1, 0));
+    assert!(bench.log_text().contains("goes on, as `on_kill_action` says"), "{}", bench.log_text());
 }
 
 #[tokio::test]
@@ -322,6 +379,33 @@ async fn a_try_out_of_time_deletes_its_job_and_a_further_one_what_the_one_before
     fake.plan(&["second"], done());
     assert_eq!(return_value(run(&bench, json!({})).await), "second");
     assert_eq!((fake.made().len(), fake.deleted().len(), fake.jobs()), (3, 3, 1));
+}
+
+#[tokio::test]
+async fn what_a_killed_try_has_left_is_deleted_by_whoever_comes_next() {
+    let fake = Fake::start().await;
+    fake.plan(&[], PodState::Running);
+    let (bench, operator) = (bench(&fake), operator());
+    tokio::select! {
+        ended = bench.run(&operator, args(json!({}))) => panic!("{ended:?}"),
+        () = async { while fake.made().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    fake.inside().faults.push_back(Fault::Busy(503));
+    let busy = bench.withdraw(&operator, args(json!({}))).await.unwrap_err();
+    assert_eq!((busy.verdict, fake.jobs()), (Verdict::Retry, 1), "it is asked again");
+
+    bench.withdraw(&operator, args(json!({}))).await.unwrap();
+
+    assert_eq!((fake.jobs(), fake.deleted()), (0, vec!["Foreground".to_owned()]), "and is seen to be gone");
+    bench.withdraw(&operator, args(json!({}))).await.unwrap();
+    assert_eq!(fake.deleted().len(), 1, "there is nothing more to delete");
+
+    // What has ended by itself stays as the arguments say.
+    fake.plan(&[], done());
+    let (kept, bench) = (json!({ "on_finish_action": "keep_pod" }), self::bench(&fake));
+    return_value(run(&bench, kept.clone()).await);
+    bench.withdraw(&operator, args(kept)).await.unwrap();
+    assert_eq!((fake.jobs(), fake.deleted().len()), (1, 1));
 }
 
 #[tokio::test]
