@@ -14,6 +14,7 @@
 //! (Airflow 3: human in the loop).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -26,7 +27,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::notify::{Notifiers, Told};
-use crate::span::spoken;
+use crate::span::{self, Span, spoken};
 
 /// What says yes (Airflow 3: ApprovalOperator).
 const APPROVE: &str = "Approve";
@@ -62,10 +63,13 @@ pub struct ApprovalArgs {
     #[serde(default)]
     #[schemars(length(min = 1))]
     options: Option<Vec<String>>,
-    /// What is answered when nobody does within `execution_timeout`: an option, or a list of them. Without it the try
-    /// fails, and `retries` ask anew.
+    /// What is answered when nobody does in time: an option, or a list of them. Without it the try fails, and `retries` ask
+    /// anew.
     #[serde(default)]
     defaults: Option<OneOrMore>,
+    /// How long it waits for the answer: a duration, or a number of seconds; `execution_timeout` when absent.
+    #[serde(default)]
+    response_timeout: Option<Span>,
     /// Whether several options may be chosen.
     #[serde(default)]
     multiple: bool,
@@ -136,6 +140,7 @@ impl From<User> for Respondent {
 impl Operator for Approval {
     const NAME: &'static str = "approval";
     const SUMMARY: &'static str = "Asks people, and waits for the answer.";
+    const ASKS_PEOPLE: bool = true;
     type Args = ApprovalArgs;
 
     fn airflow_classes() -> Vec<AirflowClass> {
@@ -161,8 +166,10 @@ impl Operator for Approval {
     }
 
     async fn execute(&self, args: ApprovalArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        let is_own = args.response_timeout.is_some();
+        let limit = args.response_timeout.map(|span| span.0).or(ctx.time_limit);
         let (question, after, told) = args.taken_apart().map_err(|problem| TaskError::fail(anyhow!(problem)))?;
-        let until = deadline(ctx);
+        let until = deadline(limit, ctx);
         let is_new = ctx.people.ask(&question).await?;
         ctx.log.info(format_args!("Asks: {} ({})", question.subject, question.options.join(", ")));
         if is_new {
@@ -173,7 +180,7 @@ impl Operator for Approval {
                 }
             }
         }
-        let by_when = match (ctx.time_limit, &question.defaults) {
+        let by_when = match (limit, &question.defaults) {
             (Some(limit), Some(defaults)) => format!(", {} after {}", defaults.join(", "), spoken(limit)),
             (Some(limit), None) => format!(", for {} at most", spoken(limit)),
             (None, _) => String::new(),
@@ -193,8 +200,9 @@ impl Operator for Approval {
                 ctx.people.fall_back(defaults, given).await?
             }
             (None, None) => {
-                let limit = ctx.time_limit.map(spoken).unwrap_or_default();
-                return Err(TaskError::retry(anyhow!("nobody answered within {limit}, the execution_timeout")));
+                let key = if is_own { "response_timeout" } else { "execution_timeout" };
+                let limit = limit.map(spoken).unwrap_or_default();
+                return Err(TaskError::retry(anyhow!("nobody answered within {limit}, the {key}")));
             }
         };
         let chosen = answer.chosen_options.join(", ");
@@ -205,7 +213,7 @@ impl Operator for Approval {
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
         let problem =
             |pointer: &str, message: String| ArgumentProblem { pointer: pointer.to_owned(), message, help: None };
-        let mut problems = Vec::new();
+        let mut problems: Vec<ArgumentProblem> = span::check::<Span>(args, "response_timeout").into_iter().collect();
         let texts = |key: &str| texts(args.get(key));
         let options = texts("options").unwrap_or_else(|| vec![APPROVE.to_owned(), REJECT.to_owned()]);
         if let Some((at, option)) =
@@ -342,6 +350,6 @@ impl After {
 }
 
 /// When nobody needs to answer any more.
-fn deadline(ctx: &TaskContext) -> Option<DateTime<Utc>> {
-    ctx.started_at.checked_add_signed(TimeDelta::from_std(ctx.time_limit?).ok()?)
+fn deadline(limit: Option<Duration>, ctx: &TaskContext) -> Option<DateTime<Utc>> {
+    ctx.started_at.checked_add_signed(TimeDelta::from_std(limit?).ok()?)
 }

@@ -18,11 +18,12 @@ use std::collections::BTreeMap;
 use std::process::ExitStatus;
 
 use anyhow::{Context, anyhow};
+use scheduler::dag::template;
 use scheduler::log::Level;
-use scheduler::operator::{Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::outlet_events;
 use crate::process::{self, Ended};
@@ -47,6 +48,9 @@ pub struct BashArgs {
     /// The folder to run in; a new, empty one by default.
     #[serde(default)]
     cwd: Option<String>,
+    /// Airflow's word for how output is encoded. It is read as UTF-8 here, so that nothing but `utf-8` is taken.
+    #[serde(default)]
+    output_encoding: Option<String>,
     /// What becomes of the last line of standard output: text, or the value that it is as JSON.
     #[serde(default)]
     output_processor: OutputProcessor,
@@ -119,6 +123,7 @@ impl Operator for Bash {
     type Args = BashArgs;
 
     async fn execute(&self, args: BashArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        demand_utf8(args.output_encoding.as_deref())?;
         let scratch = tempfile::Builder::new()
             .prefix("updraft-bash-")
             .tempdir()
@@ -139,6 +144,38 @@ impl Operator for Bash {
         }
         Ok(outcome)
     }
+
+    fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
+        check_encoding(args).into_iter().collect()
+    }
+}
+
+/// Whether a word means UTF-8, as Python reads such words.
+fn is_utf8(word: &str) -> bool {
+    let plain: String = word.chars().filter(|sign| !matches!(sign, '-' | '_')).collect();
+    plain.eq_ignore_ascii_case("utf8")
+}
+
+fn not_read(word: &str) -> (String, String) {
+    let message = format!("output in the encoding `{word}` is not read");
+    (message, format!("leave it out, and have the command write UTF-8, for example by `| iconv -f {word} -t UTF-8`"))
+}
+
+/// The mistake in `output_encoding`, as far as no template is to write it.
+pub(crate) fn check_encoding(args: &Map<String, Value>) -> Option<ArgumentProblem> {
+    let word = args.get("output_encoding")?.as_str()?;
+    if is_utf8(word) || template::holds_template(word) {
+        return None;
+    }
+    let (message, help) = not_read(word);
+    Some(ArgumentProblem { pointer: "/output_encoding".to_owned(), message, help: Some(help) })
+}
+
+/// Refuses output in another encoding than UTF-8.
+pub(crate) fn demand_utf8(word: Option<&str>) -> Result<(), TaskError> {
+    let Some(word) = word.filter(|word| !is_utf8(word)) else { return Ok(()) };
+    let (message, help) = not_read(word);
+    Err(TaskError::fail(anyhow!("`output_encoding`: {message}; {help}")))
 }
 
 /// Gives a command its environment: Updraft's without its settings, `env` over it or in its place, and Airflow's context.
@@ -191,4 +228,27 @@ pub(crate) fn answer(line: String, processor: OutputProcessor) -> Result<Outcome
 pub(crate) fn exit_code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn output_is_read_as_utf8_alone() {
+        let found = |word: &str| check_encoding(json!({ "output_encoding": word }).as_object().unwrap());
+        for word in ["utf-8", "UTF-8", "utf8", "Utf_8"] {
+            assert_eq!(found(word), None, "{word}");
+            assert!(demand_utf8(Some(word)).is_ok(), "{word}");
+        }
+        assert!(demand_utf8(None).is_ok());
+        assert_eq!(found("{{ params.encoding }}"), None, "it is seen when it is filled in");
+        let problem = found("latin-1").unwrap();
+        assert_eq!(problem.pointer, "/output_encoding");
+        assert_eq!(problem.message, "output in the encoding `latin-1` is not read");
+        let said = demand_utf8(Some("latin-1")).unwrap_err().to_string();
+        assert!(said.contains("`latin-1` is not read; leave it out"), "{said}");
+    }
 }

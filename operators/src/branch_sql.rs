@@ -62,6 +62,7 @@ impl Operator for BranchSql {
     fn airflow_classes() -> Vec<AirflowClass> {
         vec![
             AirflowClass::named("airflow.providers.common.sql.operators.sql.BranchSQLOperator")
+                .unneeded("retry_on_failure")
                 .refused("hook_params", "write them into `extra` of the connection"),
         ]
     }

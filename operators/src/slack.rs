@@ -63,6 +63,8 @@ impl Operator for SlackTask {
                 .given("conn_id", "slack_default"),
             class("airflow.providers.slack.operators.slack.SlackAPIPostOperator")
                 .renamed("slack_conn_id", "conn_id")
+                .refused("method", "it posts messages; ask other methods of Slack's API with `http`")
+                .refused("api_params", "write `text`, `channel`, `blocks` and the like")
                 .given("conn_id", "slack_api_default"),
         ]
     }

@@ -58,6 +58,10 @@ pub struct TriggerDagArgs {
     /// The logical date of the run: an instant or a day; null for none; the present when absent.
     #[serde(default)]
     logical_date: LogicalDate,
+    /// Before which instant the run does not begin: an instant or a day. With it, and without `logical_date`, the run has no
+    /// logical date.
+    #[serde(default)]
+    run_after: Option<String>,
     /// Whether a run that has this id or this logical date already is cleared, and so runs again with what it was given then.
     #[serde(default)]
     reset_dag_run: bool,
@@ -174,11 +178,11 @@ impl Operator for TriggerDag {
                 }
             }
         }
-        if let Some(text) =
-            args.get("logical_date").and_then(Value::as_str).filter(|text| !template::holds_template(text))
-            && let Err(message) = time::check(text)
-        {
-            problems.push(problem("logical_date", message));
+        for key in ["logical_date", "run_after"] {
+            let text = args.get(key).and_then(Value::as_str).filter(|text| !template::holds_template(text));
+            if let Some(Err(message)) = text.map(time::check) {
+                problems.push(problem(key, message));
+            }
         }
         problems
     }
@@ -186,17 +190,22 @@ impl Operator for TriggerDag {
 
 impl TriggerDagArgs {
     fn wanted(&self, ctx: &TaskContext) -> Result<WantedRun, TaskError> {
+        let instant = |key: &str, text: &str| {
+            time::instant(text, ctx).map_err(|message| TaskError::fail(anyhow!("`{key}`: {message}")))
+        };
+        let run_after = self.run_after.as_deref().map(str::trim).filter(|text| !matches!(*text, "" | "None"));
+        let run_after = run_after.map(|text| instant("run_after", text)).transpose()?;
         let logical_date = match &self.logical_date {
+            LogicalDate::Unsaid if run_after.is_some() => WantedDate::Nothing,
             LogicalDate::Unsaid => WantedDate::Now,
             LogicalDate::Nothing => WantedDate::Nothing,
-            LogicalDate::Text(text) => WantedDate::At(
-                time::instant(text, ctx).map_err(|message| TaskError::fail(anyhow!("`logical_date`: {message}")))?,
-            ),
+            LogicalDate::Text(text) => WantedDate::At(instant("logical_date", text)?),
         };
         Ok(WantedRun {
             dag_id: self.trigger_dag_id.clone(),
             run_id: self.trigger_run_id.clone().filter(|run_id| !run_id.is_empty()),
             logical_date,
+            run_after,
             conf: self.conf.clone().unwrap_or_default(),
             note: self.note.clone(),
             when_exists: match (self.reset_dag_run, self.skip_when_already_exists) {

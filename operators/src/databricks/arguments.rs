@@ -77,17 +77,30 @@ pub struct Driver {
     /// Airflow's tags for queries. Refused.
     #[serde(default)]
     query_tags: Option<Value>,
+    /// Airflow's choice of tags that say which task asks. Queries have no tags here.
+    #[serde(default)]
+    include_airflow_query_tags: Option<bool>,
 }
 
 impl Common for Driver {
-    const NAMES: &'static [&'static str] =
-        &["session_configuration", "client_parameters", "http_headers", "hook_params", "handler", "query_tags"];
+    const NAMES: &'static [&'static str] = &[
+        "session_configuration",
+        "client_parameters",
+        "http_headers",
+        "hook_params",
+        "handler",
+        "query_tags",
+        "include_airflow_query_tags",
+    ];
 }
 
 impl Driver {
     /// What is not served, each with the reason.
     pub(super) fn check(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
-        let refused = |key: &&&str| args.get(**key).is_some_and(|value| !is_empty(value));
+        // Whether there are tags or not is not asked by anybody.
+        let refused = |key: &&&str| {
+            **key != "include_airflow_query_tags" && args.get(**key).is_some_and(|value| !is_empty(value))
+        };
         let told = |key: &&str| {
             let (message, help) = match *key {
                 "session_configuration" => {
@@ -126,6 +139,10 @@ pub struct Following {
     #[serde(default)]
     #[expect(dead_code, reason = "every task that waits is deferred")]
     deferrable: bool,
+    /// Airflow's choice of keeping the number of a run. It is always kept; `on_retry` says what a further try does with it.
+    #[serde(default = "yes")]
+    #[expect(dead_code, reason = "every run is kept")]
+    durable: bool,
     /// What a further try does with the run of the try before: `new` starts another run, after it has cancelled the one
     /// before if that still goes on; `adopt` goes on with it if it still goes on, or has succeeded meanwhile; `repair` does
     /// so, too, and has the tasks that failed in it run again.
@@ -135,7 +152,7 @@ pub struct Following {
 
 impl Common for Following {
     const NAMES: &'static [&'static str] =
-        &["polling_period_seconds", "wait_for_termination", "deferrable", "on_retry"];
+        &["polling_period_seconds", "wait_for_termination", "deferrable", "durable", "on_retry"];
 }
 
 /// What a further try does with the run of the try before.

@@ -30,6 +30,7 @@ mod sensors;
 mod session;
 mod sql;
 mod sql_output;
+mod statement_sensor;
 mod statements;
 mod submit_run;
 mod warehouse;
@@ -40,6 +41,7 @@ pub use repair_run::RepairRun;
 pub use run_now::RunNow;
 pub use sensors::{Lookout, PartitionSensor, RunSensor, SqlSensor};
 pub use sql::Sql;
+pub use statement_sensor::StatementSensor;
 pub use submit_run::SubmitRun;
 pub use workspace::Workspaces;
 
@@ -75,5 +77,6 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, workspaces: Workspaces)
     let lookout = Lookout::new(workspaces);
     registry.register(SqlSensor(lookout.clone()))?;
     registry.register(PartitionSensor(lookout.clone()))?;
+    registry.register(StatementSensor(lookout.clone()))?;
     registry.register(RunSensor(lookout))
 }

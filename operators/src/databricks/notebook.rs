@@ -76,6 +76,17 @@ pub struct NotebookArgs {
     /// A repository in which the notebook is.
     #[serde(default)]
     git_source: Option<Map<String, Value>>,
+    /// How often Databricks itself lets the notebook run again when it fails; -1 for ever. Airflow's word for retries within
+    /// one run there; `retries` of the task starts other runs.
+    #[serde(default)]
+    #[schemars(range(min = -1))]
+    max_retries: Option<i64>,
+    /// How long Databricks waits before that, in milliseconds.
+    #[serde(default)]
+    min_retry_interval_millis: Option<u64>,
+    /// Whether it does so, too, when the notebook took too long.
+    #[serde(default)]
+    retry_on_timeout: Option<bool>,
     /// The key of the task in the run; the id of the task by default.
     #[serde(default)]
     databricks_task_key: Option<String>,
@@ -104,6 +115,9 @@ impl NotebookArgs {
                 ("existing_cluster_id", value(self.existing_cluster_id.filter(|id| !id.is_empty()))),
                 ("new_cluster", value(self.new_cluster.filter(|cluster| !cluster.is_empty()))),
                 ("job_cluster_key", value(self.job_cluster_key.filter(|key| !key.is_empty()))),
+                ("max_retries", value(self.max_retries)),
+                ("min_retry_interval_millis", value(self.min_retry_interval_millis)),
+                ("retry_on_timeout", value(self.retry_on_timeout)),
                 ("libraries", value(self.notebook_packages.filter(|packages| !packages.is_empty()))),
             ],
         );

@@ -8,7 +8,7 @@
 //! ```
 
 use anyhow::anyhow;
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::jobs::{self, Door};
 use super::run::{self, Plan, RepairPlan};
 use super::session::Session;
-use super::submit_run::{POLLING_PERIOD, plan};
+use super::submit_run::{POLLING_PERIOD, PerformanceTarget, plan};
 use super::workspace::Workspaces;
 
 /// Parameters of certain kinds of tasks, which the parameters of the job replace.
@@ -72,6 +72,13 @@ pub struct RunNowArgs {
     /// Its commands of dbt.
     #[serde(default)]
     dbt_commands: Option<Vec<Value>>,
+    /// Whether the params of the run here become `job_parameters` when none are written, as Airflow's class has it; those
+    /// that are null do not. Not when there are parameters of tasks.
+    #[serde(default)]
+    forward_dag_params: bool,
+    /// How serverless compute works in this run: `STANDARD` costs less, `PERFORMANCE_OPTIMIZED` begins sooner.
+    #[serde(default)]
+    performance_target: Option<PerformanceTarget>,
     /// A token of your own, of at most 64 characters. Databricks answers to the same token with the same run, also when a
     /// further try sends it. By default each try has its own.
     #[serde(default)]
@@ -91,10 +98,13 @@ pub struct RunNowArgs {
 
 impl Operator for RunNow {
     const NAME: &'static str = "databricks_run_now";
-    const AIRFLOW_CLASSES: &'static [&'static str] =
-        &["DatabricksRunNowOperator", "DatabricksRunNowDeferrableOperator"];
     const SUMMARY: &'static str = "Starts a run of a job that is on Databricks.";
     type Args = With<Asking, With<Following, RunNowArgs>>;
+
+    fn airflow_classes() -> Vec<AirflowClass> {
+        let names = ["DatabricksRunNowOperator", "DatabricksRunNowDeferrableOperator"];
+        names.map(|name| AirflowClass::named(name).given("forward_dag_params", true)).into()
+    }
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { common: asking, own } = args;
@@ -141,7 +151,11 @@ async fn planned(session: &Session, args: With<Following, RunNowArgs>) -> Result
     let cancels = own.cancel_previous_runs;
     let settings_by_reason = own.databricks_repair_reason_new_settings.clone().unwrap_or_default();
     let repair = own.repair_run.then_some(RepairPlan { settings_by_reason });
+    let forwards = own.forward_dag_params;
     let mut body = own.into_body();
+    if forwards {
+        forward(&session.ctx.run.params, &mut body);
+    }
     if let Some((key, message)) = wrong(&body) {
         return Err(TaskError::fail(anyhow!("{message} (`{key}`)")));
     }
@@ -163,9 +177,25 @@ impl RunNowArgs {
             ("jar_params", value(self.jar_params)),
             ("spark_submit_params", value(self.spark_submit_params)),
             ("dbt_commands", value(self.dbt_commands)),
+            ("performance_target", value(self.performance_target)),
             ("idempotency_token", value(self.idempotency_token)),
         ];
         merged(self.json, named)
+    }
+}
+
+/// Lets the params of a run be those of the job, unless the request says something of parameters.
+fn forward(params: &Map<String, Value>, body: &mut Map<String, Value>) {
+    let says = |key: &str| body.get(key).is_some_and(|value| value.as_object().is_none_or(|map| !map.is_empty()));
+    if says("job_parameters") || TASK_PARAMETERS.into_iter().any(|key| body.contains_key(key)) {
+        return;
+    }
+    // Databricks takes texts alone.
+    let text = |value: &Value| Value::String(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let given = params.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), text(value)));
+    let given: Map<String, Value> = given.collect();
+    if !given.is_empty() {
+        body.insert("job_parameters".to_owned(), Value::Object(given));
     }
 }
 

@@ -43,7 +43,7 @@ const COMPARISONS: [&str; 7] = ["=", "<", ">", "<=", ">=", "<>", "!="];
 /// What all these sensors share.
 #[derive(Clone)]
 pub struct Lookout {
-    workspaces: Workspaces,
+    pub(super) workspaces: Workspaces,
     looks: Arc<Semaphore>,
 }
 
@@ -53,7 +53,7 @@ impl Lookout {
         Lookout { workspaces, looks: Arc::new(Semaphore::new(LOOKS_MAX)) }
     }
 
-    fn rhythm(&self) -> Rhythm {
+    pub(super) fn rhythm(&self) -> Rhythm {
         Rhythm::Intervals(Arc::clone(&self.looks))
     }
 }

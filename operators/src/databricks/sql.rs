@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use scheduler::operator::{ArgumentProblem, Next, Operator, Outcome, TaskContext, TaskError, Verdict};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Next, Operator, Outcome, TaskContext, TaskError, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -140,9 +140,23 @@ pub(super) enum Texts {
 
 impl Operator for Sql {
     const NAME: &'static str = "databricks_sql";
-    const AIRFLOW_CLASSES: &'static [&'static str] = &["DatabricksSqlOperator", "DatabricksSQLStatementsOperator"];
     const SUMMARY: &'static str = "Runs SQL on a SQL warehouse of Databricks.";
     type Args = With<Asking, With<Driver, SqlArgs>>;
+
+    fn airflow_classes() -> Vec<AirflowClass> {
+        const GCS: &str = "write `output_path: s3://…`, or a file of this machine";
+        vec![
+            AirflowClass::named("DatabricksSqlOperator")
+                .renamed("database", "schema")
+                .unneeded("requires_result_fetch")
+                .unneeded("retry_on_failure")
+                .unneeded("conn_id")
+                .refused("output_processor", "it is a function of Python; change the rows in the SQL")
+                .refused("gcp_conn_id", GCS)
+                .refused("gcs_impersonation_chain", GCS),
+            AirflowClass::named("DatabricksSQLStatementsOperator"),
+        ]
+    }
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { common: asking, own: With { own, .. } } = args;

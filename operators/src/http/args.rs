@@ -118,6 +118,7 @@ pub(crate) fn of_any_class(class: AirflowClass) -> AirflowClass {
         .renamed("http_conn_id", "conn_id")
         .given("conn_id", "http_default")
         .unneeded("deferrable")
+        .unneeded("warn_on_non_idempotent")
         .refused("response_check_name", PYTHON)
         .refused("response_check_file", PYTHON)
         .refused("response_check_lambda", PYTHON)

@@ -59,6 +59,8 @@ pub struct SlackMessage {
     blocks: Option<Value>,
     /// Attachments, as Slack has them.
     attachments: Option<Value>,
+    /// The message under which it stands as an answer, by its `ts`; bots can, incoming webhooks cannot.
+    thread_ts: Option<String>,
     /// Whether links to pages are shown with a preview.
     unfurl_links: Option<bool>,
     /// Whether links to media are.
@@ -74,6 +76,7 @@ impl Common for SlackMessage {
         "icon_emoji",
         "blocks",
         "attachments",
+        "thread_ts",
         "unfurl_links",
         "unfurl_media",
     ];
@@ -148,6 +151,7 @@ impl SlackMessage {
             ("icon_emoji", self.icon_emoji.map(Value::from)),
             ("blocks", self.blocks),
             ("attachments", self.attachments),
+            ("thread_ts", self.thread_ts.map(Value::from)),
             ("unfurl_links", self.unfurl_links.map(Value::from)),
             ("unfurl_media", self.unfurl_media.map(Value::from)),
         ];

@@ -28,6 +28,7 @@ impl Operator for BranchPython {
             apart("airflow.providers.standard.operators.python.BranchExternalPythonOperator"),
             apart("airflow.providers.standard.operators.python.BranchPythonVirtualenvOperator")
                 .given("system_site_packages", true)
+                .refused("index_urls_from_connection_ids", super::INDEXES)
                 .refused("python_version", "write `python: python3.11`"),
         ]
     }

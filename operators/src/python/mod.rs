@@ -70,6 +70,7 @@ impl Operator for Python {
             apart("airflow.providers.standard.operators.python.ExternalPythonOperator"),
             apart("airflow.providers.standard.operators.python.PythonVirtualenvOperator")
                 .given("system_site_packages", true)
+                .refused("index_urls_from_connection_ids", INDEXES)
                 .refused("python_version", "write `python: python3.11`"),
         ]
     }
@@ -82,6 +83,9 @@ impl Operator for Python {
         args::check(args)
     }
 }
+
+/// What stands in the place of connections to indexes of packages.
+pub(crate) const INDEXES: &str = "write `index_urls`, with templates such as `{{ conn.my_index.password }}` in them";
 
 /// A class of Airflow's that calls a function in this interpreter.
 pub(crate) fn class(path: &'static str) -> AirflowClass {

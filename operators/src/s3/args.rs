@@ -240,13 +240,15 @@ pub(super) fn classes() -> Vec<AirflowClass> {
             .refused("acl_policy", POLICY)
             .refused("meta_data_directive", "a copy has the metadata of its source")
             .refused("kms_key_id", "say in the bucket's settings which key encrypts")
+            .refused("kms_encryption_type", "say in the bucket's settings which key encrypts")
             .refused("kms_encryption_context", "say in the bucket's settings which key encrypts"),
         plain("airflow.providers.amazon.aws.operators.s3.S3DeleteObjectsOperator", "delete")
             .refused("from_datetime", "a rule of the bucket's lifecycle deletes by age")
             .refused("to_datetime", "a rule of the bucket's lifecycle deletes by age"),
         named("airflow.providers.amazon.aws.operators.s3.S3CreateBucketOperator", "create_bucket")
             .renamed("bucket_name", "bucket")
-            .renamed("region_name", "region"),
+            .renamed("region_name", "region")
+            .refused("bucket_namespace", "buckets are made in the global namespace"),
         plain("airflow.providers.amazon.aws.operators.s3.S3DeleteBucketOperator", "delete_bucket")
             .renamed("bucket_name", "bucket")
             .renamed("force_delete", "force"),

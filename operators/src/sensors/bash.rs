@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
-use crate::bash::{EnvValue, set_environment};
+use crate::bash::{EnvValue, check_encoding, demand_utf8, set_environment};
 use crate::process::{self, Ended};
 use crate::shapes::With;
 use crate::spawn::Command;
@@ -47,6 +47,9 @@ pub struct BashSensorArgs {
     /// Environment variables, which replace the environment of Updraft.
     #[serde(default)]
     env: Option<BTreeMap<String, EnvValue>>,
+    /// Airflow's word for how output is encoded. It is read as UTF-8 here, so that nothing but `utf-8` is taken.
+    #[serde(default)]
+    output_encoding: Option<String>,
     /// The only exit code that means "not yet": with any other the task fails for good.
     #[serde(default)]
     retry_exit_code: Option<i32>,
@@ -60,6 +63,7 @@ impl Operator for BashSensor {
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { own, common: patience } = args;
+        demand_utf8(own.output_encoding.as_deref())?;
         let first_line = own.bash_command.trim().lines().next().unwrap_or_default();
         let watch = Watch {
             patience: &patience,
@@ -71,7 +75,7 @@ impl Operator for BashSensor {
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
-        Patience::check(args)
+        Patience::check(args).into_iter().chain(check_encoding(args)).collect()
     }
 }
 

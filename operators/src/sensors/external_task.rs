@@ -86,7 +86,7 @@ impl Operator for ExternalTaskSensor {
 
     fn airflow_classes() -> Vec<AirflowClass> {
         let help = "there is no Python to call; write `execution_delta`, how long before this run the other one is";
-        let class = AirflowClass::named("ExternalTaskSensor");
+        let class = AirflowClass::named("ExternalTaskSensor").renamed("poll_interval", "poke_interval");
         let functions = ["execution_date_fn", "execution_date_fn_name", "execution_date_fn_file"];
         vec![functions.into_iter().fold(class, |class, key| class.refused(key, help))]
     }

@@ -55,6 +55,14 @@ pub struct FileArgs {
     #[serde(default)]
     #[expect(dead_code, reason = "it can have one value only")]
     fs_conn_id: FileSystem,
+    /// Airflow's choice of waiting from the beginning without a worker. Every sensor looks once, and waits so.
+    #[serde(default)]
+    #[expect(dead_code, reason = "every sensor waits so")]
+    start_from_trigger: bool,
+    /// Airflow's arguments for that. There is no such thing here.
+    #[serde(default)]
+    #[expect(dead_code, reason = "there are no triggers")]
+    trigger_kwargs: Option<Map<String, Value>>,
 }
 
 /// The file systems that there are.

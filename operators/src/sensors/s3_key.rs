@@ -81,6 +81,7 @@ impl Operator for S3KeySensor {
             .refused("check_fn", PYTHON)
             .refused("metadata_keys", PYTHON)
             .refused("verify", "the certificate of S3 is always verified; its endpoint stands in the connection")
+            .refused("region", "write `region_name` into the `extra` of the connection")
             .refused("region_name", "write `region_name` into the `extra` of the connection")
             .refused("botocore_config", "write `region_name` and `endpoint_url` into the `extra` of the connection");
         vec![class]

@@ -37,6 +37,18 @@ pub struct TimeArgs {
     /// How long after the end of the run's data interval, instead of `target_time`: `30m`, or a number of seconds.
     #[serde(default)]
     delta: Option<Offset>,
+    /// Airflow's choice of waiting from the beginning without a worker. Every sensor looks once, and waits so.
+    #[serde(default)]
+    #[expect(dead_code, reason = "every sensor waits so")]
+    start_from_trigger: bool,
+    /// Airflow's arguments for that. There is no such thing here.
+    #[serde(default)]
+    #[expect(dead_code, reason = "there are no triggers")]
+    trigger_kwargs: Option<Map<String, Value>>,
+    /// Airflow's choice of ending without a worker, too. No worker is needed here.
+    #[serde(default)]
+    #[expect(dead_code, reason = "no worker is needed")]
+    end_from_trigger: bool,
 }
 
 impl Operator for TimeSensor {

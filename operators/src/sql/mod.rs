@@ -61,6 +61,8 @@ impl Operator for Sql {
                 .given("result", "rows")
                 .unneeded("show_return_value_in_logs")
                 .unneeded("requires_result_fetch")
+                // It is about checks.
+                .unneeded("retry_on_failure")
                 .refused("handler", "write `result: rows`, `row` or `value`")
                 .refused("output_processor", "it is a function of Python; change the rows in the SQL")
                 .refused("hook_params", "write them into `extra` of the connection")

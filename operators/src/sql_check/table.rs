@@ -48,6 +48,9 @@ pub struct SqlTableCheckArgs {
     /// A condition in SQL: only rows for which it holds are looked at.
     #[serde(default)]
     partition_clause: Option<String>,
+    /// Whether a table without rows passes.
+    #[serde(default)]
+    accept_none: bool,
     /// Whether `retries` apply when a check fails.
     #[serde(default = "yes")]
     retry_on_failure: bool,
@@ -92,7 +95,7 @@ impl Operator for SqlTableCheck {
             let least = values.first().map(|(_, value)| value.clone()).unwrap_or_default();
             let words =
                 if least.is_null() { format!("`{name}`: there are no rows") } else { format!("`{name}`: {statement}") };
-            findings.note(is_true(&least), words, ctx);
+            findings.note(is_true(&least) || least.is_null() && own.accept_none, words, ctx);
         }
         findings.conclude(own.retry_on_failure)
     }

@@ -1,6 +1,7 @@
 //! Secrets backends: AWS Secrets Manager as moto plays it, and Vault as its documentation says.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
@@ -9,7 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use operators::secrets::{AwsSecrets, Vault, VaultAuth, VaultSettings};
-use scheduler::connection::Secret;
+use scheduler::connection::{Connection, Secret};
 use scheduler::operator::SecretReader;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,7 +63,6 @@ async fn aws_gives_connections_and_variables_below_its_prefix() {
 }
 
 /// Vault's HTTP API, as far as it is needed, strict about what it is asked.
-#[derive(Default)]
 struct World {
     /// Secrets by their paths below `/v1/`.
     secrets: HashMap<String, Value>,
@@ -71,6 +71,23 @@ struct World {
     /// How often somebody has signed in.
     logins: Mutex<u32>,
     namespace: Option<&'static str>,
+    /// How long tokens are good, in seconds.
+    lease: u64,
+    /// Nobody has given it the keys to its storage.
+    is_sealed: AtomicBool,
+}
+
+impl Default for World {
+    fn default() -> World {
+        World {
+            secrets: HashMap::new(),
+            tokens: Mutex::default(),
+            logins: Mutex::default(),
+            namespace: None,
+            lease: 3600,
+            is_sealed: AtomicBool::new(false),
+        }
+    }
 }
 
 async fn answer(
@@ -84,6 +101,9 @@ async fn answer(
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
     if header("x-vault-request") != Some("true") || header("x-vault-namespace") != world.namespace {
         return refuse(StatusCode::BAD_REQUEST, &["a header is missing"]);
+    }
+    if world.is_sealed.load(Ordering::SeqCst) {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, &["Vault is sealed"]);
     }
     let path = uri.path().strip_prefix("/v1/").unwrap();
     if let Some(mount) = path.strip_prefix("auth/").and_then(|rest| rest.strip_suffix("/login")) {
@@ -99,7 +119,7 @@ async fn answer(
         *logins += 1;
         let token = format!("hvs.{}", *logins);
         world.tokens.lock().unwrap().push(token.clone());
-        return Json(json!({ "auth": { "client_token": token, "lease_duration": 3600, "renewable": true } }))
+        return Json(json!({ "auth": { "client_token": token, "lease_duration": world.lease, "renewable": true } }))
             .into_response();
     }
     let is_known =
@@ -108,6 +128,10 @@ async fn answer(
         return refuse(StatusCode::FORBIDDEN, &["permission denied"]);
     }
     match world.secrets.get(path) {
+        // A version that was deleted is told of, and its fields are gone.
+        Some(secret) if secret["data"]["data"].is_null() && secret["data"]["metadata"].is_object() => {
+            (StatusCode::NOT_FOUND, Json(secret.clone())).into_response()
+        }
         Some(secret) => Json(secret.clone()).into_response(),
         None => refuse(StatusCode::NOT_FOUND, &[]),
     }
@@ -170,6 +194,48 @@ async fn vault_gives_what_is_in_its_kv_engine_of_version_2() {
     world.tokens.lock().unwrap().clear();
     assert_eq!(vault.variable("region").await.unwrap().as_deref(), Some("eu"), "a revoked token is replaced");
     assert_eq!(*world.logins.lock().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_token_of_vault_that_ends_soon_is_replaced_and_a_sealed_vault_is_no_answer() {
+    let deleted =
+        json!({ "data": { "data": null, "metadata": { "version": 2, "deletion_time": "2026-11-21T00:00:00Z" } } });
+    let secrets = HashMap::from([
+        ("secret/data/airflow/variables/region".to_owned(), version_2(&json!({ "value": "eu" }))),
+        ("secret/data/connections/gone".to_owned(), deleted),
+    ]);
+    let (url, world) = start(World { secrets, lease: 5, ..World::default() }).await;
+    let vault = Vault::open(settings(&url, by_role())).unwrap();
+    for logins in 1..=2 {
+        assert_eq!(vault.variable("region").await.unwrap().as_deref(), Some("eu"));
+        assert_eq!(*world.logins.lock().unwrap(), logins);
+    }
+    assert_eq!(vault.connection("gone").await.unwrap(), None);
+
+    world.is_sealed.store(true, Ordering::SeqCst);
+    let problem = format!("{:#}", vault.variable("region").await.unwrap_err());
+    assert!(problem.contains("503") && problem.contains("Vault is sealed"), "{problem}");
+    let by_token = Vault::open(settings(&url, VaultAuth::Token(Secret::new("hush")))).unwrap();
+    let problem = format!("{:#}", by_token.connection("db").await.unwrap_err());
+    assert!(problem.contains("Vault is sealed") && !problem.contains("hush"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_connection_to_vault_is_tried_out_by_asking_for_our_token() {
+    let lookup = json!({ "data": { "display_name": "token", "policies": ["airflow"] } });
+    let secrets = HashMap::from([("auth/token/lookup-self".to_owned(), lookup)]);
+    let (url, world) = start(World { secrets, ..World::default() }).await;
+    world.tokens.lock().unwrap().push("hvs.mine".to_owned());
+    let test = async |token: &str| {
+        let password = Some(Secret::new(token)).filter(|_| !token.is_empty());
+        let connection = Connection { host: Some(url.clone()), password, ..Connection::new("v", "vault") };
+        scheduler::connection::test(&operators::registry().unwrap(), &connection).await
+    };
+
+    assert!(test("hvs.mine").await.unwrap().contains("knows our token"));
+    let problem = test("hush").await.unwrap_err();
+    assert!(problem.contains("403") && !problem.contains("hush"), "{problem}");
+    assert!(test("").await.unwrap_err().contains("it has no token"));
 }
 
 #[tokio::test]

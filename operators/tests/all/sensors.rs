@@ -1,15 +1,18 @@
 //! Sensors: what they see, when they give up their slot, and how their waiting ends.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use operators::location::S3;
 use operators::registry_with;
-use scheduler::operator::{Outcome, Outline, RunReader, RunStanding, TaskContext, TaskError, Verdict};
+use scheduler::operator::{
+    Checkpoint, Outcome, Outline, RunReader, RunStanding, TaskContext, TaskError, TaskKey, Verdict,
+};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::context::{context, log_text, nowhere};
 use crate::moto::Moto;
@@ -111,6 +114,61 @@ async fn a_sensor_that_is_cancelled_stops_at_once() {
     let (stopped, ()) = tokio::join!(sense("file_sensor", args, &ctx, &nowhere), cancel);
 
     assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_it_waits_for_a_sensor_stops_when_it_is_told_to() {
+    let moto = Moto::start();
+    moto.make_bucket("bee").await;
+    // It answers one look, and never again.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (looked_again, is_asked) = tokio::sync::oneshot::channel();
+    let server = tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let away = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let _request = first.read(&mut [0; 4096]).await.unwrap();
+        first.write_all(away.as_bytes()).await.unwrap();
+        drop(first);
+        let second = listener.accept().await.unwrap();
+        looked_again.send(()).unwrap();
+        std::future::pending::<()>().await;
+        drop(second);
+    });
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("in")).unwrap();
+    std::fs::write(home.path().join("x.db"), "").unwrap();
+    let database = format!("sqlite:{}", home.path().join("x.db").display());
+    let sensors = [
+        ("time_sensor", json!({ "target_time": "2999-01-01T00:00:00Z" })),
+        ("external_task_sensor", json!({ "external_dag_id": "sales" })),
+        ("s3_key_sensor", json!({ "keys": "s3://bee/never" })),
+        ("sql_sensor", json!({ "url": database, "sql": "SELECT 0" })),
+        ("bash_sensor", json!({ "bash_command": "exit 1" })),
+        ("file_watcher", json!({ "path": "in" })),
+    ];
+    for (sensor, args) in sensors {
+        let (ctx, slot) = slotted(home.path());
+        let settings = moto.settings();
+        let cancel = async {
+            slot.reason().await;
+            ctx.withdrawn.cancel();
+            ctx.cancelled.cancel();
+        };
+        let (stopped, ()) = tokio::join!(sense(sensor, args, &ctx, &settings), cancel);
+        assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled, "{sensor}");
+    }
+
+    let (ctx, _) = slotted(home.path());
+    let cancel = async {
+        is_asked.await.unwrap();
+        ctx.cancelled.cancel();
+    };
+    let nowhere = nowhere();
+    let looks = sense("http_sensor", json!({ "url": url, "poke_interval": 0.05 }), &ctx, &nowhere);
+    let (stopped, ()) = tokio::join!(looks, cancel);
+    assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled, "also in the midst of a look");
+    server.abort();
 }
 
 #[tokio::test]
@@ -242,4 +300,85 @@ fn mistakes_are_found_while_the_dag_file_is_loaded() {
         complaints("external_task_sensor", &json!({ "external_dag_id": "x", "allowed_states": ["skipped"] })),
         ["/allowed_states: `skipped` is no state of runs"]
     );
+}
+
+/// What a run keeps, and what its task remembers over all runs. All of them count as over.
+struct Keeps {
+    own: Mutex<Option<Value>>,
+    remembered: Arc<Mutex<Option<Value>>>,
+}
+
+#[async_trait]
+impl Checkpoint for Keeps {
+    async fn load(&self) -> anyhow::Result<Option<Value>> {
+        Ok(self.own.lock().unwrap().clone())
+    }
+
+    async fn save(&self, value: Value) -> anyhow::Result<()> {
+        *self.own.lock().unwrap() = Some(value);
+        Ok(())
+    }
+
+    async fn recall(&self) -> anyhow::Result<Option<Value>> {
+        Ok(self.remembered.lock().unwrap().clone())
+    }
+
+    async fn remember(&self, value: Value) -> anyhow::Result<()> {
+        *self.remembered.lock().unwrap() = Some(value);
+        Ok(())
+    }
+
+    async fn has_succeeded(&self, _run_id: &str) -> anyhow::Result<bool> {
+        Ok(true)
+    }
+}
+
+/// Asks moto's SQS, which looks at no signature.
+async fn ask_sqs(moto: &Moto, action: &str, body: Value) {
+    let (address, body) = (moto.endpoint().strip_prefix("http://").unwrap(), body.to_string());
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\nX-Amz-Target: AmazonSQS.{action}\r\nContent-Type: application/x-amz-json-1.0\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer.split(' ').nth(1), Some("200"), "{answer}");
+}
+
+/// The try of a run dies when it has taken a message, and another run takes one before the next try.
+#[tokio::test]
+async fn messages_that_a_run_took_are_told_by_it_whatever_other_runs_take() {
+    let (moto, home) = (Moto::start(), tempfile::tempdir().unwrap());
+    ask_sqs(&moto, "CreateQueue", json!({ "QueueName": "orders" })).await;
+    let remembered = Arc::new(Mutex::new(None));
+    let run = |run_id: &str| {
+        let ctx = context(home.path());
+        let key = TaskKey { run_id: run_id.to_owned(), ..ctx.key.clone() };
+        let checkpoint = Arc::new(Keeps { own: Mutex::default(), remembered: Arc::clone(&remembered) });
+        TaskContext { key, checkpoint, ..ctx }
+    };
+    let (one, other) = (run("one"), run("other"));
+    let take = async |ctx: &TaskContext| {
+        let args = json!({ "sqs_queue": "orders", "wait_time_seconds": 0, "poke_interval": 0.1, "timeout": 20 });
+        let Ok(Outcome::Success { return_value, .. }) = sense("sqs_sensor", args, ctx, &moto.settings()).await else {
+            panic!("it takes a message");
+        };
+        return_value[0]["body"].as_str().unwrap().to_owned()
+    };
+    let send = async |body: &str| {
+        let queue = format!("{}/123456789012/orders", moto.endpoint());
+        ask_sqs(&moto, "SendMessage", json!({ "QueueUrl": queue, "MessageBody": body })).await;
+    };
+
+    send("first").await;
+    assert_eq!(take(&one).await, "first");
+    send("second").await;
+    assert_eq!(take(&other).await, "second");
+
+    assert_eq!(take(&one).await, "first", "the next try of the run");
+    assert_eq!(take(&other).await, "second");
 }

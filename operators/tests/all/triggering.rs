@@ -86,6 +86,7 @@ async fn it_says_what_run_it_wants_and_which_it_made() {
         dag_id: "sales".to_owned(),
         run_id: Some("mine".to_owned()),
         logical_date: WantedDate::At(Utc.with_ymd_and_hms(2026, 3, 2, 0, 0, 0).unwrap()),
+        run_after: None,
         conf: json!({ "rows": 3 }).as_object().unwrap().clone(),
         note: Some("by a task".to_owned()),
         when_exists: WhenExists::Reset,
@@ -101,6 +102,17 @@ async fn it_says_what_run_it_wants_and_which_it_made() {
         ("trigger_logical_date_iso", "2026-03-02T00:00:00+00:00"),
     ];
     assert_eq!(xcoms, expected);
+}
+
+#[tokio::test]
+async fn a_run_may_be_told_when_to_begin() {
+    let runs = runs(&[]);
+    triggered(&runs, json!({ "run_after": "2026-03-02T08:00:00Z" }), None).await.unwrap();
+
+    let wanted = runs.wanted.lock().unwrap().take().unwrap();
+
+    assert_eq!(wanted.run_after, Some(Utc.with_ymd_and_hms(2026, 3, 2, 8, 0, 0).unwrap()));
+    assert_eq!(wanted.logical_date, WantedDate::Nothing, "as in Airflow, unless one is written");
 }
 
 #[tokio::test]
@@ -164,6 +176,7 @@ fn what_cannot_be_meant_is_a_mistake() {
         ),
         (json!({ "allowed_states": ["done"] }), "/allowed_states `done` is no state of runs"),
         (json!({ "logical_date": "yesterday" }), "/logical_date `yesterday` is neither an instant nor a time of day"),
+        (json!({ "run_after": "soon" }), "/run_after `soon` is neither an instant nor a time of day"),
         (
             json!({ "poke_interval": "soon" }),
             "/poke_interval `soon` is not a duration; write `30s`, `5m`, `1h30m` or a number of seconds",

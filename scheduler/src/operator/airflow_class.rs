@@ -78,6 +78,11 @@ impl AirflowClass {
         self.renamed.iter().map(|(theirs, _)| *theirs).chain(self.unneeded.iter().copied())
     }
 
+    /// Whether it says what becomes of the argument `theirs`: that it is one of the operator's, is passed by, or is refused.
+    pub fn has_word_on(&self, theirs: &str) -> bool {
+        self.reading(theirs).is_some()
+    }
+
     /// What becomes of the argument `theirs`; nothing when the operator has it under that name, or not at all.
     pub(crate) fn reading(&self, theirs: &str) -> Option<Reading> {
         let renamed = self.renamed.iter().find(|(name, _)| *name == theirs).map(|(_, ours)| Reading::As(ours));

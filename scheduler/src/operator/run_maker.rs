@@ -15,6 +15,8 @@ pub struct WantedRun {
     pub run_id: Option<String>,
     /// What it is about.
     pub logical_date: WantedDate,
+    /// Before which instant it does not begin; that of its logical date when absent.
+    pub run_after: Option<DateTime<Utc>>,
     /// What it is given.
     pub conf: Map<String, Value>,
     /// A remark.

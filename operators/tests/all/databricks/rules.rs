@@ -44,12 +44,21 @@ const ONLY_IN_RUNS: &[(&str, Kind)] = &[
     ("environments", Objects),
     ("git_source", Object),
     ("access_control_list", Objects),
+    ("performance_target", Text),
     ("idempotency_token", Text),
     ("queue", Object),
 ];
 
-const ONLY_IN_TASKS: &[(&str, Kind)] =
-    &[("task_key", Text), ("depends_on", Objects), ("job_cluster_key", Text), ("description", Text), ("run_if", Text)];
+const ONLY_IN_TASKS: &[(&str, Kind)] = &[
+    ("task_key", Text),
+    ("depends_on", Objects),
+    ("job_cluster_key", Text),
+    ("description", Text),
+    ("run_if", Text),
+    ("max_retries", Whole),
+    ("min_retry_interval_millis", Whole),
+    ("retry_on_timeout", Flag),
+];
 
 const PARAMETERS: &[(&str, Kind)] = &[
     ("job_parameters", Mapping),
@@ -162,7 +171,9 @@ pub fn submit(body: &Map<String, Value>) -> Result<(), Reply> {
 }
 
 pub fn run_now(body: &Map<String, Value>) -> Result<(), Reply> {
-    check(body, &[PARAMETERS, &[("job_id", Whole), ("idempotency_token", Text), ("queue", Object)]])?;
+    let own: &[(&str, Kind)] =
+        &[("job_id", Whole), ("idempotency_token", Text), ("queue", Object), ("performance_target", Text)];
+    check(body, &[PARAMETERS, own])?;
     check_token(body)?;
     if !body.contains_key("job_id") {
         return Err(invalid("job_id is required"));

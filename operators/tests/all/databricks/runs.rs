@@ -54,7 +54,8 @@ async fn every_kind_of_task_is_sent_as_the_api_takes_it() {
         json!({ "run_job_task": { "job_id": 5, "job_parameters": { "day": "d", "n": 5 } } }),
         json!({ "notebook_task": { "notebook_path": "/a", "base_parameters": { "Variable": 5 }, "source": "WORKSPACE" } }),
         json!({ "json": { "notebook_task": { "notebook_path": "/a" }, "run_name": "raw" }, "run_name": "named",
-            "timeout_seconds": 60, "access_control_list": [{ "user_name": "me", "permission_level": "CAN_VIEW" }] }),
+            "timeout_seconds": 60, "access_control_list": [{ "user_name": "me", "permission_level": "CAN_VIEW" }],
+            "performance_target": "PERFORMANCE_OPTIMIZED" }),
     ];
     for mut args in table {
         args["wait_for_termination"] = json!(false);
@@ -150,6 +151,31 @@ async fn a_job_is_found_by_its_name_if_there_is_one() {
 }
 
 #[tokio::test]
+async fn params_of_the_run_are_those_of_the_job_if_that_is_wanted() {
+    let fake = Fake::start().await;
+    fake.inside().jobs.insert(7, "nightly");
+    let mut bench = bench(&fake);
+    let params = super::object(json!({ "day": "d", "rows": 5, "tables": ["a", "b"], "unsaid": null }));
+    bench.ctx.run = std::sync::Arc::new(scheduler::operator::RunFacts { params, ..(*bench.ctx.run).clone() });
+    let operator = RunNow::new(Workspaces::default());
+    for more in [
+        json!({ "forward_dag_params": true, "performance_target": "STANDARD" }),
+        json!({}),
+        json!({ "forward_dag_params": true, "job_parameters": { "day": "e" } }),
+        json!({ "forward_dag_params": true, "notebook_params": { "day": "f" } }),
+    ] {
+        let mut args = json!({ "job_id": 7, "polling_period_seconds": 0.1 });
+        args.as_object_mut().unwrap().extend(super::object(more));
+        super::next_try(&mut bench);
+        xcoms(bench.run(&operator, args).await);
+    }
+    let sent: Vec<Value> = fake.runs().iter().map(|run| run.request["job_parameters"].clone()).collect();
+    let forwarded = json!({ "day": "d", "rows": "5", "tables": "[\"a\",\"b\"]" });
+    assert_eq!(sent, [forwarded, Value::Null, json!({ "day": "e" }), Value::Null]);
+    assert_eq!(fake.runs()[0].request["performance_target"], "STANDARD");
+}
+
+#[tokio::test]
 async fn other_runs_of_the_job_are_cancelled_before_if_that_is_wanted() {
     let fake = Fake::start().await;
     fake.inside().jobs.insert(7, "nightly");
@@ -190,6 +216,7 @@ async fn a_notebook_is_a_run_of_one_task() {
     let args = json!({
         "notebook_path": "/clean", "source": "WORKSPACE", "notebook_params": { "n": 5 }, "polling_period_seconds": 0.1,
         "notebook_packages": [{ "pypi": { "package": "simplejson" } }],
+        "max_retries": 2, "min_retry_interval_millis": 500, "retry_on_timeout": true,
         "job_cluster_key": "shared", "job_clusters": [{ "job_cluster_key": "shared", "new_cluster": { "num_workers": 1 } }],
     });
     let left = xcoms(bench(&fake).run(&Notebook::new(Workspaces::default()), args).await);
@@ -201,6 +228,9 @@ async fn a_notebook_is_a_run_of_one_task() {
             "task_key": "task",
             "notebook_task": { "notebook_path": "/clean", "source": "WORKSPACE", "base_parameters": { "n": "5" } },
             "job_cluster_key": "shared",
+            "max_retries": 2,
+            "min_retry_interval_millis": 500,
+            "retry_on_timeout": true,
             "libraries": [{ "pypi": { "package": "simplejson" } }],
         }])
     );

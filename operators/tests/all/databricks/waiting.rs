@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use operators::databricks::{Lookout, PartitionSensor, RunSensor, SqlSensor, Workspaces};
+use operators::databricks::{Lookout, PartitionSensor, RunSensor, Sql, SqlSensor, StatementSensor, Workspaces};
 use scheduler::operator::{Operator, Outcome, Verdict};
 use serde_json::{Value, json};
 
@@ -86,6 +86,28 @@ async fn a_run_is_awaited_and_its_failure_is_the_sensors() {
     ));
     let error = bench(&fake).run(&RunSensor(lookout()), args(json!({ "run_id": 6 }))).await.unwrap_err();
     assert!(error.to_string().contains("TERMINATED FAILED"), "{error}");
+}
+
+#[tokio::test]
+async fn a_statement_that_another_task_sent_is_awaited() {
+    let fake = Fake::start().await;
+    fake.answers("SELECT 1", Answer { waits: 2, ..rows(1) });
+    fake.answers("SELECT x", Answer { error: Some(("BAD_REQUEST", "no column x")), ..rows(0) });
+    let sent = async |sql: &str| {
+        let operator = Sql::new(Workspaces::default(), crate::context::nowhere());
+        let args = json!({ "sql": sql, "warehouse_id": "w", "wait_for_termination": false });
+        super::xcoms(bench(&fake).run(&operator, args).await)["statement_id"].clone()
+    };
+    let wait =
+        async |id: Value| bench(&fake).run(&StatementSensor(lookout()), args(json!({ "statement_id": id }))).await;
+
+    assert!(matches!(wait(sent("SELECT 1").await).await, Ok(Outcome::Success { .. })));
+    let failed = wait(sent("SELECT x").await).await.unwrap_err();
+    assert!(failed.to_string().contains("no column x"), "{failed}");
+    let unknown = wait(json!("01ef-none")).await.unwrap_err();
+    assert_eq!(unknown.verdict, Verdict::Fail, "{unknown}");
+    let sends: Vec<Value> = fake.inside().statements.keys().map(|id| json!(id)).collect();
+    assert_eq!(sends.len(), 2, "the sensor sends nothing");
 }
 
 #[tokio::test]
