@@ -1,5 +1,8 @@
 import { expectAccessible } from './axe'
+import type { components } from '../src/api/schema.gen'
 import { expect, test } from './start'
+
+type Types = components['schemas']['ConnectionTypeCollectionResponse']
 
 test('a connection is made, tested, changed without showing its secret, and deleted after a question', async ({ signedIn: page }) => {
   await page.goto('/dags')
@@ -38,4 +41,21 @@ test('a connection is made, tested, changed without showing its secret, and dele
   await asked.getByRole('button', { name: 'Delete', exact: true }).click()
   await expect(page.getByText('The connection journey is deleted')).toBeVisible()
   await expect(row).toHaveCount(0)
+})
+
+test('every type of connections has its form, and a button to try it out where that can be done', async ({ signedIn: page }) => {
+  const told = await page.request.get('/api/v2/updraft/connection-types')
+  const { connection_types: types } = (await told.json()) as Types
+  expect(types.length).toBeGreaterThan(3)
+  await page.goto('/connections')
+  await page.getByRole('button', { name: 'New connection' }).click()
+  const making = page.getByRole('dialog', { name: 'New connection' })
+  for (const type of types) {
+    await making.getByRole('combobox', { name: 'Type' }).click()
+    await page.getByRole('option', { name: type.label, exact: true }).click()
+    for (const field of type.fields) {
+      await expect(making.getByLabel(field.label, { exact: true }).first(), `${type.conn_type}: ${field.name}`).toBeVisible()
+    }
+    await expect(making.getByRole('button', { name: 'Test', exact: true }), type.conn_type).toHaveCount(type.can_test ? 1 : 0)
+  }
 })
