@@ -6,8 +6,8 @@ use crate::dag::Dag;
 use crate::dag::asset::Asset;
 use crate::dag::timetable::{DataInterval, Past, Restriction, Timetable, Upcoming};
 use crate::store::asset_queue::{self, QueueFilter};
-use crate::store::entity::dag;
-use crate::store::{Db, StoreError, assets, read, schedules};
+use crate::store::entity::{asset, dag};
+use crate::store::{Db, StoreError, asset_aliases, assets, read, schedules};
 
 /// The next `count` runs that the schedule makes of a DAG. Of a paused one: those that it would make if it were unpaused
 /// at `now`, which may be at once.
@@ -32,8 +32,10 @@ pub struct Awaited {
     pub expression: String,
     /// Whether it holds: a run is made as soon as the DAG may have one.
     pub is_met: bool,
-    /// The assets in it, in the order of the text.
+    /// The assets in it, in the order of the text, and then those that were found under its aliases.
     pub assets: Vec<AwaitedAsset>,
+    /// The aliases in it under which nothing was found yet.
+    pub unresolved: Vec<String>,
 }
 
 /// An asset that a DAG waits for.
@@ -55,22 +57,37 @@ pub struct AwaitedAsset {
 pub async fn awaited(db: &Db, definition: &Dag) -> Result<Option<Awaited>, StoreError> {
     let Some(expression) = definition.schedule.assets() else { return Ok(None) };
     let wanted = expression.assets();
-    let rows = assets::known(db.read(), &wanted).await?;
+    let known = assets::known(db.read(), &wanted).await?;
+    let aliases = expression.aliases();
+    let found = asset_aliases::found_under(db.read(), &aliases).await?;
+    let named = wanted.iter().filter_map(|asset| known.iter().find(|row| is_row_of(row, asset)));
+    let mut rows: Vec<&asset::Model> = Vec::new();
+    for row in named.chain(found.values().flatten()) {
+        if !rows.iter().any(|known| known.id == row.id) {
+            rows.push(row);
+        }
+    }
     let filter = QueueFilter { dag_ids: Some(vec![definition.dag_id.clone()]), ..QueueFilter::default() };
     let queued = asset_queue::queued(db.read(), &filter).await?;
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let last = read::last_asset_events(db.read(), &ids).await?;
     let is_updated = |asset: &Asset| queued.iter().any(|queued| queued.is_of(asset));
-    let assets = wanted.iter().filter_map(|asset| {
-        let row = rows.iter().find(|row| row.name == asset.name && row.uri == asset.uri)?;
-        Some(AwaitedAsset {
-            id: row.id,
-            name: row.name.clone(),
-            uri: row.uri.clone(),
-            queued_at: queued.iter().find(|queued| queued.is_of(asset)).map(|queued| queued.created_at),
-            last_event_at: last.get(&row.id).map(|event| event.timestamp),
-        })
+    let is_alias_updated = |alias: &str| queued.iter().any(|queued| queued.is_found_under(alias));
+    let assets = rows.iter().map(|row| AwaitedAsset {
+        id: row.id,
+        name: row.name.clone(),
+        uri: row.uri.clone(),
+        queued_at: queued.iter().find(|queued| queued.asset_id == row.id).map(|queued| queued.created_at),
+        last_event_at: last.get(&row.id).map(|event| event.timestamp),
     });
-    let assets = assets.collect();
-    Ok(Some(Awaited { expression: expression.in_words(), is_met: expression.is_true(&is_updated), assets }))
+    Ok(Some(Awaited {
+        expression: expression.in_words(),
+        is_met: expression.is_true(&is_updated, &is_alias_updated),
+        assets: assets.collect(),
+        unresolved: aliases.into_iter().filter(|alias| !found.contains_key(*alias)).map(str::to_owned).collect(),
+    }))
+}
+
+fn is_row_of(row: &asset::Model, asset: &Asset) -> bool {
+    row.name == asset.name && row.uri == asset.uri
 }

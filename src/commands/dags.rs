@@ -233,17 +233,17 @@ async fn next(installation: &Installation, dag_id: &str, count: u16, output: Out
 
 /// The assets that a DAG waits for, and which of them were updated since it last ran for them.
 fn waits_for(dag_id: &str, awaited: &Awaited) -> String {
-    let rows: Vec<Vec<String>> = awaited
-        .assets
-        .iter()
-        .map(|asset| {
-            vec![
-                asset.name.clone(),
-                asset.queued_at.map_or_else(|| "waits for an update".to_owned(), |at| format!("updated {}", shown(at))),
-                asset.last_event_at.map_or_else(|| "never".to_owned(), shown),
-            ]
-        })
-        .collect();
+    let of_assets = awaited.assets.iter().map(|asset| {
+        vec![
+            asset.name.clone(),
+            asset.queued_at.map_or_else(|| "waits for an update".to_owned(), |at| format!("updated {}", shown(at))),
+            asset.last_event_at.map_or_else(|| "never".to_owned(), shown),
+        ]
+    });
+    let of_aliases = awaited.unresolved.iter().map(|alias| {
+        vec![format!("alias {alias}"), "waits for a task to find an asset".to_owned(), "never".to_owned()]
+    });
+    let rows: Vec<Vec<String>> = of_assets.chain(of_aliases).collect();
     let state = if awaited.is_met { "holds" } else { "does not hold yet" };
     format!(
         "{dag_id} runs when {}: {state}\n\n{}",

@@ -400,3 +400,52 @@ async fn words_that_mean_no_asset_or_several_are_refused() {
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert!(server.stop().await);
 }
+
+/// Waits for an alias, and tells what it was made for.
+fn told_of_days(folder: &Path) -> String {
+    format!(
+        "schedule: {{alias: days}}
+tasks:
+  - task_id: tell
+    operator: bash
+    bash_command: echo '{{{{ triggering_asset_events | list | join(' ') }}}}' >> {}/days
+",
+        folder.display()
+    )
+}
+
+/// §13: a DAG that waits for an alias runs for what a task finds under it, and for updates of that by anybody.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn who_waits_for_an_alias_runs_for_what_is_found_under_it(#[case] backend: Backend) {
+    let installation = Installation::new(backend).await;
+    let finder = "
+tasks:
+  - task_id: find
+    operator: bash
+    outlets: [{alias: days}]
+    bash_command: |
+      echo '{\"alias\": \"days\", \"asset\": \"s3://lake/{{ run_id }}\"}' >> $UPDRAFT_OUTLET_EVENTS
+";
+    installation.write_dag("finder.yaml", finder);
+    installation.write_dag("days.yaml", &told_of_days(installation.path()));
+    let server = installation.start().await;
+    let db = installation.database().await;
+    let unresolved = next(&installation, "days").await;
+    assert!(unresolved.contains("days runs when alias days: does not hold"), "{unresolved}");
+    assert!(unresolved.contains("waits for a task to find an asset"), "{unresolved}");
+
+    installation.json(&["dags", "trigger", "finder", "--run-id", "monday", "--wait"]).await;
+    runs_of(&db, "days", 1).await;
+    installation.json(&["assets", "emit", "s3://lake/monday"]).await;
+    let runs = runs_of(&db, "days", 2).await;
+
+    assert!(runs.iter().all(|run| run.run_type == "asset_triggered" && run.state == "success"), "{runs:?}");
+    let told = std::fs::read_to_string(installation.path().join("days")).unwrap();
+    assert_eq!(told, "s3://lake/monday\ns3://lake/monday\n");
+    let resolved = next(&installation, "days").await;
+    assert!(resolved.contains("s3://lake/monday") && !resolved.contains("find an asset"), "{resolved}");
+    assert!(server.stop().await);
+}

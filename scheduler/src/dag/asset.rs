@@ -1,6 +1,9 @@
 //! Assets: the data that tasks make and DAGs wait for, and what of them a DAG waits for (Airflow 3: assets).
 //!
-//! Pure: which assets were updated is somebody else's to know. [`AssetExpression::is_true`] is asked with that knowledge.
+//! Pure: which assets were updated, and which were found under an alias, is somebody else's to know.
+//! [`AssetExpression::is_true`] is asked with that knowledge.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -105,6 +108,8 @@ fn normalised(uri: &str) -> Result<String, String> {
 pub enum AssetExpression {
     /// This one.
     Asset(Asset),
+    /// One of those that tasks found under this alias.
+    Alias(String),
     /// All of these.
     All(Vec<AssetExpression>),
     /// One of these at least.
@@ -112,12 +117,14 @@ pub enum AssetExpression {
 }
 
 impl AssetExpression {
-    /// Whether it holds, when `is_updated` says of each asset whether it was updated since the DAG last ran for it.
-    pub fn is_true(&self, is_updated: &impl Fn(&Asset) -> bool) -> bool {
+    /// Whether it holds, when `is_updated` says of each asset whether it was updated since the DAG last ran for it, and
+    /// `is_alias_updated` of each alias whether one of those was that were found under it.
+    pub fn is_true(&self, is_updated: &impl Fn(&Asset) -> bool, is_alias_updated: &impl Fn(&str) -> bool) -> bool {
         match self {
             AssetExpression::Asset(asset) => is_updated(asset),
-            AssetExpression::All(parts) => parts.iter().all(|part| part.is_true(is_updated)),
-            AssetExpression::Any(parts) => parts.iter().any(|part| part.is_true(is_updated)),
+            AssetExpression::Alias(alias) => is_alias_updated(alias),
+            AssetExpression::All(parts) => parts.iter().all(|part| part.is_true(is_updated, is_alias_updated)),
+            AssetExpression::Any(parts) => parts.iter().any(|part| part.is_true(is_updated, is_alias_updated)),
         }
     }
 
@@ -132,6 +139,7 @@ impl AssetExpression {
         match self {
             AssetExpression::Asset(asset) if found.iter().any(|known| known.is_same(asset)) => (),
             AssetExpression::Asset(asset) => found.push(asset),
+            AssetExpression::Alias(_) => (),
             AssetExpression::All(parts) | AssetExpression::Any(parts) => {
                 for part in parts {
                     part.collect(found);
@@ -140,10 +148,22 @@ impl AssetExpression {
         }
     }
 
+    /// The aliases in it, each once, in the order of their names.
+    pub fn aliases(&self) -> BTreeSet<&str> {
+        match self {
+            AssetExpression::Asset(_) => BTreeSet::new(),
+            AssetExpression::Alias(alias) => BTreeSet::from([alias.as_str()]),
+            AssetExpression::All(parts) | AssetExpression::Any(parts) => {
+                parts.iter().flat_map(AssetExpression::aliases).collect()
+            }
+        }
+    }
+
     /// The expression in words: `a and (b or c)`, by the names of the assets.
     pub fn in_words(&self) -> String {
         match self {
             AssetExpression::Asset(asset) => asset.name.clone(),
+            AssetExpression::Alias(alias) => format!("alias {alias}"),
             AssetExpression::All(parts) => joined(parts, " and "),
             AssetExpression::Any(parts) => joined(parts, " or "),
         }
@@ -154,6 +174,7 @@ impl AssetExpression {
         let list = |parts: &[AssetExpression]| Value::Array(parts.iter().map(AssetExpression::document).collect());
         match self {
             AssetExpression::Asset(asset) => asset.document(),
+            AssetExpression::Alias(alias) => json!({ "alias": alias }),
             AssetExpression::All(parts) => json!({ "all": list(parts) }),
             AssetExpression::Any(parts) => json!({ "any": list(parts) }),
         }

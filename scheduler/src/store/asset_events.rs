@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef,
@@ -66,7 +67,7 @@ pub async fn emit(
         let asset_id = *keys.get(&assets::name_and_uri(&event.asset))?;
         Some((event.alias.as_deref()?, asset_id))
     });
-    asset_aliases::link(db, &found.collect()).await?;
+    asset_aliases::link(db, &found.collect(), now).await?;
     let mut known = known_updates(db, events).await?;
     let mut new = Vec::new();
     for event in events {
@@ -86,7 +87,8 @@ pub async fn emit(
     Ok(kept)
 }
 
-/// Holds assets until the transaction ends, in an order in which nobody waits for each other.
+/// Holds assets until the transaction ends, in an order in which nobody waits for each other. Their keys are not held:
+/// whoever writes down meanwhile that a DAG names one of them need not wait.
 pub(super) async fn lock(db: &impl ConnectionTrait, ids: BTreeSet<i64>) -> Result<(), StoreError> {
     let ids: Vec<i64> = ids.into_iter().collect();
     for chunk in ids.chunks(ROWS_MAX) {
@@ -95,7 +97,7 @@ pub(super) async fn lock(db: &impl ConnectionTrait, ids: BTreeSet<i64>) -> Resul
             .column(asset::Column::Id)
             .filter(asset::Column::Id.is_in(chunk.iter().copied()))
             .order_by_asc(asset::Column::Id)
-            .lock_exclusive()
+            .lock(LockType::NoKeyUpdate)
             .into_tuple()
             .all(db)
             .await

@@ -17,6 +17,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::ROWS_MAX;
+use super::asset_aliases;
 use super::asset_events;
 use super::assets::{self, AssetUse};
 use super::entity::{asset, asset_dag_run_queue, asset_event, asset_event_dag_run, asset_reference, dag};
@@ -80,12 +81,20 @@ pub struct QueuedAsset {
     pub uri: String,
     /// When it was first updated since the DAG last ran for it.
     pub created_at: DateTime<Utc>,
+    /// The aliases under which tasks found it.
+    #[sea_orm(skip)]
+    pub aliases: Vec<String>,
 }
 
 impl QueuedAsset {
     /// Whether this is about `asset`.
     pub fn is_of(&self, asset: &Asset) -> bool {
         self.name == asset.name && self.uri == asset.uri
+    }
+
+    /// Whether tasks found it under `alias`.
+    pub fn is_found_under(&self, alias: &str) -> bool {
+        self.aliases.iter().any(|known| known == alias)
     }
 }
 
@@ -113,7 +122,7 @@ impl QueueFilter {
 /// What is queued, by DAG and asset.
 pub async fn queued(db: &impl ConnectionTrait, filter: &QueueFilter) -> Result<Vec<QueuedAsset>, StoreError> {
     use asset_dag_run_queue::Column as C;
-    asset_dag_run_queue::Entity::find()
+    let mut queued: Vec<QueuedAsset> = asset_dag_run_queue::Entity::find()
         .select_only()
         .columns([C::DagId, C::AssetId, C::CreatedAt])
         .columns([asset::Column::Name, asset::Column::Uri])
@@ -124,7 +133,14 @@ pub async fn queued(db: &impl ConnectionTrait, filter: &QueueFilter) -> Result<V
         .into_model()
         .all(db)
         .await
-        .map_err(doing("reading which assets are queued"))
+        .map_err(doing("reading which assets are queued"))?;
+    let ids: BTreeSet<i64> = queued.iter().map(|queued| queued.asset_id).collect();
+    let aliases = asset_aliases::of_assets(db, &ids.into_iter().collect::<Vec<_>>()).await?;
+    for queued in &mut queued {
+        let found = aliases.get(&queued.asset_id).into_iter().flatten();
+        queued.aliases = found.map(|alias| alias.name.clone()).collect();
+    }
+    Ok(queued)
 }
 
 /// What is queued for these DAGs; nobody adds to it, and no event of their assets is written, until the transaction ends.

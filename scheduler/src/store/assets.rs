@@ -15,6 +15,7 @@ use sea_orm::{
 use serde_json::Value;
 
 use super::ROWS_MAX;
+use super::asset_aliases;
 use super::entity::{asset, asset_dag_run_queue, asset_reference, dag};
 use super::error::{StoreError, doing};
 use crate::dag::Dag;
@@ -103,10 +104,12 @@ pub async fn set_references(db: &impl ConnectionTrait, dags: &[&Dag], now: DateT
     let ids: Vec<&str> = dags.iter().map(|dag| dag.dag_id.as_str()).collect();
     let known: BTreeSet<Reference> = of_dags(db, &ids).await?.into_iter().map(Reference::from).collect();
     let named: Vec<(&str, AssetUse, &str, &Asset)> = dags.iter().flat_map(|dag| named_by(dag)).collect();
-    if known.is_empty() && named.is_empty() {
+    let aliases: BTreeSet<(&str, &str)> = dags.iter().flat_map(|dag| aliases_of(dag)).collect();
+    let keys = describe(db, named.iter().map(|(_, _, _, asset)| *asset), now).await?;
+    let found = asset_aliases::set_references(db, &ids, &aliases).await?;
+    if known.is_empty() && named.is_empty() && found.is_empty() {
         return Ok(());
     }
-    let keys = describe(db, named.iter().map(|(_, _, _, asset)| *asset), now).await?;
     let wanted: BTreeSet<Reference> = named
         .into_iter()
         .filter_map(|(dag_id, kind, task_id, asset)| {
@@ -114,14 +117,39 @@ pub async fn set_references(db: &impl ConnectionTrait, dags: &[&Dag], now: DateT
             let (dag_id, task_id) = (dag_id.to_owned(), task_id.to_owned());
             Some(Reference { dag_id, kind: kind.word().to_owned(), task_id, asset_id })
         })
+        .chain(found.into_iter().map(|(dag_id, asset_id)| Reference::of_schedule(dag_id, asset_id)))
         .collect();
     for gone in known.difference(&wanted) {
         gone.delete(db).await?;
     }
-    let new: Vec<asset_reference::ActiveModel> =
-        wanted.difference(&known).map(|new| new.row(now).into_active_model()).collect();
-    for chunk in new.chunks(ROWS_MAX) {
+    write_references(db, wanted.difference(&known).map(|new| new.row(now))).await
+}
+
+/// Lets DAGs wait for assets, by their keys, besides what their files say; who waits already goes on.
+pub(super) async fn wait_for(
+    db: &impl ConnectionTrait,
+    waiting: BTreeSet<(String, i64)>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    write_references(
+        db,
+        waiting.into_iter().map(|(dag_id, asset_id)| Reference::of_schedule(dag_id, asset_id).row(now)),
+    )
+    .await
+}
+
+/// Writes references, as far as they are not there: a task may have found an asset of an alias meanwhile.
+async fn write_references(
+    db: &impl ConnectionTrait,
+    rows: impl Iterator<Item = asset_reference::Model>,
+) -> Result<(), StoreError> {
+    use asset_reference::Column as C;
+    let rows: Vec<asset_reference::ActiveModel> = rows.map(IntoActiveModel::into_active_model).collect();
+    for chunk in rows.chunks(ROWS_MAX) {
+        let keys = [C::DagId, C::Kind, C::TaskId, C::AssetId];
         asset_reference::Entity::insert_many(chunk.to_vec())
+            .on_conflict(OnConflict::columns(keys).do_nothing().to_owned())
+            .try_insert()
             .exec_without_returning(db)
             .await
             .map_err(doing("writing who names an asset"))?;
@@ -145,6 +173,10 @@ impl From<asset_reference::Model> for Reference {
 }
 
 impl Reference {
+    fn of_schedule(dag_id: String, asset_id: i64) -> Reference {
+        Reference { dag_id, kind: AssetUse::Schedule.word().to_owned(), task_id: String::new(), asset_id }
+    }
+
     fn row(&self, now: DateTime<Utc>) -> asset_reference::Model {
         asset_reference::Model {
             dag_id: self.dag_id.clone(),
@@ -172,6 +204,12 @@ impl Reference {
         }
         Ok(())
     }
+}
+
+/// The aliases that a DAG waits for.
+fn aliases_of(dag: &Dag) -> impl Iterator<Item = (&str, &str)> {
+    let aliases = dag.schedule.assets().map(|assets| assets.aliases()).unwrap_or_default();
+    aliases.into_iter().map(|alias| (dag.dag_id.as_str(), alias))
 }
 
 /// Every asset that a DAG names: how, in which task, and which.

@@ -71,7 +71,17 @@ pub async fn get_locked(db: &impl ConnectionTrait, dag_id: &str) -> Result<dag::
 
 /// Deletes a DAG that has no runs any more, with all that is stored of it but the audit log.
 pub async fn delete(db: &impl ConnectionTrait, dag_id: &str) -> Result<(), StoreError> {
-    for table in ["task_state", "backfill", "asset_dag_run_queue", "asset_reference", "dag_version", "dag_tag", "dag"] {
+    let tables = [
+        "task_state",
+        "backfill",
+        "asset_dag_run_queue",
+        "asset_reference",
+        "asset_alias_reference",
+        "dag_version",
+        "dag_tag",
+        "dag",
+    ];
+    for table in tables {
         let delete = Query::delete()
             .from_table(Alias::new(table))
             .and_where(Expr::col(Alias::new("dag_id")).eq(dag_id))

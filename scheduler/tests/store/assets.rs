@@ -214,3 +214,37 @@ async fn old_events_go_when_nobody_needs_them(#[case] backend: Backend) {
         assert!(left.contains(&event.id), "{event:?}");
     }
 }
+
+/// The same update of an asset, found under the alias `days`.
+fn found(uri: &str) -> NewAssetEvent {
+    NewAssetEvent { alias: Some("days".to_owned()), ..update(uri, Some(Uuid::now_v7())) }
+}
+
+/// §13: who waits for an alias waits for what is found under it, before and after it begins to wait.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn who_waits_for_an_alias_waits_for_what_is_found_under_it(#[case] backend: Backend) {
+    let db = open(backend).await;
+    emit(&db, &[found("s3://lake/monday")]).await;
+    waits_for(&db, "{alias: days}").await;
+    assert!(queued(&db).await.is_empty(), "what was found before is waited for, and no update of it yet");
+
+    emit(&db, &[update("s3://lake/monday", None), update("s3://lake/other", None)]).await;
+    assert_eq!(queued(&db).await, ["s3://lake/monday"]);
+    let run = take(&db, "first").await;
+    assert_eq!(asset_events::of_run(db.read(), run).await.unwrap().len(), 2, "both were since it waits");
+
+    emit(&db, &[found("s3://lake/tuesday")]).await;
+    assert_eq!(queued(&db).await, ["s3://lake/tuesday"]);
+    waits_for(&db, "{any: [{alias: days}, \"s3://lake/other\"]}").await;
+    assert_eq!(queued(&db).await, ["s3://lake/tuesday"], "a new version of the file waits for the same");
+    let by_alias = asset_queue::queued(db.read(), &QueueFilter::default()).await.unwrap();
+    assert!(by_alias[0].is_found_under("days") && !by_alias[0].is_found_under("weeks"));
+
+    waits_for(&db, "[\"s3://lake/other\"]").await;
+    assert!(queued(&db).await.is_empty(), "what it waits for no more is queued no more");
+    emit(&db, &[found("s3://lake/wednesday"), update("s3://lake/monday", None)]).await;
+    assert!(queued(&db).await.is_empty());
+}

@@ -1,6 +1,6 @@
 //! Assets, their events, and what is queued of them.
 
-use scheduler::dag::asset::{Asset, AssetExpression};
+use scheduler::dag::asset::{Asset, AssetExpression, GROUP};
 use scheduler::preview::{Awaited, AwaitedAsset};
 use scheduler::store::asset_queue::QueuedAsset;
 use scheduler::store::assets::AssetUse;
@@ -264,7 +264,10 @@ pub(crate) struct DagAssetsResponse {
     expression: Option<String>,
     /// Whether it holds: a run is made as soon as the DAG may have one.
     is_met: bool,
+    /// The assets in it, and those that were found under its aliases.
     assets: Vec<DagAssetResponse>,
+    /// The aliases in it under which nothing was found yet.
+    unresolved_aliases: Vec<String>,
 }
 
 /// An asset that a DAG waits for.
@@ -281,12 +284,18 @@ pub(crate) struct DagAssetResponse {
 impl From<Option<Awaited>> for DagAssetsResponse {
     fn from(awaited: Option<Awaited>) -> DagAssetsResponse {
         let Some(awaited) = awaited else {
-            return DagAssetsResponse { expression: None, is_met: false, assets: Vec::new() };
+            return DagAssetsResponse {
+                expression: None,
+                is_met: false,
+                assets: Vec::new(),
+                unresolved_aliases: Vec::new(),
+            };
         };
         DagAssetsResponse {
             expression: Some(awaited.expression),
             is_met: awaited.is_met,
             assets: awaited.assets.into_iter().map(DagAssetResponse::from).collect(),
+            unresolved_aliases: awaited.unresolved,
         }
     }
 }
@@ -310,6 +319,7 @@ pub(super) fn asset_expression(expression: &AssetExpression) -> Value {
         AssetExpression::Asset(Asset { name, uri, group, .. }) => {
             json!({ "asset": { "uri": uri, "name": name, "group": group } })
         }
+        AssetExpression::Alias(alias) => json!({ "alias": { "name": alias, "group": GROUP } }),
         AssetExpression::All(parts) => json!({ "all": all(parts) }),
         AssetExpression::Any(parts) => json!({ "any": all(parts) }),
     }

@@ -245,7 +245,7 @@ async fn the_details_of_a_dag_say_what_it_waits_for() {
     let expected = json!({ "any": [asset("orders", "s3://lake/orders"), { "all": [a, b] }] });
     assert_eq!(server.get_ok("/dags/report/details").await["asset_expression"], expected);
     assert_eq!(server.get_ok("/dags/maker/details").await["asset_expression"], Value::Null);
-    let nothing = json!({ "expression": null, "is_met": false, "assets": [] });
+    let nothing = json!({ "expression": null, "is_met": false, "assets": [], "unresolved_aliases": [] });
     assert_eq!(server.get_ok("/updraft/dags/maker/assets").await, nothing);
     assert_eq!(server.get("/updraft/dags/none/assets").await.0, StatusCode::NOT_FOUND);
 }
@@ -257,4 +257,36 @@ async fn there_are_no_aliases() {
 
     assert_eq!(server.get_ok("/assets/aliases").await, json!({ "asset_aliases": [], "total_entries": 0 }));
     assert_eq!(server.get("/assets/aliases/1").await.0, StatusCode::NOT_FOUND);
+}
+
+/// DAGs and runs by the assets that they have to do with, and by what there is not.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn dags_and_runs_are_found_by_assets(#[case] backend: Backend) {
+    let server = start(backend).await;
+    emit(&server, "orders", json!({})).await;
+    take(&server).await;
+    rows::run(&server.db, "a", "success", 1).await;
+
+    for (query, expected) in [
+        ("/dags?has_asset_schedule=true", 1),
+        ("/dags?has_asset_schedule=false", 3),
+        ("/dags?asset_dependency=ORDERS", 1),
+        ("/dags?asset_dependency=s3://lake/a", 1),
+        ("/dags?asset_dependency=nothing", 0),
+        ("/dags?is_favorite=true", 0),
+        ("/dags?is_favorite=false", 4),
+        ("/dags?bundle_version=1", 0),
+        ("/dags/~/dagRuns?consuming_asset_pattern=orders", 1),
+        ("/dags/~/dagRuns?consuming_asset_prefix_pattern=s3://lake/o", 1),
+        ("/dags/~/dagRuns?consuming_asset_pattern=nothing", 0),
+        ("/dags/~/dagRuns?partition_key_pattern=x", 0),
+        ("/dags/~/dagRuns?partition_date_gte=2020-01-01", 0),
+        ("/dags/~/dagRuns?bundle_version=1", 0),
+        ("/dags/~/dagRuns", 2),
+    ] {
+        assert_eq!(server.get_ok(query).await["total_entries"], expected, "{query}");
+    }
 }

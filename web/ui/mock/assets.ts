@@ -92,7 +92,7 @@ export class AssetBook {
     const assets = ASSETS.filter((asset) => asset.starts.includes(dag)).map(({ id, name, uri }) => ({
       asset_id: id, name, uri, queued_at: this.queued.get(`${dag} ${id}`) ?? null, last_event_at: this.lastOf(id)?.timestamp ?? null,
     }))
-    return { expression: assets.length === 0 ? null : assets.map((asset) => asset.name).join(' and '), is_met: assets.every((asset) => asset.queued_at !== null), assets }
+    return { expression: assets.length === 0 ? null : assets.map((asset) => asset.name).join(' and '), is_met: assets.every((asset) => asset.queued_at !== null), assets, unresolved_aliases: [] }
   }
 
   upstreamOf(record: RunRecord): Response {

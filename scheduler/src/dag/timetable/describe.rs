@@ -69,7 +69,7 @@ pub(super) fn summary(time: &Clockwork) -> String {
 
 /// What a DAG waits for in words.
 pub(super) fn assets(assets: &AssetExpression) -> String {
-    let verb = if assets.assets().len() == 1 { "is" } else { "are" };
+    let verb = if assets.assets().len() + assets.aliases().len() == 1 { "is" } else { "are" };
     format!("When {} {verb} updated", assets.in_words())
 }
 

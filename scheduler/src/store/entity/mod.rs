@@ -3,6 +3,7 @@
 pub mod asset;
 pub mod asset_alias;
 pub mod asset_alias_asset;
+pub mod asset_alias_reference;
 pub mod asset_dag_run_queue;
 pub mod asset_event;
 pub mod asset_event_dag_run;

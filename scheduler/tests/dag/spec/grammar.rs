@@ -681,12 +681,19 @@ fn assets_by_uri_and_by_name() {
 #[case("{__or__: [{__and__: [a, b]}, c]}", &["c"], true)]
 #[case("{__or__: [{__and__: [a, b]}, c]}", &["a"], false)]
 #[case("{uri: a}", &["a"], true)]
+#[case("{alias: a}", &["a"], true)]
+#[case("{alias: a}", &[], false)]
+#[case("[{alias: a}, b]", &["a"], false)]
+#[case("{any: [{alias: a}, {all: [b, c]}]}", &["a"], true)]
+#[case("{__type__: airflow.sdk.AssetAlias, name: a}", &["a"], true)]
+#[case("[{__type__: airflow.datasets.DatasetAlias, __args__: [a]}, b]", &["a", "b"], true)]
 #[case("{__type__: airflow.sdk.AssetAny, __args__: [a, {__type__: airflow.sdk.AssetAll, __args__: [b, c]}]}", &["b", "c"], true)]
 fn expressions_over_assets(#[case] schedule: &str, #[case] updated: &[&str], #[case] expected: bool) {
     let dag = dag(&format!("schedule: {schedule}\ntasks: []\n"));
     let Schedule::Assets(expression) = &dag.schedule else { panic!("{:?}", dag.schedule) };
-    assert_eq!(expression.is_true(&|asset| updated.contains(&asset.name.as_str())), expected);
-    assert!(expression.is_true(&|_| true) && !expression.is_true(&|_| false));
+    let is_updated = |name: &str| updated.contains(&name);
+    assert_eq!(expression.is_true(&|asset| is_updated(&asset.name), &is_updated), expected);
+    assert!(expression.is_true(&|_| true, &|_| true) && !expression.is_true(&|_| false, &|_| false));
 }
 
 #[test]

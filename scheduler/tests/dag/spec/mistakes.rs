@@ -72,7 +72,7 @@ mistakes! {
     unsupported_schedule_datasets: Unsupported, InTheEditor, "schedule: {datasets: a & b}\ntasks: []\n";
     unsupported_schedule_class: Unsupported, InTheEditor, "schedule: {__type__: airflow.timetables.trigger.CronPartitionTimetable, cron: '@daily'}\ntasks: []\n";
     unsupported_relativedelta: Unsupported, WhenLoaded, "schedule: {__type__: dateutil.relativedelta.relativedelta, hour: 18}\ntasks: []\n";
-    unsupported_asset_alias: Unsupported, InTheEditor, "schedule: [{__type__: airflow.sdk.AssetAlias, name: a}]\ntasks: []\n";
+    invalid_scheduled_alias: UnknownKey, InTheEditor, "schedule: [{alias: a, uri: b}]\ntasks: []\n";
     unsupported_inlet_alias: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, inlets: [{__type__: airflow.sdk.AssetAlias, name: a}]}\n";
     invalid_alias: UnknownKey, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, outlets: [{alias: a, uri: b}]}\n";
     unsupported_asset_watchers: Unsupported, WhenLoaded, "schedule: [{__type__: airflow.sdk.Asset, name: a, watchers: [x]}]\ntasks: []\n";

@@ -20,8 +20,11 @@ const KEYS: [&str; 4] = ["name", "uri", "group", "extra"];
 const ALL: [&str; 2] = ["all", "__and__"];
 const ANY: [&str; 2] = ["any", "__or__"];
 
+/// The key that makes a mapping an alias.
+const ALIAS: &str = "alias";
+
 /// Classes of Airflow's that are assets or made of them, by the last part of their names.
-pub(super) const CLASSES: [&str; 4] = ["Asset", "Dataset", "AssetAll", "AssetAny"];
+pub(super) const CLASSES: [&str; 6] = ["Asset", "Dataset", "AssetAll", "AssetAny", "AssetAlias", "DatasetAlias"];
 
 const LIST_CLASS: &str = "builtins.list";
 
@@ -33,7 +36,7 @@ pub(super) fn is_class(object: &Object<'_>) -> bool {
 
 /// Whether a mapping is an expression over assets, or an asset.
 pub(super) fn is_expression(mapping: &Mapping) -> bool {
-    [&ALL[..], &ANY[..], &["uri", "name"]].concat().iter().any(|key| mapping.has(key))
+    [&ALL[..], &ANY[..], &["uri", "name", ALIAS]].concat().iter().any(|key| mapping.has(key))
 }
 
 /// What a DAG waits for. A list means all of its items (Airflow 3).
@@ -42,6 +45,7 @@ pub(super) fn expression(node: &Node, problems: &mut Problems) -> Option<AssetEx
         Yaml::Text(_) => asset(node, problems).map(AssetExpression::Asset),
         Yaml::List(_) => parts(node, problems).map(AssetExpression::All),
         Yaml::Map(mapping) if mapping.has(values::OBJECT_KEY) => object(node, problems),
+        Yaml::Map(mapping) if mapping.has(ALIAS) => alias(node, problems)?.map(AssetExpression::Alias),
         Yaml::Map(mapping) => {
             let key = |names: [&str; 2]| names.iter().find_map(|name| mapping.get(name));
             match (key(ALL), key(ANY)) {
@@ -104,6 +108,7 @@ fn object(node: &Node, problems: &mut Problems) -> Option<AssetExpression> {
     match object.airflow_class() {
         Some("AssetAll") => members(&object, problems).map(AssetExpression::All),
         Some("AssetAny") => members(&object, problems).map(AssetExpression::Any),
+        Some("AssetAlias" | "DatasetAlias") => alias(node, problems)?.map(AssetExpression::Alias),
         _ => asset(node, problems).map(AssetExpression::Asset),
     }
 }
@@ -138,7 +143,7 @@ pub(in crate::dag::spec) fn outlets(
 /// name is none when there is a mistake in it.
 fn alias(node: &Node, problems: &mut Problems) -> Option<Option<String>> {
     let mapping = node.as_map()?;
-    let subject = Subject { key: "alias", within: "an outlet" };
+    let subject = Subject { key: ALIAS, within: "an alias" };
     let name = |entries: &[Entry], key: &str, problems: &mut Problems| {
         let Some(entry) = entries.iter().find(|entry| entry.key == key) else {
             problems.push(Problem::new(Code::InvalidValue, "an alias needs a `name`", node.place, "this alias"));
@@ -153,9 +158,9 @@ fn alias(node: &Node, problems: &mut Problems) -> Option<Option<String>> {
         )
     };
     if !mapping.has(values::OBJECT_KEY) {
-        mapping.get("alias")?;
-        known_keys(mapping, &["alias"], "an alias", problems);
-        return Some(name(&mapping.entries, "alias", problems));
+        mapping.get(ALIAS)?;
+        known_keys(mapping, &[ALIAS], "an alias", problems);
+        return Some(name(&mapping.entries, ALIAS, problems));
     }
     let object = Object::read(Subject { key: "an asset", within: "" }, node).ok()?;
     if !matches!(object.airflow_class(), Some("AssetAlias" | "DatasetAlias")) {
@@ -277,7 +282,7 @@ fn is_cron(text: &str) -> bool {
 fn refusal(class: &str) -> Option<&'static str> {
     Some(match class {
         "AssetAlias" | "DatasetAlias" => {
-            "an alias stands among `outlets`; what is found under it is an asset, which others wait for and read by its URI"
+            "an alias stands among `outlets` and in a `schedule`; what is found under it is an asset, which tasks read by its URI"
         }
         "AssetWatcher" => WATCHERS,
         "AssetNameRef" | "AssetUriRef" | "AssetRef" => "name the asset itself, by its `name` or its `uri`",
@@ -285,7 +290,7 @@ fn refusal(class: &str) -> Option<&'static str> {
     })
 }
 
-const WATCHERS: &str = "a DAG with `schedule: \"@continuous\"` and a `file_watcher`, or another sensor, with `outlets` watches an \
+const WATCHERS: &str = "a DAG with `schedule: \"@continuous\"` and a `file_watcher`, an `sqs_sensor` or another sensor with `outlets` watches an \
                         asset, and so does a call of the REST API";
 
 fn watched(entry: &Entry) -> Problem {

@@ -33,7 +33,7 @@ pub(super) use schema::{
 };
 
 const FORMS: &str = "write a cron expression, a preset, a length of time such as `6h`, a list of assets, or a mapping with \
-                     `cron`, `crons`, `every`, `dates`, `any`, `all` or `assets`";
+                     `cron`, `crons`, `every`, `dates`, `any`, `all`, `alias` or `assets`";
 
 /// The schedule, and the time zone that it brings along in Airflow's notation. Mistakes are noted.
 pub(super) fn read(entry: &Entry, timezone: Tz, problems: &mut Problems) -> Option<(Schedule, Option<Tz>)> {

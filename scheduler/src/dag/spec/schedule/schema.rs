@@ -66,7 +66,6 @@ pub(in crate::dag::spec) fn catchup() -> Value {
 
 /// The value of `outlets`.
 pub(in crate::dag::spec) fn outlets() -> Value {
-    let alias = json!({ "alias": { "type": "string", "minLength": 1, "maxLength": 1500, "description": "A name under which the task finds assets while it runs." } });
     json!({
         "anyOf": [
             {
@@ -74,7 +73,7 @@ pub(in crate::dag::spec) fn outlets() -> Value {
                 "items": {
                     "anyOf": [
                         { "$ref": "#/$defs/asset" },
-                        form(&["alias"], &alias),
+                        alias("A name under which the task finds assets while it runs."),
                         airflow_object(&["AssetAlias", "DatasetAlias"]),
                     ],
                 },
@@ -114,11 +113,17 @@ fn asset() -> Value {
     })
 }
 
+fn alias(description: &str) -> Value {
+    let name = json!({ "type": "string", "minLength": 1, "maxLength": 1500, "description": description });
+    form(&["alias"], &json!({ "alias": name }))
+}
+
 fn asset_expression() -> Value {
     let list = json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/asset_expression" } });
     json!({
         "anyOf": [
             { "$ref": "#/$defs/asset" },
+            alias("A name under which tasks find assets: each of them is waited for."),
             list,
             form(&["all"], &json!({ "all": list })),
             form(&["any"], &json!({ "any": list })),

@@ -15,7 +15,7 @@ export function AwaitedAssets({ dagId, zone, isPaused }: { dagId: string; zone: 
   return (
     <div className={classes.panel}>
       <Panel flush title="Waits for" aside={<span className={classes.aside}>{isPaused ? 'Paused: updates are not waited for' : `${fresh} of ${waits.assets.length} new`}</span>}>
-        {waits.assets.length > 1 && <code className={classes.expression}>{waits.expression}</code>}
+        {waits.assets.length + waits.unresolved_aliases.length > 1 && <code className={classes.expression}>{waits.expression}</code>}
         <ul className={classes.list} aria-label="Assets that it waits for">
           {waits.assets.map((asset) => (
             <li key={asset.asset_id} className={classes.item} data-tone={asset.queued_at === null ? 'quiet' : 'good'}>
@@ -37,6 +37,13 @@ export function AwaitedAssets({ dagId, zone, isPaused }: { dagId: string; zone: 
                   'never updated'
                 )}
               </span>
+            </li>
+          ))}
+          {waits.unresolved_aliases.map((alias) => (
+            <li key={alias} className={classes.item} data-tone="quiet">
+              <Icon name="clock" size={14} />
+              <span className={classes.name}>alias {alias}</span>
+              <span className={classes.state}>no task has found an asset under it yet</span>
             </li>
           ))}
         </ul>
