@@ -14,10 +14,10 @@ use utoipa_axum::routes;
 use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
-    asset_events, asset_queue, assets, backfills, bulk, clear, connections, connections_bulk, dag_run_wait, dag_runs,
-    dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dags, dependencies, event_logs, extra_links,
-    hitl_details, import_errors, logs, marks, monitor, pools, pools_bulk, task_instances, task_instances_batch, tasks,
-    tries, trigger, updraft, variables, variables_bulk, xcoms,
+    asset_events, asset_queue, assets, backfills, bulk, clear, configuration, connections, connections_bulk,
+    dag_run_wait, dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dag_warnings, dags,
+    dependencies, event_logs, extra_links, hitl_details, import_errors, jobs, logs, marks, monitor, pools, pools_bulk,
+    task_instances, task_instances_batch, tasks, tries, trigger, updraft, variables, variables_bulk, xcoms,
 };
 use crate::state::AppState;
 use crate::{auth, hygiene, ui_files};
@@ -78,6 +78,13 @@ fn protected() -> OpenApiRouter<AppState> {
         .routes(routes!(import_errors::get_import_error))
         .routes(routes!(event_logs::get_event_logs))
         .routes(routes!(event_logs::get_event_log))
+        .routes(routes!(dag_warnings::list_dag_warnings))
+        .routes(routes!(jobs::get_jobs))
+        .routes(routes!(configuration::get_config))
+        .routes(routes!(configuration::get_config_value))
+        .routes(routes!(configuration::get_plugins))
+        .routes(routes!(configuration::import_errors))
+        .routes(routes!(configuration::get_providers))
         .routes(routes!(pools::get_pools, pools::post_pool, pools_bulk::bulk_pools))
         .routes(routes!(pools::get_pool, pools::patch_pool, pools::delete_pool))
         .routes(routes!(updraft::me::get_me))
@@ -163,9 +170,15 @@ fn of_task_instances() -> OpenApiRouter<AppState> {
         .routes(routes!(task_instances_batch::get_task_instances_batch))
         .route(
             "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/list",
-            get(task_instances_batch::get_task_instance_called_list).patch(marks::patch_task_instance_called_list),
+            get(task_instances_batch::get_task_instance_called_list)
+                .patch(marks::patch_task_instance_called_list)
+                .delete(task_instances_batch::delete_task_instance_called_list),
         )
-        .routes(routes!(task_instances::get_task_instance, marks::patch_task_instance))
+        .routes(routes!(
+            task_instances::get_task_instance,
+            marks::patch_task_instance,
+            task_instances::delete_task_instance
+        ))
         .routes(routes!(task_instances::get_mapped_task_instances))
         .routes(routes!(dependencies::get_task_instance_dependencies))
         .routes(routes!(dependencies::get_task_instance_dependencies_by_map_index))
@@ -184,8 +197,9 @@ fn of_task_instances() -> OpenApiRouter<AppState> {
         .routes(routes!(tries::get_mapped_task_instance_tries))
         .routes(routes!(tries::get_mapped_task_instance_try_details))
         .routes(routes!(logs::get_log))
-        .routes(routes!(xcoms::get_xcom_entries))
-        .routes(routes!(xcoms::get_xcom_entry))
+        .routes(routes!(logs::get_external_log_url))
+        .routes(routes!(xcoms::get_xcom_entries, xcoms::create_xcom_entry))
+        .routes(routes!(xcoms::get_xcom_entry, xcoms::update_xcom_entry, xcoms::delete_xcom_entry))
 }
 
 /// Every other path: of the API there is none, and everything else is the UI's.

@@ -14,6 +14,7 @@ mod clear;
 mod connections;
 mod delete;
 mod delete_dag;
+mod delete_task_instance;
 mod finished;
 mod mark;
 mod pools;
@@ -22,6 +23,7 @@ mod retention;
 mod run_maker;
 mod variables;
 mod waiting;
+mod xcoms;
 
 pub use affected::{Affected, Relatives, TaskRef};
 pub use backfill::{BackfillDate, Fate, NewBackfill, Reprocess};

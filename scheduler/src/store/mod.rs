@@ -32,6 +32,7 @@ pub mod tries;
 pub mod try_logs;
 pub mod variables;
 pub mod versions;
+pub mod xcoms;
 
 pub use db::{Db, commit};
 pub use error::StoreError;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use scheduler::control::TaskRef;
+use scheduler::operator::TaskKey;
 use scheduler::store::read;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -175,8 +176,9 @@ pub(crate) struct BulkTaskInstancesBody {
 #[schema(as = BulkAction_BulkTaskInstanceBody_)]
 #[expect(dead_code, reason = "describes what is read by other means")]
 pub(crate) struct BulkTaskInstancesAction {
-    /// `update`.
+    /// `update` or `delete`.
     action: String,
+    /// The task instances; those to be deleted may be ids of tasks.
     #[schema(value_type = Vec<Object>)]
     entities: Vec<Value>,
     /// `fail` (default) or `skip`.
@@ -187,42 +189,57 @@ pub(crate) struct BulkTaskInstancesAction {
 
 /// A task instance of a bulk request, and what is to be changed of it.
 pub(crate) struct BulkTaskInstance {
+    key: BulkTaskKey,
+    patch: PatchTaskInstanceBody,
+}
+
+/// A task instance, or all of a task when no index is said; DAG and run are those of the path when they are not said.
+#[derive(Clone)]
+pub(crate) struct BulkTaskKey {
     dag_id: Option<String>,
     dag_run_id: Option<String>,
     task_id: String,
     map_index: Option<i32>,
-    patch: PatchTaskInstanceBody,
+}
+
+impl BulkTaskKey {
+    /// The DAG and the run, of the path when the request does not say.
+    fn of_run(&self, (dag_id, run_id): (&str, &str)) -> Result<(String, String), ApiError> {
+        let dag_id = self.dag_id.clone().or_else(|| unless_all(dag_id)).ok_or_else(|| unsaid("dag_id"))?;
+        let run_id = self.dag_run_id.clone().or_else(|| unless_all(run_id)).ok_or_else(|| unsaid("dag_run_id"))?;
+        Ok((dag_id, run_id))
+    }
 }
 
 impl FromFields for BulkTaskInstance {
     fn from_fields(fields: &mut Fields) -> BulkTaskInstance {
         fields.require("task_id");
-        BulkTaskInstance {
+        let key = BulkTaskKey {
             dag_id: fields.text("dag_id"),
             dag_run_id: fields.text("dag_run_id"),
             task_id: fields.text("task_id").unwrap_or_default(),
             map_index: fields.number("map_index", -1),
-            patch: PatchTaskInstanceBody::from_fields(fields),
-        }
+        };
+        BulkTaskInstance { key, patch: PatchTaskInstanceBody::from_fields(fields) }
     }
 }
 
 impl Entity for BulkTaskInstance {
-    type Key = String;
+    type Key = BulkTaskKey;
 
-    fn named(word: &str) -> String {
-        word.to_owned()
+    fn named(word: &str) -> BulkTaskKey {
+        BulkTaskKey { dag_id: None, dag_run_id: None, task_id: word.to_owned(), map_index: None }
     }
 
-    fn key(&self) -> String {
-        self.task_id.clone()
+    fn key(&self) -> BulkTaskKey {
+        self.key.clone()
     }
 }
 
-/// Change several task instances.
+/// Change or delete several task instances.
 ///
-/// They come and go with their runs, and are neither created nor deleted so. The answer is 200 whatever became of each
-/// change, and says it for each.
+/// They come with their runs, and are not created so. The answer is 200 whatever became of each change, and says it for
+/// each.
 #[utoipa::path(
     patch,
     path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances",
@@ -244,34 +261,57 @@ pub(crate) async fn bulk_task_instances(
 ) -> Result<Json<BulkResponse>, ApiError> {
     let mut answer = BulkResponse::default();
     for action in body.actions {
-        let refused = match action {
+        match action {
             BulkAction::Update { entities, on_non_existence, mask } => {
                 let outcome = answer.update.get_or_insert_default();
                 for instance in entities {
                     let done = mark(&app, &user, instance, (&dag_id, &run_id), &mask).await;
                     note(outcome, on_non_existence, done)?;
                 }
-                continue;
             }
-            BulkAction::Create { .. } => answer.create.get_or_insert_default(),
-            BulkAction::Delete { .. } => answer.delete.get_or_insert_default(),
-        };
-        let why = "task instances come and go with their runs: clear them, or delete the run";
-        refused.failed(StatusCode::METHOD_NOT_ALLOWED, why);
+            BulkAction::Create { .. } => {
+                let refused = answer.create.get_or_insert_default();
+                refused.failed(StatusCode::METHOD_NOT_ALLOWED, "task instances come with their runs: clear them");
+            }
+            BulkAction::Delete { keys, on_non_existence } => {
+                let outcome = answer.delete.get_or_insert_default();
+                for key in keys {
+                    note(outcome, on_non_existence, delete(&app, &user, key, (&dag_id, &run_id)).await)?;
+                }
+            }
+        }
     }
     Ok(Json(answer))
+}
+
+/// Deletes a task instance, or all of a mapped task when no index is said.
+async fn delete(app: &AppState, user: &User, key: BulkTaskKey, path: (&str, &str)) -> Result<String, ApiError> {
+    let (dag_id, run_id) = key.of_run(path)?;
+    let BulkTaskKey { task_id, map_index, .. } = key;
+    let indices = match map_index {
+        Some(map_index) => vec![find(app, &dag_id, &run_id, &task_id, map_index).await?.instance.map_index],
+        None => {
+            assert_task_instance(app, &dag_id, &run_id, &task_id).await?;
+            read::map_indices(app.db.read(), &dag_id, &run_id, &task_id).await?
+        }
+    };
+    for map_index in indices {
+        let of = TaskKey { dag_id: dag_id.clone(), run_id: run_id.clone(), task_id: task_id.clone(), map_index };
+        app.control.delete_task_instance(&of, Some(&user.name)).await?;
+    }
+    Ok(format!("{dag_id}.{run_id}.{task_id}[{}]", map_index.unwrap_or(-1)))
 }
 
 async fn mark(
     app: &AppState,
     user: &User,
     instance: BulkTaskInstance,
-    (dag_id, run_id): (&str, &str),
+    path: (&str, &str),
     mask: &[String],
 ) -> Result<String, ApiError> {
-    let BulkTaskInstance { dag_id: own_dag, dag_run_id: own_run, task_id, map_index, patch } = instance;
-    let dag_id = own_dag.or_else(|| unless_all(dag_id)).ok_or_else(|| unsaid("dag_id"))?;
-    let run_id = own_run.or_else(|| unless_all(run_id)).ok_or_else(|| unsaid("dag_run_id"))?;
+    let BulkTaskInstance { key, patch } = instance;
+    let (dag_id, run_id) = key.of_run(path)?;
+    let BulkTaskKey { task_id, map_index, .. } = key;
     match map_index {
         Some(map_index) => find(app, &dag_id, &run_id, &task_id, map_index).await.map(|_| ())?,
         None => assert_task_instance(app, &dag_id, &run_id, &task_id).await?,

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use scheduler::store::read::{self, DagFilter, DagRow, Sorting, TagMatch};
+use scheduler::store::read::{self, DagFilter, DagRow, Pattern, Sorting, TagMatch};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,6 +28,10 @@ impl IntoParams for DagParams {
             .flag("has_import_errors", "Only DAGs whose files are broken now, or only the others.")
             .text("last_dag_run_state", "The state of the latest run.")
             .text("bundle_name", "")
+            .text("bundle_version", "No DAG has one: versions are told apart by their content.")
+            .flag("has_asset_schedule", "Only DAGs that wait for assets, or only the others.")
+            .text("asset_dependency", "Text that occurs in the name or the URI of an asset that the DAG waits for.")
+            .flag("is_favorite", "No DAG is one: favourites are not kept.")
             .instants(&["dag_run_start_date", "dag_run_end_date"])
             .done()
     }
@@ -59,6 +63,9 @@ pub(crate) fn dag_filter(query: &mut Query) -> Result<DagFilter, ApiError> {
         run_end_date: query.instants("dag_run_end_date"),
         bundle_name: query.text("bundle_name"),
         is_scheduled: None,
+        waits_for_assets: query.flag("has_asset_schedule"),
+        awaited_asset: query.text("asset_dependency").and_then(|term| Pattern::contains(&term)).into_iter().collect(),
+        is_of_none: query.text("bundle_version").is_some() || query.flag("is_favorite") == Some(true),
     })
 }
 

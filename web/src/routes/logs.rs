@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::dag_sources::{Accepts, accepts};
+use super::task_instances::find;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Query, UrlPath};
 use crate::state::AppState;
@@ -32,6 +33,44 @@ impl IntoParams for LogParams {
             .text("token", "Where to go on: the `continuation_token` of the answer before.")
             .done()
     }
+}
+
+pub(crate) struct ExternalLogParams;
+
+impl IntoParams for ExternalLogParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::default().number("map_index", "The mapped instance; -1 when absent.").done()
+    }
+}
+
+/// Where a log is shown elsewhere: nowhere, because Updraft keeps the logs itself (Airflow 3: 400 without such a place).
+#[utoipa::path(
+    get,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/externalLogUrl/{try_number}",
+    operation_id = "get_external_log_url",
+    tag = "Task Instance",
+    params(
+        ("dag_id" = String, Path),
+        ("dag_run_id" = String, Path),
+        ("task_id" = String, Path),
+        ("try_number" = u32, Path),
+        ExternalLogParams,
+    ),
+    responses(
+        (status = 400, description = "Logs are shown here alone", body = HttpExceptionResponse),
+        (status = 404, description = "There is no such task instance", body = HttpExceptionResponse),
+        (status = 422, description = "A parameter is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn get_external_log_url(
+    State(app): State<AppState>,
+    UrlPath((dag_id, run_id, task_id, _)): UrlPath<(String, String, String, u32)>,
+    mut query: Query,
+) -> Result<(), ApiError> {
+    let map_index = query.number("map_index").unwrap_or(-1);
+    query.finish()?;
+    find(&app, &dag_id, &run_id, &task_id, map_index).await?;
+    Err(ApiError::bad_request("Task log handler does not support external logs."))
 }
 
 /// Read the log of a try.

@@ -29,7 +29,7 @@ pub(crate) async fn get_version() -> Json<VersionInfo> {
 }
 
 /// A scheduler whose heart beat longer ago is unhealthy (Airflow 3: `[scheduler] scheduler_health_check_threshold`).
-const HEALTHY: TimeDelta = TimeDelta::seconds(30);
+pub(super) const HEALTHY: TimeDelta = TimeDelta::seconds(30);
 
 /// How the parts of the installation are.
 ///

@@ -1,12 +1,14 @@
-//! Task instances: list and look at.
+//! Task instances: list, look at, delete.
 
 use axum::Json;
 use axum::extract::State;
+use scheduler::operator::TaskKey;
 use scheduler::store::read::{self, Sorting, TaskInstanceFilter, TaskInstanceRow};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
-use super::{assert_dag, assert_run, unless_all};
+use super::{ALL, assert_dag, assert_run, definition, get_dag_row, unless_all};
+use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Order, Query, UrlPath, order};
 use crate::state::AppState;
@@ -42,7 +44,12 @@ impl IntoParams for TaskInstanceParams {
             .decimals("duration")
             .texts(&["state", "pool", "queue", "executor", "operator"])
             .numbers(&["version_number", "try_number", "map_index"])
+            .text(
+                "task_group_id",
+                "Only the tasks of this group, of the newest version of the DAG; needs a DAG in the path.",
+            )
             .patterns(&["task_display_name", "dag_id", "run_id", "pool_name", "queue_name", "operator_name"])
+            .patterns(&["rendered_map_index"])
             .done()
     }
 }
@@ -77,6 +84,7 @@ fn filter(app: &AppState, query: &mut Query) -> Result<TaskInstanceFilter, ApiEr
         pool: query.patterns("pool_name"),
         queue: query.patterns("queue_name"),
         operator: query.patterns("operator_name"),
+        rendered_map_index: query.patterns("rendered_map_index"),
         run_after: query.instants("run_after"),
         logical_date: query.instants("logical_date"),
         start_date: query.instants("start_date"),
@@ -111,12 +119,34 @@ pub(crate) async fn get_task_instances(
     let mut filter = filter(&app, &mut query)?;
     filter.dag_ids.extend(unless_all(&dag_id));
     filter.run_ids.extend(unless_all(&run_id));
-    let paging = query.paging_by_cursor(&sorting)?;
+    let (group, paging) = (query.text("task_group_id"), query.paging_by_cursor(&sorting)?);
     query.finish()?;
     assert_dag(&app, &dag_id).await?;
     assert_run(&app, &dag_id, &run_id).await?;
+    if let Some(group) = group {
+        filter.task_ids = within(&app, &dag_id, &group, &filter.task_ids).await?;
+    }
     let listing = read::list_task_instances(app.db.read(), &filter, &sorting, &paging).await?;
     TaskInstanceCollectionResponse::new(listing, &paging).map(Json)
+}
+
+/// The tasks of a group of a DAG, or the task of that id; only those in `asked`, unless it is empty.
+async fn within(app: &AppState, dag_id: &str, group: &str, asked: &[String]) -> Result<Vec<String>, ApiError> {
+    if dag_id == ALL {
+        return Err(ApiError::bad_request("`task_group_id` needs a DAG in the path"));
+    }
+    let dag = definition(app, &get_dag_row(app, dag_id).await?.dag)?;
+    let mut members: Vec<String> =
+        dag.tasks_in(group).chain(dag.find(group)).map(|task| dag.task(task).task_id.clone()).collect();
+    if members.is_empty() {
+        return Err(ApiError::not_found(format!("The task group with id: `{group}` was not found in DAG `{dag_id}`")));
+    }
+    members.retain(|task_id| asked.is_empty() || asked.contains(task_id));
+    if members.is_empty() {
+        // No task is called so: nothing matches.
+        members.push(String::new());
+    }
+    Ok(members)
 }
 
 /// List the instances of a mapped task.
@@ -207,6 +237,47 @@ pub(crate) async fn get_mapped_task_instance(
     find(&app, &dag_id, &run_id, &task_id, map_index).await?.try_into().map(Json)
 }
 
+pub(crate) struct DeleteTaskInstanceParams;
+
+impl IntoParams for DeleteTaskInstanceParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::default().number("map_index", "The mapped instance; -1 when absent.").done()
+    }
+}
+
+/// Delete a task instance of a run that is over, with its tries and XComs. Log files go with the run.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}",
+    operation_id = "delete_task_instance",
+    tag = "Task Instance",
+    params(
+        ("dag_id" = String, Path),
+        ("dag_run_id" = String, Path),
+        ("task_id" = String, Path),
+        DeleteTaskInstanceParams,
+    ),
+    responses(
+        (status = 200, description = "It is gone"),
+        (status = 404, description = "There is no such task instance, or it is mapped", body = HttpExceptionResponse),
+        (status = 409, description = "The run is not over", body = HttpExceptionResponse),
+        (status = 422, description = "A parameter is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn delete_task_instance(
+    State(app): State<AppState>,
+    user: User,
+    UrlPath((dag_id, run_id, task_id)): UrlPath<(String, String, String)>,
+    mut query: Query,
+) -> Result<Json<()>, ApiError> {
+    let map_index = query.number("map_index").unwrap_or(-1);
+    query.finish()?;
+    find(&app, &dag_id, &run_id, &task_id, map_index).await?;
+    let of = TaskKey { dag_id, run_id, task_id, map_index };
+    app.control.delete_task_instance(&of, Some(&user.name)).await?;
+    Ok(Json(()))
+}
+
 /// The task instance of a path.
 pub(crate) async fn find(
     app: &AppState,
@@ -231,12 +302,10 @@ pub(super) async fn assert_task_instance(
     run_id: &str,
     task_id: &str,
 ) -> Result<(), ApiError> {
-    for map_index in [-1, 0] {
-        if read::find_task_instance(app.db.read(), dag_id, run_id, task_id, map_index).await?.is_some() {
-            return Ok(());
-        }
+    if read::map_indices(app.db.read(), dag_id, run_id, task_id).await?.is_empty() {
+        return Err(no_task_instance(dag_id, run_id, task_id, None));
     }
-    Err(no_task_instance(dag_id, run_id, task_id, None))
+    Ok(())
 }
 
 fn no_task_instance(dag_id: &str, run_id: &str, task_id: &str, map_index: Option<i32>) -> ApiError {

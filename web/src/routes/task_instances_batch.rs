@@ -7,9 +7,10 @@ use scheduler::store::read::{self, Paging, Range, TaskInstanceFilter};
 use utoipa::ToSchema;
 
 use super::dag_runs_batch::{BATCH_PAGE, must_be_all};
-use super::task_instances::{get_task_instance, task_instance_order};
+use super::task_instances::{delete_task_instance, get_task_instance, task_instance_order};
+use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
-use crate::request::{Fields, FromFields, JsonBody, UrlPath};
+use crate::request::{Fields, FromFields, JsonBody, Query, UrlPath};
 use crate::state::AppState;
 use crate::view::{TaskInstanceCollectionResponse, TaskInstanceResponse, TaskInstanceState};
 
@@ -117,4 +118,14 @@ pub(crate) async fn get_task_instance_called_list(
     UrlPath((dag_id, run_id)): UrlPath<(String, String)>,
 ) -> Result<Json<TaskInstanceResponse>, ApiError> {
     get_task_instance(app, UrlPath((dag_id, run_id, "list".to_owned()))).await
+}
+
+/// The same, to delete it.
+pub(crate) async fn delete_task_instance_called_list(
+    app: State<AppState>,
+    user: User,
+    UrlPath((dag_id, run_id)): UrlPath<(String, String)>,
+    query: Query,
+) -> Result<Json<()>, ApiError> {
+    delete_task_instance(app, user, UrlPath((dag_id, run_id, "list".to_owned())), query).await
 }

@@ -1,16 +1,21 @@
-//! XComs: list and look at.
+//! XComs: list, look at, and write.
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use scheduler::store::read::{self, XComFilter};
+use scheduler::control::ControlError;
+use scheduler::operator::TaskKey;
+use scheduler::store::read::{self, XComFilter, XComRow};
 use serde_json::Value;
-use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
 
+use super::task_instances::find;
 use super::{assert_dag, assert_run, unless_all};
+use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
-use crate::request::{Described, Order, Query, UrlPath};
+use crate::request::{Described, Fields, FromFields, JsonBody, Order, Query, UrlPath};
 use crate::state::AppState;
 use crate::view::{XComCollectionResponse, XComResponse, XComResponseNative, XComResponseString};
 
@@ -118,10 +123,7 @@ pub(crate) async fn get_xcom_entry(
     let is_native = query.flag("deserialize").unwrap_or(false);
     let is_text = query.flag("stringify").unwrap_or(false);
     query.finish()?;
-    let found = read::find_xcom(app.db.read(), &dag_id, &run_id, &task_id, map_index, &key).await?;
-    let Some(row) = found else {
-        return Err(ApiError::not_found(format!("XCom entry with key: `{key}` not found")));
-    };
+    let row = find_xcom(&app, &TaskKey { dag_id, run_id, task_id, map_index }, &key).await?;
     let xcom = XComResponse::from(&row);
     let value = row.xcom.value;
     if is_native && !is_text {
@@ -144,4 +146,177 @@ pub(crate) enum OneXCom {
     Native(XComResponseNative),
     #[schema(title = "text")]
     Text(XComResponseString),
+}
+
+/// An XCom to be left.
+#[derive(Debug, ToSchema)]
+pub(crate) struct XComCreateBody {
+    /// At most 512 characters.
+    key: String,
+    /// Anything, null included.
+    value: Value,
+    /// -1 when the task is not mapped.
+    #[schema(default = -1, required = false)]
+    map_index: i32,
+}
+
+impl FromFields for XComCreateBody {
+    fn from_fields(fields: &mut Fields) -> XComCreateBody {
+        fields.require("key");
+        if fields.is_null("key") {
+            fields.fault(Some("key"), "it cannot be null");
+        }
+        let XComUpdateBody { value, map_index } = XComUpdateBody::from_fields(fields);
+        XComCreateBody { key: fields.text("key").unwrap_or_default(), value, map_index }
+    }
+}
+
+/// Leave an XCom of a task instance, as if the task had.
+#[utoipa::path(
+    post,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries",
+    operation_id = "create_xcom_entry",
+    tag = "XCom",
+    params(("dag_id" = String, Path), ("dag_run_id" = String, Path), ("task_id" = String, Path)),
+    request_body = XComCreateBody,
+    responses(
+        (status = 201, description = "The XCom", body = XComResponseNative),
+        (status = 400, description = "The key is empty or too long", body = HttpExceptionResponse),
+        (status = 404, description = "There is no such task instance", body = HttpExceptionResponse),
+        (status = 409, description = "It has an XCom of that key", body = HttpExceptionResponse),
+        (status = 422, description = "The body is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn create_xcom_entry(
+    State(app): State<AppState>,
+    user: User,
+    UrlPath((dag_id, run_id, task_id)): UrlPath<(String, String, String)>,
+    JsonBody(body): JsonBody<XComCreateBody>,
+) -> Result<(StatusCode, Json<XComResponseNative>), ApiError> {
+    let of = existing(&app, (dag_id, run_id, task_id), body.map_index).await?;
+    app.control.create_xcom(&of, &body.key, body.value, Some(&user.name)).await?;
+    Ok((StatusCode::CREATED, native(&app, &of, &body.key).await?))
+}
+
+/// What an XCom is to be.
+#[derive(Debug, ToSchema)]
+pub(crate) struct XComUpdateBody {
+    /// Anything, null included.
+    value: Value,
+    /// -1 when the task is not mapped.
+    #[schema(default = -1, required = false)]
+    map_index: i32,
+}
+
+impl FromFields for XComUpdateBody {
+    fn from_fields(fields: &mut Fields) -> XComUpdateBody {
+        fields.require("value");
+        XComUpdateBody {
+            value: fields.anything("value").unwrap_or_default(),
+            map_index: fields.number("map_index", -1).unwrap_or(-1),
+        }
+    }
+}
+
+/// Give an XCom another value.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key}",
+    operation_id = "update_xcom_entry",
+    tag = "XCom",
+    params(
+        ("dag_id" = String, Path),
+        ("dag_run_id" = String, Path),
+        ("task_id" = String, Path),
+        ("xcom_key" = String, Path),
+    ),
+    request_body = XComUpdateBody,
+    responses(
+        (status = 200, description = "The XCom as it is now", body = XComResponseNative),
+        (status = 404, description = "There is no such XCom", body = HttpExceptionResponse),
+        (status = 422, description = "The body is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn update_xcom_entry(
+    State(app): State<AppState>,
+    user: User,
+    UrlPath((dag_id, run_id, task_id, key)): UrlPath<(String, String, String, String)>,
+    JsonBody(body): JsonBody<XComUpdateBody>,
+) -> Result<Json<XComResponseNative>, ApiError> {
+    let of = existing(&app, (dag_id, run_id, task_id), body.map_index).await?;
+    let updated = app.control.update_xcom(&of, &key, body.value, Some(&user.name)).await;
+    updated.map_err(|error| refusal(error, &key))?;
+    native(&app, &of, &key).await
+}
+
+pub(crate) struct DeleteXComParams;
+
+impl IntoParams for DeleteXComParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::default().number("map_index", "The mapped instance; -1 when absent.").done()
+    }
+}
+
+/// Delete an XCom.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/xcomEntries/{xcom_key}",
+    operation_id = "delete_xcom_entry",
+    tag = "XCom",
+    params(
+        ("dag_id" = String, Path),
+        ("dag_run_id" = String, Path),
+        ("task_id" = String, Path),
+        ("xcom_key" = String, Path),
+        DeleteXComParams,
+    ),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "There is no such XCom", body = HttpExceptionResponse),
+        (status = 422, description = "A parameter is invalid", body = HttpValidationError),
+    ),
+)]
+pub(crate) async fn delete_xcom_entry(
+    State(app): State<AppState>,
+    user: User,
+    UrlPath((dag_id, run_id, task_id, key)): UrlPath<(String, String, String, String)>,
+    mut query: Query,
+) -> Result<StatusCode, ApiError> {
+    let map_index = query.number("map_index").unwrap_or(-1);
+    query.finish()?;
+    let of = existing(&app, (dag_id, run_id, task_id), map_index).await?;
+    app.control.delete_xcom(&of, &key, Some(&user.name)).await.map_err(|error| refusal(error, &key))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The task instance of a path, which must exist.
+async fn existing(
+    app: &AppState,
+    (dag_id, run_id, task_id): (String, String, String),
+    map_index: i32,
+) -> Result<TaskKey, ApiError> {
+    find(app, &dag_id, &run_id, &task_id, map_index).await?;
+    Ok(TaskKey { dag_id, run_id, task_id, map_index })
+}
+
+async fn find_xcom(app: &AppState, of: &TaskKey, key: &str) -> Result<XComRow, ApiError> {
+    let TaskKey { dag_id, run_id, task_id, map_index } = of;
+    let found = read::find_xcom(app.db.read(), dag_id, run_id, task_id, *map_index, key).await?;
+    found.ok_or_else(|| no_xcom(key))
+}
+
+async fn native(app: &AppState, of: &TaskKey, key: &str) -> Result<Json<XComResponseNative>, ApiError> {
+    let row = find_xcom(app, of, key).await?;
+    Ok(Json(XComResponseNative { xcom: XComResponse::from(&row), value: row.xcom.value }))
+}
+
+fn no_xcom(key: &str) -> ApiError {
+    ApiError::not_found(format!("XCom entry with key: `{key}` not found"))
+}
+
+fn refusal(error: ControlError, key: &str) -> ApiError {
+    match error {
+        ControlError::NotFound { what: "XCom", .. } => no_xcom(key),
+        other => other.into(),
+    }
 }

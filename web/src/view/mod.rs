@@ -7,10 +7,12 @@ mod callback;
 mod connection;
 mod dag;
 mod dag_run;
+mod dag_warning;
 mod dependency;
 mod event_log;
 mod hitl_detail;
 mod import_error;
+mod job;
 mod monitor;
 mod pool;
 mod task;
@@ -38,10 +40,12 @@ pub(crate) use dag::{
     DagVersionResponse,
 };
 pub(crate) use dag_run::{DagRunCollectionResponse, DagRunResponse};
+pub(crate) use dag_warning::{DagWarningCollectionResponse, DagWarningResponse};
 pub(crate) use dependency::{TaskDependencyCollectionResponse, TaskDependencyResponse};
 pub(crate) use event_log::{EventLogCollectionResponse, EventLogResponse};
 pub(crate) use hitl_detail::{HitlDetail, HitlDetailCollection, HitlDetailHistory, HitlDetailResponse};
 pub(crate) use import_error::{ImportErrorCollectionResponse, ImportErrorResponse};
+pub(crate) use job::{JobCollectionResponse, JobResponse, SCHEDULER_JOB, WORKER_JOB};
 pub(crate) use monitor::{
     BaseInfoResponse, DagProcessorInfoResponse, HealthInfoResponse, SchedulerInfoResponse, TriggererInfoResponse,
     VersionInfo,
@@ -54,5 +58,7 @@ pub(crate) use task_instance::{
     TaskInstanceResponse, TaskInstancesLogResponse,
 };
 pub(crate) use variable::{VariableCollectionResponse, VariableResponse};
-pub(crate) use words::{DagRunMutableStates, DagRunState, DagRunTriggeredByType, DagRunType, TaskInstanceState};
+pub(crate) use words::{
+    DagRunMutableStates, DagRunState, DagRunTriggeredByType, DagRunType, DagWarningType, TaskInstanceState,
+};
 pub(crate) use xcom::{XComCollectionResponse, XComResponse, XComResponseNative, XComResponseString};

@@ -12,10 +12,17 @@ macro_rules! words {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
         pub(crate) enum $name { $(#[serde(rename = $word)] $variant),* }
 
-        #[allow(dead_code, reason = "each set has both, and some need one")]
+        #[allow(dead_code, reason = "each set has all, and some need one")]
         impl $name {
             /// Every word.
             pub(crate) const WORDS: &'static [&'static str] = &[$($word),*];
+
+            /// The word.
+            pub(crate) fn word(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)*
+                }
+            }
 
             /// The member that a stored word means. Another word was not written by us.
             pub(crate) fn read(word: &str) -> Result<$name, ApiError> {
@@ -88,5 +95,14 @@ words! {
         Skipped = "skipped",
         Deferred = "deferred",
         AwaitingInput = "awaiting_input",
+    }
+}
+
+words! {
+    /// What is amiss with a DAG. Only the pools that are missing are looked for.
+    DagWarningType {
+        AssetConflict = "asset conflict",
+        NonExistentPool = "non-existent pool",
+        RuntimeVaryingValue = "runtime varying value",
     }
 }

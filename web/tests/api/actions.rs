@@ -233,7 +233,7 @@ async fn bulk_requests_do_each_part_for_itself(#[case] backend: Backend) {
             { "task_id": "nothing", "new_state": "success" },
         ] },
         { "action": "update", "action_on_non_existence": "skip", "entities": [{ "task_id": "nothing", "note": "x" }] },
-        { "action": "delete", "entities": ["load"] },
+        { "action": "delete", "entities": ["load", { "task_id": "load", "map_index": 3 }] },
     ] });
     let (status, answer) = server.patch("/dags/sales/dagRuns/a/taskInstances", &body).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
@@ -241,7 +241,9 @@ async fn bulk_requests_do_each_part_for_itself(#[case] backend: Backend) {
     let codes = |part: &str| -> Vec<u64> {
         answer[part]["errors"].as_array().unwrap().iter().map(|error| error["status_code"].as_u64().unwrap()).collect()
     };
-    assert_eq!((codes("update"), codes("delete"), &answer["create"]), (vec![409, 404], vec![405], &Value::Null));
+    assert_eq!((codes("update"), codes("delete"), &answer["create"]), (vec![409, 404], vec![404], &Value::Null));
+    assert_eq!(answer["delete"]["success"], json!(["sales.a.load[-1]"]));
+    assert_eq!(server.get("/dags/sales/dagRuns/a/taskInstances/load").await.0, StatusCode::NOT_FOUND);
 
     let body = json!({ "actions": [
         { "action": "update", "entities": [{ "dag_run_id": "b", "state": "success" }] },

@@ -5,17 +5,21 @@ import sys
 import airflow_client.client as airflow
 from airflow_client.client.api import (
     connection_api,
-    config_api,  # noqa: F401  (the import alone checks the installation)
+    config_api,
     asset_api,
     dag_api,
     dag_run_api,
     dag_source_api,
     dag_stats_api,
     dag_version_api,
+    dag_warning_api,
     event_log_api,
     import_error_api,
+    job_api,
     monitor_api,
+    plugin_api,
     pool_api,
+    provider_api,
     task_api,
     variable_api,
     task_instance_api,
@@ -42,6 +46,8 @@ from airflow_client.client.models import (
     TaskInstancesBatchBody,
     TriggerDAGRunPostBody,
     UpdateHITLDetailPayload,
+    XComCreateBody,
+    XComUpdateBody,
 )
 import json
 import urllib.request
@@ -104,6 +110,27 @@ with airflow.ApiClient(configuration) as client:
     assert value.actual_instance.value == {"rows": 3}, value
     text = xcoms.get_xcom_entry("sales", "extract", "a", "return_value")
     assert json.loads(text.actual_instance.value) == {"rows": 3}, text
+
+    made = xcoms.create_xcom_entry("sales", "extract", "a", XComCreateBody(key="mine", value={"rows": 4}))
+    assert made.value == {"rows": 4} and made.map_index == -1, made
+    assert xcoms.update_xcom_entry("sales", "extract", "a", "mine", XComUpdateBody(value=[5])).value == [5]
+    xcoms.delete_xcom_entry("sales", "extract", "a", "mine")
+    assert job_api.JobApi(client).get_jobs(order_by=["-id"]).jobs[0].job_type == "SchedulerJob"
+    warnings = dag_warning_api.DagWarningApi(client).list_dag_warnings()
+    assert [each.warning_type.value for each in warnings.dag_warnings] == ["non-existent pool"], warnings
+    assert plugin_api.PluginApi(client).get_plugins().plugins == []
+    assert plugin_api.PluginApi(client).import_errors().total_entries == 0
+    assert provider_api.ProviderApi(client).get_providers().providers == []
+    for absent in (
+        lambda: config_api.ConfigApi(client).get_config(),
+        lambda: instances.get_external_log_url("sales", "a", "extract", 1),
+    ):
+        try:
+            absent()
+        except (airflow.exceptions.ForbiddenException, airflow.exceptions.BadRequestException) as error:
+            assert "detail" in error.body, error.body
+        else:
+            raise AssertionError("what is not there was found")
 
     pools = pool_api.PoolApi(client)
     assert pools.post_pool(PoolBody(name="etl", slots=4)).open_slots == 4
@@ -192,9 +219,10 @@ with airflow.ApiClient(configuration) as client:
 
     cleared = runs.clear_dag_run("sales", "b", DAGRunClearBody(dry_run=False)).actual_instance
     assert cleared.dag_run_id == "b" and cleared.state == "queued", cleared
+    instances.delete_task_instance("sales", "c", "list")
     runs.delete_dag_run("sales", "c")
 
-    questions = instances.get_hitl_details("~", "~", response_received=False, state=["deferred"])
+    questions = instances.get_hitl_details("~", "~", response_received=False, state=["awaiting_input"])
     assert [each.subject for each in questions.hitl_details] == ["Publish?"], questions
     asked = instances.get_hitl_detail("report", "asks", "extract", -1)
     assert asked.options == ["Approve", "Reject"] and asked.params["rows"]["value"] == 3, asked

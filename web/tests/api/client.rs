@@ -17,6 +17,7 @@ tasks:
   - task_id: make
     operator: bash
     bash_command: make
+    pool: lake
     outlets: [{name: orders, uri: 's3://lake/orders', extra: {owner: ann}}]
 ";
 
@@ -56,7 +57,9 @@ async fn the_official_client_reads_every_answer(#[case] backend: Backend) {
     rows::insert_xcom(&server.db, &extract, "return_value", json!({ "rows": 3 })).await;
     rows::insert(&server.db, [extract, rows::instance(&run, "load", 1, None)]).await;
     rows::run_of(&server.db, "sales", "b", "failed", 2).await;
-    rows::run_of(&server.db, "sales", "c", "failed", 3).await;
+    let old = rows::run_of(&server.db, "sales", "c", "failed", 3).await;
+    rows::insert(&server.db, [rows::instance(&old, "list", 2, Some("failed"))]).await;
+    rows::insert_lease(&server.db, server.clock.now()).await;
     let asking = rows::run_of(&server.db, "report", "asks", "running", 1).await;
     hitl_details::asked(&server.db, &asking, &hitl_details::question("Publish?")).await;
     logs::open(&server, 2).info("hello");

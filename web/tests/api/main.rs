@@ -16,6 +16,7 @@ mod dags;
 mod dependencies;
 mod grid;
 mod hitl_details;
+mod installation;
 mod live;
 mod logs;
 mod openapi;

@@ -160,3 +160,73 @@ async fn a_mapped_task_is_looked_at_by_index(#[case] backend: Backend) {
     let (status, _) = server.get("/dags/sales/dagRuns/a/taskInstances/load/listMapped").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn task_instances_of_runs_that_are_over_can_be_deleted(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    let over = rows::run(&server.db, "a", "success", 2).await;
+    let running = rows::run(&server.db, "b", "running", 1).await;
+    let extract = rows::instance(&over, "extract", 0, Some("success"));
+    let mut mapped = rows::instance(&over, "load", 1, Some("success"));
+    mapped.map_index = 1;
+    rows::insert(&server.db, [extract.clone(), mapped, rows::instance(&running, "extract", 0, Some("success"))]).await;
+    rows::insert_earlier_try(&server.db, &extract, 1).await;
+    rows::insert_xcom(&server.db, &extract, "rows", serde_json::json!(1)).await;
+    let path = "/dags/sales/dagRuns/a/taskInstances";
+
+    assert_eq!(server.delete(&format!("{path}/extract")).await, (StatusCode::OK, serde_json::Value::Null));
+    assert_eq!(server.delete(&format!("{path}/extract")).await.0, StatusCode::NOT_FOUND);
+    let xcoms = server.get_ok(&format!("{path}/~/xcomEntries")).await;
+    assert_eq!(xcoms["total_entries"], 0, "they go with it");
+    assert_eq!(server.get(&format!("{path}/extract/tries/1")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(server.delete(&format!("{path}/load")).await.0, StatusCode::NOT_FOUND, "it is mapped");
+    assert_eq!(server.delete(&format!("{path}/load?map_index=1")).await.0, StatusCode::OK);
+    assert_eq!(server.get_ok(path).await["total_entries"], 0);
+    let (status, refused) = server.delete("/dags/sales/dagRuns/b/taskInstances/extract").await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(refused["detail"].as_str().unwrap().contains("run `b` is running"), "{refused}");
+    let log = server.get_ok("/eventLogs?event=delete_task_instance").await;
+    assert_eq!(log["total_entries"], 2);
+
+    // A run that is cleared makes anew what was deleted.
+    let clear = serde_json::json!({ "dry_run": false });
+    assert_eq!(server.post("/dags/sales/dagRuns/a/clear", &clear).await.0, StatusCode::OK);
+    assert_eq!(server.get_ok("/dags/sales/dagRuns/a").await["state"], "queued");
+}
+
+#[tokio::test]
+async fn task_instances_are_found_by_their_group_and_by_the_names_of_mapped_ones() {
+    let mut server = Server::start(Backend::Sqlite).await;
+    let grouped = "
+task_groups: [{group_name: outer}, {group_name: inner, parent_group_name: outer, prefix_group_id: false}]
+tasks:
+  - {task_id: a, operator: bash}
+  - {task_id: b, operator: bash, task_group_name: outer}
+  - {task_id: c, operator: bash, task_group_name: inner}
+";
+    server.write_dag("grouped.yaml", grouped).await;
+    let run = rows::run_of(&server.db, "grouped", "a", "success", 1).await;
+    let mut instances: Vec<_> =
+        [("a", 0), ("outer.b", 1), ("c", 2)].map(|(id, at)| rows::instance(&run, id, at, Some("success"))).to_vec();
+    instances[0].rendered_map_index = Some("Europe".to_owned());
+    rows::insert(&server.db, instances).await;
+    let path = "/dags/grouped/dagRuns/a/taskInstances";
+
+    for (query, expected) in [
+        ("task_group_id=outer", 2),
+        ("task_group_id=outer&task_id=c", 1),
+        ("task_group_id=outer&task_id=a", 0),
+        ("task_group_id=a", 1),
+        ("rendered_map_index_pattern=EUR", 1),
+        ("rendered_map_index_prefix_pattern=Asia|Eu", 1),
+    ] {
+        let found = server.get_ok(&format!("{path}?{query}")).await;
+        assert_eq!(found["total_entries"], expected, "{query}: {found}");
+    }
+    assert_eq!(server.get(&format!("{path}?task_group_id=none")).await.0, StatusCode::NOT_FOUND);
+    let everywhere = "/dags/~/dagRuns/~/taskInstances?task_group_id=outer";
+    assert_eq!(server.get(everywhere).await.0, StatusCode::BAD_REQUEST);
+}

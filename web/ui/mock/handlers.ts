@@ -58,6 +58,7 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['PATCH', DAG, patchDag],
   ['GET', '/api/v2/dagSources/:dag', (db, params) => withDag(db, params, (dag) => json({ content: dag.source, dag_id: dag.id, version_number: 3, dag_display_name: dag.id }))],
   ['GET', `${DAG}/tasks`, (db, params) => withDag(db, params, (dag) => json({ tasks: dag.tasks.map((task) => taskView(dag, task)), total_entries: dag.tasks.length }))],
+  ['GET', '/api/v2/dagWarnings', () => json({ dag_warnings: [], total_entries: 0 })],
   ['GET', '/api/v2/updraft/dags/:dag/next', nextRuns],
   ['GET', '/api/v2/updraft/dags/:dag/grid', (db, params, _, url) => withDag(db, params, (dag) => json(gridView(dag, paged(db.runs.get(dag.id) ?? [], url))))],
   ['GET', `${DAG}/dagRuns`, listRuns],

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Query;
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoSimpleExpr, JoinType, QueryFilter, QueryOrder,
     QuerySelect,
@@ -68,6 +68,15 @@ impl AssetFilter {
         }
         all
     }
+}
+
+/// Assets whose name or URI matches all of these.
+pub(super) fn named(patterns: &[Pattern]) -> Condition {
+    patterns.iter().fold(Condition::all(), |all, pattern| {
+        let by_name = pattern.on(Expr::col((asset::Entity, asset::Column::Name)));
+        let by_uri = pattern.on(Expr::col((asset::Entity, asset::Column::Uri)));
+        all.add(Condition::any().add(by_name).add(by_uri))
+    })
 }
 
 /// An asset, who names it, and when it was last updated.

@@ -9,10 +9,12 @@ use sea_orm::{
     QuerySelect, Select,
 };
 
-use super::filter::{Pattern, Range, TagMatch};
+use super::assets::named;
+use super::filter::{Pattern, Range, TagMatch, nothing};
 use super::keyset::{Direction, Kind, Listing, Paging, SortKey, Sorting, fetch, listing, total};
 use super::runs::{RunRow, with_versions};
-use crate::store::entity::{dag, dag_run, dag_tag};
+use crate::store::assets::AssetUse;
+use crate::store::entity::{asset, asset_reference, dag, dag_run, dag_tag};
 use crate::store::error::{StoreError, doing};
 
 /// A DAG in a list; its `source` is left empty.
@@ -55,6 +57,12 @@ pub struct DagFilter {
     pub bundle_name: Option<String>,
     /// Only those that a schedule makes runs of, or only those that none does.
     pub is_scheduled: Option<bool>,
+    /// Only those that wait for assets, or only the others.
+    pub waits_for_assets: Option<bool>,
+    /// Only those that wait for an asset whose name or URI matches.
+    pub awaited_asset: Vec<Pattern>,
+    /// None of them: they have nothing of what is asked for.
+    pub is_of_none: bool,
 }
 
 impl DagFilter {
@@ -68,6 +76,16 @@ impl DagFilter {
                 let summary = dag::Column::TimetableSummary;
                 if is_scheduled { summary.is_not_null() } else { summary.is_null() }
             }));
+        if let Some(waits) = self.waits_for_assets {
+            let waiting = dag::Column::DagId.in_subquery(waiting_for(&[]));
+            all = all.add(if waits { waiting } else { waiting.not() });
+        }
+        if !self.awaited_asset.is_empty() {
+            all = all.add(dag::Column::DagId.in_subquery(waiting_for(&self.awaited_asset)));
+        }
+        if self.is_of_none {
+            all = all.add(nothing());
+        }
         if self.exclude_stale {
             all = all.add(dag::Column::IsStale.eq(false));
         }
@@ -131,6 +149,21 @@ impl DagFilter {
         }
         Query::select().column(dag_run::Column::DagId).from(dag_run::Entity).cond_where(all).to_owned()
     }
+}
+
+/// The DAGs that wait for an asset which matches.
+fn waiting_for(asset: &[Pattern]) -> SelectStatement {
+    Query::select()
+        .column((asset_reference::Entity, asset_reference::Column::DagId))
+        .from(asset_reference::Entity)
+        .inner_join(
+            asset::Entity,
+            Expr::col((asset::Entity, asset::Column::Id))
+                .equals((asset_reference::Entity, asset_reference::Column::AssetId)),
+        )
+        .and_where(Expr::col((asset_reference::Entity, asset_reference::Column::Kind)).eq(AssetUse::Schedule.word()))
+        .cond_where(named(asset))
+        .to_owned()
 }
 
 fn concat() -> sea_orm::sea_query::BinOper {

@@ -70,6 +70,11 @@ pub(super) fn occurs(text: Expr, term: &str) -> Expr {
     text.like(LikeExpr::new(format!("%{literal}%")).escape('\\'))
 }
 
+/// What holds of nothing.
+pub(super) fn nothing() -> Expr {
+    Expr::value(1).eq(Expr::value(0))
+}
+
 /// Bounds of a value (Airflow 3: `*_gte`, `*_gt`, `*_lte`, `*_lt`).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Range<T> {

@@ -14,6 +14,7 @@ mod filter;
 mod grid;
 mod hitl_details;
 mod import_errors;
+mod jobs;
 mod keyset;
 mod pools;
 mod runs;
@@ -34,12 +35,13 @@ pub use filter::{Pattern, Range, TagMatch};
 pub use grid::{GridCell, grid};
 pub use hitl_details::{HitlDetailFilter, HitlDetailRow, find_hitl_detail, hitl_detail_sort_key, list_hitl_details};
 pub use import_errors::{ImportErrorFilter, find_import_error, import_error_sort_key, list_import_errors};
+pub use jobs::{JobFilter, job_sort_key, list_jobs};
 pub use keyset::{CURSOR_TOTAL_MAX, Cursor, Direction, InvalidCursor, Listing, Paging, SortKey, Sorting};
 pub use pools::{list_pools, pool_sort_key};
 pub use runs::{RunFilter, RunRow, active_run_counts, find_run, list_runs, run_sort_key, with_versions};
 pub use task_instances::{
     InstanceName, TaskInstanceFilter, TaskInstanceRow, Tries, find_task_instance, find_task_instances,
-    list_task_instances, task_instance_sort_key, tries,
+    list_task_instances, map_indices, task_instance_sort_key, tries,
 };
 pub use variables::{list_variables, variable_sort_key};
 pub use xcoms::{XComFilter, XComRow, find_xcom, list_xcoms, xcom_sort_key};

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoSimpleExpr, QueryFilter, QuerySelect, Select,
 };
 
+use super::assets::named;
 use super::dag_versions;
-use super::filter::{Pattern, Range, micros_between, micros_range, occurs};
+use super::filter::{Pattern, Range, micros_between, micros_range, nothing, occurs};
 use super::keyset::{KeyValue, Kind, Listing, Paging, SortKey, Sorting, fetch, listing, total};
 use crate::store::Db;
-use crate::store::entity::{dag_run, dag_version};
+use crate::store::entity::{asset, asset_event, asset_event_dag_run, dag_run, dag_version};
 use crate::store::error::{StoreError, doing};
 
 /// A run, with the definition that it is pinned to.
@@ -43,6 +44,10 @@ pub struct RunFilter {
     pub version_numbers: Vec<i32>,
     /// Only those whose `conf`, as JSON text, has this in it.
     pub conf_contains: Option<String>,
+    /// Only those that were made for an asset whose name or URI matches.
+    pub consumed_asset: Vec<Pattern>,
+    /// None of them: they have nothing of what is asked for.
+    pub is_of_none: bool,
     /// When it might start.
     pub run_after: Range<DateTime<Utc>>,
     /// What it is about.
@@ -82,6 +87,12 @@ impl RunFilter {
                 all = all.add(pattern.on(column.into_simple_expr()));
             }
         }
+        if !self.consumed_asset.is_empty() {
+            all = all.add(C::Id.in_subquery(made_for(&self.consumed_asset)));
+        }
+        if self.is_of_none {
+            all = all.add(nothing());
+        }
         if !self.version_numbers.is_empty() {
             let versions = Query::select()
                 .column(dag_version::Column::Id)
@@ -92,6 +103,25 @@ impl RunFilter {
         }
         select.filter(all)
     }
+}
+
+/// The runs that were given an event of an asset which matches.
+fn made_for(asset: &[Pattern]) -> SelectStatement {
+    use asset_event_dag_run as given;
+    Query::select()
+        .column((given::Entity, given::Column::DagRunId))
+        .from(given::Entity)
+        .inner_join(
+            asset_event::Entity,
+            Expr::col((asset_event::Entity, asset_event::Column::Id))
+                .equals((given::Entity, given::Column::AssetEventId)),
+        )
+        .inner_join(
+            asset::Entity,
+            Expr::col((asset::Entity, asset::Column::Id)).equals((asset_event::Entity, asset_event::Column::AssetId)),
+        )
+        .cond_where(named(asset))
+        .to_owned()
 }
 
 fn duration(backend: DbBackend) -> Expr {

@@ -61,6 +61,8 @@ pub struct TaskInstanceFilter {
     pub queue: Vec<Pattern>,
     /// Filters on the operator.
     pub operator: Vec<Pattern>,
+    /// Filters on the name of a mapped instance.
+    pub rendered_map_index: Vec<Pattern>,
     /// When the run might start.
     pub run_after: Range<DateTime<Utc>>,
     /// What the run is about.
@@ -118,6 +120,7 @@ impl TaskInstanceFilter {
             (C::Pool, &self.pool),
             (C::Queue, &self.queue),
             (C::Operator, &self.operator),
+            (C::RenderedMapIndex, &self.rendered_map_index),
         ] {
             for pattern in patterns {
                 all = all.add(pattern.on(column.into_simple_expr()));
@@ -218,6 +221,26 @@ pub async fn find_task_instance(
         .await
         .map_err(doing("looking for a task instance"))?;
     Ok(with_runs(db, instance.into_iter().collect()).await?.pop())
+}
+
+/// The map indices of a task's instances in a run, in their order.
+pub async fn map_indices(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    run_id: &str,
+    task_id: &str,
+) -> Result<Vec<i32>, StoreError> {
+    task_instance::Entity::find()
+        .select_only()
+        .column(task_instance::Column::MapIndex)
+        .filter(task_instance::Column::DagId.eq(dag_id))
+        .filter(task_instance::Column::RunId.eq(run_id))
+        .filter(task_instance::Column::TaskId.eq(task_id))
+        .order_by_asc(task_instance::Column::MapIndex)
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(doing("looking for the instances of a task"))
 }
 
 /// A task instance, as people name it.

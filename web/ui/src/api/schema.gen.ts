@@ -228,6 +228,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at the configuration: it is not shown, because secrets may be in it. */
+        get: operations["get_config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/config/section/{section}/option/{option}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look at one option of the configuration: it is not shown either. */
+        get: operations["get_config_value"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/connections": {
         parameters: {
             query?: never;
@@ -349,6 +383,23 @@ export interface paths {
         };
         /** List tags. */
         get: operations["get_dag_tags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dagWarnings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what is amiss with DAGs: tasks that name pools which there are not, and so never start. */
+        get: operations["list_dag_warnings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -618,9 +669,9 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change several task instances.
-         * @description They come and go with their runs, and are neither created nor deleted so. The answer is 200 whatever became of each
-         *     change, and says it for each.
+         * Change or delete several task instances.
+         * @description They come with their runs, and are not created so. The answer is 200 whatever became of each change, and says it for
+         *     each.
          */
         patch: operations["bulk_task_instances"];
         trace?: never;
@@ -657,7 +708,8 @@ export interface paths {
         get: operations["get_task_instance"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Delete a task instance of a run that is over, with its tries and XComs. Log files go with the run. */
+        delete: operations["delete_task_instance"];
         options?: never;
         head?: never;
         /** Mark a task instance, or write a remark on it; of a mapped task, on all of its instances. */
@@ -696,6 +748,23 @@ export interface paths {
         head?: never;
         /** Say what marking a task instance would change. */
         patch: operations["patch_task_instance_dry_run"];
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/externalLogUrl/{try_number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a log is shown elsewhere: nowhere, because Updraft keeps the logs itself (Airflow 3: 400 without such a place). */
+        get: operations["get_external_log_url"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/links": {
@@ -796,7 +865,8 @@ export interface paths {
         /** List XComs, without their values; `~` stands for all DAGs, runs or tasks. */
         get: operations["get_xcom_entries"];
         put?: never;
-        post?: never;
+        /** Leave an XCom of a task instance, as if the task had. */
+        post: operations["create_xcom_entry"];
         delete?: never;
         options?: never;
         head?: never;
@@ -817,10 +887,12 @@ export interface paths {
         get: operations["get_xcom_entry"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Delete an XCom. */
+        delete: operations["delete_xcom_entry"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Give an XCom another value. */
+        patch: operations["update_xcom_entry"];
         trace?: never;
     };
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}": {
@@ -1136,6 +1208,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the schedulers and workers: those that live, and for a while those from which others took over. */
+        get: operations["get_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/monitor/health": {
         parameters: {
             query?: never;
@@ -1148,6 +1237,40 @@ export interface paths {
          * @description Answers 200 also when something is unhealthy.
          */
         get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/plugins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the plugins: there are none, because Updraft loads no code. */
+        get: operations["get_plugins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/plugins/importErrors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what is wrong with plugins: nothing, because there are none. */
+        get: operations["import_errors"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1195,6 +1318,23 @@ export interface paths {
         head?: never;
         /** Change a pool. */
         patch: operations["patch_pool"];
+        trace?: never;
+    };
+    "/api/v2/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the providers: there are none, because operators are built in. */
+        get: operations["get_providers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v2/updraft/backfills": {
@@ -1760,8 +1900,9 @@ export interface components {
         };
         /** @description One change of task instances. */
         BulkAction_BulkTaskInstanceBody_: {
-            /** @description `update`. */
+            /** @description `update` or `delete`. */
             action: string;
+            /** @description The task instances; those to be deleted may be ids of tasks. */
             entities: {
                 [key: string]: unknown;
             }[];
@@ -2327,6 +2468,24 @@ export interface components {
             /** Format: int64 */
             total_entries: number;
         };
+        /** @description A page of warnings. */
+        DAGWarningCollectionResponse: {
+            dag_warnings: components["schemas"]["DAGWarningResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description Something that is amiss with a DAG. */
+        DAGWarningResponse: {
+            dag_id: string;
+            warning_type: components["schemas"]["DagWarningType"];
+            message: string;
+            /**
+             * Format: date-time
+             * @description When the DAG's file was read.
+             */
+            timestamp: string;
+            dag_display_name: string;
+        };
         /** @description An asset that a DAG waits for. */
         DagAssetResponse: {
             /** Format: int64 */
@@ -2347,7 +2506,10 @@ export interface components {
             expression: string | null;
             /** @description Whether it holds: a run is made as soon as the DAG may have one. */
             is_met: boolean;
+            /** @description The assets in it, and those that were found under its aliases. */
             assets: components["schemas"]["DagAssetResponse"][];
+            /** @description The aliases in it under which nothing was found yet. */
+            unresolved_aliases: string[];
         };
         /**
          * @description How whoever reads DAG files is: in Updraft the scheduler does. It is `unhealthy`, too, while S3 or the git repository with the
@@ -2445,6 +2607,11 @@ export interface components {
             dag_display_name: string;
             bundle_url: string | null;
         };
+        /**
+         * @description What is amiss with a DAG. Only the pools that are missing are looked for.
+         * @enum {string}
+         */
+        DagWarningType: "asset conflict" | "non-existent pool" | "runtime varying value";
         /** @description The dates that a backfill would run. */
         DryRunBackfillCollectionResponse: {
             backfills: components["schemas"]["DryRunBackfillResponse"][];
@@ -2652,6 +2819,36 @@ export interface components {
             /** @description Every mistake in the file, with its place. */
             stack_trace: string;
         };
+        /** @description A page of processes. */
+        JobCollectionResponse: {
+            jobs: components["schemas"]["JobResponse"][];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description A process that decides or runs tries. */
+        JobResponse: {
+            /** Format: int64 */
+            id: number;
+            /** @description Null: no process is there for one DAG. */
+            dag_id: string | null;
+            /** @description `running`, or `failed` when others took over from it. */
+            state: string | null;
+            /** @description `SchedulerJob` or `WorkerJob`. */
+            job_type: string | null;
+            /** Format: date-time */
+            start_date: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last heard of, if others took over from it.
+             */
+            end_date: string | null;
+            /** Format: date-time */
+            latest_heartbeat: string | null;
+            executor_class: string | null;
+            hostname: string | null;
+            unixname: string | null;
+            dag_display_name: string | null;
+        };
         /** @description The newest event of an asset; both are null when there is none. */
         LastAssetEventResponse: {
             /** Format: int64 */
@@ -2743,6 +2940,22 @@ export interface components {
              */
             include_past?: boolean;
         };
+        /** @description Plugins of Airflow: none. */
+        PluginCollectionResponse: {
+            plugins: {
+                [key: string]: unknown;
+            }[];
+            /** Format: int64 */
+            total_entries: number;
+        };
+        /** @description What is wrong with plugins of Airflow: nothing. */
+        PluginImportErrorCollectionResponse: {
+            import_errors: {
+                [key: string]: unknown;
+            }[];
+            /** Format: int64 */
+            total_entries: number;
+        };
         /** @description A pool to be made. */
         PoolBody: {
             /** @description At most 256 characters. */
@@ -2812,6 +3025,14 @@ export interface components {
             /** Format: int64 */
             deferred_slots: number;
             team_name: string | null;
+        };
+        /** @description Packages of Python with operators of Airflow: none. */
+        ProviderCollectionResponse: {
+            providers: {
+                [key: string]: unknown;
+            }[];
+            /** Format: int64 */
+            total_entries: number;
         };
         /** @description What is queued. */
         QueuedEventCollectionResponse: {
@@ -3184,6 +3405,19 @@ export interface components {
             /** Format: int64 */
             total_entries: number;
         };
+        /** @description An XCom to be left. */
+        XComCreateBody: {
+            /** @description At most 512 characters. */
+            key: string;
+            /** @description Anything, null included. */
+            value: unknown;
+            /**
+             * Format: int32
+             * @description -1 when the task is not mapped.
+             * @default -1
+             */
+            map_index?: number;
+        };
         /** @description An XCom without its value. */
         XComResponse: {
             /** @description `return_value` for the result of a task. */
@@ -3209,6 +3443,17 @@ export interface components {
         /** @description An XCom with its value as text. */
         XComResponseString: components["schemas"]["XComResponse"] & {
             value: string | null;
+        };
+        /** @description What an XCom is to be. */
+        XComUpdateBody: {
+            /** @description Anything, null included. */
+            value: unknown;
+            /**
+             * Format: int32
+             * @description -1 when the task is not mapped.
+             * @default -1
+             */
+            map_index?: number;
         };
     };
     responses: never;
@@ -3937,6 +4182,49 @@ export interface operations {
             };
         };
     };
+    get_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not shown */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    get_config_value: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                section: string;
+                option: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not shown */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_connections: {
         parameters: {
             query?: {
@@ -4342,6 +4630,55 @@ export interface operations {
             };
         };
     };
+    list_dag_warnings: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Only of this DAG. */
+                dag_id?: string;
+                /** @description Only of this type. */
+                warning_type?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of warnings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DAGWarningCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_dags: {
         parameters: {
             query?: {
@@ -4373,6 +4710,14 @@ export interface operations {
                 /** @description The state of the latest run. */
                 last_dag_run_state?: string;
                 bundle_name?: string;
+                /** @description No DAG has one: versions are told apart by their content. */
+                bundle_version?: string;
+                /** @description Only DAGs that wait for assets, or only the others. */
+                has_asset_schedule?: boolean;
+                /** @description Text that occurs in the name or the URI of an asset that the DAG waits for. */
+                asset_dependency?: string;
+                /** @description No DAG is one: favourites are not kept. */
+                is_favorite?: boolean;
                 dag_run_start_date_gte?: string;
                 dag_run_start_date_gt?: string;
                 dag_run_start_date_lte?: string;
@@ -4448,6 +4793,14 @@ export interface operations {
                 /** @description The state of the latest run. */
                 last_dag_run_state?: string;
                 bundle_name?: string;
+                /** @description No DAG has one: versions are told apart by their content. */
+                bundle_version?: string;
+                /** @description Only DAGs that wait for assets, or only the others. */
+                has_asset_schedule?: boolean;
+                /** @description Text that occurs in the name or the URI of an asset that the DAG waits for. */
+                asset_dependency?: string;
+                /** @description No DAG is one: favourites are not kept. */
+                is_favorite?: boolean;
                 dag_run_start_date_gte?: string;
                 dag_run_start_date_gt?: string;
                 dag_run_start_date_lte?: string;
@@ -4976,6 +5329,20 @@ export interface operations {
                 dag_id_pattern?: string;
                 /** @description How the text begins, exactly; `|` separates alternatives. */
                 dag_id_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                consuming_asset_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                consuming_asset_prefix_pattern?: string;
+                /** @description No run has one: versions are told apart by their content. */
+                bundle_version?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                partition_key_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                partition_key_prefix_pattern?: string;
+                partition_date_gte?: string;
+                partition_date_gt?: string;
+                partition_date_lte?: string;
+                partition_date_lt?: string;
             };
             header?: never;
             path: {
@@ -5622,6 +5989,8 @@ export interface operations {
                 version_number?: number[];
                 try_number?: number[];
                 map_index?: number[];
+                /** @description Only the tasks of this group, of the newest version of the DAG; needs a DAG in the path. */
+                task_group_id?: string;
                 /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
                 task_display_name_pattern?: string;
                 /** @description How the text begins, exactly; `|` separates alternatives. */
@@ -5646,6 +6015,10 @@ export interface operations {
                 operator_name_pattern?: string;
                 /** @description How the text begins, exactly; `|` separates alternatives. */
                 operator_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                rendered_map_index_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                rendered_map_index_prefix_pattern?: string;
             };
             header?: never;
             path: {
@@ -5819,6 +6192,58 @@ export interface operations {
             };
         };
     };
+    delete_task_instance: {
+        parameters: {
+            query?: {
+                /** @description The mapped instance; -1 when absent. */
+                map_index?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such task instance, or it is mapped */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The run is not over */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     patch_task_instance: {
         parameters: {
             query?: {
@@ -5984,6 +6409,52 @@ export interface operations {
             };
         };
     };
+    get_external_log_url: {
+        parameters: {
+            query?: {
+                /** @description The mapped instance; -1 when absent. */
+                map_index?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                try_number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Logs are shown here alone */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_extra_links: {
         parameters: {
             query?: {
@@ -6074,6 +6545,8 @@ export interface operations {
                 version_number?: number[];
                 try_number?: number[];
                 map_index?: number[];
+                /** @description Only the tasks of this group, of the newest version of the DAG; needs a DAG in the path. */
+                task_group_id?: string;
                 /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
                 task_display_name_pattern?: string;
                 /** @description How the text begins, exactly; `|` separates alternatives. */
@@ -6098,6 +6571,10 @@ export interface operations {
                 operator_name_pattern?: string;
                 /** @description How the text begins, exactly; `|` separates alternatives. */
                 operator_name_prefix_pattern?: string;
+                /** @description Text that occurs, in any case; `%` and `_` are wildcards, `|` separates alternatives. */
+                rendered_map_index_pattern?: string;
+                /** @description How the text begins, exactly; `|` separates alternatives. */
+                rendered_map_index_prefix_pattern?: string;
             };
             header?: never;
             path: {
@@ -6352,6 +6829,70 @@ export interface operations {
             };
         };
     };
+    create_xcom_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["XComCreateBody"];
+            };
+        };
+        responses: {
+            /** @description The XCom */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["XComResponseNative"];
+                };
+            };
+            /** @description The key is empty or too long */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description There is no such task instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It has an XCom of that key */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_xcom_entry: {
         parameters: {
             query?: {
@@ -6392,6 +6933,97 @@ export interface operations {
                 };
             };
             /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_xcom_entry: {
+        parameters: {
+            query?: {
+                /** @description The mapped instance; -1 when absent. */
+                map_index?: number;
+            };
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                xcom_key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such XCom */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    update_xcom_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+                dag_run_id: string;
+                task_id: string;
+                xcom_key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["XComUpdateBody"];
+            };
+        };
+        responses: {
+            /** @description The XCom as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["XComResponseNative"];
+                };
+            };
+            /** @description There is no such XCom */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description The body is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7296,6 +7928,68 @@ export interface operations {
             };
         };
     };
+    get_jobs: {
+        parameters: {
+            query?: {
+                /** @description Rows of the page: 50 when absent, at most 100. */
+                limit?: number;
+                /** @description Rows before the page. */
+                offset?: number;
+                /** @description Attributes to order by; `-` before one turns it around. */
+                order_by?: string[];
+                /** @description Only those whose heart beats, or only the others. */
+                is_alive?: boolean;
+                start_date_gte?: string;
+                start_date_gt?: string;
+                start_date_lte?: string;
+                start_date_lt?: string;
+                end_date_gte?: string;
+                end_date_gt?: string;
+                end_date_lte?: string;
+                end_date_lt?: string;
+                /** @description `running`, or `failed` when others took over. */
+                job_state?: string;
+                /** @description `SchedulerJob` or `WorkerJob`. */
+                job_type?: string;
+                hostname?: string;
+                /** @description No process has one. */
+                executor_class?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of processes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobCollectionResponse"];
+                };
+            };
+            /** @description The order is not allowed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     get_health: {
         parameters: {
             query?: never;
@@ -7312,6 +8006,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthInfoResponse"];
+                };
+            };
+        };
+    };
+    get_plugins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description None */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PluginCollectionResponse"];
+                };
+            };
+        };
+    };
+    import_errors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description None */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PluginImportErrorCollectionResponse"];
                 };
             };
         };
@@ -7582,6 +8316,26 @@ export interface operations {
             };
         };
     };
+    get_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description None */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderCollectionResponse"];
+                };
+            };
+        };
+    };
     list_updraft_backfills: {
         parameters: {
             query?: {
@@ -7779,6 +8533,14 @@ export interface operations {
                 /** @description The state of the latest run. */
                 last_dag_run_state?: string;
                 bundle_name?: string;
+                /** @description No DAG has one: versions are told apart by their content. */
+                bundle_version?: string;
+                /** @description Only DAGs that wait for assets, or only the others. */
+                has_asset_schedule?: boolean;
+                /** @description Text that occurs in the name or the URI of an asset that the DAG waits for. */
+                asset_dependency?: string;
+                /** @description No DAG is one: favourites are not kept. */
+                is_favorite?: boolean;
                 dag_run_start_date_gte?: string;
                 dag_run_start_date_gt?: string;
                 dag_run_start_date_lte?: string;

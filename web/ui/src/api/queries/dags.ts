@@ -57,6 +57,16 @@ export function dagCountQuery(filter: Pick<DagFilter, 'paused' | 'lastState'>) {
   })
 }
 
+/** What is amiss with a DAG whose file is right: tasks that name pools which there are not. */
+export function dagWarningsQuery(dagId: string) {
+  return queryOptions({
+    // A pool that is made mends it, and under the pools it is asked for anew then.
+    queryKey: [...keys.pools, 'warnings', dagId],
+    queryFn: () => answer(client.GET('/api/v2/dagWarnings', { params: { query: { dag_id: dagId } } })),
+    select: (page) => page.dag_warnings,
+  })
+}
+
 export function dagDetailsQuery(dagId: string) {
   return queryOptions({
     queryKey: [...keys.dag(dagId), 'details'],

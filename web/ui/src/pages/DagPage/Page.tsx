@@ -4,6 +4,7 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
 import { dagDetailsQuery } from '../../api/queries/dags'
 import { AwaitedAssets } from '../../components/assets/AwaitedAssets'
+import { DagWarnings } from '../../components/DagWarnings'
 import { LastFailure } from '../../components/LastFailure'
 import { PageHead } from '../../components/PageHead'
 import { PagePending } from '../../components/PagePending'
@@ -105,6 +106,7 @@ export function DagPage() {
           </Notice>
         </div>
       )}
+      <DagWarnings dagId={dagId} />
       <LastFailure dagId={dagId} zone={zone} />
       {dag.asset_expression !== null && <AwaitedAssets dagId={dagId} zone={zone} isPaused={dag.is_paused} />}
       <Tabs
