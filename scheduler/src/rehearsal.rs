@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::connection::Connection;
 use crate::dag::params::{self, ParamProblem};
-use crate::dag::template::{AssetEvents, RenderError, SecretRef, SecretValue, TemplateContext, XComs, render_args};
+use crate::dag::template::{
+    AssetEvents, LastSuccess, RenderError, SecretRef, SecretValue, TemplateContext, XComs, render_args,
+};
 use crate::dag::timetable::{DataInterval, Timetable};
 use crate::dag::{Dag, TaskIndex};
 use crate::operator::{ErasedOperator, RunFacts, TaskKey};
@@ -71,11 +73,16 @@ impl Rehearsal {
     /// What a task would be given. Of a mapped one, without what it is mapped over.
     pub fn arguments(&self, task: TaskIndex, operator: &ErasedOperator) -> Result<Map<String, Value>, RenderError> {
         let definition = self.dag.task(task);
+        // What does not fit its schema is said when the task runs; here the values are looked at.
+        let facts = match params::of_task(&self.dag, definition, &self.facts.conf) {
+            Ok(params) if !definition.params.is_empty() => Arc::new(RunFacts { params, ..(*self.facts).clone() }),
+            _ => Arc::clone(&self.facts),
+        };
         let context = TemplateContext {
             dag: Arc::clone(&self.dag),
             task_id: definition.task_id.clone(),
             run_id: self.run_id.clone(),
-            run: Arc::clone(&self.facts),
+            run: facts,
             try_number: 1,
             map_index: -1,
             mapped: Map::new(),
@@ -95,6 +102,7 @@ impl Rehearsal {
                     }
                 }
                 Err(RenderError::NeedsAssetEvents) => found.insert_asset_events(AssetEvents::default()),
+                Err(RenderError::NeedsLastSuccess) => found.insert_last_success(LastSuccess::default()),
                 Err(RenderError::NeedsSecrets(wanted)) => {
                     for secret in wanted {
                         let value = stand_in(&secret);

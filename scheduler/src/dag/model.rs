@@ -101,6 +101,10 @@ pub struct Task {
     pub role: TaskRole,
     /// Whether it waits for the run before.
     pub past: PastDependency,
+    /// Whether it waits so, too, before it is skipped (Airflow 3: `wait_for_past_depends_before_skipping`).
+    pub past_before_skipping: bool,
+    /// Params of its own, over those of the DAG.
+    pub params: BTreeMap<String, Param>,
     /// The innermost group around it, by id.
     pub group: Option<String>,
     /// What it is made of several times, once for each; tasks of a mapped group are mapped with it.

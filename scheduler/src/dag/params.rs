@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-use super::{Dag, Param};
+use super::{Dag, Param, Task};
 
 /// A param that does not hold what its schema asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,13 @@ pub struct ParamProblem {
 /// Keys of `conf` that are no param are passed on as they are. Returns every problem, not the first one.
 pub fn merge_and_validate(dag: &Dag, conf: &Map<String, Value>) -> Result<Map<String, Value>, Vec<ParamProblem>> {
     fill_in(&dag.params, conf)
+}
+
+/// The params of a task: those of the run, with what the task's own say over the DAG's, and `conf` over both (Airflow 3).
+pub fn of_task(dag: &Dag, task: &Task, conf: &Map<String, Value>) -> Result<Map<String, Value>, Vec<ParamProblem>> {
+    let mut params = dag.params.clone();
+    params.extend(task.params.clone());
+    fill_in(&params, conf)
 }
 
 /// The defaults of `params` with `given` over them; keys that are no param are passed on as they are.
@@ -50,10 +57,11 @@ pub fn fill_in(
     if problems.is_empty() { Ok(merged) } else { Err(problems) }
 }
 
-/// The same without a look at the schemas: what a run holds, whether it should or not.
-pub fn merge(dag: &Dag, conf: &Map<String, Value>) -> Map<String, Value> {
-    let defaults = dag.params.iter().filter_map(|(name, param)| Some((name.clone(), param.default.clone()?)));
-    let mut merged: Map<String, Value> = defaults.collect();
+/// The same without a look at the schemas: what a run holds, or a task of it, whether it should or not.
+pub fn merge(dag: &Dag, task: Option<&Task>, conf: &Map<String, Value>) -> Map<String, Value> {
+    let written = dag.params.iter().chain(task.into_iter().flat_map(|task| &task.params));
+    let mut merged: Map<String, Value> =
+        written.filter_map(|(name, param)| Some((name.clone(), param.default.clone()?))).collect();
     merged.extend(conf.clone());
     merged
 }

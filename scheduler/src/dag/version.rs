@@ -1,5 +1,6 @@
 //! Which DAG files mean the same: a DAG written out in full, and the hash of that.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -50,7 +51,7 @@ fn head_document(dag: &Dag) -> Value {
         "max_consecutive_failed_dag_runs": dag.runs.max_consecutive_failed_dag_runs,
         "tags": dag.tags,
         "owner": dag.owner,
-        "params": dag.params.iter().map(|(name, param)| (name.clone(), param_document(param))).collect::<Map<_, _>>(),
+        "params": params_document(&dag.params),
         "default_args": dag.default_args,
         "fail_fast": dag.runs.fail_fast,
         "task_groups": dag.groups.iter().map(group_document).collect::<Vec<_>>(),
@@ -72,6 +73,10 @@ pub fn hash(document: &Value) -> String {
     }
     let digest = Sha256::digest(meaning.to_string().as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn params_document(params: &BTreeMap<String, Param>) -> Value {
+    params.iter().map(|(name, param)| (name.clone(), param_document(param))).collect::<Map<_, _>>().into()
 }
 
 fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Value>) -> Value {
@@ -114,6 +119,12 @@ fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Valu
         if value != usual || default_args.contains_key(key) {
             put(key, json!(value));
         }
+    }
+    if task.past_before_skipping || default_args.contains_key("wait_for_past_depends_before_skipping") {
+        put("wait_for_past_depends_before_skipping", json!(task.past_before_skipping));
+    }
+    if !task.params.is_empty() {
+        put("params", params_document(&task.params));
     }
     put("task_group_name", json!(task.group));
     put("depends_on_past", json!(task.past != PastDependency::None));

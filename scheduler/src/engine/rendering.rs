@@ -119,6 +119,9 @@ impl Sources<'_> {
                 Err(RenderError::NeedsAssetEvents) => {
                     xcoms.insert_asset_events(self.xcoms.asset_events().await.map_err(Stuck::Fetching)?);
                 }
+                Err(RenderError::NeedsLastSuccess) => {
+                    xcoms.insert_last_success(self.xcoms.last_success().await.map_err(Stuck::Fetching)?);
+                }
                 Err(RenderError::NeedsSecrets(wanted)) => {
                     for secret in wanted {
                         let value = self.secret(&secret).await.map_err(Stuck::Fetching)?;

@@ -11,14 +11,15 @@ use uuid::Uuid;
 use super::assets;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::dag::template::AssetEvents;
+use crate::dag::template::{AssetEvents, LastSuccess};
 use crate::dag::{Dag, TaskGroup, TaskIndex};
 use crate::operator::{Checkpoint, DagFile, Outline, RunReader, RunStanding, TaskKey, XComReader, XComWriter};
 use crate::run::InstanceIndex;
+use crate::storable;
 use crate::store::checkpoints::{self, Keeper};
 use crate::store::entity::task_instance;
 use crate::store::runs::{InstanceKey, NewXCom};
-use crate::store::{Db, StoreError, dags, runs, task_states};
+use crate::store::{Db, StoreError, dags, runs, schedules, task_states};
 
 /// The XComs of a run, as one of its task instances sees them; or as somebody outside does.
 pub(super) struct StoredXComs {
@@ -47,6 +48,16 @@ impl XComReader for StoredXComs {
         let inlets = self.reader.map(|reader| self.dag.task(reader.task).inlets.as_slice()).unwrap_or_default();
         Ok(assets::events_for(&self.db, self.run, inlets).await?)
     }
+
+    async fn last_success(&self) -> anyhow::Result<LastSuccess> {
+        let found = schedules::last_success(self.db.read(), self.run).await?;
+        Ok(found.map_or_else(LastSuccess::default, |run| LastSuccess {
+            data_interval_start: run.data_interval_start,
+            data_interval_end: run.data_interval_end,
+            start_date: run.start_date,
+            end_date: run.end_date,
+        }))
+    }
 }
 
 /// What a try leaves before its end.
@@ -67,7 +78,8 @@ impl XComWriter for StoredPushes {
             task_id: self.key.task_id.clone(),
             map_index: self.key.map_index,
         };
-        let new = NewXCom { instance, key: key.to_owned(), value };
+        let (key, value) = (storable::xcom_key(key.to_owned())?, storable::value(value));
+        let new = NewXCom { instance, key, value };
         let txn = self.db.begin_write().await?;
         // What another try leaves must not be mixed with that of this one.
         if checkpoints::is_awaited(&txn, &self.keeper).await? {
@@ -96,7 +108,7 @@ impl Checkpoint for StoredCheckpoint {
 
     async fn save(&self, value: Value) -> anyhow::Result<()> {
         let txn = self.db.begin_write().await?;
-        checkpoints::save(&txn, &self.keeper, value, self.clock.now()).await?;
+        checkpoints::save(&txn, &self.keeper, storable::value(value), self.clock.now()).await?;
         Ok(crate::store::commit(txn).await?)
     }
 
@@ -114,7 +126,8 @@ impl Checkpoint for StoredCheckpoint {
     async fn remember(&self, value: Value) -> anyhow::Result<()> {
         let txn = self.db.begin_write().await?;
         let (dag_id, task_id) = (&self.dag_id, &self.keeper.task_id);
-        task_states::save(&txn, dag_id, task_id, self.keeper.map_index, value, self.clock.now()).await?;
+        task_states::save(&txn, dag_id, task_id, self.keeper.map_index, storable::value(value), self.clock.now())
+            .await?;
         Ok(crate::store::commit(txn).await?)
     }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Outlets, People, RunMaker, TaskError};
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::dag::template::AssetEvents;
+use crate::dag::template::{AssetEvents, LastSuccess};
 use crate::log::TaskLog;
 
 /// Which task instance: a task within a run.
@@ -58,7 +58,8 @@ pub struct RunFacts {
     pub timezone: Tz,
 }
 
-/// Reads what other tasks left behind: those of the run their XComs, those of any run what became of assets.
+/// Reads what other tasks left behind: those of the run their XComs, those of any run what became of assets; and what run
+/// succeeded last.
 #[async_trait]
 pub trait XComReader: Send + Sync {
     /// The value under `key` of `task_id` in this run, if there is one.
@@ -67,6 +68,11 @@ pub trait XComReader: Send + Sync {
     /// What became of the assets that the run was made for, and of the inlets of the task.
     async fn asset_events(&self) -> anyhow::Result<AssetEvents> {
         Ok(AssetEvents::default())
+    }
+
+    /// The newest run before this one, by logical date, that succeeded.
+    async fn last_success(&self) -> anyhow::Result<LastSuccess> {
+        Ok(LastSuccess::default())
     }
 }
 

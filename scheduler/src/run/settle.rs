@@ -225,6 +225,17 @@ impl Run {
     }
 
     fn prospect(&self, task: TaskIndex, at: Option<InstanceIndex>) -> Prospect {
+        match self.prospect_by_rules(task, at) {
+            Prospect::Settle(TaskState::Skipped)
+                if self.dag.task(task).past_before_skipping && self.is_blocked_by_past(task) =>
+            {
+                Prospect::Wait(Wait::Past)
+            }
+            prospect => prospect,
+        }
+    }
+
+    fn prospect_by_rules(&self, task: TaskIndex, at: Option<InstanceIndex>) -> Prospect {
         let definition = self.dag.task(task);
         let is_teardown = matches!(definition.role, TaskRole::Teardown { .. });
         if !is_teardown && self.was_skipped(task, at) {

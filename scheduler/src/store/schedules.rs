@@ -7,10 +7,11 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect,
 };
+use uuid::Uuid;
 
 use super::entity::{dag, dag_run};
 use super::error::{StoreError, doing};
-use crate::run::RunType;
+use crate::run::{RunState, RunType};
 
 /// What there is to know of a DAG before another run of it is made.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -32,6 +33,24 @@ impl Standing {
     pub fn last(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         self.data_interval_start.zip(self.data_interval_end)
     }
+}
+
+/// The newest run of the same DAG before this one, by logical date, that succeeded; none before a run without such a date
+/// (Airflow 3: `get_previous_successful_dagrun`).
+pub async fn last_success(db: &impl ConnectionTrait, run: Uuid) -> Result<Option<dag_run::Model>, StoreError> {
+    use dag_run::Column as C;
+    let reading = "looking for the last success before a run";
+    let this = dag_run::Entity::find_by_id(run).one(db).await.map_err(doing(reading))?;
+    let Some((dag_id, date)) = this.and_then(|this| Some((this.dag_id, this.logical_date?))) else { return Ok(None) };
+    dag_run::Entity::find()
+        .filter(C::DagId.eq(dag_id))
+        .filter(C::LogicalDate.lt(date))
+        .filter(C::State.eq(RunState::Success.word()))
+        .order_by_desc(C::LogicalDate)
+        .limit(1)
+        .one(db)
+        .await
+        .map_err(doing(reading))
 }
 
 /// When the next run of a DAG was said to be due, if it was not paused since.

@@ -1,7 +1,7 @@
 //! What a run is given (airflow-semantics.md §10).
 
 use rstest::rstest;
-use scheduler::dag::params::merge_and_validate;
+use scheduler::dag::params::{self, merge_and_validate};
 use serde_json::{Map, Value, json};
 
 use crate::fixtures::dag;
@@ -44,4 +44,32 @@ fn what_does_not_fit_is_told(#[case] conf: Value, #[case] message: &str) {
 #[test]
 fn every_problem_is_told() {
     assert_eq!(merge(json!({"region": 1, "day": 2})).unwrap_err().len(), 4);
+}
+
+/// Of a task: the DAG's, those of `default_args`, of its group and its own over them, and what the run was given over all.
+#[test]
+fn params_of_tasks_lie_between_those_of_the_dag_and_what_a_run_is_given() {
+    let dag = dag("
+params: {region: eu, rows: 1, day: monday}
+default_args: {params: {rows: 2, by_default: 2}}
+task_groups: [{group_name: g, default_args: {params: {rows: {type: integer, default: 3}}}}]
+tasks:
+  - {task_id: plain, operator: empty}
+  - {task_id: own, operator: empty, task_group_name: g, params: {region: us, own: {type: string}}}
+  - {task_id: nothing, operator: empty, params: null}
+");
+    let given = |task_id: &str, conf: Value| {
+        let task = dag.task(dag.find(task_id).unwrap());
+        let Value::Object(conf) = conf else { panic!("conf is a mapping") };
+        params::of_task(&dag, task, &conf).map(Value::Object).map_err(|problems| problems[0].to_string())
+    };
+    let plain = json!({"region": "eu", "rows": 2, "day": "monday", "by_default": 2});
+    assert_eq!(given("plain", json!({})), Ok(plain.clone()));
+    assert_eq!(given("nothing", json!({})), Ok(plain));
+    assert_eq!(
+        given("g.own", json!({"day": "friday", "own": "x"})),
+        Ok(json!({"region": "us", "rows": 3, "day": "friday", "by_default": 2, "own": "x"}))
+    );
+    assert_eq!(given("g.own", json!({})), Err("param `own` has no default, so it must be given".to_owned()));
+    assert!(given("g.own", json!({"own": "x", "rows": "many"})).unwrap_err().contains("is not of type"));
 }

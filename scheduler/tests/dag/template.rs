@@ -6,8 +6,9 @@ use rstest::rstest;
 use scheduler::connection::Connection;
 use scheduler::dag::asset::Asset;
 use scheduler::dag::template::{
-    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, RenderError, SecretRef, SecretValue,
-    SourceFacts, TemplateContext, TryFacts, XComRef, XComs, check, check_in_callback, render_args, render_text,
+    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, LastSuccess, RenderError, SecretRef,
+    SecretValue, SourceFacts, TemplateContext, TryFacts, XComRef, XComs, check, check_in_callback, render_args,
+    render_text,
 };
 use scheduler::operator::RunFacts;
 use serde_json::{Map, Value, json};
@@ -286,6 +287,35 @@ fn what_became_of_assets(#[case] template: &str, #[case] expected: &str) {
         assert_eq!(render_text(template, &context, &XComs::new()), Err(RenderError::NeedsAssetEvents));
     }
     assert_eq!(render_text(template, &context, &asset_events()).unwrap(), expected);
+}
+
+/// §11: what the last success before the run was; all of it is none when there is no such run.
+#[rstest]
+#[case(
+    "{{ prev_data_interval_start_success | ds }}/{{ prev_data_interval_end_success | ds }}",
+    "2026-01-01/2026-01-02"
+)]
+#[case("{{ prev_start_date_success.isoformat() }}", "2026-01-02T00:00:05+00:00")]
+#[case("{{ prev_end_date_success.strftime('%H:%M:%S') }}", "00:00:30")]
+#[case("{{ prev_data_interval_end_success or 'the beginning' }}", "2026-01-02 00:00:00+00:00")]
+fn what_the_last_success_was(#[case] template: &str, #[case] expected: &str) {
+    let mut fetched = XComs::new();
+    fetched.insert_last_success(LastSuccess {
+        data_interval_start: Some(at("2026-01-01T00:00:00Z")),
+        data_interval_end: Some(at("2026-01-02T00:00:00Z")),
+        start_date: Some(at("2026-01-02T00:00:05Z")),
+        end_date: Some(at("2026-01-02T00:00:30Z")),
+    });
+    assert_eq!(render_text(template, &context(), &XComs::new()), Err(RenderError::NeedsLastSuccess));
+    assert_eq!(render_text(template, &context(), &fetched).unwrap(), expected);
+}
+
+#[test]
+fn without_a_success_before_there_is_none() {
+    let mut fetched = XComs::new();
+    fetched.insert_last_success(LastSuccess::default());
+    let template = "{{ prev_data_interval_end_success or 'the beginning' }} {{ prev_start_date_success is none }}";
+    assert_eq!(render_text(template, &context(), &fetched).unwrap(), "the beginning True");
 }
 
 /// A connection, a variable of text, one of JSON, and one of neither.

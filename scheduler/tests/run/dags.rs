@@ -23,6 +23,8 @@ pub(crate) fn named(task_id: &str) -> Task {
         trigger_rule: TriggerRule::AllSuccess,
         role: TaskRole::Work,
         past: PastDependency::None,
+        past_before_skipping: false,
+        params: Default::default(),
         group: None,
         mapping: None,
         map_index_template: None,

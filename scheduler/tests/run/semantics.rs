@@ -409,3 +409,24 @@ fn tasks_wait_for_the_run_before() {
     play.tell(Event::PastSeen { blocked: BTreeSet::new() });
     assert_eq!(play.states(), "a=scheduled b=none c=scheduled");
 }
+
+/// Section 3: `wait_for_past_depends_before_skipping` holds up a skip until the run before lets the task go; without it a task
+/// that waits for the run before is skipped at once.
+#[test]
+fn a_skip_can_wait_for_the_run_before() {
+    let mut play = Play::of(dag("a > b, a > c", |task| {
+        if task.task_id != "a" {
+            task.past = PastDependency::Itself;
+        }
+        task.past_before_skipping = task.task_id == "b";
+    }));
+    play.tell(Event::PastSeen { blocked: BTreeSet::from([play.at("b").task, play.at("c").task]) });
+    play.end("a", TryEnd::Skipped { reason: "no".to_owned() });
+    assert_eq!(play.states(), "a=skipped b=none c=skipped");
+    assert_eq!(play.reason("b"), "waits for the run before");
+    assert_eq!(play.run.state, RunState::Running);
+
+    play.tell(Event::PastSeen { blocked: BTreeSet::new() });
+    assert_eq!(play.states(), "a=skipped b=skipped c=skipped");
+    assert_eq!(play.run.state, RunState::Success);
+}

@@ -103,3 +103,36 @@ async fn unpausing_forgets_what_was_said_of_the_next_run(#[case] backend: Backen
 
     assert_eq!(promised().await, None);
 }
+
+/// §11: `prev_data_interval_start_success` and its like.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn the_last_success_is_the_newest_before_by_logical_date(#[case] backend: Backend) {
+    let db = open(backend).await;
+    with_dag(&db).await;
+    let over = |run: dag_run::Model, state: &str| {
+        let end_date = Some(run.run_after);
+        dag_run::Model { state: state.to_owned(), end_date, ..run }
+    };
+    let this = scheduled("this", 5);
+    let without_date = a_run("by_hand", Uuid::now_v7(), None);
+    let (first, dateless) = (scheduled("first", 1), without_date.id);
+    let rows = vec![
+        over(first.clone(), "success"),
+        over(scheduled("later", 6), "success"),
+        over(scheduled("before", 2), "success"),
+        over(scheduled("failed", 3), "failed"),
+        this.clone(),
+        without_date,
+    ];
+    insert(&db, rows).await;
+
+    let last = |run: Uuid| schedules::last_success(db.read(), run);
+    let found = last(this.id).await.unwrap().map(|run| run.run_id);
+    assert_eq!(found.as_deref(), Some("scheduled__before"));
+    assert_eq!(last(first.id).await.unwrap(), None, "nothing is before it");
+    assert_eq!(last(dateless).await.unwrap(), None, "it has no date that others could be before");
+    assert_eq!(last(Uuid::now_v7()).await.unwrap(), None);
+}

@@ -1,6 +1,8 @@
 //! DAGs, their versions and their numbers.
 
-use scheduler::dag::Dag;
+use std::collections::BTreeMap;
+
+use scheduler::dag::{Dag, Param};
 use scheduler::store::entity::{dag, dag_version};
 use scheduler::store::read::DagRow;
 use serde::Serialize;
@@ -179,7 +181,7 @@ impl DagDetailsResponse {
             start_date: definition.start_date.map(DateTime),
             end_date: definition.end_date.map(DateTime),
             is_paused_upon_creation: definition.runs.is_paused_upon_creation,
-            params: Some(params(definition)),
+            params: Some(params("dag", &definition.params).into()),
             render_template_as_native_obj: false,
             template_search_path: None,
             timezone: Some(definition.timezone.name().to_owned()),
@@ -200,21 +202,20 @@ impl DagDetailsResponse {
     }
 }
 
-fn params(definition: &Dag) -> Value {
-    let params: Map<String, Value> = definition
-        .params
+/// Params as Airflow shows them, with who has them: `dag` or `task`.
+pub(super) fn params(source: &str, params: &BTreeMap<String, Param>) -> Map<String, Value> {
+    params
         .iter()
         .map(|(name, param)| {
             let shown = json!({
                 "value": param.default,
                 "description": param.description,
                 "schema": param.schema,
-                "source": "dag",
+                "source": source,
             });
             (name.clone(), shown)
         })
-        .collect();
-    Value::Object(params)
+        .collect()
 }
 
 /// A duration in ISO 8601, such as `P1DT2H5M`.

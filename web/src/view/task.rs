@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use scheduler::dag::{Dag, PastDependency, TaskIndex};
+use scheduler::dag::{Dag, PastDependency, Task, TaskIndex};
 use scheduler::operator::Registry;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::dag::params;
 use crate::timestamp::DateTime;
 
 /// A duration, as Airflow takes it apart.
@@ -98,12 +99,19 @@ impl TaskResponse {
             downstream_task_ids: downstream,
             doc_md: task.doc_md.clone(),
             operator_name: Some(task.operator.clone()),
-            params: json!({}),
+            params: params_of(dag, task),
             class_ref: class_ref(&task.operator, registry),
             is_mapped: task.mapping.is_some(),
             extra_links: Vec::new(),
         }
     }
+}
+
+/// The params of a task: the DAG's, and its own over them.
+fn params_of(dag: &Dag, task: &Task) -> Value {
+    let mut all = params("dag", &dag.params);
+    all.extend(params("task", &task.params));
+    all.into()
 }
 
 /// The Airflow class that the operator stands for, or our own name for it.

@@ -337,6 +337,13 @@ pub(super) const TASK_KEYS: &[Key] = &[
         "Whether each entry of what the operator answers is an XCom of its own, besides; the answer must be a mapping.",
     ),
     key(
+        "params",
+        Kind::Params,
+        "{}",
+        "{region: eu}",
+        "Params of the task, over those of the DAG; what a run is given goes over both. Written as the DAG's are.",
+    ),
+    key(
         "outlets",
         Kind::Outlets,
         "[]",
@@ -371,6 +378,13 @@ pub(super) const TASK_KEYS: &[Key] = &[
         "false",
         "true",
         "Whether it waits for the tasks directly after it in the run before as well; `depends_on_past` comes with it.",
+    ),
+    key(
+        "wait_for_past_depends_before_skipping",
+        Kind::Boolean,
+        "false",
+        "true",
+        "Whether a task that waits for the run before waits also when it is about to be skipped.",
     ),
     key("is_setup", Kind::Boolean, "false", "true", "Whether the task makes something that others work with."),
     key(
@@ -595,7 +609,6 @@ pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
     refused("sla", "Airflow 3 took service levels away; `deadline` of the DAG bounds a run, `execution_timeout` a try"),
     refused("start_date", "dates belong to the DAG; write the earliest of its tasks' there"),
     refused("end_date", "dates belong to the DAG; write the latest of its tasks' there"),
-    refused("params", "params belong to the DAG"),
     refused("executor", "choose workers with `queue`"),
     refused("executor_config", "choose workers with `queue`"),
     refused("run_as_user", "tasks run as the user of the worker"),

@@ -14,7 +14,7 @@ use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
 use super::read_callbacks::{CallbackReader, Told};
 use super::read_groups::{self, Groups};
-use super::read_task::{Defaults, ReadTask, TaskReader, blank_task, overlaid};
+use super::read_task::{Defaults, ReadTask, TaskReader, blank_task, overlaid, with_params};
 use super::source::Place;
 use super::{links, read_deadlines, read_params, rules, schedule, values};
 use crate::dag::callback::DagCallbacks;
@@ -240,7 +240,8 @@ impl DagReader<'_> {
         if let Some(owner) = &own {
             base.owner.clone_from(owner);
         }
-        let common = overlaid(&base, &self.default_args, "`default_args`", self.problems);
+        let mut common = overlaid(&base, &self.default_args, "`default_args`", self.problems);
+        with_params(&mut common, &self.default_args, self.problems);
         (own.unwrap_or_else(|| common.owner.clone()), common)
     }
 

@@ -1,5 +1,6 @@
 //! One task: the keys that every task has, and the arguments of its operator.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Map;
@@ -15,10 +16,13 @@ use super::read_groups::Groups;
 use super::read_mapping::{self, ReadMapping};
 use super::source::Place;
 use super::suggest::did_you_mean;
-use super::{read_retry, schedule, values};
+use super::{read_params, read_retry, schedule, values};
 use crate::dag::callback::TaskCallbacks;
 use crate::dag::{AnswerPolicy, PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
 use crate::operator::{AirflowClass, ErasedOperator, Registry};
+
+/// The one key of tasks that an operator may have for itself: what it asks people for.
+const PARAMS: &str = "params";
 
 /// A task as it was read, with what the graph needs to know of the text.
 pub(super) struct ReadTask {
@@ -73,6 +77,7 @@ impl Defaults {
         let arguments = default_args.entries.iter().filter(|entry| !names(TASK_KEYS).any(|key| key == entry.key));
         let own = Mapping { entries: arguments.cloned().collect() };
         let mut task = overlaid(&self.task, default_args, within, problems);
+        with_params(&mut task, default_args, problems);
         let told = self.told.overlaid(default_args, within, callbacks, problems).unwrap_or_else(|| self.told.clone());
         task.callbacks = told.callbacks();
         Defaults { task, arguments: own.laid_over(&self.arguments), told }
@@ -88,6 +93,8 @@ pub(super) fn blank_task() -> Task {
         trigger_rule: TriggerRule::AllSuccess,
         role: TaskRole::Work,
         past: PastDependency::None,
+        past_before_skipping: false,
+        params: BTreeMap::new(),
         group: None,
         mapping: None,
         map_index_template: None,
@@ -136,6 +143,14 @@ pub(super) fn overlaid(base: &Task, mapping: &Mapping, within: &str, problems: &
         set(&mut task, subject, entry, problems);
     }
     task
+}
+
+/// The params of `default_args`. Those that a task does not give itself stay (Airflow 3); a task's own are read where its
+/// operator is known, which may call an argument so.
+pub(super) fn with_params(task: &mut Task, default_args: &Mapping, problems: &mut Problems) {
+    if let Some(entry) = default_args.get(PARAMS).filter(|entry| !matches!(entry.value.value, Yaml::Null)) {
+        task.params.extend(read_params::read(entry, false, problems));
+    }
 }
 
 fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Problems) {
@@ -194,6 +209,9 @@ fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Prob
                 task.past = past(task.past != PastDependency::None, waits);
             }
         }
+        "wait_for_past_depends_before_skipping" => {
+            into(&mut task.past_before_skipping, values::boolean(subject, node), problems);
+        }
         "map_index_template" => into(&mut task.map_index_template, values::text(subject, node).map(Some), problems),
         "retry_policy" => task.retry_policy = read_retry::read(subject, node, problems),
         _ => (),
@@ -237,6 +255,9 @@ impl TaskReader<'_> {
         }
         let mapping = &whole;
         let mut task = overlaid(&self.defaults_in(group).task, mapping, &within, problems);
+        if let Some(params) = self.own_params(mapping) {
+            task.params.extend(read_params::read(params, false, problems));
+        }
         let defaults = group.map_or(&self.defaults, |group| &self.group_defaults[group]);
         let mut callbacks = CallbackReader { registry: self.registry, schemas: self.schemas, source: self.source };
         if let Some(told) = defaults.told.overlaid(mapping, &within, &mut callbacks, problems) {
@@ -309,6 +330,15 @@ impl TaskReader<'_> {
         self.registry.airflow_class(mapping.get("operator")?.value.as_text()?)
     }
 
+    /// The params of a task, unless its operator calls an argument so.
+    fn own_params<'m>(&mut self, mapping: &'m Mapping) -> Option<&'m Entry> {
+        let entry = mapping.get(PARAMS).filter(|entry| !matches!(entry.value.value, Yaml::Null))?;
+        let registry = self.registry;
+        let operator = mapping.get("operator").and_then(|entry| registry.find(entry.value.as_text()?));
+        let is_argument = operator.is_some_and(|operator| self.schemas.of(operator).has(PARAMS));
+        (!is_argument).then_some(entry)
+    }
+
     fn operator(
         &self,
         mapping: &Mapping,
@@ -361,10 +391,10 @@ impl TaskReader<'_> {
         let mut own = Mapping::default();
         for entry in &mapping.entries {
             let name = entry.key.as_str();
-            if names(TASK_KEYS).any(|key| key == name) {
+            let is_argument = known.as_ref().is_some_and(|schema| schema.has(name));
+            if names(TASK_KEYS).any(|key| key == name) && !(is_argument && name == PARAMS) {
                 continue;
             }
-            let is_argument = known.as_ref().is_some_and(|schema| schema.has(name));
             match find_refused(REFUSED_IN_TASKS, name) {
                 Some(refused) if !is_argument => problems.refuse(entry, refused),
                 _ if is_argument || known.is_none() => own.entries.push(entry.clone()),

@@ -2,8 +2,8 @@
 //!
 //! Rendering is a function of the arguments, a [`TemplateContext`] and the [`XComs`] at hand. It fetches nothing: a template
 //! that pulls an XCom that is not at hand makes [`render_args`] answer [`RenderError::NeedsXCom`], one that asks what became
-//! of assets [`RenderError::NeedsAssetEvents`], one that uses connections or variables [`RenderError::NeedsSecrets`], and the
-//! caller fetches that and renders again.
+//! of assets [`RenderError::NeedsAssetEvents`], one that asks for the last success [`RenderError::NeedsLastSuccess`], one that
+//! uses connections or variables [`RenderError::NeedsSecrets`], and the caller fetches that and renders again.
 //!
 //! A name that is not there is an error, never an empty text (Airflow 3: `StrictUndefined`).
 
@@ -100,12 +100,27 @@ impl std::fmt::Debug for SecretValue {
     }
 }
 
+/// The newest run before this one, by logical date, that succeeded; nothing is known of it when there is none (Airflow 3:
+/// `prev_data_interval_start_success` and its like).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastSuccess {
+    /// The beginning of what it was about.
+    pub data_interval_start: Option<DateTime<Utc>>,
+    /// The end of that.
+    pub data_interval_end: Option<DateTime<Utc>>,
+    /// When it began.
+    pub start_date: Option<DateTime<Utc>>,
+    /// When it was over.
+    pub end_date: Option<DateTime<Utc>>,
+}
+
 /// The values that were fetched for a rendering; a value that was looked for and not found is `None`.
 #[derive(Clone, Debug, Default)]
 pub struct XComs {
     values: Arc<HashMap<XComRef, Option<Value>>>,
     asset_events: Option<Arc<AssetEvents>>,
     secrets: Arc<HashMap<SecretRef, Option<SecretValue>>>,
+    last_success: Option<LastSuccess>,
 }
 
 impl XComs {
@@ -139,6 +154,16 @@ impl XComs {
         self.asset_events.as_deref()
     }
 
+    /// Keeps what the last success before the run was.
+    pub fn insert_last_success(&mut self, success: LastSuccess) {
+        self.last_success = Some(success);
+    }
+
+    /// What it was, if that was fetched.
+    pub fn last_success(&self) -> Option<&LastSuccess> {
+        self.last_success.as_ref()
+    }
+
     /// What was found, if it was looked for at all.
     pub fn get(&self, xcom: &XComRef) -> Option<&Option<Value>> {
         self.values.get(xcom)
@@ -154,6 +179,9 @@ pub enum RenderError {
     /// A template asks what became of assets, which has not been fetched: fetch it, and render again.
     #[error("what became of assets has to be fetched first")]
     NeedsAssetEvents,
+    /// A template asks for the last success before the run, which has not been fetched: fetch it, and render again.
+    #[error("the last success before the run has to be fetched first")]
+    NeedsLastSuccess,
     /// A template uses connections or variables that have not been fetched: fetch them, and render again.
     #[error("{} connections or variables have to be fetched first", .0.len())]
     NeedsSecrets(Vec<SecretRef>),

@@ -19,6 +19,10 @@ pub(super) const ALWAYS: &[&str] = &[
     "outlets",
     "inlet_events",
     "triggering_asset_events",
+    "prev_data_interval_start_success",
+    "prev_data_interval_end_success",
+    "prev_start_date_success",
+    "prev_end_date_success",
 ];
 
 /// Names that are there only when the run has a logical date (Airflow 3).
@@ -60,10 +64,6 @@ const REMOVED: &[(&str, &str)] = &[
 
 /// Names of Airflow 3 that Updraft does not have yet.
 const NOT_YET: &[(&str, &str)] = &[
-    ("prev_data_interval_start_success", "what the run before was about is not available yet"),
-    ("prev_data_interval_end_success", "what the run before was about is not available yet"),
-    ("prev_start_date_success", "what the run before was about is not available yet"),
-    ("prev_end_date_success", "what the run before was about is not available yet"),
     (
         "outlet_events",
         "a template cannot add to an event; `updraft assets emit` and the REST API can make one with an `extra`",

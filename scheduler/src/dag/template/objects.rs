@@ -59,6 +59,14 @@ impl Object for Root {
             "triggering_asset_events" => {
                 Some(session.asset_events(|events| asset_events::by_asset(&events.triggering)))
             }
+            "prev_data_interval_start_success" => {
+                Some(session.last_success(|success| or_none(success.data_interval_start)))
+            }
+            "prev_data_interval_end_success" => {
+                Some(session.last_success(|success| or_none(success.data_interval_end)))
+            }
+            "prev_start_date_success" => Some(session.last_success(|success| or_none(success.start_date))),
+            "prev_end_date_success" => Some(session.last_success(|success| or_none(success.end_date))),
             "ti" | "task_instance" => Some(Value::from_object(TaskInstance(Arc::clone(session)))),
             "conn" => Some(Value::from_object(secrets::Connections(Arc::clone(session)))),
             "var" => Some(Value::from_object(secrets::Variables(Arc::clone(session)))),

@@ -151,6 +151,9 @@ impl Renderer<'_> {
         if self.session.needs_asset_events() {
             return Err(RenderError::NeedsAssetEvents);
         }
+        if self.session.needs_last_success() {
+            return Err(RenderError::NeedsLastSuccess);
+        }
         let secrets = self.session.needed_secrets();
         if !secrets.is_empty() {
             return Err(RenderError::NeedsSecrets(secrets));

@@ -8,7 +8,7 @@ use minijinja::value::{Object, Value};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::{AssetEvents, SecretRef, SecretValue, TemplateContext, XComRef, XComs};
+use super::{AssetEvents, LastSuccess, SecretRef, SecretValue, TemplateContext, XComRef, XComs};
 
 /// Shared by all objects of one rendering.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(super) struct Session {
 struct State {
     needed: BTreeSet<XComRef>,
     needs_asset_events: bool,
+    needs_last_success: bool,
     needed_secrets: BTreeSet<SecretRef>,
     drawn: u64,
 }
@@ -87,6 +88,22 @@ impl Session {
     /// Whether that was asked for and not at hand.
     pub fn needs_asset_events(&self) -> bool {
         self.lock().needs_asset_events
+    }
+
+    /// What `read` finds in the last success before the run; something stands in for it while that is not at hand.
+    pub fn last_success(&self, read: impl Fn(&LastSuccess) -> Value) -> Value {
+        match self.xcoms.last_success() {
+            Some(success) => read(success),
+            None => {
+                self.lock().needs_last_success = true;
+                Value::from_object(Pending)
+            }
+        }
+    }
+
+    /// Whether that was asked for and not at hand.
+    pub fn needs_last_success(&self) -> bool {
+        self.lock().needs_last_success
     }
 
     /// The XComs that were asked for and not at hand.

@@ -66,6 +66,8 @@ prop_compose! {
             trigger_rule: TriggerRule::AllSuccess,
             role: TaskRole::Work,
             past: PastDependency::None,
+            past_before_skipping: false,
+            params: BTreeMap::new(),
             group: None,
             mapping: None,
             map_index_template: None,
@@ -124,6 +126,7 @@ fn an_op() -> impl Strategy<Value = Op> {
         1 => Just(TaskState::UpForRetry),
         1 => Just(TaskState::Scheduled),
         2 => Just(TaskState::Deferred),
+        1 => Just(TaskState::AwaitingInput),
         1 => Just(TaskState::Restarting),
     ];
     prop_oneof![
@@ -154,7 +157,7 @@ prop_compose! {
 
 /// Whether a state takes slots whatever the pools say.
 fn runs(state: TaskState) -> bool {
-    state.is_held() && state != TaskState::Deferred
+    state.is_held() && !matches!(state, TaskState::Deferred | TaskState::AwaitingInput)
 }
 
 /// The slow, obvious model: states, and limits that are counted each time.

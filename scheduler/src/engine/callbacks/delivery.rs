@@ -201,7 +201,8 @@ async fn render(
 /// Params that do not fit fail the tasks of a run; those who are told of that must be told all the same.
 fn run_facts(dag: &Dag, row: &dag_run::Model, facts: &CallbackFacts) -> crate::operator::RunFacts {
     let conf = row.conf.as_object().cloned().unwrap_or_default();
-    let params = params::merge(dag, &conf);
+    let task = facts.instance.as_ref().and_then(|instance| dag.find(&instance.task_id));
+    let params = params::merge(dag, task.map(|task| dag.task(task)), &conf);
     rendering::run_facts(dag, row, facts.run_start.or(row.start_date), params)
 }
 
