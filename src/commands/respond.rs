@@ -20,7 +20,7 @@ pub async fn list(installation: &Installation, dag_id: Option<String>, output: O
     let filter = HitlDetailFilter {
         dag_id,
         response_received: Some(false),
-        states: vec![Some("deferred".to_owned())],
+        states: vec![Some("awaiting_input".to_owned())],
         ..HitlDetailFilter::default()
     };
     let key = read::hitl_detail_sort_key("created_at").context("questions have an age")?;

@@ -44,7 +44,7 @@ impl World {
     async fn asked(&self, not_in: &[Option<i32>]) -> task_instance::Model {
         eventually("a question", || async {
             let instance = self.instance("publish").await?;
-            let waits = instance.state.as_deref() == Some("deferred") && !not_in.contains(&instance.pid);
+            let waits = instance.state.as_deref() == Some("awaiting_input") && !not_in.contains(&instance.pid);
             waits.then_some(instance)
         })
         .await
@@ -131,7 +131,7 @@ async fn a_cleared_task_asks_anew_and_a_marked_one_takes_no_answer() {
     world.installation.json(&["tasks", "clear", "asks", "one", "publish", "--yes"]).await;
     eventually("the second question", || async {
         let instance = world.instance("publish").await?;
-        (instance.try_number == 2 && instance.state.as_deref() == Some("deferred")).then_some(())
+        (instance.try_number == 2 && instance.state.as_deref() == Some("awaiting_input")).then_some(())
     })
     .await;
     let questions = world.installation.json(&["tasks", "questions", "asks"]).await;

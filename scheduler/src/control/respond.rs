@@ -79,7 +79,8 @@ impl Control {
 fn is_waiting(instance: &task_instance::Model, detail: &hitl_detail::Model) -> bool {
     let goes_on = instance.deferred_at.is_some();
     match instance.state.as_deref() {
-        Some("deferred") => true,
+        // A question is only there while its task asks. Before there was `awaiting_input`, tasks that asked were `deferred`.
+        Some("awaiting_input" | "deferred") => true,
         Some("running" | "queued") => goes_on || instance.try_number == detail.try_number,
         Some("scheduled") => goes_on,
         _ => false,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::executor::RunAround;
 use crate::dag::{Dag, TaskIndex};
+use crate::operator::Registry;
 use crate::run::{Instance, InstanceIndex, Limit, Pushed, Run, RunState, TaskState};
 use crate::store::StoreError;
 use crate::store::entity::{dag_run, task_instance, task_instance_history};
@@ -255,6 +256,11 @@ impl ActiveRun {
             self.run.dag.find(task_id).map(|task| InstanceIndex { task, map_index: *map_index })
         };
         named.iter().filter_map(index).collect()
+    }
+
+    /// Whether what a deferred try waits for is the answer of a person.
+    pub(crate) fn asks_people(&self, at: InstanceIndex, operators: &Registry) -> bool {
+        operators.find(&self.run.dag.task(at.task).operator).is_some_and(|operator| operator.asks_people)
     }
 
     /// The run with the tasks that its DAG has, so that others can be taken away.

@@ -58,6 +58,8 @@ enum Standing {
     Runs,
     /// It waits for something elsewhere; some limits count it.
     Deferred,
+    /// It waits for a person; the same, save pools, of which it takes no slot (Airflow 3.3).
+    AwaitsInput,
 }
 
 impl Standing {
@@ -65,6 +67,7 @@ impl Standing {
         match state {
             TaskState::Scheduled => Some(Standing::Waits),
             TaskState::Deferred => Some(Standing::Deferred),
+            TaskState::AwaitingInput => Some(Standing::AwaitsInput),
             state if state.is_held() => Some(Standing::Runs),
             _ => None,
         }

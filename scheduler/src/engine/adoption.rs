@@ -333,7 +333,9 @@ impl Coordinator {
             let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) else { continue };
             let without_manual = active.run.dag.runs.catchup.is_on();
             let dag = Arc::clone(&active.run.dag);
-            let before = match active.run.logical_date {
+            // The first run of a backfill begins anew, whatever became of what was before it (Airflow 3).
+            let begins_backfill = active.row.backfill_id.is_some() && active.row.sort_ordinal == Some(1);
+            let before = match active.run.logical_date.filter(|_| !begins_backfill) {
                 Some(date) => self.states_before(&dag, date, without_manual).await?,
                 None => None,
             };

@@ -43,7 +43,7 @@ impl Waiting<'_> {
             let lacks_worker = |limit: &Limit| matches!(limit, Limit::NoWorker { .. } | Limit::WorkersBusy { .. });
             return limit.filter(lacks_worker).map(|limit| limited(&limit, self.dag_id)).into_iter().collect();
         }
-        if self.state == TaskState::Deferred {
+        if self.state.only_waits() {
             // It holds no slot that a limit could keep from it: it waits for what it says.
             return self.own().into_iter().collect();
         }
@@ -86,6 +86,12 @@ impl Waiting<'_> {
                 Some(self.stored("Not In Retry Period", self.reason.unwrap_or("waits for its retry")))
             }
             TaskState::Deferred => Some(self.stored("Task Instance Deferred", self.reason.unwrap_or("it waits"))),
+            TaskState::AwaitingInput => {
+                let remedy = format!("answer it: see `updraft tasks questions {}`", self.dag_id);
+                let waits =
+                    self.stored("Task Instance Awaiting Input", self.reason.unwrap_or("waits for a person to answer"));
+                Some(Obstacle { remedy: Some(remedy), ..waits })
+            }
             TaskState::UpForReschedule => {
                 Some(self.stored("Ready To Reschedule", self.reason.unwrap_or("waits to look again")))
             }
@@ -161,6 +167,15 @@ mod tests {
         waiting.is_paused = true;
         let expected = "waits for file /data/x; looks again every 1m".to_owned();
         assert_eq!(said(&waiting), [("Task Instance Deferred", expected)]);
+    }
+
+    #[test]
+    fn what_waits_for_a_person_tells_how_to_answer() {
+        let obstacles = asked(TaskState::AwaitingInput, Some("waits for a person to answer")).obstacles();
+
+        assert_eq!(obstacles[0].dependency, "Task Instance Awaiting Input");
+        assert_eq!(obstacles[0].reason, "waits for a person to answer");
+        assert_eq!(obstacles[0].remedy.as_deref(), Some("answer it: see `updraft tasks questions sales`"));
     }
 
     #[test]

@@ -111,9 +111,13 @@ mod tests {
     }
 
     fn task(policy: &str) -> Task {
+        task_with(&format!("retry_policy: {policy}"))
+    }
+
+    fn task_with(keys: &str) -> Task {
         let mut registry = Registry::default();
         registry.register(Empty).unwrap();
-        let text = format!("tasks: [{{task_id: a, operator: empty, retries: 3, retry_policy: {policy}}}]");
+        let text = format!("tasks: [{{task_id: a, operator: empty, retries: 3, {keys}}}]");
         let loaded = load(&SourceFile::new("a.yaml", text), &registry);
         let dag = &loaded.dags[0].dag;
         dag.task(dag.find("a").unwrap()).clone()
@@ -149,5 +153,27 @@ mod tests {
             RetryAction::Retry { delay: Some(delay) } => format!("retry after {}s", delay.as_secs()),
         };
         assert_eq!(said, expected);
+    }
+
+    /// Airflow 3's semantics, section 3: the values that Airflow's own `next_retry_datetime` gives for these tasks.
+    #[rstest]
+    #[case("retry_delay: 5m, retry_exponential_backoff: true", 1, "sales#load#2026-01-01 00:00:00+00:00#1", 381)]
+    #[case("retry_delay: 5m, retry_exponential_backoff: 2", 3, "sales#load#2026-01-01 00:00:00+00:00#3", 2313)]
+    #[case("retry_delay: 0.5, retry_exponential_backoff: 3", 2, "sales#load#None#2", 3)]
+    #[case("retry_delay: 60, retry_exponential_backoff: 1.5", 4, "sales#load#2026-01-01 06:30:00.250000+00:00#4", 256)]
+    #[case("retry_exponential_backoff: 2, max_retry_delay: 1h", 5, "sales#load#2026-01-01 00:00:00+00:00#5", 3600)]
+    #[case("retry_exponential_backoff: 10", 6, "sales#load#None#6", 86_400)]
+    #[case("retry_delay: 90s", 4, "any", 90)]
+    #[case("retry_delay: 2d", 1, "any", 86_400)]
+    fn waits_are_those_of_airflow(#[case] keys: &str, #[case] try_number: u32, #[case] key: &str, #[case] secs: u64) {
+        assert_eq!(delay(&task_with(keys), try_number, key), Duration::from_secs(secs));
+    }
+
+    #[test]
+    fn dates_are_hashed_as_python_prints_them() {
+        let date = |text: &str| python_date(Some(text.parse().unwrap()));
+        assert_eq!(date("2026-01-01T00:00:00Z"), "2026-01-01 00:00:00+00:00");
+        assert_eq!(date("2026-01-01T06:30:00.25Z"), "2026-01-01 06:30:00.250000+00:00");
+        assert_eq!(python_date(None), "None");
     }
 }

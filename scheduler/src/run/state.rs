@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Where a task instance stands (Airflow 3: task instance states).
 ///
 /// ```text
-///   none ──> scheduled ──> running [──> deferred] ──> success | failed | skipped
+///   none ──> scheduled ──> running [──> deferred | awaiting_input] ──> success | failed | skipped
 ///    │           ^            └─────────────────────> up_for_retry ──┐
 ///    │           └───────────────────────────────────────────────────┘
 ///    └──> skipped | upstream_failed
@@ -35,6 +35,8 @@ pub enum TaskState {
     UpForReschedule,
     /// Its try waits for something elsewhere: a sleeping future, which holds no slot.
     Deferred,
+    /// The same, and what it waits for is the answer of a person (Airflow 3.3). It holds no slot of a pool whatever that counts.
+    AwaitingInput,
     /// It was cleared while it ran, and is being stopped.
     Restarting,
     /// It is no longer part of the DAG.
@@ -43,7 +45,7 @@ pub enum TaskState {
 
 impl TaskState {
     /// All states, in the order of the enum.
-    pub const ALL: [TaskState; 13] = [
+    pub const ALL: [TaskState; 14] = [
         TaskState::None,
         TaskState::Scheduled,
         TaskState::Queued,
@@ -55,6 +57,7 @@ impl TaskState {
         TaskState::UpForRetry,
         TaskState::UpForReschedule,
         TaskState::Deferred,
+        TaskState::AwaitingInput,
         TaskState::Restarting,
         TaskState::Removed,
     ];
@@ -73,6 +76,7 @@ impl TaskState {
             TaskState::UpForRetry => "up_for_retry",
             TaskState::UpForReschedule => "up_for_reschedule",
             TaskState::Deferred => "deferred",
+            TaskState::AwaitingInput => "awaiting_input",
             TaskState::Restarting => "restarting",
             TaskState::Removed => "removed",
         })
@@ -100,7 +104,12 @@ impl TaskState {
 
     /// Whether a process holds a try of it.
     pub fn is_held(self) -> bool {
-        matches!(self, TaskState::Queued | TaskState::Running | TaskState::Deferred | TaskState::Restarting)
+        matches!(self, TaskState::Queued | TaskState::Running | TaskState::Restarting) || self.only_waits()
+    }
+
+    /// Whether its try only waits, as a sleeping future.
+    pub fn only_waits(self) -> bool {
+        matches!(self, TaskState::Deferred | TaskState::AwaitingInput)
     }
 }
 

@@ -53,6 +53,8 @@ pub enum Event {
         try_id: Uuid,
         /// What it waits for.
         reason: String,
+        /// Whether that is the answer of a person.
+        awaits_input: bool,
     },
     /// A try ended.
     TryEnded {
@@ -191,9 +193,10 @@ impl Run {
             Event::Begin => self.begin(now, &mut step),
             Event::TryQueued { at, try_id } => self.queue_try(at, try_id, now, &mut step),
             Event::TryStarted { at, try_id } => self.start_try(at, try_id, now, &mut step),
-            Event::TryDeferred { at, try_id, reason } => {
+            Event::TryDeferred { at, try_id, reason, awaits_input } => {
                 self.expect_current(at, try_id)?;
-                self.defer_try(at, reason, now, &mut step);
+                let state = if awaits_input { TaskState::AwaitingInput } else { TaskState::Deferred };
+                self.defer_try(at, state, reason, now, &mut step);
             }
             Event::TryEnded { at, try_id, end } => {
                 self.expect_current(at, try_id)?;
@@ -256,13 +259,13 @@ impl Run {
         step.changed.push(at);
     }
 
-    fn defer_try(&mut self, at: InstanceIndex, reason: String, now: DateTime<Utc>, step: &mut Step) {
+    fn defer_try(&mut self, at: InstanceIndex, state: TaskState, reason: String, now: DateTime<Utc>, step: &mut Step) {
         let instance = self.at_mut(at);
         // One that was cleared meanwhile is being stopped.
         if instance.state == TaskState::Running {
             instance.deferred_at.get_or_insert(now);
             instance.reason = Some(reason);
-            self.put(at, TaskState::Deferred);
+            self.put(at, state);
             step.changed.push(at);
         }
     }
@@ -396,7 +399,7 @@ impl Run {
 
     fn lose_try(&mut self, at: InstanceIndex, now: DateTime<Utc>, step: &mut Step) {
         let instance = self.at_mut(at);
-        if instance.state == TaskState::Deferred {
+        if instance.state.only_waits() {
             // It did nothing that could have cost its process its life.
             instance.reason = Some("the process in which it waited is gone; it goes on waiting".to_owned());
             return self.put(at, TaskState::Scheduled);

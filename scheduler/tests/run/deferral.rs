@@ -21,7 +21,7 @@ fn deferred(graph: &str) -> (Play, Uuid) {
 }
 
 fn defer(play: &mut Play, name: &str, try_id: Uuid) {
-    play.tell(Event::TryDeferred { at: play.at(name), try_id, reason: REASON.to_owned() });
+    play.tell(Event::TryDeferred { at: play.at(name), try_id, reason: REASON.to_owned(), awaits_input: false });
     assert_eq!((play.state(name), play.reason(name)), ("deferred".to_owned(), REASON));
 }
 
@@ -31,6 +31,27 @@ fn end(play: &mut Play, name: &str, try_id: Uuid, end: TryEnd) {
 
 fn failed() -> TryEnd {
     TryEnd::Failed { error: "no".to_owned(), exit_code: None, may_retry: true }
+}
+
+/// §3: what waits for a person is `awaiting_input`, and otherwise as what is deferred.
+#[rstest]
+#[case::success(TryEnd::success(), "success")]
+#[case::lost(TryEnd::Lost, "scheduled")]
+#[case::given_back(TryEnd::GivenBack, "scheduled")]
+fn who_waits_for_a_person_awaits_input(#[case] how: TryEnd, #[case] then: &str) {
+    let mut play = Play::of(dag("a", |task| task.retries = 1));
+    let try_id = play.start("a");
+    let begun = play.run.instance(play.at("a")).start_date;
+    let reason = "waits for a person to answer".to_owned();
+    play.tell(Event::TryDeferred { at: play.at("a"), try_id, reason, awaits_input: true });
+    assert_eq!((play.state("a"), play.reason("a")), ("awaiting_input".to_owned(), "waits for a person to answer"));
+
+    end(&mut play, "a", try_id, how.clone());
+
+    assert_eq!(play.state("a"), then);
+    if how != TryEnd::success() {
+        assert_eq!(play.run.instance(play.at("a")).resumes_from(), begun, "it goes on as the same try");
+    }
 }
 
 #[rstest]
@@ -88,11 +109,11 @@ fn only_the_try_that_runs_can_say_so() {
     let mut play = Play::of(dag("a", |_| {}));
     let try_id = play.start("a");
     let at = play.at("a");
-    let other = Event::TryDeferred { at, try_id: Uuid::from_u128(77), reason: REASON.to_owned() };
+    let other = Event::TryDeferred { at, try_id: Uuid::from_u128(77), reason: REASON.to_owned(), awaits_input: false };
     assert!(play.run.step(other, NOW).is_err());
 
     play.clear("a");
-    play.tell(Event::TryDeferred { at, try_id, reason: REASON.to_owned() });
+    play.tell(Event::TryDeferred { at, try_id, reason: REASON.to_owned(), awaits_input: false });
     assert_eq!(play.state("a"), "restarting", "one that was cleared is being stopped");
     end(&mut play, "a", try_id, TryEnd::GivenBack);
     assert_eq!(play.state("a"), "scheduled");

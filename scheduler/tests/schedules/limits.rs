@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use crate::world::{Backend, World};
+use crate::world::{Backend, World, at};
 
 /// The scheduler stops making scheduled runs at the limit. When a place is free, the next missed one is made.
 #[rstest]
@@ -141,4 +141,28 @@ async fn two_schedulers_make_each_run_once(#[case] backend: Backend) {
     assert_eq!(one.due("twice").await.len(), 2);
     one.stop().await;
     other.stop().await;
+}
+
+/// §1: a run whose logical date is to come waits for it. It takes no place of those that may begin meanwhile.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_run_for_later_holds_nobody_up(#[case] backend: Backend) {
+    let mut world = World::new(backend, "2026-11-21T12:00:00Z").await;
+    world.dag("a", "max_active_runs: 1\ntasks: [{task_id: a, operator: hold}]\n").await;
+    world.start().await;
+
+    world.trigger_about("a", "tomorrow", at("2026-11-22T12:00:00Z")).await;
+    world.settle().await;
+    world.trigger("a", "now").await;
+    world.become_states("a", &["queued", "running"]).await;
+    let tomorrow = world.runs("a").await.into_iter().find(|run| run.run_id == "tomorrow").unwrap();
+    assert_eq!(tomorrow.reason.as_deref(), Some("waits until 2026-11-22T12:00:00Z"));
+
+    world.release();
+    world.become_states("a", &["queued", "success"]).await;
+    world.becomes("2026-11-22T12:00:00Z").await;
+    world.become_states("a", &["success", "success"]).await;
+    world.stop().await;
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics when the world is not as it set it up")]
 
 mod assets;
+mod backfills;
 mod catchup;
 mod failures;
 mod limits;

@@ -41,7 +41,7 @@ pub(crate) async fn ask(db: &Db, instance: &task_instance::Model, question: &Que
 
 /// A question of `extract` that waits for its answer.
 pub(crate) async fn asked(db: &Db, run: &dag_run::Model, question: &Question) {
-    let mut instance = rows::instance(run, "extract", 0, Some("deferred"));
+    let mut instance = rows::instance(run, "extract", 0, Some("awaiting_input"));
     instance.try_number = 1;
     instance.deferred_at = Some(now());
     rows::insert(db, [instance.clone(), rows::instance(run, "load", 1, None)]).await;
@@ -62,7 +62,7 @@ async fn a_question_is_listed_looked_at_and_answered_once(#[case] backend: Backe
 
     assert_json_snapshot!("hitl_detail", server.masked(&server.get_ok(PATH).await));
     for (query, expected) in [
-        ("response_received=false&state=deferred", 1),
+        ("response_received=false&state=awaiting_input", 1),
         ("response_received=true", 0),
         ("subject_search=figures", 1),
         ("subject_search=weather", 0),

@@ -115,6 +115,7 @@ impl Admission {
                 change_slots(self.pools.running(key.wanted.pool), key.wanted.slots, is_there);
             }
             Standing::Deferred => change_slots(self.pools.deferred(key.wanted.pool), key.wanted.slots, is_there),
+            Standing::AwaitsInput => (),
         }
         change(&mut lane.active, 1, is_there);
         let definition = run.dag.task(rank.task);

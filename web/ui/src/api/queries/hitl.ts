@@ -18,7 +18,7 @@ export const requiredActionsQuery = queryOptions({
       client.GET('/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/hitlDetails', {
         params: {
           path: { dag_id: '~', dag_run_id: '~' },
-          query: { response_received: false, state: ['deferred'], order_by: ['created_at'], limit: LISTED_MAX },
+          query: { response_received: false, state: ['awaiting_input'], order_by: ['created_at'], limit: LISTED_MAX },
         },
       }),
     ),

@@ -176,7 +176,7 @@ function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
   )
 }
 
-const MAY_ASK: TaskState[] = ['queued', 'running', 'deferred']
+const MAY_ASK: TaskState[] = ['queued', 'running', 'awaiting_input']
 
 /** What the task asks of people, or asked. */
 function Asked({ instance }: { instance: TaskInstance }) {
