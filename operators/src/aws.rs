@@ -51,11 +51,19 @@ impl Service {
 
     /// Asks in JSON; `target` is the version of the protocol and the action.
     pub(crate) async fn ask_json(&self, target: &str, body: &Value) -> Result<Reply, Trouble> {
+        self.ask_json_as("application/x-amz-json-1.1", target, body).await
+    }
+
+    /// The same, in the JSON of that content type: services differ.
+    pub(crate) async fn ask_json_as(
+        &self,
+        content_type: &'static str,
+        target: &str,
+        body: &Value,
+    ) -> Result<Reply, Trouble> {
         let target = HeaderValue::try_from(target).context("the name of an action").map_err(Trouble::lasting)?;
-        let headers = [
-            (HeaderName::from_static("x-amz-target"), target),
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1")),
-        ];
+        let headers =
+            [(HeaderName::from_static("x-amz-target"), target), (CONTENT_TYPE, HeaderValue::from_static(content_type))];
         self.ask(headers.into_iter().collect(), body.to_string()).await
     }
 

@@ -55,13 +55,13 @@ pub(crate) async fn start(installation: &Installation, address: &str, variables:
 }
 
 /// A server that speaks S3, from the Python package moto.
-struct Moto {
+pub(crate) struct Moto {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Moto {
-    fn start(port: &str) -> Moto {
+    pub(crate) fn start(port: &str) -> Moto {
         let environment = std::env::var_os("UPDRAFT_TEST_VENV")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv"), PathBuf::from);
         let mut child = Command::new(environment.join("bin/moto_server"))
@@ -79,7 +79,7 @@ impl Moto {
         Moto { child, address }
     }
 
-    fn variables(&self) -> [(&'static str, String); 4] {
+    pub(crate) fn variables(&self) -> [(&'static str, String); 4] {
         [
             ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),

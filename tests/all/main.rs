@@ -35,6 +35,7 @@ mod import_airflow;
 mod limits;
 mod locked_database;
 mod logs;
+mod message_queues;
 mod operator_pages;
 mod pipeline;
 mod python_packages;

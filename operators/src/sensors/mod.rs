@@ -5,8 +5,8 @@
 //!            └── it holds: success            └── too long: failed for good, or skipped
 //! ```
 //!
-//! [`time`], [`file`], [`file_watcher`], [`external_task`], [`bash`], [`http`], [`s3_key`], [`sql`], [`python`]: one module
-//! each. [`arguments`]: the keys
+//! [`time`], [`file`], [`file_watcher`], [`external_task`], [`bash`], [`http`], [`s3_key`], [`sql`], [`sqs`], [`python`]: one
+//! module each. [`arguments`]: the keys
 //! that all of them take.
 //! [`wait`]: how they wait.
 
@@ -19,6 +19,7 @@ pub mod http;
 pub mod python;
 pub mod s3_key;
 pub mod sql;
+pub mod sqs;
 pub mod time;
 pub(crate) mod wait;
 
@@ -51,6 +52,7 @@ pub(crate) fn register(
     registry.register(external_task::ExternalTaskSensor::new(Arc::clone(&looks)))?;
     registry.register(http::HttpSensor::new(Arc::clone(&looks)))?;
     registry.register(s3_key::S3KeySensor::new(s3.clone(), Arc::clone(&looks)))?;
+    registry.register(sqs::SqsSensor::new(s3.clone(), Arc::clone(&looks)))?;
     registry.register(sql::SqlSensor::new(environment.clone(), Arc::clone(&looks)))?;
     registry.register(python::PythonSensor::new(Arc::clone(&looks)))?;
     registry.register(bash::BashSensor::new(looks))
