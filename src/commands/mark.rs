@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::clear::{listed, task_ref, view};
 use super::installation::Installation;
-use crate::cli::{RunEnd, TaskEnd};
+use crate::cli::{MarkTasksArgs, RunEnd, TaskEnd};
 use crate::output::Output;
 use crate::report::Status;
 
@@ -33,28 +33,32 @@ pub async fn run(
 }
 
 /// Marks task instances.
-pub async fn tasks(
-    installation: &Installation,
-    dag_id: &str,
-    run_id: String,
-    (named, end): (&[String], TaskEnd),
-    output: Output,
-) -> anyhow::Result<Status> {
-    let state = match end {
+pub async fn tasks(installation: &Installation, args: MarkTasksArgs, output: Output) -> anyhow::Result<Status> {
+    let state = match args.state {
         TaskEnd::Success => TaskState::Success,
         TaskEnd::Failed => TaskState::Failed,
         TaskEnd::Skipped => TaskState::Skipped,
     };
     let mark = MarkTasks {
-        run_id,
-        tasks: named.iter().map(|named| task_ref(named)).collect::<anyhow::Result<_>>()?,
-        relatives: Relatives::default(),
+        run_id: args.run_id,
+        tasks: args.tasks.iter().map(|named| task_ref(named)).collect::<anyhow::Result<_>>()?,
+        relatives: Relatives {
+            upstream: args.upstream,
+            downstream: args.downstream,
+            past: args.past,
+            future: args.future,
+        },
         state: Some(state),
-        note: None,
-        dry_run: false,
+        note: args.note,
+        dry_run: args.dry_run,
     };
-    let marked = installation.control.mark_tasks(dag_id, mark, None).await?;
-    let data = json!({ "state": state.word(), "task_instances": marked.iter().map(view).collect::<Vec<_>>() });
-    output.print(&data, |_| format!("{}\nmarked {state}", listed(&marked)))?;
+    let marked = installation.control.mark_tasks(&args.dag_id, mark, None).await?;
+    let data = json!({
+        "dry_run": args.dry_run,
+        "state": state.word(),
+        "task_instances": marked.iter().map(view).collect::<Vec<_>>(),
+    });
+    let done = if args.dry_run { "would be marked" } else { "marked" };
+    output.print(&data, |_| format!("{}\n{done} {state}", listed(&marked)))?;
     Ok(Status::Done)
 }

@@ -1,5 +1,6 @@
 //! `updraft tasks`.
 
+use scheduler::control::TaskRef;
 use scheduler::log::{LogKey, LogLine, LogReader};
 use scheduler::operator::TaskKey;
 use scheduler::store::runs;
@@ -21,9 +22,7 @@ pub async fn run(command: TasksCommand, config: Config, output: Output) -> anyho
             return runs_command::list_instances(&installation, &dag_id, &run_id, output).await;
         }
         TasksCommand::Clear(args) => return clear::tasks(&installation, args, output).await,
-        TasksCommand::Mark { dag_id, run_id, tasks, state } => {
-            return mark::tasks(&installation, &dag_id, run_id, (&tasks, state), output).await;
-        }
+        TasksCommand::Mark(args) => return mark::tasks(&installation, args, output).await,
         TasksCommand::Questions { dag_id } => return respond::list(&installation, dag_id, output).await,
         TasksCommand::Approve(to) => {
             return respond::respond(&installation, to, vec!["Approve".to_owned()], output).await;
@@ -38,10 +37,20 @@ pub async fn run(command: TasksCommand, config: Config, output: Output) -> anyho
     };
     let run = runs::get(installation.db.read(), &dag_id, &run_id).await?;
     let instances = runs::instances(installation.db.read(), run.id).await?;
-    let instance = instances
-        .iter()
-        .find(|instance| instance.task_id == task_id)
-        .ok_or_else(|| BadInput::new(format!("run `{run_id}` has no task `{task_id}`")))?;
+    let TaskRef { task_id, map_index } = clear::task_ref(&task_id)?;
+    let of_task: Vec<_> = instances.iter().filter(|instance| instance.task_id == task_id).collect();
+    let instance = match (map_index, of_task.as_slice()) {
+        (_, []) => return Err(BadInput::new(format!("run `{run_id}` has no task `{task_id}`")).into()),
+        (None, [only]) => *only,
+        (None, several) => {
+            let message = format!("task `{task_id}` is mapped, and has {} instances", several.len());
+            return Err(BadInput::new(message).hint(format!("name one of them, such as `{task_id}[0]`")).into());
+        }
+        (Some(index), of_task) => {
+            let found = of_task.iter().find(|instance| instance.map_index == index);
+            found.ok_or_else(|| BadInput::new(format!("task `{task_id}` of run `{run_id}` has no instance {index}")))?
+        }
+    };
     let try_number = try_number.unwrap_or_else(|| u32::try_from(instance.try_number).unwrap_or(0));
     let key = TaskKey { dag_id, run_id, task_id, map_index: instance.map_index };
     let logs = LogReader::new(installation.config.log_folder(), installation.db.clone());
