@@ -65,3 +65,21 @@ fn every_argument_is_described() {
         }
     }
 }
+
+/// What any task has under a name does not come to an operator that calls an argument the same, except that the `params` of
+/// `approval` do; those of `notify` under `email` do not, so such mails are `email`'s.
+#[test]
+fn no_argument_is_called_like_a_key_of_every_task() {
+    let registry = operators::registry().unwrap();
+    let schema = spec::schema_for_dag_files(&registry);
+    let keys = schema["$defs"].as_object().unwrap();
+    let mut clashes = Vec::new();
+    for operator in registry.iter() {
+        let arguments = operator.schema.as_value().get("properties").and_then(serde_json::Value::as_object);
+        for (name, _) in arguments.into_iter().flatten().filter(|(name, _)| keys.contains_key(&format!("key.{name}"))) {
+            clashes.push(format!("{} {name}", operator.name));
+        }
+    }
+    clashes.sort();
+    assert_eq!(clashes, ["approval params", "notify email"]);
+}
