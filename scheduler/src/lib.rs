@@ -19,6 +19,7 @@ pub mod run;
 pub mod run_id;
 pub mod secrets;
 pub mod sources;
+mod storable;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

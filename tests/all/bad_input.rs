@@ -2,7 +2,9 @@
 
 use std::process::Output;
 
-use crate::server::{Backend, Installation};
+use rstest::rstest;
+
+use crate::server::{Backend, Installation, finished, instances};
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -128,5 +130,36 @@ async fn hostile_and_oversized_files_are_import_errors_and_nothing_else_suffers(
 
     assert_eq!(files, ["bomb.yaml", "large.yaml"]);
     assert!(scheduler::store::dags::find(db.read(), "fine").await.unwrap().is_some());
+    assert!(server.stop().await);
+}
+
+/// Postgres keeps no NUL, and refuses a commit that has one; nothing that a task says may hold up the others.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn what_a_task_leaves_that_no_database_keeps_holds_nobody_up(#[case] backend: Backend) {
+    let installation = Installation::new(backend).await;
+    installation.write_dag(
+        "odd.yaml",
+        "default_args: {retries: 0}\ntasks:\n  - {task_id: nul, operator: bash, bash_command: \"printf 'a\\\\0b\\\\n'\"}\n  \
+         - task_id: long\n    operator: bash\n    bash_command: \"printf '{\\\"%0600d\\\": 1}\\\\n' 0\"\n    \
+         output_processor: json\n    multiple_outputs: true\n  \
+         - {task_id: after, operator: bash, bash_command: 'true', dependencies: [nul]}\n",
+    );
+    let server = installation.start().await;
+    installation.json(&["dags", "trigger", "odd", "--run-id", "one"]).await;
+
+    let db = installation.database().await;
+    let run = finished(&db, "odd", "one").await;
+
+    let ended: Vec<(String, Option<String>, Option<String>)> =
+        instances(&db, &run).await.into_iter().map(|row| (row.task_id, row.state, row.error)).collect();
+    let state = |task: &str| ended.iter().find(|(id, ..)| id == task).and_then(|(_, state, _)| state.clone());
+    assert_eq!(state("nul").as_deref(), Some("success"), "{ended:?}");
+    assert_eq!(state("after").as_deref(), Some("success"), "{ended:?}");
+    assert_eq!(state("long").as_deref(), Some("failed"), "{ended:?}");
+    let why = ended.iter().find(|(id, ..)| id == "long").and_then(|(_, _, error)| error.clone()).unwrap_or_default();
+    assert!(why.contains("the key of an XCom has at most 512 characters; this has 600"), "{why}");
     assert!(server.stop().await);
 }
