@@ -393,13 +393,15 @@ impl<'t> Interpreter<'t> {
             "<<" => return self.arrow(left, right, place, true),
             _ => {}
         }
+        let of_assets = match operator {
+            "&" => Some("all"),
+            "|" => Some("any"),
+            _ => None,
+        };
+        if let (Some(word), Some((left, right))) = (of_assets, crate::timetable::pair(&left, &right)) {
+            return Ok(Value::Assets(crate::timetable::join(word, left, right)));
+        }
         let computed = match (operator, left, right) {
-            ("&", Value::Assets(left), Value::Assets(right)) => {
-                Some(Value::Assets(crate::timetable::join("all", left, right)))
-            }
-            ("|", Value::Assets(left), Value::Assets(right)) => {
-                Some(Value::Assets(crate::timetable::join("any", left, right)))
-            }
             ("%", Value::Text(pattern), right) => text::percent(&pattern, right),
             (_, left, right) => sequence::compute(operator, left, right),
         };
