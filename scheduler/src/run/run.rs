@@ -91,7 +91,7 @@ impl Run {
             Instances::One(_) => Vec::new(),
             Instances::Mapped(mapped) => mapped,
         };
-        // A hole cannot come about; it would be an instance that nobody asks for.
+        // Somebody may have deleted an instance before; nobody asks for it any more.
         mapped.resize_with(place, || Instance { state: TaskState::Removed, ..Instance::new(retries) });
         mapped.push(instance);
         *slot = Instances::Mapped(mapped);
