@@ -124,6 +124,7 @@ fn mistakes_are_found_when_the_file_is_loaded() {
             "no session",
         ),
         ("databricks_sql", json!({ "sql": "SELECT 1", "handler": "fetch_all" }), "/handler", "function of Python"),
+        ("databricks_sql", json!({ "sql": "SELECT 1", "http_headers": true }), "/http_headers", "not used here"),
         (
             "databricks_run_now",
             json!({ "job_id": 1, "openlineage_inject_parent_job_info": true }),
@@ -154,6 +155,7 @@ fn what_is_right_or_still_a_template_is_let_pass() {
         ("databricks_submit_run", json!({ "sql_task": "{{ params.task }}" })),
         ("databricks_run_now", json!({ "json": { "job_id": 5 }, "notebook_params": { "day": "{{ ds }}" } })),
         ("databricks_sql", json!({ "sql": "{{ params.sql }}", "http_path": "{{ params.path }}" })),
+        ("databricks_sql", json!({ "sql": "SELECT 1", "include_airflow_query_tags": true, "http_headers": [] })),
     ] {
         assert_eq!(registry.find(operator).unwrap().check(args.as_object().unwrap()), [], "{operator} {args}");
     }
