@@ -34,7 +34,7 @@ impl Standby {
     ) {
         loop {
             let mut wakes = match (leading.take(), idle.take()) {
-                (Some(coordinator), _) => coordinator.run(stop.clone()).await,
+                (Some(coordinator), _) => Box::pin(coordinator.run(stop.clone())).await,
                 (None, Some(wakes)) => wakes,
                 (None, None) => return,
             };
