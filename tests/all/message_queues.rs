@@ -1,6 +1,7 @@
 //! Queues of messages that are watched, against moto's SQS: what arrives is told once to the DAGs that wait for it.
 
 use rstest::rstest;
+use scheduler::store::runs;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -96,6 +97,13 @@ async fn messages_of_a_queue_are_told_to_those_who_wait_and_deleted(#[case] back
     let server = start(&installation, &moto).await;
 
     assert_eq!(told.become_lines(1).await, ["it's one"]);
+    let db = installation.database().await;
+    // A task that is killed with the server after it has written its line writes it again.
+    eventually("the end of the run that was told", || async {
+        let told = runs::newest(db.read(), Some("reads"), 1).await.unwrap();
+        told.first().is_some_and(|run| run.state == "success").then_some(())
+    })
+    .await;
     server.kill().await;
     send(&moto, &queue, "two").await;
     let server = start(&installation, &moto).await;
