@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError, ToldAsset, ToldEvent};
+use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -100,7 +100,7 @@ impl Operator for FileWatcher {
         if !matches!(outcome, Outcome::Success { .. }) {
             return Ok(outcome);
         }
-        tell(&new, ctx)?;
+        tell(&new, ctx);
         Ok(Outcome::value(json!(new)))
     }
 
@@ -199,21 +199,11 @@ async fn untold(memory: Option<&Memory>, ctx: &TaskContext) -> Result<Vec<String
 }
 
 /// Says of each outlet what is new.
-fn tell(new: &[String], ctx: &TaskContext) -> Result<(), TaskError> {
+fn tell(new: &[String], ctx: &TaskContext) {
     let named = &new[..new.len().min(NAMED_MAX)];
     let extra = json!({ "files": named, "count": new.len() });
     let extra = extra.as_object().cloned().unwrap_or_default();
-    for outlet in ctx.outlets.assets() {
-        let asset = ToldAsset::Asset {
-            name: Some(outlet.name.clone()),
-            uri: Some(outlet.uri.clone()),
-            group: None,
-            extra: Map::new(),
-        };
-        let event = ToldEvent { asset, alias: None, extra: extra.clone() };
-        ctx.outlets.tell(event).map_err(|problem| TaskError::fail(anyhow!(problem)))?;
-    }
-    Ok(())
+    ctx.outlets.tell_of_each(&extra);
 }
 
 #[cfg(test)]

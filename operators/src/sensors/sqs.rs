@@ -18,9 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
 use reqwest::StatusCode;
-use scheduler::operator::{
-    AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, ToldAsset, ToldEvent,
-};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -156,7 +154,7 @@ impl Operator for SqsSensor {
             return Ok(outcome);
         }
         ctx.log.info(format_args!("Took {} messages", messages.len()));
-        tell(&messages, ctx)?;
+        tell(&messages, ctx);
         let told: Vec<Value> = messages.iter().map(Message::told).collect();
         Ok(Outcome::value(json!(told)))
     }
@@ -212,7 +210,7 @@ async fn untold(ctx: &TaskContext) -> Result<Vec<Message>, TaskError> {
 }
 
 /// Says of each outlet what came.
-fn tell(messages: &[Message], ctx: &TaskContext) -> Result<(), TaskError> {
+fn tell(messages: &[Message], ctx: &TaskContext) {
     let mut bytes = 0;
     let fits = |message: &&Message| {
         bytes += message.body.len();
@@ -222,17 +220,7 @@ fn tell(messages: &[Message], ctx: &TaskContext) -> Result<(), TaskError> {
         messages.iter().take_while(fits).map(|message| json!({ "id": message.id, "body": message.body })).collect();
     let extra = json!({ "messages": named, "count": messages.len() });
     let extra = extra.as_object().cloned().unwrap_or_default();
-    for outlet in ctx.outlets.assets() {
-        let asset = ToldAsset::Asset {
-            name: Some(outlet.name.clone()),
-            uri: Some(outlet.uri.clone()),
-            group: None,
-            extra: Map::new(),
-        };
-        let event = ToldEvent { asset, alias: None, extra: extra.clone() };
-        ctx.outlets.tell(event).map_err(|problem| TaskError::fail(anyhow!(problem)))?;
-    }
-    Ok(())
+    ctx.outlets.tell_of_each(&extra);
 }
 
 /// A queue that can be asked.

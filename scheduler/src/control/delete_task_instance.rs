@@ -28,13 +28,7 @@ impl Control {
                 run.run_id, run.state, of.task_id
             )));
         }
-        let key = InstanceKey {
-            dag_run_id: run.id,
-            dag_id: of.dag_id.clone(),
-            run_id: of.run_id.clone(),
-            task_id: of.task_id.clone(),
-            map_index: of.map_index,
-        };
+        let key = InstanceKey::of(run.id, of);
         assert_instance_ended_elsewhere(&txn, &key, now).await?;
         history::delete_instance(&txn, &key).await?;
         let deed = Deed {

@@ -28,11 +28,13 @@ impl Control {
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
         let instance = runs::lock_instance(&txn, of).await?;
-        xcoms::insert(&txn, &named(of, instance.dag_run_id), key, value, now).await.map_err(|error| match error {
-            StoreError::Exists { .. } => ControlError::Conflict(format!(
-                "The XCom with key: `{key}` with mentioned task instance already exists."
-            )),
-            other => other.into(),
+        xcoms::insert(&txn, &InstanceKey::of(instance.dag_run_id, of), key, value, now).await.map_err(|error| {
+            match error {
+                StoreError::Exists { .. } => ControlError::Conflict(format!(
+                    "The XCom with key: `{key}` with mentioned task instance already exists."
+                )),
+                other => other.into(),
+            }
         })?;
         audit::record(&txn, deed("create_xcom_entry", of, instance.try_number, key, user), now).await?;
         Ok(commit(txn).await?)
@@ -50,7 +52,7 @@ impl Control {
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
         let instance = runs::lock_instance(&txn, of).await?;
-        if !xcoms::update(&txn, &named(of, instance.dag_run_id), key, value, now).await? {
+        if !xcoms::update(&txn, &InstanceKey::of(instance.dag_run_id, of), key, value, now).await? {
             return Err(no_xcom(key));
         }
         audit::record(&txn, deed("update_xcom_entry", of, instance.try_number, key, user), now).await?;
@@ -61,7 +63,7 @@ impl Control {
     pub async fn delete_xcom(&self, of: &TaskKey, key: &str, user: Option<&str>) -> Result<(), ControlError> {
         let txn = self.db.begin_write().await?;
         let instance = runs::lock_instance(&txn, of).await?;
-        if !xcoms::delete(&txn, &named(of, instance.dag_run_id), key).await? {
+        if !xcoms::delete(&txn, &InstanceKey::of(instance.dag_run_id, of), key).await? {
             return Err(no_xcom(key));
         }
         let deed = deed("delete_xcom_entry", of, instance.try_number, key, user);
@@ -80,16 +82,6 @@ fn check(key: &str, value: &Value) -> Result<(), ControlError> {
 
 fn no_xcom(key: &str) -> ControlError {
     ControlError::NotFound { what: "XCom", id: key.to_owned() }
-}
-
-fn named(of: &TaskKey, dag_run_id: uuid::Uuid) -> InstanceKey {
-    InstanceKey {
-        dag_run_id,
-        dag_id: of.dag_id.clone(),
-        run_id: of.run_id.clone(),
-        task_id: of.task_id.clone(),
-        map_index: of.map_index,
-    }
 }
 
 /// Values may be secret, and are not in the audit log.

@@ -71,13 +71,7 @@ pub(super) struct StoredPushes {
 #[async_trait]
 impl XComWriter for StoredPushes {
     async fn push(&self, key: &str, value: Value) -> anyhow::Result<()> {
-        let instance = InstanceKey {
-            dag_run_id: self.keeper.run,
-            dag_id: self.key.dag_id.clone(),
-            run_id: self.key.run_id.clone(),
-            task_id: self.key.task_id.clone(),
-            map_index: self.key.map_index,
-        };
+        let instance = InstanceKey::of(self.keeper.run, &self.key);
         let (key, value) = (storable::xcom_key(key.to_owned())?, storable::value(value));
         let new = NewXCom { instance, key, value };
         let txn = self.db.begin_write().await?;

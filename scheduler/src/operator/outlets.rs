@@ -98,12 +98,23 @@ impl Outlets {
             Some(alias) => return Err(format!("`{alias}` is no alias among the outlets of the task")),
             None => self.named(&asset)?,
         };
+        self.keep(OutletEvent { asset, alias, extra });
+        Ok(())
+    }
+
+    /// Says the same of every asset that the DAG file names.
+    pub fn tell_of_each(&self, extra: &Map<String, Value>) {
+        for asset in self.assets() {
+            self.keep(OutletEvent { asset: asset.clone(), alias: None, extra: extra.clone() });
+        }
+    }
+
+    fn keep(&self, event: OutletEvent) {
         if let Some(inner) = &self.0 {
             let mut told = inner.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.retain(|known| !known.asset.is_same(&asset));
-            told.push(OutletEvent { asset, alias, extra });
+            told.retain(|known| !known.asset.is_same(&event.asset));
+            told.push(event);
         }
-        Ok(())
     }
 
     /// What was said.

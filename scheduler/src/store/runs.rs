@@ -312,6 +312,14 @@ pub struct InstanceKey {
     pub map_index: i32,
 }
 
+impl InstanceKey {
+    /// What people call `of`, in the run with that key.
+    pub fn of(dag_run_id: Uuid, of: &TaskKey) -> InstanceKey {
+        let TaskKey { dag_id, run_id, task_id, map_index } = of.clone();
+        InstanceKey { dag_run_id, dag_id, run_id, task_id, map_index }
+    }
+}
+
 /// Everything that changed since the commit before, as rows.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {

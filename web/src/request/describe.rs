@@ -1,8 +1,18 @@
 //! The query parameters of lists, described for the OpenAPI document by the same names that [`super::Query`] reads.
 
+use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Required};
+
+/// Which instance of a mapped task is meant, of requests that ask for nothing else.
+pub(crate) struct MapIndexParam;
+
+impl IntoParams for MapIndexParam {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::default().number("map_index", "The mapped instance; -1 when absent.").done()
+    }
+}
 
 /// A list of query parameters, put together by kind.
 #[derive(Default)]

@@ -8,6 +8,6 @@ mod query;
 
 pub(crate) use body::{Fields, FromFields, JsonBody, JsonBodyOrNone, read_body};
 pub(crate) use bulk::{BulkAction, BulkBody, Entity, OnExistence, OnNonExistence};
-pub(crate) use describe::Described;
+pub(crate) use describe::{Described, MapIndexParam};
 pub(crate) use path::UrlPath;
 pub(crate) use query::{Order, Query, order};

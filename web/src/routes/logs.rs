@@ -15,7 +15,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use super::dag_sources::{Accepts, accepts};
 use super::task_instances::find;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
-use crate::request::{Described, Query, UrlPath};
+use crate::request::{Described, MapIndexParam, Query, UrlPath};
 use crate::state::AppState;
 use crate::try_log::{PART_BYTES_MAX, TryKey, TryLog, message, read_part};
 use crate::view::{StructuredLogMessage, TaskInstancesLogResponse};
@@ -35,14 +35,6 @@ impl IntoParams for LogParams {
     }
 }
 
-pub(crate) struct ExternalLogParams;
-
-impl IntoParams for ExternalLogParams {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        Described::default().number("map_index", "The mapped instance; -1 when absent.").done()
-    }
-}
-
 /// Where a log is shown elsewhere: nowhere, because Updraft keeps the logs itself (Airflow 3: 400 without such a place).
 #[utoipa::path(
     get,
@@ -54,7 +46,7 @@ impl IntoParams for ExternalLogParams {
         ("dag_run_id" = String, Path),
         ("task_id" = String, Path),
         ("try_number" = u32, Path),
-        ExternalLogParams,
+        MapIndexParam,
     ),
     responses(
         (status = 400, description = "Logs are shown here alone", body = HttpExceptionResponse),

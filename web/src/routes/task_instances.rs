@@ -10,7 +10,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use super::{ALL, assert_dag, assert_run, definition, get_dag_row, unless_all};
 use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
-use crate::request::{Described, Order, Query, UrlPath, order};
+use crate::request::{Described, MapIndexParam, Order, Query, UrlPath, order};
 use crate::state::AppState;
 use crate::view::{TaskInstanceCollectionResponse, TaskInstanceResponse, TaskInstanceState};
 
@@ -237,14 +237,6 @@ pub(crate) async fn get_mapped_task_instance(
     find(&app, &dag_id, &run_id, &task_id, map_index).await?.try_into().map(Json)
 }
 
-pub(crate) struct DeleteTaskInstanceParams;
-
-impl IntoParams for DeleteTaskInstanceParams {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        Described::default().number("map_index", "The mapped instance; -1 when absent.").done()
-    }
-}
-
 /// Delete a task instance of a run that is over, with its tries and XComs. Log files go with the run.
 #[utoipa::path(
     delete,
@@ -255,7 +247,7 @@ impl IntoParams for DeleteTaskInstanceParams {
         ("dag_id" = String, Path),
         ("dag_run_id" = String, Path),
         ("task_id" = String, Path),
-        DeleteTaskInstanceParams,
+        MapIndexParam,
     ),
     responses(
         (status = 200, description = "It is gone"),

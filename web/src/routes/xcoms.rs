@@ -15,7 +15,7 @@ use super::task_instances::find;
 use super::{assert_dag, assert_run, unless_all};
 use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
-use crate::request::{Described, Fields, FromFields, JsonBody, Order, Query, UrlPath};
+use crate::request::{Described, Fields, FromFields, JsonBody, MapIndexParam, Order, Query, UrlPath};
 use crate::state::AppState;
 use crate::view::{XComCollectionResponse, XComResponse, XComResponseNative, XComResponseString};
 
@@ -249,14 +249,6 @@ pub(crate) async fn update_xcom_entry(
     native(&app, &of, &key).await
 }
 
-pub(crate) struct DeleteXComParams;
-
-impl IntoParams for DeleteXComParams {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        Described::default().number("map_index", "The mapped instance; -1 when absent.").done()
-    }
-}
-
 /// Delete an XCom.
 #[utoipa::path(
     delete,
@@ -268,7 +260,7 @@ impl IntoParams for DeleteXComParams {
         ("dag_run_id" = String, Path),
         ("task_id" = String, Path),
         ("xcom_key" = String, Path),
-        DeleteXComParams,
+        MapIndexParam,
     ),
     responses(
         (status = 204, description = "It is gone"),
