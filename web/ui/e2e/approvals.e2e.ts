@@ -59,6 +59,8 @@ test('a person finds a question, answers it, and the task goes on', async ({ sig
   await expectAccessible(page)
 
   await page.getByRole('main').getByRole('link', { name: 'publish', exact: true }).click()
+  // The page left shows the same question until the next one is there, and what is typed there is gone with it.
+  await expect(page.getByRole('heading', { level: 1, name: 'publish' })).toBeVisible()
   await expect(page.getByRole('heading', { level: 2, name: 'Publish the figures?' })).toBeVisible()
   await expect(page.getByText('three', { exact: true })).toBeVisible()
   await page.getByLabel('shown').fill('0')
