@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod home;
+mod memory;
 mod output;
 mod report;
 mod terminal;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         operators::guardian::watch(identity);
         return ExitCode::SUCCESS;
     }
+    memory::share_pools();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report::failure(&anyhow::Error::new(error).context("cannot start the async runtime")),

@@ -30,6 +30,7 @@ use super::installation::{catalog, keyring, open_database, register_key, secrets
 use crate::cli::LogPlace;
 use crate::config::Config;
 use crate::home;
+use crate::memory;
 use crate::output;
 use crate::report::BadInput;
 
@@ -74,6 +75,7 @@ impl Process {
     pub async fn join(config: Config, signals: &mut Signals) -> anyhow::Result<Option<Process>> {
         let Some(db) = open_unlocked(&config, signals).await? else { return Ok(None) };
         let stop = CancellationToken::new();
+        tokio::spawn(memory::keep_small(stop.clone()));
         let bus = if db.is_postgres() {
             Some(Bus::connect(&config.database_url, db.clone(), stop.clone()).await?)
         } else {
