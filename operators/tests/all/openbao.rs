@@ -48,13 +48,11 @@ impl OpenBao {
     }
 
     /// Writes by the root token, and answers with what it is told.
-    #[expect(clippy::needless_pass_by_value, reason = "it is written on the spot")]
     pub async fn write(&self, path: &str, body: Value) -> Value {
         self.ask("POST", path, None, &body).await
     }
 
     /// The same in a namespace.
-    #[expect(clippy::needless_pass_by_value, reason = "it is written on the spot")]
     pub async fn write_in(&self, namespace: &str, path: &str, body: Value) -> Value {
         self.ask("POST", path, Some(namespace), &body).await
     }
