@@ -109,7 +109,7 @@ $(UI)/node_modules/.package-lock.json: $(UI)/package.json $(UI)/package-lock.jso
 	touch $@
 
 .PHONY: venv
-venv: $(VENV)/.installed ## The Python peers of the tests: moto, deltalake, Airflow's client
+venv: $(VENV)/.installed ## What the tests take from Python's packages: moto, OpenBao, deltalake, Airflow's client
 
 $(VENV)/.installed: tests/requirements.txt
 	python3 -m venv $(VENV)

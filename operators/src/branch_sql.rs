@@ -71,7 +71,7 @@ impl Operator for BranchSql {
         let With { own, common: place } = args;
         let database = place.resolve(&self.environment, ctx).await?;
         let query = ask::query(&own.sql, &database, ctx).await?;
-        let row = ask::first_row(&database, &query, own.parameters.as_ref(), ctx).await?;
+        let row = ask::first_row(&database, &query, own.parameters.as_ref(), &ctx.cancelled).await?;
         let value = row.and_then(|row| row.into_iter().next()).map(|(_, value)| value);
         let value = value.ok_or_else(|| TaskError::retry(anyhow!("the query has no row")))?;
         let holds = decision(&value).ok_or_else(|| {

@@ -93,30 +93,11 @@ impl Operator for EmailTask {
     }
 
     async fn execute(&self, args: EmailTaskArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let server = self.server_for(args.conn_id.as_deref(), ctx).await?;
-        let letter = Letter {
-            id: ctx.try_id,
-            from: args.from_email,
-            to: args.to,
-            cc: args.cc,
-            bcc: args.bcc,
-            subject: args.subject,
-            text: args.text,
-            html: args.html_content,
-            attachments: self.attachments(&args.files, ctx).await?,
-        };
-        let (to, files) = (letter.recipients().map_err(failed)?, letter.attachments.len());
+        // A bucket or a mail server that does not answer keeps nobody.
         tokio::select! {
-            sent = mail(letter, &server) => sent.map_err(failed)?,
-            () = ctx.cancelled.cancelled() => return Err(TaskError::cancelled()),
+            sent = self.send(args, ctx) => sent,
+            () = ctx.cancelled.cancelled() => Err(TaskError::cancelled()),
         }
-        let with = match files {
-            0 => String::new(),
-            1 => " with one file".to_owned(),
-            files => format!(" with {files} files"),
-        };
-        ctx.log.info(format_args!("The mail server `{}` took the mail to {to}{with}", server.host));
-        Ok(Outcome::done())
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
@@ -133,6 +114,30 @@ impl Operator for EmailTask {
 }
 
 impl EmailTask {
+    async fn send(&self, args: EmailTaskArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+        let server = self.server_for(args.conn_id.as_deref(), ctx).await?;
+        let letter = Letter {
+            id: ctx.try_id,
+            from: args.from_email,
+            to: args.to,
+            cc: args.cc,
+            bcc: args.bcc,
+            subject: args.subject,
+            text: args.text,
+            html: args.html_content,
+            attachments: self.attachments(&args.files, ctx).await?,
+        };
+        let (to, files) = (letter.recipients().map_err(failed)?, letter.attachments.len());
+        mail(letter, &server).await.map_err(failed)?;
+        let with = match files {
+            0 => String::new(),
+            1 => " with one file".to_owned(),
+            files => format!(" with {files} files"),
+        };
+        ctx.log.info(format_args!("The mail server `{}` took the mail to {to}{with}", server.host));
+        Ok(Outcome::done())
+    }
+
     async fn server_for(&self, conn_id: Option<&str>, ctx: &TaskContext) -> Result<MailServer, TaskError> {
         if let (None, Some(server)) = (conn_id, &self.server) {
             server.password.iter().for_each(|password| ctx.log.hide(password));

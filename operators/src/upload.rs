@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use bytes::{Bytes, BytesMut};
@@ -27,6 +28,9 @@ const PARTS_MAX: u64 = 9_000;
 
 /// So many parts are under way at a time.
 const PARTS_AT_ONCE: usize = 4;
+
+/// What was sent of a file is taken back within this, or left to a rule of the bucket.
+const ABORT_MAX: Duration = Duration::from_secs(10);
 
 /// Said of what may not be replaced.
 const EXISTS: &str = "it exists already, and `replace` is false";
@@ -71,6 +75,24 @@ impl Upload {
             }
             return Ok(size);
         }
+        let mut parts = tokio::select! {
+            begun = self.begin() => begun?,
+            () = stop.cancelled() => bail!("stopped"),
+        };
+        let sent = tokio::select! {
+            sent = send_parts(&mut file, size, parts.as_mut()) => sent.with_context(|| format!("sending `{}`", path.display())),
+            () = stop.cancelled() => Err(anyhow!("stopped")),
+        };
+        if let Err(error) = sent {
+            // Parts that nobody completes cost money; where they cannot be taken back, a rule of the bucket must.
+            let _ = tokio::time::timeout(ABORT_MAX, parts.abort()).await;
+            return Err(error);
+        }
+        Ok(size)
+    }
+
+    /// Begins to send it in parts.
+    async fn begin(self) -> anyhow::Result<Box<dyn MultipartUpload>> {
         // Parts know no "only if there is none": this leaves a moment in which somebody else may put one there.
         if !self.may_replace {
             match self.store.head(&self.key).await {
@@ -80,18 +102,7 @@ impl Upload {
             }
         }
         let options = PutMultipartOptions { attributes: self.attributes, ..PutMultipartOptions::default() };
-        let begun = self.store.put_multipart_opts(&self.key, options).await;
-        let mut parts = begun.map_err(|error| refusal(&error))?;
-        let sent = tokio::select! {
-            sent = send_parts(&mut file, size, parts.as_mut()) => sent.with_context(|| format!("sending `{}`", path.display())),
-            () = stop.cancelled() => Err(anyhow!("stopped")),
-        };
-        if let Err(error) = sent {
-            // Parts that nobody completes cost money; where they cannot be taken back, a rule of the bucket must.
-            let _ = parts.abort().await;
-            return Err(error);
-        }
-        Ok(size)
+        self.store.put_multipart_opts(&self.key, options).await.map_err(|error| refusal(&error))
     }
 }
 

@@ -17,6 +17,7 @@ use scheduler::engine::{EngineSettings, Execution};
 use scheduler::events::Changes;
 use scheduler::keyring::Keyring;
 use scheduler::log::{Logs, Shipper};
+use scheduler::operator::SecretReader;
 use scheduler::secrets::Secrets;
 use scheduler::sources::folder::DagFolder;
 use scheduler::store::leases::Holder;
@@ -90,6 +91,8 @@ impl Process {
             done => done?,
         }
         let secrets = secrets(&config, db.clone(), Arc::clone(&keyring))?;
+        let (kept, ended) = (secrets.clone(), stop.clone());
+        tokio::spawn(async move { ended.run_until_cancelled(kept.keep_up()).await });
         Ok(Some(Process { config, db, catalog, keyring, secrets, clock, bus, stop }))
     }
 

@@ -47,3 +47,4 @@ mod sensors;
 mod server;
 mod shortage;
 mod triggering;
+mod vault;

@@ -67,7 +67,7 @@ fn every_argument_is_described() {
 }
 
 /// What any task has under a name does not come to an operator that calls an argument the same, except that the `params` of
-/// `approval` do; those of `notify` under `email` do not, so such mails are `email`'s.
+/// `approval` do, and an `email` of `notify` that is a mapping.
 #[test]
 fn no_argument_is_called_like_a_key_of_every_task() {
     let registry = operators::registry().unwrap();
@@ -82,4 +82,43 @@ fn no_argument_is_called_like_a_key_of_every_task() {
     }
     clashes.sort();
     assert_eq!(clashes, ["approval params", "notify email"]);
+}
+
+/// Addresses under `email` are told of failures, also by a task that tells something itself; a mapping there is what it tells.
+#[test]
+fn an_email_that_is_a_mapping_is_told_by_notify() {
+    let registry = operators::registry().unwrap();
+    let schema = jsonschema::validator_for(&spec::schema_for_dag_files(&registry)).unwrap();
+    let load = |task: &str| {
+        let text = format!("schedule: null\ndefault_args: {{retries: 0}}\ntasks:\n- {{task_id: tell, {task}}}\n");
+        let in_the_editor = schema.is_valid(&serde_yaml::from_str(&text).unwrap());
+        let loaded = spec::load(&spec::SourceFile::new("dags/tell.yaml", text.as_str()), &registry);
+        let problems: Vec<String> = loaded.problems.iter().map(|problem| format!("{problem:?}")).collect();
+        let dag = loaded.dags.into_iter().next().map(|loaded| loaded.dag);
+        let task = dag.and_then(|dag| Some(dag.task(dag.find("tell")?).clone()));
+        (task.filter(|_| problems.is_empty()), problems, in_the_editor)
+    };
+
+    let (told, problems, in_the_editor) =
+        load("operator: notify, email: {to: ann@example.com, subject: Rows, body: 'loaded {{ ds }}'}");
+    let told = told.unwrap_or_else(|| panic!("{problems:?}"));
+    assert_eq!(told.args["email"]["subject"], "Rows");
+    assert!(told.callbacks.on_failure.is_empty() && in_the_editor);
+
+    let (both, problems, in_the_editor) =
+        load("operator: notify, email: [ops@example.com], slack: {url_env: HOOK, text: loaded}");
+    let both = both.unwrap_or_else(|| panic!("{problems:?}"));
+    assert!(!both.args.contains_key("email") && in_the_editor);
+    assert_eq!(both.callbacks.on_failure[0].args["to"], serde_json::json!(["ops@example.com"]));
+
+    for (task, words) in [
+        ("operator: notify, email: {to: ann@example.com}", "does not say what to tell"),
+        ("operator: notify, email: {to: ann@example.com, subject: a, colour: red}", "colour"),
+        ("operator: notify, email: ops@example.com", ""),
+        ("operator: empty, email: {to: ann@example.com}", "an address, or a list of them"),
+    ] {
+        let (wrong, problems, _) = load(task);
+        assert!(wrong.is_none() && problems.iter().any(|problem| problem.contains(words)), "{task}: {problems:?}");
+    }
+    assert!(!load("operator: empty, email: {to: ann@example.com}").2, "an editor sees it, too");
 }

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::jobs::RunId;
+use super::origin::{self, Left, Origin, Whereabouts};
+use super::session::Session;
 use crate::checkpoint;
 
 /// What is kept.
@@ -25,6 +27,12 @@ pub(super) struct Entry {
     /// Which request was sent with it.
     pub(super) request: String,
     pub(super) stage: Stage,
+    /// Whether the run was seen to its end, which was no success.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_over: bool,
+    /// Where it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) origin: Option<Origin>,
     /// The repair that the try began in the run, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) repair: Option<Repairing>,
@@ -52,11 +60,47 @@ pub(super) struct Repairing {
 }
 
 impl Entry {
-    /// Of a try that begins.
-    pub(super) fn new(ctx: &TaskContext, request: &str, token: Option<&str>) -> Entry {
+    /// Of a try that begins, and asks by `session`.
+    pub(super) fn new(session: &Session, request: &str, token: Option<&str>) -> Entry {
+        let ctx = &session.ctx;
         let token = token.map_or_else(|| format!("updraft-{}", ctx.try_id.simple()), str::to_owned);
         let (try_number, request) = (ctx.try_number, request.to_owned());
-        Entry { try_number, token, request, stage: Stage::Meant, repair: None }
+        let origin = Some(Origin::of(session));
+        Entry { try_number, token, request, stage: Stage::Meant, is_over: false, origin, repair: None }
+    }
+
+    /// What people call it.
+    fn what(&self) -> String {
+        match self.stage {
+            Stage::Started(run_id) | Stage::Done(run_id) => format!("run {run_id}"),
+            Stage::Meant | Stage::Refused => format!("the run with the token {}", self.token),
+        }
+    }
+
+    /// Whether a try has anything to ask about it.
+    fn is_open(&self, try_number: u32) -> bool {
+        match self.stage {
+            Stage::Refused => false,
+            Stage::Done(_) => self.try_number == try_number,
+            Stage::Meant | Stage::Started(_) => true,
+        }
+    }
+
+    /// The workspace to be asked about it, when that is another than `here` asks.
+    pub(super) async fn started_elsewhere(&self, here: &Session) -> Result<Option<Box<Session>>, TaskError> {
+        match &self.origin {
+            Some(origin) => origin.session(&self.what(), here).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Who is to be asked about it, by a try that asks by `here`.
+    async fn whereabouts(&self, here: &Session) -> Result<Whereabouts, TaskError> {
+        if !self.is_open(here.ctx.try_number) {
+            return Ok(Whereabouts::Here);
+        }
+        let left = Left { what: &self.what(), begun_by: self.try_number, is_over: self.is_over };
+        origin::find(self.origin.as_ref(), left, here).await
     }
 
     /// What was kept last; none when nothing was, or something of another operator.
@@ -67,6 +111,27 @@ impl Entry {
     /// Keeps it, durably.
     pub(super) async fn save(&self, ctx: &TaskContext) -> Result<(), TaskError> {
         checkpoint::save(self, ctx).await
+    }
+}
+
+/// What an earlier process has kept.
+pub(super) struct Kept {
+    /// None when nothing was, or when it does not matter any more.
+    pub(super) entry: Option<Entry>,
+    /// Who is to be asked about it, when that is another workspace than the task names now.
+    pub(super) there: Option<Box<Session>>,
+}
+
+impl Kept {
+    /// What is kept, for a try that asks by `here`.
+    pub(super) async fn find(entry: Option<Entry>, here: &Session) -> Result<Kept, TaskError> {
+        let nothing = Kept { entry: None, there: None };
+        let Some(entry) = entry else { return Ok(nothing) };
+        Ok(match entry.whereabouts(here).await? {
+            Whereabouts::Here => Kept { entry: Some(entry), there: None },
+            Whereabouts::There(there) => Kept { entry: Some(entry), there: Some(there) },
+            Whereabouts::Lost => nothing,
+        })
     }
 }
 

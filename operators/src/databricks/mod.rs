@@ -22,6 +22,7 @@ mod failure;
 mod jobs;
 mod journal;
 mod notebook;
+mod origin;
 mod repair_run;
 mod report;
 mod run;

@@ -9,6 +9,8 @@
 //! A try whose work is not wanted any more cancels the run and awaits the acknowledgement. A process that only lets go of
 //! its tries leaves the run alone. What a try left that could not see to that is ended by [`withdraw`].
 
+mod repair;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +23,13 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::OnRetry;
 use super::failure::Failure;
 use super::jobs::{self, Door, Run, RunId};
-use super::journal::{self, Entry, Repairing, Stage};
+use super::journal::{self, Entry, Kept, Stage};
 use super::report;
 use super::session::{LAST_ANSWER, Session, varied};
 use crate::span::spoken;
 use crate::time_limit::{self, TimeUp};
+
+pub(super) use repair::{RepairPlan, perform_repair};
 
 /// The first look at a run that has just begun is repeated after this; each further pause is half as long again, up to
 /// `polling_period_seconds`.
@@ -60,14 +64,6 @@ pub(super) struct Plan {
     pub(super) cancels_runs_of: Option<i64>,
 }
 
-/// How a run that failed is repaired.
-#[derive(Clone, Debug, Default)]
-pub(super) struct RepairPlan {
-    /// By a part of the message of the run: settings of the job that are changed before. When there are any, only such runs
-    /// are repaired.
-    pub(super) settings_by_reason: Map<String, Value>,
-}
-
 /// What this process knows of the run of its try.
 #[derive(Clone, Debug)]
 enum Known {
@@ -80,31 +76,14 @@ enum Known {
 
 /// Starts a run, and follows it to its end.
 pub(super) async fn perform(session: &Session, plan: Plan) -> Result<Outcome, TaskError> {
-    let course = Course { session, ctx: &session.ctx, known: Mutex::new(Known::Nothing) };
+    let kept = Box::pin(Kept::find(Entry::load(&session.ctx).await?, session)).await?;
+    let mut course = Course::at(kept.there.as_deref().unwrap_or(session));
     let polling_period = plan.polling_period;
     let waits = plan.waits;
     let repair = plan.repair.clone();
     // Boxed, so that a try that sleeps does not keep the room that starting takes; and the request is gone by then.
-    let ended = match Box::pin(course.obtain(plan)).await {
+    let ended = match Box::pin(course.obtain(kept.entry, session, plan)).await {
         Ok(begun) if waits => course.follow(begun, polling_period, repair).await,
-        Ok(begun) => Box::pin(course.leave(begun)).await,
-        Err(error) => Err(error),
-    };
-    course.unless_stopped(ended).await
-}
-
-/// Follows a run that somebody else started, after a repair was asked for with `body`.
-pub(super) async fn perform_repair(
-    session: &Session,
-    run_id: RunId,
-    body: Map<String, Value>,
-    polling_period: Duration,
-    waits: bool,
-) -> Result<Outcome, TaskError> {
-    let course = Course { session, ctx: &session.ctx, known: Mutex::new(Known::Nothing) };
-    let begun = Box::pin(course.repair_given(run_id, body)).await;
-    let ended = match begun {
-        Ok(begun) if waits => course.follow(begun, polling_period, None).await,
         Ok(begun) => Box::pin(course.leave(begun)).await,
         Err(error) => Err(error),
     };
@@ -121,8 +100,15 @@ pub(super) async fn withdraw(
     let Some(kept) = Entry::load(&session.ctx).await? else { return Ok(()) };
     let run_id = match kept.stage {
         Stage::Refused | Stage::Done(_) => return Ok(()),
-        Stage::Started(run_id) => run_id,
-        Stage::Meant => {
+        Stage::Started(_) if kept.is_over => return Ok(()),
+        Stage::Started(run_id) => Some(run_id),
+        Stage::Meant => None,
+    };
+    let there = kept.started_elsewhere(session).await?;
+    let session = there.as_deref().unwrap_or(session);
+    let run_id = match run_id {
+        Some(run_id) => run_id,
+        None => {
             log.info("It is not known whether the run was started; asks again, with the same token, to cancel it");
             let Plan { door, mut body, .. } = plan.await?;
             body.insert("idempotency_token".to_owned(), Value::from(kept.token));
@@ -155,20 +141,24 @@ struct Begun {
 
 /// The course of one try.
 struct Course<'a> {
+    /// Who is asked about the run.
     session: &'a Session,
     ctx: &'a TaskContext,
     known: Mutex<Known>,
 }
 
-impl Course<'_> {
+impl<'a> Course<'a> {
+    fn at(session: &'a Session) -> Course<'a> {
+        Course { session, ctx: &session.ctx, known: Mutex::new(Known::Nothing) }
+    }
+
     fn learn(&self, known: Known) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
-    /// The run of this try, which is started if there is none.
-    async fn obtain(&self, plan: Plan) -> Result<Begun, TaskError> {
+    /// The run of this try, which is started by `here` if there is none.
+    async fn obtain(&mut self, kept: Option<Entry>, here: &'a Session, plan: Plan) -> Result<Begun, TaskError> {
         let request = journal::name_of(&Value::Object(plan.body.clone()).to_string());
-        let kept = Entry::load(self.ctx).await?;
         if let Some(kept) = kept {
             let is_same_try = kept.try_number == self.ctx.try_number;
             let found = if is_same_try {
@@ -180,11 +170,14 @@ impl Course<'_> {
                 return Ok(begun);
             }
         }
+        // Nothing goes on any more of what was begun before.
+        self.learn(Known::Nothing);
+        self.session = here;
         if let Some(job_id) = plan.cancels_runs_of {
             self.ctx.log.info(format_args!("Cancels the runs of job {job_id} that go on"));
             jobs::cancel_all(self.session, job_id).await.map_err(Failure::into_error)?;
         }
-        let entry = Entry::new(self.ctx, &request, plan.token.as_deref());
+        let entry = Entry::new(self.session, &request, plan.token.as_deref());
         entry.save(self.ctx).await?;
         self.start(entry, &plan).await
     }
@@ -233,6 +226,7 @@ impl Course<'_> {
             try_number: self.ctx.try_number,
             stage: Stage::Started(earlier),
             request: request.to_owned(),
+            is_over: false,
             repair: None,
             ..kept
         };
@@ -260,24 +254,6 @@ impl Course<'_> {
             self.end_earlier(earlier).await?;
         }
         Ok(None)
-    }
-
-    /// Has the failed tasks of the run of an earlier try run again. None when the workspace does not want to.
-    async fn repair_earlier(&self, entry: Entry, run: &Run) -> Result<Option<Begun>, TaskError> {
-        let run_id = run.run_id;
-        self.learn(Known::Run(run_id));
-        match self.repair(entry, run, repair_failed(run_id)).await {
-            Ok(begun) => Ok(Some(begun)),
-            Err(failure) if failure.is_refusal() && !failure.trouble.may_retry => {
-                let error = &failure.trouble.error;
-                self.ctx.log.warning(format_args!(
-                    "Run {run_id} of the try before cannot be repaired, so another is started: {error:#}"
-                ));
-                self.learn(Known::Nothing);
-                Ok(None)
-            }
-            Err(failure) => Err(failure.into_error()),
-        }
     }
 
     /// Waits for the end of a run of an earlier try, having cancelled it: two at a time would cost twice.
@@ -339,43 +315,6 @@ impl Course<'_> {
         entry.save(self.ctx).await
     }
 
-    /// Asks for a repair, unless this try has already, and it was made.
-    async fn repair(&self, mut entry: Entry, run: &Run, mut body: Map<String, Value>) -> Result<Begun, Failure> {
-        let (run_id, latest) = (run.run_id, run.latest_repair());
-        if let Some(Repairing { after }) = entry.repair {
-            if latest != after {
-                self.ctx.log.info(format_args!("Goes on with the repair of run {run_id}, which this try asked for"));
-                return Ok(Begun { entry, run_id });
-            }
-        } else {
-            entry.repair = Some(Repairing { after: latest });
-            entry.save(self.ctx).await.map_err(|error| crate::requests::Trouble::passing(error.error))?;
-        }
-        if let (Some(latest), false) = (latest, body.contains_key("latest_repair_id")) {
-            body.insert("latest_repair_id".to_owned(), latest.into());
-        }
-        let repair_id = jobs::repair(self.session, body).await?;
-        self.ctx.log.info(format_args!("Repair {repair_id} of run {run_id} was started"));
-        Ok(Begun { entry, run_id })
-    }
-
-    /// Asks for a repair of a run that the author names.
-    async fn repair_given(&self, run_id: RunId, body: Map<String, Value>) -> Result<Begun, TaskError> {
-        let request = journal::name_of(&Value::Object(body.clone()).to_string());
-        let kept = Entry::load(self.ctx).await?.filter(|kept| kept.try_number == self.ctx.try_number);
-        let run = jobs::get(self.session, run_id, false).await.map_err(Failure::into_error)?;
-        let entry = kept.unwrap_or(Entry { stage: Stage::Started(run_id), ..Entry::new(self.ctx, &request, None) });
-        if !run.standing().is_over() && entry.repair.is_none() {
-            let standing = run.standing().shown();
-            return Err(TaskError::retry(anyhow!(
-                "run {run_id} is {standing}; only a run that is over can be repaired"
-            )));
-        }
-        let begun = self.repair(entry, &run, body).await.map_err(Failure::into_error)?;
-        self.learn(Known::Run(run_id));
-        Ok(begun)
-    }
-
     /// Does not wait for the end of the run.
     async fn leave(&self, mut begun: Begun) -> Result<Outcome, TaskError> {
         let run = jobs::get(self.session, begun.run_id, false).await.map_err(Failure::into_error)?;
@@ -400,9 +339,16 @@ impl Course<'_> {
                 return Box::pin(self.succeeded(begun, &run)).await;
             }
             let error = Box::pin(report::failure(self.session, &run)).await;
+            let entry = Entry { is_over: true, ..begun.entry.clone() };
             begun = match Box::pin(self.second_chance(begun, &run, repair.as_ref())).await? {
                 Some(begun) => begun,
-                None => return Err(TaskError::retry(error)),
+                None => {
+                    // The error of the run matters more.
+                    if let Err(problem) = entry.save(self.ctx).await {
+                        self.ctx.log.warning(format_args!("That it has ended could not be kept: {:#}", problem.error));
+                    }
+                    return Err(TaskError::retry(error));
+                }
             };
             self.ctx.log.warning(format!("{error:#}; it is repaired"));
         }
@@ -413,30 +359,6 @@ impl Course<'_> {
         begun.entry.stage = Stage::Done(begun.run_id);
         begun.entry.save(self.ctx).await?;
         Ok(outcome(run, value))
-    }
-
-    /// The repair of a run that failed, once.
-    async fn second_chance(
-        &self,
-        begun: Begun,
-        run: &Run,
-        plan: Option<&RepairPlan>,
-    ) -> Result<Option<Begun>, TaskError> {
-        let Some(plan) = plan else { return Ok(None) };
-        if begun.entry.repair.is_some_and(|repair| repair.after != run.latest_repair()) {
-            return Ok(None);
-        }
-        if !plan.settings_by_reason.is_empty() {
-            let message = run.standing().message;
-            let Some((_, settings)) = plan.settings_by_reason.iter().find(|(reason, _)| message.contains(&**reason))
-            else {
-                return Ok(None);
-            };
-            let job_id = run.job_id.ok_or_else(|| TaskError::fail(anyhow!("run {} is of no job", run.run_id)))?;
-            jobs::update(self.session, job_id, settings).await.map_err(Failure::into_error)?;
-        }
-        let body = repair_failed(run.run_id);
-        self.repair(begun.entry, run, body).await.map(Some).map_err(Failure::into_error)
     }
 
     /// Looks, sleeps without a slot, and looks again, until the run is over.
@@ -550,13 +472,6 @@ async fn cancel(session: &Session, run_id: RunId) -> Result<String, Failure> {
         }
         tokio::time::sleep(CANCEL_LOOK).await;
     }
-}
-
-fn repair_failed(run_id: RunId) -> Map<String, Value> {
-    Map::from_iter([
-        ("run_id".to_owned(), Value::from(run_id)),
-        ("rerun_all_failed_tasks".to_owned(), Value::Bool(true)),
-    ])
 }
 
 /// The page of a run.

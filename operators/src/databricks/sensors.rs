@@ -17,13 +17,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::arguments::{Asking, Driver, With, is_open, problem};
 use super::failure::Failure;
 use super::jobs;
 use super::report;
 use super::session::Session;
-use super::sql::check_warehouse;
+use super::sql::{check_warehouse, end};
 use super::statements::{self, Chunks, Statement, Submission};
 use super::warehouse::{Named, Parameters};
 use super::workspace::Workspaces;
@@ -162,7 +163,8 @@ impl Operator for SqlSensor {
         };
         let awaited = "a row of a query on Databricks".to_owned();
         let watch = Watch { patience: &patience, ctx, awaited, rhythm: self.0.rhythm() };
-        watch.until(|| async { Ok(Sight::of(has_row(&session, &submission).await?)) }).await
+        let (session, submission) = (&session, &submission);
+        watch.until_minding(|stop| async move { Ok(Sight::of(has_row(session, submission, &stop).await?)) }).await
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
@@ -213,10 +215,11 @@ impl Operator for PartitionSensor {
         };
         let awaited = format!("a partition of table {table} on Databricks");
         let watch = Watch { patience: &patience, ctx, awaited, rhythm: self.0.rhythm() };
+        let (own, session, submission, table) = (&own, &session, &submission, &*table);
         watch
-            .until(|| async {
-                own.check_columns(&session, &submission, &table).await?;
-                Ok(Sight::of(has_row(&session, &submission).await?))
+            .until_minding(|stop| async move {
+                own.check_columns(session, submission, table, &stop).await?;
+                Ok(Sight::of(has_row(session, submission, &stop).await?))
             })
             .await
     }
@@ -292,10 +295,11 @@ impl PartitionSensorArgs {
         session: &Session,
         submission: &Submission<'_>,
         table: &str,
+        stop: &CancellationToken,
     ) -> Result<(), TaskError> {
         let sql = format!("DESCRIBE DETAIL {table}");
         let asked = Submission { sql: &sql, parameters: &[], ..submission.clone() };
-        let statement = answer(session, &asked).await?;
+        let statement = answer(session, &asked, stop).await?;
         let columns = statement.manifest.clone().unwrap_or_default().schema.columns;
         let place = columns.iter().position(|column| column.name.eq_ignore_ascii_case("partitionColumns"));
         let row = first_row(session, &statement).await?;
@@ -354,8 +358,8 @@ impl Operator for RunSensor {
 }
 
 /// Whether a query has a row.
-async fn has_row(session: &Session, submission: &Submission<'_>) -> Result<bool, TaskError> {
-    let statement = answer(session, submission).await?;
+async fn has_row(session: &Session, submission: &Submission<'_>, stop: &CancellationToken) -> Result<bool, TaskError> {
+    let statement = answer(session, submission, stop).await?;
     Ok(first_row(session, &statement).await?.is_some())
 }
 
@@ -364,11 +368,33 @@ async fn first_row(session: &Session, statement: &Statement) -> Result<Option<Ve
     Ok(chunk.and_then(|rows| rows.into_iter().next()))
 }
 
-/// Sends a query, and waits for its end.
-async fn answer(session: &Session, submission: &Submission<'_>) -> Result<Statement, TaskError> {
-    let mut statement = statements::submit(session, submission).await.map_err(Failure::into_error)?;
+/// Sends a query, and waits for its end. Told to stop, it ends the query there.
+async fn answer(
+    session: &Session,
+    submission: &Submission<'_>,
+    stop: &CancellationToken,
+) -> Result<Statement, TaskError> {
+    let asking = session.until(stop.clone());
+    let sent = statements::submit(&asking, submission).await.map_err(Failure::into_error)?;
+    let id = sent.statement_id.clone();
+    let ended = end_of(&asking, sent, stop).await;
+    if ended.is_err() && stop.is_cancelled() {
+        let asking = session.until(CancellationToken::new());
+        if let Err(failure) = end(&asking, &id).await {
+            let error = &failure.trouble.error;
+            session.ctx.log.warning(format_args!("Statement {id} could not be cancelled, and may go on: {error:#}"));
+        }
+    }
+    ended
+}
+
+/// The statement, as soon as it has an answer.
+async fn end_of(session: &Session, mut statement: Statement, stop: &CancellationToken) -> Result<Statement, TaskError> {
     while !statement.is_over() {
-        tokio::time::sleep(QUERY_LOOK).await;
+        tokio::select! {
+            () = tokio::time::sleep(QUERY_LOOK) => {}
+            () = stop.cancelled() => return Err(TaskError::cancelled()),
+        }
         statement = statements::get(session, &statement.statement_id).await.map_err(Failure::into_error)?;
     }
     if statement.is_success() {

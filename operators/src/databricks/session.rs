@@ -75,6 +75,17 @@ impl Session {
         Session { stop, ..self.clone() }
     }
 
+    /// The same, with the workspace of another connection.
+    pub(super) async fn of(&self, conn_id: &str) -> Result<Session, TaskError> {
+        let workspace = find(&self.workspaces, conn_id, &self.ctx).await?;
+        Ok(Session { conn_id: conn_id.into(), workspace: Arc::new(Mutex::new(workspace)), ..self.clone() })
+    }
+
+    /// The id of its connection.
+    pub(super) fn conn_id(&self) -> &str {
+        &self.conn_id
+    }
+
     /// The connection itself.
     pub(super) async fn connection(&self) -> Result<Connection, TaskError> {
         self.ctx.connection(&self.conn_id).await
@@ -138,6 +149,16 @@ impl Session {
     /// Makes the next attempt that of somebody else, if the connection, or its service principal, has something else to show.
     async fn renew(&self, refused: &Arc<Workspace>, shown: &HeaderMap) -> bool {
         match find(&self.workspaces, &self.conn_id, &self.ctx).await {
+            // Another workspace knows nothing of what this one is asked about.
+            Ok(found) if found.base.shown() != refused.base.shown() => {
+                self.ctx.log.warning(format_args!(
+                    "Connection `{}` leads to {} now; goes on asking {}",
+                    self.conn_id,
+                    found.base.shown(),
+                    refused.base.shown()
+                ));
+                refused.refuse(shown).await
+            }
             Ok(found) if !Arc::ptr_eq(&found, refused) => {
                 self.ctx.log.info(format_args!("Connection `{}` has changed; asks by what it says now", self.conn_id));
                 *self.workspace.lock().unwrap_or_else(PoisonError::into_inner) = found;

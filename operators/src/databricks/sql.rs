@@ -8,17 +8,20 @@
 //!   parameters: { day: "{{ ds }}" }
 //! ```
 
+mod journal;
+
 use std::time::Duration;
 
 use anyhow::anyhow;
 use scheduler::operator::{AirflowClass, ArgumentProblem, Next, Operator, Outcome, TaskContext, TaskError, Verdict};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::{Asking, Driver, With, is_open, problem, yes};
 use super::failure::Failure;
+use super::origin::Origin;
 use super::session::{Session, varied};
 use super::sql_output::{CsvParams, File, Format};
 use super::statements::{self, Chunks, Statement, Submission};
@@ -29,6 +32,9 @@ use crate::location::{Location, S3};
 use crate::span::{self, Span};
 use crate::statements::{Dialect, split};
 use crate::time_limit::{self, TimeUp};
+
+pub(super) use journal::end;
+use journal::{Kept, taken_up};
 
 /// The first pause between two looks at a statement; each is half as long again, up to the longest.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
@@ -161,20 +167,23 @@ impl Operator for Sql {
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { common: asking, own: With { own, .. } } = args;
         let statements = own.statements().map_err(|problem| TaskError::fail(anyhow!(problem)))?;
-        let session = Session::open(&self.workspaces, &asking, ctx).await?;
+        let here = Session::open(&self.workspaces, &asking, ctx).await?;
+        let (kept, there) = Box::pin(taken_up(&here)).await?;
+        let session = there.as_deref().unwrap_or(&here);
         let named = Named {
             warehouse_id: own.warehouse_id.as_deref(),
             http_path: own.http_path.as_deref(),
             name: own.sql_endpoint_name.as_deref(),
         };
-        let warehouse_id = Box::pin(named.find(&session)).await?;
-        let work = Work { session: &session, args: &own, warehouse_id: &warehouse_id, s3: &self.s3 };
-        work.run(&statements).await
+        let warehouse_id = Box::pin(named.find(session)).await?;
+        let work = Work { session, args: &own, warehouse_id: &warehouse_id, s3: &self.s3 };
+        work.run(&statements, kept).await
     }
 
     async fn withdraw(&self, args: Self::Args, ctx: &TaskContext) -> Result<(), TaskError> {
         let With { common: asking, .. } = args;
-        let Some(Kept { statement_id, at, .. }) = checkpoint::load::<Kept>(ctx).await? else { return Ok(()) };
+        let Some(kept) = checkpoint::load::<Kept>(ctx).await?.filter(|kept| !kept.is_over) else { return Ok(()) };
+        let Kept { statement_id, at, origin, .. } = kept;
         let Some(id) = statement_id else {
             ctx.log.warning(format_args!(
                 "Statement {} may have been sent before the process was lost, and nobody knows as which; it may go on",
@@ -182,8 +191,12 @@ impl Operator for Sql {
             ));
             return Ok(());
         };
-        let session = Session::open(&self.workspaces, &asking, ctx).await?;
-        match end(&session, &id).await {
+        let here = Session::open(&self.workspaces, &asking, ctx).await?;
+        let there = match &origin {
+            Some(origin) => origin.session(&format!("statement {id}"), &here).await?,
+            None => None,
+        };
+        match end(there.as_deref().unwrap_or(&here), &id).await {
             Ok(state) => ctx.log.info(format_args!("Statement {id} is not wanted any more: it is {state}")),
             // It is not known there any more.
             Err(failure) if failure.is_lasting_refusal() => {}
@@ -249,34 +262,6 @@ impl SqlArgs {
     }
 }
 
-/// What is kept from process to process: how far the statements of a try are.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Kept {
-    try_number: u32,
-    /// The statements before this one have succeeded.
-    at: usize,
-    /// That statement, once it is known; before, it may have been sent.
-    statement_id: Option<String>,
-}
-
-/// Cancels a statement unless it is over, and awaits its end; answers with its state.
-async fn end(session: &Session, id: &str) -> Result<String, Failure> {
-    let mut is_cancelled = false;
-    loop {
-        let statement = statements::get(session, id).await?;
-        if statement.is_over() {
-            return Ok(statement.state().to_owned());
-        }
-        if is_cancelled {
-            tokio::time::sleep(LOOK_FIRST).await;
-        } else {
-            session.ctx.log.info(format_args!("Cancels statement {id}"));
-            statements::cancel(session, id).await?;
-            is_cancelled = true;
-        }
-    }
-}
-
 /// The work of one try.
 struct Work<'a> {
     session: &'a Session,
@@ -290,8 +275,7 @@ impl Work<'_> {
         &self.session.ctx
     }
 
-    async fn run(&self, sql: &[String]) -> Result<Outcome, TaskError> {
-        let kept = self.kept().await?;
+    async fn run(&self, sql: &[String], kept: Option<Kept>) -> Result<Outcome, TaskError> {
         let first = kept.as_ref().map_or(0, |kept| kept.at).min(sql.len() - 1);
         if first > 0 {
             self.ctx().log.info(format_args!("Goes on with statement {} of {}", first + 1, sql.len()));
@@ -322,33 +306,14 @@ impl Work<'_> {
         Ok(outcome(Value::Array(all), &id))
     }
 
-    /// What an earlier process has done of this very try; a further try begins anew.
-    async fn kept(&self) -> Result<Option<Kept>, TaskError> {
-        let Some(kept) = checkpoint::load::<Kept>(self.ctx()).await? else { return Ok(None) };
-        if kept.try_number == self.ctx().try_number {
-            if kept.statement_id.is_none() {
-                self.ctx().log.warning(format_args!(
-                    "Statement {} may have been sent before this process took over; it is sent again, and so may run twice",
-                    kept.at + 1
-                ));
-            }
-            return Ok(Some(kept));
-        }
-        if let Some(id) = &kept.statement_id {
-            // Two at a time would cost twice. One that is over does not mind.
-            match statements::cancel(self.session, id).await {
-                Ok(()) => {
-                    self.ctx().log.info(format_args!("Statement {id} of the try before is cancelled if it goes on"));
-                }
-                Err(failure) if failure.is_refusal() && !failure.trouble.may_retry => {}
-                Err(failure) => return Err(failure.into_error()),
-            }
-        }
-        Ok(None)
-    }
-
-    async fn keep(&self, at: usize, statement_id: Option<&str>) -> Result<(), TaskError> {
-        let kept = Kept { try_number: self.ctx().try_number, at, statement_id: statement_id.map(str::to_owned) };
+    async fn keep(&self, at: usize, statement_id: Option<&str>, is_over: bool) -> Result<(), TaskError> {
+        let kept = Kept {
+            try_number: self.ctx().try_number,
+            at,
+            statement_id: statement_id.map(str::to_owned),
+            is_over,
+            origin: Some(Origin::of(self.session)),
+        };
         checkpoint::save(&kept, self.ctx()).await
     }
 
@@ -356,7 +321,7 @@ impl Work<'_> {
         if self.ctx().cancelled.is_cancelled() {
             return Err(TaskError::cancelled());
         }
-        self.keep(at, None).await?;
+        self.keep(at, None, false).await?;
         let parameters = self.args.parameters.as_ref().map(Parameters::described).unwrap_or_default();
         let submission = Submission {
             warehouse_id: self.warehouse_id,
@@ -375,7 +340,7 @@ impl Work<'_> {
             }
             failure.into_error()
         })?;
-        self.keep(at, Some(&statement.statement_id)).await?;
+        self.keep(at, Some(&statement.statement_id), false).await?;
         let left = ("statement_id".to_owned(), Value::from(statement.statement_id.as_str()));
         self.ctx().push_xcoms(vec![left]).await;
         self.ctx().log.info(format_args!("Statement {} was sent: {}", at + 1, statement.statement_id));
@@ -394,7 +359,7 @@ impl Work<'_> {
                 (sent.statement_id.clone(), Some(sent))
             }
         };
-        let ended = self.wait(&id, sent).await;
+        let ended = self.wait(at, &id, sent).await;
         if let Err(error) = &ended {
             let is_time_up = error.error.downcast_ref::<TimeUp>().is_some();
             if self.ctx().withdrawn.is_cancelled() || is_time_up {
@@ -408,7 +373,7 @@ impl Work<'_> {
         ended
     }
 
-    async fn wait(&self, id: &str, sent: Option<Statement>) -> Result<Statement, TaskError> {
+    async fn wait(&self, at: usize, id: &str, sent: Option<Statement>) -> Result<Statement, TaskError> {
         let longest = self.args.polling_period_seconds.map_or(POLLING_PERIOD, |Span(period)| period);
         let mut pause = LOOK_FIRST.min(longest);
         let mut next = sent;
@@ -429,6 +394,10 @@ impl Work<'_> {
                 return Ok(statement);
             }
             if statement.is_over() {
+                // The error of the statement matters more.
+                if let Err(problem) = self.keep(at, Some(id), true).await {
+                    self.ctx().log.warning(format_args!("That it has ended could not be kept: {:#}", problem.error));
+                }
                 let error = statement.error();
                 return Err(if statement.may_retry() { TaskError::retry(error) } else { TaskError::fail(error) });
             }

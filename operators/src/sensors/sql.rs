@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
@@ -89,7 +90,8 @@ impl Operator for SqlSensor {
             awaited: format!("a true answer of {}", database.shown()),
             rhythm: Rhythm::Intervals(Arc::clone(&self.looks)),
         };
-        watch.until(|| look(&database, &query, &own, ctx)).await
+        let (database, query, own) = (&database, &query, &own);
+        watch.until_minding(|stop| async move { look(database, query, own, &stop).await }).await
     }
 
     fn check(&self, args: &Map<String, Value>) -> Vec<ArgumentProblem> {
@@ -105,9 +107,9 @@ async fn look(
     database: &Database,
     query: &Script,
     args: &SqlSensorArgs,
-    ctx: &TaskContext,
+    stop: &CancellationToken,
 ) -> Result<Sight, TaskError> {
-    match ask::first_row(database, query, args.parameters.as_ref(), ctx).await? {
+    match ask::first_row(database, query, args.parameters.as_ref(), stop).await? {
         None if args.fail_on_empty => Ok(Sight::Failed("the query has no row".to_owned())),
         None => Ok(Sight::NotYet),
         Some(row) => Ok(Sight::of(row.first().is_some_and(|(_, value)| ask::is_true(value)))),

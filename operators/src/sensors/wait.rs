@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use scheduler::operator::{Outcome, TaskContext, TaskError, Verdict};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::arguments::Patience;
 use crate::span::spoken;
@@ -18,6 +19,9 @@ const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 /// A look may take this long even when the time of the sensor is up; one that hangs is broken off then.
 const LOOK_MAX: Duration = Duration::from_secs(10);
+
+/// A look that has something going on elsewhere ends it within this when it is broken off, or gives up.
+const END_MAX: Duration = Duration::from_secs(15);
 
 /// What a sensor saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +61,27 @@ pub(crate) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Looks until it has seen what it waits for. Looks once before it gives up its slot.
+    /// Looks until it has seen what it waits for. Looks once before it gives up its slot. A look is broken off where it is.
     pub(crate) async fn until<F, L>(self, look: F) -> Result<Outcome, TaskError>
     where
         F: Fn() -> L,
+        L: Future<Output = Result<Sight, TaskError>> + Send,
+    {
+        self.look(|_| look(), Duration::ZERO).await
+    }
+
+    /// The same with looks that have something going on elsewhere: a look that is broken off is told by its token, and ends that.
+    pub(crate) async fn until_minding<F, L>(self, look: F) -> Result<Outcome, TaskError>
+    where
+        F: Fn(CancellationToken) -> L,
+        L: Future<Output = Result<Sight, TaskError>> + Send,
+    {
+        self.look(look, END_MAX).await
+    }
+
+    async fn look<F, L>(self, look: F, grace: Duration) -> Result<Outcome, TaskError>
+    where
+        F: Fn(CancellationToken) -> L,
         L: Future<Output = Result<Sight, TaskError>> + Send,
     {
         // What passed before counts by the clock on the wall, and what passes now by one that nobody sets.
@@ -71,7 +92,7 @@ impl Watch<'_> {
         loop {
             looks += 1;
             // Boxed, so that a sensor that sleeps does not keep the room that looking takes.
-            match Box::pin(self.see(&look, left().max(LOOK_MAX))).await? {
+            match Box::pin(self.see(&look, left().max(LOOK_MAX), grace)).await? {
                 Sight::There => {
                     let times = if looks == 1 { "once".to_owned() } else { format!("{looks} times") };
                     self.ctx.log.info(format_args!("Waits no more for {}: looked {times}", self.awaited));
@@ -117,22 +138,41 @@ impl Watch<'_> {
         }
     }
 
-    /// Looks once, when it is its turn.
-    async fn see<L>(&self, look: &impl Fn() -> L, limit: Duration) -> Result<Sight, TaskError>
+    /// Looks once, when it is its turn, for so long at most; a look that is broken off is awaited for as long as `grace`.
+    async fn see<L>(
+        &self,
+        look: &impl Fn(CancellationToken) -> L,
+        limit: Duration,
+        grace: Duration,
+    ) -> Result<Sight, TaskError>
     where
         L: Future<Output = Result<Sight, TaskError>> + Send,
     {
+        let stop = CancellationToken::new();
         let seen = async {
             let _turn = match &self.rhythm {
-                Rhythm::Intervals(looks) => Some(looks.acquire().await),
+                Rhythm::Intervals(looks) => tokio::select! {
+                    turn = looks.acquire() => Some(turn),
+                    () = stop.cancelled() => return Err(TaskError::cancelled()),
+                },
                 Rhythm::At(_) => None,
             };
-            look().await
+            look(stop.clone()).await
         };
+        tokio::pin!(seen);
         let seen = tokio::select! {
-            seen = seen => seen,
-            () = tokio::time::sleep(limit) => Ok(Sight::NotYet),
-            () = self.ctx.cancelled.cancelled() => return Err(TaskError::cancelled()),
+            seen = &mut seen => seen,
+            () = tokio::time::sleep(limit) => {
+                stop.cancel();
+                // Its words do not matter any more.
+                let _ = tokio::time::timeout(grace, seen).await;
+                Ok(Sight::NotYet)
+            }
+            () = self.ctx.cancelled.cancelled() => {
+                stop.cancel();
+                let _ = tokio::time::timeout(grace, seen).await;
+                return Err(TaskError::cancelled());
+            }
         };
         match seen {
             Err(error) if error.verdict == Verdict::Retry && self.patience.ignores_errors() => {

@@ -4,6 +4,7 @@ use anyhow::anyhow;
 use scheduler::dag::template::holds_template;
 use scheduler::operator::{ArgumentProblem, TaskContext, TaskError};
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::place::problem;
@@ -23,19 +24,18 @@ pub(crate) async fn query(sql: &str, database: &Database, ctx: &TaskContext) -> 
     }
 }
 
-/// The first row of the answer to a query; none when there is no row.
+/// The first row of the answer to a query; none when there is no row. Told to stop, it ends the query where it runs.
 pub(crate) async fn first_row(
     database: &Database,
     query: &Script,
     values: Option<&Values>,
-    ctx: &TaskContext,
+    stop: &CancellationToken,
 ) -> Result<Option<Row>, TaskError> {
     let Some(query) = query.statements().next() else { return Ok(None) };
     let bound = query.bound(values)?;
-    // A look that takes too long is let go of; the server finds that out by itself.
-    let mut session = database.session(false, &ctx.cancelled).await?;
+    let mut session = database.session(false, stop).await?;
     let mut answer = Answer::new(1);
-    let done = session.execute(&bound, &mut answer, &ctx.cancelled).await;
+    let done = session.execute(&bound, &mut answer, stop).await;
     done.map_err(|fault| query.wrong(&bound, fault, database))?;
     session.close().await;
     match answer.failure() {

@@ -46,7 +46,7 @@ fn class(path: &'static str) -> AirflowClass {
 async fn row(database: &Database, sql: String, ctx: &TaskContext) -> Result<Row, TaskError> {
     ctx.log.info(format_args!("Asks {}: {sql}", database.shown()));
     let query = ask::query(&sql, database, ctx).await?;
-    let row = ask::first_row(database, &query, None, ctx).await?;
+    let row = ask::first_row(database, &query, None, &ctx.cancelled).await?;
     row.ok_or_else(|| TaskError::retry(anyhow!("the query has no row")))
 }
 

@@ -86,7 +86,7 @@ impl Operator for SqlCheck {
         let database = place.resolve(&self.environment, ctx).await?;
         let query = ask::query(&own.sql, &database, ctx).await?;
         let mut findings = Findings::default();
-        match ask::first_row(&database, &query, own.parameters.as_ref(), ctx).await? {
+        match ask::first_row(&database, &query, own.parameters.as_ref(), &ctx.cancelled).await? {
             None => findings.note(false, "the query has no row".to_owned(), ctx),
             Some(row) => own.judge(&row, &database, ctx, &mut findings).await?,
         }
@@ -175,7 +175,7 @@ async fn threshold(written: &Value, database: &Database, ctx: &TaskContext) -> R
         return Err(TaskError::fail(anyhow!("a threshold is a number or a query, and not {written}")));
     };
     let query = ask::query(sql, database, ctx).await?;
-    let row = ask::first_row(database, &query, None, ctx).await?;
+    let row = ask::first_row(database, &query, None, &ctx.cancelled).await?;
     let value = row.and_then(|row| row.into_iter().next()).map(|(_, value)| value).unwrap_or_default();
     number(&value).ok_or_else(|| TaskError::fail(anyhow!("the query for a threshold answers with {}", shown(&value))))
 }

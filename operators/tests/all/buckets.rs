@@ -199,6 +199,45 @@ async fn a_transfer_that_is_cancelled_leaves_nothing() {
     assert_eq!(away.verdict, Verdict::Cancelled);
 }
 
+/// A bucket that takes every question and answers none.
+#[tokio::test]
+async fn whatever_it_is_at_a_task_stops_when_it_is_told_to() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let called = Arc::new(tokio::sync::Notify::new());
+    let callers = Arc::clone(&called);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        loop {
+            open.push(listener.accept().await.unwrap());
+            callers.notify_one();
+        }
+    });
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("out")).unwrap();
+    std::fs::write(home.path().join("out/large.bin"), "x".repeat(20_000_000)).unwrap();
+    let silent = S3::with_endpoint(&endpoint, "test", "test");
+    for args in [
+        json!({ "action": "list", "bucket": "bee" }),
+        json!({ "action": "get", "source": "s3://bee/a", "target": "a" }),
+        json!({ "action": "put", "source": "out/large.bin", "target": "s3://bee/large.bin" }),
+        json!({ "action": "copy", "source": "s3://bee/a", "target": "s3://bee/b" }),
+        json!({ "action": "delete", "bucket": "bee", "prefix": "in/" }),
+        json!({ "action": "sync", "source": "out", "target": "s3://bee/out" }),
+        json!({ "action": "sync", "source": "s3://bee/out", "target": "back" }),
+    ] {
+        let ctx = context(home.path());
+        let works = try_run("s3", args.clone(), &ctx, &silent);
+        let cancels = async {
+            called.notified().await;
+            ctx.cancelled.cancel();
+        };
+        let (stopped, ()) = tokio::join!(works, cancels);
+        assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled, "{args}");
+    }
+    assert!(!home.path().join("a").exists());
+}
+
 #[tokio::test]
 async fn a_signed_address_needs_no_keys_and_is_not_in_the_log() {
     let world = World::with_bucket("bee").await;

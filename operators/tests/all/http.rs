@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
+use futures::{StreamExt, stream};
 use scheduler::connection::{Connection, Secret};
 use scheduler::operator::{Outcome, TaskContext, TaskError, Verdict};
 use serde_json::{Value, json};
@@ -48,6 +50,7 @@ impl Server {
             .route("/moved", any(|| async { (StatusCode::SEE_OTHER, [("location", "/echo?moved=1")]) }))
             .route("/elsewhere", any(elsewhere_to))
             .route("/never", get(never))
+            .route("/begun", get(begun))
             .with_state(Arc::clone(&world));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -112,6 +115,16 @@ async fn flaky(State(world): State<Arc<World>>) -> Response {
 
 async fn elsewhere_to(State(world): State<Arc<World>>) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [("location", world.elsewhere.clone())]).into_response()
+}
+
+/// Begins an answer, and does not end it.
+async fn begun(State(world): State<Arc<World>>) -> Response {
+    let first = stream::once(async { Ok::<_, std::convert::Infallible>("x".repeat(100_000)) });
+    let rest = stream::once(async move {
+        world.reached.notify_one();
+        std::future::pending().await
+    });
+    Body::from_stream(first.chain(rest)).into_response()
 }
 
 async fn never(State(world): State<Arc<World>>) -> &'static str {
@@ -274,15 +287,19 @@ async fn an_answer_must_pass_its_check() {
 async fn a_request_that_is_cancelled_ends_at_once() {
     let server = Server::start().await;
     let home = tempfile::tempdir().unwrap();
-    let ctx = context(home.path());
     let nowhere = nowhere();
-    let asked = try_run("http", json!({ "url": server.at("/never"), "save_to": "a" }), &ctx, &nowhere);
-    let cancel = async {
-        server.world.reached.notified().await;
-        ctx.cancelled.cancel();
-    };
-    let (stopped, ()) = tokio::join!(asked, cancel);
-    assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled);
+    for path in ["/never", "/begun"] {
+        let ctx = context(home.path());
+        let asked = try_run("http", json!({ "url": server.at(path), "save_to": "kept/a" }), &ctx, &nowhere);
+        let cancel = async {
+            server.world.reached.notified().await;
+            ctx.cancelled.cancel();
+        };
+        let (stopped, ()) = tokio::join!(asked, cancel);
+        assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled, "{path}");
+        let left = std::fs::read_dir(home.path().join("kept")).into_iter().flatten().count();
+        assert_eq!(left, 0, "{path}: nothing of a file stays behind");
+    }
 
     let silent = ask(json!({ "url": server.at("/never"), "request_timeout": 0.1, "retry_for": 0 })).await.unwrap_err();
     assert!(silent.to_string().contains("was silent for 0.1s"), "{silent}");

@@ -1,4 +1,5 @@
-//! Secrets backends: AWS Secrets Manager as moto plays it, and Vault as its documentation says.
+//! Secrets backends: AWS Secrets Manager as moto plays it, and what of Vault the real server of `vault.rs` cannot be made to do,
+//! as its documentation says.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use scheduler::connection::{Connection, Secret};
 use scheduler::operator::SecretReader;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
 
 use crate::moto::Moto;
 
@@ -75,6 +77,8 @@ struct World {
     lease: u64,
     /// Nobody has given it the keys to its storage.
     is_sealed: AtomicBool,
+    /// How often it was asked, and how often a token was renewed.
+    asked: watch::Sender<(u32, u32)>,
 }
 
 impl Default for World {
@@ -86,6 +90,7 @@ impl Default for World {
             namespace: None,
             lease: 3600,
             is_sealed: AtomicBool::new(false),
+            asked: watch::Sender::default(),
         }
     }
 }
@@ -102,6 +107,7 @@ async fn answer(
     if header("x-vault-request") != Some("true") || header("x-vault-namespace") != world.namespace {
         return refuse(StatusCode::BAD_REQUEST, &["a header is missing"]);
     }
+    world.asked.send_modify(|(asked, _)| *asked += 1);
     if world.is_sealed.load(Ordering::SeqCst) {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, &["Vault is sealed"]);
     }
@@ -124,6 +130,10 @@ async fn answer(
     }
     let is_known =
         header("x-vault-token").is_some_and(|token| world.tokens.lock().unwrap().iter().any(|known| known == token));
+    if is_known && method == Method::POST && path == "auth/token/renew-self" {
+        world.asked.send_modify(|(_, renewed)| *renewed += 1);
+        return Json(json!({ "auth": { "lease_duration": world.lease, "renewable": true } })).into_response();
+    }
     if method != Method::GET || !is_known {
         return refuse(StatusCode::FORBIDDEN, &["permission denied"]);
     }
@@ -218,6 +228,33 @@ async fn a_token_of_vault_that_ends_soon_is_replaced_and_a_sealed_vault_is_no_an
     let by_token = Vault::open(settings(&url, VaultAuth::Token(Secret::new("hush")))).unwrap();
     let problem = format!("{:#}", by_token.connection("db").await.unwrap_err());
     assert!(problem.contains("Vault is sealed") && !problem.contains("hush"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_token_is_kept_although_vault_is_sealed_or_away_for_a_while() {
+    let lookup = json!({ "data": { "ttl": 1, "renewable": true, "expire_time": "2026-11-21T00:00:00Z" } });
+    let secrets = HashMap::from([("auth/token/lookup-self".to_owned(), lookup)]);
+    let (url, world) = start(World { secrets, lease: 1, ..World::default() }).await;
+    world.tokens.lock().unwrap().push("hvs.mine".to_owned());
+    let vault = Vault::open(settings(&url, VaultAuth::Token(Secret::new("hvs.mine")))).unwrap();
+    let mut asked = world.asked.subscribe();
+    world.is_sealed.store(true, Ordering::SeqCst);
+    let course = async {
+        asked.wait_for(|(asked, _)| *asked > 0).await.unwrap();
+        world.is_sealed.store(false, Ordering::SeqCst);
+        asked.wait_for(|(_, renewed)| *renewed > 0).await.unwrap();
+        world.is_sealed.store(true, Ordering::SeqCst);
+        let so_far = asked.borrow().0;
+        asked.wait_for(|(asked, _)| *asked > so_far).await.unwrap();
+        world.is_sealed.store(false, Ordering::SeqCst);
+        asked.wait_for(|(_, renewed)| *renewed > 1).await.unwrap();
+        // Somebody revokes it.
+        world.tokens.lock().unwrap().clear();
+    };
+    let (ended, ()) = tokio::join!(vault.keep_up(), course);
+    let problem = format!("{:#}", ended.unwrap_err());
+    assert!(problem.contains("has not been renewed; give Updraft another token"), "{problem}");
+    assert!(problem.contains("permission denied") && !problem.contains("hvs.mine"), "{problem}");
 }
 
 #[tokio::test]

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use operators::branch_sql::BranchSql;
 use operators::location::S3;
 use operators::notifiers::Environment;
 use operators::registry_with;
+use operators::sensors::sql::SqlSensor;
 use operators::sql::Sql;
+use operators::sql_check::value::SqlCheck;
 use scheduler::connection::Connection;
 use scheduler::dag::spec::{self, SourceFile};
-use scheduler::operator::{DagFile, Outcome, Outline, RunReader, RunStanding, TaskError, Verdict};
+use scheduler::operator::{DagFile, Operator, Outcome, Outline, RunReader, RunStanding, TaskError, Verdict};
 use serde_json::{Value, json};
 
 use crate::context::nowhere;
@@ -76,8 +79,12 @@ impl Server {
     }
 }
 
+fn environment() -> Environment {
+    Environment::of([("DB_PASSWORD".to_owned(), PASSWORD.to_owned())])
+}
+
 fn sql_at(s3: S3) -> Sql {
-    Sql::new(s3, Environment::of([("DB_PASSWORD".to_owned(), PASSWORD.to_owned())]))
+    Sql::new(s3, environment())
 }
 
 fn sql() -> Sql {
@@ -388,6 +395,39 @@ async fn a_cancelled_statement_is_cancelled_at_the_server_and_its_transaction_un
         }
         assert_eq!(server.value(&rest, "SELECT COUNT(*) FROM t").await, 0, "{}", server.kind);
     }
+}
+
+/// Also of those that only ask; a sensor is told to stop in the midst of a look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_is_not_wanted_any_more_is_cancelled_at_the_server() {
+    let table = [
+        (Server::postgres().await, "SELECT pg_sleep(1001)", "pg_stat_activity WHERE state = 'active' AND query"),
+        (Server::mariadb(), "SELECT SLEEP(1001)", "information_schema.processlist WHERE info"),
+    ];
+    for (server, question, running) in table {
+        let running = format!("SELECT COUNT(*) FROM {running} = '{question}'");
+        let ask = json!({ "sql": question });
+        let branch = json!({ "sql": question, "follow_task_ids_if_true": "a", "follow_task_ids_if_false": "b" });
+        let looks = Arc::new(tokio::sync::Semaphore::new(1));
+        ends_at_the_server(&server, &SqlSensor::new(environment(), looks), &ask, &running).await;
+        ends_at_the_server(&server, &BranchSql::new(environment()), &branch, &running).await;
+        ends_at_the_server(&server, &SqlCheck::new(environment()), &ask, &running).await;
+    }
+}
+
+/// Stops a try while `running` counts one statement of it, which ends then.
+async fn ends_at_the_server<O: Operator>(server: &Server, operator: &O, args: &Value, running: &str) {
+    let (bench, watcher) = (Bench::new(), Bench::new());
+    let mut asks = Box::pin(bench.run(operator, server.args(args)));
+    let is_asked = Box::pin(async { while server.value(&watcher, running).await != 1 {} });
+    tokio::select! {
+        ended = &mut asks => panic!("{} {}: {ended:?}", server.kind, O::NAME),
+        () = is_asked => {}
+    }
+    bench.ctx.cancelled.cancel();
+
+    assert_eq!(asks.await.unwrap_err().verdict, Verdict::Cancelled, "{} {}", server.kind, O::NAME);
+    assert_eq!(server.value(&watcher, running).await, 0, "{} {}", server.kind, O::NAME);
 }
 
 #[tokio::test(flavor = "multi_thread")]

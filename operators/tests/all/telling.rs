@@ -1,13 +1,16 @@
 //! `email` and `notify`, against real receivers on this machine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use operators::email::EmailTask;
+use operators::location::S3;
 use operators::notifiers::{MailServer, Tls};
 use operators::registry_with;
 use scheduler::connection::{Connection, Secret};
 use scheduler::operator::{Outcome, SecretReader, TaskError, Verdict};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::context::nowhere;
 use crate::mailbox::Mailbox;
@@ -141,19 +144,91 @@ async fn a_task_tells_by_any_notifier() {
     assert_eq!(failed.verdict, Verdict::Fail, "{failed}");
 }
 
+/// An address where whoever calls is not answered, and a sign that somebody has.
+async fn silence() -> (std::net::SocketAddr, Arc<Notify>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, called) = (listener.local_addr().unwrap(), Arc::new(Notify::new()));
+    let callers = Arc::clone(&called);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        loop {
+            open.push(listener.accept().await.unwrap());
+            callers.notify_one();
+        }
+    });
+    (address, called)
+}
+
 #[tokio::test]
 async fn telling_stops_when_it_is_told_to() {
-    let bench = Bench::new();
-    bench.ctx.cancelled.cancel();
-    // Nobody accepts what arrives here.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let registry = registry_with(&nowhere()).unwrap();
-    let args = json!({ "webhook": { "url": url, "body": "x" } });
+    let (address, called) = silence().await;
+    let silent = || MailServer {
+        host: "127.0.0.1".to_owned(),
+        port: Some(address.port()),
+        tls: Tls::None,
+        login: None,
+        password: None,
+        from: Some("updraft@example.com".to_owned()),
+    };
+    let bucket = S3::with_endpoint(&format!("http://{address}"), "test", "test");
+    let mail = json!({ "to": "ann@example.com", "subject": "x", "text": "y", "body": "y" });
+    let mut with_file = mail.clone();
+    with_file["files"] = json!(["s3://bee/a.csv"]);
+    let args_of = |args: &Value, key: &str| {
+        let mut args = args.clone();
+        args.as_object_mut().unwrap().remove(key);
+        args
+    };
+    let url = format!("http://{address}/");
+    let registry = operators::registry_mailing(Some(silent())).unwrap();
+    let notify = registry.find("notify").unwrap();
+    for told in [
+        json!({ "webhook": { "url": url, "body": "x" } }),
+        json!({ "slack": { "url": url, "text": "x" } }),
+        json!({ "email": args_of(&mail, "text") }),
+    ] {
+        let bench = Bench::new();
+        let tells = notify.execute(told.as_object().unwrap().clone(), &bench.ctx);
+        assert_eq!(stopped(tells, &bench, &called).await, Verdict::Cancelled, "{told}");
+    }
+    for args in [args_of(&mail, "body"), args_of(&with_file, "body")] {
+        let bench = Bench::new();
+        let task = EmailTask::new(bucket.clone(), Some(silent()));
+        assert_eq!(stopped(bench.run(&task, args.clone()), &bench, &called).await, Verdict::Cancelled, "{args}");
+    }
+}
 
-    let stopped = registry.find("notify").unwrap().execute(args.as_object().unwrap().clone(), &bench.ctx).await;
+/// Stops a try as soon as somebody has called.
+async fn stopped(tells: impl Future<Output = Result<Outcome, TaskError>>, bench: &Bench, called: &Notify) -> Verdict {
+    let stop = async {
+        called.notified().await;
+        bench.ctx.cancelled.cancel();
+    };
+    tokio::join!(tells, stop).0.unwrap_err().verdict
+}
+
+#[tokio::test]
+async fn a_command_that_tells_ends_with_its_try() {
+    let bench = Bench::new();
+    let pid = bench.home().join("pid");
+    let registry = registry_with(&nowhere()).unwrap();
+    let args = json!({ "command": { "command": format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000", pid.display()) } });
+    let tells = registry.find("notify").unwrap().execute(args.as_object().unwrap().clone(), &bench.ctx);
+    let stop = async {
+        while !pid.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        bench.ctx.cancelled.cancel();
+    };
+
+    let (stopped, ()) = tokio::join!(tells, stop);
 
     assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled);
+    let status = format!("/proc/{}/cmdline", std::fs::read_to_string(&pid).unwrap().trim());
+    // It is killed, and gone within a moment.
+    while std::fs::read_to_string(&status).is_ok_and(|command| command.contains("sleep")) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[test]

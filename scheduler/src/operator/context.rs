@@ -178,6 +178,12 @@ pub trait SecretReader: Send + Sync {
 
     /// The value of that variable, if there is one.
     async fn variable(&self, key: &str) -> anyhow::Result<Option<String>>;
+
+    /// Keeps up what reading needs, a token that ends for example, for as long as it is awaited: a process that lives for long
+    /// awaits it beside its work. Ends when there is nothing to keep up, or with why that is not possible.
+    async fn keep_up(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 /// Everything that one try may use. Cheap to clone.

@@ -43,6 +43,10 @@ impl<R: SecretReader> SecretReader for Cached<R> {
         let answer = self.variables.of(key);
         answer.get_or_try_init(|| self.reader.variable(key)).await.cloned()
     }
+
+    async fn keep_up(&self) -> anyhow::Result<()> {
+        self.reader.keep_up().await
+    }
 }
 
 /// An answer, as soon as there is one.

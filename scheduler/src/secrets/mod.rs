@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
+use futures::future::join_all;
+use tracing::warn;
 
 use crate::connection::Connection;
 use crate::keyring::Keyring;
@@ -89,6 +91,16 @@ impl SecretReader for Secrets {
 
     async fn variable(&self, key: &str) -> anyhow::Result<Option<String>> {
         Ok(self.find_variable(key).await?.map(|(value, _)| value))
+    }
+
+    async fn keep_up(&self) -> anyhow::Result<()> {
+        let each = self.places.iter().map(|place| async move {
+            if let Err(problem) = place.reader.keep_up().await {
+                warn!(backend = %place.name, "{problem:#}");
+            }
+        });
+        join_all(each).await;
+        Ok(())
     }
 }
 

@@ -131,6 +131,19 @@ fn mistakes_are_found_when_the_file_is_loaded() {
             "/openlineage_inject_parent_job_info",
             "not served",
         ),
+        (
+            "databricks_repair_run",
+            json!({ "run_id": 1, "rerun_all_failed_tasks": true, "on_retry": "adopt" }),
+            "/on_retry",
+            "always repairs the run again",
+        ),
+        ("databricks_run_sensor", json!({ "run_id": 1, "poke_interval": "soon" }), "/poke_interval", "`soon`"),
+        (
+            "databricks_sql_statement_sensor",
+            json!({ "statement_id": "01ef", "databricks_retry_delay": "soon" }),
+            "/databricks_retry_delay",
+            "`soon`",
+        ),
         ("databricks_sql_sensor", json!({ "sql": "SELECT 1; SELECT 2" }), "/sql", "asks one query"),
         (
             "databricks_partition_sensor",

@@ -36,6 +36,8 @@ pub enum Fault {
     LoseAnswer,
     /// Does it, and then nothing more is heard.
     Hang,
+    /// Is handed it twice, by somebody in between, and only the second answer arrives.
+    Twice,
 }
 
 /// A workspace; it ends with the runtime of its test.
@@ -124,6 +126,13 @@ pub struct Answer {
     pub chunks: Vec<Vec<Vec<Value>>>,
     /// Error code and message.
     pub error: Option<(&'static str, &'static str)>,
+}
+
+impl Statement {
+    /// The next look finds it ended.
+    pub fn ends(&mut self) {
+        self.answer.waits = 0;
+    }
 }
 
 impl Answer {
@@ -243,6 +252,9 @@ async fn respond(world: &Arc<World>, request: Request) -> Response {
             let seen = serde_json::from_slice(&body).unwrap_or_else(|_| json!(query));
             state.requests.push((path.clone(), seen));
             state.headers.push(parts.headers.clone());
+        }
+        if matches!(fault, Some(Fault::Twice)) {
+            state.answer(&parts.method, &path, &parts.headers, &query, &body);
         }
         state.answer(&parts.method, &path, &parts.headers, &query, &body)
     };
@@ -525,7 +537,6 @@ impl Inside {
 
     fn repair(&mut self, body: &Map<String, Value>) -> Result<Reply, Reply> {
         rules::repair(body)?;
-        let script = self.next_script.pop_front().unwrap_or_else(|| vec![RUNNING, SUCCESS]);
         let (_, run) = self.find(body.get("run_id").and_then(Value::as_i64))?;
         if run.script[0].0 != "TERMINATED" {
             return Err(error(400, "INVALID_STATE", "The run is not in a terminal state."));
@@ -533,6 +544,8 @@ impl Inside {
         if run.repairs.last().copied() != body.get("latest_repair_id").and_then(Value::as_i64) {
             return Err(error(400, "INVALID_PARAMETER_VALUE", "latest_repair_id is not that of the latest repair."));
         }
+        let script = self.next_script.pop_front().unwrap_or_else(|| vec![RUNNING, SUCCESS]);
+        let (_, run) = self.find(body.get("run_id").and_then(Value::as_i64))?;
         let id = 700 + i64::try_from(run.repairs.len()).unwrap();
         run.repairs.push(id);
         run.script = script.into();

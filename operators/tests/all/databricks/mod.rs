@@ -2,6 +2,7 @@
 
 mod arguments;
 mod crowd;
+mod elsewhere;
 mod engine;
 mod fake;
 mod once;

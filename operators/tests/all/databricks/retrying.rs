@@ -27,6 +27,23 @@ async fn a_workspace_that_is_busy_or_away_is_asked_again() {
 }
 
 #[tokio::test]
+async fn what_arrives_twice_is_done_once() {
+    let fake = Fake::start().await;
+    let mut bench = bench(&fake);
+    fake.faults("runs/submit", [Fault::Twice]);
+    fake.faults("runs/repair", [Fault::Twice]);
+    fake.script(&[FAILED]);
+    bench.run(&submit_run(), notebook(json!({}))).await.unwrap_err();
+    assert_eq!((fake.runs().len(), fake.inside().by_token.len()), (1, 1));
+    next_try(&mut bench);
+
+    xcoms(bench.run(&submit_run(), notebook(json!({ "on_retry": "repair" }))).await);
+
+    assert_eq!((fake.runs().len(), fake.runs()[0].repairs.len()), (1, 1));
+    assert!(bench.log_text().contains("was started already; goes on with it"), "{}", bench.log_text());
+}
+
+#[tokio::test]
 async fn a_workspace_that_says_when_to_come_back_is_taken_at_its_word() {
     let fake = Fake::start().await;
     fake.faults("runs/submit", [Fault::Answer(429, "REQUEST_LIMIT_EXCEEDED", Some(1))]);

@@ -239,7 +239,7 @@ async fn a_cleared_task_starts_another_run_whatever_on_retry_says() {
 }
 
 /// The checkpoint of a task that was cleared after its first try.
-struct Cleared(Arc<dyn Checkpoint>);
+pub(super) struct Cleared(pub(super) Arc<dyn Checkpoint>);
 
 #[async_trait]
 impl Checkpoint for Cleared {

@@ -24,6 +24,12 @@ fn rows(count: usize) -> Answer {
     Answer::rows(&[("one", "INT")], vec![vec![vec![json!("1")]; count]])
 }
 
+/// What is told of a table whose partitions have these columns.
+fn detail(columns: &str) -> Answer {
+    let names = [("format", "STRING"), ("partitionColumns", "ARRAY")];
+    Answer::rows(&names, vec![vec![vec![json!("delta"), json!(columns)]]])
+}
+
 #[tokio::test]
 async fn a_query_is_awaited_until_it_has_a_row() {
     let fake = Fake::start().await;
@@ -56,12 +62,6 @@ async fn a_query_with_a_mistake_fails_the_sensor_for_good() {
 #[tokio::test]
 async fn a_partition_is_awaited_by_the_columns_of_the_table() {
     let fake = Fake::start().await;
-    let detail = |columns: &str| {
-        Answer::rows(
-            &[("format", "STRING"), ("partitionColumns", "ARRAY")],
-            vec![vec![vec![json!("delta"), json!(columns)]]],
-        )
-    };
     fake.answers("DESCRIBE DETAIL default.pins", detail("[\"day\"]"));
     fake.answers("DESCRIBE DETAIL default.flat", detail("[]"));
     fake.answers("SELECT 1 FROM default.pins WHERE `day` = :p0 LIMIT 1", rows(1));
@@ -120,6 +120,47 @@ async fn a_sensor_that_is_cancelled_stops_and_asks_no_more() {
     stops(&fake, &SqlSensor(lookout()), sql).await;
     stops(&fake, &RunSensor(lookout()), args(json!({ "run_id": 5 }))).await;
     assert_eq!(fake.runs()[0].cancels, 0, "the run is not the sensor's");
+
+    fake.answers("DESCRIBE DETAIL default.pins", detail("[\"day\"]"));
+    fake.answers("SELECT 1 FROM default.pins WHERE `day` = :p0 LIMIT 1", rows(0));
+    let partition = args(json!({ "table_name": "pins", "partitions": { "day": "2026-01-01" }, "warehouse_id": "w" }));
+    stops(&fake, &PartitionSensor(lookout()), partition).await;
+
+    fake.answers("SELECT 2", Answer { waits: usize::MAX, ..rows(1) });
+    let operator = Sql::new(Workspaces::default(), crate::context::nowhere());
+    let send = json!({ "sql": "SELECT 2", "warehouse_id": "w", "wait_for_termination": false });
+    let id = super::xcoms(bench(&fake).run(&operator, send).await)["statement_id"].clone();
+    stops(&fake, &StatementSensor(lookout()), args(json!({ "statement_id": id }))).await;
+    assert!(fake.inside().statements.values().all(|sent| !sent.is_cancelled), "the statement is not the sensor's");
+}
+
+#[tokio::test]
+async fn a_query_of_a_sensor_that_is_cancelled_is_cancelled_at_the_warehouse() {
+    let fake = Fake::start().await;
+    for sql in ["SELECT 1", "SELECT 1 FROM default.pins WHERE `day` = :p0 LIMIT 1"] {
+        fake.answers(sql, Answer { waits: usize::MAX, ..rows(0) });
+    }
+    fake.answers("DESCRIBE DETAIL default.pins", detail("[\"day\"]"));
+    let sql = args(json!({ "sql": "SELECT 1", "warehouse_id": "w" }));
+    stops_in_the_midst(&fake, &SqlSensor(lookout()), sql, 1).await;
+    let partition = args(json!({ "table_name": "pins", "partitions": { "day": "2026-01-01" }, "warehouse_id": "w" }));
+    stops_in_the_midst(&fake, &PartitionSensor(lookout()), partition, 3).await;
+}
+
+/// Stops a sensor whose query, the n-th statement of all, goes on.
+async fn stops_in_the_midst<O: Operator>(fake: &Fake, sensor: &O, args: Value, sent: usize) {
+    let bench = bench(fake);
+    let stop = async {
+        while fake.inside().statements.len() < sent {
+            tokio::task::yield_now().await;
+        }
+        bench.ctx.withdrawn.cancel();
+        bench.ctx.cancelled.cancel();
+    };
+    let (ended, ()) = tokio::join!(bench.run(sensor, args), stop);
+    assert_eq!(ended.unwrap_err().verdict, Verdict::Cancelled, "{}", O::NAME);
+    let last = fake.inside().statements.values().last().unwrap().clone();
+    assert!(last.is_cancelled, "{}: {}", O::NAME, last.request);
 }
 
 async fn stops<O: Operator>(fake: &Fake, sensor: &O, args: Value) {

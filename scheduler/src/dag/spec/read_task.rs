@@ -1,5 +1,6 @@
 //! One task: the keys that every task has, and the arguments of its operator.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,8 +22,11 @@ use crate::dag::callback::TaskCallbacks;
 use crate::dag::{AnswerPolicy, PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
 use crate::operator::{AirflowClass, ErasedOperator, Registry};
 
-/// The one key of tasks that an operator may have for itself: what it asks people for.
+/// A key of tasks that an operator may have for itself: what it asks people for.
 const PARAMS: &str = "params";
+
+/// Another, when a mapping stands there, which addresses never are: a mail that it writes.
+pub(super) const EMAIL: &str = "email";
 
 /// A task as it was read, with what the graph needs to know of the text.
 pub(super) struct ReadTask {
@@ -82,6 +86,10 @@ impl Defaults {
         task.callbacks = told.callbacks();
         Defaults { task, arguments: own.laid_over(&self.arguments), told }
     }
+}
+
+fn is_mapping(entry: &Entry) -> bool {
+    matches!(entry.value.value, Yaml::Map(_))
 }
 
 /// A task that says nothing, with Airflow's defaults.
@@ -258,9 +266,10 @@ impl TaskReader<'_> {
         if let Some(params) = self.own_params(mapping) {
             task.params.extend(read_params::read(params, false, problems));
         }
+        let telling = self.without_own_email(mapping);
         let defaults = group.map_or(&self.defaults, |group| &self.group_defaults[group]);
         let mut callbacks = CallbackReader { registry: self.registry, schemas: self.schemas, source: self.source };
-        if let Some(told) = defaults.told.overlaid(mapping, &within, &mut callbacks, problems) {
+        if let Some(told) = defaults.told.overlaid(&telling, &within, &mut callbacks, problems) {
             task.callbacks = told.callbacks();
         }
         task.group = group.map(|group| self.groups.list[group].id.clone());
@@ -333,10 +342,24 @@ impl TaskReader<'_> {
     /// The params of a task, unless its operator calls an argument so.
     fn own_params<'m>(&mut self, mapping: &'m Mapping) -> Option<&'m Entry> {
         let entry = mapping.get(PARAMS).filter(|entry| !matches!(entry.value.value, Yaml::Null))?;
+        (!self.takes(mapping, PARAMS)).then_some(entry)
+    }
+
+    /// A task without an `email` that is an argument of its operator.
+    fn without_own_email<'m>(&mut self, mapping: &'m Mapping) -> Cow<'m, Mapping> {
+        let is_own = mapping.get(EMAIL).is_some_and(is_mapping) && self.takes(mapping, EMAIL);
+        if !is_own {
+            return Cow::Borrowed(mapping);
+        }
+        let others = mapping.entries.iter().filter(|entry| entry.key != EMAIL);
+        Cow::Owned(Mapping { entries: others.cloned().collect() })
+    }
+
+    /// Whether the operator of a task has an argument of that name.
+    fn takes(&mut self, mapping: &Mapping, name: &str) -> bool {
         let registry = self.registry;
         let operator = mapping.get("operator").and_then(|entry| registry.find(entry.value.as_text()?));
-        let is_argument = operator.is_some_and(|operator| self.schemas.of(operator).has(PARAMS));
-        (!is_argument).then_some(entry)
+        operator.is_some_and(|operator| self.schemas.of(operator).has(name))
     }
 
     fn operator(
@@ -392,7 +415,8 @@ impl TaskReader<'_> {
         for entry in &mapping.entries {
             let name = entry.key.as_str();
             let is_argument = known.as_ref().is_some_and(|schema| schema.has(name));
-            if names(TASK_KEYS).any(|key| key == name) && !(is_argument && name == PARAMS) {
+            let is_own = is_argument && (name == PARAMS || (name == EMAIL && is_mapping(entry)));
+            if names(TASK_KEYS).any(|key| key == name) && !is_own {
                 continue;
             }
             match find_refused(REFUSED_IN_TASKS, name) {

@@ -13,6 +13,7 @@ use super::keys::{
     TASK_KEYS,
 };
 use super::operator_schema::{self, Form, OperatorParts, alike};
+use super::read_task::EMAIL;
 use super::schedule;
 use crate::operator::Registry;
 
@@ -166,11 +167,21 @@ fn task(operators: &[OperatorParts]) -> Value {
         .flat_map(|operator| &operator.forms)
         .map(|form| json!({ "if": is_meant(form), "then": { "$ref": format!("#/$defs/task.{}", form.title) } }))
         .collect();
+    let mut keys = task_keys();
+    let email = keys.shift_remove(EMAIL).map(|addresses| addresses_alone(operators, &addresses));
     json!({
         "type": "object",
-        "properties": task_keys(),
-        "allOf": by_operator,
+        "properties": keys,
+        "allOf": by_operator.into_iter().chain(email).collect::<Vec<_>>(),
     })
+}
+
+/// What any task has as its `email`, unless its operator has an argument of that name.
+fn addresses_alone(operators: &[OperatorParts], addresses: &Value) -> Value {
+    let forms = operators.iter().flat_map(|operator| &operator.forms).filter(|form| form.arguments.contains_key(EMAIL));
+    let with_argument: Vec<Value> = forms.map(is_meant).collect();
+    let rule = json!({ "properties": { (EMAIL): addresses } });
+    if with_argument.is_empty() { rule } else { json!({ "if": { "anyOf": with_argument }, "else": rule }) }
 }
 
 /// What a task with a certain operator has, in one of its forms, beside what any task has.
@@ -183,6 +194,10 @@ fn task_of(operator: &OperatorParts, form: &Form) -> Value {
         properties.insert(key.name.to_owned(), json!({ "$ref": format!("#/$defs/harmless.{}", key.name) }));
     }
     properties.extend(form.arguments.clone());
+    if let Some(argument) = properties.get_mut(EMAIL) {
+        let addresses = json!({ "$ref": format!("#/$defs/key.{EMAIL}") });
+        *argument = json!({ "anyOf": [argument.take(), addresses] });
+    }
     let mut schema = json!({
         "title": form.title,
         "description": operator.summary,

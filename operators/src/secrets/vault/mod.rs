@@ -3,22 +3,25 @@
 //! `connections/<id>` holds the fields of a connection, or its URI under `conn_uri`; `variables/<key>` holds the value under
 //! `value`.
 
+mod lifetime;
+mod server;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use async_trait::async_trait;
-use reqwest::header::HeaderValue;
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use scheduler::connection::{Connection, Secret};
 use scheduler::operator::SecretReader;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
-use crate::requests::{Base, Reply, client, exchange};
+use self::server::{Granted, Mount, Server, complaints, refusal, segments};
+use crate::requests::{Base, Reply};
 
 /// A token that Vault gave us is asked for anew when so much of its life is left.
 const TOKEN_RESERVE: Duration = Duration::from_secs(10);
@@ -69,41 +72,23 @@ pub enum VaultAuth {
 
 /// A server of Vault.
 pub struct Vault {
-    base: Base,
+    server: Server,
     settings: VaultSettings,
     /// The token that Vault gave us, and until when it is good.
     token: Mutex<Option<(Secret, Option<Instant>)>>,
+    /// Set as soon as the mount was found to be what the settings say.
+    mount: OnceCell<()>,
 }
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Vault").field(&self.base.shown()).finish()
+        f.debug_tuple("Vault").field(&self.server.base.shown()).finish()
     }
-}
-
-/// The answer to a login.
-#[derive(Deserialize)]
-struct Login {
-    auth: Granted,
-}
-
-#[derive(Deserialize)]
-struct Granted {
-    client_token: String,
-    /// Seconds; 0 is for ever.
-    #[serde(default)]
-    lease_duration: u64,
 }
 
 #[derive(Deserialize)]
 struct Answer {
     data: Map<String, Value>,
-}
-
-#[derive(Deserialize, Default)]
-struct Refusal {
-    #[serde(default)]
-    errors: Vec<String>,
 }
 
 impl Vault {
@@ -113,29 +98,43 @@ impl Vault {
         if !matches!(settings.version, 1 | 2) {
             bail!("Vault has version 1 and 2 of its KV engine, not {}", settings.version);
         }
-        Ok(Vault { base, settings, token: Mutex::default() })
+        let server = Server { base, namespace: settings.namespace.clone() };
+        Ok(Vault { server, settings, token: Mutex::default(), mount: OnceCell::new() })
     }
 
     /// What is at a path of the KV engine.
     async fn read(&self, folder: &str, name: &str) -> anyhow::Result<Option<Map<String, Value>>> {
         let VaultSettings { mount, version, .. } = &self.settings;
         let data: &[&str] = if *version == 2 { &["data"] } else { &[] };
-        let parts = ["v1"].into_iter().chain(segments(mount)).chain(data.iter().copied());
-        let parts: Vec<&str> = parts.chain(segments(folder)).chain([name]).collect();
-        let mut reply = self.ask(&parts, &self.token(false).await?).await?;
-        if reply.status == StatusCode::FORBIDDEN && !matches!(self.settings.auth, VaultAuth::Token(_)) {
+        let parts: Vec<&str> =
+            segments(mount).chain(data.iter().copied()).chain(segments(folder)).chain([name]).collect();
+        let mut token = self.token(false).await?;
+        let mut reply = self.ask(&parts, &token).await?;
+        let is_ours = matches!(self.settings.auth, VaultAuth::Token(_));
+        if reply.status == StatusCode::FORBIDDEN && !is_ours {
             // It may have been revoked before its time.
-            reply = self.ask(&parts, &self.token(true).await?).await?;
+            token = self.token(true).await?;
+            reply = self.ask(&parts, &token).await?;
         }
         match reply.status {
             StatusCode::OK => {}
-            // Also for a version that was deleted.
-            StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::FORBIDDEN => bail!(
-                "Vault forbids to read `{mount}/{folder}/{name}`; look at the policy of our token, and at how the KV engine is \
-                 mounted"
-            ),
-            _ => return Err(refusal(&reply)),
+            StatusCode::NOT_FOUND => {
+                // Nobody is there who could have it; a secret that is not there goes without words.
+                if complaints(&reply).is_some() {
+                    return Err(refusal(&reply).error.context(format!("cannot read `{mount}`")));
+                }
+                self.mount.get_or_try_init(|| self.check_mount(&token)).await?;
+                // Also for a version that was deleted.
+                return Ok(None);
+            }
+            StatusCode::FORBIDDEN => {
+                let ended = if is_ours { ", whether it has ended," } else { "" };
+                bail!(
+                    "Vault forbids to read `{mount}/{folder}/{name}`; look at the policy of our token{ended} and at how the KV \
+                     engine is mounted"
+                )
+            }
+            _ => return Err(refusal(&reply).error),
         }
         let answer: Answer = serde_json::from_slice(&reply.body).context("the answer of Vault has no `data`")?;
         if *version == 1 {
@@ -148,19 +147,22 @@ impl Vault {
         }
     }
 
-    async fn ask(&self, parts: &[&str], token: &Secret) -> anyhow::Result<Reply> {
-        let mut token = HeaderValue::try_from(token.reveal()).context("the token of Vault is none")?;
-        token.set_sensitive(true);
-        let request = self.request(Method::GET, parts)?.header("X-Vault-Token", token);
-        exchange(request, &self.base.host).await.map_err(|trouble| trouble.error)
+    /// An engine of the other version has nothing where we look, and must not be taken for one that has not the secret.
+    async fn check_mount(&self, token: &Secret) -> anyhow::Result<()> {
+        let VaultSettings { mount, version, .. } = &self.settings;
+        let found = self.server.mount(mount, token).await.map_err(|trouble| trouble.error)?;
+        let Some(Mount { engine, version: found }) = found else { return Ok(()) };
+        if !matches!(engine.as_str(), "kv" | "generic") {
+            bail!("`{mount}` is no KV engine, but one of the type `{engine}`; write where the KV engine is mounted");
+        }
+        if found != *version {
+            bail!("`{mount}` is a KV engine of version {found}; write `version={found}` behind its address");
+        }
+        Ok(())
     }
 
-    fn request(&self, method: Method, parts: &[&str]) -> anyhow::Result<reqwest::RequestBuilder> {
-        let mut request = client()?.request(method, self.base.join(parts)).header("X-Vault-Request", "true");
-        if let Some(namespace) = &self.settings.namespace {
-            request = request.header("X-Vault-Namespace", namespace);
-        }
-        Ok(request)
+    async fn ask(&self, parts: &[&str], token: &Secret) -> anyhow::Result<Reply> {
+        self.server.get(parts, token).await.map_err(|trouble| trouble.error)
     }
 
     /// The token that we have, or a new one when it ends soon or is not taken any more.
@@ -196,15 +198,7 @@ impl Vault {
                 (mount, json!({ "role": role, "jwt": jwt.trim() }))
             }
         };
-        let parts: Vec<&str> = ["v1", "auth"].into_iter().chain(segments(mount)).chain(["login"]).collect();
-        let request = self.request(Method::POST, &parts)?;
-        let request = request.header("Content-Type", "application/json").body(body.to_string());
-        let reply = exchange(request, &self.base.host).await.map_err(|trouble| trouble.error)?;
-        if reply.status != StatusCode::OK {
-            return Err(refusal(&reply).context("Vault does not let us in"));
-        }
-        let login: Login = serde_json::from_slice(&reply.body).context("the answer of Vault has no token")?;
-        Ok(login.auth)
+        self.server.log_in(mount, &body).await
     }
 }
 
@@ -229,16 +223,12 @@ impl SecretReader for Vault {
             None => bail!("`{folder}/{key}` in Vault has no field `value`"),
         }
     }
-}
 
-fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|segment| !segment.is_empty())
-}
-
-fn refusal(reply: &Reply) -> anyhow::Error {
-    let said: Refusal = serde_json::from_slice(&reply.body).unwrap_or_default();
-    if said.errors.is_empty() {
-        return reply.refusal().error;
+    /// Renews a token that was given to us. Those that Vault gives for a login are replaced when they are asked with.
+    async fn keep_up(&self) -> anyhow::Result<()> {
+        match &self.settings.auth {
+            VaultAuth::Token(token) => lifetime::keep(&self.server, token).await,
+            VaultAuth::AppRole { .. } | VaultAuth::Kubernetes { .. } => Ok(()),
+        }
     }
-    anyhow!("Vault answered {}: {}", reply.status, said.errors.join("; "))
 }

@@ -1,0 +1,91 @@
+//! Where a run or a statement was started, which is kept beside its number: the task of a further try may name another
+//! connection, or the connection may lead elsewhere by then, and another workspace knows nothing of that number, or calls
+//! something else by it.
+
+use anyhow::{Context as _, anyhow};
+use scheduler::operator::TaskError;
+use serde::{Deserialize, Serialize};
+
+use super::session::Session;
+
+/// The workspace where something was started, and who was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Origin {
+    /// The connection.
+    conn_id: String,
+    /// The address of the workspace to which it led.
+    host: String,
+}
+
+/// Who is to be asked about what was kept.
+pub(super) enum Whereabouts {
+    /// The workspace that the task names now.
+    Here,
+    /// Another one.
+    There(Box<Session>),
+    /// Nobody can be asked, and nobody needs to: it has ended, or the task was cleared.
+    Lost,
+}
+
+impl Origin {
+    /// The workspace that `session` asks.
+    pub(super) fn of(session: &Session) -> Origin {
+        Origin { conn_id: session.conn_id().to_owned(), host: session.address() }
+    }
+
+    /// The session with it; none when `here` is one.
+    pub(super) async fn session(&self, what: &str, here: &Session) -> Result<Option<Box<Session>>, TaskError> {
+        let Origin { conn_id, host } = self;
+        if here.address() == *host {
+            return Ok(None);
+        }
+        let cure = "let it lead there again; or cancel that there by hand, and clear this task";
+        let lost = format!("{what} was started at {host} by connection `{conn_id}`");
+        match here.of(conn_id).await {
+            Ok(there) if there.address() == *host => Ok(Some(Box::new(there))),
+            Ok(elsewhere) => {
+                let now = elsewhere.address();
+                Err(TaskError::retry(anyhow!("{lost}, which leads to {now} now; {cure}")))
+            }
+            Err(problem) => {
+                Err(TaskError::retry(problem.error.context(format!("{lost}, which is of no use now; {cure}"))))
+            }
+        }
+    }
+}
+
+/// What an earlier process has left.
+pub(super) struct Left<'a> {
+    /// What people call it.
+    pub(super) what: &'a str,
+    /// The try that began it.
+    pub(super) begun_by: u32,
+    /// Whether it was seen to its end.
+    pub(super) is_over: bool,
+}
+
+/// Who is to be asked about what was started at `origin`. None is kept of what was started before there were origins.
+pub(super) async fn find(origin: Option<&Origin>, left: Left<'_>, here: &Session) -> Result<Whereabouts, TaskError> {
+    let (Some(origin), Left { what, begun_by, is_over }) = (origin, left) else { return Ok(Whereabouts::Here) };
+    let log = &here.ctx.log;
+    match origin.session(what, here).await {
+        Ok(None) => Ok(Whereabouts::Here),
+        Ok(Some(there)) => {
+            log.info(format_args!("{what} was started at {}, and is asked for there", origin.host));
+            Ok(Whereabouts::There(there))
+        }
+        Err(problem) if is_over => {
+            log.warning(format_args!("{:#}. It has ended", problem.error));
+            Ok(Whereabouts::Lost)
+        }
+        Err(problem) => {
+            let cleared = here.ctx.checkpoint.tries_before_clear().await.context("cannot read the checkpoint")?;
+            if begun_by > cleared {
+                return Err(problem);
+            }
+            // Whoever cleared the task wants it made anew.
+            log.error(format_args!("{:#}. It may go on", problem.error));
+            Ok(Whereabouts::Lost)
+        }
+    }
+}
