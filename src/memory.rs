@@ -13,38 +13,77 @@ use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// Between two looks at how much is resident.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+/// Nothing goes on when the process has spent no more than this on cores since the last look.
+const QUIET_MAX: Duration = Duration::from_millis(500);
+
 /// By how much more than it kept the last time a process is worth the trouble, in bytes.
 const GROWTH_MIN: u64 = 4 * 1024 * 1024;
 
-/// Gives memory back whenever some has come to it, until `stop`.
+/// Gives memory back whenever some has come to it and nothing goes on, until `stop`.
 pub async fn keep_small(stop: CancellationToken) {
-    let mut kept = 0;
+    let (mut seen, mut is_told) = (Seen::default(), false);
     while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        let looked = tokio::task::spawn_blocking(move || give_back_beyond(kept)).await;
-        match looked {
-            Ok(Ok(now)) => kept = now,
-            Ok(Err(error)) => return warn!(%error, "no memory is given back before the end"),
-            Err(error) => return warn!(%error, "no memory is given back before the end"),
+        let looked = tokio::task::spawn_blocking(move || seen.look()).await;
+        match looked.map_err(io::Error::other).flatten() {
+            Ok(now) => seen = now,
+            Err(error) if is_told => debug!(%error, "no memory is given back"),
+            Err(error) => {
+                warn!(%error, "no memory is given back");
+                is_told = true;
+            }
         }
     }
 }
 
-/// Answers with the bytes that are kept.
-fn give_back_beyond(kept: u64) -> io::Result<u64> {
-    let resident = resident_bytes()?;
-    if resident < kept.saturating_add(GROWTH_MIN) {
-        return Ok(kept.min(resident));
+/// What a look finds.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// Bytes that are resident although nothing goes on.
+    kept: u64,
+    /// Time that the process has spent on cores.
+    spent: Duration,
+    /// Memory was given back a moment ago.
+    is_fresh: bool,
+}
+
+impl Seen {
+    /// Looks again, and gives memory back if it is worth it.
+    fn look(self) -> io::Result<Seen> {
+        let spent = spent_on_cores();
+        let goes_on = spent.saturating_sub(self.spent) > QUIET_MAX;
+        if goes_on {
+            return Ok(Seen { spent, is_fresh: false, ..self });
+        }
+        let resident = resident_bytes()?;
+        if self.is_fresh {
+            // What idling itself needs has come back by now, and is not to be given back for ever.
+            return Ok(Seen { kept: resident, spent, is_fresh: false });
+        }
+        if resident < self.kept.saturating_add(GROWTH_MIN) {
+            return Ok(Seen { spent, ..self });
+        }
+        give_back()?;
+        Ok(Seen { kept: resident_bytes()?, spent, is_fresh: true })
     }
+}
+
+fn spent_on_cores() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or_default())
+}
+
+fn give_back() -> io::Result<()> {
     trim_heap();
     let program = fs::read_link("/proc/self/exe")?;
     drop_program_pages(&program_pages(&fs::read_to_string("/proc/self/maps")?, &program.to_string_lossy()));
-    resident_bytes()
+    Ok(())
 }
 
 fn resident_bytes() -> io::Result<u64> {
@@ -95,7 +134,7 @@ fn drop_program_pages(pages: &[Range<usize>]) {
         // finds what was there before.
         let answer = unsafe { libc::madvise(range.start as *mut _, range.len(), libc::MADV_DONTNEED) };
         if answer != 0 {
-            tracing::debug!(error = %io::Error::last_os_error(), "the kernel keeps pages of the program");
+            debug!(error = %io::Error::last_os_error(), "the kernel keeps pages of the program");
         }
     }
 }
@@ -142,9 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_given_back_when_nothing_goes_on_and_some_has_come() {
+        let busy = Seen::default().look().expect("a look");
+        let (spent, kept) = (spent_on_cores(), resident_bytes().expect("memory"));
+        let idle = |kept, is_fresh| Seen { kept, spent: spent_on_cores(), is_fresh }.look().expect("a look").is_fresh;
+        assert!(busy.spent <= spent);
+        assert!(idle(0, false));
+        assert!(!idle(0, true));
+        assert!(!idle(kept * 2, false));
+    }
+
+    #[test]
     fn what_is_given_back_is_there_again() {
-        let before = fs::read("/proc/self/exe").expect("the program").len();
-        give_back_beyond(0).expect("memory");
-        assert_eq!(fs::read("/proc/self/exe").expect("the program").len(), before);
+        let before = std::hint::black_box(MAPS.to_owned());
+        give_back().expect("memory");
+        assert_eq!(before, MAPS);
     }
 }
