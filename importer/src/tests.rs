@@ -374,7 +374,13 @@ fn tasks_keep_their_dates_params_and_names() {
         "EmptyOperator(task_id='a', start_date=datetime(2026, 2, 1), end_date=pendulum.datetime(2026, 3, 1, tz='UTC'),\n    \
          params={'region': 'eu'}, task_display_name='A: b', do_xcom_push=False)",
     );
-    for written in ["start_date: 2026-02-01", "2026-03-01T00:00:00Z", "region: eu", "do_xcom_push: false", "'A: b'"] {
+    for written in [
+        "start_date: 2026-02-01",
+        "2026-03-01T00:00:00Z",
+        "region: eu",
+        "do_xcom_push: false",
+        r#"task_display_name: "A: b""#,
+    ] {
         assert!(yaml.contains(written), "{written} in {yaml}");
     }
 }
