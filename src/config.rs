@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use operators::notifiers::MailServer;
+use scheduler::dag::MAP_LENGTH_MAX;
 use serde::Deserialize;
 
 use crate::cli::{
@@ -50,6 +51,8 @@ pub struct ServerConfig {
     pub port: u16,
     /// Most task instances at the same time.
     pub parallelism: usize,
+    /// Most items that a task leaves to map over (Airflow 3: `max_map_length`).
+    pub max_map_length: u32,
     /// How long running tasks may go on after the signal to stop.
     pub grace: Duration,
     /// How long a process that runs tasks may be silent, on Postgres, before they are run again elsewhere.
@@ -83,6 +86,7 @@ struct SettingsFile {
     host: Option<String>,
     port: Option<u16>,
     parallelism: Option<usize>,
+    max_map_length: Option<u32>,
     grace_secs: Option<u64>,
     lease_secs: Option<u64>,
     queues: Option<Vec<String>>,
@@ -151,6 +155,7 @@ impl Config {
             host: typed.web.host.or(file.host).unwrap_or_else(|| "127.0.0.1".to_owned()),
             port: typed.web.port.or(file.port).unwrap_or(8080),
             parallelism: typed.scheduling.parallelism.or(file.parallelism).unwrap_or(32).max(1),
+            max_map_length: env_number("UPDRAFT_MAX_MAP_LENGTH")?.or(file.max_map_length).unwrap_or(MAP_LENGTH_MAX),
             grace: Duration::from_secs(typed.tries.grace_secs.or(file.grace_secs).unwrap_or(10)),
             lease: Duration::from_secs(typed.tries.lease_secs.or(file.lease_secs).unwrap_or(300).max(LEASE_SECS_MIN)),
             queues: if queues.is_empty() { vec!["default".to_owned()] } else { queues },
@@ -227,6 +232,12 @@ fn default_home() -> anyhow::Result<PathBuf> {
 #[expect(clippy::disallowed_methods, reason = "the one file that reads the environment")]
 fn env_text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn env_number(name: &str) -> anyhow::Result<Option<u32>> {
+    let Some(text) = env_text(name) else { return Ok(None) };
+    let wrong = || BadInput::new(format!("{name} is `{text}`; it is a whole number from 0 on"));
+    Ok(Some(text.parse().map_err(|_| wrong())?))
 }
 
 fn env_flag(name: &str) -> anyhow::Result<Option<bool>> {

@@ -456,12 +456,9 @@ impl<'t> Interpreter<'t> {
             let help = Some("write what the file holds, or a command that runs it");
             self.lose_task(task, &NotStatic { reason, place: place.clone(), help });
         }
-        match key {
-            "start_date" | "end_date" => {
-                return self.remark(Remark::noted(format!("{what}: dates belong to the DAG"), place));
-            }
-            "params" => return self.remark(Remark::lost(format!("{what}: params belong to the DAG"), place)),
-            _ => {}
+        if matches!(key, "start_date" | "end_date") && !is_in_utc(&value) {
+            let reason = "a task's date is written without a zone, or in UTC";
+            return self.remark(Remark::lost(format!("{what}: {reason}"), place));
         }
         let value = self.with_outputs(task, value);
         let json = if matches!(key, "inlets" | "outlets") {
@@ -684,6 +681,12 @@ fn is_file_of(key: &str, text: &str) -> bool {
         _ => return false,
     };
     endings.iter().any(|ending| text.ends_with(ending))
+}
+
+/// Whether it is a date whose zone needs not be written, or can be.
+fn is_in_utc(value: &Value<'_>) -> bool {
+    let zone = |date: &Date| date.zone.as_deref().is_none_or(|zone| zone.eq_ignore_ascii_case("utc"));
+    matches!(value, Value::Date(date) if zone(date))
 }
 
 /// `Variable.get(…)`: a template that is filled in when the task runs.

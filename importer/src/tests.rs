@@ -366,3 +366,21 @@ fn an_alias_stands_among_what_a_task_makes_and_what_a_dag_waits_for() {
     let unknown = task("outlets=[AssetAlias(open('x').read())]");
     assert_eq!(unknown.remarks.len(), 1, "{:?}", unknown.remarks);
 }
+
+/// What tasks have of their own in Airflow, they have here.
+#[test]
+fn tasks_keep_their_dates_params_and_names() {
+    let yaml = yaml(
+        "EmptyOperator(task_id='a', start_date=datetime(2026, 2, 1), end_date=pendulum.datetime(2026, 3, 1, tz='UTC'),\n    \
+         params={'region': 'eu'}, task_display_name='A: b', do_xcom_push=False)",
+    );
+    for written in [
+        "start_date: 2026-02-01",
+        "2026-03-01T00:00:00Z",
+        "region: eu",
+        "do_xcom_push: false",
+        r#"task_display_name: "A: b""#,
+    ] {
+        assert!(yaml.contains(written), "{written} in {yaml}");
+    }
+}

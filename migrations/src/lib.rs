@@ -21,6 +21,7 @@ mod m20261129_000130_callback_history;
 mod m20261129_000140_task_state;
 mod m20261129_000150_checkpoint_version;
 mod m20261129_000210_asset_alias_reference;
+mod m20261129_000300_display_names;
 
 use sea_orm_migration::prelude::*;
 
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000140_task_state::Migration),
             Box::new(m20261129_000150_checkpoint_version::Migration),
             Box::new(m20261129_000210_asset_alias_reference::Migration),
+            Box::new(m20261129_000300_display_names::Migration),
         ]
     }
 }

@@ -86,6 +86,7 @@ impl Rehearsal {
             try_number: 1,
             map_index: -1,
             mapped: Map::new(),
+            expanded: None,
             now: self.now,
             callback: None,
         };

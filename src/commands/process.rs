@@ -185,6 +185,7 @@ impl Process {
             home: self.config.home.clone(),
             logs: logs.clone(),
             parallelism: self.config.server.parallelism,
+            max_map_length: self.config.server.max_map_length,
             holder,
             base_url,
             grace: self.config.server.grace,

@@ -80,6 +80,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
         home: config.home.clone(),
         logs: Logs::Folder(logs.clone()),
         parallelism: config.server.parallelism,
+        max_map_length: config.server.max_map_length,
         holder: Holder::alone("test", "localhost"),
         base_url: None,
         grace: Duration::ZERO,

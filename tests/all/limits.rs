@@ -330,3 +330,25 @@ async fn queued_runs_of_a_backfill_say_why_they_wait() {
     .await;
     assert!(server.stop().await);
 }
+
+/// What a task leaves to map over is bounded, and whoever runs Updraft says how far.
+#[tokio::test]
+async fn the_length_that_is_mapped_over_can_be_set() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    let file = installation.path().join("mapped.yaml");
+    std::fs::write(
+        &file,
+        "tasks:\n  - {task_id: items, operator: bash, bash_command: \"echo '[1, 2, 3]'\", output_processor: json}\n  \
+         - {task_id: each, operator: bash, append_env: true, bash_command: ls, expand: {skip_on_exit_code: items.output}}\n",
+    )
+    .unwrap();
+    let mut ends = Vec::new();
+    for most in ["2", "3", "many"] {
+        let mut command = installation.command(&["dags", "test", file.to_str().unwrap()]);
+        let output = command.env("UPDRAFT_MAX_MAP_LENGTH", most).output().await.unwrap();
+        ends.push((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    assert_eq!(ends.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [Some(1), Some(0), Some(2)], "{ends:?}");
+    assert!(ends[0].1.contains("upstream_failed"), "{}", ends[0].1);
+    assert!(ends[2].1.contains("UPDRAFT_MAX_MAP_LENGTH is `many`"), "{}", ends[2].1);
+}

@@ -15,9 +15,10 @@ use crate::document::{self, Head};
 use crate::error::ApiError;
 use crate::routes::{
     asset_events, asset_queue, assets, backfills, bulk, clear, configuration, connections, connections_bulk,
-    dag_run_wait, dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dag_warnings, dags,
-    dependencies, event_logs, extra_links, hitl_details, import_errors, jobs, logs, marks, monitor, pools, pools_bulk,
-    task_instances, task_instances_batch, tasks, tries, trigger, updraft, variables, variables_bulk, xcoms,
+    dag_parsing, dag_run_wait, dag_runs, dag_runs_batch, dag_sources, dag_stats, dag_tags, dag_versions, dag_warnings,
+    dags, dependencies, event_logs, extra_links, favorites, hitl_details, import_errors, jobs, logs, marks, monitor,
+    pools, pools_bulk, task_instances, task_instances_batch, tasks, tries, trigger, updraft, variables, variables_bulk,
+    xcoms,
 };
 use crate::state::AppState;
 use crate::{auth, hygiene, ui_files};
@@ -104,7 +105,10 @@ fn of_dags() -> OpenApiRouter<AppState> {
         .routes(routes!(dags::get_dags, dags::patch_dags))
         .routes(routes!(dags::get_dag, dags::patch_dag, dags::delete_dag))
         .routes(routes!(dags::get_dag_details))
+        .routes(routes!(favorites::favorite_dag))
+        .routes(routes!(favorites::unfavorite_dag))
         .routes(routes!(dag_sources::get_dag_source))
+        .routes(routes!(dag_parsing::reparse_dag_file))
         .routes(routes!(dag_tags::get_dag_tags))
         .routes(routes!(dag_stats::get_dag_stats))
         .routes(routes!(dag_versions::get_dag_versions))

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::affected::Affected;
 use super::finished::named;
-use super::{Control, ControlError, RunPatch};
+use super::{Control, ControlError, RunPatch, assert_allowed};
 use crate::dag::timetable::{Catchup, CatchupMode, NextRun, Past, Restriction, Timetable};
 use crate::dag::{Dag, PastDependency, params};
 use crate::engine::wake::Wake;
@@ -66,8 +66,9 @@ pub struct NewBackfill {
     pub reprocess: Reprocess,
     /// Most of its runs at the same time.
     pub max_active_runs: u32,
-    /// Whether runs that are reused go on with the newest version of the DAG (Airflow 3: true unless said otherwise).
-    pub run_on_latest_version: bool,
+    /// Whether runs that are reused go on with the newest version of the DAG; when absent they do, unless the DAG says
+    /// otherwise (Airflow 3).
+    pub run_on_latest_version: Option<bool>,
 }
 
 /// What became, or would become, of one date.
@@ -151,6 +152,7 @@ impl Control {
         }
         let mut row = row_of(&new, user, now);
         row.id = backfills::insert(&txn, row.clone()).await?;
+        let reused_on = self.reuses_on_latest(&dag, &new)?.then_some(version);
         let mut ordinal = 0;
         for (next, fate, existing) in &plan {
             ordinal += i32::from(fate.is_run());
@@ -158,7 +160,7 @@ impl Control {
                 (Fate::New, _) => {
                     runs::insert(&txn, new_run(&new, &row, next, version, ordinal, now)).await?;
                 }
-                (Fate::Again, Some(run)) => self.run_again(&txn, run.clone(), &new, &row, ordinal, version).await?,
+                (Fate::Again, Some(run)) => self.run_again(&txn, run.clone(), &row, ordinal, reused_on).await?,
                 _ => {}
             }
         }
@@ -208,10 +210,18 @@ impl Control {
             .collect())
     }
 
-    fn current_definition(&self, dag: &dag::Model) -> Result<std::sync::Arc<Dag>, ControlError> {
+    pub(super) fn current_definition(&self, dag: &dag::Model) -> Result<std::sync::Arc<Dag>, ControlError> {
         self.catalog
             .definition(&dag.dag_id, &dag.version_hash, &dag.relative_fileloc, &dag.source)
             .map_err(|error| ControlError::Invalid(error.to_string()))
+    }
+
+    /// Whether runs that are reused go on with the newest version.
+    fn reuses_on_latest(&self, dag: &dag::Model, new: &NewBackfill) -> Result<bool, ControlError> {
+        match new.run_on_latest_version {
+            Some(wanted) => Ok(wanted),
+            None => Ok(self.current_definition(dag)?.runs.rerun_with_latest_version.unwrap_or(true)),
+        }
     }
 
     /// Clears a run that is over and makes it part of the backfill (Airflow 3: it takes the type and the conf).
@@ -219,16 +229,14 @@ impl Control {
         &self,
         txn: &DatabaseTransaction,
         run: dag_run::Model,
-        new: &NewBackfill,
         backfill: &backfill::Model,
         ordinal: i32,
-        version: Uuid,
+        version: Option<Uuid>,
     ) -> Result<(), ControlError> {
         let now = self.clock.now();
         let id = run.id;
         let meant = self.meant(txn, run).await?;
         let all: Vec<Affected> = meant.affected(&meant.dag.tasks().map(|(task, _)| task).collect(), &[], |_| true);
-        let version = new.run_on_latest_version.then_some(version);
         self.tell(txn, meant, Request::Clear { instances: named(&all), version, keeps_run_state: false }, None, now)
             .await?;
         Ok(runs::join_backfill(txn, id, backfill.id, ordinal, &backfill.dag_run_conf, now).await?)
@@ -280,6 +288,7 @@ impl Control {
 
 fn check(new: &NewBackfill, dag: &Dag) -> Result<(), ControlError> {
     let invalid = |text: String| Err(ControlError::Invalid(text));
+    assert_allowed(dag, RunType::Backfill)?;
     if new.from_date > new.to_date {
         return invalid(format!("`from_date` {} is after `to_date` {}", new.from_date, new.to_date));
     }

@@ -48,8 +48,8 @@ pub struct ClearTasks {
     pub relatives: Relatives,
     /// In which states.
     pub states: StatesMeant,
-    /// On the newest version of the DAG rather than on that of the run.
-    pub run_on_latest_version: bool,
+    /// On the newest version of the DAG rather than on that of the run; the DAG decides when absent.
+    pub run_on_latest_version: Option<bool>,
     /// Refuse when one of them runs, instead of stopping it.
     pub prevent_running_task: bool,
     /// Let runs that are over begin again; otherwise what is cleared waits until somebody lets its run go on.
@@ -67,8 +67,8 @@ pub struct ClearRun {
     pub only_failed: bool,
     /// Only tasks that the newest version of the DAG has and the run does not; implies the newest version.
     pub only_new: bool,
-    /// On the newest version of the DAG rather than on that of the run.
-    pub run_on_latest_version: bool,
+    /// On the newest version of the DAG rather than on that of the run; the DAG decides when absent.
+    pub run_on_latest_version: Option<bool>,
     /// A remark.
     pub note: Option<String>,
     /// Only say what would be cleared.
@@ -151,7 +151,7 @@ impl Control {
         check_note(clear.note.as_deref())?;
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
-        let wants_latest = clear.run_on_latest_version || clear.only_new;
+        let wants_latest = if clear.only_new { Some(true) } else { clear.run_on_latest_version };
         let version = self.latest_version(&txn, dag_id, wants_latest, now).await?;
         let row = runs::get_locked(&txn, dag_id, run_id).await?;
         let meant = self.meant(&txn, row).await?;
@@ -186,14 +186,20 @@ impl Control {
         Ok(ClearedRun { instances: affected, new_tasks })
     }
 
+    /// The newest version of a DAG, if that is wanted, or if nothing is said and the DAG wants it (Airflow 3:
+    /// `rerun_with_latest_version`).
     async fn latest_version(
         &self,
         txn: &DatabaseTransaction,
         dag_id: &str,
-        is_wanted: bool,
+        wanted: Option<bool>,
         now: DateTime<Utc>,
     ) -> Result<Option<Uuid>, ControlError> {
         let dag = dags::get_live(txn, dag_id).await?;
+        let is_wanted = match wanted {
+            Some(wanted) => wanted,
+            None => self.current_definition(&dag)?.runs.rerun_with_latest_version.unwrap_or(false),
+        };
         Ok(if is_wanted { Some(versions::current(txn, &dag, now).await?) } else { None })
     }
 

@@ -1,6 +1,6 @@
 //! Deleting a run with all that is stored of it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
@@ -11,9 +11,6 @@ use crate::store::audit::{self, Deed};
 use crate::store::entity::dag_run;
 use crate::store::runs::InstanceKey;
 use crate::store::{checkpoints, commit, runs};
-
-/// What could not be ended in this time, because its connection is gone for good, keeps nobody from deleting.
-const ENDING_MAX: TimeDelta = TimeDelta::days(1);
 
 impl Control {
     /// Deletes a run that does not run (Airflow 3: only `queued`, `success` and `failed` ones).
@@ -60,7 +57,7 @@ pub(super) async fn assert_ended_elsewhere(
     now: DateTime<Utc>,
 ) -> Result<(), ControlError> {
     let keys: Vec<_> = runs.iter().map(|run| run.id).collect();
-    let Some(left) = checkpoints::withdrawn_of(txn, &keys, now - ENDING_MAX).await? else { return Ok(()) };
+    let Some(left) = checkpoints::withdrawn_of(txn, &keys, now - checkpoints::ENDING_MAX).await? else { return Ok(()) };
     let run_id = runs.iter().find(|run| run.id == left.dag_run_id).map_or("", |run| run.run_id.as_str());
     Err(goes_on_elsewhere(run_id, &left.task_id))
 }
@@ -71,7 +68,7 @@ pub(super) async fn assert_instance_ended_elsewhere(
     of: &InstanceKey,
     now: DateTime<Utc>,
 ) -> Result<(), ControlError> {
-    if checkpoints::was_withdrawn_after(txn, now - ENDING_MAX, of).await? {
+    if checkpoints::was_withdrawn_after(txn, now - checkpoints::ENDING_MAX, of).await? {
         return Err(goes_on_elsewhere(&of.run_id, &of.task_id));
     }
     Ok(())

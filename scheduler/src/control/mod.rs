@@ -15,9 +15,11 @@ mod connections;
 mod delete;
 mod delete_dag;
 mod delete_task_instance;
+mod favorites;
 mod finished;
 mod mark;
 mod pools;
+mod reparse;
 mod respond;
 mod retention;
 mod run_maker;
@@ -47,8 +49,8 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::dag::params;
 use crate::dag::timetable::Timetable;
+use crate::dag::{Dag, params};
 use crate::engine::wake::{Wake, Waker};
 use crate::events::{Change, Changes};
 use crate::keyring::Keyring;
@@ -242,6 +244,7 @@ impl Control {
             .catalog
             .definition(&dag.dag_id, &dag.version_hash, &dag.relative_fileloc, &dag.source)
             .map_err(|error| ControlError::Invalid(error.to_string()))?;
+        assert_allowed(&definition, run_type)?;
         params::merge_and_validate(&definition, &trigger.conf).map_err(|problems| {
             ControlError::Invalid(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?;
@@ -381,6 +384,18 @@ impl Control {
             Err(_) => Err(ControlError::NoScheduler),
         }
     }
+}
+
+/// Refuses a run of a kind that its DAG leaves out (Airflow 3: `allowed_run_types`).
+fn assert_allowed(dag: &Dag, run_type: RunType) -> Result<(), ControlError> {
+    if dag.runs.allows(run_type) {
+        return Ok(());
+    }
+    Err(ControlError::Invalid(format!(
+        "DAG `{}` has no {} runs: its `allowed_run_types` leave them out",
+        dag.dag_id,
+        run_type.word()
+    )))
 }
 
 fn check_note(note: Option<&str>) -> Result<(), ControlError> {

@@ -12,6 +12,8 @@ pub mod duration;
 mod model;
 pub mod params;
 pub mod period;
+mod run_policy;
+mod run_type;
 pub mod schedule;
 mod scope;
 mod shape;
@@ -22,10 +24,12 @@ pub mod version;
 mod weight;
 
 pub use model::{
-    AnswerPolicy, Dag, DagHead, DagRunPolicy, InvalidGraph, MAP_LENGTH_MAX, MappedValues, Mapping, Param,
-    PastDependency, RetryAction, RetryRule, Task, TaskGroup, TaskIndex, TaskRole, TriggerRule,
+    AnswerPolicy, Dag, DagHead, InvalidGraph, MAP_LENGTH_MAX, MappedValues, Mapping, Param, PastDependency,
+    RetryAction, RetryRule, Task, TaskGroup, TaskIndex, TaskRole, TriggerRule,
 };
 /// The two directions in a graph: `Incoming` is upstream, `Outgoing` downstream.
 pub use petgraph::Direction;
+pub use run_policy::DagRunPolicy;
+pub use run_type::RunType;
 pub use schedule::Schedule;
 pub use weight::WeightRule;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 
 use super::asset::Asset;
 use super::callback::{DagCallbacks, TaskCallbacks};
+use super::run_policy::DagRunPolicy;
 use super::schedule::Schedule;
 use super::scope::{self, Scopes};
-use super::timetable::Catchup;
 use super::weight::{self, WeightRule};
 
 /// A task's place in its DAG's graph. Means nothing outside the [`Dag`] that gave it.
@@ -41,40 +41,6 @@ impl std::ops::Deref for Dag {
     }
 }
 
-/// How runs of a DAG are made and bounded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DagRunPolicy {
-    /// What becomes of runs that were missed (Airflow 3: catchup; by default only the latest is made up for).
-    pub catchup: Catchup,
-    /// Most runs at the same time (Airflow 3: `max_active_runs`, default 16).
-    pub max_active_runs: u32,
-    /// Most task instances of one run at the same time (Airflow 3: `max_active_tasks`, default 16).
-    pub max_active_tasks: u32,
-    /// Whether a new DAG starts paused; the installation decides when absent (Airflow 3: paused).
-    pub is_paused_upon_creation: Option<bool>,
-    /// A run that takes longer fails (Airflow 3: `dagrun_timeout`).
-    pub dagrun_timeout: Option<Duration>,
-    /// After so many failed runs in a row the DAG is paused; 0 is never (Airflow 3: `max_consecutive_failed_dag_runs`).
-    pub max_consecutive_failed_dag_runs: u32,
-    /// Whether the first task that fails for good ends the run: what runs fails, what waits is skipped (Airflow 3:
-    /// `fail_fast`).
-    pub fail_fast: bool,
-}
-
-impl Default for DagRunPolicy {
-    fn default() -> DagRunPolicy {
-        DagRunPolicy {
-            catchup: Catchup::default(),
-            max_active_runs: 16,
-            max_active_tasks: 16,
-            is_paused_upon_creation: None,
-            dagrun_timeout: None,
-            max_consecutive_failed_dag_runs: 0,
-            fail_fast: false,
-        }
-    }
-}
-
 /// A param: its JSON Schema, and its default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
@@ -91,6 +57,8 @@ pub struct Param {
 pub struct Task {
     /// Unique within the DAG.
     pub task_id: String,
+    /// What people see in its place, where it has a second name (Airflow 3: `task_display_name`).
+    pub display_name: Option<String>,
     /// The operator's short name, whatever alias was written.
     pub operator: String,
     /// The keys that belong to the operator, with their templates.
@@ -99,6 +67,10 @@ pub struct Task {
     pub trigger_rule: TriggerRule,
     /// Whether it makes or takes away what others work with.
     pub role: TaskRole,
+    /// It does not run in runs with an earlier logical date.
+    pub start_date: Option<DateTime<Utc>>,
+    /// It does not run in runs with a later logical date.
+    pub end_date: Option<DateTime<Utc>>,
     /// Whether it waits for the run before.
     pub past: PastDependency,
     /// Whether it waits so, too, before it is skipped (Airflow 3: `wait_for_past_depends_before_skipping`).
@@ -151,6 +123,20 @@ pub struct Task {
     pub inlets: Vec<Asset>,
     /// What becomes of what its operator answers.
     pub answer: AnswerPolicy,
+}
+
+impl Task {
+    /// Why a run of that logical date is none of its business; nothing when it is (Airflow 3 gives such a run no instance of
+    /// the task).
+    pub fn out_of_date(&self, logical_date: DateTime<Utc>) -> Option<String> {
+        let iso = |date: DateTime<Utc>| date.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let (bound, how, key) = match (self.start_date, self.end_date) {
+            (Some(start), _) if logical_date < start => (start, "before", "start_date"),
+            (_, Some(end)) if logical_date > end => (end, "after", "end_date"),
+            _ => return None,
+        };
+        Some(format!("the logical date {} is {how} the task's {key} {}", iso(logical_date), iso(bound)))
+    }
 }
 
 /// What becomes of what the operator of a task answers.
@@ -259,6 +245,8 @@ pub const MAP_LENGTH_MAX: u32 = 1024;
 pub struct TaskGroup {
     /// Unique within the DAG, and different from every task's id.
     pub group_id: String,
+    /// What people see in its place, where it has a second name (Airflow 3: `group_display_name`).
+    pub display_name: Option<String>,
     /// The group around it.
     pub parent: Option<String>,
     /// One line for the graph.
@@ -334,6 +322,8 @@ pub enum InvalidGraph {
 pub struct DagHead {
     /// Unique within an installation.
     pub dag_id: String,
+    /// What people see in its place, where it has a second name (Airflow 3: `dag_display_name`).
+    pub display_name: Option<String>,
     /// One line for lists.
     pub description: Option<String>,
     /// Markdown for the DAG's page.
@@ -352,6 +342,8 @@ pub struct DagHead {
     pub tags: BTreeSet<String>,
     /// Who to ask; several are separated by commas, as in Airflow.
     pub owner: String,
+    /// Where owners are reached: URLs by owner (Airflow 3: `owner_links`).
+    pub owner_links: BTreeMap<String, String>,
     /// What a run may be given, by name: each a JSON Schema whose `default` is the value used when nothing is given.
     pub params: BTreeMap<String, Param>,
     /// `default_args` as written, for people to read; tasks already hold what follows from it.

@@ -118,6 +118,14 @@ impl Schedule {
         }
     }
 
+    /// When its time comes, if it says so.
+    pub fn time(&self) -> Option<&TimeSchedule> {
+        match self {
+            Schedule::Time(time) | Schedule::AssetsOrTime { time, .. } => Some(time),
+            Schedule::Never | Schedule::Assets(_) => None,
+        }
+    }
+
     /// As DAG files write it.
     pub fn document(&self) -> Value {
         match self {

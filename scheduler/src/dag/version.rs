@@ -22,6 +22,7 @@ pub fn document(dag: &Dag) -> Value {
     let mut document = head_document(dag);
     if let Some(entries) = document.as_object_mut() {
         entries.extend(callbacks_document(&dag.callbacks));
+        entries.extend(rare_document(dag));
     }
     document
 }
@@ -126,6 +127,14 @@ fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Valu
     if !task.params.is_empty() {
         put("params", params_document(&task.params));
     }
+    if let Some(name) = &task.display_name {
+        put("task_display_name", json!(name));
+    }
+    for (key, date) in [("start_date", task.start_date), ("end_date", task.end_date)] {
+        if let Some(date) = date {
+            put(key, json!(instant(date)));
+        }
+    }
     put("task_group_name", json!(task.group));
     put("depends_on_past", json!(task.past != PastDependency::None));
     put("wait_for_downstream", json!(task.past == PastDependency::ItselfAndDownstream));
@@ -137,6 +146,24 @@ fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Valu
     entries.extend(task.mapping.as_ref().map(mapping_document));
     entries.extend(task.args.clone());
     Value::Object(entries)
+}
+
+/// What few DAGs say, as far as this one does: what was kept of versions before there were these keys means the same.
+fn rare_document(dag: &Dag) -> Map<String, Value> {
+    let mut entries = Map::new();
+    if let Some(name) = &dag.display_name {
+        entries.insert("dag_display_name".to_owned(), json!(name));
+    }
+    if !dag.owner_links.is_empty() {
+        entries.insert("owner_links".to_owned(), json!(dag.owner_links));
+    }
+    if let Some(types) = &dag.runs.allowed_run_types {
+        entries.insert("allowed_run_types".to_owned(), types.iter().map(|kind| kind.word()).collect());
+    }
+    if let Some(wanted) = dag.runs.rerun_with_latest_version {
+        entries.insert("rerun_with_latest_version".to_owned(), json!(wanted));
+    }
+    entries
 }
 
 /// What runs tell whom, as far as they tell anything.
@@ -183,6 +210,9 @@ fn group_document(group: &TaskGroup) -> Value {
     entries.insert("parent_group_name".to_owned(), json!(group.parent));
     entries.insert("prefix_group_id".to_owned(), json!(false));
     entries.insert("tooltip".to_owned(), json!(group.tooltip));
+    if let Some(name) = &group.display_name {
+        entries.insert("group_display_name".to_owned(), json!(name));
+    }
     entries.extend(group.mapping.as_ref().map(mapping_document));
     Value::Object(entries)
 }

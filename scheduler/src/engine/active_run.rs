@@ -65,6 +65,7 @@ impl ActiveRun {
         let mut run = Run::restore(dag, row.run_id.clone(), row.logical_date, state, instances);
         run.start_date = row.start_date;
         run.end_date = row.end_date;
+        run.keeps_to_dates = row.run_type != "backfill";
         run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
         Ok(ActiveRun { row, run, rendered, places, around: None, is_new, has_begun })
     }

@@ -237,7 +237,8 @@ impl Coordinator {
     }
 
     /// Keeps a run in memory, in place of what was known of it.
-    fn take_in(&mut self, id: Uuid, active: ActiveRun) {
+    fn take_in(&mut self, id: Uuid, mut active: ActiveRun) {
+        active.run.map_length_max = self.settings.max_map_length;
         self.admission.forget(id);
         self.admission.enter(id, Arc::clone(&active.run.dag), active.date());
         for (at, instance) in active.run.instances() {

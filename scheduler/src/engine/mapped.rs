@@ -13,6 +13,8 @@ pub(super) struct Element {
     pub written: Map<String, Value>,
     /// As another task left them, which is data and never a template.
     pub left: Map<String, Value>,
+    /// Of how many elements it is one; none when the task is not mapped.
+    pub of: Option<usize>,
 }
 
 impl Element {
@@ -31,12 +33,14 @@ pub(super) async fn element(order: &Order, ctx: &TaskContext) -> Result<Element,
     match mapping {
         Mapping::Product(arguments) => product(arguments, index, ctx).await,
         Mapping::Kwargs(values) => {
-            let Value::Object(arguments) = items(values, ctx).await?.into_iter().nth(index).ok_or_else(shrunk)? else {
+            let items = items(values, ctx).await?;
+            let of = Some(items.len());
+            let Value::Object(arguments) = items.into_iter().nth(index).ok_or_else(shrunk)? else {
                 return Err(TaskError::fail(anyhow::anyhow!(
                     "item {index} of `expand_kwargs` is no mapping of arguments"
                 )));
             };
-            Ok(sorted(values, arguments))
+            Ok(Element { of, ..sorted(values, arguments) })
         }
     }
 }
@@ -44,22 +48,23 @@ pub(super) async fn element(order: &Order, ctx: &TaskContext) -> Result<Element,
 /// The last argument changes fastest (Airflow 3: cross product).
 async fn product(arguments: &[(String, MappedValues)], index: usize, ctx: &TaskContext) -> Result<Element, TaskError> {
     let mut element = Element::default();
-    let mut rest = index;
+    let (mut rest, mut of) = (index, 1_usize);
     for (name, values) in arguments.iter().rev() {
         let items = items(values, ctx).await?;
         let value = items.get(rest % items.len().max(1)).cloned().ok_or_else(shrunk)?;
         rest /= items.len();
-        let Element { written, left } = sorted(values, Map::from_iter([(name.clone(), value)]));
+        of = of.saturating_mul(items.len());
+        let Element { written, left, .. } = sorted(values, Map::from_iter([(name.clone(), value)]));
         element.written.extend(written);
         element.left.extend(left);
     }
-    if rest == 0 { Ok(element) } else { Err(shrunk()) }
+    if rest == 0 { Ok(Element { of: Some(of), ..element }) } else { Err(shrunk()) }
 }
 
 fn sorted(values: &MappedValues, arguments: Map<String, Value>) -> Element {
     match values {
-        MappedValues::Literal(_) => Element { written: arguments, left: Map::new() },
-        MappedValues::Output { .. } => Element { written: Map::new(), left: arguments },
+        MappedValues::Literal(_) => Element { written: arguments, ..Element::default() },
+        MappedValues::Output { .. } => Element { left: arguments, ..Element::default() },
     }
 }
 

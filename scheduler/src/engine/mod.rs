@@ -95,6 +95,8 @@ pub struct EngineSettings {
     pub logs: Logs,
     /// Most task instances at the same time (Airflow 3: `[core] parallelism`, default 32).
     pub parallelism: usize,
+    /// Most items that a task leaves to map over (Airflow 3: `[core] max_map_length`, default 1024).
+    pub max_map_length: u32,
     /// Who we are.
     pub holder: Holder,
     /// Where the web UI is reached, for links in messages; without it they hold none (Airflow 3: `[api] base_url`).

@@ -38,10 +38,11 @@ pub(super) async fn render(
         try_number: order.try_number,
         map_index: order.key.map_index,
         mapped: element.values(),
+        expanded: element.of,
         now: order.ordered_at,
         callback: None,
     };
-    let Element { written, left } = if task.mapping.is_some() { element } else { Element::default() };
+    let Element { written, left, .. } = if task.mapping.is_some() { element } else { Element::default() };
     let mut templates = task.args.clone();
     templates.extend(written);
     let sources = Sources { xcoms: &*ctx.xcom, secrets: &*ctx.secrets, log: &ctx.log };
@@ -49,7 +50,7 @@ pub(super) async fn render(
     args.extend(left);
     let label = match &task.map_index_template {
         Some(template) if order.key.map_index >= 0 => {
-            Some(sources.fetching(|xcoms| render_text(template, &context, xcoms)).await?)
+            Some(sources.fetching(|xcoms| render_text("map_index_template", template, &context, xcoms)).await?)
         }
         _ => None,
     };
@@ -112,7 +113,11 @@ impl Sources<'_> {
                 Ok(rendered) => return Ok(rendered),
                 Err(RenderError::NeedsXCom(wanted)) => {
                     for xcom in wanted {
-                        let value = self.xcoms.pull(&xcom.task_id, &xcom.key).await.map_err(Stuck::Fetching)?;
+                        let value = match xcom.map_index {
+                            None => self.xcoms.pull(&xcom.task_id, &xcom.key).await,
+                            Some(index) => self.xcoms.pull_of(&xcom.task_id, &xcom.key, index).await,
+                        };
+                        let value = value.map_err(Stuck::Fetching)?;
                         xcoms.insert(xcom, value);
                     }
                 }

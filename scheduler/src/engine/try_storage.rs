@@ -19,7 +19,7 @@ use crate::storable;
 use crate::store::checkpoints::{self, Keeper};
 use crate::store::entity::task_instance;
 use crate::store::runs::{InstanceKey, NewXCom};
-use crate::store::{Db, StoreError, dags, runs, schedules, task_states};
+use crate::store::{Db, StoreError, dags, runs, schedules, task_states, xcoms};
 
 /// The XComs of a run, as one of its task instances sees them; or as somebody outside does.
 pub(super) struct StoredXComs {
@@ -42,6 +42,10 @@ impl XComReader for StoredXComs {
             return Ok(Some(Value::Array(found.into_iter().map(|(_, value)| value).collect())));
         }
         Ok(found.pop().map(|(_, value)| value))
+    }
+
+    async fn pull_of(&self, task_id: &str, key: &str, map_index: i32) -> anyhow::Result<Option<Value>> {
+        Ok(xcoms::value(self.db.read(), self.run, task_id, map_index, key).await?)
     }
 
     async fn asset_events(&self) -> anyhow::Result<AssetEvents> {

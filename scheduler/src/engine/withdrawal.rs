@@ -2,12 +2,14 @@
 //!
 //! A try that is told to stop ends that itself. This is for the others: their process was killed before it had, or their task
 //! was marked or cleared while no process ran. Their checkpoints are withdrawn in the database until the operator says that
-//! nothing goes on there; so it is tried until it is done, by this process or the next.
+//! nothing goes on there; so it is tried until it is done, by this process or the next. It is given up only when nobody can say any
+//! more how it is ended, and then the audit log says what was left.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -17,7 +19,9 @@ use super::coordinator::Coordinator;
 use super::executor::{Order, RunAround, Shared};
 use crate::operator::TaskKey;
 use crate::run::InstanceIndex;
+use crate::store::audit::{self, Deed, DeedTask};
 use crate::store::entity::task_checkpoint::Model;
+use crate::store::entity::{dag_run, task_instance};
 use crate::store::{StoreError, checkpoints, commit, runs, versions};
 
 /// Checkpoints that are found in one look.
@@ -118,11 +122,17 @@ impl Withdrawal {
                 let _place = free.acquire().await;
                 self.attempt().await
             };
-            let Err(problem) = attempt.await else {
-                if has_failed {
-                    info!(run.id = %self.left.dag_run_id, task = %self.left.task_id, "nothing goes on elsewhere any more");
+            let problem = match attempt.await {
+                Ok(is_ended) => {
+                    if has_failed && is_ended {
+                        info!(
+                            run.id = %self.left.dag_run_id, task = %self.left.task_id,
+                            "nothing goes on elsewhere any more"
+                        );
+                    }
+                    return;
                 }
-                return;
+                Err(problem) => problem,
             };
             if !has_failed {
                 warn!(
@@ -136,31 +146,71 @@ impl Withdrawal {
         }
     }
 
-    async fn attempt(&self) -> anyhow::Result<()> {
+    /// Whether that has ended it; if not, it is no business of this withdrawal any more.
+    async fn attempt(&self) -> anyhow::Result<bool> {
         let db = &self.shared.surroundings.db;
         if !checkpoints::is_withdrawn(db.read(), &self.left).await? {
-            return Ok(());
+            return Ok(false);
         }
-        if let Some(order) = self.order().await? {
-            let left = self.left.value.clone();
-            self.shared.withdraw(&order, left, self.stop.child_token()).await.map_err(|error| error.error)?;
+        match self.prospect().await? {
+            Prospect::Hope(order) => {
+                let left = self.left.value.clone();
+                self.shared.withdraw(&order, left, self.stop.child_token()).await.map_err(|error| error.error)?;
+                let txn = db.begin_write().await?;
+                checkpoints::ended(&txn, &self.left).await?;
+                commit(txn).await?;
+                Ok(true)
+            }
+            Prospect::Forgotten => Ok(false),
+            Prospect::None { run, instance, because } => {
+                self.give_up(&run, &instance, because).await?;
+                Ok(false)
+            }
         }
-        let txn = db.begin_write().await?;
-        checkpoints::ended(&txn, &self.left).await?;
-        Ok(commit(txn).await?)
     }
 
-    /// The try, as if it were to be made; none when its task is gone.
-    async fn order(&self) -> anyhow::Result<Option<Order>> {
+    /// Says for people to read what was left, and looks after it no more.
+    async fn give_up(
+        &self,
+        run: &dag_run::Model,
+        instance: &task_instance::Model,
+        because: &'static str,
+    ) -> anyhow::Result<()> {
+        let surroundings = &self.shared.surroundings;
+        let Model { task_id, map_index, value, .. } = &self.left;
+        let deed = Deed {
+            event: "give_up_withdrawal",
+            dag_id: Some(&run.dag_id),
+            run_id: Some(&run.run_id),
+            task: Some(DeedTask { task_id, map_index: *map_index, try_number: instance.try_number }),
+            owner: Some("scheduler"),
+            extra: Some(json!({ "because": because, "left": value })),
+        };
+        let txn = surroundings.db.begin_write().await?;
+        checkpoints::ended(&txn, &self.left).await?;
+        audit::record(&txn, deed, surroundings.clock.now()).await?;
+        commit(txn).await?;
+        warn!(
+            dag = %run.dag_id, run = %run.run_id, task = %task_id, left = %value,
+            "what the task started elsewhere may go on, and cannot be ended: {because}; end it there"
+        );
+        Ok(())
+    }
+
+    /// What can be done: the try is looked for, as if it were to be made.
+    async fn prospect(&self) -> anyhow::Result<Prospect> {
         let surroundings = &self.shared.surroundings;
         let db = surroundings.db.read();
         let Model { dag_run_id, task_id, map_index, .. } = &self.left;
-        let Some(mut row) = runs::find_by_key(db, *dag_run_id).await? else { return Ok(None) };
+        let row = runs::find_by_key(db, *dag_run_id).await?;
         let instance = runs::find_instance(db, *dag_run_id, task_id, *map_index).await?;
+        let (Some(mut row), Some(instance)) = (row, instance) else { return Ok(Prospect::Forgotten) };
         // The run may have gone on with another version, which has not this task, or has it elsewhere.
         row.dag_version_id = self.left.dag_version_id.unwrap_or(row.dag_version_id);
-        let version = versions::find(db, row.dag_version_id).await?;
-        let (Some(instance), Some(version)) = (instance, version) else { return Ok(None) };
+        let Some(version) = versions::find(db, row.dag_version_id).await? else {
+            let because = "the version of the DAG is gone that it was started with";
+            return Ok(Prospect::None { run: Box::new(row), instance: Box::new(instance), because });
+        };
         let dag = surroundings.catalog.definition(
             &version.dag_id,
             &version.hash,
@@ -168,15 +218,12 @@ impl Withdrawal {
             &version.source,
         )?;
         let Some(task) = dag.find(task_id) else {
-            warn!(
-                dag = %row.dag_id, run = %row.run_id, task = %task_id,
-                "what the task started elsewhere may go on, and cannot be ended: the DAG does not have the task any more"
-            );
-            return Ok(None);
+            let because = "the DAG does not have the task any more";
+            return Ok(Prospect::None { run: Box::new(row), instance: Box::new(instance), because });
         };
         let now = surroundings.clock.now();
         let started = row.start_date;
-        Ok(Some(Order {
+        Ok(Prospect::Hope(Box::new(Order {
             run: *dag_run_id,
             at: InstanceIndex { task, map_index: *map_index },
             try_id: instance.try_id,
@@ -191,6 +238,16 @@ impl Withdrawal {
             started_at: instance.start_date.unwrap_or(now),
             goes_on: false,
             ordered_at: now,
-        }))
+        })))
     }
+}
+
+/// What can be done about what a try started elsewhere.
+enum Prospect {
+    /// Its operator ends it, for this try.
+    Hope(Box<Order>),
+    /// The run was deleted, and the checkpoint with it.
+    Forgotten,
+    /// Nobody can say how it is ended.
+    None { run: Box<dag_run::Model>, instance: Box<task_instance::Model>, because: &'static str },
 }

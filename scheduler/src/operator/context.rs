@@ -65,6 +65,12 @@ pub trait XComReader: Send + Sync {
     /// The value under `key` of `task_id` in this run, if there is one.
     async fn pull(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Value>>;
 
+    /// The value that one instance of a mapped task left, if there is one.
+    async fn pull_of(&self, task_id: &str, key: &str, map_index: i32) -> anyhow::Result<Option<Value>> {
+        let _ = (task_id, key, map_index);
+        Ok(None)
+    }
+
     /// What became of the assets that the run was made for, and of the inlets of the task.
     async fn asset_events(&self) -> anyhow::Result<AssetEvents> {
         Ok(AssetEvents::default())

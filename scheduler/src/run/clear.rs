@@ -209,7 +209,9 @@ impl Run {
                 step.abandoned.push(self.instance(at).try_id);
             }
             self.withdraw(at, step);
-            let runs = state.is_held() || state == TaskState::UpForReschedule;
+            // One that was handed out has not begun, and one that was cleared is to begin anew (Airflow 3).
+            let waits = matches!(state, TaskState::Queued | TaskState::Restarting);
+            let runs = (state.is_held() && !waits) || state == TaskState::UpForReschedule;
             self.finish(at, if runs { held_becomes } else { TaskState::Skipped }, now);
             step.changed.push(at);
         }

@@ -21,9 +21,11 @@ pub mod trigger_rule;
 
 /// What is mapped over has at most so many items.
 pub use crate::dag::MAP_LENGTH_MAX;
+/// Why a run exists.
+pub use crate::dag::RunType;
 pub use instance::{Instance, InstanceIndex, Pushed, UNMAPPED};
 pub use limit::{Limit, NoLimit};
 pub use obstacle::{Obstacle, Waiting};
 pub use run::Run;
-pub use state::{RunState, RunType, TaskState};
+pub use state::{RunState, TaskState};
 pub use step::{Event, LOST_TRIES_MAX, Next, Step, TryEnd, UnknownTry};

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::instance::{Instance, InstanceIndex, Instances, UNMAPPED};
 use super::state::{RunState, TaskState};
 use super::trigger_rule::Upstream;
-use crate::dag::{Dag, TaskIndex, TaskRole};
+use crate::dag::{Dag, MAP_LENGTH_MAX, TaskIndex, TaskRole};
 
 /// One execution of a DAG.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ pub struct Run {
     pub end_date: Option<DateTime<Utc>>,
     /// How a person said that it ends, while its teardowns still run.
     pub decided: Option<RunState>,
+    /// Whether tasks keep to dates of their own; in a backfill they do not (Airflow 3).
+    pub keeps_to_dates: bool,
+    /// What is mapped over has at most so many items, unless it stands in the file (Airflow 3: `max_map_length`).
+    pub map_length_max: u32,
     pub(super) instances: Vec<Instances>,
     /// The tasks that may not start yet because of the run before; `None` while nobody has looked.
     pub(super) blocked_by_past: Option<BTreeSet<TaskIndex>>,
@@ -64,6 +68,8 @@ impl Run {
             start_date: None,
             end_date: None,
             decided: None,
+            keeps_to_dates: true,
+            map_length_max: MAP_LENGTH_MAX,
             instances,
             blocked_by_past: None,
             unfinished: 0,

@@ -86,6 +86,10 @@ impl Run {
 
     fn settle(&mut self, mut looks: Vec<Look>, now: DateTime<Utc>, step: &mut Step) {
         while let Some(look) = looks.pop() {
+            if let Some(reason) = self.out_of_date(look.task) {
+                self.settle_unexpanded(look.task, TaskState::Skipped, Some(&reason), now, step, &mut looks);
+                continue;
+            }
             if !self.expand(look.task, now, step, &mut looks) {
                 continue;
             }
@@ -143,7 +147,7 @@ impl Run {
         }
         match self.length(mapping) {
             Length::Known(0) => {
-                self.settle_unexpanded(task, TaskState::Skipped, now, step, looks);
+                self.settle_unexpanded(task, TaskState::Skipped, None, now, step, looks);
                 false
             }
             Length::Known(length) => {
@@ -161,17 +165,24 @@ impl Run {
                 false
             }
             Length::Lost(state) => {
-                self.settle_unexpanded(task, state, now, step, looks);
+                self.settle_unexpanded(task, state, None, now, step, looks);
                 false
             }
         }
     }
 
-    /// A mapped task that has nothing to be mapped over.
+    /// Why the task does not run in this run, whatever comes before it.
+    fn out_of_date(&self, task: TaskIndex) -> Option<String> {
+        let logical_date = self.logical_date.filter(|_| self.keeps_to_dates)?;
+        self.dag.task(task).out_of_date(logical_date)
+    }
+
+    /// A task that is not looked at any further, because of its dates or because it has nothing to be mapped over.
     fn settle_unexpanded(
         &mut self,
         task: TaskIndex,
         state: TaskState,
+        reason: Option<&str>,
         now: DateTime<Utc>,
         step: &mut Step,
         looks: &mut Vec<Look>,
@@ -180,6 +191,7 @@ impl Run {
             let at = InstanceIndex { task, map_index };
             if self.instance(at).state == TaskState::None {
                 self.finish(at, state, now);
+                self.explain(at, reason);
                 step.changed.push(at);
                 looks.extend(self.after(at));
             }

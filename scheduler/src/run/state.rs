@@ -166,55 +166,6 @@ impl FromStr for RunState {
     }
 }
 
-/// Why a run exists (Airflow 3: DagRunType).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RunType {
-    /// Its time came.
-    Scheduled,
-    /// Somebody asked for it.
-    Manual,
-    /// It is part of a backfill.
-    Backfill,
-    /// A task of another DAG triggered it.
-    OperatorTriggered,
-    /// Assets were updated.
-    AssetTriggered,
-    /// Somebody asked for an asset to be made.
-    AssetMaterialization,
-}
-
-impl RunType {
-    /// All types.
-    pub const ALL: [RunType; 6] = [
-        RunType::Scheduled,
-        RunType::Manual,
-        RunType::Backfill,
-        RunType::OperatorTriggered,
-        RunType::AssetTriggered,
-        RunType::AssetMaterialization,
-    ];
-
-    /// Airflow's word, which begins the run ids of this type.
-    pub fn word(self) -> &'static str {
-        match self {
-            RunType::Scheduled => "scheduled",
-            RunType::Manual => "manual",
-            RunType::Backfill => "backfill",
-            RunType::OperatorTriggered => "operator_triggered",
-            RunType::AssetTriggered => "asset_triggered",
-            RunType::AssetMaterialization => "asset_materialization",
-        }
-    }
-}
-
-impl FromStr for RunType {
-    type Err = UnknownState;
-
-    fn from_str(word: &str) -> Result<RunType, UnknownState> {
-        RunType::ALL.into_iter().find(|kind| kind.word() == word).ok_or_else(|| UnknownState(word.to_owned()))
-    }
-}
-
 /// A word that is no state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a known state")]

@@ -20,7 +20,7 @@ use super::instance::{Instance, InstanceIndex, Pushed};
 use super::retry::{self, Failure};
 use super::run::Run;
 use super::state::{RunState, TaskState};
-use crate::dag::{Direction, MAP_LENGTH_MAX, RetryAction, TaskIndex, TaskRole};
+use crate::dag::{Direction, RetryAction, TaskIndex, TaskRole};
 
 /// How often a try whose process was lost is made again before that counts as a failure: a task that kills its process
 /// must not be tried for ever.
@@ -367,8 +367,9 @@ impl Run {
         let reader = self.dag.mapped_over(task)?;
         let reader = &self.dag.task(reader).task_id;
         match pushed {
-            Pushed::Items(items) if items > MAP_LENGTH_MAX => Some(format!(
-                "it left {items} items, and task `{reader}` is mapped over them: more than {MAP_LENGTH_MAX} are not taken"
+            Pushed::Items(items) if items > self.map_length_max => Some(format!(
+                "it left {items} items, and task `{reader}` is mapped over them: more than {} are not taken",
+                self.map_length_max
             )),
             Pushed::Value => {
                 Some(format!("it left neither a list nor a mapping, and task `{reader}` is mapped over it"))

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 
 use super::defaults::{DefaultsTexts, read_text};
 use super::folder::BUNDLE_NAME;
 use super::scan::{self, Found};
 use crate::catalog::Catalog;
+use crate::dag::Dag;
 use crate::dag::spec::{self, LoadedDag, Loader, SourceFile};
 use crate::dag::timetable::Timetable;
 use crate::store::entity::dag;
@@ -70,6 +72,8 @@ impl ReadFile {
         let timetable = Timetable::new(&dag.schedule, dag.timezone).ok();
         dag::Model {
             dag_id: dag.dag_id.clone(),
+            dag_display_name: dag.display_name.clone(),
+            task_display_names: task_display_names(dag),
             is_paused: dag.runs.is_paused_upon_creation.unwrap_or(is_paused_at_creation),
             is_stale: false,
             has_import_errors: false,
@@ -85,6 +89,11 @@ impl ReadFile {
             timezone: dag.timezone.name().to_owned(),
             max_active_runs: i32::try_from(dag.runs.max_active_runs).unwrap_or(i32::MAX),
             max_active_tasks: i32::try_from(dag.runs.max_active_tasks).unwrap_or(i32::MAX),
+            allowed_run_types: dag
+                .runs
+                .allowed_run_types
+                .as_ref()
+                .map(|types| types.iter().map(|kind| kind.word()).collect()),
             next_dagrun_logical_date: None,
             next_dagrun_data_interval_start: None,
             next_dagrun_data_interval_end: None,
@@ -94,6 +103,14 @@ impl ReadFile {
             updated_at: now,
         }
     }
+}
+
+/// The second names of tasks, by their ids; none when no task has one.
+fn task_display_names(dag: &Dag) -> Option<Value> {
+    let names =
+        dag.tasks().filter_map(|(_, task)| Some((task.task_id.clone(), Value::from(task.display_name.as_deref()?))));
+    let names: Map<String, Value> = names.collect();
+    (!names.is_empty()).then_some(Value::Object(names))
 }
 
 /// Whether a DAG's row must be written again. When it was read does not count.

@@ -3,7 +3,8 @@
 //! A DAG that waits for an alias waits for every asset that was found under it, by references of its own to each
 //! ([`super::assets`]). Whoever finds one more adds them, whoever begins to wait brings them along.
 //!
-//! **Invariant:** both hold the alias until the transaction ends, so that neither misses what the other does.
+//! **Invariant:** both hold the alias until the transaction ends, and so does who waits for it no more; so none misses what
+//! another does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,7 +12,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::ROWS_MAX;
@@ -30,7 +31,7 @@ pub(super) async fn link(
     if found.is_empty() {
         return Ok(());
     }
-    let ids = ensure(db, &found.iter().map(|(alias, _)| *alias).collect()).await?;
+    let ids = ensure(db, &found.iter().map(|(alias, _)| *alias).collect(), &BTreeSet::new()).await?;
     let pairs: Vec<(i64, i64)> =
         found.iter().filter_map(|(alias, asset_id)| Some((*ids.get(*alias)?, *asset_id))).collect();
     let links = pairs.iter().map(|&(alias_id, asset_id)| asset_alias_asset::ActiveModel {
@@ -56,21 +57,30 @@ pub(super) async fn link(
 }
 
 /// The keys of aliases, by their names; those that are not there yet are made. Nobody else links to them until the
-/// transaction ends.
-async fn ensure(db: &impl ConnectionTrait, names: &BTreeSet<&str>) -> Result<BTreeMap<String, i64>, StoreError> {
+/// transaction ends, nor to those with the keys `held`, which are among the answer.
+async fn ensure(
+    db: &impl ConnectionTrait,
+    names: &BTreeSet<&str>,
+    held: &BTreeSet<i64>,
+) -> Result<BTreeMap<String, i64>, StoreError> {
     let new = names.iter().map(|name| asset_alias::ActiveModel {
         id: NotSet,
         name: Set((*name).to_owned()),
         group: Set(GROUP.to_owned()),
     });
-    asset_alias::Entity::insert_many(new)
-        .on_conflict(OnConflict::column(asset_alias::Column::Name).do_nothing().to_owned())
-        .try_insert()
-        .exec_without_returning(db)
-        .await
-        .map_err(doing("writing aliases of assets"))?;
+    if !names.is_empty() {
+        asset_alias::Entity::insert_many(new)
+            .on_conflict(OnConflict::column(asset_alias::Column::Name).do_nothing().to_owned())
+            .try_insert()
+            .exec_without_returning(db)
+            .await
+            .map_err(doing("writing aliases of assets"))?;
+    }
+    let wanted = Condition::any()
+        .add(asset_alias::Column::Name.is_in(names.iter().copied()))
+        .add(asset_alias::Column::Id.is_in(held.iter().copied()));
     let rows = asset_alias::Entity::find()
-        .filter(asset_alias::Column::Name.is_in(names.iter().copied()))
+        .filter(wanted)
         .order_by_asc(asset_alias::Column::Id)
         .lock_exclusive()
         .all(db)
@@ -86,18 +96,13 @@ pub(super) async fn set_references(
     dag_ids: &[&str],
     named: &BTreeSet<(&str, &str)>,
 ) -> Result<BTreeSet<(String, i64)>, StoreError> {
-    use asset_alias_reference::Column as C;
-    for chunk in dag_ids.chunks(ROWS_MAX) {
-        asset_alias_reference::Entity::delete_many()
-            .filter(C::DagId.is_in(chunk.iter().copied()))
-            .exec(db)
-            .await
-            .map_err(doing("forgetting who waits for an alias"))?;
-    }
-    if named.is_empty() {
+    let before = waited_for(db, dag_ids).await?;
+    if named.is_empty() && before.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let ids = ensure(db, &named.iter().map(|(_, alias)| *alias).collect()).await?;
+    // Also those that are waited for no more: somebody may be finding an asset under one.
+    let ids = ensure(db, &named.iter().map(|(_, alias)| *alias).collect(), &before).await?;
+    forget(db, dag_ids).await?;
     let waiting: Vec<(&str, i64)> =
         named.iter().filter_map(|(dag_id, alias)| Some((*dag_id, *ids.get(*alias)?))).collect();
     for chunk in waiting.chunks(ROWS_MAX) {
@@ -120,6 +125,35 @@ pub(super) async fn set_references(
         links.map(|link| (dag_id.to_owned(), link.asset_id)).collect::<Vec<_>>()
     };
     Ok(waiting.into_iter().flat_map(found_under).collect())
+}
+
+/// The keys of the aliases that one of these DAGs waits for.
+async fn waited_for(db: &impl ConnectionTrait, dag_ids: &[&str]) -> Result<BTreeSet<i64>, StoreError> {
+    use asset_alias_reference::Column as C;
+    let mut found = BTreeSet::new();
+    for chunk in dag_ids.chunks(ROWS_MAX) {
+        let ids: Vec<i64> = asset_alias_reference::Entity::find()
+            .select_only()
+            .column(C::AliasId)
+            .filter(C::DagId.is_in(chunk.iter().copied()))
+            .into_tuple()
+            .all(db)
+            .await
+            .map_err(doing("reading who waits for an alias"))?;
+        found.extend(ids);
+    }
+    Ok(found)
+}
+
+async fn forget(db: &impl ConnectionTrait, dag_ids: &[&str]) -> Result<(), StoreError> {
+    for chunk in dag_ids.chunks(ROWS_MAX) {
+        asset_alias_reference::Entity::delete_many()
+            .filter(asset_alias_reference::Column::DagId.is_in(chunk.iter().copied()))
+            .exec(db)
+            .await
+            .map_err(doing("forgetting who waits for an alias"))?;
+    }
+    Ok(())
 }
 
 /// The assets that were found under these aliases, by the names of the aliases; those of nothing are left out.

@@ -102,11 +102,12 @@ pub(super) fn to_dag() -> RelationDef {
 /// Says which assets these DAGs and their tasks name now. Who named one before keeps that it has, and since when.
 pub async fn set_references(db: &impl ConnectionTrait, dags: &[&Dag], now: DateTime<Utc>) -> Result<(), StoreError> {
     let ids: Vec<&str> = dags.iter().map(|dag| dag.dag_id.as_str()).collect();
-    let known: BTreeSet<Reference> = of_dags(db, &ids).await?.into_iter().map(Reference::from).collect();
     let named: Vec<(&str, AssetUse, &str, &Asset)> = dags.iter().flat_map(|dag| named_by(dag)).collect();
     let aliases: BTreeSet<(&str, &str)> = dags.iter().flat_map(|dag| aliases_of(dag)).collect();
     let keys = describe(db, named.iter().map(|(_, _, _, asset)| *asset), now).await?;
     let found = asset_aliases::set_references(db, &ids, &aliases).await?;
+    // Now that nobody adds to them who finds something under an alias.
+    let known: BTreeSet<Reference> = of_dags(db, &ids).await?.into_iter().map(Reference::from).collect();
     if known.is_empty() && named.is_empty() && found.is_empty() {
         return Ok(());
     }

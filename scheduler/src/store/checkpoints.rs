@@ -4,7 +4,7 @@
 //! ends the task instance, and until it is known that nothing goes on there. **Invariant:** whichever of the two is written
 //! last, the end of the task instance or the checkpoint, it is withdrawn.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
@@ -14,6 +14,9 @@ use super::entity::task_checkpoint::{ActiveModel, Column, Entity, Model};
 use super::entity::{task_instance, task_try};
 use super::error::{StoreError, doing};
 use super::runs::{InstanceKey, KEYS_MAX, of_any};
+
+/// What could not be ended in this time, because its connection is gone for good, keeps nobody from forgetting it.
+pub const ENDING_MAX: TimeDelta = TimeDelta::days(1);
 
 /// Which try keeps something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,9 +174,11 @@ pub async fn was_withdrawn_after(
     Ok(found.is_some())
 }
 
-/// The runs that have withdrawn checkpoints.
-pub fn runs_withdrawn() -> SelectStatement {
-    Query::select().column(Column::DagRunId).from(Entity).and_where(Column::WithdrawnAt.is_not_null()).take()
+/// The given column of the checkpoints that keep others from forgetting what is older than `before`: they are withdrawn, and
+/// were not yet [`ENDING_MAX`] before that.
+pub fn kept_withdrawn(column: Column, before: DateTime<Utc>) -> SelectStatement {
+    let is_recent = Column::WithdrawnAt.gt(before - ENDING_MAX);
+    Query::select().column(column).from(Entity).and_where(is_recent).and_where(column.is_not_null()).take()
 }
 
 /// Up to `limit` withdrawn checkpoints that no try in a worker minds, those first that have waited longest.

@@ -79,6 +79,7 @@ pub async fn delete(db: &impl ConnectionTrait, dag_id: &str) -> Result<(), Store
         "asset_alias_reference",
         "dag_version",
         "dag_tag",
+        "dag_favorite",
         "dag",
     ];
     for table in tables {
@@ -106,6 +107,9 @@ pub async fn upsert(db: &impl ConnectionTrait, dags: &[(dag::Model, BTreeSet<Str
                 dag::Column::LastParsedTime,
                 dag::Column::LastParseDurationMs,
                 dag::Column::Description,
+                dag::Column::DagDisplayName,
+                dag::Column::TaskDisplayNames,
+                dag::Column::AllowedRunTypes,
                 dag::Column::Owners,
                 dag::Column::TimetableSummary,
                 dag::Column::TimetableDescription,
@@ -139,6 +143,20 @@ pub async fn upsert(db: &impl ConnectionTrait, dags: &[(dag::Model, BTreeSet<Str
         }
     }
     Ok(())
+}
+
+/// Whether a DAG came from that file, and the file is still there.
+pub async fn is_in_file(db: &impl ConnectionTrait, bundle_name: &str, file: &str) -> Result<bool, StoreError> {
+    let found = dag::Entity::find()
+        .select_only()
+        .column(dag::Column::DagId)
+        .filter(dag::Column::BundleName.eq(bundle_name))
+        .filter(dag::Column::RelativeFileloc.eq(file))
+        .filter(dag::Column::IsStale.eq(false))
+        .into_tuple::<String>()
+        .one(db)
+        .await;
+    Ok(found.map_err(doing("looking for a DAG file"))?.is_some())
 }
 
 /// Says that the file of these DAGs is gone, or no longer defines them.

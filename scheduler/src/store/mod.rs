@@ -17,6 +17,7 @@ mod db;
 pub mod deadlines;
 pub mod entity;
 mod error;
+pub mod favorites;
 pub mod history;
 pub mod hitl_details;
 pub mod leases;

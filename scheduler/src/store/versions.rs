@@ -77,6 +77,8 @@ async fn make(db: &impl ConnectionTrait, dags: &[&dag::Model], now: DateTime<Utc
     let row = |dag: &&dag::Model| Model {
         id: Uuid::now_v7(),
         dag_id: dag.dag_id.clone(),
+        dag_display_name: dag.dag_display_name.clone(),
+        task_display_names: dag.task_display_names.clone(),
         version_number: last.get(&dag.dag_id).copied().unwrap_or(0) + 1,
         hash: dag.version_hash.clone(),
         source: dag.source.clone(),

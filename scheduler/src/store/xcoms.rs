@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::entity::xcom;
 use super::error::{StoreError, doing, is_duplicate};
@@ -55,6 +56,18 @@ pub async fn insert(
         }
     })?;
     Ok(())
+}
+
+/// The value of an XCom, if there is one.
+pub async fn value(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    task_id: &str,
+    map_index: i32,
+    key: &str,
+) -> Result<Option<Value>, StoreError> {
+    let found = xcom::Entity::find_by_id((run, task_id.to_owned(), map_index, key.to_owned())).one(db).await;
+    Ok(found.map_err(doing("reading an XCom"))?.map(|row| row.value))
 }
 
 /// Gives an XCom another value; false when there is none.

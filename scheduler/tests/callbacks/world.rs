@@ -232,6 +232,7 @@ impl World {
             home: self.home.path().to_owned(),
             logs: Logs::Folder(self.log_folder()),
             parallelism: 32,
+            max_map_length: 1024,
             holder: Holder { pid: 1, ..Holder::alone("test", "here") },
             base_url: Some("http://localhost:8080/".to_owned()),
             grace: Duration::ZERO,
@@ -381,6 +382,8 @@ impl World {
 fn dag_row(dag_id: &str, hash: &str, file: &str) -> dag::Model {
     dag::Model {
         dag_id: dag_id.to_owned(),
+        dag_display_name: None,
+        task_display_names: None,
         is_paused: false,
         is_stale: false,
         has_import_errors: false,
@@ -396,6 +399,7 @@ fn dag_row(dag_id: &str, hash: &str, file: &str) -> dag::Model {
         timezone: "UTC".to_owned(),
         max_active_runs: 16,
         max_active_tasks: 16,
+        allowed_run_types: None,
         next_dagrun_logical_date: None,
         next_dagrun_data_interval_start: None,
         next_dagrun_data_interval_end: None,

@@ -8,7 +8,6 @@ use scheduler::dag::asset::Asset;
 use scheduler::dag::template::{
     AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, LastSuccess, RenderError, SecretRef,
     SecretValue, SourceFacts, TemplateContext, TryFacts, XComRef, XComs, check, check_in_callback, render_args,
-    render_text,
 };
 use scheduler::operator::RunFacts;
 use serde_json::{Map, Value, json};
@@ -55,9 +54,15 @@ fn context() -> TemplateContext {
         try_number: 2,
         map_index: -1,
         mapped: Map::new(),
+        expanded: None,
         now: at("2018-01-02T03:04:05.678Z"),
         callback: None,
     }
+}
+
+/// A template by itself.
+fn render_text(template: &str, context: &TemplateContext, xcoms: &XComs) -> Result<String, RenderError> {
+    scheduler::dag::template::render_text("map_index_template", template, context, xcoms)
 }
 
 fn render(template: &str) -> String {
@@ -96,6 +101,8 @@ fn mistake(template: &str) -> String {
 )]
 #[case("{{ ti.task_id }} {{ ti.try_number }} {{ task_instance.map_index }} {{ ti.dag_id }}", "load 2 -1 example")]
 #[case("{{ params.region }} {{ params['rows'] + 1 }}", "eu 6")]
+#[case("{{ expanded_ti_count }} {{ map_index_template }} {{ task_reschedule_count }}", "None None 0")]
+#[case("{{ partition_key }} {{ partition_date }} {{ test_mode }}", "None None False")]
 fn variables(#[case] template: &str, #[case] expected: &str) {
     assert_eq!(render(template), expected);
 }
@@ -150,6 +157,15 @@ fn dates(#[case] template: &str, #[case] expected: &str) {
 #[case("{{ macros.ds_format(ds, '%Y-%m-%d', '%d-%m-%y') }}", "01-01-18")]
 #[case("{{ macros.datetime(2018, 2, 3, 4).isoformat() }}", "2018-02-03T04:00:00+00:00")]
 #[case("{{ macros.datetime.strptime('2018/02/03', '%Y/%m/%d') | ds }}", "2018-02-03")]
+#[case("{{ macros.datetime.fromtimestamp(1514764800.5).isoformat() }}", "2018-01-01T00:00:00.500000+00:00")]
+#[case("{{ macros.datetime_diff_for_humans(data_interval_end, data_interval_start) }}", "1 day after")]
+#[case(
+    "{{ macros.datetime_diff_for_humans(logical_date) }} {{ macros.datetime_diff_for_humans('2018-01-05') }}",
+    "1 day ago in 2 days"
+)]
+#[case("{{ macros.dateutil.parser.parse('2018-02-03 04:05:06').isoformat() }}", "2018-02-03T04:05:06+00:00")]
+#[case("{{ macros.time.strftime('%H:%M') }} {{ macros.timedelta(milliseconds=1500).total_seconds() }}", "03:04 1.5")]
+#[case("{{ macros.yaml.safe_load('{rows: [1, 2], text: x}').rows }}", "[1, 2]")]
 #[case("{{ macros.datetime.now().isoformat() }}", "2018-01-02T03:04:05.678000+00:00")]
 #[case(
     "{{ macros.timedelta(days=1, hours=2) }} {{ macros.timedelta(hours=1).total_seconds() }}",
@@ -197,6 +213,15 @@ fn as_python_does(#[case] template: &str, #[case] expected: &str) {
 #[case("{{ logical_dat }}", "1:4 `logical_dat` is not there [did you mean `logical_date`?]")]
 #[case("{{ ds | upperr }}", "1:9 unknown filter: filter upperr is unknown [did you mean `upper`?]")]
 #[case("{{ ds + }}", "1:9 unexpected end of variable block")]
+#[case(
+    "{{ macros.ds_format_locale(ds, '%Y-%m-%d', 'dd MMMM', 'nl') }}",
+    "1:4 `ds_format_locale` is not served, because days and months have English names here; write `ds_format`"
+)]
+#[case("{{ macros.yaml.dump(params) }}", "1:4 `yaml.dump` is not served; what `| tojson` writes is YAML as well")]
+#[case(
+    "{{ outlet_events }}",
+    "1:4 `outlet_events` is not available yet [a template cannot add to an event; `updraft assets emit` and the REST API can make one with an `extra`]"
+)]
 #[case(
     "{{ logical_date - macros.timedelta(days=1) }}",
     "1:4 tried to use - operator on unsupported types plain object and plain object [dates move with `.add(days=1)` and `.subtract(days=1)`]"
@@ -390,7 +415,7 @@ fn without_events_there_is_nothing_to_see() {
 }
 
 fn xcom(task_id: &str, key: &str) -> XComRef {
-    XComRef { task_id: task_id.to_owned(), key: key.to_owned() }
+    XComRef { task_id: task_id.to_owned(), key: key.to_owned(), map_index: None }
 }
 
 #[test]
@@ -418,6 +443,23 @@ fn xcoms_are_asked_for_all_at_once_and_rendered_when_they_are_there() {
     assert_eq!(
         Value::Object(rendered),
         json!({"bash_command": "3 [2, None]", "env": {"OWN": "none yet", "PLAIN": "x"}})
+    );
+}
+
+/// §8, §9: `map_indexes` says which instances of a mapped task are meant.
+#[test]
+fn xcoms_of_single_instances_are_pulled_by_their_index() {
+    let of = |index| XComRef { map_index: Some(index), ..xcom("extract", "return_value") };
+    let mut xcoms = XComs::new();
+    xcoms.insert(of(0), Some(json!("a")));
+    xcoms.insert(of(2), None);
+    let render = |template| render_text(template, &context(), &xcoms);
+    assert_eq!(render("{{ ti.xcom_pull('extract', map_indexes=0) }}").unwrap(), "a");
+    assert_eq!(render("{{ ti.xcom_pull('extract', map_indexes=[2, 0], default='-') }}").unwrap(), "['-', 'a']");
+    assert_eq!(render("{{ ti.xcom_pull('extract', map_indexes=1) }}"), Err(RenderError::NeedsXCom(vec![of(1)])));
+    assert_eq!(
+        mistake("{{ ti.xcom_pull('extract', map_indexes=['x']) }}"),
+        "1:4 `map_indexes` is an index, or a list of them"
     );
 }
 
@@ -547,4 +589,11 @@ fn facts_are_read_as_they_were_written() {
     let written = serde_json::to_value(a_failure()).unwrap();
     let read: CallbackFacts = serde_json::from_value(written).unwrap();
     assert_eq!(read, CallbackFacts { url: None, ..a_failure() });
+}
+
+/// What is wrong with a template names the key that it is the value of.
+#[test]
+fn a_mistake_names_the_key() {
+    let error = render_text("{{ ti.state_of_mind }}", &context(), &XComs::new()).unwrap_err().to_string();
+    assert!(error.starts_with("the template in `map_index_template`, line 1, column 4: "), "{error}");
 }

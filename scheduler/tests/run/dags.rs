@@ -18,10 +18,13 @@ pub(crate) fn task(id: usize, retries: u32, trigger_rule: TriggerRule) -> Task {
 pub(crate) fn named(task_id: &str) -> Task {
     Task {
         task_id: task_id.to_owned(),
+        display_name: None,
         operator: "empty".to_owned(),
         args: serde_json::Map::new(),
         trigger_rule: TriggerRule::AllSuccess,
         role: TaskRole::Work,
+        start_date: None,
+        end_date: None,
         past: PastDependency::None,
         past_before_skipping: false,
         params: Default::default(),
@@ -55,6 +58,7 @@ pub(crate) fn named(task_id: &str) -> Task {
 pub(crate) fn head() -> DagHead {
     DagHead {
         dag_id: "random".to_owned(),
+        display_name: None,
         description: None,
         doc_md: None,
         schedule: Schedule::Never,
@@ -64,6 +68,7 @@ pub(crate) fn head() -> DagHead {
         runs: DagRunPolicy::default(),
         tags: Default::default(),
         owner: "airflow".to_owned(),
+        owner_links: Default::default(),
         params: Default::default(),
         default_args: Default::default(),
         callbacks: Default::default(),

@@ -31,6 +31,15 @@ impl Play {
         play
     }
 
+    /// A run that is about a date; in a backfill tasks do not keep to dates of their own.
+    fn about(dag: Dag, date: &str, is_backfill: bool) -> Play {
+        let mut run = Run::new(Arc::new(dag), "one".to_owned(), Some(day(date)));
+        run.keeps_to_dates = !is_backfill;
+        let mut play = Play { run, tries: 0 };
+        play.tell(Event::Begin);
+        play
+    }
+
     pub(crate) fn tell(&mut self, event: Event) {
         self.run.step(event, NOW).unwrap();
         assert!(self.run.clone().settle_all(NOW).is_empty(), "the whole run says the same as what an event touched");
@@ -237,6 +246,10 @@ fn a_mapped_task_without_items_ends_as_airflow_says() {
     assert_eq!(ends(success(Pushed::Items(0))), "items=success work=skipped");
     assert_eq!(ends(success(Pushed::Value)), "items=failed work=upstream_failed");
     assert_eq!(ends(success(Pushed::Items(1025))), "items=failed work=upstream_failed");
+    let mut longer = Play::of(mapped());
+    longer.run.map_length_max = 1025;
+    longer.leave("items", 1025);
+    assert_eq!(longer.run.indices(longer.at("work").task).count(), 1025);
     assert_eq!(ends(success(Pushed::Nothing)), "items=success work=upstream_failed");
     assert_eq!(
         ends(TryEnd::Skipped { reason: String::new() }),
@@ -301,7 +314,13 @@ fn a_mapped_group_goes_in_pairs() {
             task.group = Some("g".to_owned());
         }
     }
-    let group = TaskGroup { group_id: "g".to_owned(), parent: None, tooltip: None, mapping: Some(over("items")) };
+    let group = TaskGroup {
+        group_id: "g".to_owned(),
+        display_name: None,
+        parent: None,
+        tooltip: None,
+        mapping: Some(over("items")),
+    };
     let mut head = head();
     head.groups = vec![group];
     let mut play = Play::of(Dag::new(head, tasks).unwrap());
@@ -429,4 +448,67 @@ fn a_skip_can_wait_for_the_run_before() {
     play.tell(Event::PastSeen { blocked: BTreeSet::new() });
     assert_eq!(play.states(), "a=skipped b=skipped c=skipped");
     assert_eq!(play.run.state, RunState::Success);
+}
+
+fn day(date: &str) -> DateTime<Utc> {
+    format!("{date}T00:00:00Z").parse().unwrap()
+}
+
+/// Section 1, tasks with dates of their own: outside of them a task does not run, whatever comes before it. Airflow makes no
+/// instance of it then, except in a backfill; here there is one, which is skipped and says why.
+#[test]
+fn a_task_keeps_to_its_dates() {
+    let dated = || {
+        dag("a > b > c, b > d", |task| match task.task_id.as_str() {
+            "b" => (task.start_date, task.end_date) = (Some(day("2026-02-01")), Some(day("2026-03-01"))),
+            "d" => task.trigger_rule = TriggerRule::NoneFailed,
+            _ => {}
+        })
+    };
+    for (date, is_backfill, expected) in [
+        ("2026-01-31", false, "a=scheduled b=skipped c=skipped d=scheduled"),
+        ("2026-02-01", false, "a=scheduled b=none c=none d=none"),
+        ("2026-03-01", false, "a=scheduled b=none c=none d=none"),
+        ("2026-03-02", false, "a=scheduled b=skipped c=skipped d=scheduled"),
+        ("2026-03-02", true, "a=scheduled b=none c=none d=none"),
+    ] {
+        assert_eq!(Play::about(dated(), date, is_backfill).states(), expected, "{date}, backfill: {is_backfill}");
+    }
+    assert_eq!(Play::of(dated()).states(), "a=scheduled b=none c=none d=none", "a run without a date");
+
+    let mut play = Play::about(dated(), "2026-01-31", false);
+    let expected = "the logical date 2026-01-31T00:00:00Z is before the task's start_date 2026-02-01T00:00:00Z";
+    assert_eq!((play.reason("b"), play.reason("c")), (expected, ""));
+    play.succeed("a d");
+    assert_eq!(play.run.state, RunState::Success);
+    play.clear("b");
+    assert_eq!(play.state("b"), "skipped", "clearing it does not change its dates");
+}
+
+/// The same of a mapped task: what it is mapped over is not waited for.
+#[test]
+fn a_mapped_task_keeps_to_its_dates() {
+    let mut tasks = graph("items > work > end");
+    for (task, _) in &mut tasks {
+        if task.task_id == "work" {
+            task.mapping = Some(over("items"));
+            task.end_date = Some(day("2026-01-01"));
+        }
+    }
+    let mut play = Play::about(Dag::new(head(), tasks).unwrap(), "2026-02-01", false);
+    assert_eq!(play.states(), "items=scheduled work=skipped end=skipped");
+    play.leave("items", 3);
+    assert_eq!((play.states().as_str(), play.run.state), ("items=success work=skipped end=skipped", RunState::Success));
+}
+
+/// Section 14, marking a run: what was only handed out is pending and is skipped, as what waits is; what runs takes the state.
+#[test]
+fn marking_a_run_skips_what_was_only_handed_out() {
+    let mut play = Play::of(dag("a, b, c > d", |_| {}));
+    play.tell(Event::TryQueued { at: play.at("a"), try_id: Uuid::from_u128(99) });
+    play.start("b");
+    let step = play.run.step(Event::Marked { state: RunState::Failed }, NOW).unwrap();
+
+    assert_eq!(play.states(), "a=skipped b=failed c=skipped d=skipped");
+    assert!(step.abandoned.contains(&Uuid::from_u128(99)), "its worker is told: {:?}", step.abandoned);
 }

@@ -18,7 +18,7 @@ fn days(from: &str, to: &str) -> NewBackfill {
         conf: serde_json::Map::new(),
         reprocess: Reprocess::None,
         max_active_runs: 10,
-        run_on_latest_version: true,
+        run_on_latest_version: None,
     }
 }
 

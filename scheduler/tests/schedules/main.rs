@@ -10,4 +10,5 @@ mod failures;
 mod limits;
 mod pause;
 mod restart;
+mod withdrawal;
 mod world;

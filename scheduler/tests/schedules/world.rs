@@ -197,6 +197,7 @@ impl World {
             home: self.folder.path().to_owned(),
             logs: Logs::Folder(self.folder.path().join("logs")),
             parallelism: 1000,
+            max_map_length: 1024,
             holder: Holder::alone(&self.instance, "here"),
             base_url: None,
             grace: Duration::from_secs(5),

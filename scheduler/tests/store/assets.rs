@@ -248,3 +248,22 @@ async fn who_waits_for_an_alias_waits_for_what_is_found_under_it(#[case] backend
     emit(&db, &[found("s3://lake/wednesday"), update("s3://lake/monday", None)]).await;
     assert!(queued(&db).await.is_empty());
 }
+
+/// Whoever finds something while the file is read that waits for the alias no more is not waited for either.
+#[tokio::test]
+async fn what_is_found_while_the_last_alias_is_dropped_is_not_waited_for() {
+    let db = open(Backend::Postgres).await;
+    waits_for(&db, "{alias: days}").await;
+    let finding = db.begin_write().await.unwrap();
+    asset_events::emit(&finding, &[found("s3://lake/monday")], noon()).await.unwrap();
+    let dropping = waits_for(&db, "null");
+    tokio::pin!(dropping);
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut dropping).await.is_err();
+
+    commit(finding).await.unwrap();
+    dropping.await;
+
+    assert!(waits, "whoever waits no more waits for whoever finds something");
+    emit(&db, &[update("s3://lake/monday", None)]).await;
+    assert!(queued(&db).await.is_empty());
+}

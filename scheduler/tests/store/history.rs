@@ -37,10 +37,10 @@ async fn insert(db: &Db, rows: Vec<dag_run::Model>) {
     commit(txn).await.unwrap();
 }
 
-/// Leaves something that a try of this run started elsewhere, and that nobody wants any more.
-async fn leave_elsewhere(txn: &impl ConnectionTrait, run: &dag_run::Model, dag_version: Option<Uuid>) {
+/// Leaves something that a try of this run started elsewhere, and that nobody has wanted for so many days.
+async fn leave_elsewhere(txn: &impl ConnectionTrait, run: &dag_run::Model, dag_version: Option<Uuid>, days: i64) {
     let keeper = Keeper { run: run.id, task_id: "t0".to_owned(), map_index: -1, try_number: 1, dag_version };
-    checkpoints::save(txn, &keeper, json!(1), noon()).await.unwrap();
+    checkpoints::save(txn, &keeper, json!(1), days_ago(days)).await.unwrap();
 }
 
 /// The runs that may go when nothing older than a day is kept.
@@ -89,6 +89,7 @@ async fn a_run_that_somebody_still_has_to_do_with_stays(#[case] backend: Backend
     let asked = over("asked", 9);
     let telling = over("telling", 8);
     let ending = over("ending", 10);
+    let ending_in_vain = over("ending in vain", 11);
     let in_backfill =
         |run_id: &str, days, backfill| dag_run::Model { backfill_id: Some(backfill), ..over(run_id, days) };
     let running = dag_run::Model { state: "running".to_owned(), end_date: None, ..over("running", 7) };
@@ -97,6 +98,7 @@ async fn a_run_that_somebody_still_has_to_do_with_stays(#[case] backend: Backend
         asked.clone(),
         telling.clone(),
         ending.clone(),
+        ending_in_vain.clone(),
         in_backfill("active backfill", 5, 1),
         in_backfill("done backfill", 4, 2),
         running,
@@ -109,13 +111,14 @@ async fn a_run_that_somebody_still_has_to_do_with_stays(#[case] backend: Backend
     let mark = Request::Mark { state: "failed".to_owned() };
     requests::insert(&txn, asked.id, &mark, None, noon()).await.unwrap();
     callbacks::insert(&txn, &[a_callback(&telling)]).await.unwrap();
-    leave_elsewhere(&txn, &ending, None).await;
+    leave_elsewhere(&txn, &ending, None, 1).await;
+    leave_elsewhere(&txn, &ending_in_vain, None, 3).await;
     for (id, completed_at) in [(1, None), (2, Some(noon()))] {
         backfill::Entity::insert(a_backfill(id, completed_at)).exec_without_returning(&txn).await.unwrap();
     }
     commit(txn).await.unwrap();
 
-    assert_eq!(old(&db).await, names(&["done backfill", "plain"]));
+    assert_eq!(old(&db).await, names(&["done backfill", "ending in vain", "plain"]));
 }
 
 #[rstest]
@@ -163,7 +166,7 @@ async fn versions_go_when_no_run_uses_them(#[case] backend: Backend) {
     }
     let pinned = dag_run::Model { dag_version_id: made[1], ..over("pinned", 3) };
     runs::insert(&txn, pinned.clone()).await.unwrap();
-    leave_elsewhere(&txn, &pinned, Some(made[3])).await;
+    leave_elsewhere(&txn, &pinned, Some(made[3]), 1).await;
     // The file went back to what it was at first: its version is in use without a run.
     let back = dag::Model { version_hash: "one".to_owned(), ..a_dag("a") };
     dags::upsert(&txn, &[(back, BTreeSet::new())]).await.unwrap();

@@ -45,6 +45,8 @@ fn noon() -> DateTime<Utc> {
 fn a_dag(dag_id: &str) -> dag::Model {
     dag::Model {
         dag_id: dag_id.to_owned(),
+        dag_display_name: None,
+        task_display_names: None,
         is_paused: false,
         is_stale: false,
         has_import_errors: false,
@@ -60,6 +62,7 @@ fn a_dag(dag_id: &str) -> dag::Model {
         timezone: "UTC".to_owned(),
         max_active_runs: 16,
         max_active_tasks: 16,
+        allowed_run_types: None,
         next_dagrun_logical_date: None,
         next_dagrun_data_interval_start: None,
         next_dagrun_data_interval_end: None,

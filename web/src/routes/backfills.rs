@@ -79,7 +79,7 @@ impl BackfillBody {
             conf: self.dag_run_conf.unwrap_or_default(),
             reprocess: self.reprocess_behavior.as_deref().and_then(Reprocess::of_word).unwrap_or_default(),
             max_active_runs: u32::try_from(self.max_active_runs.unwrap_or(MAX_ACTIVE_RUNS)).unwrap_or(u32::MAX),
-            run_on_latest_version: self.run_on_latest_version.unwrap_or(true),
+            run_on_latest_version: self.run_on_latest_version,
         })
     }
 }

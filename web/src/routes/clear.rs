@@ -188,7 +188,7 @@ pub(crate) async fn post_clear_task_instances(
             future: body.include_future,
         },
         states,
-        run_on_latest_version: body.run_on_latest_version.unwrap_or(false),
+        run_on_latest_version: body.run_on_latest_version,
         prevent_running_task: body.prevent_running_task,
         reset_runs: body.reset_dag_runs,
         note: body.note,
@@ -247,7 +247,7 @@ impl DagRunClearBody {
         ClearRun {
             only_failed: self.only_failed,
             only_new: self.only_new,
-            run_on_latest_version: self.run_on_latest_version.unwrap_or(false),
+            run_on_latest_version: self.run_on_latest_version,
             note: self.note.clone(),
             dry_run: self.dry_run,
         }
@@ -331,7 +331,7 @@ impl DagRunsClearBody {
         ClearRun {
             only_failed: self.only_failed,
             only_new: self.only_new,
-            run_on_latest_version: self.run_on_latest_version.unwrap_or(false),
+            run_on_latest_version: self.run_on_latest_version,
             note: self.note.clone(),
             dry_run: self.dry_run,
         }

@@ -12,7 +12,7 @@ use super::get_dag_row;
 use crate::error::{ApiError, HttpExceptionResponse};
 use crate::request::{Described, Query, UrlPath};
 use crate::state::AppState;
-use crate::view::DagSourceResponse;
+use crate::view::{DagSourceResponse, display_name};
 
 pub(crate) struct SourceParams;
 
@@ -69,6 +69,7 @@ pub(crate) async fn get_dag_source(
     query.finish()?;
     let accepts = accepts(&headers, "text/plain")?;
     let row = get_dag_row(&app, &dag_id).await?;
+    let dag_display_name = display_name::of_dag(&row.dag);
     let version = read::find_dag_version(app.db.read(), &dag_id, version_number).await?;
     let (content, version_number) = match (version_number, version) {
         (Some(_), Some(version)) => (version.source, Some(version.version_number)),
@@ -83,8 +84,7 @@ pub(crate) async fn get_dag_source(
     Ok(match accepts {
         Accepts::Other => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], content).into_response(),
         Accepts::Json => {
-            Json(DagSourceResponse { content: Some(content), dag_display_name: dag_id.clone(), dag_id, version_number })
-                .into_response()
+            Json(DagSourceResponse { content: Some(content), dag_display_name, dag_id, version_number }).into_response()
         }
     })
 }

@@ -9,7 +9,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use crate::error::ApiError;
 use crate::request::{Described, Query};
 use crate::state::AppState;
-use crate::view::{DagRunState, DagStatsCollectionResponse, DagStatsResponse, DagStatsStateResponse};
+use crate::view::{DagRunState, DagStatsCollectionResponse, DagStatsResponse, DagStatsStateResponse, display_name};
 
 pub(crate) struct StatsParams;
 
@@ -53,7 +53,7 @@ pub(crate) async fn get_dag_stats(
             ]
             .map(|(state, word)| DagStatsStateResponse { state, count: count(&row.dag.dag_id, word) })
             .into(),
-            dag_display_name: row.dag.dag_id.clone(),
+            dag_display_name: display_name::of_dag(&row.dag),
             dag_id: row.dag.dag_id,
         })
         .collect();

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use scheduler::store::favorites;
 use scheduler::store::read::{self, DagFilter, DagRow, Pattern, Sorting, TagMatch};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
@@ -31,14 +32,14 @@ impl IntoParams for DagParams {
             .text("bundle_version", "No DAG has one: versions are told apart by their content.")
             .flag("has_asset_schedule", "Only DAGs that wait for assets, or only the others.")
             .text("asset_dependency", "Text that occurs in the name or the URI of an asset that the DAG waits for.")
-            .flag("is_favorite", "No DAG is one: favourites are not kept.")
+            .flag("is_favorite", "Only the favourites of the user, or only the others.")
             .instants(&["dag_run_start_date", "dag_run_end_date"])
             .done()
     }
 }
 
 /// Reads the filters of a list of DAGs.
-pub(crate) fn dag_filter(query: &mut Query) -> Result<DagFilter, ApiError> {
+pub(crate) fn dag_filter(query: &mut Query, user: &User) -> Result<DagFilter, ApiError> {
     let last_run_state = query.words("last_dag_run_state", DagRunState::WORDS)?.pop();
     let tags_match = match query.text("tags_match_mode").as_deref() {
         None | Some("any") => TagMatch::Any,
@@ -52,8 +53,9 @@ pub(crate) fn dag_filter(query: &mut Query) -> Result<DagFilter, ApiError> {
         tags: query.texts("tags"),
         tags_match,
         owners: query.texts("owners"),
-        // The name that people see is the id.
-        dag_id: query.patterns("dag_id").into_iter().chain(query.patterns("dag_display_name")).collect(),
+        dag_id: query.patterns("dag_id"),
+        display_name: query.patterns("dag_display_name"),
+        is_favorite: query.flag("is_favorite").map(|is_favorite| (user.name.clone(), is_favorite)),
         exclude_stale: query.flag("exclude_stale").unwrap_or(true),
         is_paused: query.flag("paused"),
         has_import_errors: query.flag("has_import_errors"),
@@ -65,7 +67,7 @@ pub(crate) fn dag_filter(query: &mut Query) -> Result<DagFilter, ApiError> {
         is_scheduled: None,
         waits_for_assets: query.flag("has_asset_schedule"),
         awaited_asset: query.text("asset_dependency").and_then(|term| Pattern::contains(&term)).into_iter().collect(),
-        is_of_none: query.text("bundle_version").is_some() || query.flag("is_favorite") == Some(true),
+        is_of_none: query.text("bundle_version").is_some(),
     })
 }
 
@@ -102,9 +104,10 @@ pub(crate) fn dag_order(query: &Query) -> Result<Sorting<DagRow>, ApiError> {
 )]
 pub(crate) async fn get_dags(
     State(app): State<AppState>,
+    user: User,
     mut query: Query,
 ) -> Result<Json<DagCollectionResponse>, ApiError> {
-    let (filter, sorting, paging) = (dag_filter(&mut query)?, dag_order(&query)?, query.paging());
+    let (filter, sorting, paging) = (dag_filter(&mut query, &user)?, dag_order(&query)?, query.paging());
     query.finish()?;
     let listing = read::list_dags(app.db.read(), &filter, &sorting, &paging).await?;
     let dags = listing.rows.into_iter().map(DagResponse::from).collect();
@@ -145,6 +148,7 @@ pub(crate) async fn get_dag(
 )]
 pub(crate) async fn get_dag_details(
     State(app): State<AppState>,
+    user: User,
     UrlPath(dag_id): UrlPath<String>,
 ) -> Result<Json<DagDetailsResponse>, ApiError> {
     let row = get_dag_row(&app, &dag_id).await?;
@@ -152,7 +156,8 @@ pub(crate) async fn get_dag_details(
     let latest = read::find_dag_version(app.db.read(), &dag_id, None).await?;
     let active = read::active_run_counts(app.db.read(), std::slice::from_ref(&dag_id)).await?;
     let active = active.get(&dag_id).copied().unwrap_or(0);
-    Ok(Json(DagDetailsResponse::new(row, &definition, latest.as_ref(), active)))
+    let is_favorite = !favorites::among(app.db.read(), &user.name, &[dag_id]).await?.is_empty();
+    Ok(Json(DagDetailsResponse::new(row, &definition, latest.as_ref(), active, is_favorite)))
 }
 
 /// What can be changed of a DAG.
@@ -242,7 +247,7 @@ pub(crate) async fn patch_dags(
 ) -> Result<Json<DagCollectionResponse>, ApiError> {
     check_mask(&query)?;
     let has_pattern = query.text("dag_id_pattern").is_some() || query.text("dag_id_prefix_pattern").is_some();
-    let (filter, paging) = (dag_filter(&mut query)?, query.paging());
+    let (filter, paging) = (dag_filter(&mut query, &user)?, query.paging());
     query.finish()?;
     if !has_pattern {
         return Ok(Json(DagCollectionResponse { dags: Vec::new(), total_entries: 0 }));

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::asset::asset_expression;
-use super::{DagRunState, DagRunType};
-use crate::hex::hex;
+use super::{DagRunState, DagRunType, display_name};
+use crate::hex::{hex, unhex};
 use crate::timestamp::DateTime;
 
 /// The bundle that DAGs come from when the database does not say (Airflow 3: `dags-folder`).
@@ -67,7 +67,7 @@ impl From<DagRow> for DagResponse {
         let summary = summary.map(|summary| summary.strip_prefix("Asset or ").unwrap_or(summary));
         let is_periodic = !matches!(summary, None | Some("@once" | "@continuous" | "Asset"));
         DagResponse {
-            dag_display_name: dag.dag_id.clone(),
+            dag_display_name: display_name::of_dag(&dag),
             is_paused: dag.is_paused,
             is_stale: dag.is_stale,
             last_parsed_time: dag.last_parsed_time.map(DateTime),
@@ -76,7 +76,7 @@ impl From<DagRow> for DagResponse {
             bundle_version: None,
             timetable_partitioned: false,
             timetable_periodic: is_periodic,
-            tags: tags.into_iter().map(|name| DagTagResponse::new(&dag.dag_id, name)).collect(),
+            tags: tags.into_iter().map(|name| DagTagResponse::new(&dag, name)).collect(),
             max_active_tasks: dag.max_active_tasks,
             max_active_runs: Some(dag.max_active_runs),
             max_consecutive_failed_dag_runs: 0,
@@ -86,7 +86,7 @@ impl From<DagRow> for DagResponse {
             next_dagrun_data_interval_start: dag.next_dagrun_data_interval_start.map(DateTime),
             next_dagrun_data_interval_end: dag.next_dagrun_data_interval_end.map(DateTime),
             next_dagrun_run_after: dag.next_dagrun_run_after.map(DateTime),
-            allowed_run_types: None,
+            allowed_run_types: dag.allowed_run_types.as_ref().map(run_types),
             owners: owners(&dag.owners),
             is_backfillable: is_periodic,
             file_token: file_token(&dag),
@@ -101,6 +101,12 @@ impl From<DagRow> for DagResponse {
     }
 }
 
+/// The kinds of runs in a list of words; others were not written by us.
+fn run_types(words: &Value) -> Vec<DagRunType> {
+    let words = words.as_array().into_iter().flatten().filter_map(Value::as_str);
+    words.filter_map(|word| DagRunType::read(word).ok()).collect()
+}
+
 fn owners(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|owner| !owner.is_empty()).map(str::to_owned).collect()
 }
@@ -108,6 +114,13 @@ fn owners(text: &str) -> Vec<String> {
 /// Names the file of a DAG. Clients hand it back as it is.
 fn file_token(dag: &dag::Model) -> String {
     hex(format!("{}:{}", dag.bundle_name, dag.relative_fileloc).as_bytes())
+}
+
+/// The bundle and the path that a token of a file stands for.
+pub(crate) fn read_file_token(token: &str) -> Option<(String, String)> {
+    let text = String::from_utf8(unhex(token)?).ok()?;
+    let (bundle, file) = text.split_once(':')?;
+    Some((bundle.to_owned(), file.to_owned()))
 }
 
 /// A tag of a DAG.
@@ -119,8 +132,8 @@ pub(crate) struct DagTagResponse {
 }
 
 impl DagTagResponse {
-    fn new(dag_id: &str, name: String) -> DagTagResponse {
-        DagTagResponse { name, dag_id: dag_id.to_owned(), dag_display_name: dag_id.to_owned() }
+    fn new(dag: &dag::Model, name: String) -> DagTagResponse {
+        DagTagResponse { name, dag_id: dag.dag_id.clone(), dag_display_name: display_name::of_dag(dag) }
     }
 }
 
@@ -172,6 +185,7 @@ impl DagDetailsResponse {
         definition: &Dag,
         latest: Option<&dag_version::Model>,
         active_runs_count: i64,
+        is_favorite: bool,
     ) -> DagDetailsResponse {
         DagDetailsResponse {
             catchup: definition.runs.catchup.is_on(),
@@ -187,9 +201,9 @@ impl DagDetailsResponse {
             timezone: Some(definition.timezone.name().to_owned()),
             last_parsed: row.dag.last_parsed_time.map(DateTime),
             default_args: Some(Value::Object(definition.default_args.clone())),
-            rerun_with_latest_version: None,
-            owner_links: None,
-            is_favorite: false,
+            rerun_with_latest_version: definition.runs.rerun_with_latest_version,
+            owner_links: (!definition.owner_links.is_empty()).then(|| json!(definition.owner_links)),
+            is_favorite,
             active_runs_count,
             concurrency: row.dag.max_active_tasks,
             latest_dag_version: latest.map(DagVersionResponse::from),
@@ -254,7 +268,7 @@ impl From<&dag_version::Model> for DagVersionResponse {
             bundle_name: Some(BUNDLE.to_owned()),
             bundle_version: None,
             created_at: DateTime(version.created_at),
-            dag_display_name: version.dag_id.clone(),
+            dag_display_name: display_name::of_dag_then(Some(version), &version.dag_id),
             bundle_url: None,
         }
     }

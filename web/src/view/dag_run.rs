@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{DagRunState, DagRunTriggeredByType, DagRunType, DagVersionResponse};
+use super::{DagRunState, DagRunTriggeredByType, DagRunType, DagVersionResponse, display_name};
 use crate::error::ApiError;
 use crate::timestamp::{DateTime, seconds_between};
 
@@ -46,7 +46,7 @@ impl TryFrom<RunRow> for DagRunResponse {
 
     fn try_from(RunRow { run, version }: RunRow) -> Result<DagRunResponse, ApiError> {
         Ok(DagRunResponse {
-            dag_display_name: run.dag_id.clone(),
+            dag_display_name: display_name::of_dag_then(version.as_ref(), &run.dag_id),
             logical_date: run.logical_date.map(DateTime),
             queued_at: run.queued_at.map(DateTime),
             start_date: run.start_date.map(DateTime),

@@ -7,7 +7,7 @@ use scheduler::store::entity::dag;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::DagWarningType;
+use super::{DagWarningType, display_name};
 use crate::timestamp::DateTime;
 
 type Instant = chrono::DateTime<Utc>;
@@ -33,7 +33,7 @@ impl DagWarningResponse {
             warning_type: DagWarningType::NonExistentPool,
             message: format!("Dag '{}' references non-existent pools: [{}]", dag.dag_id, names.join(", ")),
             timestamp: DateTime(dag.last_parsed_time.unwrap_or(now)),
-            dag_display_name: dag.dag_id.clone(),
+            dag_display_name: display_name::of_dag(dag),
         }
     }
 

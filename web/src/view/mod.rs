@@ -9,6 +9,7 @@ mod dag;
 mod dag_run;
 mod dag_warning;
 mod dependency;
+pub(crate) mod display_name;
 mod event_log;
 mod hitl_detail;
 mod import_error;
@@ -37,7 +38,7 @@ pub(crate) use connection::{
 pub(crate) use dag::{
     DagCollectionResponse, DagDetailsResponse, DagResponse, DagSourceResponse, DagStatsCollectionResponse,
     DagStatsResponse, DagStatsStateResponse, DagTagCollectionResponse, DagVersionCollectionResponse,
-    DagVersionResponse,
+    DagVersionResponse, read_file_token,
 };
 pub(crate) use dag_run::{DagRunCollectionResponse, DagRunResponse};
 pub(crate) use dag_warning::{DagWarningCollectionResponse, DagWarningResponse};

@@ -77,10 +77,11 @@ impl TaskResponse {
         downstream.sort();
         TaskResponse {
             task_id: task.task_id.clone(),
-            task_display_name: task.task_id.clone(),
+            task_display_name: task.display_name.as_ref().unwrap_or(&task.task_id).clone(),
             owner: Some(task.owner.clone()),
-            start_date: dag.start_date.map(DateTime),
-            end_date: dag.end_date.map(DateTime),
+            // Of its own and the DAG's, the narrower (Airflow 3).
+            start_date: task.start_date.max(dag.start_date).map(DateTime),
+            end_date: task.end_date.into_iter().chain(dag.end_date).min().map(DateTime),
             trigger_rule: json!(task.trigger_rule),
             depends_on_past: task.past != PastDependency::None,
             wait_for_downstream: task.past == PastDependency::ItselfAndDownstream,

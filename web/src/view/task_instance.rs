@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::dag_run::total_limit;
-use super::{DagRunCollectionResponse, DagRunResponse, DagVersionResponse, TaskInstanceState};
+use super::{DagRunCollectionResponse, DagRunResponse, DagVersionResponse, TaskInstanceState, display_name};
 use crate::error::ApiError;
 use crate::timestamp::{DateTime, seconds_between};
 
@@ -65,8 +65,8 @@ impl TaskInstanceHistoryResponse {
             state: instance.state.as_deref().map(TaskInstanceState::read).transpose()?,
             try_number: instance.try_number,
             max_tries: instance.max_tries,
-            task_display_name: instance.task_id.clone(),
-            dag_display_name: instance.dag_id.clone(),
+            task_display_name: display_name::of_task_then(run.version.as_ref(), &instance.task_id),
+            dag_display_name: display_name::of_dag_then(run.version.as_ref(), &instance.dag_id),
             hostname: instance.hostname.clone(),
             unixname: None,
             pool: instance.pool.clone(),
@@ -101,8 +101,8 @@ impl TaskInstanceHistoryResponse {
             state: instance.state.as_deref().map(TaskInstanceState::read).transpose()?,
             try_number: instance.try_number,
             max_tries: instance.max_tries,
-            task_display_name: instance.task_id.clone(),
-            dag_display_name: instance.dag_id.clone(),
+            task_display_name: display_name::of_task_then(run.version.as_ref(), &instance.task_id),
+            dag_display_name: display_name::of_dag_then(run.version.as_ref(), &instance.dag_id),
             hostname: instance.hostname.clone(),
             unixname: None,
             pool: instance.pool.clone(),

@@ -141,6 +141,27 @@ async fn what_cannot_be_cleared_is_refused() {
     assert_eq!((status, &answer["detail"]), (StatusCode::CONFLICT, &json!("task `extract` of run `busy` is running")));
 }
 
+/// §14: the request says on which version, else the DAG, else it is that of the run.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_dag_may_want_its_newest_version_for_what_runs_again(#[case] backend: Backend) {
+    let mut server = with_failed_runs(backend).await;
+    let text = "schedule: '@daily'\nrerun_with_latest_version: true\ntasks:\n  \
+                - {task_id: extract, operator: bash, bash_command: 'false'}\n";
+    server.write_dag("sales.yaml", text).await;
+    assert_eq!(server.get_ok("/dags/sales/details").await["rerun_with_latest_version"], true);
+
+    for (run, body, expected) in
+        [("a", json!({ "dry_run": false }), 2), ("b", json!({ "dry_run": false, "run_on_latest_version": false }), 1)]
+    {
+        let (status, answer) = server.post(&format!("/dags/sales/dagRuns/{run}/clear"), &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(answer["dag_versions"][0]["version_number"], expected, "{body}");
+    }
+}
+
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]
 #[case::postgres(Backend::Postgres)]

@@ -265,19 +265,21 @@ async fn there_are_no_aliases() {
 #[case::postgres(Backend::Postgres)]
 #[tokio::test]
 async fn dags_and_runs_are_found_by_assets(#[case] backend: Backend) {
-    let server = start(backend).await;
+    let mut server = start(backend).await;
     emit(&server, "orders", json!({})).await;
     take(&server).await;
     rows::run(&server.db, "a", "success", 1).await;
+    // Nothing was found under the alias yet.
+    server.write_dag("by_alias.yaml", "schedule: {alias: days}\ntasks: []\n").await;
 
     for (query, expected) in [
-        ("/dags?has_asset_schedule=true", 1),
+        ("/dags?has_asset_schedule=true", 2),
         ("/dags?has_asset_schedule=false", 3),
         ("/dags?asset_dependency=ORDERS", 1),
         ("/dags?asset_dependency=s3://lake/a", 1),
         ("/dags?asset_dependency=nothing", 0),
         ("/dags?is_favorite=true", 0),
-        ("/dags?is_favorite=false", 4),
+        ("/dags?is_favorite=false", 5),
         ("/dags?bundle_version=1", 0),
         ("/dags/~/dagRuns?consuming_asset_pattern=orders", 1),
         ("/dags/~/dagRuns?consuming_asset_prefix_pattern=s3://lake/o", 1),

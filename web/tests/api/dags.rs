@@ -1,7 +1,7 @@
 //! DAGs, their sources, tags, numbers, versions and tasks, and what is wrong with their files.
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use chrono::TimeDelta;
 use insta::assert_json_snapshot;
 use rstest::rstest;
@@ -9,7 +9,7 @@ use scheduler::store::{commit, dags};
 use serde_json::{Value, json};
 
 use crate::rows;
-use crate::server::{Backend, Server, now, read_text};
+use crate::server::{Backend, Server, json_request, now, read_text};
 
 fn ids(body: &Value) -> Vec<&str> {
     body["dags"].as_array().unwrap().iter().map(|dag| dag["dag_id"].as_str().unwrap()).collect()
@@ -298,4 +298,104 @@ async fn a_dag_is_deleted_once_its_file_is_gone_and_its_runs_are_over(#[case] ba
     assert_eq!(server.delete("/dags/sales").await.0, StatusCode::NOT_FOUND);
     let log = server.get_ok("/eventLogs?event=delete_dag").await;
     assert_eq!((&log["event_logs"][0]["owner"], &log["event_logs"][0]["dag_id"]), (&json!("admin"), &json!("sales")));
+}
+
+/// Second names are what people see of DAGs and tasks, in the version that a run is pinned to.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn dags_and_tasks_are_shown_by_their_second_names(#[case] backend: Backend) {
+    let mut server = Server::start(backend).await;
+    let file = |name: &str| {
+        format!(
+            "dag_display_name: {name}\nis_paused_upon_creation: false\ntags: [x]\nowner_links: {{airflow: 'https://example.com/ops'}}\n\
+             allowed_run_types: [manual, operator_triggered]\ntasks: [{{task_id: a, operator: bash, bash_command: ls, task_display_name: Alpha, start_date: 2026-01-01}}]\n"
+        )
+    };
+    server.write_dag("named.yaml", &file("Verkäufe")).await;
+    let (status, run) = server.post("/dags/named/dagRuns", &json!({ "logical_date": null })).await;
+    assert_eq!((status, &run["dag_display_name"]), (StatusCode::OK, &json!("Verkäufe")), "{run}");
+    assert_eq!(run["dag_versions"][0]["dag_display_name"], "Verkäufe");
+    server.write_dag("named.yaml", &file("Another name")).await;
+
+    let dag = server.get_ok("/dags/named").await;
+    assert_eq!(
+        (&dag["dag_display_name"], &dag["tags"][0]["dag_display_name"]),
+        (&json!("Another name"), &json!("Another name"))
+    );
+    assert_eq!(dag["allowed_run_types"], json!(["manual", "operator_triggered"]));
+    assert_eq!(
+        server.get_ok("/dags/named/details").await["owner_links"],
+        json!({ "airflow": "https://example.com/ops" })
+    );
+    let task = server.get_ok("/dags/named/tasks/a").await;
+    assert_eq!((&task["task_display_name"], &task["start_date"]), (&json!("Alpha"), &json!("2026-01-01T00:00:00Z")));
+    let runs = server.get_ok("/dags/named/dagRuns").await;
+    assert_eq!(runs["dag_runs"][0]["dag_display_name"], "Verkäufe", "as it was then");
+    let grid = server.get_ok("/updraft/dags/named/grid").await;
+    assert_eq!(grid["tasks"][0]["task_display_name"], "Alpha");
+    for (query, expected) in [
+        ("dag_display_name_pattern=another", &["named"][..]),
+        ("dag_display_name_pattern=named", &[]),
+        ("dag_display_name_pattern=sal", &["sales"]),
+        ("dag_display_name_prefix_pattern=Ano", &["named"]),
+        ("order_by=dag_display_name", &["named", "manual", "sales"]),
+    ] {
+        assert_eq!(ids(&server.get_ok(&format!("/dags?{query}")).await), expected, "{query}");
+    }
+    let body = json!({ "dag_id": "named", "from_date": "2026-01-01T00:00:00Z", "to_date": "2026-01-02T00:00:00Z" });
+    let (status, refused) = server.post("/backfills", &body).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused["detail"].as_str().unwrap().contains("allowed_run_types"), "{refused}");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_user_has_favourites(#[case] backend: Backend) {
+    let mut server = Server::start(backend).await;
+    let none = json!({});
+
+    assert_eq!(server.post("/dags/none/favorite", &none).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(server.post("/dags/sales/unfavorite", &none).await.0, StatusCode::CONFLICT);
+    for _ in 0..2 {
+        assert_eq!(server.post("/dags/sales/favorite", &none).await.0, StatusCode::NO_CONTENT);
+    }
+
+    assert_eq!(ids(&server.get_ok("/dags?is_favorite=true").await), ["sales"]);
+    assert_eq!(ids(&server.get_ok("/dags?is_favorite=false").await), ["manual"]);
+    assert_eq!(server.get_ok("/dags/sales/details").await["is_favorite"], true);
+    let listed = server.get_ok("/updraft/dags").await;
+    assert_eq!([&listed["dags"][0]["is_favorite"], &listed["dags"][1]["is_favorite"]], [false, true]);
+    assert_eq!(server.get_ok("/eventLogs?event=favorite_dag").await["total_entries"], 1);
+    assert_eq!(server.post("/dags/sales/unfavorite", &none).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(ids(&server.get_ok("/dags?is_favorite=true").await), [""; 0]);
+
+    server.post("/dags/manual/favorite", &none).await;
+    server.remove_dag("manual.yaml").await;
+    assert_eq!(server.delete("/dags/manual").await.0, StatusCode::OK);
+    server.write_dag("manual.yaml", "tasks: []\n").await;
+    assert_eq!(server.get_ok("/dags/manual/details").await["is_favorite"], false, "they go with the DAG");
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_file_is_known_by_its_token(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    let token = server.get_ok("/dags/sales").await["file_token"].as_str().unwrap().to_owned();
+    let reparse = async |token: &str| {
+        let request = json_request(Method::PUT, &format!("/api/v2/parseDagFile/{token}"), &json!({}));
+        server.send_signed(request).await.status()
+    };
+
+    assert_eq!(reparse(&token).await, StatusCode::CREATED);
+    // No hexadecimal digits, half a byte, and the path of no file.
+    for unknown in ["zz", "6", "646167732d666f6c6465723a6e6f6e65"] {
+        assert_eq!(reparse(unknown).await, StatusCode::NOT_FOUND, "{unknown}");
+    }
+    assert_eq!(server.get_ok("/eventLogs?event=reparse_dag_file").await["total_entries"], 1);
 }

@@ -11,7 +11,7 @@ use crate::server::{Backend, Server};
 const COUNTRIES: &str = "
 schedule: null
 task_groups:
-  - {group_name: each, tooltip: By country, dependencies: [start]}
+  - {group_name: each, tooltip: By country, group_display_name: Countries, dependencies: [start]}
 tasks:
   - {task_id: start, operator: bash, bash_command: echo start}
   - {task_id: report, operator: bash, task_group_name: each, expand: {bash_command: [echo de, echo fr, echo it]}}
@@ -65,8 +65,8 @@ async fn the_latest_runs_stand_side_by_side_with_what_became_of_their_tasks(#[ca
     assert_eq!(
         grid["tasks"][0],
         json!({
-            "task_id": "extract", "group_id": null, "downstream_task_ids": ["load"], "is_mapped": false,
-            "is_removed": false,
+            "task_id": "extract", "task_display_name": "extract", "group_id": null, "downstream_task_ids": ["load"],
+            "is_mapped": false, "is_removed": false,
         })
     );
 }
@@ -94,7 +94,8 @@ async fn mapped_instances_are_counted_by_state_within_their_groups(#[case] backe
     cells[1..].sort();
     assert_eq!(cells, ["start=running×1@1", "each.report=failed×1@2", "each.report=success×2@3"]);
     assert_eq!(grid["runs"][0]["task_instances"][1]["is_mapped"], true);
-    assert_eq!(grid["groups"], json!([{ "group_id": "each", "parent_group_id": null, "tooltip": "By country" }]));
+    let group = json!({ "group_id": "each", "group_display_name": "Countries", "parent_group_id": null, "tooltip": "By country" });
+    assert_eq!(grid["groups"], json!([group]));
     assert_eq!((&grid["tasks"][1]["group_id"], &grid["tasks"][1]["is_mapped"]), (&json!("each"), &json!(true)));
 }
 

@@ -23,6 +23,7 @@ export interface MockDag {
   words: string
   timezone: string
   paused: boolean
+  favorite?: boolean
   tasks: MockTask[]
   params: Record<string, { value: unknown; description: string | null; schema: object; source: null }>
   source: string

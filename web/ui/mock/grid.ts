@@ -11,10 +11,10 @@ export function gridView(dag: MockDag, runs: RunRecord[]): Schemas['GridResponse
   for (const { id } of dag.tasks) for (let group = groupOf(id); group !== ''; group = groupOf(group)) groups.add(group)
   return {
     tasks: dag.tasks.map(({ id, mapped }) => ({
-      task_id: id, group_id: groupOf(id) || null, is_mapped: mapped !== undefined, is_removed: false,
+      task_id: id, task_display_name: id, group_id: groupOf(id) || null, is_mapped: mapped !== undefined, is_removed: false,
       downstream_task_ids: dag.tasks.filter((each) => each.after.includes(id)).map((each) => each.id),
     })),
-    groups: [...groups].sort().map((id) => ({ group_id: id, parent_group_id: groupOf(id) || null, tooltip: null })),
+    groups: [...groups].sort().map((id) => ({ group_id: id, group_display_name: null, parent_group_id: groupOf(id) || null, tooltip: null })),
     runs: runs.map(({ run, instances }) => ({
       dag_run_id: run.dag_run_id, logical_date: run.logical_date, run_after: run.run_after, start_date: run.start_date, end_date: run.end_date,
       duration: run.duration, run_type: run.run_type, state: run.state, reason: run.reason, task_instances: cells([...instances.values()]),

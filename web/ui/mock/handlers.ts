@@ -1,6 +1,7 @@
 import type { components } from '../src/api/schema.gen'
 import { clearRun, clearTasks, deleteRun, markTask } from './actions'
 import { instanceKey, type Db, type RunRecord } from './db'
+import type { MockDag } from './fixtures'
 import { gridView } from './grid'
 import { json, problem } from './replies'
 import { detailsView, dagView, nextTimes, rowView, taskView } from './views'
@@ -56,6 +57,8 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['GET', '/api/v2/updraft/dags', listDags],
   ['GET', `${DAG}/details`, (db, params) => withDag(db, params, (dag) => json(detailsView(dag, running(db, dag.id))))],
   ['PATCH', DAG, patchDag],
+  ['POST', `${DAG}/favorite`, (db, params) => withDag(db, params, (dag) => setFavorite(dag, true))],
+  ['POST', `${DAG}/unfavorite`, (db, params) => withDag(db, params, (dag) => setFavorite(dag, false))],
   ['GET', '/api/v2/dagSources/:dag', (db, params) => withDag(db, params, (dag) => json({ content: dag.source, dag_id: dag.id, version_number: 3, dag_display_name: dag.id }))],
   ['GET', `${DAG}/tasks`, (db, params) => withDag(db, params, (dag) => json({ tasks: dag.tasks.map((task) => taskView(dag, task)), total_entries: dag.tasks.length }))],
   ['GET', '/api/v2/dagWarnings', () => json({ dag_warnings: [], total_entries: 0 })],
@@ -117,7 +120,7 @@ async function login(_: Db, __: Params, request: Request): Promise<Response> {
 
 function listDags(db: Db, _: Params, __: Request, url: URL): Response {
   const query = url.searchParams
-  const pattern = query.get('dag_id_pattern')?.toLowerCase()
+  const pattern = query.get('dag_display_name_pattern')?.toLowerCase()
   const tags = query.getAll('tags')
   const paused = query.get('paused')
   const state = query.get('last_dag_run_state')
@@ -126,6 +129,7 @@ function listDags(db: Db, _: Params, __: Request, url: URL): Response {
     .filter((dag) => pattern === undefined || dag.id.toLowerCase().includes(pattern))
     .filter((dag) => tags.length === 0 || tags.some((tag) => dag.tags.includes(tag)))
     .filter((dag) => paused === null || String(dag.paused) === paused)
+    .filter((dag) => query.get('is_favorite') === null || dag.favorite === true)
     .filter((dag) => state === null || db.runs.get(dag.id)?.[0]?.run.state === state)
     .sort((a, b) => a.id.localeCompare(b.id))
   const page = paged(found, url)
@@ -141,6 +145,11 @@ function patchDag(db: Db, params: Params, request: Request): Response | Promise<
     db.setPaused(dag, is_paused === true)
     return json(dagView(dag))
   })
+}
+
+function setFavorite(dag: MockDag, favorite: boolean): Response {
+  dag.favorite = favorite
+  return new Response(null, { status: 204 })
 }
 
 function nextRuns(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {

@@ -27,7 +27,7 @@ export function detailsView(dag: MockDag, active: number): Schemas['DAGDetailsRe
     ...dagView(dag), catchup: false, dag_run_timeout: null, asset_expression: dag.assets === true ? { all: [{ asset: { name: 'orders', uri: 's3://lake/orders', group: 'asset' } }, { asset: { name: 'customers', uri: 's3://lake/customers', group: 'asset' } }] } : null, doc_md: null,
     start_date: '2026-01-01T00:00:00Z', end_date: null, is_paused_upon_creation: null, params: dag.params,
     render_template_as_native_obj: false, template_search_path: null, timezone: dag.timezone, last_parsed: PARSED,
-    default_args: { owner: 'data', retries: 1, retry_delay: '2s' }, active_runs_count: active, rerun_with_latest_version: null, owner_links: null, is_favorite: false, concurrency: 16,
+    default_args: { owner: 'data', retries: 1, retry_delay: '2s' }, active_runs_count: active, rerun_with_latest_version: null, owner_links: null, is_favorite: dag.favorite === true, concurrency: 16,
     latest_dag_version: {
       id: '019a0000-0000-7000-8000-000000000000', version_number: 3, dag_id: dag.id, bundle_name: 'dags-folder',
       bundle_version: null, created_at: PARSED, dag_display_name: dag.id, bundle_url: null,
@@ -36,7 +36,7 @@ export function detailsView(dag: MockDag, active: number): Schemas['DAGDetailsRe
 }
 
 export function rowView(dag: MockDag, runs: Run[]): Schemas['UpdraftDagResponse'] {
-  return { ...dagView(dag), recent_runs: runs, timezone: dag.timezone }
+  return { ...dagView(dag), recent_runs: runs, timezone: dag.timezone, is_favorite: dag.favorite === true }
 }
 
 export function taskView(dag: MockDag, task: MockTask): Schemas['TaskResponse'] {

@@ -8,6 +8,8 @@ export interface DagsSearch {
   tags?: string[]
   paused?: boolean
   state?: RunState
+  /** Only the user's favourites. */
+  favorite?: true
   /** From one, as people count. */
   page?: number
 }
@@ -18,6 +20,7 @@ export function dagsSearch(raw: Raw): DagsSearch {
     q: text(raw.q),
     tags: tags.length > 0 ? tags : undefined,
     paused: typeof raw.paused === 'boolean' ? raw.paused : undefined,
+    favorite: raw.favorite === true ? true : undefined,
     state: runState(raw.state),
     page: pageNumber(raw.page),
   }

@@ -1,8 +1,9 @@
 //! Gathers problems, and words those that are alike.
 
-use super::keys::{Key, Refused};
+use super::keys::Key;
 use super::node::{Entry, Node};
 use super::problem::{Code, Problem};
+use super::refused::Refused;
 use super::suggest::did_you_mean;
 
 /// Nobody mends more at a time; what a hostile file could make us say must end somewhere.

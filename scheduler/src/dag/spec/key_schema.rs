@@ -6,8 +6,8 @@ use super::keys::{GROUP_KEYS, Key, Kind, RETRY_KEYS};
 use super::read_retry::ACTIONS;
 use super::schedule;
 use super::schema::described;
-use super::values::{RULES, WEIGHT_RULES};
-use crate::dag::MAP_LENGTH_MAX;
+use super::values::{OWNER_LINK, RULES, WEIGHT_RULES};
+use crate::dag::{MAP_LENGTH_MAX, RunType};
 
 /// Durations as [`crate::dag::duration`] reads them.
 const DURATION: &str = concat!(
@@ -95,6 +95,14 @@ pub(super) fn key_schema(key: &Key) -> Value {
         Kind::Callbacks => one_or_several("callback"),
         Kind::Deadlines => one_or_several("deadline"),
         Kind::Emails => json!({ "type": ["string", "array", "null"], "items": { "type": "string" } }),
+        Kind::OwnerLinks => {
+            let link = json!({ "type": "string", "pattern": OWNER_LINK });
+            json!({ "type": ["object", "null"], "additionalProperties": link })
+        }
+        Kind::RunTypes => {
+            let words = RunType::ALL.map(RunType::word);
+            json!({ "type": ["array", "null"], "items": { "enum": words }, "minItems": 1 })
+        }
     };
     let mut schema = described(key, schema);
     if let Ok(example) = example(key) {
@@ -173,7 +181,9 @@ fn example(key: &Key) -> Result<Value, serde_json::Error> {
         | Kind::ExpandKwargs
         | Kind::Partial
         | Kind::RetryPolicy
-        | Kind::ExitCodes => serde_json::from_str(key.example),
+        | Kind::ExitCodes
+        | Kind::OwnerLinks
+        | Kind::RunTypes => serde_json::from_str(key.example),
         _ => serde_json::from_str(key.example).or_else(|_| Ok(Value::from(key.example))),
     }
 }

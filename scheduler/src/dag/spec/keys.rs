@@ -43,6 +43,10 @@ pub(super) enum Kind {
     Deadlines,
     /// One address, or a list of them.
     Emails,
+    /// URLs by owner.
+    OwnerLinks,
+    /// Kinds of runs.
+    RunTypes,
 }
 
 /// A key of a DAG or of a task.
@@ -76,6 +80,13 @@ pub(super) const DAG_KEYS: &[Key] = &[
         "",
         "sales_daily",
         "The DAG's id, unique within the installation. Letters, digits, `_`, `-` and `.`, at most 250. By default the file's name without its extension, or the key above the DAG.",
+    ),
+    key(
+        "dag_display_name",
+        Kind::Text,
+        "null",
+        "Sales, daily",
+        "What people see in place of the id, in any letters. Everything else keeps to the id: addresses, commands, logs.",
     ),
     key("description", Kind::Text, "null", "Loads yesterday's sales", "One line for lists."),
     key("doc_md", Kind::Text, "null", "\"# Sales\\nAsk the data team.\"", "Markdown for the DAG's page."),
@@ -161,6 +172,20 @@ pub(super) const DAG_KEYS: &[Key] = &[
     key("tags", Kind::Tags, "[]", "[sales, daily]", "Words to filter lists by."),
     key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the `owner` in `default_args`, else `airflow`."),
     key(
+        "owner_links",
+        Kind::OwnerLinks,
+        "{}",
+        "{data-team: \"mailto:data@example.com\"}",
+        "Where owners are reached, by owner: an `http(s)://` or `mailto:` address. The DAG's page links to it.",
+    ),
+    key(
+        "allowed_run_types",
+        Kind::RunTypes,
+        "null",
+        "[scheduled, backfill]",
+        "The kinds of runs that are made: of `scheduled`, `manual`, `backfill`, `asset_triggered`, `operator_triggered` and `asset_materialization`. By default all.",
+    ),
+    key(
         "params",
         Kind::Params,
         "{}",
@@ -180,6 +205,13 @@ pub(super) const DAG_KEYS: &[Key] = &[
         "",
         "[{task_id: hello, operator: bash, bash_command: \"echo hello\"}]",
         "The tasks: a list of mappings with `task_id`, or a mapping from ids to tasks.",
+    ),
+    key(
+        "rerun_with_latest_version",
+        Kind::Boolean,
+        "null",
+        "true",
+        "Whether what runs again, cleared or in a backfill, does so on the file as it is now rather than on the version that its run began with. By default only a backfill does; who asks may say otherwise.",
     ),
     // The graph.
     key(
@@ -220,6 +252,20 @@ pub(super) const TASK_KEYS: &[Key] = &[
         "[]",
         "[extract, check]",
         "What must end before the task starts: ids of tasks and groups. See [graph](graph.md#dependencies) for short names.",
+    ),
+    key(
+        "start_date",
+        Kind::Instant,
+        "null",
+        "2026-02-01",
+        "The task is skipped in runs with an earlier logical date; not in a backfill. Written as the DAG's is.",
+    ),
+    key(
+        "end_date",
+        Kind::Instant,
+        "null",
+        "2026-06-30",
+        "The task is skipped in runs with a later logical date; not in a backfill.",
     ),
     key(
         "trigger_rule",
@@ -277,6 +323,13 @@ pub(super) const TASK_KEYS: &[Key] = &[
     ),
     key("queue", Kind::Text, "\"default\"", "gpu", "Which workers may run it."),
     key("owner", Kind::Text, "", "data-team", "Whom to ask. By default the DAG's owner."),
+    key(
+        "task_display_name",
+        Kind::Text,
+        "null",
+        "Load the sales",
+        "What people see in place of the id, in any letters.",
+    ),
     key("doc_md", Kind::Text, "null", "Counts the rows.", "Markdown for the task's page."),
     key(
         "on_execute_callback",
@@ -448,6 +501,7 @@ pub(super) const GROUP_KEYS: &[Key] = &[
         "load",
         "The group's name, unique within the group around it. Needed in a list of groups; in a mapping the key is the name.",
     ),
+    key("group_display_name", Kind::Text, "null", "Load", "What people see in place of the name, in any letters."),
     key("tooltip", Kind::Text, "null", "Into the warehouse", "One line for the graph."),
     key(
         "parent_group_name",
@@ -512,6 +566,10 @@ pub(super) const NOT_IN_DEFAULT_ARGS: &[&str] = &[
     "task_id",
     "operator",
     "dependencies",
+    "task_display_name",
+    // Those of a DAG are the DAG's; see below.
+    "start_date",
+    "end_date",
     "doc_md",
     "task_group_name",
     "is_setup",
@@ -525,121 +583,3 @@ pub(super) const NOT_IN_DEFAULT_ARGS: &[&str] = &[
 
 /// Keys of `default_args` that belong to the DAG (Airflow reads them there, too).
 pub(super) const DAG_KEYS_IN_DEFAULT_ARGS: &[&str] = &["start_date", "end_date", "timezone"];
-
-/// A key of Airflow or dag-factory that Updraft does not serve.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub name: &'static str,
-    /// The value, as JSON, that says what holds anyway, and is let pass.
-    pub harmless: Option<&'static str>,
-    /// What to do instead.
-    pub help: &'static str,
-}
-
-const fn refused(name: &'static str, help: &'static str) -> Refused {
-    Refused { name, harmless: None, help }
-}
-
-const fn harmless(name: &'static str, value: &'static str, help: &'static str) -> Refused {
-    Refused { name, harmless: Some(value), help }
-}
-
-const CALLBACK: &str = "a DAG file has no Python to call; write a notifier without `_name` and `_file`, for example \
-                        `on_failure_callback: {slack: {url_env: SLACK_WEBHOOK_URL}}`";
-const PYTHON: &str = "a DAG file holds no Python; `operator: python` calls functions of modules and files";
-const COLOURS: &str = "the graph's colours are those of states";
-const MACROS: &str = "templates know Airflow's own macros and filters, and no others";
-
-/// Keys that a DAG may have in Airflow or dag-factory.
-pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
-    refused("schedule_interval", "write `schedule`"),
-    refused("timetable", "put the timetable into `schedule`"),
-    refused("concurrency", "write `max_active_tasks`"),
-    refused(
-        "on_execute_callback",
-        "a run has no such callback, in Airflow neither; write it in `default_args` for all tasks",
-    ),
-    refused("on_success_callback_name", CALLBACK),
-    refused("on_success_callback_file", CALLBACK),
-    refused("on_failure_callback_name", CALLBACK),
-    refused("on_failure_callback_file", CALLBACK),
-    refused("dagrun_timeout_sec", "write `dagrun_timeout: 2h`"),
-    refused("sla_miss_callback", "Airflow 3 took service levels away; write `deadline`"),
-    refused("dag_display_name", "a second name is not served; `dag_id` is what people see"),
-    refused("owner_links", "links for owners are not served yet; put them into `doc_md`"),
-    refused("access_control", "rights by DAG are not served yet"),
-    harmless(
-        "render_template_as_native_obj",
-        "false",
-        "a string that is one expression becomes a number, list or mapping where the operator takes one",
-    ),
-    refused("template_searchpath", "templates are read from the DAG file alone"),
-    refused("user_defined_macros", MACROS),
-    refused("user_defined_filters", MACROS),
-    refused("jinja_environment_kwargs", MACROS),
-    refused("doc_md_file_path", "write the text in `doc_md`"),
-    refused("doc_md_python_callable_name", "write the text in `doc_md`"),
-    refused("doc_md_python_callable_file", "write the text in `doc_md`"),
-    refused("doc_md_python_arguments", "write the text in `doc_md`"),
-    refused("orientation", "the graph's direction is chosen in the UI"),
-    refused("default_view", "the view is chosen in the UI"),
-    refused("disable_bundle_versioning", "runs are always pinned to the version that they began with"),
-    refused("allowed_run_types", "kinds of runs cannot be ruled out yet"),
-    refused("auto_register", "a DAG in a file is always there"),
-];
-
-/// Keys that a task may have in Airflow or dag-factory.
-pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
-    refused("decorator", PYTHON),
-    refused("python_callable", PYTHON),
-    refused("python_callable_name", PYTHON),
-    refused("python_callable_file", PYTHON),
-    refused("pre_execute", PYTHON),
-    refused("post_execute", PYTHON),
-    refused("on_success_callback_name", CALLBACK),
-    refused("on_success_callback_file", CALLBACK),
-    refused("on_failure_callback_name", CALLBACK),
-    refused("on_failure_callback_file", CALLBACK),
-    refused("on_retry_callback_name", CALLBACK),
-    refused("on_retry_callback_file", CALLBACK),
-    refused("on_execute_callback_name", CALLBACK),
-    refused("on_execute_callback_file", CALLBACK),
-    refused("on_skipped_callback_name", CALLBACK),
-    refused("on_skipped_callback_file", CALLBACK),
-    refused("sla", "Airflow 3 took service levels away; `deadline` of the DAG bounds a run, `execution_timeout` a try"),
-    refused("start_date", "dates belong to the DAG; write the earliest of its tasks' there"),
-    refused("end_date", "dates belong to the DAG; write the latest of its tasks' there"),
-    refused("executor", "choose workers with `queue`"),
-    refused("executor_config", "choose workers with `queue`"),
-    refused("run_as_user", "tasks run as the user of the worker"),
-    refused("variables_as_arguments", "write `\"{{ var.value.NAME }}\"` for the argument"),
-    refused("retry_delay_sec", "write `retry_delay: 30s`"),
-    refused("execution_timeout_secs", "write `execution_timeout: 30s`"),
-    refused("sla_secs", "Airflow 3 took service levels away; `execution_timeout` bounds a try"),
-    refused("execution_delta_secs", "write `execution_delta: 1h`"),
-    refused("doc", "write the text in `doc_md`"),
-    refused("doc_json", "write the text in `doc_md`"),
-    refused("doc_yaml", "write the text in `doc_md`"),
-    refused("doc_rst", "write the text in `doc_md`"),
-    refused("task_display_name", "a second name is not served; `task_id` is what people see"),
-    refused("run_as_owner", "tasks run as the user of the worker"),
-    refused("ui_color", COLOURS),
-    refused("ui_fgcolor", COLOURS),
-    refused("upstream", "write `dependencies`"),
-    refused("depends_on", "write `dependencies`"),
-];
-
-/// Keys that a group may have in Airflow or dag-factory.
-pub(super) const REFUSED_IN_GROUPS: &[Refused] = &[
-    refused("ui_color", COLOURS),
-    refused("ui_fgcolor", COLOURS),
-    harmless("add_suffix_on_collision", "false", "two groups with one id are a mistake; give one of them another name"),
-    refused("group_id", "write `group_name`"),
-    refused("group_display_name", "a second name is not served; `group_name` is what people see"),
-    refused("partial", "write what all tasks have alike into `default_args`"),
-];
-
-/// What a word of Airflow's or dag-factory's stands for, if it is one that is refused.
-pub(super) fn find_refused(table: &'static [Refused], name: &str) -> Option<&'static Refused> {
-    table.iter().find(|refused| refused.name == name)
-}

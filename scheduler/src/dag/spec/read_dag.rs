@@ -7,18 +7,17 @@ use chrono_tz::Tz;
 use super::arguments::OperatorSchemas;
 use super::collect::{PROBLEMS_MAX, Problems, Subject, names, wrong_type};
 use super::graph::GraphPlaces;
-use super::keys::{
-    DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, TASK_KEYS, find_refused,
-};
+use super::keys::{DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, NOT_IN_DEFAULT_ARGS, TASK_KEYS};
 use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
 use super::read_callbacks::{CallbackReader, Told};
 use super::read_groups::{self, Groups};
 use super::read_task::{Defaults, ReadTask, TaskReader, blank_task, overlaid, with_params};
+use super::refused::{REFUSED_IN_DAGS, REFUSED_IN_TASKS, find_refused};
 use super::source::Place;
-use super::{links, read_deadlines, read_params, rules, schedule, values};
+use super::{links, read_dates, read_deadlines, read_params, rules, schedule, values};
 use crate::dag::callback::DagCallbacks;
-use crate::dag::{Dag, DagHead, DagRunPolicy, Schedule, Task};
+use crate::dag::{Dag, DagHead, DagRunPolicy, RunType, Schedule, Task};
 use crate::operator::Registry;
 
 /// One DAG of a file, with the `default:` block already under it.
@@ -45,9 +44,11 @@ pub(super) fn read(
     reader.default_args = reader.read_default_args(registry);
     let timezone = reader.timezone();
     let (schedule, timezone) = reader.schedule(timezone);
-    let (start_date, end_date) = reader.dates(timezone);
+    // Where Airflow looks, too.
+    let places = [(&dag.mapping, ""), (&reader.default_args, "`default_args`")];
+    let (start_date, end_date) = read_dates::read(&places, timezone, reader.problems);
     let params = reader.params(&schedule);
-    let runs = reader.run_policy();
+    let runs = reader.run_policy(&schedule);
     let (owner, mut common) = reader.owner_and_common();
     let mut groups = reader.groups(registry);
     let mut callback_reader = CallbackReader { registry, schemas, source };
@@ -56,6 +57,7 @@ pub(super) fn read(
     common.callbacks = told.callbacks();
     let mut head = DagHead {
         dag_id,
+        display_name: reader.optional("dag_display_name", values::display_name),
         description: reader.optional("description", values::text),
         doc_md: reader.optional("doc_md", values::text),
         schedule,
@@ -65,6 +67,7 @@ pub(super) fn read(
         runs,
         tags: reader.tags(),
         owner,
+        owner_links: reader.owner_links(),
         params,
         default_args: reader.default_args.to_json(),
         callbacks,
@@ -73,7 +76,8 @@ pub(super) fn read(
     let defaults = Defaults { task: common, arguments: reader.default_arguments(), told };
     let group_defaults = defaults_by_group(&groups, &defaults, &mut callback_reader, problems);
     let template_check = crate::dag::template::check;
-    let mut tasks = TaskReader { registry, schemas, source, template_check, groups: &groups, defaults, group_defaults };
+    let mut tasks =
+        TaskReader { registry, schemas, source, template_check, timezone, groups: &groups, defaults, group_defaults };
     let mut read = read_tasks(&dag.mapping, dag.id_place, &mut tasks, problems);
     links::resolve(&mut read, &mut groups, problems);
     rules::check(&read, &groups, head.runs.fail_fast, problems);
@@ -161,37 +165,6 @@ impl DagReader<'_> {
         }
     }
 
-    fn dates(
-        &mut self,
-        timezone: Tz,
-    ) -> (Option<chrono::DateTime<chrono::Utc>>, Option<chrono::DateTime<chrono::Utc>>) {
-        let start = self.date("start_date", timezone);
-        let end = self.date("end_date", timezone);
-        if let (Some((start, start_place)), Some((end, end_place))) = (start, end)
-            && start > end
-        {
-            self.problems.push(
-                Problem::new(Code::InvalidValue, "`start_date` is after `end_date`", start_place, "starts here")
-                    .also(end_place, "ends before"),
-            );
-        }
-        (start.map(|(date, _)| date), end.map(|(date, _)| date))
-    }
-
-    /// The DAG's own date, else the one in `default_args`, where Airflow looks, too.
-    fn date(&mut self, key: &str, timezone: Tz) -> Option<(chrono::DateTime<chrono::Utc>, Place)> {
-        let (entry, within) = match (self.mapping.get(key), self.default_args.get(key)) {
-            (Some(entry), _) => (entry, ""),
-            (None, Some(entry)) => (entry, "`default_args`"),
-            (None, None) => return None,
-        };
-        if matches!(entry.value.value, Yaml::Null) {
-            return None;
-        }
-        let date = values::instant(Subject { key, within }, &entry.value, timezone);
-        Some((self.problems.keep(date)?, entry.value.place))
-    }
-
     fn params(&mut self, schedule: &Schedule) -> BTreeMap<String, crate::dag::Param> {
         match self.mapping.get("params") {
             Some(entry) if !matches!(entry.value.value, Yaml::Null) => {
@@ -201,7 +174,7 @@ impl DagReader<'_> {
         }
     }
 
-    fn run_policy(&mut self) -> DagRunPolicy {
+    fn run_policy(&mut self, schedule: &Schedule) -> DagRunPolicy {
         let policy = DagRunPolicy::default();
         let one_up = |subject: Subject<'_>, node: &Node| values::count(subject, node, 1);
         let from_zero = |subject: Subject<'_>, node: &Node| values::count(subject, node, 0);
@@ -216,6 +189,38 @@ impl DagReader<'_> {
                 .optional("max_consecutive_failed_dag_runs", from_zero)
                 .unwrap_or(policy.max_consecutive_failed_dag_runs),
             fail_fast: self.optional("fail_fast", values::boolean).unwrap_or(policy.fail_fast),
+            allowed_run_types: self.allowed_run_types(schedule),
+            rerun_with_latest_version: self.optional("rerun_with_latest_version", values::boolean),
+        }
+    }
+
+    /// The kinds of runs that are made. A schedule whose runs are none of them contradicts it.
+    fn allowed_run_types(&mut self, schedule: &Schedule) -> Option<BTreeSet<RunType>> {
+        let entry = self.mapping.get("allowed_run_types").filter(|entry| !matches!(entry.value.value, Yaml::Null))?;
+        let subject = Subject { key: "allowed_run_types", within: "" };
+        let allowed = values::run_types(subject, &entry.value, self.problems)?;
+        let asked =
+            [(schedule.time().is_some(), RunType::Scheduled), (schedule.assets().is_some(), RunType::AssetTriggered)];
+        for (_, kind) in asked.into_iter().filter(|(is_asked, kind)| *is_asked && !allowed.contains(kind)) {
+            let message = format!("`schedule` asks for runs of the kind `{}`, which are not allowed", kind.word());
+            let schedule_place = self.mapping.get("schedule").map(|entry| entry.key_place);
+            let problem = Problem::new(Code::InvalidValue, message, entry.value.place, "not among these");
+            let problem = problem.help(format!("add `{}`, or take `schedule` away", kind.word()));
+            self.problems.push(match schedule_place {
+                Some(place) => problem.also(place, "asks for them"),
+                None => problem,
+            });
+        }
+        Some(allowed)
+    }
+
+    fn owner_links(&mut self) -> BTreeMap<String, String> {
+        match self.mapping.get("owner_links").filter(|entry| !matches!(entry.value.value, Yaml::Null)) {
+            Some(entry) => {
+                let subject = Subject { key: "owner_links", within: "" };
+                values::owner_links(subject, &entry.value, self.problems)
+            }
+            None => BTreeMap::new(),
         }
     }
 

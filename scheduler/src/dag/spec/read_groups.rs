@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::collect::{Problems, Subject, names, wrong_type};
-use super::keys::{GROUP_KEYS, REFUSED_IN_GROUPS, find_refused};
+use super::keys::GROUP_KEYS;
 use super::node::{Entry, Mapping, Node, Yaml};
 use super::problem::{Code, Problem};
 use super::read_mapping::{self, ReadMapping};
+use super::refused::{REFUSED_IN_GROUPS, find_refused};
 use super::source::Place;
 use super::suggest::did_you_mean;
 use super::values;
@@ -25,6 +26,7 @@ pub(super) struct ReadGroup {
     /// The group around it, which stands before it in [`Groups::list`].
     pub parent: Option<usize>,
     prefixes: bool,
+    display_name: Option<String>,
     tooltip: Option<String>,
     pub dependencies: Vec<(String, Place)>,
     pub default_args: Mapping,
@@ -79,6 +81,7 @@ impl Groups {
         let ids: Vec<String> = self.list.iter().map(|group| group.id.clone()).collect();
         let model = |group: ReadGroup| TaskGroup {
             group_id: group.id,
+            display_name: group.display_name,
             parent: group.parent.map(|parent| ids[parent].clone()),
             tooltip: group.tooltip,
             mapping: group.mapping.map(|read| read.mapping),
@@ -151,16 +154,21 @@ fn named_group(entry: &Entry, problems: &mut Problems) -> Option<Loose> {
     Some(group(&entry.key, entry.key_place, mapping, problems))
 }
 
+/// What reads a text.
+type Read = fn(Subject<'_>, &Node) -> Result<String, Problem>;
+
 fn group(name: &str, name_place: Place, mapping: &Mapping, problems: &mut Problems) -> Loose {
     problems.keep(values::check_id("group", name, name_place));
     let within = format!("group `{name}`");
     unknown_keys(mapping, &within, problems);
-    let mut text = |key: &str| {
+    let mut text = |key: &str, read: Read| {
         let entry = mapping.get(key).filter(|entry| !matches!(entry.value.value, Yaml::Null))?;
-        let text = problems.keep(values::text(Subject { key, within: &within }, &entry.value))?;
+        let text = problems.keep(read(Subject { key, within: &within }, &entry.value))?;
         Some((text, entry.value.place))
     };
-    let (tooltip, parent) = (text("tooltip").map(|(text, _)| text), text("parent_group_name"));
+    let display_name = text("group_display_name", values::display_name).map(|(text, _)| text);
+    let tooltip = text("tooltip", values::text).map(|(text, _)| text);
+    let parent = text("parent_group_name", values::text);
     let prefixes = match mapping.get("prefix_group_id").filter(|entry| !matches!(entry.value.value, Yaml::Null)) {
         Some(entry) => {
             let subject = Subject { key: "prefix_group_id", within: &within };
@@ -174,6 +182,7 @@ fn group(name: &str, name_place: Place, mapping: &Mapping, problems: &mut Proble
         name_place,
         parent: None,
         prefixes,
+        display_name,
         tooltip,
         dependencies: values::ids("dependencies", mapping, &within, problems),
         default_args: default_args(mapping, &within, problems),

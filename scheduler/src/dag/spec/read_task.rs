@@ -4,20 +4,22 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use serde_json::Map;
 
 use super::airflow_arguments;
 use super::arguments::{self, OperatorSchemas, TemplateCheck};
 use super::collect::{Problems, Subject, names};
-use super::keys::{REFUSED_IN_TASKS, TASK_KEYS, find_refused};
+use super::keys::TASK_KEYS;
 use super::node::{Entry, Mapping, Yaml};
 use super::problem::{Code, Problem};
 use super::read_callbacks::{CallbackReader, Told};
 use super::read_groups::Groups;
 use super::read_mapping::{self, ReadMapping};
+use super::refused::{REFUSED_IN_TASKS, find_refused};
 use super::source::Place;
 use super::suggest::did_you_mean;
-use super::{read_params, read_retry, schedule, values};
+use super::{read_dates, read_params, read_retry, schedule, values};
 use crate::dag::callback::TaskCallbacks;
 use crate::dag::{AnswerPolicy, PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
 use crate::operator::{AirflowClass, ErasedOperator, Registry};
@@ -96,10 +98,13 @@ fn is_mapping(entry: &Entry) -> bool {
 pub(super) fn blank_task() -> Task {
     Task {
         task_id: String::new(),
+        display_name: None,
         operator: String::new(),
         args: Map::new(),
         trigger_rule: TriggerRule::AllSuccess,
         role: TaskRole::Work,
+        start_date: None,
+        end_date: None,
         past: PastDependency::None,
         past_before_skipping: false,
         params: BTreeMap::new(),
@@ -194,6 +199,9 @@ fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Prob
         "queue" => into(&mut task.queue, values::text(subject, node), problems),
         "owner" => into(&mut task.owner, values::text(subject, node), problems),
         "doc_md" => into(&mut task.doc_md, values::text(subject, node).map(Some), problems),
+        "task_display_name" => {
+            into(&mut task.display_name, values::display_name(subject, node).map(Some), problems);
+        }
         "do_xcom_push" => into(&mut task.answer.is_kept, values::boolean(subject, node), problems),
         "multiple_outputs" => into(&mut task.answer.is_split, values::boolean(subject, node), problems),
         "outlets" => {
@@ -240,6 +248,8 @@ pub(super) struct TaskReader<'a> {
     pub registry: &'a Registry,
     pub schemas: &'a mut OperatorSchemas,
     pub source: &'a str,
+    /// The DAG's, in which dates without an offset are meant.
+    pub timezone: Tz,
     /// What is checked of the templates of the task at hand.
     pub template_check: TemplateCheck,
     pub groups: &'a Groups,
@@ -272,6 +282,7 @@ impl TaskReader<'_> {
         if let Some(told) = defaults.told.overlaid(&telling, &within, &mut callbacks, problems) {
             task.callbacks = told.callbacks();
         }
+        (task.start_date, task.end_date) = read_dates::read(&[(mapping, &within)], self.timezone, problems);
         task.group = group.map(|group| self.groups.list[group].id.clone());
         let rule = written.get("trigger_rule").filter(|entry| !matches!(entry.value.value, Yaml::Null));
         let rule_place = rule.map(|entry| entry.value.place);

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::keys::{
-    DAG_KEYS, GROUP_KEYS, Key, Kind, REFUSED_IN_DAGS, REFUSED_IN_GROUPS, REFUSED_IN_TASKS, RETRY_KEYS, Refused,
-    TASK_KEYS,
-};
+use super::keys::{DAG_KEYS, GROUP_KEYS, Key, Kind, RETRY_KEYS, TASK_KEYS};
+use super::refused::{REFUSED_IN_DAGS, REFUSED_IN_GROUPS, REFUSED_IN_TASKS, Refused};
 use crate::dag::shape;
 use crate::operator::ErasedOperator;
 
@@ -106,7 +104,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Schedule => "[schedule](schedules.md)",
         Kind::Catchup => "[catchup](schedules.md#catchup)",
         Kind::Assets | Kind::Outlets => "[list of assets](schedules.md#assets)",
-        Kind::Tags => "list of words",
+        Kind::Tags | Kind::RunTypes => "list of words",
         Kind::Params => "[params](#params)",
         Kind::DefaultArgs | Kind::Partial => "mapping",
         Kind::Tasks => "list or mapping",
@@ -122,5 +120,6 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Callbacks => "[callback](callbacks.md), or a list",
         Kind::Deadlines => "[deadline](callbacks.md#deadlines), or a list",
         Kind::Emails => "address, or a list",
+        Kind::OwnerLinks => "mapping from owners to addresses",
     }
 }

@@ -8,12 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::callback_schema::{self, NotifierParts};
 use super::key_schema::key_schema;
-use super::keys::{
-    DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, Key, Kind, NOT_IN_DEFAULT_ARGS, REFUSED_IN_DAGS, REFUSED_IN_TASKS, Refused,
-    TASK_KEYS,
-};
+use super::keys::{DAG_KEYS, DAG_KEYS_IN_DEFAULT_ARGS, Key, Kind, NOT_IN_DEFAULT_ARGS, TASK_KEYS};
 use super::operator_schema::{self, Form, OperatorParts, alike};
 use super::read_task::EMAIL;
+use super::refused::{REFUSED_IN_DAGS, REFUSED_IN_TASKS, Refused};
 use super::schedule;
 use crate::operator::Registry;
 

@@ -1,6 +1,6 @@
 //! Values of single keys: text, numbers, durations, dates, zones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::collect::{Problems, Subject, wrong_type};
 use super::node::{Node, Yaml};
 use super::problem::{Code, Problem};
 use super::suggest::did_you_mean;
-use crate::dag::{TriggerRule, WeightRule, duration, timetable};
+use crate::dag::{RunType, TriggerRule, WeightRule, duration, timetable};
 
 /// The longest id (Airflow 3: 250 characters).
 const ID_CHARACTERS_MAX: usize = 250;
@@ -25,6 +25,22 @@ pub(super) fn text(subject: Subject<'_>, node: &Node) -> Result<String, Problem>
         Yaml::Number(_) | Yaml::Bool(_) => Err(wrong_type(subject, node, "text").help("put it in quotes")),
         _ => Err(wrong_type(subject, node, "text")),
     }
+}
+
+/// A second name for people, who must be able to see it.
+pub(super) fn display_name(subject: Subject<'_>, node: &Node) -> Result<String, Problem> {
+    let name = text(subject, node)?;
+    let complain = |message: String, label: &str| Err(Problem::new(Code::InvalidValue, message, node.place, label));
+    if name.trim().is_empty() {
+        return complain(format!("{subject} is empty"), "nothing to see");
+    }
+    if name.chars().count() > ID_CHARACTERS_MAX || name.contains(char::is_control) {
+        return complain(
+            format!("{subject} is one line of at most {ID_CHARACTERS_MAX} characters, and this is not"),
+            "not a name",
+        );
+    }
+    Ok(name)
 }
 
 /// An id of a DAG or a task (Airflow 3: letters, digits, `_`, `-`, `.`, at most 250).
@@ -273,6 +289,67 @@ pub(super) fn ids(
         problems.list.extend(list);
         Vec::new()
     })
+}
+
+/// Where an owner can be reached (Airflow 3: a URL with a host, or `mailto:`).
+pub(super) const OWNER_LINK: &str = r"^(https?://[^/\s]\S*|mailto:\S+)$";
+
+/// Addresses by owner.
+pub(super) fn owner_links(subject: Subject<'_>, node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
+    let Yaml::Map(mapping) = &node.value else {
+        problems.push(wrong_type(subject, node, "a mapping from owners to addresses"));
+        return BTreeMap::new();
+    };
+    let mut links = BTreeMap::new();
+    for entry in &mapping.entries {
+        let within = subject.to_string();
+        let Some(link) = problems.keep(text(Subject { key: &entry.key, within: &within }, &entry.value)) else {
+            continue;
+        };
+        let has_host = ["http://", "https://"]
+            .iter()
+            .any(|scheme| link.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')));
+        let is_mail = link.strip_prefix("mailto:").is_some_and(|address| !address.is_empty());
+        if (has_host || is_mail) && !link.contains(char::is_whitespace) {
+            links.insert(entry.key.clone(), link);
+            continue;
+        }
+        let message = format!("the link of owner `{}` is `{link}`, which is no address", entry.key);
+        problems.push(
+            Problem::new(Code::InvalidValue, message, entry.value.place, "not an address")
+                .help("write `https://example.com/team` or `mailto:team@example.com`"),
+        );
+    }
+    links
+}
+
+/// Kinds of runs, at least one.
+pub(super) fn run_types(subject: Subject<'_>, node: &Node, problems: &mut Problems) -> Option<BTreeSet<RunType>> {
+    let words = match texts(subject, node, "a list of kinds of runs") {
+        Ok(words) => words,
+        Err(list) => {
+            problems.list.extend(list);
+            return None;
+        }
+    };
+    let known = || RunType::ALL.iter().map(|kind| kind.word());
+    let names = || format!("the kinds of runs are {}", known().collect::<Vec<_>>().join(", "));
+    if words.is_empty() {
+        let message = format!("{subject} is empty, so that there would be no runs at all");
+        problems.push(Problem::new(Code::InvalidValue, message, node.place, "nothing").help(names()));
+    }
+    let mut types = BTreeSet::new();
+    for (word, place) in words {
+        match RunType::called(&word) {
+            Some(kind) => _ = types.insert(kind),
+            None => problems.push(
+                Problem::new(Code::InvalidValue, format!("there is no kind of runs `{word}`"), place, "unknown kind")
+                    .help(names())
+                    .maybe_help(did_you_mean(&word, known())),
+            ),
+        }
+    }
+    Some(types)
 }
 
 /// The trigger rules, by the words for them.

@@ -1,4 +1,4 @@
-//! Airflow's `macros`: dates, JSON, and numbers that look random.
+//! Airflow's `macros`: dates, JSON, YAML, and numbers that look random.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value, from_args};
 use minijinja::{Error, ErrorKind, State};
 
+use super::humans;
 use super::instant::{Instant, invalid};
 use super::session::{Session, from_json};
 use super::span::Span;
@@ -25,6 +26,8 @@ impl Object for Macros {
             "json" => Module::Json,
             "uuid" => Module::Uuid,
             "time" => Module::Time,
+            "yaml" => Module::Yaml,
+            "dateutil" => Module::Dateutil,
             _ => return None,
         };
         Some(Value::from_object(MacroModule { module, session: Arc::clone(&self.0) }))
@@ -41,6 +44,17 @@ impl Object for Macros {
                 let (text, input, output): (&str, &str, &str) = from_args(args)?;
                 Ok(Value::from(parse_as(text, input)?.strftime(output)?))
             }
+            "datetime_diff_for_humans" => {
+                let (at, since): (Value, Option<Value>) = from_args(args)?;
+                let utc = |value: &Value| Instant::of(value).map(|instant| instant.0.with_timezone(&chrono::Utc));
+                let since = since.filter(|since| !since.is_none());
+                let from = since.as_ref().map_or(Ok(self.0.context.now), utc)?;
+                Ok(Value::from(humans::diff(utc(&at)?, from, since.is_none())))
+            }
+            "ds_format_locale" => Err(invalid(
+                "`ds_format_locale` is not served, because days and months have English names here; write `ds_format`"
+                    .to_owned(),
+            )),
             "timedelta" => timedelta(args),
             "random" => Ok(Value::from(random(&self.0))),
             "datetime" => datetime(args),
@@ -55,6 +69,9 @@ enum Module {
     Json,
     Uuid,
     Time,
+    Yaml,
+    Dateutil,
+    DateutilParser,
 }
 
 #[derive(Debug)]
@@ -68,11 +85,25 @@ impl Object for MacroModule {
         ObjectRepr::Plain
     }
 
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match (self.module, key.as_str()?) {
+            (Module::Dateutil, "parser") => {
+                let session = Arc::clone(&self.session);
+                Some(Value::from_object(MacroModule { module: Module::DateutilParser, session }))
+            }
+            (Module::Dateutil, "relativedelta") => Some(Value::from(invalid(
+                "`dateutil.relativedelta` is not served, because dates move with `.add(months=1)` and `.subtract(days=1)`"
+                    .to_owned(),
+            ))),
+            _ => None,
+        }
+    }
+
     /// `macros.datetime` is a class in Airflow, so calling it makes a date.
     fn call(self: &Arc<Self>, _: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         match self.module {
             Module::Datetime => datetime(args),
-            Module::Json | Module::Uuid | Module::Time => Err(invalid("this is a module, not a function".to_owned())),
+            _ => Err(invalid("this is a module, not a function".to_owned())),
         }
     }
 
@@ -84,9 +115,22 @@ impl Object for MacroModule {
                 let (text, format): (&str, &str) = from_args(args)?;
                 Ok(Value::from_object(parse_as(text, format)?))
             }
-            (Module::Datetime, "fromisoformat") => {
+            (Module::Datetime, "fromisoformat") | (Module::DateutilParser, "parse" | "isoparse") => {
                 let (text,): (Value,) = from_args(args)?;
                 Ok(Value::from_object(Instant::of(&text)?))
+            }
+            (Module::Datetime, "fromtimestamp" | "utcfromtimestamp") => {
+                let (seconds,): (f64,) = from_args(args)?;
+                Ok(Value::from_object(at_timestamp(seconds)?))
+            }
+            (Module::Yaml, "safe_load" | "load") => {
+                let (text, _): (&str, Rest<Value>) = from_args(args)?;
+                let value: serde_json::Value =
+                    serde_yaml::from_str(text).map_err(|error| invalid(format!("this is not YAML: {error}")))?;
+                Ok(from_json(&value))
+            }
+            (Module::Yaml, "dump" | "safe_dump") => {
+                Err(invalid("`yaml.dump` is not served; what `| tojson` writes is YAML as well".to_owned()))
             }
             (Module::Json, "dumps") => {
                 let (value, _): (Value, Kwargs) = from_args(args)?;
@@ -100,6 +144,10 @@ impl Object for MacroModule {
             }
             (Module::Uuid, "uuid4" | "uuid1") => Ok(Value::from(uuid(self.session.draw()))),
             (Module::Time, "time") => Ok(Value::from(now().timestamp())),
+            (Module::Time, "strftime") => {
+                let (format,): (&str,) = from_args(args)?;
+                Ok(Value::from(now().strftime(format)?))
+            }
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }
@@ -125,9 +173,15 @@ fn datetime(args: &[Value]) -> Result<Value, Error> {
 fn timedelta(args: &[Value]) -> Result<Value, Error> {
     let (days, kwargs): (Option<f64>, Kwargs) = from_args(args)?;
     let mut seconds = days.unwrap_or(0.0) * 86_400.0;
-    for (name, unit) in
-        [("weeks", 604_800.0), ("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0), ("seconds", 1.0)]
-    {
+    for (name, unit) in [
+        ("weeks", 604_800.0),
+        ("days", 86_400.0),
+        ("hours", 3_600.0),
+        ("minutes", 60.0),
+        ("seconds", 1.0),
+        ("milliseconds", 1e-3),
+        ("microseconds", 1e-6),
+    ] {
         seconds += kwargs.get::<Option<f64>>(name)?.unwrap_or(0.0) * unit;
     }
     kwargs.assert_all_used()?;
@@ -139,6 +193,14 @@ fn timedelta(args: &[Value]) -> Result<Value, Error> {
     #[allow(clippy::cast_possible_truncation)]
     let delta = TimeDelta::try_milliseconds((seconds * 1000.0).round() as i64).ok_or_else(too_long)?;
     Ok(Value::from_object(Span(delta)))
+}
+
+/// So many seconds after the beginning of 1970.
+fn at_timestamp(seconds: f64) -> Result<Instant, Error> {
+    #[allow(clippy::cast_possible_truncation, reason = "the cast saturates, and no such date is found then")]
+    let micros = (seconds * 1e6).round() as i64;
+    let instant = chrono::DateTime::from_timestamp_micros(micros).filter(|_| seconds.is_finite());
+    instant.map(Instant::utc).ok_or_else(|| invalid("the date is too far away".to_owned()))
 }
 
 fn date(text: &str) -> Result<NaiveDate, Error> {

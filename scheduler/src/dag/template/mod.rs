@@ -13,6 +13,7 @@ mod check;
 mod environment;
 mod expression;
 mod fault;
+mod humans;
 mod instant;
 mod macros;
 mod names;
@@ -57,6 +58,8 @@ pub struct TemplateContext {
     pub map_index: i32,
     /// What this instance of a mapped task, or of a task in a mapped group, is mapped over; empty when it is not.
     pub mapped: Map<String, Value>,
+    /// Of how many instances it is one; none when it is not mapped.
+    pub expanded: Option<usize>,
     /// The instant that `macros.datetime.now()` and the like answer with.
     pub now: DateTime<Utc>,
     /// How things stood when a callback was called; none for the arguments of a task.
@@ -70,6 +73,8 @@ pub struct XComRef {
     pub task_id: String,
     /// Under which key; `return_value` for what its operator answered.
     pub key: String,
+    /// Which of its instances left it; all of them, or the only one, when absent.
+    pub map_index: Option<i32>,
 }
 
 /// A connection or a variable, by its name.

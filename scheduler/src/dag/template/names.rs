@@ -15,6 +15,11 @@ pub(super) const ALWAYS: &[&str] = &[
     "map_index",
     "try_number",
     "test_mode",
+    "expanded_ti_count",
+    "task_reschedule_count",
+    "map_index_template",
+    "partition_key",
+    "partition_date",
     "inlets",
     "outlets",
     "inlet_events",
@@ -69,10 +74,8 @@ const NOT_YET: &[(&str, &str)] = &[
         "a template cannot add to an event; `updraft assets emit` and the REST API can make one with an `extra`",
     ),
     ("templates_dict", "write the template where its value is used"),
-    ("expanded_ti_count", "how many instances there are is not told to them yet"),
-    ("task_reschedule_count", "sensors keep no such count"),
-    ("partition_key", "partitions are not served yet"),
-    ("partition_date", "partitions are not served yet"),
+    ("task_state_store", "what a task remembers is its operator's business"),
+    ("asset_state_store", "what a task remembers is its operator's business"),
 ];
 
 /// What to say of a name that people know from Airflow, if it is one: what is wrong, and what to do.

@@ -47,12 +47,21 @@ impl Object for Root {
             "mapped" if context.map_index >= 0 => Some(from_map(&context.mapped)),
             "try_number" => Some(Value::from(context.try_number)),
             "test_mode" => Some(Value::from(false)),
+            "expanded_ti_count" => Some(context.expanded.map_or_else(|| Value::from(()), Value::from)),
+            // Sensors wait where they are, and are never started anew.
+            "task_reschedule_count" => Some(Value::from(0)),
+            // No run is of a partition.
+            "partition_key" | "partition_date" => Some(Value::from(())),
             "params" => Some(from_map(&run.params)),
             "dag" => Some(dag(session)),
             "dag_run" => Some(dag_run(session)),
             // A callback of a DAG may be about no task at all.
             "task" | "ti" | "task_instance" | "inlet_events" if context.task_id.is_empty() => None,
             "task" => Some(task(session)),
+            "map_index_template" => {
+                let template = own_task(session)?.map_index_template.as_deref();
+                Some(template.map_or_else(|| Value::from(()), Value::from))
+            }
             "inlets" => Some(asset_events::assets(&own_task(session)?.inlets)),
             "outlets" => Some(asset_events::assets(&own_task(session)?.outlets)),
             "inlet_events" => Some(session.asset_events(|events| asset_events::by_asset(&events.of_inlets))),
@@ -215,9 +224,8 @@ impl TaskInstance {
         if other(&dag_id, &context.dag.dag_id) || other(&run_id, &context.run_id) || include_prior_dates == Some(true) {
             return Err(invalid("XComs of other runs and DAGs are not available yet".to_owned()));
         }
-        if map_indexes.is_some_and(|indexes| !indexes.is_none() && indexes.as_i64() != Some(-1)) {
-            return Err(invalid("XComs of mapped tasks are not available yet".to_owned()));
-        }
+        let indexes = map_indexes.filter(|indexes| !indexes.is_none()).map(|indexes| MapIndexes::read(&indexes));
+        let indexes = indexes.transpose()?;
         let key = match &key {
             Some(key) if !key.is_none() => {
                 key.as_str().ok_or_else(|| invalid("the key of an XCom is text".to_owned()))?.to_owned()
@@ -225,14 +233,14 @@ impl TaskInstance {
             _ => RETURN_VALUE.to_owned(),
         };
         match task_ids {
-            None => self.one(&context.task_id, &key, &default),
-            Some(ids) if ids.is_none() => self.one(&context.task_id, &key, &default),
+            None => self.of_task(&context.task_id, &key, indexes.as_ref(), &default),
+            Some(ids) if ids.is_none() => self.of_task(&context.task_id, &key, indexes.as_ref(), &default),
             Some(ids) => match ids.as_str() {
-                Some(id) => self.one(id, &key, &default),
+                Some(id) => self.of_task(id, &key, indexes.as_ref(), &default),
                 None => {
                     let ids: Vec<Value> = ids.try_iter()?.collect();
                     let values = ids.iter().map(|id| match id.as_str() {
-                        Some(id) => self.one(id, &key, &default),
+                        Some(id) => self.of_task(id, &key, indexes.as_ref(), &default),
                         None => Err(invalid("`task_ids` is a task id or a list of them".to_owned())),
                     });
                     Ok(Value::from(values.collect::<Result<Vec<Value>, Error>>()?))
@@ -241,13 +249,45 @@ impl TaskInstance {
         }
     }
 
-    fn one(&self, task_id: &str, key: &str, default: &Value) -> Result<Value, Error> {
+    /// What a task left: all of it, or what these instances left.
+    fn of_task(&self, task_id: &str, key: &str, indexes: Option<&MapIndexes>, default: &Value) -> Result<Value, Error> {
+        match indexes {
+            None => self.one(task_id, key, None, default),
+            Some(MapIndexes::One(index)) => self.one(task_id, key, Some(*index), default),
+            Some(MapIndexes::Several(indexes)) => {
+                let values = indexes.iter().map(|index| self.one(task_id, key, Some(*index), default));
+                Ok(Value::from(values.collect::<Result<Vec<Value>, Error>>()?))
+            }
+        }
+    }
+
+    fn one(&self, task_id: &str, key: &str, map_index: Option<i32>, default: &Value) -> Result<Value, Error> {
         let dag = &self.0.context.dag;
         if dag.find(task_id).is_none() {
             let hint = did_you_mean(task_id, dag.tasks().map(|(_, task)| task.task_id.as_str()));
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             return Err(invalid(format!("there is no task `{task_id}` to pull an XCom from{hint}")));
         }
-        Ok(self.0.pull(XComRef { task_id: task_id.to_owned(), key: key.to_owned() }, default))
+        Ok(self.0.pull(XComRef { task_id: task_id.to_owned(), key: key.to_owned(), map_index }, default))
+    }
+}
+
+/// Of which instances an XCom is pulled (Airflow 3: `map_indexes`).
+enum MapIndexes {
+    /// Of one: its value.
+    One(i32),
+    /// Of several: a list of their values.
+    Several(Vec<i32>),
+}
+
+impl MapIndexes {
+    fn read(value: &Value) -> Result<MapIndexes, Error> {
+        let wrong = || invalid("`map_indexes` is an index, or a list of them".to_owned());
+        let index = |value: &Value| value.as_i64().and_then(|index| i32::try_from(index).ok()).ok_or_else(wrong);
+        if value.as_i64().is_some() {
+            return Ok(MapIndexes::One(index(value)?));
+        }
+        let several = value.try_iter().map_err(|_| wrong())?.map(|value| index(&value));
+        Ok(MapIndexes::Several(several.collect::<Result<Vec<i32>, Error>>()?))
     }
 }

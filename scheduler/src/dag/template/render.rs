@@ -50,14 +50,14 @@ pub fn render_values(
     renderer.finish(rendered)
 }
 
-/// Fills in one template outside of any operator.
-pub fn render_text(text: &str, context: &TemplateContext, xcoms: &XComs) -> Result<String, RenderError> {
+/// Fills in one template outside of any operator: the value of `key`.
+pub fn render_text(key: &str, text: &str, context: &TemplateContext, xcoms: &XComs) -> Result<String, RenderError> {
     let session = Session::new(context, xcoms);
     let mut renderer = Renderer { schema: &Value::Bool(true), session, problems: Vec::new() };
     let rendered = match renderer.text(text) {
         Ok(rendered) => rendered,
         Err(mistake) => {
-            renderer.note(&[], text, mistake);
+            renderer.note(&[key.to_owned()], text, mistake);
             String::new()
         }
     };

@@ -39,9 +39,9 @@ pub enum CatchupMode {
 /// What bounds the runs of a DAG (Airflow 3: `TimeRestriction`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restriction {
-    /// No run is due before it: the DAG's `start_date`.
+    /// No run is due before it: the DAG's `start_date`, or else the earliest of its tasks'.
     pub earliest: Option<DateTime<Utc>>,
-    /// No run is due after it: the DAG's `end_date`.
+    /// No run is due after it: the DAG's `end_date`, or else the latest of its tasks', if every one has one.
     pub latest: Option<DateTime<Utc>>,
     /// What becomes of ticks that were missed.
     pub catchup: Catchup,
@@ -50,7 +50,13 @@ pub struct Restriction {
 impl Restriction {
     /// The bounds that a DAG sets.
     pub fn of(dag: &Dag) -> Restriction {
-        Restriction { earliest: dag.start_date, latest: dag.end_date, catchup: dag.runs.catchup }
+        let of_tasks = || dag.tasks().map(|(_, task)| task);
+        let ends = || of_tasks().map(|task| task.end_date).collect::<Option<Vec<_>>>();
+        Restriction {
+            earliest: dag.start_date.or_else(|| of_tasks().filter_map(|task| task.start_date).min()),
+            latest: dag.end_date.or_else(|| ends()?.into_iter().max()),
+            catchup: dag.runs.catchup,
+        }
     }
 
     pub(super) fn makes_up_for_all(&self) -> bool {

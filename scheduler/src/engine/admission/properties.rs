@@ -61,10 +61,13 @@ prop_compose! {
     ) -> Task {
         Task {
             task_id: String::new(),
+            display_name: None,
             operator: "empty".to_owned(),
             args: serde_json::Map::new(),
             trigger_rule: TriggerRule::AllSuccess,
             role: TaskRole::Work,
+            start_date: None,
+            end_date: None,
             past: PastDependency::None,
             past_before_skipping: false,
             params: BTreeMap::new(),
@@ -98,6 +101,7 @@ prop_compose! {
 fn a_dag(number: usize, max_active_tasks: u32, tasks: Vec<Task>) -> Arc<Dag> {
     let head = DagHead {
         dag_id: format!("dag{number}"),
+        display_name: None,
         description: None,
         doc_md: None,
         schedule: Schedule::Never,
@@ -107,6 +111,7 @@ fn a_dag(number: usize, max_active_tasks: u32, tasks: Vec<Task>) -> Arc<Dag> {
         runs: DagRunPolicy { max_active_tasks, ..DagRunPolicy::default() },
         tags: BTreeSet::new(),
         owner: "airflow".to_owned(),
+        owner_links: BTreeMap::new(),
         params: BTreeMap::new(),
         default_args: serde_json::Map::new(),
         callbacks: DagCallbacks::default(),

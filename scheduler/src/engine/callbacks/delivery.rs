@@ -183,6 +183,7 @@ async fn render(
         try_number: instance.map_or(0, |instance| instance.try_number),
         map_index: instance.map_or(-1, |instance| instance.map_index),
         mapped: Map::new(),
+        expanded: None,
         now: tools.clock.now(),
         callback: Some(Arc::new(facts.clone())),
     };

@@ -9,6 +9,10 @@ pub struct Model {
     /// The DAG.
     #[sea_orm(primary_key, auto_increment = false)]
     pub dag_id: String,
+    /// What people see in place of the id; NULL when that is all.
+    pub dag_display_name: Option<String>,
+    /// The same of its tasks, by their ids, as far as they have second names.
+    pub task_display_names: Option<Json>,
     /// Whether no run may start.
     pub is_paused: bool,
     /// Whether its file is gone, or no longer defines it.
@@ -39,6 +43,8 @@ pub struct Model {
     pub max_active_runs: i32,
     /// Most task instances of a run at the same time.
     pub max_active_tasks: i32,
+    /// The kinds of runs that are made, as words; NULL when all are.
+    pub allowed_run_types: Option<Json>,
     /// The logical date of the next scheduled run.
     pub next_dagrun_logical_date: Option<DateTimeUtc>,
     /// Its data interval begins then.

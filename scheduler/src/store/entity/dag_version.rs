@@ -11,6 +11,10 @@ pub struct Model {
     pub id: Uuid,
     /// The DAG.
     pub dag_id: String,
+    /// What people see in place of the id; NULL when that is all.
+    pub dag_display_name: Option<String>,
+    /// The same of its tasks, by their ids, as far as they have second names.
+    pub task_display_names: Option<Json>,
     /// Counts from 1 for each DAG.
     pub version_number: i32,
     /// The hash of the normalised document: a change of form alone is not a new version.

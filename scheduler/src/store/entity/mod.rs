@@ -12,6 +12,7 @@ pub mod backfill;
 pub mod callback_request;
 pub mod connection;
 pub mod dag;
+pub mod dag_favorite;
 pub mod dag_run;
 pub mod dag_tag;
 pub mod dag_version;

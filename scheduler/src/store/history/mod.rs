@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::callbacks::CallbackState;
 use super::checkpoints;
-use super::entity::{backfill, callback_request, dag_run, event_log, import_error, run_request};
+use super::entity::{backfill, callback_request, dag_run, event_log, import_error, run_request, task_checkpoint};
 use super::error::{StoreError, doing};
 use super::runs::InstanceKey;
 
@@ -72,7 +72,7 @@ pub async fn kept(db: &impl ConnectionTrait) -> Result<HashSet<Uuid>, StoreError
 /// Up to `limit` runs that were over before `before`, in the order of their keys from `after` on.
 ///
 /// Left out are runs that somebody owns, that are still asked something, that have something to tell, of which something may
-/// go on elsewhere, or whose backfill is not over.
+/// go on elsewhere that was withdrawn lately, or whose backfill is not over.
 pub async fn over(
     db: &impl ConnectionTrait,
     before: DateTime<Utc>,
@@ -133,7 +133,7 @@ fn old_runs(before: DateTime<Utc>, after: Uuid, limit: u64) -> Select<dag_run::E
         .filter(C::Owner.is_null())
         .filter(C::Id.not_in_subquery(asked))
         .filter(C::Id.not_in_subquery(telling))
-        .filter(C::Id.not_in_subquery(checkpoints::runs_withdrawn()))
+        .filter(C::Id.not_in_subquery(checkpoints::kept_withdrawn(task_checkpoint::Column::DagRunId, before)))
         .filter(of_no_active_backfill)
         .order_by_asc(C::Id)
         .limit(limit)

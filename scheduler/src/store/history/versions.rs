@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::store::entity::{dag, dag_run, dag_version, run_request, task_checkpoint};
 use crate::store::error::{StoreError, doing};
-use crate::store::schedules;
+use crate::store::{checkpoints, schedules};
 
 /// How many older versions no run would use once so many of the runs of each were gone.
 pub async fn unused(
@@ -80,8 +80,8 @@ pub async fn delete_unused(db: &impl ConnectionTrait, before: DateTime<Utc>, lim
 }
 
 /// Versions that were made before, are neither their DAG's newest nor its present one, and with which nothing is to be ended
-/// elsewhere. A DAG whose runs are asked
-/// something keeps all of them: a run may be about to go on with another version.
+/// elsewhere that was withdrawn lately. A DAG whose runs are asked something keeps all of them: a run may be about to go on with
+/// another version.
 fn replaced(before: DateTime<Utc>) -> sea_orm::Select<dag_version::Entity> {
     use dag_version::Column as C;
     let newer = Alias::new("newer");
@@ -108,20 +108,10 @@ fn replaced(before: DateTime<Utc>) -> sea_orm::Select<dag_version::Entity> {
         .filter(Expr::exists(has_newer))
         .filter(Expr::exists(is_present).not())
         .filter(C::DagId.not_in_subquery(dags_asked))
-        .filter(C::Id.not_in_subquery(ending()))
+        // Only they say how what may go on elsewhere is ended.
+        .filter(C::Id.not_in_subquery(checkpoints::kept_withdrawn(task_checkpoint::Column::DagVersionId, before)))
 }
 
 fn pinned() -> SelectStatement {
     Query::select().column(dag_run::Column::DagVersionId).from(dag_run::Entity).to_owned()
-}
-
-/// Those of tries of which something may go on elsewhere: only they say how it is ended.
-fn ending() -> SelectStatement {
-    use task_checkpoint::Column as C;
-    Query::select()
-        .column(C::DagVersionId)
-        .from(task_checkpoint::Entity)
-        .and_where(C::WithdrawnAt.is_not_null())
-        .and_where(C::DagVersionId.is_not_null())
-        .to_owned()
 }

@@ -14,8 +14,9 @@ use super::filter::{Pattern, Range, TagMatch, nothing};
 use super::keyset::{Direction, Kind, Listing, Paging, SortKey, Sorting, fetch, listing, total};
 use super::runs::{RunRow, with_versions};
 use crate::store::assets::AssetUse;
-use crate::store::entity::{asset, asset_reference, dag, dag_run, dag_tag};
+use crate::store::entity::{asset, asset_alias_reference, asset_reference, dag, dag_run, dag_tag};
 use crate::store::error::{StoreError, doing};
+use crate::store::favorites;
 
 /// A DAG in a list; its `source` is left empty.
 #[derive(Clone, Debug)]
@@ -39,6 +40,10 @@ pub struct DagFilter {
     pub owners: Vec<String>,
     /// Filters on the id.
     pub dag_id: Vec<Pattern>,
+    /// Filters on what people see in its place.
+    pub display_name: Vec<Pattern>,
+    /// Only those that are favourites of a user, or only those that are not.
+    pub is_favorite: Option<(String, bool)>,
     /// Leave out DAGs whose files are gone.
     pub exclude_stale: bool,
     /// Only those that are paused, or only those that are not.
@@ -77,7 +82,9 @@ impl DagFilter {
                 if is_scheduled { summary.is_not_null() } else { summary.is_null() }
             }));
         if let Some(waits) = self.waits_for_assets {
-            let waiting = dag::Column::DagId.in_subquery(waiting_for(&[]));
+            let waiting = dag::Column::DagId
+                .in_subquery(waiting_for(&[]))
+                .or(dag::Column::DagId.in_subquery(waiting_for_an_alias()));
             all = all.add(if waits { waiting } else { waiting.not() });
         }
         if !self.awaited_asset.is_empty() {
@@ -94,6 +101,13 @@ impl DagFilter {
         }
         for pattern in &self.dag_id {
             all = all.add(pattern.on(dag::Column::DagId.into_simple_expr()));
+        }
+        for pattern in &self.display_name {
+            all = all.add(pattern.on(display_name()));
+        }
+        if let Some((user, is_favorite)) = &self.is_favorite {
+            let favorite = dag::Column::DagId.in_subquery(favorites::of_user(user));
+            all = all.add(if *is_favorite { favorite } else { favorite.not() });
         }
         if !self.owners.is_empty() {
             all = all.add(self.owned());
@@ -166,6 +180,17 @@ fn waiting_for(asset: &[Pattern]) -> SelectStatement {
         .to_owned()
 }
 
+/// The DAGs that wait for an alias, whether anything was found under it yet or not.
+fn waiting_for_an_alias() -> SelectStatement {
+    Query::select().column(asset_alias_reference::Column::DagId).from(asset_alias_reference::Entity).to_owned()
+}
+
+/// What people see of a DAG.
+fn display_name() -> Expr {
+    let columns = [dag::Column::DagDisplayName, dag::Column::DagId];
+    Expr::from(Func::coalesce(columns.map(IntoSimpleExpr::into_simple_expr)))
+}
+
 fn concat() -> sea_orm::sea_query::BinOper {
     sea_orm::sea_query::BinOper::Custom("||")
 }
@@ -187,7 +212,8 @@ fn last_run(column: dag_run::Column) -> Expr {
 pub fn dag_sort_key(word: &str) -> Option<SortKey<DagRow>> {
     use dag::Column as C;
     let expr = match word {
-        "dag_id" | "dag_display_name" => C::DagId.into_simple_expr(),
+        "dag_id" => C::DagId.into_simple_expr(),
+        "dag_display_name" => display_name(),
         "next_dagrun" => C::NextDagrunRunAfter.into_simple_expr(),
         "state" | "last_run_state" => last_run(dag_run::Column::State),
         "start_date" | "last_run_start_date" => last_run(dag_run::Column::StartDate),

@@ -82,7 +82,7 @@ fn a_file_with_groups_and_mapping_loads() {
 #[case::variables("variables_as_arguments: [{variable: V, attribute: bash_command}]")]
 #[case::old_sla("sla_secs: 5")]
 #[case::old_delta("execution_delta_secs: 5")]
-#[case::display_name("task_display_name: A")]
+#[case::executor("executor: KubernetesExecutor")]
 #[case::colour("ui_color: red")]
 #[case::old_delay("retry_delay_sec: 5")]
 #[case::old_timeout("execution_timeout_secs: 5")]

@@ -286,6 +286,18 @@ g: {schedule: {assets: a, time: 6h}}\n",
         "default_args: {do_xcom_push: false}\ntasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty, do_xcom_push: true, multiple_outputs: true}\n",
     ),
     ("failures", "max_consecutive_failed_dag_runs: 3\ntasks: []\n"),
+    (
+        "what_people_see",
+        "dag_display_name: Sales, daily\nowner_links: {data: 'mailto:data@example.com', ops: 'https://example.com/ops'}\ntask_groups: {load: {group_display_name: Into the lake}}\ntasks:\n  - {task_id: a, operator: empty, task_display_name: 'Größe: 1', task_group_name: load}\n",
+    ),
+    (
+        "dates_of_tasks",
+        "timezone: Europe/Amsterdam\ndefault_args: {start_date: 2026-01-01}\ntasks:\n  - {task_id: a, operator: empty, start_date: 2026-02-01, end_date: 2026-03-01T06:00:00}\n  - {task_id: b, operator: empty}\n",
+    ),
+    (
+        "kinds_of_runs",
+        "schedule: {assets: a, time: 6h}\nallowed_run_types: [scheduled, asset_triggered, backfill]\nrerun_with_latest_version: false\ntasks: []\n",
+    ),
 ];
 
 #[test]
@@ -716,4 +728,30 @@ fn a_timetable_can_bring_its_zone() {
 fn ids_may_have_letters_of_any_language() {
     let dag = dag("dag_id: Verkäufe_日次.v2\ntasks: [{task_id: größe-1, operator: empty}]\n");
     assert_eq!(dag.dag_id, "Verkäufe_日次.v2");
+}
+
+/// Dates of tasks are meant in the DAG's zone, and those of `default_args` are the DAG's.
+#[test]
+fn tasks_may_have_dates_of_their_own() {
+    let dag = dag(
+        "timezone: Europe/Amsterdam\ndefault_args: {start_date: 2026-01-01}\ntasks:\n  - {task_id: a, operator: empty, start_date: 2026-02-01, end_date: 2026-03-01T06:00:00Z}\n  - {task_id: b, operator: empty}\n",
+    );
+    let dates = |id: &str| {
+        let task = dag.task(dag.find(id).unwrap());
+        (task.start_date, task.end_date)
+    };
+    assert_eq!(dates("a"), (Some(at("2026-01-31T23:00:00Z")), Some(at("2026-03-01T06:00:00Z"))));
+    assert_eq!(dates("b"), (None, None));
+    assert_eq!(dag.start_date, Some(at("2025-12-31T23:00:00Z")));
+}
+
+/// What people see is part of the version, and nothing goes by it.
+#[test]
+fn second_names_are_for_people() {
+    let with =
+        |keys: &str| load_text(&format!("{keys}\ntasks: [{{task_id: a, operator: empty}}]\n")).dags[0].hash.clone();
+    assert_ne!(with("dag_display_name: Sales"), with("dag_display_name: null"));
+    let dag = dag("dag_display_name: Sales\ntasks: [{task_id: a, operator: empty, task_display_name: Load}]\n");
+    assert_eq!((dag.dag_id.as_str(), dag.display_name.as_deref()), ("example", Some("Sales")));
+    assert_eq!(dag.task(dag.find("a").unwrap()).display_name.as_deref(), Some("Load"));
 }

@@ -77,7 +77,7 @@ mistakes! {
     invalid_alias: UnknownKey, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, outlets: [{alias: a, uri: b}]}\n";
     unsupported_asset_watchers: Unsupported, WhenLoaded, "schedule: [{__type__: airflow.sdk.Asset, name: a, watchers: [x]}]\ntasks: []\n";
     unsupported_outlets_file: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, outlets: {file: assets.yml, datasets: [a]}}\n";
-    unsupported_task_start_date: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, start_date: 2026-01-01}\n";
+    unsupported_task_executor: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, executor: KubernetesExecutor}\n";
     unsupported_object: Unsupported, WhenLoaded, "tasks:\n  - {task_id: a, operator: clean, input: x, rules: [], notes: {__join__: [a, b]}}\n";
     unsupported_tag: Unsupported, WhenLoaded, "tasks:\n  - {task_id: a, operator: bash, bash_command: !!python/name:os.system x}\n";
     missing_tasks: MissingKey, InTheEditor, "schedule: '@daily'\n";
@@ -96,6 +96,11 @@ mistakes! {
     invalid_relative_date: InvalidValue, InTheEditor, "start_date: 2 days\ntasks: []\n";
     invalid_timezone: InvalidValue, InTheEditor, "timezone: Europe/Amsterdm\ntasks: []\n";
     invalid_bounds: InvalidValue, WhenLoaded, "start_date: 2026-02-01\nend_date: 2026-01-01\ntasks: []\n";
+    invalid_bounds_of_task: InvalidValue, WhenLoaded, "tasks:\n  - {task_id: a, operator: empty, start_date: 2026-02-01, end_date: 2026-01-01}\n";
+    invalid_display_name: InvalidValue, WhenLoaded, "dag_display_name: ' '\ntasks: []\n";
+    invalid_owner_link: InvalidValue, InTheEditor, "owner_links: {data: data@example.com}\ntasks: []\n";
+    invalid_run_type: InvalidValue, InTheEditor, "allowed_run_types: [schedueld]\ntasks: []\n";
+    invalid_run_types_of_schedule: InvalidValue, WhenLoaded, "schedule: '@daily'\nallowed_run_types: [manual]\ntasks: []\n";
     invalid_trigger_rule: InvalidValue, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, trigger_rule: all_succes}\n";
     invalid_weight_rule: InvalidValue, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, weight_rule: downsteam}\n";
     invalid_second_id: InvalidValue, WhenLoaded, "tasks:\n  a: {task_id: b, operator: empty}\n";

@@ -14,7 +14,7 @@ use scheduler::dag::Schedule;
 use scheduler::dag::schedule::{CronTrigger, TimeSchedule};
 use scheduler::dag::timetable::{Catchup, CatchupMode, DataInterval, NextRun, Past, Restriction, Timetable};
 
-use crate::fixtures::{at, timetable};
+use crate::fixtures::{at, dag, timetable};
 
 /// The present instant of §1's golden table.
 pub const NOW: &str = "2026-11-21T05:11:40Z";
@@ -309,4 +309,32 @@ fn manual_runs_cover_an_instant() {
     for schedule in ["'@daily'", "6h", "null", "'@once'"] {
         assert_eq!(timetable(schedule).manual_interval(instant), DataInterval::at(instant), "{schedule}");
     }
+}
+
+/// §1: dates of tasks widen what a DAG without dates is bound to (`_time_restriction`); a DAG's own dates count alone.
+#[rstest]
+#[case::none("tasks: [{task_id: a, operator: empty}]", None, None)]
+#[case::earliest(
+    "tasks: [{task_id: a, operator: empty, start_date: 2026-03-01}, {task_id: b, operator: empty, start_date: 2026-02-01}, {task_id: c, operator: empty}]",
+    Some("2026-02-01T00:00:00Z"),
+    None
+)]
+#[case::not_all_end(
+    "tasks: [{task_id: a, operator: empty, end_date: 2026-03-01}, {task_id: b, operator: empty}]",
+    None,
+    None
+)]
+#[case::all_end(
+    "tasks: [{task_id: a, operator: empty, end_date: 2026-03-01}, {task_id: b, operator: empty, end_date: 2026-04-01}]",
+    None,
+    Some("2026-04-01T00:00:00Z")
+)]
+#[case::of_the_dag(
+    "start_date: 2026-01-01\nend_date: 2026-12-31\ntasks: [{task_id: a, operator: empty, start_date: 2025-01-01, end_date: 2027-01-01}]",
+    Some("2026-01-01T00:00:00Z"),
+    Some("2026-12-31T00:00:00Z")
+)]
+fn dates_of_tasks_bound_the_schedule(#[case] file: &str, #[case] earliest: Option<&str>, #[case] latest: Option<&str>) {
+    let restriction = Restriction::of(&dag(file));
+    assert_eq!((restriction.earliest, restriction.latest), (earliest.map(at), latest.map(at)));
 }

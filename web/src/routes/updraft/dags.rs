@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use scheduler::store::read;
+use scheduler::store::{favorites, read};
 use serde::Serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Query};
 use crate::routes::dags::{DagParams, dag_filter, dag_order};
@@ -34,6 +35,8 @@ pub(crate) struct UpdraftDagResponse {
     dag: DagResponse,
     /// The zone in which the schedule is meant.
     timezone: String,
+    /// Whether it is a favourite of the user.
+    is_favorite: bool,
     /// Latest first.
     recent_runs: Vec<DagRunResponse>,
 }
@@ -60,20 +63,23 @@ pub(crate) struct UpdraftDagCollectionResponse {
 )]
 pub(crate) async fn list_updraft_dags(
     State(app): State<AppState>,
+    user: User,
     mut query: Query,
 ) -> Result<Json<UpdraftDagCollectionResponse>, ApiError> {
-    let (filter, sorting, paging) = (dag_filter(&mut query)?, dag_order(&query)?, query.paging());
+    let (filter, sorting, paging) = (dag_filter(&mut query, &user)?, dag_order(&query)?, query.paging());
     let count = query.count("runs").unwrap_or(RUNS_DEFAULT).min(RUNS_MAX);
     query.finish()?;
     let listing = read::list_dags(app.db.read(), &filter, &sorting, &paging).await?;
     let ids: Vec<String> = listing.rows.iter().map(|row| row.dag.dag_id.clone()).collect();
     let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let favorites = favorites::among(app.db.read(), &user.name, &ids).await?;
     let mut recent = read::recent_runs(app.db.read(), &ids, count).await?;
     let mut dags = Vec::with_capacity(listing.rows.len());
     for row in listing.rows {
         let runs = recent.remove(&row.dag.dag_id).unwrap_or_default();
         dags.push(UpdraftDagResponse {
             timezone: row.dag.timezone.clone(),
+            is_favorite: favorites.contains(&row.dag.dag_id),
             recent_runs: runs.into_iter().map(DagRunResponse::try_from).collect::<Result<_, _>>()?,
             dag: row.into(),
         });

@@ -47,6 +47,8 @@ pub(crate) struct GridResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct GridTaskResponse {
     task_id: String,
+    /// What people see in place of the id.
+    task_display_name: String,
     /// The innermost group around it.
     group_id: Option<String>,
     downstream_task_ids: Vec<String>,
@@ -59,6 +61,8 @@ pub(crate) struct GridTaskResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct GridGroupResponse {
     group_id: String,
+    /// What people see in place of its name.
+    group_display_name: Option<String>,
     /// The group around it.
     parent_group_id: Option<String>,
     tooltip: Option<String>,
@@ -146,6 +150,7 @@ pub(crate) async fn get_grid(
 fn tasks(dag: &Dag, cells: &[GridCell]) -> Vec<GridTaskResponse> {
     let current = dag.tasks().map(|(index, task)| GridTaskResponse {
         task_id: task.task_id.clone(),
+        task_display_name: task.display_name.as_ref().unwrap_or(&task.task_id).clone(),
         group_id: task.group.clone(),
         downstream_task_ids: dag.downstream(index).map(|below| dag.task(below).task_id.clone()).collect(),
         is_mapped: dag.mapping(index).is_some(),
@@ -154,6 +159,7 @@ fn tasks(dag: &Dag, cells: &[GridCell]) -> Vec<GridTaskResponse> {
     let mut known: HashSet<&str> = dag.tasks().map(|(_, task)| task.task_id.as_str()).collect();
     let removed = cells.iter().filter(|cell| known.insert(&cell.task_id)).map(|cell| GridTaskResponse {
         task_id: cell.task_id.clone(),
+        task_display_name: cell.task_id.clone(),
         group_id: None,
         downstream_task_ids: Vec::new(),
         is_mapped: cell.map_index >= 0,
@@ -167,6 +173,7 @@ fn groups(dag: &Dag) -> Vec<GridGroupResponse> {
         .iter()
         .map(|group| GridGroupResponse {
             group_id: group.group_id.clone(),
+            group_display_name: group.display_name.clone(),
             parent_group_id: group.parent.clone(),
             tooltip: group.tooltip.clone(),
         })

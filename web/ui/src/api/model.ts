@@ -10,7 +10,7 @@ export type Task = Schemas['TaskResponse']
 export type DagRun = Schemas['DAGRunResponse']
 export type TaskInstance = Schemas['TaskInstanceResponse']
 /** What is shown of an instance that an action touches; also of one that is yet to be made. */
-export type AffectedInstance = Pick<TaskInstance, 'dag_run_id' | 'logical_date' | 'run_after' | 'task_id' | 'map_index' | 'rendered_map_index' | 'state'>
+export type AffectedInstance = Pick<TaskInstance, 'dag_run_id' | 'logical_date' | 'run_after' | 'task_id' | 'map_index' | 'rendered_map_index' | 'state'> & Partial<Pick<TaskInstance, 'task_display_name'>>
 export type TaskTry = Schemas['TaskInstanceHistoryResponse']
 export type Grid = Schemas['GridResponse']
 /** A run as a column of the grid. */

@@ -1106,6 +1106,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/dags/{dag_id}/favorite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a DAG a favourite of the user. */
+        post: operations["favorite_dag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/dags/{dag_id}/tasks": {
         parameters: {
             query?: never;
@@ -1134,6 +1151,23 @@ export interface paths {
         get: operations["get_task"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/dags/{dag_id}/unfavorite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a DAG no favourite of the user any more. */
+        post: operations["unfavorite_dag"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1238,6 +1272,26 @@ export interface paths {
          */
         get: operations["get_health"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/parseDagFile/{file_token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Ask that a DAG file is read again.
+         * @description Files are read again whenever they change, so this only makes sure that the file is one of those.
+         */
+        put: operations["reparse_dag_file"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2700,6 +2754,8 @@ export interface components {
         /** @description A group of rows. */
         GridGroupResponse: {
             group_id: string;
+            /** @description What people see in place of its name. */
+            group_display_name: string | null;
             /** @description The group around it. */
             parent_group_id: string | null;
             tooltip: string | null;
@@ -2739,6 +2795,8 @@ export interface components {
         /** @description A row. */
         GridTaskResponse: {
             task_id: string;
+            /** @description What people see in place of the id. */
+            task_display_name: string;
             /** @description The innermost group around it. */
             group_id: string | null;
             downstream_task_ids: string[];
@@ -3349,6 +3407,8 @@ export interface components {
         UpdraftDagResponse: components["schemas"]["DAGResponse"] & {
             /** @description The zone in which the schedule is meant. */
             timezone: string;
+            /** @description Whether it is a favourite of the user. */
+            is_favorite: boolean;
             /** @description Latest first. */
             recent_runs: components["schemas"]["DAGRunResponse"][];
         };
@@ -4716,7 +4776,7 @@ export interface operations {
                 has_asset_schedule?: boolean;
                 /** @description Text that occurs in the name or the URI of an asset that the DAG waits for. */
                 asset_dependency?: string;
-                /** @description No DAG is one: favourites are not kept. */
+                /** @description Only the favourites of the user, or only the others. */
                 is_favorite?: boolean;
                 dag_run_start_date_gte?: string;
                 dag_run_start_date_gt?: string;
@@ -4799,7 +4859,7 @@ export interface operations {
                 has_asset_schedule?: boolean;
                 /** @description Text that occurs in the name or the URI of an asset that the DAG waits for. */
                 asset_dependency?: string;
-                /** @description No DAG is one: favourites are not kept. */
+                /** @description Only the favourites of the user, or only the others. */
                 is_favorite?: boolean;
                 dag_run_start_date_gte?: string;
                 dag_run_start_date_gt?: string;
@@ -7655,6 +7715,35 @@ export interface operations {
             };
         };
     };
+    favorite_dag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is one */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
     get_tasks: {
         parameters: {
             query?: {
@@ -7730,6 +7819,44 @@ export interface operations {
             };
             /** @description There is no such DAG or task */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+        };
+    };
+    unfavorite_dag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dag_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is none any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such DAG */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
+                };
+            };
+            /** @description It was none */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8006,6 +8133,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthInfoResponse"];
+                };
+            };
+        };
+    };
+    reparse_dag_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is read again when it changes */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description No DAG came from such a file */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPExceptionResponse"];
                 };
             };
         };
@@ -8539,7 +8699,7 @@ export interface operations {
                 has_asset_schedule?: boolean;
                 /** @description Text that occurs in the name or the URI of an asset that the DAG waits for. */
                 asset_dependency?: string;
-                /** @description No DAG is one: favourites are not kept. */
+                /** @description Only the favourites of the user, or only the others. */
                 is_favorite?: boolean;
                 dag_run_start_date_gte?: string;
                 dag_run_start_date_gt?: string;

@@ -12,6 +12,8 @@ export interface DagFilter {
   tags?: string[]
   paused?: boolean
   lastState?: RunState
+  /** Only the user's favourites. */
+  favorite?: boolean
   /** From zero. */
   page: number
 }
@@ -26,10 +28,11 @@ export function dagListQuery(filter: DagFilter) {
             query: {
               limit: DAGS_PER_PAGE,
               offset: filter.page * DAGS_PER_PAGE,
-              dag_id_pattern: filter.search,
+              dag_display_name_pattern: filter.search,
               tags: filter.tags,
               paused: filter.paused,
               last_dag_run_state: filter.lastState,
+              is_favorite: filter.favorite,
               order_by: ['dag_id'],
               runs: RECENT_RUNS,
             },
@@ -122,6 +125,24 @@ export function usePauseDag(dagId: string) {
           body: { is_paused: isPaused },
         }),
       ),
+    onSettled: () =>
+      Promise.all([
+        queries.invalidateQueries({ queryKey: keys.dagList }),
+        queries.invalidateQueries({ queryKey: keys.dag(dagId) }),
+      ]),
+  })
+}
+
+/** Makes a DAG a favourite of the user, or none any more. */
+export function useFavoriteDag(dagId: string) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: (isFavorite: boolean) => {
+      const params = { path: { dag_id: dagId } }
+      return isFavorite
+        ? answer(client.POST('/api/v2/dags/{dag_id}/favorite', { params }))
+        : answer(client.POST('/api/v2/dags/{dag_id}/unfavorite', { params }))
+    },
     onSettled: () =>
       Promise.all([
         queries.invalidateQueries({ queryKey: keys.dagList }),

@@ -20,7 +20,8 @@ export function affectedByRun(instances: readonly AffectedInstance[]): AffectedR
 }
 
 /** `process`, or for an instance of a mapped task `process [3]`, or `process [berlin]` where it has a name. */
-export function instanceName(instance: Pick<AffectedInstance, 'task_id' | 'map_index' | 'rendered_map_index'>): string {
-  if (instance.map_index < 0) return instance.task_id
-  return `${instance.task_id} [${instance.rendered_map_index ?? instance.map_index}]`
+export function instanceName(instance: Pick<AffectedInstance, 'task_id' | 'task_display_name' | 'map_index' | 'rendered_map_index'>): string {
+  const name = instance.task_display_name ?? instance.task_id
+  if (instance.map_index < 0) return name
+  return `${name} [${instance.rendered_map_index ?? instance.map_index}]`
 }

@@ -25,9 +25,10 @@ export function flowNodes(
     const label = node.of.slice(groupOf(node.of).length).replace(/^\./, '')
     if (node.kind === 'task') {
       const task = definitions.get(node.of)
+      const shown = task?.task_display_name ?? node.of
       const data = {
         taskId: node.of,
-        label,
+        label: shown === node.of ? label : shown,
         operator: task?.operator_name ?? null,
         isMapped: task?.is_mapped === true,
         instances: found.get(node.of) ?? [],

@@ -33,13 +33,14 @@ test('a task that a run does not have has no cell', () => {
 })
 
 test('rows follow the run and its groups, and what the DAG no longer has comes last', () => {
-  const task = (task_id: string, group_id: string | null, downstream: string[], is_removed = false) => ({ task_id, group_id, downstream_task_ids: downstream, is_mapped: false, is_removed })
+  const task = (task_id: string, group_id: string | null, downstream: string[], is_removed = false) => ({ task_id, task_display_name: task_id === 'report' ? 'The report' : task_id, group_id, downstream_task_ids: downstream, is_mapped: false, is_removed })
   const tree = gridTree({
     tasks: [task('old', null, [], true), task('report', null, []), task('load.orders', 'load', ['report']), task('start', null, ['load.orders'])],
-    groups: [{ group_id: 'load', parent_group_id: null, tooltip: null }],
+    groups: [{ group_id: 'load', group_display_name: 'Loading', parent_group_id: null, tooltip: null }],
   })
 
   expect(treeRows(tree, new Set()).map((row) => row.node.id)).toEqual(['start', 'load', 'load.orders', 'report', 'old'])
+  expect(treeRows(tree, new Set()).map((row) => row.node.label)).toEqual(['start', 'Loading', 'orders', 'The report', 'old'])
 })
 
 test('two hundred tasks of fifty runs are summed up', () => {

@@ -10,7 +10,11 @@ export function gridTree({ tasks, groups }: Pick<Grid, 'tasks' | 'groups'>): Tas
   const current = inOrder(tasks.filter((task) => !task.is_removed)).map((task) => task.id)
   const removed = tasks.filter((task) => task.is_removed).map((task) => task.task_id)
   const placed = [...current, ...removed].map((id) => [id, within.get(id) ?? ''] as const)
-  return treeOf(placed, (group) => outer.get(group) ?? '')
+  const shown = new Map([
+    ...tasks.flatMap((task) => (task.task_display_name === task.task_id ? [] : [[task.task_id, task.task_display_name] as const])),
+    ...groups.flatMap((group) => (group.group_display_name === null ? [] : [[group.group_id, group.group_display_name] as const])),
+  ])
+  return treeOf(placed, (group) => outer.get(group) ?? '', shown)
 }
 
 /** What one row shows of one run. */

@@ -23,8 +23,15 @@ export function taskTree(ids: readonly string[]): TaskTreeNode[] {
   return treeOf(ids.map((id) => [id, groupOf(id)]), groupOf)
 }
 
-/** The same where it is known which group is around what; empty is the top. Ids need not begin with the group's then. */
-export function treeOf(tasks: readonly (readonly [id: string, group: string])[], around: (group: string) => string): TaskTreeNode[] {
+/**
+ * The same where it is known which group is around what; empty is the top. Ids need not begin with the group's then. What
+ * has a second name is shown by it.
+ */
+export function treeOf(
+  tasks: readonly (readonly [id: string, group: string])[],
+  around: (group: string) => string,
+  shown: ReadonlyMap<string, string> = new Map(),
+): TaskTreeNode[] {
   const roots: TaskTreeNode[] = []
   const groups = new Map<string, TaskGroup>()
   const siblings = (groupId: string): TaskTreeNode[] => {
@@ -32,12 +39,12 @@ export function treeOf(tasks: readonly (readonly [id: string, group: string])[],
     const known = groups.get(groupId)
     if (known !== undefined) return known.children
     const outer = around(groupId)
-    const group: TaskGroup = { kind: 'group', id: groupId, label: labelIn(groupId, outer), children: [] }
+    const group: TaskGroup = { kind: 'group', id: groupId, label: shown.get(groupId) ?? labelIn(groupId, outer), children: [] }
     groups.set(groupId, group)
     siblings(outer).push(group)
     return group.children
   }
-  for (const [id, group] of tasks) siblings(group).push({ kind: 'task', id, label: labelIn(id, group) })
+  for (const [id, group] of tasks) siblings(group).push({ kind: 'task', id, label: shown.get(id) ?? labelIn(id, group) })
   return roots
 }
 

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import type { DagDetails } from '../../api/model'
 import { nextRunsQuery } from '../../api/queries/dags'
+import { Owners } from '../../components/Owners'
 import { Schedule } from '../../components/Schedule'
 import { Time } from '../../components/Time'
 import { readParams } from '../../components/trigger/params'
@@ -53,7 +54,7 @@ export function DetailsTab({ dag, zone }: Props) {
             ['File', <code key="file">{dag.fileloc}</code>],
             ['Version', dag.latest_dag_version?.version_number],
             ['Loaded', dag.last_parsed_time !== null && <Time at={dag.last_parsed_time} zone={zone} as="relative" />],
-            ['Owner', dag.owners.join(', ')],
+            ['Owner', <Owners key="owner" dag={dag} />],
           ]}
         />
       </Panel>

@@ -5,7 +5,9 @@ import { lazy, Suspense } from 'react'
 import { dagDetailsQuery } from '../../api/queries/dags'
 import { AwaitedAssets } from '../../components/assets/AwaitedAssets'
 import { DagWarnings } from '../../components/DagWarnings'
+import { FavoriteButton } from '../../components/FavoriteButton'
 import { LastFailure } from '../../components/LastFailure'
+import { Owners } from '../../components/Owners'
 import { PageHead } from '../../components/PageHead'
 import { PagePending } from '../../components/PagePending'
 import { PauseSwitch } from '../../components/PauseSwitch'
@@ -58,7 +60,12 @@ export function DagPage() {
           </Link>,
         ]}
         title={dag.dag_display_name}
-        badge={<PauseSwitch dagId={dagId} isPaused={dag.is_paused} withLabel />}
+        badge={
+          <>
+            <FavoriteButton dagId={dagId} isFavorite={dag.is_favorite} />
+            <PauseSwitch dagId={dagId} isPaused={dag.is_paused} withLabel />
+          </>
+        }
         description={dag.description !== null && <Prose text={dag.description} />}
         actions={<TriggerButton dagId={dagId} isPaused={dag.is_paused} />}
         facts={
@@ -82,7 +89,7 @@ export function DagPage() {
               ],
               ['Time zone', zone],
               ['Active runs', active > 0 && plural(active, 'run')],
-              ['Owner', dag.owners.join(', ')],
+              ['Owner', <Owners key="owner" dag={dag} />],
               [
                 'Tags',
                 dag.tags.length > 0 && (

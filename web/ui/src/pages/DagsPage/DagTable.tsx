@@ -2,6 +2,7 @@ import { UnstyledButton } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import type { DagRow } from '../../api/model'
 import { RECENT_RUNS } from '../../api/queries/dags'
+import { FavoriteButton } from '../../components/FavoriteButton'
 import { PauseSwitch } from '../../components/PauseSwitch'
 import { RunBars } from '../../components/RunBars'
 import { RunStateBadge } from '../../components/StateBadge'
@@ -59,6 +60,7 @@ function Row({ dag, tags, toggleTag }: { dag: DagRow; tags: string[]; toggleTag:
       </td>
       <td className={classes.cellDag}>
         <div className={classes.nameLine}>
+          <FavoriteButton dagId={dag.dag_id} isFavorite={dag.is_favorite} />
           <Link {...paths.dag(dag.dag_id)} className={classes.name}>
             {dag.dag_display_name}
           </Link>

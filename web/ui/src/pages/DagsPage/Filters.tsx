@@ -21,6 +21,15 @@ export function Filters({ search, narrow, tags }: Props) {
     <div className={classes.filters} role="search" aria-label="Filter DAGs">
       <SearchField label="Search DAGs by name" className={classes.search} value={search.q ?? ''} onChange={(q) => narrow({ q: q === '' ? undefined : q })} />
       <PausedFilter value={search.paused} onChange={(paused) => narrow({ paused })} />
+      <UnstyledButton
+        className={classes.chip}
+        data-tone="notice"
+        aria-pressed={search.favorite === true}
+        onClick={() => narrow({ favorite: search.favorite === true ? undefined : true })}
+      >
+        <Icon name="star" size={13} />
+        Favourites
+      </UnstyledButton>
       <div className={classes.chips} role="group" aria-label="State of the last run">
         {(Object.keys(RUN_FACES) as RunState[]).map((state) => (
           <StateChip

@@ -24,6 +24,7 @@ export function DagsPage() {
       tags: search.tags,
       paused: search.paused,
       lastState: search.state,
+      favorite: search.favorite,
       page: page - 1,
     }),
   )

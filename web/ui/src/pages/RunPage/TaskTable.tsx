@@ -132,7 +132,7 @@ function MappedRow({ instances, frame, now }: { instances: TaskInstance[]; frame
     <tr>
       <td>
         <Link {...paths.task(first.dag_id, first.dag_run_id, first.task_id)} className={classes.task}>
-          <TaskName id={first.task_id} />
+          <TaskName id={first.task_display_name} />
         </Link>
         <div className={classes.reason}>
           {plural(instances.length, 'task instance')}: {summary?.counts.map(([each, count]) => `${count} ${TASK_FACES[each].label.toLowerCase()}`).join(', ')}
