@@ -12,6 +12,11 @@ TEST_PACKAGES := $(RUN_PACKAGES) busybox-static chromium docker-registry faketim
 VENV := .venv
 UI := web/ui
 
+# A registry that hiccups is asked again.
+export CARGO_NET_RETRY := 10
+export PIP_RETRIES := 10
+export NPM_CONFIG_FETCH_RETRIES := 5
+
 .PHONY: help
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +41,8 @@ deny: target/tools/bin/cargo-deny ## Licences and sources of the dependencies
 
 .PHONY: test-rust
 test-rust: ui venv ## The Rust tests: units, properties, stores, operators, API, the real binary
-	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) cargo test --locked --workspace
+	# To the end, so that one look shows everything that fails.
+	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) cargo test --locked --workspace --no-fail-fast
 
 .PHONY: test-browser
 test-browser: ui ## The journeys of a user in a real Chromium against a real server
@@ -120,7 +126,7 @@ target/tools/bin/tansu:
 	cargo install --locked --root target/tools --no-default-features --features dynostore --version 0.6.0 tansu
 
 target/tools/bin/cargo-deny:
-	cargo install --locked --debug --root target/tools cargo-deny
+	cargo install --locked --debug --root target/tools --version 0.20.2 cargo-deny
 
 # Spark has a place of its own: it is large, and needs a Java.
 .venv-spark/installed: tests/spark/requirements.txt

@@ -10,8 +10,9 @@ done
 
 if [ "$(id -u)" -eq 0 ]; then
   echo "installing ${missing[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # A mirror that hiccups is asked again.
+  apt-get -o Acquire::Retries=5 update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=5 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 else
   echo "these packages are missing; install them and try again:" >&2
   echo "  sudo apt-get install ${missing[*]}" >&2

@@ -33,29 +33,34 @@ start_postgres() {
   mkdir -p "$scratch/pg"
   if [ "$(id -u)" -eq 0 ]; then chown postgres "$scratch/pg"; fi
   as_postgres "$postgres/bin/initdb" -D "$scratch/pg/data" -U updraft -A trust -E UTF8 --locale=C >/dev/null
-  as_postgres "$postgres/bin/pg_ctl" -D "$scratch/pg/data" -l "$scratch/pg/log" -w -s start \
+  as_postgres "$postgres/bin/pg_ctl" -D "$scratch/pg/data" -l "$scratch/pg/log" -w -t 300 -s start \
     -o "-k '$scratch/pg' -c listen_addresses='' -F"
   as_postgres "$postgres/bin/createdb" -h "$scratch/pg" -U updraft updraft
 }
 
 # Starts Updraft on the database $1 with copies of the example DAGs and of those that the journeys need, and runs the tests of Playwright project $2.
 drive() {
-  local home="$scratch/home-$2-$RANDOM"
-  mkdir -p "$home/dags"
+  local home
+  home=$(mktemp -d "$scratch/home-XXXXXX")
+  mkdir "$home/dags"
   cp dags/*.yaml web/ui/e2e/dags/*.yaml "$home/dags/"
   UPDRAFT_HOME="$home" UPDRAFT_DATABASE_URL="$1" UPDRAFT_DAGS_FOLDER="$home/dags" UPDRAFT_ADMIN_PASSWORD=let-me-in \
     UPDRAFT_LOG=warn target/debug/updraft standalone --port 0 >"$home/out" 2>"$home/err" &
   server=$!
   local url=
-  for _ in $(seq 300); do
+  for _ in $(seq 3000); do
     url=$(sed -n 's/.*is ready at  //p' "$home/out")
     [ -z "$url" ] || break
     kill -0 "$server" 2>/dev/null || { cat "$home/err" >&2; exit 1; }
     sleep 0.1
   done
-  [ -n "$url" ] || { echo "the server did not become ready" >&2; exit 1; }
-  (cd web/ui && UPDRAFT_URL="$url" UPDRAFT_PASSWORD=let-me-in UPDRAFT_DAGS_FOLDER="$home/dags" \
-    npx playwright test --project="$2" "${chosen[@]}")
+  [ -n "$url" ] || { echo "the server did not become ready" >&2; cat "$home/err" >&2; exit 1; }
+  if ! (cd web/ui && UPDRAFT_URL="$url" UPDRAFT_PASSWORD=let-me-in UPDRAFT_DAGS_FOLDER="$home/dags" \
+    npx playwright test --project="$2" "${chosen[@]}"); then
+    echo "what the server said last:" >&2
+    tail -n 50 "$home/err" >&2
+    exit 1
+  fi
   kill -TERM "$server"
   wait "$server"
   server=

@@ -541,7 +541,7 @@ mod tests {
             bash("sleep 1000").spawn().unwrap()
         });
         let mut started = thread.join().unwrap();
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), started.child.wait());
+        let ended = tokio::time::timeout(std::time::Duration::from_mins(2), started.child.wait());
         assert_eq!(ended.await.expect("it still runs").unwrap().signal(), Some(libc::SIGKILL));
     }
 

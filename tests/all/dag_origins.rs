@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use scheduler::store::{Db, dags};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::server::{Backend, Installation, Server, eventually};
 
@@ -28,7 +29,7 @@ pub(crate) async fn live(db: &Db) -> Vec<String> {
 }
 
 /// Waits until exactly these DAGs are there.
-async fn there_are(db: &Db, expected: &[&str]) {
+pub(crate) async fn there_are(db: &Db, expected: &[&str]) {
     eventually(&format!("{expected:?}"), || async { (live(db).await == expected).then_some(()) }).await;
 }
 
@@ -61,11 +62,12 @@ pub(crate) struct Moto {
 }
 
 impl Moto {
-    pub(crate) fn start(port: &str) -> Moto {
+    /// Starts one on a free port.
+    pub(crate) fn start() -> Moto {
         let environment = std::env::var_os("UPDRAFT_TEST_VENV")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv"), PathBuf::from);
         let mut child = Command::new(environment.join("bin/moto_server"))
-            .args(["-H", "127.0.0.1", "-p", port])
+            .args(["-H", "127.0.0.1", "-p", "0"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -80,12 +82,7 @@ impl Moto {
     }
 
     pub(crate) fn variables(&self) -> [(&'static str, String); 4] {
-        [
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-        ]
+        variables(&self.address)
     }
 
     /// One request; moto looks at no signature.
@@ -102,22 +99,64 @@ impl Moto {
         connection.read_to_string(&mut answer).await.unwrap();
         assert!(matches!(answer.split(' ').nth(1), Some("200" | "204")), "{answer}");
     }
+}
 
-    fn end(&mut self) {
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        self.end();
+/// How a process reaches the S3 at an address.
+fn variables(address: &str) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", format!("http://{address}")),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+    ]
+}
+
+/// An address behind which servers come and go. A port that is given back might be another process's by the time it is wanted
+/// again, so this one is held.
+struct Address {
+    text: String,
+    behind: watch::Sender<Option<String>>,
+}
+
+impl Address {
+    async fn of(moto: &Moto) -> Address {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let text = listener.local_addr().unwrap().to_string();
+        let (behind, who) = watch::channel(Some(moto.address.clone()));
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut who = who.clone();
+                tokio::spawn(async move {
+                    let address = who.borrow_and_update().clone();
+                    // Whoever asks while nobody is there is hung up on, and so is everybody when who is there leaves.
+                    let Some(address) = address else { return };
+                    let Ok(mut server) = TcpStream::connect(address).await else { return };
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        _ = who.changed() => {}
+                    }
+                });
+            }
+        });
+        Address { text, behind }
+    }
+
+    fn leads_to(&self, moto: Option<&Moto>) {
+        self.behind.send_replace(moto.map(|moto| moto.address.clone()));
     }
 }
 
 #[tokio::test]
 async fn dag_files_in_s3_are_kept_in_step() {
-    let mut moto = Moto::start("0");
+    let moto = Moto::start();
     moto.ask("PUT", "team", "").await;
     moto.ask("PUT", "team/dags/one.yaml", &dag("first")).await;
     moto.ask("PUT", "team/dags/sales/two.yaml", &dag("first")).await;
@@ -125,7 +164,8 @@ async fn dag_files_in_s3_are_kept_in_step() {
     moto.ask("PUT", "team/dags/rows.parquet", "no DAG").await;
     moto.ask("PUT", "team/dags-of-others/three.yaml", &dag("first")).await;
     let installation = Installation::new(Backend::Sqlite).await;
-    let (address, variables) = ("s3://team/dags", moto.variables());
+    let endpoint = Address::of(&moto).await;
+    let (address, variables) = ("s3://team/dags", variables(&endpoint.text));
     let server = start(&installation, address, &variables).await;
     let db = installation.database().await;
     assert_eq!(live(&db).await, ["one", "two"], "they are there as soon as the server is");
@@ -141,8 +181,8 @@ async fn dag_files_in_s3_are_kept_in_step() {
     assert!(source.contains("echo second"), "one state is seen whole: {source}");
 
     // Nobody answers: what was read goes on, and it is said.
-    let port = moto.address.rsplit_once(':').unwrap().1.to_owned();
-    moto.end();
+    endpoint.leads_to(None);
+    drop(moto);
     is_in_trouble(&db, address, "the DAGs go on as they were last read").await;
     assert!(server.stop().await);
     let server = start(&installation, address, &variables).await;
@@ -156,9 +196,10 @@ async fn dag_files_in_s3_are_kept_in_step() {
     is_in_trouble(&other_db, address, "no state of it is known here").await;
     assert!(live(&other_db).await.is_empty());
 
-    let moto = Moto::start(&port);
+    let moto = Moto::start();
     moto.ask("PUT", "team", "").await;
     moto.ask("PUT", "team/dags/four.yaml", &dag("first")).await;
+    endpoint.leads_to(Some(&moto));
     there_are(&db, &["four"]).await;
     is_in_step(&db, address).await;
     there_are(&other_db, &["four"]).await;

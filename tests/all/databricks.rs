@@ -139,7 +139,8 @@ async fn killed_at_many_moments_it_starts_one_run(#[case] backend: Backend) {
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let world = World::new(backend, "").await;
+    // A task that was lost four times before it could wait has used up a try; how often that happens is up to the machine.
+    let world = World::new(backend, ", retries: 9").await;
     world.fake.script(&[RUNNING]);
     let mut server = world.start().await;
     world.trigger().await;
@@ -155,7 +156,6 @@ async fn killed_at_many_moments_it_starts_one_run(#[case] backend: Backend) {
     assert_eq!(finished(&world.db, "lake", "one").await.state, "success", "seed {seed}");
     let runs = world.fake.runs();
     let tries = world.instance().await.unwrap().try_number;
-    // A task that was lost four times before it could wait has used up a try.
     assert!(runs.iter().filter(|run| run.cancels == 0).count() == 1, "seed {seed}: {runs:?}");
     assert!(runs.len() <= usize::try_from(tries).unwrap(), "seed {seed}: {runs:?}");
     assert!(server.stop().await);
@@ -220,7 +220,7 @@ async fn a_task_that_is_marked_cancels_its_run() {
 
 #[tokio::test]
 async fn a_task_out_of_time_cancels_its_run_although_it_waits_without_a_slot() {
-    let world = World::new(Backend::Sqlite, ", execution_timeout: 2s, retries: 0").await;
+    let world = World::new(Backend::Sqlite, ", execution_timeout: 10s, retries: 0").await;
     world.fake.script(&[RUNNING]);
     let server = world.start().await;
     world.trigger().await;
@@ -228,7 +228,7 @@ async fn a_task_out_of_time_cancels_its_run_although_it_waits_without_a_slot() {
     assert_eq!(finished(&world.db, "lake", "one").await.state, "failed");
 
     let error = world.instance().await.unwrap().error.unwrap_or_default();
-    assert!(error.contains("took longer than its execution_timeout of 2s"), "{error}");
+    assert!(error.contains("took longer than its execution_timeout of 10s"), "{error}");
     assert_eq!(world.fake.runs()[0].cancels, 1);
     assert!(server.stop().await);
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::dag_origins::{Repository, dag, is_in_step, is_in_trouble, live, start};
+use crate::dag_origins::{Repository, dag, is_in_step, is_in_trouble, live, start, there_are};
 use crate::server::{Backend, Installation};
 
 const PASSWORD: &str = "s3cr3t-t0ken";
@@ -110,7 +110,7 @@ async fn dag_files_come_over_ssh_by_the_key_of_a_connection() {
     let right = json!({ "private_key": key, "known_hosts": ssh.known_as("host") });
     let server = start(&installation, &address, &[connection(&right)]).await;
     let db = installation.database().await;
-    assert_eq!(live(&db).await, ["one"]);
+    there_are(&db, &["one"]).await;
     assert!(server.stop().await);
     let copied: Vec<PathBuf> = copies(&installation.home(), "load.sql");
     assert!(!copied.is_empty(), "what tasks name comes along");
@@ -133,7 +133,7 @@ async fn dag_files_come_over_ssh_by_the_key_of_a_connection() {
     std::fs::write(ssh.folder.path().join("known"), ssh.known_as("host")).unwrap();
     let server = start(&installation, &address, &[connection(&by_file)]).await;
     is_in_step(&db, &address).await;
-    assert_eq!(live(&db).await, ["one", "two"]);
+    there_are(&db, &["one", "two"]).await;
     assert!(server.stop().await);
 }
 
@@ -211,7 +211,7 @@ async fn dag_files_come_over_https_by_the_password_of_a_connection() {
     assert!(server.stop().await);
     let server = start(&installation, &address, &[right.clone(), trusted.clone()]).await;
     is_in_step(&db, &address).await;
-    assert_eq!(live(&db).await, ["one"]);
+    there_are(&db, &["one"]).await;
     assert!(server.stop().await);
     let wrong = (right.0, right.1.replace(PASSWORD, "another"));
     let server = start(&installation, &address, &[wrong, trusted.clone()]).await;
@@ -235,7 +235,10 @@ async fn dag_files_come_over_https_by_the_password_of_a_connection() {
 async fn addresses_that_lead_nowhere_over_https_say_what_to_do() {
     let repository = repository();
     let https = Https::start(&repository);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // A port that is taken, so that nobody else gets it, and on which nobody listens.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = taken.local_addr().unwrap();
     let at = |rest: &str| format!("git+https://127.0.0.1:{}/{rest}", https.port);
     let known = connection(&json!({}));
     let trusted = ("SSL_CERT_FILE", https.certificate());

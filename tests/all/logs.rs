@@ -40,8 +40,8 @@ impl World {
         World { installation, db, scheduler, api, token }
     }
 
-    async fn worker(&self, home: &str) -> Server {
-        start(&self.installation, "worker", home, &["--lease-secs", "6"]).await
+    async fn worker(&self, home: &str, flags: &[&str]) -> Server {
+        start(&self.installation, "worker", home, flags).await
     }
 
     async fn log(&self) -> String {
@@ -84,7 +84,7 @@ fn files(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn a_log_can_be_followed_while_the_task_runs_and_read_when_its_worker_is_gone() {
     let world = World::new().await;
-    let worker = world.worker("works").await;
+    let worker = world.worker("works", &[]).await;
 
     let begun = world.log_with("before it waits", 1).await;
     assert_eq!(said(&begun, "after it waited"), 0, "{begun}");
@@ -112,12 +112,13 @@ async fn a_log_can_be_followed_while_the_task_runs_and_read_when_its_worker_is_g
 #[tokio::test]
 async fn what_a_killed_worker_said_is_there_and_the_next_try_goes_on_after_it() {
     let world = World::new().await;
-    let first = world.worker("works").await;
+    // It is soon found dead.
+    let first = world.worker("works", &["--lease-secs", "6"]).await;
     world.log_with("before it waits", 1).await;
 
     first.kill().await;
     world.log_with("before it waits", 1).await;
-    let second = world.worker("works elsewhere").await;
+    let second = world.worker("works elsewhere", &[]).await;
     world.log_with("before it waits", 2).await;
     world.let_go();
 

@@ -87,7 +87,7 @@ impl Told<'_> {
 #[case::postgres(Backend::Postgres)]
 #[tokio::test]
 async fn messages_of_a_queue_are_told_to_those_who_wait_and_deleted(#[case] backend: Backend) {
-    let moto = Moto::start("0");
+    let moto = Moto::start();
     let queue = a_queue(&moto).await;
     let installation = Installation::new(backend).await;
     installation.write_dag("watch.yaml", WATCH);
@@ -116,7 +116,7 @@ async fn messages_of_a_queue_are_told_to_those_who_wait_and_deleted(#[case] back
 /// What comes is the answer of the task, and stays in the queue when that is wanted.
 #[tokio::test]
 async fn a_sensor_answers_with_the_messages() {
-    let moto = Moto::start("0");
+    let moto = Moto::start();
     let queue = a_queue(&moto).await;
     let installation = Installation::new(Backend::Sqlite).await;
     installation.write_dag(
@@ -143,7 +143,7 @@ async fn a_sensor_answers_with_the_messages() {
 
 #[tokio::test]
 async fn a_queue_that_there_is_not_is_named() {
-    let moto = Moto::start("0");
+    let moto = Moto::start();
     let installation = Installation::new(Backend::Sqlite).await;
     installation.write_dag("watch.yaml", "tasks: [{task_id: watch, operator: sqs_sensor, sqs_queue: nowhere}]\n");
     let server = start(&installation, &moto).await;

@@ -1,7 +1,5 @@
 //! Sensors from outside: what waits holds no slot and no process, and goes on waiting whatever becomes of the server.
 
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, Utc};
 use rstest::rstest;
 use scheduler::store::entity::task_instance;
@@ -117,14 +115,13 @@ async fn a_sensor_gives_up_its_slot_and_goes_on_after_each_kill(#[case] backend:
 #[tokio::test]
 async fn a_server_that_is_told_to_stop_does_not_wait_for_sensors(#[case] backend: Backend) {
     let world = World::new(backend, "").await;
-    let first = world.installation.start_with(&["--grace-secs", "100"]).await;
+    // Longer than anybody here waits for its end.
+    let first = world.installation.start_with(&["--grace-secs", "600"]).await;
     world.trigger().await;
     let begun = world.deferred_in(&first).await.start_date;
     world.ended("other").await;
 
-    let told = Instant::now();
     assert!(first.stop().await);
-    assert!(told.elapsed() < Duration::from_secs(50), "it waited for a sensor: {:?}", told.elapsed());
     let second = world.installation.start().await;
     is_same_try(&world.deferred_in(&second).await, begun);
     world.arrive();
@@ -170,10 +167,11 @@ async fn a_cleared_sensor_waits_anew() {
 
 #[tokio::test]
 async fn the_time_before_a_kill_counts_towards_the_timeout() {
-    let world = World::new(Backend::Sqlite, ", timeout: 3s, retries: 5").await;
+    let world = World::new(Backend::Sqlite, ", timeout: 12s, retries: 5").await;
     let server = world.installation.start().await;
-    world.trigger().await;
-    let begun = world.deferred_in(&server).await.start_date;
+    // It may wait for a part of its time only before the command has ended.
+    let ((), deferred) = tokio::join!(world.trigger(), world.deferred_in(&server));
+    let begun = deferred.start_date;
 
     server.kill().await;
     let server = world.installation.start().await;
@@ -181,7 +179,7 @@ async fn the_time_before_a_kill_counts_towards_the_timeout() {
     let instance = world.ended("arrives").await;
     assert_eq!((instance.state.as_deref(), instance.try_number), (Some("failed"), 1), "no retry helps");
     let error = instance.error.unwrap_or_default();
-    assert!(error.contains("longer than its timeout of 3s"), "{error}");
+    assert!(error.contains("longer than its timeout of 12s"), "{error}");
     assert_eq!(instance.start_date, begun);
     assert!(server.stop().await);
 }
@@ -218,7 +216,8 @@ async fn a_sensor_waits_for_a_task_of_another_dag() {
 async fn a_sensor_frees_its_worker_and_goes_on_in_another_one() {
     let world = World::new(Backend::Postgres, "").await;
     let scheduler = world.installation.start_role("scheduler", &[]).await;
-    let one_slot = ["--concurrency", "1", "--lease-secs", "6"];
+    // It has longer to stop than anybody here waits for its end.
+    let one_slot = ["--concurrency", "1", "--lease-secs", "6", "--grace-secs", "600"];
     let first = world.installation.start_role("worker", &one_slot).await;
     world.trigger().await;
     let begun = world.deferred_in(&first).await.start_date;
@@ -230,9 +229,7 @@ async fn a_sensor_frees_its_worker_and_goes_on_in_another_one() {
         if kills {
             worker.kill().await;
         } else {
-            let told = Instant::now();
             assert!(worker.stop().await);
-            assert!(told.elapsed() < Duration::from_secs(20), "it waited for a sensor");
         }
         is_same_try(&world.deferred_in(&next).await, begun);
         worker = next;

@@ -5,6 +5,7 @@ const MOCK_PORT = 5198
 /** The system's browser; none is ever downloaded. */
 const launchOptions = {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  timeout: 180_000,
   args: [
     '--no-sandbox',
     '--disable-gpu',
@@ -24,8 +25,9 @@ export default defineConfig({
   workers: 1,
   fullyParallel: false,
   forbidOnly: true,
-  timeout: 90_000,
-  expect: { timeout: 15_000 },
+  // Far beyond what anything takes: a wait ends when what it waits for is there, and a machine may be busy with other things.
+  timeout: 300_000,
+  expect: { timeout: 60_000 },
   reporter: [['list']],
   outputDir: 'test-results',
   use: {
@@ -36,8 +38,8 @@ export default defineConfig({
     trace: process.env.TRACE === undefined ? 'off' : 'retain-on-failure',
   },
   projects: [
-    // What only a real server has: tasks that wait for people.
-    { name: 'mock', testIgnore: ['screenshot.e2e.ts', 'approvals.e2e.ts'], use: { baseURL: `http://127.0.0.1:${MOCK_PORT}` } },
+    // What only a real server has: tasks that wait for people, and people who are told.
+    { name: 'mock', testIgnore: ['screenshot.e2e.ts', 'approvals.e2e.ts', 'callbacks.e2e.ts'], use: { baseURL: `http://127.0.0.1:${MOCK_PORT}` } },
     {
       name: 'real',
       // What only the mock has: states that stand still, refusals, and hundreds of tasks.

@@ -38,5 +38,7 @@ export default defineConfig(({ mode }) => ({
     include: ['src/**/*.test.{ts,tsx}', 'mock/**/*.test.ts'],
     setupFiles: ['src/test-setup.ts'],
     restoreMocks: true,
+    // None takes a second, unless the machine does other work as well.
+    testTimeout: 120_000,
   },
 }))

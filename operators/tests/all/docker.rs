@@ -23,7 +23,7 @@ use crate::support::{Bench, Connections, Mined, return_value};
 use crate::tls_gate::TlsGate;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn docker() -> Docker {
     Docker::new(Environment::default())

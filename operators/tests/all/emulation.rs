@@ -155,7 +155,7 @@ async fn a_cancelled_landing_leaves_what_was_there() {
             cancelled.cancel();
         })
     };
-    let error = bench.run(&emulation(), json!({ "rows": 60_000 })).await.unwrap_err();
+    let error = bench.run(&emulation(), json!({ "rows": 600_000 })).await.unwrap_err();
     stopper.await.unwrap();
     assert_eq!(error.verdict, Verdict::Cancelled);
     assert_eq!(content(&bench, "pin"), before);

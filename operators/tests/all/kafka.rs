@@ -169,7 +169,7 @@ impl Tansu {
                 Command::new(program).args(["topic", "create", "--broker", &url, "--partitions", "3", topic]).output()
             };
             // Until it listens.
-            let made = (0..100).any(|_| {
+            let made = (0..1000).any(|_| {
                 let made = make().unwrap().status.success();
                 if !made {
                     std::thread::sleep(std::time::Duration::from_millis(100));

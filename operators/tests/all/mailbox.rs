@@ -76,7 +76,7 @@ impl Mailbox {
 
     /// The next message that it took.
     pub fn next(&self) -> Value {
-        let line = self.lines.recv_timeout(Duration::from_mins(1)).expect("a message arrives");
+        let line = self.lines.recv_timeout(Duration::from_mins(2)).expect("a message arrives");
         serde_json::from_str(&line).unwrap()
     }
 }

@@ -85,7 +85,7 @@ impl Podman {
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let began = Instant::now();
         while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(30), "podman does not listen");
+            assert!(began.elapsed() < Duration::from_mins(2), "podman does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -363,7 +363,7 @@ async fn messages_that_a_run_took_are_told_by_it_whatever_other_runs_take() {
     };
     let (one, other) = (run("one"), run("other"));
     let take = async |ctx: &TaskContext| {
-        let args = json!({ "sqs_queue": "orders", "wait_time_seconds": 0, "poke_interval": 0.1, "timeout": 20 });
+        let args = json!({ "sqs_queue": "orders", "wait_time_seconds": 0, "poke_interval": 0.1, "timeout": 120 });
         let Ok(Outcome::Success { return_value, .. }) = sense("sqs_sensor", args, ctx, &moto.settings()).await else {
             panic!("it takes a message");
         };

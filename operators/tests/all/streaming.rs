@@ -134,7 +134,8 @@ async fn a_stream_stops_when_it_is_told_and_when_its_time_is_up() {
         args
     };
 
-    let report = return_value(bench.run(&stream, with("1s")).await);
+    // Enough for a busy machine to have read them all.
+    let report = return_value(bench.run(&stream, with("10s")).await);
     assert_eq!(report["rows_written"], 10);
 
     let stop = bench.ctx.cancelled.clone();

@@ -79,7 +79,9 @@ impl Bench {
     /// What the try has said so far.
     pub fn log(&self) -> Vec<LogLine> {
         let text = std::fs::read_to_string(self.folder.path().join("try.log")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // Of a line that is being written there may be only a part.
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The same as one text, a line each.

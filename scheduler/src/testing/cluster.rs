@@ -16,7 +16,7 @@ const ROLE: &str = "updraft";
 const KEEPER: &str = r#"
 trap '' HUP INT TERM
 cp -R "$TEMPLATE" "$FOLDER/data" || exit 1
-"$PG_CTL" -D "$FOLDER/data" -l "$FOLDER/log" -s -w start -o "-k '$FOLDER' -h '' -F -c max_connections=200" || exit 1
+"$PG_CTL" -D "$FOLDER/data" -l "$FOLDER/log" -s -w -t 300 start -o "-k '$FOLDER' -h '' -F -c max_connections=1000" || exit 1
 echo ready
 read -r _
 "$PG_CTL" -D "$FOLDER/data" -s -m immediate stop
@@ -65,7 +65,7 @@ impl Cluster {
 
     /// Starts the server again.
     pub(super) fn go_on(&self) {
-        let options = format!("-k '{}' -h '' -F -c max_connections=200", self.folder.display());
+        let options = format!("-k '{}' -h '' -F -c max_connections=1000", self.folder.display());
         self.control(&["start", "-o", &options]);
     }
 
@@ -76,7 +76,7 @@ impl Cluster {
             .arg(self.folder.join("data"))
             .arg("-l")
             .arg(self.folder.join("log"))
-            .args(["-s", "-w"])
+            .args(["-s", "-w", "-t", "300"])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

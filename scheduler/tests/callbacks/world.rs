@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 /// How long a test waits for something that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Clone, Copy, Debug)]
 pub enum Backend {

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 /// How long a test waits for something that must come; far beyond what it takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A DAG that ticks every second. Once its run for an instant is over, whatever else was due by then was looked at, too.
 const PROBE: &str =

@@ -95,7 +95,7 @@ async fn what_a_killed_process_had_not_sent_is_sent_by_the_next_one(#[case] back
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_mins(1), arrived).await.expect("the rest arrives");
+    tokio::time::timeout(Duration::from_mins(2), arrived).await.expect("the rest arrives");
     logs.stop().await;
 
     let left = std::fs::read_dir(home.path().join("unsent_logs")).unwrap().count();

@@ -13,7 +13,7 @@ use crate::rows;
 use crate::server::{Backend, Server};
 
 /// Nothing here takes so long unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Server-sent events, as a browser reads them.
 struct Events {

@@ -1,5 +1,5 @@
 import { expectAccessible } from './axe'
-import { expect, setPaused, test } from './start'
+import { expect, LONG, setPaused, test } from './start'
 
 const PAGES: [name: string, url: string][] = [
   ['the list of DAGs', '/dags'],
@@ -45,7 +45,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       const { dag_run_id: id } = (await reply.json()) as { dag_run_id: string }
       const run = `/dags/hello/runs/${encodeURIComponent(id)}`
       await page.goto(run)
-      await expect(page.getByRole('heading', { level: 1 }).locator('..')).toContainText('Success', { timeout: 60_000 })
+      await expect(page.getByRole('heading', { level: 1 }).locator('..')).toContainText('Success', LONG)
       await expectAccessible(page)
 
       await page.goto(`${run}?tab=gantt`)
@@ -55,6 +55,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await page.getByRole('table').getByRole('link').first().click()
       for (const tab of ['Log', 'Result', 'Details']) {
         await page.getByRole('tab', { name: tab }).click()
+        await expect(page.getByRole('tab', { name: tab })).toHaveAttribute('aria-selected', 'true')
         await expectAccessible(page)
       }
     })

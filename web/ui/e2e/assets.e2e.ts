@@ -1,5 +1,5 @@
 import { expectAccessible } from './axe'
-import { expect, setPaused, test } from './start'
+import { expect, LONG, setPaused, test } from './start'
 
 test('an asset is found, and says who makes it and whom it starts', async ({ signedIn: page }) => {
   await page.goto('/dags')
@@ -31,6 +31,8 @@ test('an asset is made on request, and a DAG that waits for it takes note withou
 
   await expect(awaited.filter({ hasText: 'orders' })).toContainText('new, updated')
   await digest.close()
+  // What it made is known, also where an earlier update was new already: nothing of it comes in between later.
+  await expect(page.getByRole('heading', { level: 1 }).locator('..')).toContainText('Success', LONG)
 })
 
 test('an update from outside is recorded, and forgotten for a DAG', async ({ signedIn: page }) => {

@@ -36,8 +36,8 @@ test('paused and active are told apart, and a switch survives a reload', async (
 
   await page.goto('/dags/pinterest_batch')
   await page.getByRole('switch', { name: 'Paused' }).click()
-  await expect(page.getByRole('switch', { name: 'Active' })).toBeChecked()
   await expect(page.getByText('pinterest_batch is active')).toBeVisible()
+  await expect(page.getByRole('switch', { name: 'Active' })).toBeChecked()
 
   await page.reload()
   await expect(page.getByRole('switch', { name: 'Active' })).toBeChecked()

@@ -1,6 +1,9 @@
 import { test as base, expect, type Page, type TestInfo } from '@playwright/test'
 import { MOCK_PASSWORD } from '../mock/handlers'
 
+/** Of a run of a few tasks, each of them a process. */
+export const LONG = { timeout: 180_000 }
+
 interface Fixtures {
   /** A page whose browser is signed in as `admin`. */
   signedIn: Page
@@ -56,7 +59,7 @@ export async function endedRun(page: Page, info: TestInfo, dagId: string, state:
     const run = await page.request.get(`/api/v2/dags/${dagId}/dagRuns/${encodeURIComponent(id)}`)
     return ((await run.json()) as { state: string }).state
   }
-  await expect.poll(stateNow, { timeout: 60_000 }).toBe(state)
+  await expect.poll(stateNow, LONG).toBe(state)
   return runAddress(dagId, id)
 }
 

@@ -13,6 +13,7 @@ test('variables are made, changed, hidden when their name says so, and deleted a
     await making.getByLabel('Value').fill(value)
     await making.getByRole('button', { name: 'Make the variable' }).click()
     await expect(page.getByText(`The variable ${name} is there`)).toBeVisible()
+    await expect(making).toBeHidden()
   }
   await make('journey_limits', '{"rows": 5}')
   await make('journey_token', 's3cret-word')

@@ -24,11 +24,11 @@ export function PauseSwitch({ dagId, isPaused, withLabel = false }: Props) {
           aria-label={withLabel ? undefined : `${dagId} is ${shown ? 'paused' : 'active'}`}
           checked={!shown}
           onChange={(event) =>
-            pause.mutate(!event.currentTarget.checked, {
-              onSuccess: (dag) =>
-                toast.good(dag.is_paused ? `${dagId} is paused` : `${dagId} is active`),
-              onError: (error) => toast.bad(`${dagId} did not change`, messageOf(error)),
-            })
+            // Not by callbacks of `mutate`: a list of paused DAGs may have heard of it, and have no row for it any more.
+            void pause.mutateAsync(!event.currentTarget.checked).then(
+              (dag) => toast.good(dag.is_paused ? `${dagId} is paused` : `${dagId} is active`),
+              (error: unknown) => toast.bad(`${dagId} did not change`, messageOf(error)),
+            )
           }
         />
       </div>

@@ -17,17 +17,29 @@ export function SearchField({ label, className, value, onChange }: Props) {
   const field = useRef<HTMLInputElement>(null)
   const [typed, setTyped] = useState(value)
   const [shown, setShown] = useState(value)
-  const tell = useDebouncedCallback(onChange, TYPING_MS)
-  // The address may change under the field: back, forward, or a cleared filter.
+  // What was handed on and has not come back yet. On a busy machine that takes a while, and somebody goes on typing.
+  const [told, setTold] = useState<string[]>([])
+  // How often the address changed under the field, and not because of it: back, forward, or a cleared filter.
+  const [changes, setChanges] = useState(0)
+  const tell = useDebouncedCallback((text: string, since: number) => {
+    if (since !== changes) return
+    setTold((before) => (text === (before.at(-1) ?? value) ? before : [...before, text]))
+    onChange(text)
+  }, TYPING_MS)
   if (value !== shown) {
+    const place = told.lastIndexOf(value)
     setShown(value)
-    setTyped(value)
+    setTold(place < 0 ? [] : told.slice(place + 1))
+    if (place < 0) {
+      setTyped(value)
+      setChanges(changes + 1)
+    }
   }
   useHotkeys([['/', () => field.current?.focus()]])
 
   const change = (text: string) => {
     setTyped(text)
-    tell(text)
+    tell(text, changes)
   }
   return (
     <TextInput

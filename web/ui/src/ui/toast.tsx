@@ -3,10 +3,10 @@ import { Icon } from './Icon'
 
 const closeButtonProps = { 'aria-label': 'Close' }
 
-/** The result of what a person did, in the corner. */
+/** The result of what a person did, in the corner, for as long as it takes to look there and to read it. */
 export const toast = {
   good: (title: string, message?: string) =>
-    notifications.show({ title, message, icon: <Icon name="check" />, color: 'var(--good)', autoClose: 4000, closeButtonProps }),
+    notifications.show({ title, message, icon: <Icon name="check" />, color: 'var(--good)', autoClose: 7000, closeButtonProps }),
   bad: (title: string, message?: string) =>
-    notifications.show({ title, message, icon: <Icon name="alert" />, color: 'var(--bad)', autoClose: 9000, closeButtonProps }),
+    notifications.show({ title, message, icon: <Icon name="alert" />, color: 'var(--bad)', autoClose: 12_000, closeButtonProps }),
 }

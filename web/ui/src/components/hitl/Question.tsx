@@ -68,9 +68,10 @@ function Form({ detail }: { detail: HitlDetail }) {
   const send = (options: string[]) => {
     const given = params.length === 0 ? {} : form.read()
     if (given === undefined) return
-    respond.mutate(
-      { chosen: options, params: given },
-      { onSuccess: () => toast.good(options.join(', '), detail.subject), onError: (error) => toast.bad('The answer was not taken', messageOf(error)) },
+    // Not by callbacks of `mutate`: the list may have heard of the answer, and not have the question any more.
+    void respond.mutateAsync({ chosen: options, params: given }).then(
+      () => toast.good(options.join(', '), detail.subject),
+      (error: unknown) => toast.bad('The answer was not taken', messageOf(error)),
     )
   }
 

@@ -1,35 +1,21 @@
-import { ActionIcon, Button, Tooltip } from '@mantine/core'
-import { useState } from 'react'
-import { Icon } from '../../ui/Icon'
-import { TriggerDialog } from './TriggerDialog'
+import { Button } from '@mantine/core'
+import { Icon, type IconName } from '../../ui/Icon'
 
 interface Props {
-  dagId: string
-  isPaused: boolean
-  /** Only the icon: for rows. */
-  compact?: boolean
   label?: string
-  /** A conf to start from instead of the defaults: that of an earlier run. */
-  conf?: Record<string, unknown> | null
+  icon?: IconName
   variant?: 'filled' | 'default'
+  onClick: () => void
 }
 
-export function TriggerButton({ dagId, isPaused, compact = false, label = 'Trigger', conf = null, variant = 'filled' }: Props) {
-  const [open, setOpen] = useState(false)
+/**
+ * Leads to a [`TriggerDialog`]. That one has its place where nothing takes it away while somebody fills it in: not in a row, nor
+ * in an empty list, which a run that begins meanwhile replaces.
+ */
+export function TriggerButton({ label = 'Trigger', icon = 'play', variant = 'filled', onClick }: Props) {
   return (
-    <>
-      {compact ? (
-        <Tooltip label={`Trigger ${dagId}`}>
-          <ActionIcon variant="default" size={32} aria-label={`Trigger ${dagId}`} onClick={() => setOpen(true)}>
-            <Icon name="play" size={14} />
-          </ActionIcon>
-        </Tooltip>
-      ) : (
-        <Button variant={variant} leftSection={<Icon name={conf === null ? 'play' : 'retry'} size={14} />} onClick={() => setOpen(true)}>
-          {label}
-        </Button>
-      )}
-      <TriggerDialog dagId={dagId} isPaused={isPaused} opened={open} onClose={() => setOpen(false)} conf={conf} />
-    </>
+    <Button variant={variant} leftSection={<Icon name={icon} size={14} />} onClick={onClick}>
+      {label}
+    </Button>
   )
 }

@@ -107,10 +107,11 @@ function DeleteButton({ id }: { id: string }) {
       consequence="Its secrets are gone for good. Tasks that use it fail, until there is one of its id again."
       busy={remove.isPending}
       onConfirm={() =>
-        remove.mutate(id, {
-          onSuccess: () => toast.good(`The connection ${id} is deleted`),
-          onError: (error) => toast.bad('The connection was not deleted', messageOf(error)),
-        })
+        // Not by callbacks of `mutate`: the list may be without this row before the answer is here.
+        void remove.mutateAsync(id).then(
+          () => toast.good(`The connection ${id} is deleted`),
+          (error: unknown) => toast.bad('The connection was not deleted', messageOf(error)),
+        )
       }
     />
   )

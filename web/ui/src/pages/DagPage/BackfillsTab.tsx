@@ -1,8 +1,10 @@
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
+import { useState } from 'react'
 import type { DagDetails } from '../../api/model'
 import { BACKFILLS_PER_PAGE, backfillsQuery } from '../../api/queries/backfills'
 import { BackfillButton } from '../../components/backfill/BackfillButton'
+import { BackfillDialog } from '../../components/backfill/BackfillDialog'
 import { BackfillTable } from '../../components/backfill/BackfillTable'
 import { plural } from '../../lib/numbers'
 import type { DagSearch } from '../../search'
@@ -23,10 +25,10 @@ export function BackfillsTab({ dag, zone, search }: Props) {
   const navigate = route.useNavigate()
   const page = search.page ?? 1
   const { data } = useSuspenseQuery(backfillsQuery({ dagId: dag.dag_id, page: page - 1 }))
+  const [making, setMaking] = useState(false)
   const pages = Math.ceil(data.total_entries / BACKFILLS_PER_PAGE)
-  const button = dag.is_backfillable && (
-    <BackfillButton small={data.backfills.length > 0} dag={dag} zone={zone} active={data.backfills.find((each) => each.completed_at === null)} />
-  )
+  const active = data.backfills.find((each) => each.completed_at === null)
+  const button = dag.is_backfillable && <BackfillButton small={data.backfills.length > 0} active={active} onClick={() => setMaking(true)} />
   return (
     <Panel flush title={plural(data.total_entries, 'backfill')} aside={data.backfills.length > 0 && button}>
       {data.backfills.length > 0 ? (
@@ -41,6 +43,8 @@ export function BackfillsTab({ dag, zone, search }: Props) {
           <p>A backfill needs a schedule that says when: by cron, or every so often.</p>
         </EmptyMessage>
       )}
+      {/* Beside the list, which the first backfill replaces. */}
+      <BackfillDialog dag={dag} zone={zone} opened={making} onClose={() => setMaking(false)} />
       <Pages total={pages} page={page} onChange={(to) => void navigate({ search: { ...search, page: to > 1 ? to : undefined } })} />
     </Panel>
   )

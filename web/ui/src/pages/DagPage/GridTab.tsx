@@ -24,12 +24,12 @@ const MANY_TASKS = 60
 interface Props {
   dagId: string
   zone: string
-  isPaused: boolean
   search: DagSearch
+  onTrigger: () => void
 }
 
 /** The last runs side by side, task by task. */
-export function GridTab({ dagId, zone, isPaused, search }: Props) {
+export function GridTab({ dagId, zone, search, onTrigger }: Props) {
   const navigate = route.useNavigate()
   const count = CHOICES.find((each) => each === search.runs) ?? USUAL
   const { data: grid } = useSuspenseQuery(gridQuery(dagId, count))
@@ -42,7 +42,7 @@ export function GridTab({ dagId, zone, isPaused, search }: Props) {
       <Panel flush title="Grid">
         <EmptyMessage icon="grid" title="No runs yet">
           <p>Unpause the DAG to let it run on its schedule, or trigger it now.</p>
-          <TriggerButton dagId={dagId} isPaused={isPaused} variant="default" />
+          <TriggerButton variant="default" onClick={onTrigger} />
         </EmptyMessage>
       </Panel>
     )

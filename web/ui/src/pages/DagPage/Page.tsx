@@ -1,7 +1,7 @@
 import { Tabs } from '@mantine/core'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { lazy, Suspense } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import { dagDetailsQuery } from '../../api/queries/dags'
 import { AwaitedAssets } from '../../components/assets/AwaitedAssets'
 import { DagWarnings } from '../../components/DagWarnings'
@@ -14,6 +14,7 @@ import { PauseSwitch } from '../../components/PauseSwitch'
 import { Schedule } from '../../components/Schedule'
 import { Time } from '../../components/Time'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
+import { TriggerDialog } from '../../components/trigger/TriggerDialog'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { DAG_TABS } from '../../search'
@@ -50,6 +51,8 @@ export function DagPage() {
   const zone = dag.timezone ?? 'UTC'
   const next = dag.next_dagrun_run_after
   const active = dag.active_runs_count ?? 0
+  const [triggering, setTriggering] = useState(false)
+  const trigger = () => setTriggering(true)
   return (
     <>
       <PageHead
@@ -67,7 +70,7 @@ export function DagPage() {
           </>
         }
         description={dag.description !== null && <Prose text={dag.description} />}
-        actions={<TriggerButton dagId={dagId} isPaused={dag.is_paused} />}
+        actions={<TriggerButton onClick={trigger} />}
         facts={
           <KeyFacts
             facts={[
@@ -135,10 +138,10 @@ export function DagPage() {
             <GraphTab dagId={dagId} zone={zone} />
           </Tabs.Panel>
           <Tabs.Panel value="grid">
-            <GridTab dagId={dagId} zone={zone} isPaused={dag.is_paused} search={search} />
+            <GridTab dagId={dagId} zone={zone} search={search} onTrigger={trigger} />
           </Tabs.Panel>
           <Tabs.Panel value="runs">
-            <RunsTab dagId={dagId} zone={zone} isPaused={dag.is_paused} search={search} />
+            <RunsTab dagId={dagId} zone={zone} search={search} onTrigger={trigger} />
           </Tabs.Panel>
           <Tabs.Panel value="backfills">
             <BackfillsTab dag={dag} zone={zone} search={search} />
@@ -151,6 +154,7 @@ export function DagPage() {
           </Tabs.Panel>
         </Suspense>
       </Tabs>
+      <TriggerDialog dagId={dagId} isPaused={dag.is_paused} opened={triggering} onClose={() => setTriggering(false)} conf={null} />
     </>
   )
 }

@@ -26,11 +26,11 @@ const route = getRouteApi('/signed-in/dags/$dagId')
 interface Props {
   dagId: string
   zone: string
-  isPaused: boolean
   search: DagSearch
+  onTrigger: () => void
 }
 
-export function RunsTab({ dagId, zone, isPaused, search }: Props) {
+export function RunsTab({ dagId, zone, search, onTrigger }: Props) {
   const navigate = route.useNavigate()
   const page = search.page ?? 1
   const runs = useQuery(dagRunsQuery(dagId, { page: page - 1, state: search.state, type: search.type }))
@@ -76,7 +76,7 @@ export function RunsTab({ dagId, zone, isPaused, search }: Props) {
         ) : search.state === undefined ? (
           <EmptyMessage icon="play" title="No runs yet">
             <p>Unpause the DAG to let it run on its schedule, or trigger it now.</p>
-            <TriggerButton dagId={dagId} isPaused={isPaused} variant="default" />
+            <TriggerButton variant="default" onClick={onTrigger} />
           </EmptyMessage>
         ) : (
           <EmptyMessage icon="search" title={`No run is in the state ${RUN_FACES[search.state].label.toLowerCase()}`} />

@@ -1,4 +1,4 @@
-import { UnstyledButton } from '@mantine/core'
+import { ActionIcon, Tooltip, UnstyledButton } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import type { DagRow } from '../../api/model'
 import { RECENT_RUNS } from '../../api/queries/dags'
@@ -8,7 +8,6 @@ import { RunBars } from '../../components/RunBars'
 import { RunStateBadge } from '../../components/StateBadge'
 import { Schedule } from '../../components/Schedule'
 import { Time } from '../../components/Time'
-import { TriggerButton } from '../../components/trigger/TriggerButton'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
 import { Prose } from '../../ui/Prose'
@@ -19,11 +18,12 @@ interface Props {
   /** The tags that are filtered by. */
   tags: string[]
   toggleTag: (tag: string) => void
+  onTrigger: (dag: DagRow) => void
   /** The rows are of the filter before, until the new ones are there. */
   stale: boolean
 }
 
-export function DagTable({ dags, tags, toggleTag, stale }: Props) {
+export function DagTable({ dags, tags, toggleTag, onTrigger, stale }: Props) {
   return (
     <div className={classes.sheet} data-stale={stale || undefined}>
       <table className={classes.table}>
@@ -43,7 +43,7 @@ export function DagTable({ dags, tags, toggleTag, stale }: Props) {
         </thead>
         <tbody>
           {dags.map((dag) => (
-            <Row key={dag.dag_id} dag={dag} tags={tags} toggleTag={toggleTag} />
+            <Row key={dag.dag_id} dag={dag} tags={tags} toggleTag={toggleTag} onTrigger={() => onTrigger(dag)} />
           ))}
         </tbody>
       </table>
@@ -51,7 +51,14 @@ export function DagTable({ dags, tags, toggleTag, stale }: Props) {
   )
 }
 
-function Row({ dag, tags, toggleTag }: { dag: DagRow; tags: string[]; toggleTag: (tag: string) => void }) {
+interface RowProps {
+  dag: DagRow
+  tags: string[]
+  toggleTag: (tag: string) => void
+  onTrigger: () => void
+}
+
+function Row({ dag, tags, toggleTag, onTrigger }: RowProps) {
   const last = dag.recent_runs[0]
   return (
     <tr>
@@ -106,7 +113,11 @@ function Row({ dag, tags, toggleTag }: { dag: DagRow; tags: string[]; toggleTag:
         </div>
       </td>
       <td className={classes.cellTrigger}>
-        <TriggerButton dagId={dag.dag_id} isPaused={dag.is_paused} compact />
+        <Tooltip label={`Trigger ${dag.dag_id}`}>
+          <ActionIcon variant="default" size={32} aria-label={`Trigger ${dag.dag_id}`} onClick={onTrigger}>
+            <Icon name="play" size={14} />
+          </ActionIcon>
+        </Tooltip>
       </td>
     </tr>
   )

@@ -1,8 +1,11 @@
 import { Button, Pagination, Skeleton } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
+import { useState } from 'react'
+import type { DagRow } from '../../api/model'
 import { DAGS_PER_PAGE, dagListQuery, importErrorsQuery } from '../../api/queries/dags'
 import { PageHead } from '../../components/PageHead'
+import { TriggerDialog } from '../../components/trigger/TriggerDialog'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import type { DagsSearch } from '../../search'
@@ -36,6 +39,8 @@ export function DagsPage() {
     narrow({ tags: next.length > 0 ? next : undefined })
   }
 
+  const [asked, setAsked] = useState<{ dag: DagRow; opened: boolean }>()
+
   const dags = list.data?.dags ?? []
   const total = list.data?.total_entries ?? 0
   const pages = Math.ceil(total / DAGS_PER_PAGE)
@@ -49,7 +54,24 @@ export function DagsPage() {
       ) : dags.length === 0 ? (
         <NothingFound search={search} clear={() => void navigate({ search: {}, replace: true })} />
       ) : (
-        <DagTable dags={dags} tags={search.tags ?? []} toggleTag={toggleTag} stale={list.isPlaceholderData} />
+        <DagTable
+          dags={dags}
+          tags={search.tags ?? []}
+          toggleTag={toggleTag}
+          onTrigger={(dag) => setAsked({ dag, opened: true })}
+          stale={list.isPlaceholderData}
+        />
+      )}
+      {/* Not in its row, which goes when the DAG fits the filters no more. */}
+      {asked !== undefined && (
+        <TriggerDialog
+          key={asked.dag.dag_id}
+          dagId={asked.dag.dag_id}
+          isPaused={(dags.find((dag) => dag.dag_id === asked.dag.dag_id) ?? asked.dag).is_paused}
+          opened={asked.opened}
+          onClose={() => setAsked({ ...asked, opened: false })}
+          conf={null}
+        />
       )}
       {pages > 1 && (
         <div className={classes.pages}>

@@ -93,10 +93,11 @@ function DeleteButton({ pool }: { pool: Pool }) {
       consequence={consequence(pool)}
       busy={remove.isPending}
       onConfirm={() =>
-        remove.mutate(pool.name, {
-          onSuccess: () => toast.good(`The pool ${pool.name} is deleted`),
-          onError: (error) => toast.bad('The pool was not deleted', messageOf(error)),
-        })
+        // Not by callbacks of `mutate`: the list may be without this row before the answer is here.
+        void remove.mutateAsync(pool.name).then(
+          () => toast.good(`The pool ${pool.name} is deleted`),
+          (error: unknown) => toast.bad('The pool was not deleted', messageOf(error)),
+        )
       }
     />
   )

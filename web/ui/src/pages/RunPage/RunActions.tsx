@@ -7,6 +7,7 @@ import { useDeleteRun } from '../../api/queries/actions'
 import { useMarkRun } from '../../api/queries/runs'
 import { ClearRunDialog } from '../../components/actions/ClearRunDialog'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
+import { TriggerDialog } from '../../components/trigger/TriggerDialog'
 import { paths } from '../../paths'
 import { ConfirmButton } from '../../ui/ConfirmButton'
 import { ConfirmDialog } from '../../ui/ConfirmDialog'
@@ -18,7 +19,7 @@ interface Props {
   isPaused: boolean
 }
 
-type Question = 'clear' | 'success' | 'failed' | 'delete'
+type Question = 'clear' | 'copy' | 'success' | 'failed' | 'delete'
 
 /** What a person may do to a run. */
 export function RunActions({ run, isPaused }: Props) {
@@ -50,7 +51,7 @@ export function RunActions({ run, isPaused }: Props) {
       <Button variant={run.state === 'failed' ? 'filled' : 'default'} leftSection={<Icon name="retry" size={14} />} onClick={() => setOpen('clear')}>
         Run again
       </Button>
-      <TriggerButton dagId={run.dag_id} isPaused={isPaused} label="Trigger a copy" conf={run.conf ?? {}} variant="default" />
+      <TriggerButton label="Trigger a copy" icon="retry" variant="default" onClick={() => setOpen('copy')} />
       <Menu position="bottom-end">
         <Menu.Target>
           <ActionIcon variant="default" size={36} aria-label="More actions">
@@ -79,6 +80,7 @@ export function RunActions({ run, isPaused }: Props) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
+      <TriggerDialog dagId={run.dag_id} isPaused={isPaused} conf={run.conf ?? {}} {...ask('copy')} />
       {open === 'clear' && <ClearRunDialog run={run} opened onClose={() => setOpen(null)} />}
       <ConfirmDialog
         {...ask('success')}

@@ -72,10 +72,11 @@ function DeleteButton({ name }: { name: string }) {
       consequence="Its value is gone for good. Tasks that use it fail, until there is one of its name again."
       busy={remove.isPending}
       onConfirm={() =>
-        remove.mutate(name, {
-          onSuccess: () => toast.good(`The variable ${name} is deleted`),
-          onError: (error) => toast.bad('The variable was not deleted', messageOf(error)),
-        })
+        // Not by callbacks of `mutate`: the list may be without this row before the answer is here.
+        void remove.mutateAsync(name).then(
+          () => toast.good(`The variable ${name} is deleted`),
+          (error: unknown) => toast.bad('The variable was not deleted', messageOf(error)),
+        )
       }
     />
   )

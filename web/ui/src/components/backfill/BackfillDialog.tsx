@@ -1,0 +1,19 @@
+import { Modal } from '@mantine/core'
+import type { DagDetails } from '../../api/model'
+import { BackfillForm } from './BackfillForm'
+
+interface Props {
+  dag: DagDetails
+  zone: string
+  opened: boolean
+  onClose: () => void
+}
+
+/** Asks for what a backfill is made of. */
+export function BackfillDialog({ dag, zone, opened, onClose }: Props) {
+  return (
+    <Modal opened={opened} onClose={onClose} size="lg" title={<b>Backfill {dag.dag_id}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
+      <BackfillForm dagId={dag.dag_id} isPaused={dag.is_paused} zone={zone} onDone={onClose} />
+    </Modal>
+  )
+}
