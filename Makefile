@@ -56,9 +56,10 @@ test-kafka: venv target/tools/bin/tansu ## The emulation against a Kafka broker,
 		cargo test --locked --workspace --test all -- kafka
 
 .PHONY: test-spark
-test-spark: spark-packages .venv-spark/installed ## Spark's answers beside Updraft's, of random dirty rows: make test-spark SEED=7
+test-spark: spark-packages .venv-spark/installed .venv-sail/installed ## Spark's answers beside Updraft's, of random dirty rows: make test-spark SEED=7
 	cargo build --locked
 	.venv-spark/bin/python tests/spark/run.py $(if $(SEED),--seed $(SEED)) $(ARGS)
+	.venv-sail/bin/python tests/spark/delta.py $(if $(SEED),--seed $(SEED))
 
 .PHONY: chaos
 chaos: test-packages ui ## Kill, suspend and restart schedulers, workers and Postgres at random: make chaos SECONDS=600
@@ -132,6 +133,12 @@ target/tools/bin/cargo-deny:
 .venv-spark/installed: tests/spark/requirements.txt
 	python3 -m venv .venv-spark
 	.venv-spark/bin/pip install --quiet --requirement tests/spark/requirements.txt
+	touch $@
+
+# pyspark's client alone: it and all of pyspark go by the same name.
+.venv-sail/installed: tests/spark/delta-requirements.txt
+	python3 -m venv .venv-sail
+	.venv-sail/bin/pip install --quiet --requirement tests/spark/delta-requirements.txt
 	touch $@
 
 .PHONY: run-packages test-packages bench-packages spark-packages

@@ -1,11 +1,15 @@
 //! Delta tables: opening one to read, replacing the content of one in a single commit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::catalog::TableProvider;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::common::Column;
+use datafusion::functions::core::expr_fn::nullif;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::prelude::SessionContext;
@@ -22,6 +26,7 @@ use object_store::local::LocalFileSystem;
 use url::Url;
 
 use crate::location::{Location, S3};
+use crate::reason::reason;
 
 /// Rows of a row group. It is in memory until it is whole, so that it must not be all of a file; two readers share a file
 /// that has several.
@@ -161,6 +166,43 @@ pub fn rewrites(on_top_of: Option<u64>) -> Transaction {
     Transaction::new("updraft/rewrites", number)
 }
 
+/// Two columns whose names differ in case at most: no table of Delta has such columns.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the columns `{0}` and `{1}` differ in case alone, and a Delta table cannot have both; rename one, or leave it out"
+)]
+pub struct SameName(String, String);
+
+/// Whether a table may have columns of these names.
+pub fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), SameName> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for name in names {
+        if let Some(other) = seen.insert(name.to_lowercase(), name) {
+            return Err(SameName(other.to_owned(), name.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Rows as files of a table hold them that are put into folders by `partitions`: there a text without letters is NULL, because
+/// the protocol writes both alike.
+pub fn without_empty(rows: LogicalPlan, partitions: &[String]) -> datafusion::error::Result<LogicalPlan> {
+    let schema = Arc::clone(rows.schema());
+    let is_concerned = |field: &Field| partitions.contains(field.name()) && is_text(field.data_type());
+    if !schema.fields().iter().any(|field| is_concerned(field.as_ref())) {
+        return Ok(rows);
+    }
+    let columns = schema.iter().map(|(qualifier, field)| {
+        let column = Expr::Column(Column::from((qualifier, field)));
+        if is_concerned(field.as_ref()) { nullif(column, lit("")).alias(field.name()) } else { column }
+    });
+    LogicalPlanBuilder::from(rows).project(columns.collect::<Vec<_>>())?.build()
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
 /// Puts rows into a table that is open, or creates it, in one commit. Answers with the new version of the table.
 pub async fn write(
     table: Option<DeltaTable>,
@@ -171,6 +213,7 @@ pub async fn write(
     s3: &S3,
 ) -> anyhow::Result<DeltaTable> {
     let writing = || format!("the Delta table `{location}` cannot be written");
+    check_names(plan.schema().fields().iter().map(|field| field.name().as_str())).with_context(writing)?;
     let exists = table.is_some();
     let table = match table {
         Some(table) => table,
@@ -196,6 +239,10 @@ async fn attempt(
     how: Write,
     session: &SessionContext,
 ) -> DeltaResult<DeltaTable> {
+    let plan = match how.partition_by.as_slice() {
+        [] if exists => without_empty(plan, table.snapshot()?.metadata().partition_columns()),
+        partitions => without_empty(plan, partitions),
+    }?;
     let mut numbered: Vec<Transaction> =
         how.transactions.into_iter().map(|(who, number)| Transaction::new(who, number)).collect();
     if exists && matches!(how.save, Save::Overwrite) {
@@ -244,7 +291,7 @@ fn explained(error: DeltaTableError) -> anyhow::Error {
         } => anyhow::anyhow!(
             "somebody else has written to it meanwhile; nothing was changed, and the next try reads it anew"
         ),
-        error => error.into(),
+        error => anyhow::anyhow!(reason(&error)),
     }
 }
 

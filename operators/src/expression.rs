@@ -16,6 +16,8 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::columns;
+use crate::query::pivoted::{Aside, put_back, set_aside};
+use crate::query::refused::refused;
 use crate::spark::{self, SparkDialect, in_lower_case, keep_labels, translate, translate_expression};
 
 /// Why a text is no expression over a table.
@@ -94,15 +96,16 @@ pub fn query(sql: &str) -> Result<ParsedQuery, ExpressionError> {
 }
 
 fn statement(sql: &str, each: fn(TokenWithSpan) -> TokenWithSpan) -> Result<ast::Statement, ExpressionError> {
-    read(sql, each, |parser| {
-        let statement = parser.parse_statement()?;
+    read(sql, each, |parser, aside| {
+        let mut statement = parser.parse_statement()?;
+        put_back(&mut statement, aside)?;
         while parser.consume_token(&Token::SemiColon) {}
         Ok(statement)
     })
 }
 
 fn parse_folded(sql: &str) -> Result<ast::Expr, ExpressionError> {
-    read(sql, in_lower_case, |parser| {
+    read(sql, in_lower_case, |parser, _| {
         let mut expr = parser.parse_expr()?;
         translate_expression(&mut expr);
         Ok(expr)
@@ -113,16 +116,20 @@ fn parse_folded(sql: &str) -> Result<ast::Expr, ExpressionError> {
 fn read<T>(
     sql: &str,
     each: fn(TokenWithSpan) -> TokenWithSpan,
-    parse: impl for<'a> FnOnce(&mut Parser<'a>) -> Result<T, ParserError>,
+    parse: impl for<'a> FnOnce(&mut Parser<'a>, &Aside) -> Result<T, ParserError>,
 ) -> Result<T, ExpressionError> {
     let syntax = |error: ParserError| {
         let text = error.to_string();
         ExpressionError::Syntax(text.trim_start_matches("sql parser error: ").to_owned())
     };
     let tokens = spark::tokens(sql).map_err(|error| syntax(error.into()))?;
+    if let Some(mistake) = refused(&tokens) {
+        return Err(ExpressionError::Refused(mistake.message));
+    }
     let dialect = SparkDialect::default();
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.into_iter().map(each).collect());
-    let parsed = parse(&mut parser).map_err(syntax)?;
+    let (tokens, aside) = set_aside(tokens.into_iter().map(each).collect());
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let parsed = parse(&mut parser, &aside).map_err(syntax)?;
     parser.expect_token(&Token::EOF).map_err(syntax)?;
     Ok(parsed)
 }

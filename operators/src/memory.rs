@@ -1,6 +1,7 @@
 //! How much memory a data task may use.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -8,6 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a task may use unless its DAG file says otherwise. Beyond it, sorting, joining and grouping spill to disk.
 const DEFAULT_BYTES: usize = 1024 * 1024 * 1024;
+
+/// A row of a batch for so many bytes of memory: of large batches there are fewer to be merged by those who sort, but a dozen
+/// sorts, each with some batches, must fit.
+const ROW_BYTES: usize = 32 * 1024;
+
+/// Rows of a batch of those who may use so much memory, as many as are `sensible`.
+pub fn batch_rows(memory_bytes: usize, sensible: &RangeInclusive<usize>) -> usize {
+    (memory_bytes / ROW_BYTES).clamp(*sensible.start(), *sensible.end())
+}
 
 /// A size such as `512MB` or `2GiB`, or a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

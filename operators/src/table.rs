@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
-use datafusion::arrow::datatypes::{Field, Schema};
+use anyhow::{Context as _, anyhow, bail};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::avro::AvroFormat;
@@ -17,11 +16,13 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::comma_separated;
 use crate::delta::{self, Version};
 use crate::engine::parallelism;
 use crate::json::{JsonTable, ReadReport};
 use crate::listing::{InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
+use crate::reason::reason;
 
 /// Of so many files the headers are read at a time.
 const HEADERS_AT_A_TIME: usize = 16;
@@ -36,7 +37,7 @@ pub enum Format {
     Parquet,
     /// Text with commas, and the names of the columns in the first line.
     Csv,
-    /// One JSON document a line, or one a file.
+    /// JSON documents, each on a line of its own.
     Json,
     /// Avro files.
     Avro,
@@ -45,7 +46,7 @@ pub enum Format {
 impl Format {
     /// The format that the end of a name tells.
     pub fn of_name(name: &str) -> Option<Format> {
-        match name.rsplit_once('.')?.1 {
+        match name.rsplit_once('.')?.1.to_ascii_lowercase().as_str() {
             "parquet" | "pq" => Some(Format::Parquet),
             "csv" => Some(Format::Csv),
             "json" | "jsonl" | "ndjson" => Some(Format::Json),
@@ -70,6 +71,32 @@ impl Format {
             Format::Avro => "avro",
         }
     }
+}
+
+/// How names of files end that are compressed as a whole.
+const COMPRESSED: [&str; 8] = ["bz2", "gz", "lz4", "snappy", "xz", "zip", "zst", "zstd"];
+
+/// The format of files that are read as one table, given or told by all their names; none if there are no files.
+pub fn format_of(files: &[InputFile], given: Option<Format>) -> anyhow::Result<Option<Format>> {
+    let mut told: Option<(Format, &Location)> = None;
+    for InputFile { location, .. } in files {
+        let name = location.file_name();
+        if name.rsplit_once('.').is_some_and(|(_, end)| COMPRESSED.contains(&end)) {
+            bail!("`{location}` is compressed, by its name; unpack it first");
+        }
+        match (given.or_else(|| Format::of_name(name)), told) {
+            (None, _) => bail!("the format of `{location}` cannot be told from its name; say `format:`"),
+            (Some(format), None) => told = Some((format, location)),
+            (Some(format), Some((other, first))) if format != other => bail!(
+                "`{first}` is {} and `{location}` is {}, by their names; files that are read together have one format: narrow \
+                 the pattern, or say `format:`",
+                other.name(),
+                format.name()
+            ),
+            _ => {}
+        }
+    }
+    Ok(told.map(|(format, _)| format))
 }
 
 /// How the columns of text files are typed.
@@ -132,10 +159,7 @@ pub async fn open_all(
         }
         files.extend(found);
     }
-    let Some(first) = files.first() else { bail!("a list of places must name one") };
-    let Some(format) = format.or_else(|| Format::of_name(first.location.file_name())) else {
-        bail!("the format of `{}` cannot be told from its name; say `format:`", first.location);
-    };
+    let Some(format) = format_of(&files, format)? else { bail!("a list of places must name one") };
     if format == Format::Json {
         let table = JsonTable::open(&files, s3, parallelism()).await?;
         let provider = Arc::new(table.provider(parallelism())?);
@@ -181,10 +205,15 @@ async fn open_listing(
     }
     let options = ListingOptions::new(file_format).with_file_extension("");
     let first = if format == Format::Csv { common_header(files, &urls, session).await? } else { 0 };
-    let reading = || format!("`{}` cannot be read as {}", files[first].location, format.name());
-    let inferred = options.infer_schema(&session.state(), &urls[first]).await.with_context(reading)?;
+    let location = &files[first].location;
+    let reading = || format!("`{location}` cannot be read as {}", format.name());
+    let inferred = options.infer_schema(&session.state(), &urls[first]).await.map_err(|error| match format {
+        Format::Csv => anyhow!(comma_separated::complaint(&location.to_string(), &reason(&error))),
+        _ => anyhow!("{}: {}", reading(), reason(&error)),
+    })?;
     let schema = match (format, csv_types) {
-        (Format::Csv, CsvTypes::Text) => Arc::new(all_text(&inferred)),
+        (Format::Csv, CsvTypes::Text) => Arc::new(comma_separated::all_text(&comma_separated::named(&inferred))),
+        (Format::Csv, CsvTypes::Inferred) => Arc::new(comma_separated::named(&inferred)),
         _ => inferred,
     };
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
@@ -234,16 +263,11 @@ async fn header(
     url: ListingTableUrl,
     file: String,
 ) -> anyhow::Result<Vec<String>> {
-    let reading = || format!("`{file}` cannot be read as {}", Format::Csv.name());
-    let schema = options.infer_schema(&state, &url).await.with_context(reading)?;
+    let schema = options.infer_schema(&state, &url).await;
+    let schema = schema.map_err(|error| anyhow!(comma_separated::complaint(&file, &reason(&error))))?;
     Ok(schema.fields().iter().map(|field| field.name().clone()).collect())
 }
 
 fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn all_text(schema: &Schema) -> Schema {
-    let text = datafusion::arrow::datatypes::DataType::Utf8;
-    Schema::new(schema.fields().iter().map(|field| Field::new(field.name(), text.clone(), true)).collect::<Vec<_>>())
 }

@@ -9,8 +9,8 @@ import re
 import shutil
 
 import oracle
+from updraft import ROOT, difference
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUCKET = "s3://lake"
 # Of tied countries any may be named.
 ARBITRARY = {"task6_part2": [0]}
@@ -47,10 +47,10 @@ class Dbutils:
             shutil.rmtree(folder)
 
 
-def rendered(updraft, file, task):
+def rendered(pipeline, file, task):
     """A task as it would begin, and its notebook."""
     words = ["dags", "render", str(file), "--conf", json.dumps({"lake": BUCKET}), "--task", task, "--output", "json"]
-    (shown,) = json.loads(updraft.run(*words))
+    (shown,) = json.loads(pipeline.run(*words))
     return shown["arguments"], shown["submission"]["notebook"]["source"]
 
 
@@ -87,7 +87,7 @@ def elsewhere(folder):
     return file
 
 
-def compare(spark, updraft, folder, source, difference):
+def compare(spark, pipeline, folder, source):
     """What differs between the notebooks and Updraft on this machine."""
     lake = folder / "bucket"
     (lake / "rows").mkdir(parents=True)
@@ -102,18 +102,18 @@ def compare(spark, updraft, folder, source, difference):
         wrong.append(found)
 
     for name in ["pin", "geo", "user"]:
-        arguments, notebook = rendered(updraft, file, f"clean_{name}")
+        arguments, notebook = rendered(pipeline, file, f"clean_{name}")
         report = run(spark, notebook, lake)
-        mine = updraft.answer(source, f"SELECT * FROM df_{name}_temp_view")
+        mine = pipeline.answer(source, f"SELECT * FROM df_{name}_temp_view")
         theirs = oracle.answer(spark, f"SELECT * FROM parquet.`{lake}/clean_{name}`")["rows"]
         same(f"notebook of clean_{name}", mine, theirs)
         if (report["rows_read"], report["rows_written"]) != (len(mine), len(mine)) or not report["changed"]:
             wrong.append(f"the notebook of clean_{name} counts {report}")
     text = file.read_text()
     for task in re.findall(r"- task_id: (task\d+\w*)\n    operator: query", text):
-        arguments, notebook = rendered(updraft, file, task)
+        arguments, notebook = rendered(pipeline, file, task)
         report = run(spark, notebook, lake)
-        mine = updraft.answer(source, arguments["sql"])
+        mine = pipeline.answer(source, arguments["sql"])
         left_out = ARBITRARY.get(task, [])
         cut = lambda rows: [[cell for at, cell in enumerate(row) if at not in left_out] for row in rows]
         same(f"notebook of {task}", cut(mine), cut(report["rows"]))

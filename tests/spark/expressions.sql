@@ -118,3 +118,35 @@ SELECT upper(name) AS Big, concat(big, '!') AS loud, length(loud) AS n FROM VALU
 SELECT a FROM (SELECT v AS x, x + 1 AS a FROM VALUES (1) AS t(v)) WHERE a > 1
 -- Averages of some rows.
 SELECT k, avg(v) FILTER (WHERE v > 10), mean(v) FILTER (WHERE v > 100), avg(v) FROM VALUES (1, 10), (1, 20), (2, 30) AS t(k, v) GROUP BY k ORDER BY k
+-- Types that meet: what stands beside a text is a text, and a text that is summed up a number.
+SELECT coalesce(1, 'x'), coalesce(NULL, 1, 'x'), coalesce(NULL, 'x', 1.5D), nvl(CAST(NULL AS INT), 'none'), if(true, 1, 'x'), if(1 > 2, 1e7D, 'x'), if(1 < 2, 1e7D, 'x'), if(NULL, 1, 2), coalesce(DATE '2018-03-04', 'x')
+SELECT coalesce(v, 'none') AS c FROM VALUES (1), (NULL) AS t(v) ORDER BY c
+SELECT coalesce(v, 0) AS c FROM VALUES ('a'), (NULL) AS t(v) ORDER BY c
+SELECT v FROM VALUES (1), (NULL) AS t(v) WHERE coalesce(v, 'none') = 'none'
+SELECT sum(v), avg(v), min(v), max(v), stddev(v), variance(v), median(v), percentile(v, 0.5), percentile_approx(v, 0.5) FROM VALUES ('1'), ('2.5'), ('x') AS t(v)
+SELECT k, sum(v) OVER (ORDER BY k) AS s FROM VALUES ('1', 1), ('2', 2) AS t(v, k) ORDER BY k
+SELECT corr(v, k), sum(v) FILTER (WHERE k > 1), avg(v) FILTER (WHERE k > 1) FROM VALUES ('1', 1), ('3', 2) AS t(v, k)
+SELECT 1 || 'a', 1 || 2, true || 'x', DATE '2018-01-01' || 'x', 1.5D || 'a', NULL || 1
+SELECT 1 IN ('1', 2), '1' IN (1, 2), 'x' IN (1, 2), 'x' NOT IN (1, 2), DATE '2018-01-01' IN ('2018-01-01'), 3 IN (1, 2), -1 IN (-1, 2), NULL IN (1), 2.5D IN (1, 2.5D)
+SELECT v FROM VALUES ('a'), ('1'), (NULL) AS t(v) WHERE v IN (1, 2)
+SELECT first(v, true), last(v, true), first(v), any_value(v, true), first(v, false) FROM VALUES (NULL), (1), (2), (NULL) AS t(v)
+SELECT struct(1, 'x').col1, named_struct('a', 1, 'B', 2).b, named_struct('a', named_struct('c', 5)).a.c, named_struct('a', 1).a + 1, array(named_struct('a', 4))[0].a
+SELECT s.a[0].b, s.a[1].b FROM VALUES (named_struct('a', array(named_struct('b', 7)))) AS t(s)
+SELECT extract(DAY FROM '2018-03-04'), extract(DOW FROM DATE '2018-03-04'), extract(WEEK FROM '2018-01-01'), extract(DOY FROM DATE '2018-03-04'), extract(QUARTER FROM '2018-03-04'), extract(MINUTE FROM '2018-03-04 05:06:07')
+SELECT array_position(array(1, 2), 5), array_position(array(1, 2), 2), array_position(CAST(NULL AS ARRAY<INT>), 2), array_position(array('a'), 'a')
+SELECT count(DISTINCT a, b), count(DISTINCT a) FROM VALUES (1, 2), (1, NULL), (1, 2), (2, 2) AS t(a, b)
+SELECT col1 FROM VALUES (1), (2) ORDER BY col1
+SELECT t.col1, t.col2 FROM VALUES (1, 'a') t
+SELECT listagg(v, '-') FROM VALUES ('a'), (NULL) AS t(v)
+-- What is pivoted may be listed or joined.
+SELECT * FROM VALUES (1, 'a', 10), (1, 'b', 20), (2, 'a', 5) AS t(k, Kind, v) PIVOT (sum(v) FOR kind IN ('a', 'b' AS Second)) ORDER BY k
+SELECT * FROM VALUES (1, 'a'), (2, 'b'), (3, 'a') AS p(k, kind) JOIN VALUES (1, 10), (1, 5), (2, 7) AS q(k, v) USING (k) PIVOT (sum(v) FOR kind IN ('a', 'b')) ORDER BY k
+SELECT * FROM VALUES (1, 'a'), (2, 'b'), (3, 'a') AS p(k, kind) LEFT JOIN VALUES (1, 10), (1, 5), (2, 7) AS q(j, v) ON p.k = q.j AND p.kind IS NOT DISTINCT FROM 'a' PIVOT (max(v) FOR kind IN ('a', 'b')) ORDER BY k
+SELECT * FROM VALUES (1, 'a'), (2, 'b') AS p(k, kind) CROSS JOIN VALUES (10), (5) AS q(v) PIVOT (sum(v) FOR kind IN ('a', 'b')) ORDER BY k
+SELECT * FROM VALUES (1, 'a'), (2, 'b') AS p(k, kind), VALUES (10), (5) AS q(v) PIVOT (sum(v) FOR v IN (10, 5)) ORDER BY k
+SELECT p.k, a FROM (VALUES (1, 'a'), (2, 'b') AS p(k, kind) JOIN VALUES (1, 10), (2, 7) AS q(j, v) ON k = j) PIVOT (sum(v) FOR kind IN ('a', 'b')) WHERE p.k IN (SELECT k FROM VALUES (1), (2) AS t(k)) ORDER BY k
+SELECT r.k, r.b FROM VALUES (1, 'a'), (2, 'b') AS p(k, kind) JOIN VALUES (1, 10), (2, 7) AS q(j, v) ON k = j PIVOT (sum(v) FOR kind IN ('a', 'b')) AS r ORDER BY r.k
+SELECT * FROM VALUES (1, 'a', 10), (2, 'b', 20) AS t(k, kind, v) PIVOT (sum(v) FOR kind IN ('a', 'b')) AS p JOIN VALUES (1, 'x'), (2, 'y') AS n(j, name) ON p.k = n.j ORDER BY k
+SELECT * FROM VALUES (1, 10, NULL), (2, 30, 40) AS t(k, q1, q2) UNPIVOT (v FOR quarter IN (q1, q2)) ORDER BY k, v
+SELECT * FROM VALUES (1, 10), (2, 30) AS p(k, q1) JOIN VALUES (1, 5), (2, 7) AS q(k, q2) USING (k) UNPIVOT (v FOR quarter IN (q1, q2)) ORDER BY k, v
+SELECT * FROM (SELECT * FROM VALUES (1, 'a', 10) AS t(k, kind, v) JOIN VALUES (1) AS u(j) ON k = j PIVOT (sum(v) FOR kind IN ('a'))) AS s JOIN VALUES (1, 'x') AS n(k, kind) ON s.k = n.k PIVOT (count(*) FOR kind IN ('x'))

@@ -2,25 +2,24 @@
 
 Updraft cleans with the rules of dags/pinterest_batch.yaml, Spark with the code below, and reads what Updraft wrote; both answer
 questions.sql. Then Spark answers expressions.sql anew: answers.jsonl, to which the tests of `operators` hold Updraft, must
-still say the same. The notebooks that `engine: databricks` would run are run on Spark, too.
+still say the same. The notebooks that `engine: databricks` would run are run on Spark, too, and both answer random pivots.
 """
 
 import argparse
 import json
-import math
-import os
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 
 import engine
 import oracle
+import pivots
 import rows
+import updraft
+from updraft import difference
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 MARKERS = [
     "", "No description available Story format", "No description available", "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e",
     "User Info Error", "No Title Data Available", "Image src error.",
@@ -37,15 +36,6 @@ def questions():
     """The questions, by name."""
     parts = (HERE / "questions.sql").read_text().split("\n-- name: ")[1:]
     return {name.strip(): sql.strip() for name, sql in (part.split("\n", 1) for part in parts)}
-
-
-def is_same(mine, theirs):
-    """Whether two values are the same, doubles but for their last digits."""
-    if isinstance(mine, list) and isinstance(theirs, list):
-        return len(mine) == len(theirs) and all(map(is_same, mine, theirs))
-    if isinstance(mine, (int, float)) and isinstance(theirs, (int, float)) and not isinstance(mine, bool):
-        return math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-12)
-    return mine == theirs
 
 
 def clean_by_spark(spark, source):
@@ -80,29 +70,20 @@ def clean_by_spark(spark, source):
         raw[name].cache().createOrReplaceTempView(f"raw_{name}")
 
 
-class Updraft:
+class Pipeline(updraft.Updraft):
     """The binary, with a lake of its own."""
-
-    def __init__(self, binary, folder):
-        self.binary, self.folder = binary, folder
-        self.environment = {**os.environ, "UPDRAFT_HOME": str(folder / "home")}
-
-    def run(self, *words):
-        done = subprocess.run(
-            [self.binary, *words], env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip())
-        return done.stdout
 
     def clean(self, source):
         conf = {"source": str(source), "lake": str(self.folder / "lake")}
-        self.run("dags", "test", str(ROOT / "dags/pinterest_batch.yaml"), "--conf", json.dumps(conf))
+        self.run("dags", "test", str(updraft.ROOT / "dags/pinterest_batch.yaml"), "--conf", json.dumps(conf))
 
     def answer(self, source, sql):
         tables = {f"df_{name}_temp_view": f"lake/clean_{name}" for name in ["pin", "geo", "user"]}
         tables.update({f"raw_{name}": f"{source}/{name}.jsonl" for name in ["pin", "geo", "user"]})
         words = [word for name, path in tables.items() for word in ["--table", f"{name}={path}"]]
+        return self.rows(sql, *words)
+
+    def rows(self, sql, *words):
         documents = json.loads(self.run("sql", sql, *words, "--format", "json"))
         return [list(document.values()) for document in documents]
 
@@ -120,19 +101,9 @@ def files_of(table):
     return [str(table / file) for file in sorted(files)]
 
 
-def difference(name, mine, theirs):
-    """What differs first, or nothing."""
-    if len(mine) != len(theirs):
-        return f"{name}: {len(mine)} rows, Spark has {len(theirs)}"
-    for at, (my, their) in enumerate(zip(mine, theirs)):
-        if not is_same(my, their):
-            return f"{name}: row {at}\n  Updraft: {json.dumps(my, ensure_ascii=False)}\n  Spark:   {json.dumps(their, ensure_ascii=False)}"
-    return None
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updraft", default=str(ROOT / "target/debug/updraft"))
+    parser.add_argument("--updraft", default=str(updraft.ROOT / "target/debug/updraft"))
     parser.add_argument("--seed", type=int, default=random.randrange(2**31))
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--record", action="store_true", help="write answers.jsonl instead of comparing with it")
@@ -146,14 +117,14 @@ def main():
         source.mkdir()
         for name, lines in rows.tables(args.seed, args.rows).items():
             (source / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-        updraft = Updraft(args.updraft, folder)
-        updraft.clean(source)
+        pipeline = Pipeline(args.updraft, folder)
+        pipeline.clean(source)
         clean_by_spark(spark, source)
         whole = {f"clean {name}": f"SELECT * FROM global_temp.df_{name}_temp_view" for name in ["pin", "geo", "user"]}
         for name, sql in {**whole, **questions()}.items():
             theirs = oracle.answer(spark, sql)
             try:
-                mine = updraft.answer(source, sql)
+                mine = pipeline.answer(source, sql)
             except RuntimeError as error:
                 wrong.append(f"{name}: {error}")
                 continue
@@ -165,7 +136,8 @@ def main():
                 wrong.append(difference(f"the files of {name}, read by Spark", read, theirs["rows"]))
             wrong.append(f"{name}: Spark fails: {theirs['error']}" if "error" in theirs else difference(name, mine, theirs["rows"]))
             print(f"{'same' if wrong[-1] is None else 'DIFFERENT'}  {name}", flush=True)
-        wrong += engine.compare(spark, updraft, folder, source, difference)
+        wrong += engine.compare(spark, pipeline, folder, source)
+        wrong += pivots.compare(spark, pipeline, args.seed)
     answers = [{"sql": sql, **oracle.answer(spark, sql)} for sql in statements("expressions.sql")]
     text = "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
     recorded = HERE / "answers.jsonl"

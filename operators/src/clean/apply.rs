@@ -23,7 +23,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, Sen
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::compile::{Change, OutputColumn};
-use crate::spark::text_array;
+use crate::spark::{rowwise, text_array};
 
 /// A rule that makes each row from one row, or from none.
 pub enum Stage {
@@ -67,7 +67,7 @@ impl Filter {
     /// Plans a condition over `input`.
     pub fn plan(keeps: Expr, input: &SchemaRef, state: &SessionState, removed: Arc<AtomicU64>) -> Result<Filter> {
         let df_schema: DFSchema = Arc::clone(input).to_dfschema()?;
-        let keeps = state.create_physical_expr(keeps, &df_schema)?;
+        let keeps = rowwise(keeps, &df_schema, state)?;
         Ok(Filter { schema: Arc::clone(input), keeps, removed })
     }
 
@@ -124,7 +124,7 @@ impl Projection {
         let mut fields = Vec::with_capacity(columns.len());
         let mut changes = Vec::new();
         for (at, column) in columns.iter().enumerate() {
-            let expr = state.create_physical_expr(column.expr.clone(), &df_schema)?;
+            let expr = rowwise(column.expr.clone(), &df_schema, state)?;
             fields.push(Field::new(&column.name, expr.data_type(input)?, true));
             exprs.push(expr);
             if let Some((change, before)) = &column.change {

@@ -14,6 +14,7 @@ mod compile;
 mod elsewhere;
 mod key_ranges;
 mod ledger;
+mod nulls;
 mod output;
 mod plan;
 mod rejected;

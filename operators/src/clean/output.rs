@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{Column, NullEquality};
 use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder};
 use datafusion::prelude::{SessionContext, ident};
 use deltalake::DeltaTable;
@@ -18,12 +19,15 @@ use uuid::Uuid;
 
 use super::args::SchemaChange;
 use super::key_ranges;
+use super::nulls::Nulls;
 use super::plan::{columns, keep_one, stretch};
 use super::typed::fit;
 use crate::columns::{self as names, hidden};
 use crate::delta::{self, Save, Write};
 use crate::location::{Location, S3};
+use crate::passage;
 use crate::query::output::{FileFormat, FileOutput};
+use crate::reason::reason;
 use crate::spool::SpoolWriter;
 
 /// Where rows are written.
@@ -74,9 +78,13 @@ impl Output<'_> {
         }
     }
 
-    async fn commit(&self, frame: DataFrame, how: Write) -> anyhow::Result<DeltaTable> {
+    async fn commit(&self, frame: DataFrame, how: Write) -> Result<DeltaTable, TaskError> {
         let plan = frame.into_unoptimized_plan();
-        delta::write(self.table.clone(), self.location, plan, how, self.session, self.s3).await
+        let written = delta::write(self.table.clone(), self.location, plan, how, self.session, self.s3).await;
+        written.map_err(|error| match error.downcast_ref::<delta::SameName>() {
+            Some(_) => TaskError::fail(error),
+            None => TaskError::retry(error),
+        })
     }
 
     async fn existing(&self, table: &DeltaTable) -> anyhow::Result<DataFrame> {
@@ -85,27 +93,44 @@ impl Output<'_> {
 
     /// Rows and schema of the table are replaced.
     pub async fn overwrite(self, frame: DataFrame) -> Result<Wrote, TaskError> {
-        let frame = match (&self.table, self.schema_change) {
-            (None, _) | (_, SchemaChange::Replace) => frame,
-            (Some(table), change) => {
-                let existing = self.existing(table).await?;
-                fitted(frame, &schema_of(&existing), change)?
-            }
-        };
-        let (frame, rows) = counted(frame, self.session).await?;
-        let table = self.commit(frame, self.write(Save::Overwrite, false)).await?;
-        Ok(Wrote { table: Some(table), rows: rows.load(Ordering::Relaxed), duplicates: 0, replaced: 0 })
+        match self.schema_change {
+            SchemaChange::Replace => self.put(frame, None, Save::Overwrite).await,
+            SchemaChange::Add | SchemaChange::Refuse => self.put_fitted(frame, Save::Overwrite).await,
+        }
     }
 
     /// The rows are added to those of the table.
     pub async fn append(self, frame: DataFrame) -> Result<Wrote, TaskError> {
-        let frame = match &self.table {
-            None => frame,
-            Some(table) => fitted(frame, &schema_of(&self.existing(table).await?), self.schema_change)?,
-        };
+        self.put_fitted(frame, Save::Append).await
+    }
+
+    /// Puts rows into a table that keeps the columns that it has, if it is there.
+    async fn put_fitted(&self, frame: DataFrame, save: Save) -> Result<Wrote, TaskError> {
+        let Some(table) = &self.table else { return self.put(frame, None, save).await };
+        let existing = schema_of(&self.existing(table).await?);
+        let (frame, nulls) = self.with_types_of(frame, &existing).await?;
+        let fit = fit(&schema_of(&frame), &existing, self.schema_change).map_err(TaskError::fail)?;
+        let frame = frame.select(fit.into_iter().map(|(_, ours, _)| ours).collect::<Vec<_>>());
+        self.put(frame.map_err(TaskError::retry)?, nulls, save).await
+    }
+
+    async fn put(&self, frame: DataFrame, nulls: Option<Arc<Nulls>>, save: Save) -> Result<Wrote, TaskError> {
         let (frame, rows) = counted(frame, self.session).await?;
-        let table = self.commit(frame, self.write(Save::Append, false)).await?;
+        let written = self.commit(frame, self.write(save, false)).await;
+        let table = written.map_err(|error| explain(nulls.as_ref(), error))?;
         Ok(Wrote { table: Some(table), rows: rows.load(Ordering::Relaxed), duplicates: 0, replaced: 0 })
+    }
+
+    /// The rows with the types that a table has for columns which may hold nothing but NULLs.
+    async fn with_types_of(
+        &self,
+        frame: DataFrame,
+        existing: &Schema,
+    ) -> Result<(DataFrame, Option<Arc<Nulls>>), TaskError> {
+        let Some(nulls) = Nulls::between(&schema_of(&frame), existing) else { return Ok((frame, None)) };
+        let plan = frame.create_physical_plan().await.map_err(TaskError::retry)?;
+        let table = passage::table(&nulls, &plan, nulls.schema()).map_err(TaskError::retry)?;
+        Ok((self.session.read_table(Arc::new(table)).map_err(TaskError::retry)?, Some(nulls)))
     }
 
     /// The rows take the place of those with the same keys. The last one by `order_by` counts.
@@ -124,7 +149,16 @@ impl Output<'_> {
             .filter(|expr| !matches!(expr, Expr::Column(c) if names::is_hidden(&c.name)))
             .collect();
         check_keys(&frame, keys, "the rows")?;
-        let (frame, rows_in) = counted(frame, self.session).await?;
+        let partitions = match &self.table {
+            Some(table) if self.partition_by.is_empty() => {
+                table.snapshot().map_err(TaskError::retry)?.metadata().partition_columns().to_vec()
+            }
+            _ => self.partition_by.clone(),
+        };
+        // Keys are compared as the table has them.
+        let (state, rows) = frame.into_parts();
+        let rows = delta::without_empty(rows, &partitions).map_err(TaskError::retry)?;
+        let (frame, rows_in) = counted(DataFrame::new(state, rows), self.session).await?;
         let last = keep_one(frame, keys, order_by, true).and_then(|last| last.select(visible));
         let (last, rows) = counted(last.map_err(TaskError::fail)?, self.session).await?;
         let wrote = |table, replaced| {
@@ -137,8 +171,9 @@ impl Output<'_> {
         };
         let existing = self.existing(table).await?;
         check_keys(&existing, keys, &format!("the rows of `{}`", self.location))?;
+        let (last, nulls) = self.with_types_of(last, &schema_of(&existing)).await?;
         let fit = fit(&schema_of(&last), &schema_of(&existing), self.schema_change).map_err(TaskError::fail)?;
-        let new = self.set_aside(last).await?;
+        let new = self.set_aside(last).await.map_err(|error| explain(nulls.as_ref(), error))?;
         let from_ours: Vec<Expr> = fit.iter().map(|(_, ours, _)| ours.clone()).collect();
         let new = new.select(from_ours).map_err(TaskError::retry)?;
         let concerned =
@@ -174,10 +209,10 @@ impl Output<'_> {
     }
 
     async fn set_aside(&self, frame: DataFrame) -> Result<DataFrame, TaskError> {
-        let mut stream = frame.execute_stream().await.map_err(TaskError::retry)?;
+        let mut stream = frame.execute_stream().await.map_err(stopped)?;
         let mut spool = SpoolWriter::begin(&stream.schema()).map_err(TaskError::retry)?;
         while let Some(batch) = stream.next().await {
-            spool.write(&batch.map_err(TaskError::retry)?).map_err(TaskError::retry)?;
+            spool.write(&batch.map_err(stopped)?).map_err(TaskError::retry)?;
         }
         let table = spool.finish().and_then(|spool| spool.table()).map_err(TaskError::retry)?;
         self.session.read_table(Arc::new(table)).map_err(TaskError::retry)
@@ -186,20 +221,28 @@ impl Output<'_> {
     /// One file, which is there as a whole or not at all.
     pub async fn file(self, frame: DataFrame, format: FileFormat, try_id: Uuid) -> Result<Wrote, TaskError> {
         let (frame, rows) = counted(frame, self.session).await?;
-        let mut stream = frame.execute_stream().await.map_err(TaskError::retry)?;
+        let mut stream = frame.execute_stream().await.map_err(stopped)?;
         let mut file = FileOutput::begin(self.location, format, &stream.schema(), try_id)?;
         while let Some(batch) = stream.next().await {
-            file.write(&batch.map_err(TaskError::retry)?)?;
+            file.write(&batch.map_err(stopped)?)?;
         }
         file.publish(self.s3).await?;
         Ok(Wrote { table: None, rows: rows.load(Ordering::Relaxed), duplicates: 0, replaced: 0 })
     }
 }
 
-/// The rows with the columns of a table that is there.
-fn fitted(frame: DataFrame, existing: &Schema, change: SchemaChange) -> Result<DataFrame, TaskError> {
-    let fit = fit(&schema_of(&frame), existing, change).map_err(TaskError::fail)?;
-    frame.select(fit.into_iter().map(|(_, ours, _)| ours).collect::<Vec<_>>()).map_err(TaskError::retry)
+/// The rows do not come any more.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it on")]
+fn stopped(error: DataFusionError) -> TaskError {
+    TaskError::retry(anyhow!(reason(&error)))
+}
+
+/// Why rows could not be written.
+fn explain(nulls: Option<&Arc<Nulls>>, error: TaskError) -> TaskError {
+    match nulls {
+        Some(nulls) => nulls.explain(error),
+        None => error,
+    }
 }
 
 fn check_keys(frame: &DataFrame, keys: &[String], who: &str) -> Result<(), TaskError> {

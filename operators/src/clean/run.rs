@@ -28,13 +28,12 @@ use crate::engine::parallelism;
 use crate::expect::{self, Verdict, World};
 use crate::json::{Look, ReadReport};
 use crate::location::{Location, S3};
+use crate::memory::batch_rows;
 use crate::spark::session;
 use crate::vacuum;
 
 /// Memory below which a further partition would only be in the way.
 const PARTITION_BYTES: usize = 32 * 1024 * 1024;
-/// A row of a batch for so many bytes of memory: a dozen sorts, each with some batches, must fit.
-const ROW_BYTES: usize = 32 * 1024;
 /// Smaller batches cost more than they save, and larger ones are more than the caches of a core hold.
 const BATCH_ROWS: RangeInclusive<usize> = 256..=8 * 1024;
 
@@ -112,8 +111,7 @@ impl Job {
         // sort, whatever they prefer.
         let partitions = (limit / PARTITION_BYTES).clamp(2, parallelism().max(2));
         let session = session(limit, partitions).map_err(TaskError::retry)?;
-        let batch_rows = (limit / ROW_BYTES).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
-        let mut config: SessionConfig = session.copied_config().with_batch_size(batch_rows);
+        let mut config: SessionConfig = session.copied_config().with_batch_size(batch_rows(limit, &BATCH_ROWS));
         config.options_mut().optimizer.prefer_hash_join = false;
         let execution = &mut config.options_mut().execution;
         // What sorts keep for the merging of what they spilled must leave room for the rows.
@@ -240,7 +238,8 @@ impl Job {
             Err(error) if source.is_misjudged() || (!source.is_known() && error.verdict == operator::Verdict::Fail) => {
                 return Ok(Cleaned::Misjudged);
             }
-            wrote => wrote.map_err(|error| end.explain(verdict.explain(error)))?,
+            Err(error) => return Err(source.blame(end.explain(verdict.explain(error)), session).await),
+            Ok(wrote) => wrote,
         };
         verdict.tell(log);
         let version = wrote.table.as_ref().and_then(DeltaTable::version);

@@ -1,9 +1,7 @@
 //! The gate that rows pass on their way to whoever writes them.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{
@@ -13,17 +11,14 @@ use datafusion::arrow::compute::{filter_record_batch, not, or};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, SendableRecordBatchStream};
-use futures::StreamExt as _;
+use datafusion::physical_plan::ExecutionPlan;
 use serde_json::{Map, Value};
 
 use super::Action;
 use super::verdict::Verdict;
 use crate::columns::is_hidden;
+use crate::passage::{self, Passage};
 use crate::query::answer::rows;
 use crate::spool::{Spool, SpoolWriter};
 
@@ -56,13 +51,11 @@ pub struct Gate {
     verdict: Arc<Verdict>,
     aside: Mutex<Option<SpoolWriter>>,
     keep: Mutex<Option<Keep>>,
-    /// Partitions that have not ended.
-    open: AtomicUsize,
 }
 
 impl Gate {
     pub fn new(stage: Stage, verdict: Arc<Verdict>) -> Gate {
-        Gate { stage, verdict, aside: Mutex::default(), keep: Mutex::default(), open: AtomicUsize::new(0) }
+        Gate { stage, verdict, aside: Mutex::default(), keep: Mutex::default() }
     }
 
     pub fn may_drop(&self) -> bool {
@@ -75,46 +68,7 @@ impl Gate {
 
     /// The rows of `plan` that pass.
     pub fn table(self: &Arc<Self>, plan: &Arc<dyn ExecutionPlan>) -> Result<StreamingTable> {
-        let partitions = plan.output_partitioning().partition_count();
-        self.open.store(partitions, Ordering::SeqCst);
-        let streams = (0..partitions).map(|partition| {
-            Arc::new(GatedPartition { gate: Arc::clone(self), plan: Arc::clone(plan), partition })
-                as Arc<dyn PartitionStream>
-        });
-        StreamingTable::try_new(Arc::clone(&self.stage.schema), streams.collect())
-    }
-
-    fn pass(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let row_count = batch.num_rows();
-        let (columns, options) =
-            (batch.columns()[..self.stage.width].to_vec(), RecordBatchOptions::new().with_row_count(Some(row_count)));
-        let passing = RecordBatch::try_new_with_options(Arc::clone(&self.stage.schema), columns, &options)?;
-        let mut dropped: Option<BooleanArray> = None;
-        let mut failed: Vec<(&RowCheck, BooleanArray)> = Vec::new();
-        for check in &self.stage.checks {
-            let flags = check.fails.evaluate(batch)?.into_array(row_count)?;
-            let flags = true_only(flags.as_boolean());
-            let count = flags.true_count();
-            if count == 0 {
-                continue;
-            }
-            let examples = self.examples(check, &passing, &flags)?;
-            self.verdict.failed(check.index, count as u64, examples);
-            if check.action == Action::Drop {
-                dropped = Some(match dropped {
-                    Some(others) => or(&others, &flags)?,
-                    None => flags.clone(),
-                });
-                failed.push((check, flags));
-            }
-        }
-        let Some(dropped) = dropped else {
-            self.verdict.passed(row_count as u64, 0);
-            return Ok(passing);
-        };
-        self.set_aside(&passing, &dropped, &failed)?;
-        self.verdict.passed(row_count as u64, dropped.true_count() as u64);
-        Ok(filter_record_batch(&passing, &not(&dropped)?)?)
+        passage::table(self, plan, &self.stage.schema)
     }
 
     fn examples(&self, check: &RowCheck, batch: &RecordBatch, flags: &BooleanArray) -> Result<Vec<Map<String, Value>>> {
@@ -158,12 +112,43 @@ impl Gate {
         };
         writer.write(&named)
     }
+}
 
-    /// A partition has ended. After the last one all rows are known.
-    async fn end(self: Arc<Self>) -> Result<()> {
-        if self.open.fetch_sub(1, Ordering::SeqCst) > 1 {
-            return Ok(());
+impl Passage for Gate {
+    fn pass(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let row_count = batch.num_rows();
+        let (columns, options) =
+            (batch.columns()[..self.stage.width].to_vec(), RecordBatchOptions::new().with_row_count(Some(row_count)));
+        let passing = RecordBatch::try_new_with_options(Arc::clone(&self.stage.schema), columns, &options)?;
+        let mut dropped: Option<BooleanArray> = None;
+        let mut failed: Vec<(&RowCheck, BooleanArray)> = Vec::new();
+        for check in &self.stage.checks {
+            let flags = check.fails.evaluate(&batch)?.into_array(row_count)?;
+            let flags = true_only(flags.as_boolean());
+            let count = flags.true_count();
+            if count == 0 {
+                continue;
+            }
+            let examples = self.examples(check, &passing, &flags)?;
+            self.verdict.failed(check.index, count as u64, examples);
+            if check.action == Action::Drop {
+                dropped = Some(match dropped {
+                    Some(others) => or(&others, &flags)?,
+                    None => flags.clone(),
+                });
+                failed.push((check, flags));
+            }
         }
+        let Some(dropped) = dropped else {
+            self.verdict.passed(row_count as u64, 0);
+            return Ok(passing);
+        };
+        self.set_aside(&passing, &dropped, &failed)?;
+        self.verdict.passed(row_count as u64, dropped.true_count() as u64);
+        Ok(filter_record_batch(&passing, &not(&dropped)?)?)
+    }
+
+    async fn end(self: Arc<Self>) -> Result<()> {
         self.verdict.conclude().map_err(DataFusionError::Execution)?;
         let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner).take();
         let spool = aside.map(SpoolWriter::finish).transpose()?;
@@ -180,39 +165,5 @@ fn true_only(flags: &BooleanArray) -> BooleanArray {
     match flags.nulls() {
         Some(nulls) if nulls.null_count() > 0 => BooleanArray::new(flags.values() & nulls.inner(), None),
         _ => BooleanArray::new(flags.values().clone(), None),
-    }
-}
-
-struct GatedPartition {
-    gate: Arc<Gate>,
-    plan: Arc<dyn ExecutionPlan>,
-    partition: usize,
-}
-
-impl fmt::Debug for GatedPartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GatedPartition {} with {} checks", self.partition, self.gate.stage.checks.len())
-    }
-}
-
-impl PartitionStream for GatedPartition {
-    fn schema(&self) -> &SchemaRef {
-        &self.gate.stage.schema
-    }
-
-    fn execute(&self, ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let schema = Arc::clone(&self.gate.stage.schema);
-        let input = match self.plan.execute(self.partition, ctx) {
-            Ok(input) => input,
-            Err(error) => {
-                let failed = futures::stream::once(async move { Err::<RecordBatch, DataFusionError>(error) });
-                return Box::pin(RecordBatchStreamAdapter::new(schema, failed));
-            }
-        };
-        let gate = Arc::clone(&self.gate);
-        let passed = input.map(move |batch| gate.pass(&batch?));
-        let end = futures::stream::once(Arc::clone(&self.gate).end())
-            .filter_map(|ended| async move { ended.err().map(Err::<RecordBatch, DataFusionError>) });
-        Box::pin(RecordBatchStreamAdapter::new(schema, passed.chain(end)))
     }
 }

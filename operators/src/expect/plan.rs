@@ -21,7 +21,7 @@ use super::{Bound, Expectation, ForeignKey, Range};
 use crate::columns::{self, hidden};
 use crate::expression;
 use crate::location::{Location, S3};
-use crate::spark::{SparkFunction, Target, type_name};
+use crate::spark::{SparkFunction, Target, rowwise, type_name};
 use crate::spool::Spool;
 use crate::table::{self, CsvTypes};
 
@@ -92,7 +92,7 @@ pub async fn apply(frame: DataFrame, expectations: &[Expectation], world: &World
     let state = world.session.state();
     let mut row_checks = Vec::with_capacity(checks.len());
     for (index, action, fails) in checks {
-        let fails: Arc<dyn PhysicalExpr> = state.create_physical_expr(fails, &df_schema).map_err(TaskError::fail)?;
+        let fails: Arc<dyn PhysicalExpr> = rowwise(fails, &df_schema, &state).map_err(TaskError::fail)?;
         row_checks.push(RowCheck { index, action, fails });
     }
     let stage = Stage { checks: row_checks, width: planner.columns.len(), schema: Arc::clone(&planner.schema) };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, AsArray as _, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, ListArray,
+    ArrayRef, AsArray as _, BooleanBuilder, Decimal128Builder, Float64Builder, Int32Builder, Int64Builder, ListArray,
     NullBufferBuilder, RecordBatch, StringBuilder, StructArray,
 };
 use datafusion::arrow::buffer::{OffsetBuffer, ScalarBuffer};
@@ -18,6 +18,7 @@ use super::scan::{Kind, Member, Value, elements, members};
 /// A column, or a part of one, that grows.
 pub enum ColumnBuilder {
     Boolean(BooleanBuilder),
+    Int(Int32Builder),
     Long(Int64Builder),
     Decimal(Decimal128Builder),
     Double(Float64Builder),
@@ -147,6 +148,7 @@ impl ColumnBuilder {
     fn new(data_type: &DataType) -> ColumnBuilder {
         match data_type {
             DataType::Boolean => ColumnBuilder::Boolean(BooleanBuilder::new()),
+            DataType::Int32 => ColumnBuilder::Int(Int32Builder::new()),
             DataType::Int64 => ColumnBuilder::Long(Int64Builder::new()),
             DataType::Decimal128(..) => {
                 ColumnBuilder::Decimal(Decimal128Builder::new().with_data_type(data_type.clone()))
@@ -175,6 +177,7 @@ impl ColumnBuilder {
                 Kind::False => Some(false),
                 _ => None,
             })),
+            ColumnBuilder::Int(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
             ColumnBuilder::Long(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
             ColumnBuilder::Decimal(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
             ColumnBuilder::Double(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
@@ -205,6 +208,7 @@ impl ColumnBuilder {
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
             ColumnBuilder::Boolean(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Int(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Long(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Decimal(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Double(builder) => Arc::new(builder.finish()),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::CORRUPT_RECORD;
 use super::build::Sizes;
 use super::chunk::{Chunk, ChunkText};
-use super::rows::{Building, Rows, Seen, Types, schema_of};
+use super::rows::{Building, Rows, Seen, Types, merge, schema_of};
 use super::types::JsonType;
 use crate::location::S3;
 
@@ -92,9 +92,7 @@ pub async fn first_pass(chunk: &Chunk, s3: &S3, guess: &watch::Receiver<Guess>) 
     let schema = schema_of(&guess.types);
     let (mut rows, found) = build_and_find(chunk, &text, &schema, KEPT_BATCH_ROWS, guess.sizes.as_ref())?;
     let mut both = Types::clone(&guess.types);
-    for (name, json_type) in &found.types {
-        both.entry(name.clone()).or_insert(JsonType::Null).merge(json_type.clone());
-    }
+    merge(&mut both, &found.types);
     if both != *guess.types {
         rows = build(&text.text, &schema_of(&both), KEPT_BATCH_ROWS, None)?;
     }

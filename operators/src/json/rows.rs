@@ -15,6 +15,13 @@ use super::types::{JsonType, to_arrow_fields};
 /// The columns that are known, by name.
 pub type Types = BTreeMap<String, JsonType>;
 
+/// Adds what was found elsewhere.
+pub fn merge(types: &mut Types, others: &Types) {
+    for (name, json_type) in others {
+        types.entry(name.clone()).or_insert(JsonType::Null).merge(json_type.clone());
+    }
+}
+
 /// The columns of rows in which values of these types are found.
 pub fn schema_of(types: &Types) -> SchemaRef {
     Arc::new(Schema::new(to_arrow_fields(types)))

@@ -1,6 +1,5 @@
 //! A set of files of JSON documents as a table of DataFusion.
 
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,7 +18,8 @@ use tokio::sync::watch;
 use super::build::Sizes;
 use super::chunk::{Chunk, plan_chunks};
 use super::pass::{Found, Guess, LaterPass, ReadReport, first_pass};
-use super::rows::{Rows, Types, schema_of, widen};
+use super::rows::{Rows, Types, merge, schema_of, widen};
+use super::types::JsonType;
 use crate::listing::InputFile;
 use crate::location::S3;
 
@@ -114,14 +114,7 @@ impl JsonTable {
         let mut kept_bytes = 0;
         while let Some(pass) = passes.next().await {
             let (index, (rows, found)) = pass??;
-            for (name, json_type) in &found.types {
-                match types.entry(name.clone()) {
-                    Entry::Vacant(free) => {
-                        free.insert(json_type.clone());
-                    }
-                    Entry::Occupied(mut column) => column.get_mut().merge(json_type.clone()),
-                }
-            }
+            merge(&mut types, &found.types);
             known.send_modify(|guess| guess.learn(&types, &rows));
             let _ = chunks[index].found.set(found);
             let bytes = rows.bytes();
@@ -169,15 +162,8 @@ impl JsonTable {
         for found in self.chunks.all.iter().filter_map(|chunk| chunk.found.get()) {
             report.add(found);
             for (name, json_type) in &found.types {
-                match types.entry(name.clone()) {
-                    Entry::Vacant(free) => {
-                        free.insert(json_type.clone());
-                    }
-                    Entry::Occupied(mut column) => {
-                        if widen(column.get_mut(), json_type.clone()) {
-                            report.mixed.insert(name.clone());
-                        }
-                    }
+                if widen(types.entry(name.clone()).or_insert(JsonType::Null), json_type.clone()) {
+                    report.mixed.insert(name.clone());
                 }
             }
         }
@@ -232,12 +218,7 @@ impl Chunks {
     /// Whether the columns are the same with what was found.
     fn covers(&self, found: &Found) -> bool {
         let mut both = self.types.clone();
-        for (name, json_type) in &found.types {
-            match both.get_mut(name) {
-                Some(known) => known.merge(json_type.clone()),
-                None => return false,
-            }
-        }
+        merge(&mut both, &found.types);
         both == self.types || schema_of(&both) == self.schema
     }
 }

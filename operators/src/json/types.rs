@@ -11,6 +11,9 @@ use super::scan::{Kind, Value, elements, members};
 const DECIMAL_DIGITS_MAX: u8 = 38;
 /// What Spark takes a 64-bit integer for, when it meets a larger one.
 const DECIMAL_DIGITS_OF_LONG: u8 = 20;
+/// How deep arrays and objects may stand in each other to have types; what is deeper is text. The schema of a Delta table
+/// cannot be read that goes much deeper.
+const DEPTH_MAX: usize = 32;
 
 /// The type of a value, or of all values of a column so far.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,21 +39,28 @@ pub enum JsonType {
 impl JsonType {
     /// The type of one value. The scanner has accepted its text before, so that there is nothing left to fail.
     pub fn of(value: &Value<'_>) -> JsonType {
+        JsonType::within(value, DEPTH_MAX)
+    }
+
+    /// The same, of a value in which so many may still stand in each other.
+    fn within(value: &Value<'_>, depth: usize) -> JsonType {
         match value.kind {
             Kind::Null => JsonType::Null,
             Kind::True | Kind::False => JsonType::Boolean,
             Kind::Integer => integer_type(value.text),
             Kind::Float => JsonType::Double,
             Kind::Text { .. } => JsonType::Text,
+            Kind::Array | Kind::Object if depth == 0 => JsonType::Text,
             Kind::Array => {
                 let mut element_type = JsonType::Null;
-                let _ = elements(value.text, |element| element_type.merge(JsonType::of(&element)));
+                let _ = elements(value.text, |element| element_type.merge(JsonType::within(&element, depth - 1)));
                 JsonType::Array(Box::new(element_type))
             }
             Kind::Object => {
                 let mut fields = Vec::new();
                 let _ = members(value.text, &mut fields);
-                JsonType::Object(fields.iter().map(|each| (each.name.to_string(), JsonType::of(&each.value))).collect())
+                let typed = fields.iter().map(|each| (each.name.to_string(), JsonType::within(&each.value, depth - 1)));
+                JsonType::Object(typed.collect())
             }
         }
     }

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span as ParserSpan};
 use super::names::{Columns, fold};
 use super::place::{Mistake, Place};
 use super::script::{Script, Statement};
-use crate::columns::{hint, list};
+use crate::columns::{hint, is_hidden, list};
 use crate::spark::translated_names;
 
 /// What a planner knew when it failed.
@@ -46,7 +46,14 @@ impl Known<'_> {
                     let name = &field.name;
                     Mistake::at(place, format!("the column `{name}` is in more than one table; write `table.{name}`"))
                 }
-                other => self.anywhere(other.to_string()),
+                SchemaError::DuplicateQualifiedField { qualifier, .. } => {
+                    let table = qualifier.table();
+                    let message = format!(
+                        "`{table}` is read twice; give each a name of its own, as in `{table} AS a JOIN {table} AS b`"
+                    );
+                    Mistake::at(self.place_of(table), message)
+                }
+                other @ SchemaError::DuplicateUnqualifiedField { .. } => self.anywhere(other.to_string()),
             },
             DataFusionError::Plan(text) => self.plan(text),
             DataFusionError::NotImplemented(text) => self.anywhere(format!("not supported: {text}")),
@@ -76,6 +83,9 @@ impl Known<'_> {
             let name = column.rsplit('.').next().unwrap_or(column);
             return Mistake::at(self.place_of(name), message);
         }
+        if let Some(message) = misused(text) {
+            return self.anywhere(message);
+        }
         // What follows the first line is about signatures of DataFusion's own.
         let first = text.lines().next().unwrap_or(text);
         self.anywhere(first.split(". No function matches").next().unwrap_or(first).to_owned())
@@ -103,11 +113,20 @@ impl Known<'_> {
 
     fn unknown_function(&self, name: &str) -> Mistake {
         let state = self.session.state();
+        if state.udwfs().contains(name) {
+            let message = format!("`{name}` looks at a window: write `{name}() OVER (ORDER BY …)`");
+            return Mistake::at(self.place_of(name), message);
+        }
         let registered = state.udfs().into_iter().chain(state.udafs()).chain(state.udwfs());
         let known: Vec<String> = registered.chain(translated_names().map(str::to_owned)).collect();
         // What is only for the translation is no name for people.
-        let known: Vec<&str> = known.iter().map(String::as_str).filter(|name| !name.starts_with("cast_to_")).collect();
-        let message = format!("there is no function `{name}`{}", hint(name, known.iter().copied()));
+        let is_for_people = |name: &&str| !name.starts_with("cast_to_") && !is_hidden(name);
+        let known: Vec<&str> = known.iter().map(String::as_str).filter(is_for_people).collect();
+        let message = if known.contains(&name) {
+            format!("the function `{name}` does not stand there, or takes other arguments")
+        } else {
+            format!("there is no function `{name}`{}", hint(name, known.iter().copied()))
+        };
         Mistake::at(self.place_of(name), message)
     }
 
@@ -125,6 +144,7 @@ impl Known<'_> {
             known =
                 all.flat_map(|(table, columns)| columns.iter().map(move |name| format!("{table}.{name}"))).collect();
         }
+        known.dedup();
         let bare: Vec<&str> = known.iter().map(|name| name.rsplit('.').next().unwrap_or(name)).collect();
         let place = told.or_else(|| field.spans.first().and_then(place)).or_else(|| self.place_of(&field.name));
         let asked = place.and_then(|place| place.text_of(&self.script.sql));
@@ -143,6 +163,15 @@ impl Known<'_> {
         let columns = self.tables.get(table).map(Vec::as_slice).unwrap_or_default();
         columns.iter().find(|column| fold(column) == folded).map_or(folded, String::as_str)
     }
+}
+
+/// What is wrong with a call whose arguments have the wrong types: DataFusion lists all types that it would take.
+fn misused(text: &str) -> Option<String> {
+    let (_, call) = text.split_once("Function '")?;
+    let (name, rest) = call.split_once("' failed to match any signature")?;
+    let (_, found) = rest.split_once("but received ")?;
+    let found = found.split([' ', ',', '.']).next()?;
+    Some(format!("`{name}` does not take what it is given there: {found}; cast it first"))
 }
 
 fn place(span: Span) -> Option<Place> {

@@ -39,6 +39,7 @@ use crate::delta::{self, Version};
 use crate::engine::parallelism;
 use crate::expect::{self, Expectation, Verdict, World};
 use crate::location::{Location, S3};
+use crate::reason::reason;
 use crate::retention::Retention;
 use crate::spark::{self, session};
 use crate::table::{self, CsvTypes, Format};
@@ -364,7 +365,7 @@ impl Job {
         mut reader: Option<&mut (dyn Reader + 'static)>,
         session: &SessionContext,
     ) -> Result<Answer, TaskError> {
-        let failed = |error: DataFusionError| TaskError::retry(anyhow::Error::new(error).context("the query failed"));
+        let failed = |error: DataFusionError| TaskError::retry(anyhow::anyhow!("the query failed: {}", reason(&error)));
         let tap = Arc::new(Tap { rows_max: self.max_rows, ..Tap::default() });
         let mut stream = named(frame.execute_stream().await.map_err(failed)?, &columns);
         if let Some((location, OutputFormat::Delta)) = output {

@@ -6,12 +6,15 @@
 //! ```
 
 use datafusion::sql::sqlparser::ast::{self, Query};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 
 use super::names::fold;
 use super::parameters::{Parameters, bind};
+use super::pivoted::{put_back, set_aside};
 use super::place::{Mistake, Place};
+use super::refused::refused;
 use crate::spark::{self, SparkDialect, in_lower_case, keep_labels, translate};
 
 /// Statements, at least one of which is a query.
@@ -80,6 +83,9 @@ impl Script {
     /// Reads statements in Spark's dialect.
     pub fn parse(sql: &str, parameters: &Parameters) -> Result<Script, Mistake> {
         let tokens = bind(tokens(sql)?, parameters)?;
+        if let Some(mistake) = refused(&tokens) {
+            return Err(mistake);
+        }
         let written = statements(tokens.clone())?;
         let planned = statements(tokens.into_iter().map(in_lower_case).collect())?;
         let pairs = written.into_iter().zip(planned);
@@ -125,6 +131,7 @@ fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Mistake> {
 /// The statements, each with the place where it begins.
 fn statements(tokens: Vec<TokenWithSpan>) -> Result<Vec<(Location, ast::Statement)>, Mistake> {
     let dialect = SparkDialect::default();
+    let (tokens, aside) = set_aside(tokens);
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     loop {
@@ -133,11 +140,18 @@ fn statements(tokens: Vec<TokenWithSpan>) -> Result<Vec<(Location, ast::Statemen
         if parser.peek_token().token == Token::EOF {
             return Ok(statements);
         }
-        let statement = parser.parse_statement().map_err(|error| syntax(&error))?;
+        let mut statement = parser.parse_statement().map_err(|error| syntax(&error))?;
+        put_back(&mut statement, &aside).map_err(|error| syntax(&error))?;
         statements.push((start.start, statement));
         let next = parser.peek_token();
         if !matches!(next.token, Token::SemiColon | Token::EOF) {
-            let message = format!("the SQL does not parse: expected `;` or its end, found `{}`", next.token);
+            let cure = match &next.token {
+                Token::Word(word) if matches!(word.keyword, Keyword::PIVOT | Keyword::UNPIVOT) => {
+                    "; put what stands before it into a subquery: `FROM (SELECT …) PIVOT (…)`"
+                }
+                _ => "",
+            };
+            let message = format!("the SQL does not parse: expected `;` or its end, found `{}`{cure}", next.token);
             return Err(Mistake::at(Place::of(next.span), message));
         }
     }

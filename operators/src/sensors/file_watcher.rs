@@ -24,7 +24,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::arguments::Patience;
+use super::telling::Telling;
 use super::wait::{Rhythm, Sight, Watch};
+use crate::checkpoint;
 use crate::listing::{InputFile, list_files};
 use crate::location::{Location, S3};
 use crate::shapes::With;
@@ -68,13 +70,7 @@ struct Memory {
     known: BTreeMap<String, String>,
     /// What a run is to tell.
     #[serde(default)]
-    telling: Option<Telling>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Telling {
-    run_id: String,
-    files: Vec<String>,
+    telling: Option<Telling<String>>,
 }
 
 impl Operator for FileWatcher {
@@ -85,9 +81,11 @@ impl Operator for FileWatcher {
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { own, common: patience } = args;
         let place = Location::parse(&own.path, &ctx.home).map_err(TaskError::fail)?;
-        let remembered = ctx.checkpoint.recall().await.map_err(TaskError::retry)?;
-        let memory: Option<Memory> = remembered.map(serde_json::from_value).transpose().context("what it remembers")?;
-        let untold = untold(memory.as_ref(), ctx).await?;
+        let memory: Option<Memory> = checkpoint::recall(ctx).await?;
+        let untold = match memory.as_ref().and_then(|memory| memory.telling.clone()) {
+            Some(telling) => telling.untold(ctx).await?,
+            None => Vec::new(),
+        };
         let state = Mutex::new(Seen { memory, untold, unsettled: BTreeMap::new(), new: Vec::new() });
         let watch = Watch {
             patience: &patience,
@@ -142,8 +140,7 @@ impl FileWatcher {
         let memory = seen.lock().unwrap_or_else(PoisonError::into_inner).compare(&files, existing, &ctx.key.run_id);
         let Some(memory) = memory else { return Ok(Sight::NotYet) };
         let is_there = memory.telling.is_some();
-        let value = serde_json::to_value(&memory).context("what it is to remember")?;
-        ctx.checkpoint.remember(value).await.map_err(TaskError::retry)?;
+        checkpoint::remember(&memory, ctx).await?;
         Ok(Sight::of(is_there))
     }
 }
@@ -180,7 +177,7 @@ impl Seen {
         new.dedup();
         self.new.clone_from(&new);
         let is_first = self.memory.is_none();
-        let telling = (!new.is_empty()).then(|| Telling { run_id: run_id.to_owned(), files: new });
+        let telling = (!new.is_empty()).then(|| Telling::of(run_id, new));
         if telling.is_none() && !is_first && before == Some(&known) {
             return None;
         }
@@ -188,14 +185,6 @@ impl Seen {
         self.memory = Some(memory.clone());
         Some(memory)
     }
-}
-
-/// What a run was to tell, and did not: this one, in a process before, or one before that failed.
-async fn untold(memory: Option<&Memory>, ctx: &TaskContext) -> Result<Vec<String>, TaskError> {
-    let Some(telling) = memory.and_then(|memory| memory.telling.as_ref()) else { return Ok(Vec::new()) };
-    let is_ours = telling.run_id == ctx.key.run_id;
-    let was_told = !is_ours && ctx.checkpoint.has_succeeded(&telling.run_id).await.map_err(TaskError::retry)?;
-    Ok(if was_told { Vec::new() } else { telling.files.clone() })
 }
 
 /// Says of each outlet what is new.
@@ -228,7 +217,7 @@ mod tests {
     }
 
     fn told(memory: Option<Memory>) -> Vec<String> {
-        memory.and_then(|memory| memory.telling).map(|telling| telling.files).unwrap_or_default()
+        memory.and_then(|memory| memory.telling).map(|telling| telling.news).unwrap_or_default()
     }
 
     #[test]

@@ -6,9 +6,8 @@
 //! ```
 //!
 //! [`time`], [`file`], [`file_watcher`], [`external_task`], [`bash`], [`http`], [`s3_key`], [`sql`], [`sqs`], [`python`]: one
-//! module each. [`arguments`]: the keys
-//! that all of them take.
-//! [`wait`]: how they wait.
+//! module each. [`arguments`]: the keys that all of them take. [`wait`]: how they wait. [`telling`]: what they found, until it
+//! is told.
 
 pub(crate) mod arguments;
 pub mod bash;
@@ -20,6 +19,7 @@ pub mod python;
 pub mod s3_key;
 pub mod sql;
 pub mod sqs;
+mod telling;
 pub mod time;
 pub(crate) mod wait;
 

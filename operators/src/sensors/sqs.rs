@@ -16,7 +16,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use reqwest::StatusCode;
 use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
 use schemars::JsonSchema;
@@ -25,6 +25,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::arguments::Patience;
+use super::telling::Telling;
 use super::wait::{Rhythm, Sight, Watch};
 use crate::aws::Service;
 use crate::checkpoint;
@@ -106,13 +107,6 @@ impl Message {
     }
 }
 
-/// What is kept: what a run is to tell.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Telling {
-    run_id: String,
-    messages: Vec<Message>,
-}
-
 impl Operator for SqsSensor {
     const NAME: &'static str = "sqs_sensor";
     const SUMMARY: &'static str = "Waits until there are messages in a queue of Amazon SQS, and takes them.";
@@ -177,10 +171,9 @@ async fn look(
     if messages.is_empty() {
         return Ok(Sight::NotYet);
     }
-    let telling = Telling { run_id: ctx.key.run_id.clone(), messages: messages.clone() };
+    let telling = Telling::of(&ctx.key.run_id, messages.clone());
     checkpoint::save(&telling, ctx).await?;
-    let telling = serde_json::to_value(telling).context("what it is to remember").map_err(TaskError::fail)?;
-    ctx.checkpoint.remember(telling).await.map_err(TaskError::retry)?;
+    checkpoint::remember(&telling, ctx).await?;
     // From here on they are told, whatever becomes of the queue.
     taken.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&messages);
     if args.delete {
@@ -197,16 +190,13 @@ async fn look(
 
 /// What a run was to tell, and did not: this one, in a try before, or one before that failed.
 async fn untold(ctx: &TaskContext) -> Result<Vec<Message>, TaskError> {
-    if let Some(ours) = checkpoint::load::<Telling>(ctx).await? {
-        return Ok(ours.messages);
+    if let Some(ours) = checkpoint::load::<Telling<Message>>(ctx).await? {
+        return Ok(ours.news);
     }
-    let remembered = ctx.checkpoint.recall().await.map_err(TaskError::retry)?;
-    let telling: Option<Telling> =
-        remembered.map(serde_json::from_value).transpose().context("what it remembers").map_err(TaskError::fail)?;
-    let Some(telling) = telling else { return Ok(Vec::new()) };
-    let is_ours = telling.run_id == ctx.key.run_id;
-    let was_told = !is_ours && ctx.checkpoint.has_succeeded(&telling.run_id).await.map_err(TaskError::retry)?;
-    Ok(if was_told { Vec::new() } else { telling.messages })
+    match checkpoint::recall::<Telling<Message>>(ctx).await? {
+        Some(telling) => telling.untold(ctx).await,
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Says of each outlet what came.

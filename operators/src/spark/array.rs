@@ -91,6 +91,7 @@ pub fn type_name(data_type: &DataType) -> String {
             let fields = fields.iter().map(|each| field((each.name(), each.data_type())));
             format!("struct<{}>", fields.collect::<Vec<_>>().join(","))
         }
+        DataType::Dictionary(_, values) => type_name(values),
         other => other.to_string(),
     }
 }

@@ -11,6 +11,7 @@ mod dialect;
 mod fields;
 mod function;
 mod generator;
+mod implicit;
 mod lateral_alias;
 mod lists;
 mod mathematics;
@@ -19,8 +20,10 @@ mod operators;
 mod pattern;
 mod percentile;
 mod pivot;
+mod rowwise;
 mod scalar;
 mod session;
+mod syntax;
 mod text;
 mod timestamp;
 mod translate;
@@ -34,6 +37,7 @@ pub use number::{
     text_to_int, text_to_long,
 };
 pub use pivot::{keep_labels, named_in, pivot_columns, unpivot_columns};
+pub use rowwise::rowwise;
 pub use session::session;
 pub use timestamp::{TimestampFormat, UnknownPattern, format_timestamp, text_to_date, text_to_timestamp};
 pub use translate::{translate, translate_expression, translated_names};

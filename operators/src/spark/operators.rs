@@ -3,6 +3,7 @@
 //! * Integers divide into doubles, and dividing by zero is NULL.
 //! * A text beside a number, in a sum or a comparison, is taken as a number; one that is none is NULL.
 //! * A text beside a date or a timestamp is taken as that.
+//! * `||` joins what its sides are as texts.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
@@ -23,6 +24,10 @@ impl ExprPlanner for SparkOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
         let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
+        if op == BinaryOperator::StringConcat && !left_type.is_nested() && !right_type.is_nested() {
+            let (left, right) = (as_text(left, &left_type), as_text(right, &right_type));
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
         let left = beside(left, &left_type, &right_type, &op);
         let right = beside(right, &right_type, &left_type, &op);
         let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
@@ -49,6 +54,11 @@ fn is_plain_number(data_type: &DataType) -> bool {
 
 fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// What `||` joins.
+fn as_text(expr: Expr, own: &DataType) -> Expr {
+    if is_text(own) || own.is_null() || own.is_binary() { expr } else { SparkFunction::cast(expr, Target::String) }
 }
 
 /// A text as what stands on the other side of an operator; anything else as it is.

@@ -19,6 +19,8 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 use datafusion::physical_expr::expressions::Literal;
 
+use super::array::type_name;
+
 /// Which number stands for a share of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Method {
@@ -101,7 +103,10 @@ impl AggregateUDFImpl for Percentile {
             return plan_err!("`{name}` takes one percentage between 0 and 1 as its second argument");
         }
         if !(column.is_numeric() || column.is_temporal() || *column == DataType::Null) {
-            return plan_err!("`{name}` needs a column of numbers or times, not of {column}; cast it first");
+            return plan_err!(
+                "`{name}` needs a column of numbers or times, not of {}; cast it first",
+                type_name(column)
+            );
         }
         let value = self.value_type(column);
         Ok(if is_list { DataType::List(Arc::new(Field::new_list_field(value, true))) } else { value })

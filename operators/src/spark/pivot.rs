@@ -18,6 +18,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_nested::expr_fn::make_array;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::logical_expr::utils::expand_wildcard;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit, when};
 use datafusion::sql::sqlparser::ast::{
     self, ExprWithAlias, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, NullInclusion, PivotValueSource,
@@ -67,8 +68,7 @@ fn pivoted(
     let by: Vec<Expr> = by.into_iter().map(&mut expr).collect::<Result<_>>()?;
     let calls: Vec<Expr> = aggregates.iter().map(|call| expr(call.expr.clone())).collect::<Result<_>>()?;
     let used: BTreeSet<&Column> = by.iter().chain(&calls).flat_map(Expr::column_refs).collect();
-    let groups: Vec<Expr> =
-        schema.columns().into_iter().filter(|column| !used.contains(column)).map(Expr::Column).collect();
+    let groups = all_but(&used, &plan)?;
     let mut names = pivot_columns(aggregates, values).into_iter();
     let (mut over_rows, mut columns) = (Vec::new(), groups.clone());
     for value in values {
@@ -97,6 +97,12 @@ fn pivoted(
         }
     }
     LogicalPlanBuilder::from(plan).aggregate(groups, over_rows)?.project(columns)?.build()
+}
+
+/// What `*` stands for, without these columns: a column that two tables are joined by with `USING` is one.
+fn all_but(used: &BTreeSet<&Column>, plan: &LogicalPlan) -> Result<Vec<Expr>> {
+    let all = expand_wildcard(plan.schema(), plan, None)?;
+    Ok(all.into_iter().filter(|expr| !matches!(expr, Expr::Column(column) if used.contains(column))).collect())
 }
 
 /// An expression whose aggregates see the rows that fit alone, and stand in columns of their own.
@@ -145,8 +151,7 @@ fn unpivoted(
     }
     let used: BTreeSet<&Column> = sets.iter().flat_map(|(_, set)| set).flat_map(Expr::column_refs).collect();
     let all: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
-    let kept: Vec<Expr> =
-        schema.columns().into_iter().filter(|column| !used.contains(column)).map(Expr::Column).collect();
+    let kept = all_but(&used, plan)?;
     // A row for each set, which holds its number.
     let number = hidden("unpivot");
     let numbers = (0..i64::try_from(sets.len()).unwrap_or(i64::MAX)).map(lit).collect();

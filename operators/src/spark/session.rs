@@ -18,24 +18,22 @@ use super::generator::LateralViews;
 use super::operators::SparkOperators;
 use super::percentile::Percentile;
 use super::pivot::Pivots;
-use super::{calendar, casts, lists, mathematics, text};
+use super::{calendar, casts, implicit, lists, mathematics, text};
+use crate::memory::batch_rows;
 
 /// The catalogue and schema of tables that are named without them.
 const CATALOG: &str = "spark_catalog";
 /// See [`CATALOG`].
 const SCHEMA: &str = "default";
 
-/// Rows of a batch, for so many bytes of memory each: of large batches there are fewer to be merged by those who sort, and
-/// sorting takes half the memory.
-const ROW_BYTES: usize = 32 * 1024;
-/// See [`ROW_BYTES`].
+/// Rows of a batch: of batches as large as that, sorting takes half the memory.
 const BATCH_ROWS: RangeInclusive<usize> = 8 * 1024..=32 * 1024;
 
 /// A session: Spark's SQL, functions and order of NULLs; work beyond `memory_bytes` is spilled to disk.
 pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_target_partitions(parallelism)
-        .with_batch_size((memory_bytes / ROW_BYTES).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end()))
+        .with_batch_size(batch_rows(memory_bytes, &BATCH_ROWS))
         .with_information_schema(false)
         .with_default_catalog_and_schema(CATALOG, SCHEMA);
     let options = config.options_mut();
@@ -66,6 +64,9 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
         [casts::functions(), text::functions(), calendar::functions(), mathematics::functions(), lists::functions()];
     for function in functions.into_iter().flatten() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    for function in implicit::functions() {
+        state.register_udf(Arc::new(function))?;
     }
     for percentile in Percentile::all() {
         state.register_udaf(Arc::new(AggregateUDF::new_from_impl(percentile)))?;

@@ -200,6 +200,9 @@ fn locate(args: &[ArrayRef]) -> Result<ArrayRef> {
 
 /// `format_number(number, digits)`: with commas between thousands.
 fn format_number(args: &[ArrayRef]) -> Result<ArrayRef> {
+    if matches!(args[1].data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+        return exec_err!("`format_number` takes a number of digits, no pattern");
+    }
     let (numbers, digits) = (cast_array(&args[0], Target::Double)?, whole(args, 1)?);
     let rows = numbers.as_primitive::<Float64Type>().iter().zip(&digits);
     let written = rows.map(|(number, digits)| Some(with_commas(number?, usize::try_from(digits?).ok()?)));

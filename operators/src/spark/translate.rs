@@ -8,14 +8,18 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CaseWhen, CastKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident,
-    ObjectName, OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectItem, SetExpr, SetOperator,
-    Spanned as _, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    self, AccessExpr, BinaryOperator, CaseWhen, CastKind, DuplicateTreatment, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, OrderByExpr,
+    OrderByKind, OrderByOptions, Query, Select, SelectItem, SetExpr, SetOperator, Spanned as _, TableAlias,
+    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{casts, generator};
+use super::syntax::{
+    binary, call, case, is_distinct, is_literal, is_name, is_null, is_number, is_text, nested, not, null, number,
+    order_args, rename, set_args, take, text,
+};
+use super::{casts, generator, implicit};
 use crate::columns::hidden;
 
 /// Functions that DataFusion has under another name.
@@ -32,6 +36,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("last", "last_value"),
     ("lcase", "lower"),
     ("len", "length"),
+    ("listagg", "string_agg"),
     ("sequence", "generate_series"),
     ("sign", "signum"),
     ("some", "bool_or"),
@@ -42,6 +47,26 @@ const RENAMED: &[(&str, &str)] = &[
     ("ucase", "upper"),
     ("variance", "var_samp"),
 ];
+
+/// Functions of numbers that take texts for numbers, too.
+const OF_NUMBERS: &[&str] = &[
+    "approx_percentile",
+    "avg",
+    "mean",
+    "median",
+    "percentile",
+    "percentile_approx",
+    "std",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+];
+/// The same of two.
+const OF_TWO_NUMBERS: &[&str] = &["corr", "covar_pop", "covar_samp"];
 
 /// Functions that the translation knows and no session has.
 pub const TRANSLATED: &[&str] = &[
@@ -114,6 +139,7 @@ impl VisitorMut for Translation {
             let id = TableAliasColumnDef { name: Ident::new("id"), data_type: None };
             *alias = Some(TableAlias { explicit: true, name, columns: vec![id], at: None });
         }
+        name_values(factor);
         ControlFlow::Continue(())
     }
 
@@ -143,6 +169,24 @@ impl VisitorMut for Translation {
                 let within = Expr::Nested(Box::new(binary(least, BinaryOperator::And, most)));
                 *expr = if *negated { not(within) } else { within };
             }
+            // As `IN` has it, a text is no number.
+            Expr::InList { expr: value, list, negated }
+                if list.iter().all(is_literal) && list.iter().any(is_number) =>
+            {
+                let args = std::iter::once(take(value)).chain(std::mem::take(list)).collect();
+                let among = call(implicit::AMONG, args, span);
+                *expr = if *negated { not(among) } else { among };
+            }
+            Expr::Extract { field, expr: value, .. } => {
+                if let Some(function) = part_of_time(&field.to_string()) {
+                    *expr = call(function, vec![take(value)], span);
+                }
+            }
+            Expr::Struct { values, fields } if fields.is_empty() => {
+                let values = std::mem::take(values).into_iter().enumerate();
+                *expr = call("named_struct", values.flat_map(|(at, value)| named_field(value, at + 1)).collect(), span);
+            }
+            Expr::CompoundFieldAccess { root, access_chain } => name_fields(root, access_chain),
             Expr::Function(function) => {
                 if let Some(other) = function_in_our_words(function, span) {
                     *expr = other;
@@ -233,6 +277,8 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
         [part] => part.as_ident().map(|ident| ident.value.clone())?,
         _ => return None,
     };
+    as_numbers(function, &name, span);
+    pass_over_nulls(function, &name);
     if let Some((_, ours)) = RENAMED.iter().find(|(spark, _)| *spark == name) {
         rename(function, ours);
         return None;
@@ -269,6 +315,20 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
             None
         }
         ("equal_null", 2) => Some(binary(next(), BinaryOperator::Spaceship, next())),
+        ("array_position", 2) => {
+            let (array, item) = (next(), next());
+            let unknown = binary(is_null(array.clone()), BinaryOperator::Or, is_null(item.clone()));
+            let position = call("coalesce", vec![call("array_position", vec![array, item], span), number("0")], span);
+            Some(call("if", vec![unknown, null(), position], span))
+        }
+        ("count", 2..) if is_distinct(function) => {
+            let args: Vec<Expr> = (0..arity).map(|_| next()).collect();
+            let unknown = args.iter().cloned().map(is_null);
+            let unknown = unknown.reduce(|one, other| binary(one, BinaryOperator::Or, other)).unwrap_or_else(null);
+            let together = call("if", vec![unknown, null(), call("struct", args, span)], span);
+            set_args(function, "count", vec![together]);
+            None
+        }
         ("zeroifnull", 1) => Some(call("coalesce", vec![next(), number("0")], span)),
         ("replace", 2) => Some(call("replace", vec![next(), next(), text("")], span)),
         ("sort_array", 1) => Some(call("array_sort", vec![next(), text("ASC"), text("NULLS FIRST")], span)),
@@ -308,6 +368,94 @@ fn average_of_some(function: &mut Function, name: &str, span: Span) {
         && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = list.args.first_mut()
     {
         *value = case(*condition, take(value), span);
+    }
+}
+
+/// `sum(x)` of a text as that of the number in it.
+fn as_numbers(function: &mut Function, name: &str, span: Span) {
+    let numbers = match name {
+        name if OF_NUMBERS.contains(&name) => 1,
+        name if OF_TWO_NUMBERS.contains(&name) => 2,
+        _ => return,
+    };
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    for arg in list.args.iter_mut().take(numbers) {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) = arg
+            && !is_number(value)
+        {
+            *value = call(implicit::NUMBER, vec![take(value)], span);
+        }
+    }
+}
+
+/// `first(x, true)` as `first(x) IGNORE NULLS`.
+fn pass_over_nulls(function: &mut Function, name: &str) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    if matches!(name, "any_value" | "first" | "first_value" | "last" | "last_value")
+        && let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(flag)))] = list.args.as_slice()
+        && let Value::Boolean(passes_over) = flag.value
+    {
+        list.args.truncate(1);
+        if passes_over {
+            function.null_treatment = Some(ast::NullTreatment::IgnoreNulls);
+            if name == "any_value" {
+                rename(function, "first_value");
+            }
+        }
+    }
+}
+
+/// The function that tells a part of a time: `extract(YEAR FROM at)`.
+fn part_of_time(field: &str) -> Option<&'static str> {
+    Some(match field.to_uppercase().as_str() {
+        "YEAR" | "Y" | "YEARS" | "YR" => "year",
+        "QUARTER" | "QTR" => "quarter",
+        "MONTH" | "MON" | "MONTHS" => "month",
+        "WEEK" | "W" | "WEEKS" => "weekofyear",
+        "DAY" | "D" | "DAYS" => "day",
+        "DAYOFWEEK" | "DOW" => "dayofweek",
+        "DOY" => "dayofyear",
+        "HOUR" | "H" | "HOURS" => "hour",
+        "MINUTE" | "M" | "MINUTES" => "minute",
+        _ => return None,
+    })
+}
+
+/// A field of `struct(…)` after its name: that of the column which it holds, or its place.
+fn named_field(field: Expr, at: usize) -> [Expr; 2] {
+    let column = match field {
+        Expr::Named { expr, name } => return [text(&name.value), *expr],
+        Expr::Identifier(ref name) => Some(name),
+        Expr::CompoundIdentifier(ref path) => path.last(),
+        _ => None,
+    };
+    let name = column.map_or_else(|| format!("col{at}"), |name| name.value.clone());
+    [text(&name), field]
+}
+
+/// Fields of what is no column: only their names as texts are understood.
+fn name_fields(root: &Expr, chain: &mut [AccessExpr]) {
+    let of_column =
+        if is_name(root) { chain.iter().take_while(|each| matches!(each, AccessExpr::Dot(_))).count() } else { 0 };
+    for access in &mut chain[of_column..] {
+        if let AccessExpr::Dot(field) = access
+            && let Expr::Identifier(name) = &*field
+        {
+            *field = text(&name.value);
+        }
+    }
+}
+
+/// The columns of `VALUES` are called `col1`, `col2`, ….
+fn name_values(factor: &mut TableFactor) {
+    if let TableFactor::Derived { subquery, alias, .. } = factor
+        && let SetExpr::Values(values) = subquery.body.as_ref()
+        && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
+    {
+        let width = values.rows.first().map_or(0, |row| row.len());
+        let named = |at: usize| TableAliasColumnDef { name: Ident::new(format!("col{at}")), data_type: None };
+        let name = alias.as_ref().map_or_else(|| Ident::new(hidden("values")), |alias| alias.name.clone());
+        *alias = Some(TableAlias { explicit: true, name, columns: (1..=width).map(named).collect(), at: None });
     }
 }
 
@@ -364,83 +512,4 @@ fn percentile_within(function: &mut Function, name: &str, order: &OrderByExpr) -
     }
     set_args(function, if name == "percentile_cont" { "percentile" } else { name }, vec![column, share]);
     None
-}
-
-fn rename(function: &mut Function, name: &str) {
-    let span = function.name.span();
-    let ident = Ident::with_span(span, name);
-    function.name = ObjectName::from(vec![ident]);
-}
-
-/// The same call, of another function with other arguments.
-fn set_args(function: &mut Function, name: &str, args: Vec<Expr>) {
-    rename(function, name);
-    if let FunctionArguments::List(list) = &mut function.args {
-        list.args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
-    }
-}
-
-/// Orders the rows that an aggregate sees, those without a value last.
-fn order_args(function: &mut Function, by: Expr, is_ascending: bool) {
-    let options = OrderByOptions { asc: Some(is_ascending), nulls_first: Some(false) };
-    let order = OrderByExpr { expr: by, options, with_fill: None };
-    if let FunctionArguments::List(list) = &mut function.args {
-        list.clauses.push(FunctionArgumentClause::OrderBy(vec![order]));
-    }
-}
-
-/// Takes an expression out of its place.
-fn take(expr: &mut Expr) -> Expr {
-    std::mem::replace(expr, null())
-}
-
-fn call(name: &str, args: Vec<Expr>, span: Span) -> Expr {
-    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::with_span(span, name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
-}
-
-/// `CASE WHEN condition THEN result END`.
-fn case(condition: Expr, result: Expr, span: Span) -> Expr {
-    call("if", vec![condition, result, null()], span)
-}
-
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
-}
-
-fn nested(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::Nested(Box::new(binary(left, op, right)))
-}
-
-fn not(expr: Expr) -> Expr {
-    Expr::UnaryOp { op: ast::UnaryOperator::Not, expr: Box::new(expr) }
-}
-
-fn is_text(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
-}
-
-fn null() -> Expr {
-    value(Value::Null)
-}
-
-fn number(digits: &str) -> Expr {
-    value(Value::Number(digits.to_owned(), false))
-}
-
-fn text(content: &str) -> Expr {
-    value(Value::SingleQuotedString(content.to_owned()))
-}
-
-fn value(value: Value) -> Expr {
-    Expr::Value(value.with_empty_span())
 }

@@ -160,8 +160,11 @@ pub(super) enum Broken {
 pub(super) enum ColumnType {
     /// Text; numbers, objects and arrays are written anew.
     String,
+    /// Integers of 32 bits.
+    #[serde(alias = "integer")]
+    Int,
     /// Integers of 64 bits.
-    #[serde(alias = "int")]
+    #[serde(alias = "long")]
     Bigint,
     /// Numbers.
     Double,
@@ -173,6 +176,7 @@ impl ColumnType {
     fn arrow(self) -> DataType {
         match self {
             ColumnType::String => DataType::Utf8,
+            ColumnType::Int => DataType::Int32,
             ColumnType::Bigint => DataType::Int64,
             ColumnType::Double => DataType::Float64,
             ColumnType::Boolean => DataType::Boolean,

@@ -126,10 +126,10 @@ async fn mistakes_name_what_there_is() {
     3 | WHERE yaer(at) = 2018
       |       ^^^^
     ");
-    insta::assert_snapshot!(mistake("SELECT percentile_approx(name, 0.5) FROM t").await, @"
-    `percentile_approx` needs a column of numbers or times, not of Utf8; cast it first
+    insta::assert_snapshot!(mistake("SELECT percentile_approx(split(name, ','), 0.5) FROM t").await, @"
+    `percentile_approx` needs a column of numbers or times, not of array<string>; cast it first
      --> line 1, column 8 of the SQL
-    1 | SELECT percentile_approx(name, 0.5) FROM t
+    1 | SELECT percentile_approx(split(name, ','), 0.5) FROM t
       |        ^^^^^^^^^^^^^^^^^
     ");
     insta::assert_snapshot!(mistake("SELECT name, COUNT(*) FROM t").await, @"
@@ -277,9 +277,9 @@ async fn outputs_keep_the_spelling() {
 #[tokio::test]
 async fn columns_that_differ_in_case_alone_are_refused() {
     let home = tempfile::tempdir().unwrap();
-    fs::write(home.path().join("t.csv"), "id,ID\n1,2\n").unwrap();
-    let args = json!({ "tables": { "t": "t.csv" }, "sql": "SELECT id FROM t" });
-    insta::assert_snapshot!(fail("query", args, home.path()).await, @"the table `t` has the columns `id` and `ID`, which SQL takes for one");
+    fs::write(home.path().join("t.jsonl"), "{\"id\": 1, \"ID\": 2}\n").unwrap();
+    let args = json!({ "tables": { "t": "t.jsonl" }, "sql": "SELECT id FROM t" });
+    insta::assert_snapshot!(fail("query", args, home.path()).await, @"the table `t` has the columns `ID` and `id`, which SQL takes for one");
 }
 
 #[tokio::test]

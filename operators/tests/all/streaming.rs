@@ -183,6 +183,20 @@ async fn records_that_are_no_objects_are_kept_as_nulls_or_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn columns_have_the_types_that_the_schema_says() {
+    let bench = Bench::new();
+    let stream = Stream::new(crate::context::nowhere(), Environment::default());
+    let rows = "{\"i\": 7, \"b\": 3000000000}\n{\"i\": 3000000000, \"b\": 1.5}\n{\"i\": 2.0, \"b\": \"x\"}\n";
+    bench.file("topic/partition=0/t+0+0000000000.json", rows);
+    let args = json!({ "source": "topic", "schema": { "i": "int", "b": "bigint" }, "output": "out" });
+    return_value(bench.run(&stream, args).await);
+    let read = python::read_delta(bench.home().join("out").to_str().unwrap(), "i", &[]);
+    assert_eq!(read["columns"], json!([["i", [7, null, null]], ["b", [3_000_000_000_i64, null, null]]]));
+    let kind = "import deltalake, sys; print(deltalake.DeltaTable(sys.argv[1]).schema().fields[0].type)";
+    assert!(python::run(&["-c", kind, bench.home().join("out").to_str().unwrap()], &[]).contains("integer"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_told_in_a_sentence() {
     let (moto, bench) = (Moto::start(), Bench::new());
     let stream = Stream::new(moto.settings(), Environment::default());

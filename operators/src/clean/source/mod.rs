@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::dataframe::DataFrame;
@@ -30,15 +30,18 @@ use datafusion::logical_expr::cast;
 use datafusion::prelude::{SessionContext, ident};
 use futures::{StreamExt as _, TryStreamExt as _};
 use scheduler::log::TaskLog;
+use scheduler::operator::TaskError;
 
 use super::args::{CleanArgs, CsvOptions};
+use crate::comma_separated;
 use crate::delta::{self, Version};
 use crate::engine::parallelism;
 use crate::json::{JsonTable, Look, ReadReport};
 use crate::listing::{InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
+use crate::reason::reason;
 use crate::shapes::OneOrMany;
-use crate::table::Format;
+use crate::table::{Format, format_of};
 use union::Part;
 
 pub use end::End;
@@ -63,9 +66,42 @@ pub struct Source {
     documents: Vec<JsonTable>,
     /// Files that hold no documents.
     other_files: u64,
+    /// Those of them that hold CSV.
+    texts: Vec<TextFile>,
+}
+
+/// A file of CSV.
+struct TextFile {
+    name: String,
+    url: ListingTableUrl,
+    schema: SchemaRef,
+    options: ListingOptions,
+}
+
+impl TextFile {
+    /// Reads all of it, and keeps nothing.
+    async fn read(&self, session: &SessionContext) -> datafusion::error::Result<usize> {
+        let config = ListingTableConfig::new(self.url.clone())
+            .with_listing_options(self.options.clone())
+            .with_schema(Arc::clone(&self.schema));
+        session.read_table(Arc::new(ListingTable::try_new(config)?))?.count().await
+    }
 }
 
 impl Source {
+    /// The error of whoever consumed the rows. If it is about the text of a file, which one is found out by reading them anew.
+    pub async fn blame(&self, error: TaskError, session: &SessionContext) -> TaskError {
+        if !comma_separated::is_about_text(&error.to_string()) {
+            return error;
+        }
+        for file in &self.texts {
+            if let Err(found) = file.read(session).await {
+                return TaskError::fail(anyhow!(comma_separated::complaint(&file.name, &reason(&found))));
+            }
+        }
+        error
+    }
+
     /// Whether all columns are known for certain, and all that is to be told of the input.
     pub fn is_known(&self) -> bool {
         self.documents.iter().all(JsonTable::is_known)
@@ -155,16 +191,12 @@ impl Reader<'_> {
     /// The rows of what was found.
     pub async fn open(&self, found: &Found) -> anyhow::Result<Source> {
         let session = if self.in_order { one_by_one(self.session) } else { self.session.clone() };
-        let (mut documents, mut other_files) = (Vec::new(), 0);
+        let (mut documents, mut other_files, mut texts) = (Vec::new(), 0, Vec::new());
         let mut parts = Vec::new();
         for location in &found.tables {
             parts.push(self.delta(location, &session, &mut other_files).await?);
         }
-        if let Some(first) = found.files.first() {
-            let named = || Format::of_name(first.location.file_name());
-            let Some(format) = self.args.format.or_else(named) else {
-                bail!("the format of `{}` cannot be told from its name; say `format:`", first.location);
-            };
+        if let Some(format) = format_of(&found.files, self.args.format)? {
             for (values, files) in self.by_partition(&found.files) {
                 match format {
                     Format::Json => {
@@ -174,13 +206,13 @@ impl Reader<'_> {
                     }
                     _ => {
                         other_files += files.len() as u64;
-                        parts.extend(self.listed(&files, &values, format, &session).await?);
+                        parts.extend(self.listed(&files, &values, format, &session, &mut texts).await?);
                     }
                 }
             }
         }
         let frame = union::rows(parts, &session, self.in_order, self.log).await?;
-        Ok(Source { frame: in_utc(frame)?, documents, other_files })
+        Ok(Source { frame: in_utc(frame)?, documents, other_files, texts })
     }
 
     async fn delta(&self, location: &Location, session: &SessionContext, files: &mut u64) -> anyhow::Result<Part> {
@@ -221,6 +253,7 @@ impl Reader<'_> {
         values: &[(String, ScalarValue)],
         format: Format,
         session: &SessionContext,
+        texts: &mut Vec<TextFile>,
     ) -> anyhow::Result<Vec<Part>> {
         let options = ListingOptions::new(file_format(format, &self.args.csv)?).with_file_extension("");
         let mut urls = Vec::with_capacity(files.len());
@@ -238,7 +271,17 @@ impl Reader<'_> {
         let schemas: Vec<SchemaRef> = futures::stream::iter(requests).buffered(SCHEMAS_AT_A_TIME).try_collect().await?;
         let mut groups: Vec<(SchemaRef, Vec<ListingTableUrl>, usize)> = Vec::new();
         for (at, (schema, url)) in schemas.into_iter().zip(urls).enumerate() {
-            let schema = if format == Format::Csv { Arc::new(all_text(&schema)) } else { schema };
+            let schema = match format {
+                Format::Csv if self.args.csv.header => {
+                    Arc::new(comma_separated::all_text(&comma_separated::named(&schema)))
+                }
+                Format::Csv => Arc::new(comma_separated::all_text(&schema)),
+                _ => schema,
+            };
+            if format == Format::Csv {
+                let (name, schema) = (files[at].location.to_string(), Arc::clone(&schema));
+                texts.push(TextFile { name, url: url.clone(), schema, options: options.clone() });
+            }
             let is_same = |group: &(SchemaRef, Vec<ListingTableUrl>, usize)| group.0.fields() == schema.fields();
             let same = if self.in_order {
                 groups.last().is_some_and(is_same).then(|| groups.len() - 1)
@@ -298,8 +341,10 @@ async fn infer(
     file: String,
     format: Format,
 ) -> anyhow::Result<SchemaRef> {
-    let reading = || format!("`{file}` cannot be read as {}", format.name());
-    options.infer_schema(&state, &url).await.with_context(reading)
+    options.infer_schema(&state, &url).await.map_err(|error| match format {
+        Format::Csv => anyhow!(comma_separated::complaint(&file, &reason(&error))),
+        _ => anyhow!("`{file}` cannot be read as {}: {}", format.name(), reason(&error)),
+    })
 }
 
 /// A session that reads one file after another.
@@ -324,10 +369,6 @@ fn file_format(format: Format, csv: &CsvOptions) -> anyhow::Result<Arc<dyn FileF
         Format::Parquet => Arc::new(ParquetFormat::default()),
         Format::Json | Format::Delta => bail!("{} is not read file by file", format.name()),
     })
-}
-
-fn all_text(schema: &Schema) -> Schema {
-    Schema::new(schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect::<Vec<_>>())
 }
 
 /// The locations that an argument names.

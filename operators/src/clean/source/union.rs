@@ -15,6 +15,11 @@ use super::chain;
 use crate::engine::parallelism;
 use crate::spark::{SparkFunction, Target, type_name};
 
+/// Digits of the longest integer.
+const INTEGER_DIGITS: i16 = 20;
+/// Digits of the longest decimal number.
+const DECIMAL_DIGITS_MAX: i16 = 38;
+
 /// Rows of one schema.
 pub struct Part {
     /// The first of its files, for people.
@@ -153,7 +158,27 @@ fn wider(one: &DataType, other: &DataType) -> DataType {
         (one, other) if (one.is_integer() || one.is_floating()) && (other.is_integer() || other.is_floating()) => {
             DataType::Float64
         }
-        (DataType::Timestamp(..), DataType::Timestamp(..)) => Target::Timestamp.data_type(),
-        _ => DataType::Utf8,
+        (DataType::Decimal128(..), other) if other.is_floating() => DataType::Float64,
+        (other, DataType::Decimal128(..)) if other.is_floating() => DataType::Float64,
+        (DataType::Timestamp(..) | DataType::Date32, DataType::Timestamp(..) | DataType::Date32) => {
+            Target::Timestamp.data_type()
+        }
+        (one, other) => match (digits(one), digits(other)) {
+            (Some((whole, part)), Some((other_whole, other_part))) => {
+                let part = part.max(other_part);
+                let digits = (whole.max(other_whole) + part).min(DECIMAL_DIGITS_MAX);
+                DataType::Decimal128(u8::try_from(digits).unwrap_or_default(), i8::try_from(part).unwrap_or_default())
+            }
+            _ => DataType::Utf8,
+        },
+    }
+}
+
+/// Digits of a decimal number before its point and behind it, also of an integer; none of anything else.
+fn digits(data_type: &DataType) -> Option<(i16, i16)> {
+    match data_type {
+        DataType::Decimal128(digits, part) => Some((i16::from(*digits) - i16::from(*part), i16::from(*part))),
+        other if other.is_integer() => Some((INTEGER_DIGITS, 0)),
+        _ => None,
     }
 }

@@ -342,14 +342,29 @@ def of_schema(frame, types, keeps_extra):
     return frame.select(*columns, *map(c, extra))
 
 
+def with_types_of(frame, kinds):
+    """The rows, of whose columns those that hold nothing but NULLs get the types that a table has for them."""
+    is_text = lambda kind: isinstance(kind, T.StringType)
+    kind = {field.name: field.dataType for field in frame.schema.fields}
+    unsure = [name for name in kind if is_text(kind[name]) and not is_text(kinds.get(name, kind[name]))]
+    if not unsure:
+        return frame
+    found = frame.agg(*[F.count(c(name)).alias(f"n{at}") for at, name in enumerate(unsure)]).first()
+    empty = [name for at, name in enumerate(unsure) if found[f"n{at}"] == 0]
+    return frame.select(*[F.lit(None).cast(kinds[name]).alias(name) if name in empty else c(name) for name in kind])
+
+
 def write(spark, job, frame):
     """One commit; answers with the rows that took the place of others."""
     output, mode, partitions = job["output"], job["mode"], job["partition_by"]
     change = job["schema_change"]
-    writer = frame.write.format("delta")
-    if partitions:
-        writer = writer.partitionBy(*partitions)
+
+    def writing(frame):
+        writer = frame.write.format("delta")
+        return writer.partitionBy(*partitions) if partitions else writer
+
     if mode == "overwrite":
+        writer = writing(frame)
         option = {"replace": "overwriteSchema", "add": "mergeSchema"}.get(change)
         writer = writer.option(option, "true") if option else writer
         writer.mode("overwrite").save(output)
@@ -358,13 +373,22 @@ def write(spark, job, frame):
 
     if change == "add":
         spark.conf.set("spark.databricks.delta.schema.autoMerge.enabled", "true")
+    if DeltaTable.isDeltaTable(spark, output):
+        existing = spark.read.format("delta").load(output).schema
+        frame = with_types_of(frame, {field.name: field.dataType for field in existing.fields})
     if mode == "append":
         # Delta itself passes over what a try has appended before it was interrupted.
-        writer = writer.option("txnAppId", job["app_id"]).option("txnVersion", job["attempt"])
+        writer = writing(frame).option("txnAppId", job["app_id"]).option("txnVersion", job["attempt"])
         writer.mode("append").save(output)
     elif not DeltaTable.isDeltaTable(spark, output):
-        writer.mode("error").save(output)
+        writing(frame).mode("error").save(output)
     else:
+        # Keys are compared as the table has them, which keeps an empty text that makes a folder as NULL.
+        is_text = lambda name: isinstance(frame.schema[name].dataType, T.StringType)
+        emptied = [name for name in partitions or [] if is_text(name)]
+        frame = frame.select(
+            *[F.when(c(name) != "", c(name)).alias(name) if name in emptied else c(name) for name in frame.columns]
+        )
         condition = " AND ".join(f"t.`{key}` <=> s.`{key}`" for key in job["keys"])
         merge = DeltaTable.forPath(spark, output).alias("t").merge(frame.alias("s"), condition)
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
