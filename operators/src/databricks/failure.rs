@@ -51,6 +51,11 @@ impl Failure {
     pub(super) fn into_error(self) -> TaskError {
         if self.is_stop { TaskError::cancelled() } else { self.trouble.into_error() }
     }
+
+    /// The same of one that leaves something behind which a further try may see to.
+    pub(super) fn into_passing_error(self) -> TaskError {
+        if self.is_stop { TaskError::cancelled() } else { TaskError::retry(self.trouble.error) }
+    }
 }
 
 impl From<Trouble> for Failure {

@@ -27,7 +27,7 @@ pub(super) struct Entry {
     /// Which request was sent with it.
     pub(super) request: String,
     pub(super) stage: Stage,
-    /// Whether the run was seen to its end, which was no success.
+    /// Whether the run was seen to its end, which was no success, or ending after it was cancelled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_over: bool,
     /// Where it was sent.
@@ -106,6 +106,14 @@ impl Entry {
     /// What was kept last; none when nothing was, or something of another operator.
     pub(super) async fn load(ctx: &TaskContext) -> Result<Option<Entry>, TaskError> {
         checkpoint::load(ctx).await
+    }
+
+    /// Keeps that a run, if it is still what is kept, ends.
+    pub(super) async fn ends(ctx: &TaskContext, run_id: RunId) -> Result<(), TaskError> {
+        match Entry::load(ctx).await? {
+            Some(entry) if entry.stage == Stage::Started(run_id) => Entry { is_over: true, ..entry }.save(ctx).await,
+            _ => Ok(()),
+        }
     }
 
     /// Keeps it, durably.

@@ -3,7 +3,7 @@
 //! something else by it.
 
 use anyhow::{Context as _, anyhow};
-use scheduler::operator::TaskError;
+use scheduler::operator::{TaskError, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::session::Session;
@@ -35,23 +35,46 @@ impl Origin {
 
     /// The session with it; none when `here` is one.
     pub(super) async fn session(&self, what: &str, here: &Session) -> Result<Option<Box<Session>>, TaskError> {
+        match self.reach(what, here).await? {
+            Reach::Here => Ok(None),
+            Reach::There(there) => Ok(Some(there)),
+            Reach::Lost(why) => Err(TaskError::retry(why)),
+        }
+    }
+
+    /// Whether its workspace can be asked. That this cannot be told now, because the connections cannot be read, is an error.
+    async fn reach(&self, what: &str, here: &Session) -> Result<Reach, TaskError> {
         let Origin { conn_id, host } = self;
         if here.address() == *host {
-            return Ok(None);
+            return Ok(Reach::Here);
         }
         let cure = "let it lead there again; or cancel that there by hand, and clear this task";
-        let lost = format!("{what} was started at {host} by connection `{conn_id}`");
+        let started = format!("{what} was started at {host} by connection `{conn_id}`");
         match here.of(conn_id).await {
-            Ok(there) if there.address() == *host => Ok(Some(Box::new(there))),
+            Ok(there) if there.address() == *host => Ok(Reach::There(Box::new(there))),
             Ok(elsewhere) => {
                 let now = elsewhere.address();
-                Err(TaskError::retry(anyhow!("{lost}, which leads to {now} now; {cure}")))
+                Ok(Reach::Lost(anyhow!("{started}, which leads to {now} now; {cure}")))
+            }
+            Err(problem) if problem.verdict == Verdict::Fail => {
+                Ok(Reach::Lost(problem.error.context(format!("{started}, which is of no use now; {cure}"))))
             }
             Err(problem) => {
-                Err(TaskError::retry(problem.error.context(format!("{lost}, which is of no use now; {cure}"))))
+                let error = problem.error.context(format!("{started}, which cannot be read now"));
+                Err(TaskError { error, ..problem })
             }
         }
     }
+}
+
+/// Whether a workspace can be asked.
+enum Reach {
+    /// By the session at hand.
+    Here,
+    /// By another one.
+    There(Box<Session>),
+    /// Not any more, and why.
+    Lost(anyhow::Error),
 }
 
 /// What an earlier process has left.
@@ -68,24 +91,23 @@ pub(super) struct Left<'a> {
 pub(super) async fn find(origin: Option<&Origin>, left: Left<'_>, here: &Session) -> Result<Whereabouts, TaskError> {
     let (Some(origin), Left { what, begun_by, is_over }) = (origin, left) else { return Ok(Whereabouts::Here) };
     let log = &here.ctx.log;
-    match origin.session(what, here).await {
-        Ok(None) => Ok(Whereabouts::Here),
-        Ok(Some(there)) => {
+    let why = match origin.reach(what, here).await? {
+        Reach::Here => return Ok(Whereabouts::Here),
+        Reach::There(there) => {
             log.info(format_args!("{what} was started at {}, and is asked for there", origin.host));
-            Ok(Whereabouts::There(there))
+            return Ok(Whereabouts::There(there));
         }
-        Err(problem) if is_over => {
-            log.warning(format_args!("{:#}. It has ended", problem.error));
-            Ok(Whereabouts::Lost)
-        }
-        Err(problem) => {
-            let cleared = here.ctx.checkpoint.tries_before_clear().await.context("cannot read the checkpoint")?;
-            if begun_by > cleared {
-                return Err(problem);
-            }
-            // Whoever cleared the task wants it made anew.
-            log.error(format_args!("{:#}. It may go on", problem.error));
-            Ok(Whereabouts::Lost)
-        }
+        Reach::Lost(why) => why,
+    };
+    if is_over {
+        log.warning(format_args!("{why:#}. It has ended"));
+        return Ok(Whereabouts::Lost);
     }
+    let cleared = here.ctx.checkpoint.tries_before_clear().await.context("cannot read the checkpoint")?;
+    if begun_by > cleared {
+        return Err(TaskError::retry(why));
+    }
+    // Whoever cleared the task wants it made anew.
+    log.error(format_args!("{why:#}. It may go on"));
+    Ok(Whereabouts::Lost)
 }

@@ -9,12 +9,12 @@
 //! A try whose work is not wanted any more cancels the run and awaits the acknowledgement. A process that only lets go of
 //! its tries leaves the run alone. What a try left that could not see to that is ended by [`withdraw`].
 
+mod earlier;
 mod repair;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use scheduler::operator::{Next, Outcome, TaskContext, TaskError, Verdict};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -42,9 +42,6 @@ const TIMES_AS_LONG_AS_A_LOOK: u32 = 10;
 /// half a minute.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(18);
 
-/// The run of an earlier try, once cancelled, must be over within this before another is started.
-const EARLIER_RUN_ENDS: Duration = Duration::from_mins(10);
-
 /// A run that is being cancelled is looked at so often.
 const CANCEL_LOOK: Duration = Duration::from_millis(500);
 
@@ -62,6 +59,24 @@ pub(super) struct Plan {
     pub(super) repair: Option<RepairPlan>,
     /// The job whose other runs are cancelled before this one starts.
     pub(super) cancels_runs_of: Option<i64>,
+}
+
+impl Plan {
+    /// The request with a token.
+    fn request(&self, token: &str) -> Map<String, Value> {
+        let mut body = self.body.clone();
+        body.insert("idempotency_token".to_owned(), Value::from(token));
+        body
+    }
+}
+
+/// Whether a token may have been sent by an earlier process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// It was not.
+    First,
+    /// It may have been, and may have started a run.
+    Again,
 }
 
 /// What this process knows of the run of its try.
@@ -110,9 +125,8 @@ pub(super) async fn withdraw(
         Some(run_id) => run_id,
         None => {
             log.info("It is not known whether the run was started; asks again, with the same token, to cancel it");
-            let Plan { door, mut body, .. } = plan.await?;
-            body.insert("idempotency_token".to_owned(), Value::from(kept.token));
-            match jobs::start(session, door, body).await {
+            let plan = plan.await?;
+            match jobs::start(session, plan.door, plan.request(&kept.token)).await {
                 Ok(run_id) => run_id,
                 Err(failure) if failure.is_lasting_refusal() => return Ok(()),
                 Err(failure) => return Err(failure.into_error()),
@@ -161,7 +175,11 @@ impl<'a> Course<'a> {
         let request = journal::name_of(&Value::Object(plan.body.clone()).to_string());
         if let Some(kept) = kept {
             let is_same_try = kept.try_number == self.ctx.try_number;
-            let found = if is_same_try {
+            let is_elsewhere = !std::ptr::eq(self.session, here);
+            let found = if is_elsewhere && kept.stage == Stage::Meant {
+                self.end_unsure(&kept, &plan).await?;
+                None
+            } else if is_same_try {
                 self.take_up(kept, &request, &plan).await?
             } else {
                 self.succeed(kept, &request, &plan).await?
@@ -179,7 +197,7 @@ impl<'a> Course<'a> {
         }
         let entry = Entry::new(self.session, &request, plan.token.as_deref());
         entry.save(self.ctx).await?;
-        self.start(entry, &plan).await
+        self.start(entry, &plan, Sending::First).await
     }
 
     /// Goes on with what this very try has begun in another process.
@@ -194,7 +212,7 @@ impl<'a> Course<'a> {
             Stage::Meant => {
                 self.ctx.log.info("It is not known whether the run was started; asks again, with the same token");
                 self.learn(Known::Unsure(kept.clone()));
-                self.start(kept, plan).await.map(Some)
+                self.start(kept, plan, Sending::Again).await.map(Some)
             }
             Stage::Started(run_id) | Stage::Done(run_id) => {
                 self.ctx.log.info(format_args!("Goes on with run {run_id}, which this try started"));
@@ -204,107 +222,40 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Decides what becomes of the run of an earlier try. None when another is to be started.
-    async fn succeed(&self, kept: Entry, request: &str, plan: &Plan) -> Result<Option<Begun>, TaskError> {
-        // Who clears a task wants it made anew, not gone on with.
-        let cleared = self.ctx.checkpoint.tries_before_clear().await.context("cannot read the checkpoint")?;
-        let is_cleared = kept.try_number <= cleared;
-        let is_same_request = kept.request == request;
-        let (earlier, was_unsure) = match kept.stage {
-            Stage::Refused | Stage::Done(_) => return Ok(None),
-            Stage::Started(run_id) => (run_id, false),
-            Stage::Meant => {
-                self.ctx.log.info(
-                    "It is not known whether the try before started a run; asks again, with its token, so that there is one",
-                );
-                self.learn(Known::Unsure(kept.clone()));
-                let begun = self.start(Entry { try_number: self.ctx.try_number, ..kept.clone() }, plan).await?;
-                (begun.run_id, true)
-            }
-        };
-        let entry = Entry {
-            try_number: self.ctx.try_number,
-            stage: Stage::Started(earlier),
-            request: request.to_owned(),
-            is_over: false,
-            repair: None,
-            ..kept
-        };
-        let run = match jobs::get(self.session, earlier, false).await {
-            Ok(run) => run,
-            Err(failure) if failure.is_lasting_refusal() => {
-                self.ctx.log.info(format_args!("The run of the try before, {earlier}, is not known any more"));
-                return Ok(None);
-            }
-            Err(failure) => return Err(failure.into_error()),
-        };
-        let standing = run.standing();
-        let adopts = plan.on_retry != OnRetry::New || (was_unsure && is_same_request);
-        if adopts && !is_cleared && (standing.is_success() || !standing.is_ending()) {
-            self.ctx.log.info(format_args!("Goes on with run {earlier} of the try before: {}", standing.shown()));
-            entry.save(self.ctx).await?;
-            self.learn(Known::Run(earlier));
-            return Ok(Some(Begun { entry, run_id: earlier }));
-        }
-        if plan.on_retry == OnRetry::Repair && !is_cleared && standing.is_over() {
-            return self.repair_earlier(entry, &run).await;
-        }
-        if !standing.is_over() {
-            self.ctx.log.info(format_args!("Cancels run {earlier} of the try before, which is {}", standing.shown()));
-            self.end_earlier(earlier).await?;
-        }
-        Ok(None)
-    }
-
-    /// Waits for the end of a run of an earlier try, having cancelled it: two at a time would cost twice.
-    async fn end_earlier(&self, run_id: RunId) -> Result<(), TaskError> {
-        jobs::cancel(self.session, run_id).await.map_err(Failure::into_error)?;
-        let wait = async {
-            loop {
-                let run = jobs::get(self.session, run_id, true).await.map_err(Failure::into_error)?;
-                if run.standing().is_over() {
-                    return Ok(());
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(CANCEL_LOOK) => {}
-                    () = self.ctx.cancelled.cancelled() => return Err(TaskError::cancelled()),
-                }
-            }
-        };
-        tokio::time::timeout(EARLIER_RUN_ENDS, wait).await.unwrap_or_else(|_| {
-            let limit = spoken(EARLIER_RUN_ENDS);
-            Err(TaskError::retry(anyhow!("run {run_id} of the try before does not end {limit} after it was cancelled")))
-        })
-    }
-
     /// Sends the request with its token, and keeps what comes of it.
-    async fn start(&self, mut entry: Entry, plan: &Plan) -> Result<Begun, TaskError> {
-        let mut body = plan.body.clone();
-        body.insert("idempotency_token".to_owned(), Value::from(entry.token.as_str()));
+    async fn start(&self, mut entry: Entry, plan: &Plan, sending: Sending) -> Result<Begun, TaskError> {
         if self.ctx.cancelled.is_cancelled() {
             return Err(TaskError::cancelled());
         }
         self.learn(Known::Unsure(entry.clone()));
-        match jobs::start(self.session, plan.door, body.clone()).await {
+        match jobs::start(self.session, plan.door, plan.request(&entry.token)).await {
             Ok(run_id) => {
                 self.started(&mut entry, run_id).await?;
                 self.ctx.log.info(format_args!("Run {run_id} was started at {}", self.session.address()));
                 Ok(Begun { entry, run_id })
             }
             Err(failure) => {
-                if failure.is_refusal() && !failure.trouble.may_retry {
+                // Who is refused because of who asks hears nothing of a run that was started before.
+                let is_refused = match sending {
+                    Sending::First => failure.is_refusal() && !failure.trouble.may_retry,
+                    Sending::Again => failure.is_lasting_refusal(),
+                };
+                if is_refused {
                     self.learn(Known::Nothing);
                     entry.stage = Stage::Refused;
                     entry.save(self.ctx).await?;
-                } else if self.ctx.withdrawn.is_cancelled() {
+                    return Err(failure.into_error());
+                }
+                if self.ctx.withdrawn.is_cancelled() {
                     // What may have been started can be cancelled only by its number, which the token brings to light.
                     let session = self.session.until(CancellationToken::new());
-                    let asked = tokio::time::timeout(LAST_ANSWER, jobs::start(&session, plan.door, body)).await;
-                    if let Ok(Ok(run_id)) = asked {
+                    let asked = jobs::start(&session, plan.door, plan.request(&entry.token));
+                    if let Ok(Ok(run_id)) = tokio::time::timeout(LAST_ANSWER, asked).await {
                         self.started(&mut entry, run_id).await?;
                     }
                 }
-                Err(failure.into_error())
+                let may_go_on = sending == Sending::Again || failure.is_about_identity();
+                Err(if may_go_on { failure.into_passing_error() } else { failure.into_error() })
             }
         }
     }
@@ -401,12 +352,8 @@ impl<'a> Course<'a> {
             error = self.time_up() => return Err(error),
         };
         looked.map_err(|failure| {
-            if failure.is_about_identity() {
-                // The run goes on; another try may find the connection mended.
-                TaskError::retry(failure.trouble.error)
-            } else {
-                failure.into_error()
-            }
+            // The run goes on; another try may find the connection mended.
+            if failure.is_about_identity() { failure.into_passing_error() } else { failure.into_error() }
         })
     }
 
@@ -448,7 +395,12 @@ impl<'a> Course<'a> {
             }
         };
         match tokio::time::timeout(CANCEL_PATIENCE, cancel(&session, run_id)).await {
-            Ok(Ok(standing)) => self.ctx.log.info(format_args!("Run {run_id} was cancelled: it is {standing}")),
+            Ok(Ok(standing)) => {
+                self.ctx.log.info(format_args!("Run {run_id} was cancelled: it is {standing}"));
+                if let Err(problem) = Entry::ends(self.ctx, run_id).await {
+                    self.ctx.log.warning(format_args!("That it ends could not be kept: {:#}", problem.error));
+                }
+            }
             Ok(Err(failure)) => {
                 let error = &failure.trouble.error;
                 self.ctx.log.error(format_args!("Run {run_id} could not be cancelled, and may go on: {error:#}"));

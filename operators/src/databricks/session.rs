@@ -109,10 +109,11 @@ impl Session {
     async fn ask_for<T: DeserializeOwned>(&self, request: &Request, attempts: Attempts) -> Result<T, Failure> {
         let mut attempt = 0;
         let mut is_renewed = false;
+        let mut may_be_done = false;
         loop {
             attempt += 1;
             let workspace = self.workspace();
-            let (failure, shown) = match self.once(&workspace, request).await {
+            let (mut failure, shown) = match self.once(&workspace, request).await {
                 Ok(body) => return read(&body, request),
                 Err(failed) => failed,
             };
@@ -122,6 +123,9 @@ impl Session {
                     continue;
                 }
             }
+            // Who is not let in any more hears nothing of what an attempt before has done.
+            may_be_done |= failure.trouble.may_be_done;
+            failure.trouble.may_be_done |= may_be_done && failure.is_about_identity();
             let is_over = matches!(attempts, Attempts::Limited(most) if attempt >= most);
             let is_risky = failure.trouble.may_be_done && !request.is_repeatable;
             if failure.is_stop || !failure.trouble.may_retry || is_risky || is_over {
@@ -135,7 +139,7 @@ impl Session {
         if self.stop.is_cancelled() {
             return Err((Failure::stop(), HeaderMap::new()));
         }
-        let patience = if request.only_looks() { Duration::ZERO } else { LAST_ANSWER };
+        let patience = if request.only_looks() { Duration::ZERO } else { request.takes + LAST_ANSWER };
         let stopped = async {
             self.stop.cancelled().await;
             tokio::time::sleep(patience).await;

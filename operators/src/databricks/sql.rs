@@ -17,6 +17,7 @@ use scheduler::operator::{AirflowClass, ArgumentProblem, Next, Operator, Outcome
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::{Asking, Driver, With, is_open, problem, yes};
@@ -25,7 +26,7 @@ use super::origin::Origin;
 use super::session::{Session, varied};
 use super::sql_output::{CsvParams, File, Format};
 use super::statements::{self, Chunks, Statement, Submission};
-use super::warehouse::{Named, Parameters, in_path};
+use super::warehouse::{Named, Parameters, check_warehouse};
 use super::workspace::Workspaces;
 use crate::checkpoint;
 use crate::location::{Location, S3};
@@ -175,8 +176,7 @@ impl Operator for Sql {
             http_path: own.http_path.as_deref(),
             name: own.sql_endpoint_name.as_deref(),
         };
-        let warehouse_id = Box::pin(named.find(session)).await?;
-        let work = Work { session, args: &own, warehouse_id: &warehouse_id, s3: &self.s3 };
+        let work = Work { session, args: &own, warehouse: Warehouse { named, id: OnceCell::new() }, s3: &self.s3 };
         work.run(&statements, kept).await
     }
 
@@ -224,25 +224,6 @@ impl Operator for Sql {
     }
 }
 
-/// Mistakes in naming the warehouse.
-pub(super) fn check_warehouse(args: &Map<String, Value>, name_key: &str) -> Vec<ArgumentProblem> {
-    let mut problems = Vec::new();
-    let given: Vec<&str> = ["warehouse_id", "http_path", name_key]
-        .into_iter()
-        .filter(|key| args.get(*key).is_some_and(|value| !value.is_null()))
-        .collect();
-    if let [first, second, ..] = given.as_slice() {
-        problems.push(problem(&format!("/{second}"), format!("`{first}` and `{second}` exclude each other")));
-    }
-    if let Some(path @ Value::String(text)) = args.get("http_path")
-        && !is_open(path)
-        && let Err(message) = in_path(text)
-    {
-        problems.push(problem("/http_path", message));
-    }
-    problems
-}
-
 impl SqlArgs {
     /// The statements, one by one.
     fn statements(&self) -> Result<Vec<String>, String> {
@@ -266,8 +247,14 @@ impl SqlArgs {
 struct Work<'a> {
     session: &'a Session,
     args: &'a SqlArgs,
-    warehouse_id: &'a str,
+    warehouse: Warehouse<'a>,
     s3: &'a S3,
+}
+
+/// The warehouse of the statements, which is looked for when the first is sent: one that goes on elsewhere has found its own.
+struct Warehouse<'a> {
+    named: Named<'a>,
+    id: OnceCell<String>,
 }
 
 impl Work<'_> {
@@ -293,6 +280,10 @@ impl Work<'_> {
                 return Ok(outcome(Value::Null, &id));
             }
             let statement = self.one(at, text, is_last, known).await?;
+            if is_last {
+                // What follows is ours, and may fail.
+                self.keep_end(at, &statement.statement_id).await;
+            }
             if is_last || !self.args.return_last {
                 let answer = Box::pin(self.answer(&statement, is_last)).await?;
                 answers.push((answer, statement.statement_id));
@@ -317,14 +308,23 @@ impl Work<'_> {
         checkpoint::save(&kept, self.ctx()).await
     }
 
+    /// Keeps that a statement has ended, after which nothing follows.
+    async fn keep_end(&self, at: usize, id: &str) {
+        if let Err(problem) = self.keep(at, Some(id), true).await {
+            self.ctx().log.warning(format_args!("That it has ended could not be kept: {:#}", problem.error));
+        }
+    }
+
     async fn send(&self, at: usize, text: &str, is_last: bool) -> Result<Statement, TaskError> {
         if self.ctx().cancelled.is_cancelled() {
             return Err(TaskError::cancelled());
         }
+        let Warehouse { named, id } = &self.warehouse;
+        let warehouse_id = id.get_or_try_init(|| Box::pin(named.find(self.session))).await?;
         self.keep(at, None, false).await?;
         let parameters = self.args.parameters.as_ref().map(Parameters::described).unwrap_or_default();
         let submission = Submission {
-            warehouse_id: self.warehouse_id,
+            warehouse_id,
             sql: text,
             catalog: self.args.catalog.as_deref(),
             schema: self.args.schema.as_deref(),
@@ -363,7 +363,7 @@ impl Work<'_> {
         if let Err(error) = &ended {
             let is_time_up = error.error.downcast_ref::<TimeUp>().is_some();
             if self.ctx().withdrawn.is_cancelled() || is_time_up {
-                Box::pin(self.abandon(&id)).await;
+                Box::pin(self.abandon(at, &id)).await;
             } else if error.verdict == Verdict::Cancelled {
                 self.ctx()
                     .log
@@ -395,9 +395,7 @@ impl Work<'_> {
             }
             if statement.is_over() {
                 // The error of the statement matters more.
-                if let Err(problem) = self.keep(at, Some(id), true).await {
-                    self.ctx().log.warning(format_args!("That it has ended could not be kept: {:#}", problem.error));
-                }
+                self.keep_end(at, id).await;
                 let error = statement.error();
                 return Err(if statement.may_retry() { TaskError::retry(error) } else { TaskError::fail(error) });
             }
@@ -419,10 +417,13 @@ impl Work<'_> {
     }
 
     /// Cancels a statement, and awaits that it has ended.
-    async fn abandon(&self, id: &str) {
+    async fn abandon(&self, at: usize, id: &str) {
         let session = self.session.until(CancellationToken::new());
         match tokio::time::timeout(CANCEL_PATIENCE, end(&session, id)).await {
-            Ok(Ok(state)) => self.ctx().log.info(format_args!("Statement {id} was cancelled: it is {state}")),
+            Ok(Ok(state)) => {
+                self.ctx().log.info(format_args!("Statement {id} was cancelled: it is {state}"));
+                self.keep_end(at, id).await;
+            }
             Ok(Err(failure)) => {
                 let error = &failure.trouble.error;
                 self.ctx().log.error(format_args!("Statement {id} could not be cancelled, and may go on: {error:#}"));

@@ -14,6 +14,9 @@ use crate::requests::{Trouble, client, exchange_up_to};
 
 const STATEMENTS: &str = "2.0/sql/statements";
 
+/// The answer to a statement that is sent waits so long for the statement's end.
+const WAIT: Duration = Duration::from_secs(5);
+
 /// A chunk behind a link has 100 MiB at most, as JSON perhaps more.
 const CHUNK_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -146,7 +149,7 @@ pub(super) async fn submit(session: &Session, statement: &Submission<'_>) -> Res
     let mut body = json!({
         "warehouse_id": statement.warehouse_id,
         "statement": statement.sql,
-        "wait_timeout": "5s",
+        "wait_timeout": format!("{}s", WAIT.as_secs()),
         "on_wait_timeout": "CONTINUE",
         "format": "JSON_ARRAY",
         "disposition": if statement.is_large { "EXTERNAL_LINKS" } else { "INLINE" },
@@ -159,7 +162,7 @@ pub(super) async fn submit(session: &Session, statement: &Submission<'_>) -> Res
     if !statement.parameters.is_empty() {
         body["parameters"] = statement.parameters.into();
     }
-    session.ask(&Request::post(STATEMENTS, body, "send a statement").once()).await
+    session.ask(&Request::post(STATEMENTS, body, "send a statement").once().taking(WAIT)).await
 }
 
 /// How a statement stands.

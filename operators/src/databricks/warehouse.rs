@@ -1,11 +1,12 @@
 //! On which SQL warehouse statements run, from the ways in which people name one, and the parameters of statements.
 
 use anyhow::anyhow;
-use scheduler::operator::TaskError;
+use scheduler::operator::{ArgumentProblem, TaskError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::arguments::{is_open, problem};
 use super::failure::Failure;
 use super::session::Session;
 use super::statements;
@@ -45,6 +46,25 @@ impl Named<'_> {
             ))),
         }
     }
+}
+
+/// Mistakes in naming the warehouse.
+pub(super) fn check_warehouse(args: &Map<String, Value>, name_key: &str) -> Vec<ArgumentProblem> {
+    let mut problems = Vec::new();
+    let given: Vec<&str> = ["warehouse_id", "http_path", name_key]
+        .into_iter()
+        .filter(|key| args.get(*key).is_some_and(|value| !value.is_null()))
+        .collect();
+    if let [first, second, ..] = given.as_slice() {
+        problems.push(problem(&format!("/{second}"), format!("`{first}` and `{second}` exclude each other")));
+    }
+    if let Some(path @ Value::String(text)) = args.get("http_path")
+        && !is_open(path)
+        && let Err(message) = in_path(text)
+    {
+        problems.push(problem("/http_path", message));
+    }
+    problems
 }
 
 /// The id of the warehouse in the path that Databricks shows for connections.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, USER_AGENT};
@@ -29,6 +30,8 @@ pub(crate) struct Request {
     pub(super) body: Option<Value>,
     /// Whether asking twice comes to the same as asking once.
     pub(super) is_repeatable: bool,
+    /// How long the workspace takes to answer because it is asked to.
+    pub(super) takes: Duration,
     /// What it is for, to be read after "cannot".
     pub(super) deed: &'static str,
 }
@@ -36,12 +39,28 @@ pub(crate) struct Request {
 impl Request {
     pub(super) fn get(path: impl Into<String>, deed: &'static str) -> Request {
         let path = path.into();
-        Request { method: Method::GET, path, query: Vec::new(), body: None, is_repeatable: true, deed }
+        Request {
+            method: Method::GET,
+            path,
+            query: Vec::new(),
+            body: None,
+            is_repeatable: true,
+            takes: Duration::ZERO,
+            deed,
+        }
     }
 
     pub(super) fn post(path: impl Into<String>, body: Value, deed: &'static str) -> Request {
         let path = path.into();
-        Request { method: Method::POST, path, query: Vec::new(), body: Some(body), is_repeatable: true, deed }
+        Request {
+            method: Method::POST,
+            path,
+            query: Vec::new(),
+            body: Some(body),
+            is_repeatable: true,
+            takes: Duration::ZERO,
+            deed,
+        }
     }
 
     pub(super) fn with(mut self, name: &'static str, value: &impl ToString) -> Request {
@@ -51,6 +70,10 @@ impl Request {
 
     pub(super) fn once(self) -> Request {
         Request { is_repeatable: false, ..self }
+    }
+
+    pub(super) fn taking(self, takes: Duration) -> Request {
+        Request { takes, ..self }
     }
 
     /// Whether it changes nothing, so that it may be broken off.

@@ -1,6 +1,12 @@
 //! The secrets backend `vault` against a real server, OpenBao: both versions of the KV engine, ways to sign in, tokens that
 //! end, and what is set up wrongly. What that server cannot be made to do is in `secrets.rs`, as the API is documented.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use operators::secrets::{Vault, VaultAuth, VaultSettings};
 use scheduler::connection::{Connection, Secret};
 use scheduler::operator::SecretReader;
@@ -21,8 +27,12 @@ fn by_role((role_id, secret_id): &(String, String)) -> VaultAuth {
 }
 
 fn settings(bao: &OpenBao, auth: VaultAuth) -> VaultSettings {
+    VaultSettings { url: bao.url().to_owned(), ..by_default(auth) }
+}
+
+fn by_default(auth: VaultAuth) -> VaultSettings {
     VaultSettings {
-        url: bao.url().to_owned(),
+        url: String::new(),
         mount: "secret".to_owned(),
         version: 2,
         connections: "connections".to_owned(),
@@ -185,7 +195,7 @@ async fn a_token_of_a_login_is_replaced_when_it_is_revoked_or_has_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewable_token_is_renewed_before_it_ends() {
     let (bao, _) = bao_with_secrets(json!({})).await;
-    let life = 6;
+    let life = 12;
     let outlives = async |properties: Value| {
         let (token, accessor) = bao.token(properties).await;
         let vault = vault(&bao, by_token(&token));
@@ -205,6 +215,44 @@ async fn a_renewable_token_is_renewed_before_it_ends() {
     );
 }
 
+/// What answers is what is between us and Vault, or a server that stands by: OpenBao cannot be made to.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odd_answer_does_not_end_the_renewal_of_a_token_that_lives() {
+    let outlives = async |status: u16, odd: &'static str| {
+        let renewals = Arc::new(AtomicUsize::new(0));
+        let renewed = Arc::new(tokio::sync::Notify::new());
+        let (asked, told) = (Arc::clone(&renewals), Arc::clone(&renewed));
+        let renew = move || async move {
+            if asked.fetch_add(1, Ordering::SeqCst) == 0 {
+                return (StatusCode::from_u16(status).unwrap(), odd.to_owned());
+            }
+            told.notify_one();
+            (StatusCode::OK, json!({ "auth": { "lease_duration": 3600, "renewable": true } }).to_string())
+        };
+        let life =
+            json!({ "data": { "ttl": 6, "expire_time": "2030-01-01T00:00:00Z", "renewable": true } }).to_string();
+        let app = Router::new()
+            .route("/v1/auth/token/lookup-self", get(move || async move { life }))
+            .route("/v1/auth/token/renew-self", post(renew));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let vault = Vault::open(VaultSettings { url, ..by_default(by_token("hush")) }).unwrap();
+        tokio::select! {
+            ended = vault.keep_up() => panic!("{status} {odd}: {ended:?}"),
+            () = renewed.notified() => {}
+        }
+        assert_eq!(renewals.load(Ordering::SeqCst), 2);
+    };
+    tokio::join!(
+        outlives(307, ""),
+        outlives(403, "<html>forbidden</html>"),
+        outlives(404, "<html>not found</html>"),
+        outlives(412, r#"{"errors":["required index state not present"]}"#),
+        outlives(200, "<html>come back later</html>"),
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_cannot_be_kept_is_told() {
     let (bao, role) = bao_with_secrets(json!({})).await;
@@ -221,7 +269,7 @@ async fn a_token_that_cannot_be_kept_is_told() {
         ),
         // It is renewed until nothing is left of its longest life.
         (
-            json!({ "policies": policies, "ttl": "2s", "explicit_max_ttl": "3s" }),
+            json!({ "policies": policies, "ttl": "5s", "explicit_max_ttl": "8s" }),
             "has not been renewed; give Updraft another",
         ),
     ] {

@@ -19,7 +19,7 @@ pub(super) struct Kept {
     pub(super) at: usize,
     /// That statement, once it is known; before, it may have been sent.
     pub(super) statement_id: Option<String>,
-    /// Whether it was seen to its end, which was no success.
+    /// Whether it was seen to its end, and no statement follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_over: bool,
     /// Where it was sent.

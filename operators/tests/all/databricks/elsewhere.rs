@@ -53,6 +53,23 @@ impl Two {
         }
     }
 
+    /// A try in the first workspace whose process is gone before it heard whether there is a run.
+    async fn left_unheard(&self, fault: Fault) {
+        self.first.script(&[RUNNING]);
+        let is_heard = matches!(fault, Fault::Hang);
+        self.first.faults("runs/submit", [fault]);
+        let operator = submit_run();
+        let dying = self.bench.run(&operator, notebook(json!({ "databricks_retry_limit": 1 })));
+        if is_heard {
+            tokio::select! {
+                _ = dying => panic!("it hangs"),
+                () = self.first.hanging() => {}
+            }
+        } else {
+            dying.await.unwrap_err();
+        }
+    }
+
     fn ends_well(&self) {
         self.first.inside().runs.values_mut().for_each(|run| run.script = [SUCCESS].into());
     }
@@ -114,6 +131,153 @@ async fn a_run_is_ended_where_it_was_started_before_another_starts_where_the_tas
     // What is kept now is of the second.
     two.bench.withdraw(&submit_run(), other(json!({}))).await.unwrap();
     assert_eq!(two.first.runs()[0].cancels, 1);
+}
+
+#[tokio::test]
+async fn what_may_have_been_started_elsewhere_is_ended_there_and_never_gone_on_with() {
+    for (is_next_try, on_retry) in [(false, "new"), (true, "new"), (true, "adopt"), (true, "repair")] {
+        for fault in [Fault::Hang, Fault::LoseRequest] {
+            let what = format!("{is_next_try} {on_retry} {fault:?}");
+            let mut two = Two::start().await;
+            two.left_unheard(fault).await;
+            if is_next_try {
+                next_try(&mut two.bench);
+            }
+
+            xcoms(two.bench.run(&submit_run(), other(json!({ "on_retry": on_retry }))).await);
+
+            let (first, second) = (two.first.runs(), two.second.runs());
+            assert_eq!((first.len(), first[0].cancels, first[0].script[0].1), (1, 1, "CANCELED"), "{what}");
+            assert_eq!((second.len(), second[0].cancels), (1, 0), "{what}");
+            assert!(first[0].repairs.is_empty(), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_that_does_not_take_a_request_of_another_has_no_run_of_it() {
+    for is_next_try in [false, true] {
+        let mut two = Two::start().await;
+        two.left_unheard(Fault::LoseRequest).await;
+        if is_next_try {
+            next_try(&mut two.bench);
+        }
+        two.first.faults("runs/submit", [Fault::Answer(400, "INVALID_PARAMETER_VALUE", None)]);
+
+        xcoms(two.bench.run(&submit_run(), other(json!({}))).await);
+
+        assert_eq!((two.runs(), two.second.runs()[0].cancels), ((0, 1), 0), "{is_next_try}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_dies_while_it_ends_a_run_elsewhere_leaves_nothing_to_go_on_with() {
+    let mut two = Two::start().await;
+    two.left_unheard(Fault::LoseRequest).await;
+    next_try(&mut two.bench);
+    two.first.script(&[RUNNING]);
+    two.first.faults("runs/cancel", [Fault::Hang]);
+    let operator = submit_run();
+    tokio::select! {
+        _ = two.bench.run(&operator, other(json!({}))) => panic!("it hangs"),
+        () = two.first.hanging() => {}
+    }
+
+    xcoms(two.bench.run(&submit_run(), other(json!({}))).await);
+
+    assert_eq!((two.runs(), two.first.runs()[0].script[0].1), ((1, 1), "CANCELED"));
+}
+
+#[tokio::test]
+async fn connections_that_cannot_be_read_for_a_while_lose_no_run() {
+    /// Knows one connection, and cannot ask for others.
+    struct Unread(Connection);
+
+    #[async_trait::async_trait]
+    impl scheduler::operator::SecretReader for Unread {
+        async fn connection(&self, conn_id: &str) -> anyhow::Result<Option<Connection>> {
+            if conn_id == self.0.conn_id { Ok(Some(self.0.clone())) } else { anyhow::bail!("the backend is away") }
+        }
+
+        async fn variable(&self, _: &str) -> anyhow::Result<Option<String>> {
+            Ok(None)
+        }
+    }
+
+    let mut two = Two::start().await;
+    two.left_behind().await;
+    two.bench.ctx.checkpoint = Arc::new(Cleared(Arc::clone(&two.bench.ctx.checkpoint)));
+    next_try(&mut two.bench);
+    let connection = Connection { conn_id: "other".to_owned(), ..connection(&two.second) };
+    two.bench.ctx.secrets = Arc::new(Unread(connection));
+
+    let error = two.bench.run(&submit_run(), other(json!({}))).await.unwrap_err();
+
+    assert_eq!((error.verdict, two.runs()), (Verdict::Retry, (1, 0)));
+    let told = format!("{:#}", error.error);
+    assert!(told.contains("which cannot be read now") && told.contains("the backend is away"), "{told}");
+    two.lead(&[("databricks_default", true), ("other", false)]);
+    xcoms(two.bench.run(&submit_run(), other(json!({}))).await);
+    assert_eq!((two.runs(), two.first.runs()[0].cancels), ((1, 1), 1));
+}
+
+#[tokio::test]
+async fn what_was_seen_to_be_cancelled_keeps_nobody_from_another_workspace() {
+    let mut two = Two::start().await;
+    two.first.script(&[RUNNING]);
+    let slot = Arc::new(HeldSlot::default());
+    two.bench.ctx.slot = slot.clone();
+    let operator = submit_run();
+    let stopping = async {
+        slot.reason().await;
+        two.bench.ctx.withdrawn.cancel();
+        two.bench.ctx.cancelled.cancel();
+    };
+    let (ended, ()) = tokio::join!(two.bench.run(&operator, notebook(json!({}))), stopping);
+    assert_eq!((ended.unwrap_err().verdict, two.first.runs()[0].cancels), (Verdict::Cancelled, 1));
+    (two.bench.ctx.withdrawn, two.bench.ctx.cancelled) = Default::default();
+    next_try(&mut two.bench);
+    two.lead(&[("databricks_default", false)]);
+
+    two.bench.withdraw(&submit_run(), notebook(json!({}))).await.unwrap();
+    xcoms(two.bench.run(&submit_run(), notebook(json!({}))).await);
+
+    assert_eq!(two.runs(), (1, 1));
+}
+
+#[tokio::test]
+async fn statements_that_have_ended_keep_nobody_from_another_workspace() {
+    for is_cancelled in [false, true] {
+        let mut two = Two::start().await;
+        let one = Answer::rows(&[("n", "INT")], vec![vec![vec![json!("1")]]]);
+        two.first.answers("SELECT 1", Answer { waits: if is_cancelled { usize::MAX } else { 0 }, ..one });
+        let sql = Sql::new(Workspaces::default(), operators::location::S3::from_variables([]));
+        // A folder cannot be made where a file is, after the statement has succeeded.
+        std::fs::write(two.bench.home().join("taken"), "").unwrap();
+        let output = if is_cancelled { Value::Null } else { json!("taken/answer.csv") };
+        let args = |output: &Value| json!({ "sql": "SELECT 1", "warehouse_id": "w1", "output_path": output });
+        let slot = Arc::new(HeldSlot::default());
+        two.bench.ctx.slot = slot.clone();
+        let stopping = async {
+            if is_cancelled {
+                slot.reason().await;
+                two.bench.ctx.withdrawn.cancel();
+                two.bench.ctx.cancelled.cancel();
+            }
+        };
+        let (ended, ()) = tokio::join!(two.bench.run(&sql, args(&output)), stopping);
+        ended.unwrap_err();
+        assert_eq!(two.first.inside().statements["01ef-0001"].is_cancelled, is_cancelled);
+        (two.bench.ctx.withdrawn, two.bench.ctx.cancelled) = Default::default();
+        next_try(&mut two.bench);
+        two.lead(&[("databricks_default", false)]);
+
+        two.bench.withdraw(&sql, args(&Value::Null)).await.unwrap();
+        xcoms(two.bench.run(&sql, args(&Value::Null)).await);
+
+        let sent = (two.first.inside().statements.len(), two.second.inside().statements.len());
+        assert_eq!(sent, (1, 1), "{is_cancelled}");
+    }
 }
 
 #[tokio::test]
@@ -305,4 +469,29 @@ async fn a_statement_is_watched_and_ended_where_it_was_sent() {
         assert_eq!(sent, if is_same_try { (2, 0) } else { (1, 2) });
         assert_eq!(two.first.inside().statements["01ef-0001"].is_cancelled, !is_same_try);
     }
+}
+
+#[tokio::test]
+async fn a_statement_is_watched_elsewhere_whatever_warehouse_the_task_names_now() {
+    let mut two = Two::start().await;
+    let one = Answer::rows(&[("n", "INT")], vec![vec![vec![json!("1")]]]);
+    two.first.answers("SELECT 1", Answer { waits: usize::MAX, ..one });
+    let sql = Sql::new(Workspaces::default(), operators::location::S3::from_variables([]));
+    let args = |more: Value| {
+        let mut args = json!({ "sql": "SELECT 1", "polling_period_seconds": 0.1 });
+        args.as_object_mut().unwrap().extend(object(more));
+        args
+    };
+    let slot = Arc::new(HeldSlot::default());
+    two.bench.ctx.slot = slot.clone();
+    tokio::select! {
+        _ = two.bench.run(&sql, args(json!({ "warehouse_id": "w1" }))) => panic!("it goes on"),
+        _ = slot.reason() => {}
+    }
+    two.first.inside().statements.get_mut("01ef-0001").unwrap().ends();
+
+    let now = json!({ "databricks_conn_id": "other", "sql_endpoint_name": "only in the second" });
+    xcoms(two.bench.run(&sql, args(now)).await);
+
+    assert_eq!((two.first.inside().statements.len(), two.second.inside().statements.len()), (1, 0));
 }

@@ -36,6 +36,8 @@ pub enum Fault {
     LoseAnswer,
     /// Does it, and then nothing more is heard.
     Hang,
+    /// Does it, and answers so much later.
+    Slow(std::time::Duration),
     /// Is handed it twice, by somebody in between, and only the second answer arrives.
     Twice,
 }
@@ -264,6 +266,10 @@ async fn respond(world: &Arc<World>, request: Request) -> Response {
         Some(Fault::Hang) => {
             world.hanging.notify_one();
             std::future::pending().await
+        }
+        Some(Fault::Slow(time)) => {
+            tokio::time::sleep(time).await;
+            answer.into_response()
         }
         _ => answer.into_response(),
     }

@@ -67,6 +67,50 @@ async fn a_refusal_is_final_and_says_why() {
 }
 
 #[tokio::test]
+async fn who_is_not_let_in_any_more_forgets_no_run_that_may_go_on() {
+    let denied = |status| Fault::Answer(status, "PERMISSION_DENIED", None);
+    for status in [401, 403] {
+        for (is_next_try, on_retry) in [(false, "new"), (true, "new"), (true, "adopt")] {
+            let what = format!("{status} {is_next_try} {on_retry}");
+            let fake = Fake::start().await;
+            let mut bench = bench(&fake);
+            fake.script(&[RUNNING]);
+            fake.faults("runs/submit", [Fault::LoseAnswer]);
+            let args = notebook(json!({ "databricks_retry_limit": 1, "on_retry": on_retry }));
+            bench.run(&submit_run(), args.clone()).await.unwrap_err();
+            if is_next_try {
+                next_try(&mut bench);
+            }
+
+            fake.faults("runs/submit", [denied(status)]);
+            let error = bench.run(&submit_run(), args.clone()).await.unwrap_err();
+            assert_eq!(error.verdict, Verdict::Retry, "{what}: the connection may be mended");
+            fake.faults("runs/submit", [denied(status)]);
+            bench.withdraw(&submit_run(), args.clone()).await.unwrap_err();
+            assert_eq!(fake.runs()[0].cancels, 0, "{what}");
+
+            bench.withdraw(&submit_run(), args).await.unwrap();
+            assert_eq!((fake.runs().len(), fake.runs()[0].cancels), (1, 1), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_any_more_does_not_undo_what_an_attempt_before_has_done() {
+    let fake = Fake::start().await;
+    let bench = bench(&fake);
+    fake.script(&[RUNNING]);
+    fake.faults("runs/submit", [Fault::LoseAnswer, Fault::Answer(403, "PERMISSION_DENIED", None)]);
+    let args = notebook(json!({ "databricks_retry_limit": 3 }));
+
+    let error = bench.run(&submit_run(), args.clone()).await.unwrap_err();
+
+    assert_eq!((error.verdict, fake.runs().len()), (Verdict::Retry, 1));
+    bench.withdraw(&submit_run(), args).await.unwrap();
+    assert_eq!((fake.runs().len(), fake.runs()[0].cancels), (1, 1));
+}
+
+#[tokio::test]
 async fn starting_is_given_up_after_the_limit_but_watching_never() {
     let fake = Fake::start().await;
     fake.faults("runs/submit", vec![Fault::Answer(503, "x", None); 3]);

@@ -1,12 +1,13 @@
 //! The sensors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use operators::databricks::{Lookout, PartitionSensor, RunSensor, Sql, SqlSensor, StatementSensor, Workspaces};
 use scheduler::operator::{Operator, Outcome, Verdict};
 use serde_json::{Value, json};
 
-use super::fake::{Answer, FAILED, Fake, PENDING, RUNNING, Run, SUCCESS};
+use super::fake::{Answer, FAILED, Fake, Fault, PENDING, RUNNING, Run, SUCCESS};
 use super::{bench, object};
 use crate::support::HeldSlot;
 
@@ -145,6 +146,17 @@ async fn a_query_of_a_sensor_that_is_cancelled_is_cancelled_at_the_warehouse() {
     stops_in_the_midst(&fake, &SqlSensor(lookout()), sql, 1).await;
     let partition = args(json!({ "table_name": "pins", "partitions": { "day": "2026-01-01" }, "warehouse_id": "w" }));
     stops_in_the_midst(&fake, &PartitionSensor(lookout()), partition, 3).await;
+}
+
+/// A warehouse that waits for the end of a query before it answers, as it is asked to, answers some time after the sensor was
+/// stopped; only then the query has a number.
+#[tokio::test]
+async fn a_query_whose_number_is_not_known_yet_is_cancelled_as_well() {
+    let fake = Fake::start().await;
+    fake.answers("SELECT 1", Answer { waits: usize::MAX, ..rows(0) });
+    fake.faults("statements", [Fault::Slow(Duration::from_secs(6))]);
+    let sql = args(json!({ "sql": "SELECT 1", "warehouse_id": "w" }));
+    stops_in_the_midst(&fake, &SqlSensor(lookout()), sql, 1).await;
 }
 
 /// Stops a sensor whose query, the n-th statement of all, goes on.
