@@ -374,9 +374,9 @@ pub enum RunsCommand {
         /// Only what failed, itself or because of what was before it
         #[arg(long)]
         only_failed: bool,
-        /// On the newest version of the DAG file rather than on that of the run
-        #[arg(long)]
-        latest_version: bool,
+        /// On the newest version of the DAG file rather than on that of the run; `=false`: on that of the run, whatever the DAG says
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+        latest_version: Option<bool>,
         /// Only say what would be cleared
         #[arg(long)]
         dry_run: bool,
@@ -443,9 +443,9 @@ pub struct ClearTasksArgs {
     /// Only what failed, itself or because of what was before it
     #[arg(long)]
     pub only_failed: bool,
-    /// On the newest version of the DAG file rather than on that of the run
-    #[arg(long)]
-    pub latest_version: bool,
+    /// On the newest version of the DAG file rather than on that of the run; `=false`: on that of the run, whatever the DAG says
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub latest_version: Option<bool>,
     /// Only say what would be cleared
     #[arg(long)]
     pub dry_run: bool,
@@ -692,9 +692,9 @@ pub struct CreateBackfillArgs {
     /// Most of its runs at the same time
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_active_runs: u32,
-    /// Runs that are reused keep the version of the DAG that they had
-    #[arg(long)]
-    pub keep_version: bool,
+    /// Runs that are reused keep the version of the DAG that they had; `=false`: they take the newest, whatever the DAG says
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub keep_version: Option<bool>,
     /// Only say what would be run
     #[arg(long)]
     pub dry_run: bool,

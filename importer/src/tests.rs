@@ -384,3 +384,17 @@ fn tasks_keep_their_dates_params_and_names() {
         assert!(yaml.contains(written), "{written} in {yaml}");
     }
 }
+
+/// A date without a zone is one in UTC in Airflow, whatever the zone of the DAG.
+#[test]
+fn dates_of_tasks_without_a_zone_are_in_utc() {
+    let task = "EmptyOperator(task_id='a', start_date=datetime(2026, 2, 1), end_date=datetime(2026, 3, 1, 6, 30))\n";
+    let zoned = whole(&format!(
+        "with DAG('one', schedule='@daily', start_date=pendulum.datetime(2026, 1, 1, tz='Europe/Amsterdam')):\n    {task}"
+    ));
+    assert_eq!(zoned.remarks, []);
+    let yaml = zoned.yaml.unwrap();
+    for written in ["start_date: 2026-01-01\n", "2026-02-01T00:00:00Z", "2026-03-01T06:30Z"] {
+        assert!(yaml.contains(written), "{written} in {yaml}");
+    }
+}

@@ -135,6 +135,7 @@ impl Writer<'_> {
             return;
         }
         self.line(indent, "tasks:");
+        let has_zone = self.draft.dags[dag].entries.iter().any(|entry| entry.key == "timezone");
         for index in tasks {
             let task = &self.draft.tasks[index];
             let own = |key: &str, value: Json| Entry { key: key.to_owned(), value, place: task.place.clone() };
@@ -146,7 +147,7 @@ impl Writer<'_> {
                 entries.push(own("task_group_name", Json::from(self.draft.id(End::Group(group)))));
             }
             entries.extend(self.dependencies(End::Task(index), &task.place));
-            entries.extend(task.entries.iter().cloned());
+            entries.extend(task.entries.iter().map(|entry| if has_zone { in_utc(entry) } else { entry.clone() }));
             let Some(lost) = &task.lost else {
                 self.item(indent + 2, &entries);
                 continue;
@@ -179,4 +180,16 @@ impl Writer<'_> {
         self.out.push_str(text);
         self.out.push('\n');
     }
+}
+
+/// A task's own date without a zone is one in UTC for Airflow. Here it would be one in the zone of its DAG.
+fn in_utc(entry: &Entry) -> Entry {
+    let written = entry.value.as_str().filter(|_| matches!(entry.key.as_str(), "start_date" | "end_date"));
+    let value = match written {
+        Some(date) if date.ends_with('Z') => return entry.clone(),
+        Some(date) if date.contains('T') => format!("{date}Z"),
+        Some(date) => format!("{date}T00:00:00Z"),
+        None => return entry.clone(),
+    };
+    Entry { value: Json::from(value), ..entry.clone() }
 }

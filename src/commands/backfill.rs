@@ -45,7 +45,7 @@ async fn create(installation: &Installation, args: CreateBackfillArgs, output: O
         conf: parse_conf(args.conf.as_deref())?,
         reprocess: args.reprocess_behavior.into(),
         max_active_runs: args.max_active_runs,
-        run_on_latest_version: args.keep_version.then_some(false),
+        run_on_latest_version: args.keep_version.map(|keeps| !keeps),
     };
     if args.dry_run {
         return plan(&installation.control.plan_backfill(&new).await?, output);

@@ -47,7 +47,7 @@ pub async fn tasks(installation: &Installation, args: ClearTasksArgs, output: Ou
             future: args.future,
         },
         states: if args.only_failed { StatesMeant::Failed } else { StatesMeant::Any },
-        run_on_latest_version: args.latest_version.then_some(true),
+        run_on_latest_version: args.latest_version,
         prevent_running_task: false,
         reset_runs: true,
         note: None,

@@ -20,12 +20,7 @@ pub async fn run(command: RunsCommand, config: Config, output: Output) -> anyhow
         RunsCommand::List { dag_id, limit } => list(&installation, dag_id.as_deref(), limit, output).await,
         RunsCommand::Show { dag_id, run_id } => show(&installation, &dag_id, run_id.as_deref(), output).await,
         RunsCommand::Clear { dag_id, run_id, only_failed, latest_version, dry_run } => {
-            let clear = ClearRun {
-                only_failed,
-                run_on_latest_version: latest_version.then_some(true),
-                dry_run,
-                ..ClearRun::default()
-            };
+            let clear = ClearRun { only_failed, run_on_latest_version: latest_version, dry_run, ..ClearRun::default() };
             clear::run(&installation, &dag_id, &run_id, clear, output).await
         }
         RunsCommand::Mark { dag_id, run_id, state } => mark::run(&installation, &dag_id, &run_id, state, output).await,

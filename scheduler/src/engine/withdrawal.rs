@@ -20,8 +20,8 @@ use super::executor::{Order, RunAround, Shared};
 use crate::operator::TaskKey;
 use crate::run::InstanceIndex;
 use crate::store::audit::{self, Deed, DeedTask};
+use crate::store::entity::dag_run;
 use crate::store::entity::task_checkpoint::Model;
-use crate::store::entity::{dag_run, task_instance};
 use crate::store::{StoreError, checkpoints, commit, runs, versions};
 
 /// Checkpoints that are found in one look.
@@ -162,27 +162,22 @@ impl Withdrawal {
                 Ok(true)
             }
             Prospect::Forgotten => Ok(false),
-            Prospect::None { run, instance, because } => {
-                self.give_up(&run, &instance, because).await?;
+            Prospect::None { run, try_number, because } => {
+                self.give_up(&run, try_number, because).await?;
                 Ok(false)
             }
         }
     }
 
     /// Says for people to read what was left, and looks after it no more.
-    async fn give_up(
-        &self,
-        run: &dag_run::Model,
-        instance: &task_instance::Model,
-        because: &'static str,
-    ) -> anyhow::Result<()> {
+    async fn give_up(&self, run: &dag_run::Model, try_number: i32, because: &'static str) -> anyhow::Result<()> {
         let surroundings = &self.shared.surroundings;
         let Model { task_id, map_index, value, .. } = &self.left;
         let deed = Deed {
             event: "give_up_withdrawal",
             dag_id: Some(&run.dag_id),
             run_id: Some(&run.run_id),
-            task: Some(DeedTask { task_id, map_index: *map_index, try_number: instance.try_number }),
+            task: Some(DeedTask { task_id, map_index: *map_index, try_number }),
             owner: Some("scheduler"),
             extra: Some(json!({ "because": because, "left": value })),
         };
@@ -202,14 +197,21 @@ impl Withdrawal {
         let surroundings = &self.shared.surroundings;
         let db = surroundings.db.read();
         let Model { dag_run_id, task_id, map_index, .. } = &self.left;
-        let row = runs::find_by_key(db, *dag_run_id).await?;
-        let instance = runs::find_instance(db, *dag_run_id, task_id, *map_index).await?;
-        let (Some(mut row), Some(instance)) = (row, instance) else { return Ok(Prospect::Forgotten) };
+        let Some(mut row) = runs::find_by_key(db, *dag_run_id).await? else { return Ok(Prospect::Forgotten) };
+        let (try_id, try_number, start_date) = match runs::find_instance(db, *dag_run_id, task_id, *map_index).await? {
+            Some(instance) => (instance.try_id, instance.try_number, instance.start_date),
+            // It is gone when its task has become a mapped one in the version with which the run goes on. What it has left says
+            // all that there is to be ended.
+            None => match checkpoints::last_try(db, &self.left).await? {
+                Some(earlier) => (earlier.try_id, earlier.try_number, earlier.start_date),
+                None => (Uuid::nil(), 0, None),
+            },
+        };
         // The run may have gone on with another version, which has not this task, or has it elsewhere.
         row.dag_version_id = self.left.dag_version_id.unwrap_or(row.dag_version_id);
         let Some(version) = versions::find(db, row.dag_version_id).await? else {
             let because = "the version of the DAG is gone that it was started with";
-            return Ok(Prospect::None { run: Box::new(row), instance: Box::new(instance), because });
+            return Ok(Prospect::None { run: Box::new(row), try_number, because });
         };
         let dag = surroundings.catalog.definition(
             &version.dag_id,
@@ -219,15 +221,15 @@ impl Withdrawal {
         )?;
         let Some(task) = dag.find(task_id) else {
             let because = "the DAG does not have the task any more";
-            return Ok(Prospect::None { run: Box::new(row), instance: Box::new(instance), because });
+            return Ok(Prospect::None { run: Box::new(row), try_number, because });
         };
         let now = surroundings.clock.now();
         let started = row.start_date;
         Ok(Prospect::Hope(Box::new(Order {
             run: *dag_run_id,
             at: InstanceIndex { task, map_index: *map_index },
-            try_id: instance.try_id,
-            try_number: u32::try_from(instance.try_number).unwrap_or(0),
+            try_id,
+            try_number: u32::try_from(try_number).unwrap_or(0),
             key: TaskKey {
                 dag_id: row.dag_id.clone(),
                 run_id: row.run_id.clone(),
@@ -235,7 +237,7 @@ impl Withdrawal {
                 map_index: *map_index,
             },
             around: Arc::new(RunAround::new(dag, row, started)),
-            started_at: instance.start_date.unwrap_or(now),
+            started_at: start_date.unwrap_or(now),
             goes_on: false,
             ordered_at: now,
         })))
@@ -249,5 +251,5 @@ enum Prospect {
     /// The run was deleted, and the checkpoint with it.
     Forgotten,
     /// Nobody can say how it is ended.
-    None { run: Box<dag_run::Model>, instance: Box<task_instance::Model>, because: &'static str },
+    None { run: Box<dag_run::Model>, try_number: i32, because: &'static str },
 }

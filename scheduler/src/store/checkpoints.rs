@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::entity::task_checkpoint::{ActiveModel, Column, Entity, Model};
-use super::entity::{task_instance, task_try};
+use super::entity::{task_instance, task_instance_history, task_try};
 use super::error::{StoreError, doing};
 use super::runs::{InstanceKey, KEYS_MAX, of_any};
 
@@ -199,6 +199,22 @@ pub async fn withdrawn(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Mode
         .all(db)
         .await
         .map_err(doing("looking for withdrawn checkpoints"))
+}
+
+/// The last earlier try of the task instance of a checkpoint, if a trace of one is left.
+pub async fn last_try(
+    db: &impl ConnectionTrait,
+    seen: &Model,
+) -> Result<Option<task_instance_history::Model>, StoreError> {
+    use task_instance_history::Column as H;
+    task_instance_history::Entity::find()
+        .filter(H::DagRunId.eq(seen.dag_run_id))
+        .filter(H::TaskId.eq(&seen.task_id))
+        .filter(H::MapIndex.eq(seen.map_index))
+        .order_by_desc(H::TryNumber)
+        .one(db)
+        .await
+        .map_err(doing("looking for the try of a checkpoint"))
 }
 
 /// Whether the checkpoint is still withdrawn, and the same: a further try may have replaced it.

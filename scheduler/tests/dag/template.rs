@@ -159,6 +159,18 @@ fn dates(#[case] template: &str, #[case] expected: &str) {
 #[case("{{ macros.datetime.strptime('2018/02/03', '%Y/%m/%d') | ds }}", "2018-02-03")]
 #[case("{{ macros.datetime.fromtimestamp(1514764800.5).isoformat() }}", "2018-01-01T00:00:00.500000+00:00")]
 #[case("{{ macros.datetime_diff_for_humans(data_interval_end, data_interval_start) }}", "1 day after")]
+#[case("{{ macros.datetime_diff_for_humans(data_interval_end, since=data_interval_start) }}", "1 day after")]
+#[case("{{ macros.datetime.strptime('2018-02', '%Y-%m') }}", "2018-02-01 00:00:00+00:00")]
+#[case("{{ macros.datetime.strptime('2018-02-03T07', '%Y-%m-%dT%H') }}", "2018-02-03 07:00:00+00:00")]
+#[case("{{ macros.datetime.strptime('3/2/18 07 PM', '%d/%m/%y %I %p') }}", "2018-02-03 19:00:00+00:00")]
+#[case("{{ macros.datetime.strptime('07:30', '%H:%M') }}", "1900-01-01 07:30:00+00:00")]
+#[case(
+    "{{ macros.datetime.strptime('2018-02-03 07:30:01.5', '%Y-%m-%d %H:%M:%S.%f') }}",
+    "2018-02-03 07:30:01.500000+00:00"
+)]
+#[case("{{ macros.datetime.strptime('2018-02-03 00:30 +0200', '%Y-%m-%d %H:%M %z') }}", "2018-02-02 22:30:00+00:00")]
+#[case("{{ macros.datetime.strptime('2018-02-03T00:30Z', '%Y-%m-%dT%H:%M%z') }}", "2018-02-03 00:30:00+00:00")]
+#[case("{{ macros.ds_format('2018-02-03T00:30+02:00', '%Y-%m-%dT%H:%M%z', '%d.%m. %H:%M') }}", "03.02. 00:30")]
 #[case(
     "{{ macros.datetime_diff_for_humans(logical_date) }} {{ macros.datetime_diff_for_humans('2018-01-05') }}",
     "1 day ago in 2 days"
@@ -461,6 +473,35 @@ fn xcoms_of_single_instances_are_pulled_by_their_index() {
         mistake("{{ ti.xcom_pull('extract', map_indexes=['x']) }}"),
         "1:4 `map_indexes` is an index, or a list of them"
     );
+}
+
+/// Airflow 3: one flat list, in the order of the tasks, and of the indices within each.
+#[test]
+fn what_several_tasks_left_is_one_list() {
+    let context = TemplateContext {
+        dag: dag("tasks:\n  - {task_id: one, operator: empty}\n  \
+             - {task_id: many, operator: bash, expand: {bash_command: [x, y]}}\n  \
+             - {task_id: load, operator: empty, dependencies: [one, many]}\n"),
+        ..context()
+    };
+    let mut xcoms = XComs::new();
+    xcoms.insert(xcom("one", "return_value"), Some(json!(["o"])));
+    xcoms.insert(xcom("many", "return_value"), Some(json!(["a", "b"])));
+    for (task_id, index, value) in
+        [("one", 0, None), ("one", 1, Some("c")), ("many", 0, Some("a")), ("many", 1, Some("b"))]
+    {
+        xcoms.insert(
+            XComRef { map_index: Some(index), ..xcom(task_id, "return_value") },
+            value.map(|value| json!([value])),
+        );
+    }
+    let render = |template| render_text(template, &context, &xcoms).unwrap();
+    assert_eq!(render("{{ ti.xcom_pull(task_ids=['one', 'many']) }}"), "[['o'], 'a', 'b']");
+    assert_eq!(
+        render("{{ ti.xcom_pull(task_ids=['many', 'one'], map_indexes=[1, 0]) }}"),
+        "[['b'], ['a'], ['c'], None]"
+    );
+    assert_eq!(render("{{ ti.xcom_pull(task_ids=['many', 'one'], map_indexes=1) }}"), "[['b'], ['c']]");
 }
 
 #[test]

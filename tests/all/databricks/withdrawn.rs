@@ -120,6 +120,12 @@ impl World {
 #[case::postgres(Backend::Postgres, "tasks: [{task_id: tell, operator: empty}]\n", "tell")]
 // The new version has the task, and does something else in it.
 #[case::another_operator(Backend::Sqlite, "tasks: [{task_id: clean, operator: empty}]\n", "clean")]
+// The instance that it was started for is gone, because the new version has several in its place.
+#[case::became_mapped(
+    Backend::Sqlite,
+    "tasks: [{task_id: clean, operator: bash, expand: {bash_command: ['true', 'true']}}]\n",
+    "clean"
+)]
 #[tokio::test]
 async fn a_run_of_a_task_that_the_new_version_has_no_more_is_cancelled(
     #[case] backend: Backend,

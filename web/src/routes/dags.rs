@@ -55,6 +55,7 @@ pub(crate) fn dag_filter(query: &mut Query, user: &User) -> Result<DagFilter, Ap
         owners: query.texts("owners"),
         dag_id: query.patterns("dag_id"),
         display_name: query.patterns("dag_display_name"),
+        any_name: Vec::new(),
         is_favorite: query.flag("is_favorite").map(|is_favorite| (user.name.clone(), is_favorite)),
         exclude_stale: query.flag("exclude_stale").unwrap_or(true),
         is_paused: query.flag("paused"),

@@ -66,6 +66,8 @@ impl From<DagRow> for DagResponse {
         let summary = dag.timetable_summary.as_deref();
         let summary = summary.map(|summary| summary.strip_prefix("Asset or ").unwrap_or(summary));
         let is_periodic = !matches!(summary, None | Some("@once" | "@continuous" | "Asset"));
+        let allowed_run_types = dag.allowed_run_types.as_ref().map(run_types);
+        let allows_backfills = allowed_run_types.as_ref().is_none_or(|types| types.contains(&DagRunType::Backfill));
         DagResponse {
             dag_display_name: display_name::of_dag(&dag),
             is_paused: dag.is_paused,
@@ -86,9 +88,9 @@ impl From<DagRow> for DagResponse {
             next_dagrun_data_interval_start: dag.next_dagrun_data_interval_start.map(DateTime),
             next_dagrun_data_interval_end: dag.next_dagrun_data_interval_end.map(DateTime),
             next_dagrun_run_after: dag.next_dagrun_run_after.map(DateTime),
-            allowed_run_types: dag.allowed_run_types.as_ref().map(run_types),
+            allowed_run_types,
             owners: owners(&dag.owners),
-            is_backfillable: is_periodic,
+            is_backfillable: is_periodic && allows_backfills,
             file_token: file_token(&dag),
             dag_id: dag.dag_id,
             bundle_name: Some(dag.bundle_name),

@@ -344,6 +344,16 @@ async fn dags_and_tasks_are_shown_by_their_second_names(#[case] backend: Backend
     ] {
         assert_eq!(ids(&server.get_ok(&format!("/dags?{query}")).await), expected, "{query}");
     }
+    for (text, expected) in
+        [("another", &["named"][..]), ("NAMED", &["named"]), ("sal|nam", &["named", "sales"]), ("none", &[])]
+    {
+        let found = server.get_ok(&format!("/updraft/dags?name_pattern={text}")).await;
+        assert_eq!(ids(&found), expected, "{text}");
+    }
+    let periodic = "schedule: '@daily'\nallowed_run_types: [scheduled, manual]\ntasks: [{task_id: a, operator: bash, bash_command: ls}]\n";
+    server.write_dag("kinds.yaml", periodic).await;
+    let kinds = server.get_ok("/dags/kinds").await;
+    assert_eq!((&kinds["timetable_periodic"], &kinds["is_backfillable"]), (&json!(true), &json!(false)), "{kinds}");
     let body = json!({ "dag_id": "named", "from_date": "2026-01-01T00:00:00Z", "to_date": "2026-01-02T00:00:00Z" });
     let (status, refused) = server.post("/backfills", &body).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);

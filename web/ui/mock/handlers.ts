@@ -120,7 +120,7 @@ async function login(_: Db, __: Params, request: Request): Promise<Response> {
 
 function listDags(db: Db, _: Params, __: Request, url: URL): Response {
   const query = url.searchParams
-  const pattern = query.get('dag_display_name_pattern')?.toLowerCase()
+  const pattern = query.get('name_pattern')?.toLowerCase()
   const tags = query.getAll('tags')
   const paused = query.get('paused')
   const state = query.get('last_dag_run_state')

@@ -5,13 +5,32 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::format::{Item, StrftimeItems};
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use minijinja::value::{DynObject, Kwargs, Object, ObjectRepr, Value, from_args};
 use minijinja::{Error, ErrorKind, State};
 
 use super::span::Span;
 use crate::dag::timetable::resolve_local;
+
+/// Python's `strftime`, whose `%f` has six digits.
+pub(super) fn strftime<Z: TimeZone<Offset: fmt::Display>>(at: &DateTime<Z>, format: &str) -> Result<String, Error> {
+    let format = format.replace("%f", "%6f");
+    if StrftimeItems::new(&format).any(|item| matches!(item, Item::Error)) {
+        return Err(invalid(format!("`{format}` is not a format of dates")));
+    }
+    Ok(chrono_format(at, &format))
+}
+
+fn chrono_format<Z: TimeZone<Offset: fmt::Display>>(at: &DateTime<Z>, format: &str) -> String {
+    use fmt::Write;
+
+    let mut out = String::new();
+    match write!(out, "{}", at.format(format)) {
+        Ok(()) => out,
+        Err(fmt::Error) => String::new(),
+    }
+}
 
 /// An instant in a time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,24 +54,14 @@ impl Instant {
         self.chrono_format(&format!("%Y-%m-%d{separator}%H:%M:%S{fraction}%:z"))
     }
 
-    /// Python's `strftime`, whose `%f` has six digits.
+    /// Python's `strftime`.
     pub fn strftime(&self, format: &str) -> Result<String, Error> {
-        let format = format.replace("%f", "%6f");
-        if StrftimeItems::new(&format).any(|item| matches!(item, Item::Error)) {
-            return Err(invalid(format!("`{format}` is not a format of dates")));
-        }
-        Ok(self.chrono_format(&format))
+        strftime(&self.0, format)
     }
 
     /// Only for formats that were checked, or that are our own.
     fn chrono_format(&self, format: &str) -> String {
-        use fmt::Write;
-
-        let mut out = String::new();
-        match write!(out, "{}", self.0.format(format)) {
-            Ok(()) => out,
-            Err(fmt::Error) => String::new(),
-        }
+        chrono_format(&self.0, format)
     }
 
     fn shifted(&self, kwargs: &Kwargs, sign: i64) -> Result<Instant, Error> {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::format::{Fixed, Item, Parsed, StrftimeItems};
+use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, Utc};
 use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value, from_args};
 use minijinja::{Error, ErrorKind, State};
 
 use super::humans;
-use super::instant::{Instant, invalid};
+use super::instant::{Instant, invalid, strftime};
 use super::session::{Session, from_json};
 use super::span::Span;
 
@@ -42,11 +43,13 @@ impl Object for Macros {
             }
             "ds_format" => {
                 let (text, input, output): (&str, &str, &str) = from_args(args)?;
-                Ok(Value::from(parse_as(text, input)?.strftime(output)?))
+                Ok(Value::from(strftime(&parse_as(text, input)?, output)?))
             }
             "datetime_diff_for_humans" => {
-                let (at, since): (Value, Option<Value>) = from_args(args)?;
-                let utc = |value: &Value| Instant::of(value).map(|instant| instant.0.with_timezone(&chrono::Utc));
+                let (at, since, kwargs): (Value, Option<Value>, Kwargs) = from_args(args)?;
+                let since = since.map_or_else(|| kwargs.get::<Option<Value>>("since"), |since| Ok(Some(since)))?;
+                kwargs.assert_all_used()?;
+                let utc = |value: &Value| Instant::of(value).map(|instant| instant.0.with_timezone(&Utc));
                 let since = since.filter(|since| !since.is_none());
                 let from = since.as_ref().map_or(Ok(self.0.context.now), utc)?;
                 Ok(Value::from(humans::diff(utc(&at)?, from, since.is_none())))
@@ -113,7 +116,7 @@ impl Object for MacroModule {
             (Module::Datetime, "now" | "utcnow" | "today") => Ok(Value::from_object(now())),
             (Module::Datetime, "strptime") => {
                 let (text, format): (&str, &str) = from_args(args)?;
-                Ok(Value::from_object(parse_as(text, format)?))
+                Ok(Value::from_object(Instant::utc(parse_as(text, format)?.with_timezone(&Utc))))
             }
             (Module::Datetime, "fromisoformat") | (Module::DateutilParser, "parse" | "isoparse") => {
                 let (text,): (Value,) = from_args(args)?;
@@ -199,7 +202,7 @@ fn timedelta(args: &[Value]) -> Result<Value, Error> {
 fn at_timestamp(seconds: f64) -> Result<Instant, Error> {
     #[allow(clippy::cast_possible_truncation, reason = "the cast saturates, and no such date is found then")]
     let micros = (seconds * 1e6).round() as i64;
-    let instant = chrono::DateTime::from_timestamp_micros(micros).filter(|_| seconds.is_finite());
+    let instant = DateTime::from_timestamp_micros(micros).filter(|_| seconds.is_finite());
     instant.map(Instant::utc).ok_or_else(|| invalid("the date is too far away".to_owned()))
 }
 
@@ -211,17 +214,55 @@ fn not_a_day(text: &str) -> Error {
     invalid(format!("`{text}` is not a day such as 2026-01-31, or too far away"))
 }
 
-/// Python's `strptime`; what the format does not say is midnight, UTC.
-fn parse_as(text: &str, format: &str) -> Result<Instant, Error> {
-    NaiveDateTime::parse_from_str(text, format)
-        .ok()
-        .or_else(|| NaiveDate::parse_from_str(text, format).ok().map(|date| date.and_time(NaiveTime::MIN)))
-        .map(|local| Instant::utc(local.and_utc()))
-        .or_else(|| {
-            let instant = chrono::DateTime::parse_from_str(text, format).ok()?;
-            Some(Instant::utc(instant.with_timezone(&chrono::Utc)))
-        })
-        .ok_or_else(|| invalid(format!("`{text}` is not a date in the format `{format}`")))
+/// Python's `strptime`: what the format does not say is as at midnight of the first of January 1900, in UTC.
+fn parse_as(text: &str, format: &str) -> Result<DateTime<FixedOffset>, Error> {
+    // Python's `%f` is a fraction of a second, and its `%z` takes a `Z`.
+    let format_here = format.replace(".%f", "%.f").replace("%f", "%6f");
+    let items = StrftimeItems::new(&format_here).map(|item| match item {
+        Item::Fixed(Fixed::TimezoneOffset) => Item::Fixed(Fixed::TimezoneOffsetZ),
+        item => item,
+    });
+    let mut parsed = Parsed::new();
+    chrono::format::parse(&mut parsed, text, items)
+        .and_then(|()| complete(&mut parsed))
+        .and_then(|()| parsed.to_datetime())
+        .map_err(|_| invalid(format!("`{text}` is not a date in the format `{format}`")))
+}
+
+/// Says what was left out, as Python's `strptime` does.
+fn complete(parsed: &mut Parsed) -> chrono::format::ParseResult<()> {
+    if parsed.offset().is_none() {
+        parsed.set_offset(0)?;
+    }
+    if parsed.timestamp().is_some() {
+        return Ok(());
+    }
+    let years = [parsed.year(), parsed.year_div_100(), parsed.year_mod_100(), parsed.isoyear()];
+    if years.iter().all(Option::is_none) {
+        parsed.set_year(1900)?;
+    }
+    let other_days = [parsed.ordinal(), parsed.isoweek(), parsed.week_from_sun(), parsed.week_from_mon()];
+    if other_days.iter().all(Option::is_none) {
+        if parsed.month().is_none() {
+            parsed.set_month(1)?;
+        }
+        if parsed.day().is_none() {
+            parsed.set_day(1)?;
+        }
+    }
+    match (parsed.hour_div_12(), parsed.hour_mod_12()) {
+        (None, None) => parsed.set_hour(0)?,
+        (None, Some(_)) => parsed.set_ampm(false)?,
+        // `%p` without an hour is refused.
+        _ => {}
+    }
+    if parsed.minute().is_none() {
+        parsed.set_minute(0)?;
+    }
+    if parsed.second().is_none() {
+        parsed.set_second(0)?;
+    }
+    Ok(())
 }
 
 /// A number from 0 up to 1.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Enumerator, Kwargs, Object, Value, from_args};
+use minijinja::value::{Enumerator, Kwargs, Object, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use serde_json::Map;
 
@@ -237,14 +237,7 @@ impl TaskInstance {
             Some(ids) if ids.is_none() => self.of_task(&context.task_id, &key, indexes.as_ref(), &default),
             Some(ids) => match ids.as_str() {
                 Some(id) => self.of_task(id, &key, indexes.as_ref(), &default),
-                None => {
-                    let ids: Vec<Value> = ids.try_iter()?.collect();
-                    let values = ids.iter().map(|id| match id.as_str() {
-                        Some(id) => self.of_task(id, &key, indexes.as_ref(), &default),
-                        None => Err(invalid("`task_ids` is a task id or a list of them".to_owned())),
-                    });
-                    Ok(Value::from(values.collect::<Result<Vec<Value>, Error>>()?))
-                }
+                None => self.of_tasks(&ids, &key, indexes.as_ref(), &default),
             },
         }
     }
@@ -259,6 +252,45 @@ impl TaskInstance {
                 Ok(Value::from(values.collect::<Result<Vec<Value>, Error>>()?))
             }
         }
+    }
+
+    /// What several tasks left, in one list: what the instances of one left are items of it, too (Airflow 3).
+    fn of_tasks(
+        &self,
+        task_ids: &Value,
+        key: &str,
+        indexes: Option<&MapIndexes>,
+        default: &Value,
+    ) -> Result<Value, Error> {
+        let mut values = Vec::new();
+        for task_id in task_ids.try_iter()? {
+            let Some(task_id) = task_id.as_str() else {
+                return Err(invalid("`task_ids` is a task id or a list of them".to_owned()));
+            };
+            let left = self.of_task(task_id, key, indexes, default)?;
+            let is_of_several = match indexes {
+                None => self.is_of_several(task_id),
+                Some(MapIndexes::One(_)) => false,
+                Some(MapIndexes::Several(_)) => true,
+            };
+            // One that is still to be fetched is no list yet.
+            if is_of_several && left.kind() == ValueKind::Seq {
+                values.extend(left.try_iter()?);
+            } else {
+                values.push(left);
+            }
+        }
+        Ok(Value::from(values))
+    }
+
+    /// Whether a task has several instances, of which this task instance sees more than the one beside it.
+    fn is_of_several(&self, task_id: &str) -> bool {
+        let context = &self.0.context;
+        context.dag.find(task_id).is_some_and(|task| {
+            let own = context.dag.find(&context.task_id);
+            let is_beside = own.is_some_and(|own| context.dag.are_mapped_together(task, own));
+            context.dag.mapping(task).is_some() && !is_beside
+        })
     }
 
     fn one(&self, task_id: &str, key: &str, map_index: Option<i32>, default: &Value) -> Result<Value, Error> {

@@ -42,6 +42,8 @@ pub struct DagFilter {
     pub dag_id: Vec<Pattern>,
     /// Filters on what people see in its place.
     pub display_name: Vec<Pattern>,
+    /// Filters on either of the two.
+    pub any_name: Vec<Pattern>,
     /// Only those that are favourites of a user, or only those that are not.
     pub is_favorite: Option<(String, bool)>,
     /// Leave out DAGs whose files are gone.
@@ -104,6 +106,10 @@ impl DagFilter {
         }
         for pattern in &self.display_name {
             all = all.add(pattern.on(display_name()));
+        }
+        for pattern in &self.any_name {
+            let either = Condition::any().add(pattern.on(dag::Column::DagId.into_simple_expr()));
+            all = all.add(either.add(pattern.on(display_name())));
         }
         if let Some((user, is_favorite)) = &self.is_favorite {
             let favorite = dag::Column::DagId.in_subquery(favorites::of_user(user));

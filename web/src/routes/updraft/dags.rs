@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use scheduler::store::{favorites, read};
+use scheduler::store::favorites;
+use scheduler::store::read::{self, Pattern};
 use serde::Serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
@@ -20,11 +21,15 @@ const RUNS_DEFAULT: u64 = 14;
 /// Most runs of each DAG.
 const RUNS_MAX: u64 = 100;
 
-pub(crate) struct RecentRunsParams;
+/// What Updraft's list takes beyond Airflow's.
+pub(crate) struct OwnParams;
 
-impl IntoParams for RecentRunsParams {
+impl IntoParams for OwnParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        Described::default().number("runs", "Runs of each DAG: 14 when absent, at most 100.").done()
+        Described::default()
+            .text("name_pattern", "Text that occurs in the id or in the display name, written as `dag_id_pattern` is.")
+            .number("runs", "Runs of each DAG: 14 when absent, at most 100.")
+            .done()
     }
 }
 
@@ -54,7 +59,7 @@ pub(crate) struct UpdraftDagCollectionResponse {
     path = "/api/v2/updraft/dags",
     operation_id = "list_updraft_dags",
     tag = "Updraft",
-    params(DagParams, RecentRunsParams),
+    params(DagParams, OwnParams),
     responses(
         (status = 200, description = "A page of DAGs", body = UpdraftDagCollectionResponse),
         (status = 400, description = "The order is not allowed", body = HttpExceptionResponse),
@@ -66,7 +71,8 @@ pub(crate) async fn list_updraft_dags(
     user: User,
     mut query: Query,
 ) -> Result<Json<UpdraftDagCollectionResponse>, ApiError> {
-    let (filter, sorting, paging) = (dag_filter(&mut query, &user)?, dag_order(&query)?, query.paging());
+    let (mut filter, sorting, paging) = (dag_filter(&mut query, &user)?, dag_order(&query)?, query.paging());
+    filter.any_name = query.text("name_pattern").and_then(|term| Pattern::contains(&term)).into_iter().collect();
     let count = query.count("runs").unwrap_or(RUNS_DEFAULT).min(RUNS_MAX);
     query.finish()?;
     let listing = read::list_dags(app.db.read(), &filter, &sorting, &paging).await?;

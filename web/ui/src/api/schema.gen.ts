@@ -8709,6 +8709,8 @@ export interface operations {
                 dag_run_end_date_gt?: string;
                 dag_run_end_date_lte?: string;
                 dag_run_end_date_lt?: string;
+                /** @description Text that occurs in the id or in the display name, written as `dag_id_pattern` is. */
+                name_pattern?: string;
                 /** @description Runs of each DAG: 14 when absent, at most 100. */
                 runs?: number;
             };

@@ -10,7 +10,8 @@ export interface ClearTasks {
   tasks: TaskRef[]
   relatives: Relatives
   onlyFailed: boolean
-  latestVersion: boolean
+  /** Undefined: as the DAG says (`rerun_with_latest_version`). */
+  latestVersion: boolean | undefined
 }
 
 /** A whole run that is to run again. */
@@ -18,7 +19,8 @@ export interface ClearRun {
   dagId: string
   runId: string
   scope: 'everything' | 'failed' | 'new'
-  latestVersion: boolean
+  /** Undefined: as the DAG says (`rerun_with_latest_version`). */
+  latestVersion: boolean | undefined
 }
 
 /** A task that gets its end state by hand. */

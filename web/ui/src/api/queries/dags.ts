@@ -28,7 +28,7 @@ export function dagListQuery(filter: DagFilter) {
             query: {
               limit: DAGS_PER_PAGE,
               offset: filter.page * DAGS_PER_PAGE,
-              dag_display_name_pattern: filter.search,
+              name_pattern: filter.search,
               tags: filter.tags,
               paused: filter.paused,
               last_dag_run_state: filter.lastState,

@@ -1,7 +1,9 @@
 import { Checkbox, Radio } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { DagRun } from '../../api/model'
 import { clearRunPreview, useClearRun, type ClearRun } from '../../api/queries/actions'
+import { dagDetailsQuery } from '../../api/queries/dags'
 import { toast } from '../../ui/toast'
 import classes from './Action.module.css'
 import { ActionDialog } from './ActionDialog'
@@ -23,9 +25,10 @@ const SCOPES: { value: Scope; label: string; meaning: string; nothing: string }[
 /** Lets a run, or what failed of it, run again. */
 export function ClearRunDialog({ run, opened, onClose }: Props) {
   const [scope, setScope] = useState<Scope>(run.state === 'failed' ? 'failed' : 'everything')
-  const [latestVersion, setLatestVersion] = useState(false)
+  const [latestVersion, setLatestVersion] = useState<boolean>()
+  const details = useQuery(dagDetailsQuery(run.dag_id))
   const clear = useClearRun()
-  const action = { dagId: run.dag_id, runId: run.dag_run_id, scope, latestVersion: latestVersion || scope === 'new' }
+  const action = { dagId: run.dag_id, runId: run.dag_run_id, scope, latestVersion: scope === 'new' ? true : latestVersion }
   return (
     <ActionDialog
       title="Run this run again"
@@ -46,7 +49,7 @@ export function ClearRunDialog({ run, opened, onClose }: Props) {
             label="On the newest version"
             description="of the DAG, not that of the run"
             disabled={scope === 'new'}
-            checked={latestVersion || scope === 'new'}
+            checked={action.latestVersion ?? details.data?.rerun_with_latest_version ?? false}
             onChange={(event) => setLatestVersion(event.currentTarget.checked)}
           />
         </div>

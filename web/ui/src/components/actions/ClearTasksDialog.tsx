@@ -1,7 +1,9 @@
 import { Checkbox } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Relatives, TaskRef } from '../../api/model'
 import { clearTasksPreview, useClearTasks } from '../../api/queries/actions'
+import { dagDetailsQuery } from '../../api/queries/dags'
 import { plural } from '../../lib/numbers'
 import { toast } from '../../ui/toast'
 import { ActionDialog } from './ActionDialog'
@@ -22,7 +24,8 @@ interface Props {
 export function ClearTasksDialog({ dagId, runId, tasks, name, hasDate, opened, onClose }: Props) {
   const [relatives, setRelatives] = useState<Relatives>({ include_downstream: true })
   const [onlyFailed, setOnlyFailed] = useState(false)
-  const [latestVersion, setLatestVersion] = useState(false)
+  const [latestVersion, setLatestVersion] = useState<boolean>()
+  const details = useQuery(dagDetailsQuery(dagId))
   const clear = useClearTasks()
   const action = { dagId, runId, tasks, relatives, onlyFailed, latestVersion }
   return (
@@ -44,7 +47,7 @@ export function ClearTasksDialog({ dagId, runId, tasks, name, hasDate, opened, o
             size="sm"
             label="On the newest version"
             description="of the DAG, not that of the run"
-            checked={latestVersion}
+            checked={latestVersion ?? details.data?.rerun_with_latest_version ?? false}
             onChange={(event) => setLatestVersion(event.currentTarget.checked)}
           />
         </RelativesChoice>

@@ -13,7 +13,7 @@ interface Props {
 export function BackfillDialog({ dag, zone, opened, onClose }: Props) {
   return (
     <Modal opened={opened} onClose={onClose} size="lg" title={<b>Backfill {dag.dag_id}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
-      <BackfillForm dagId={dag.dag_id} isPaused={dag.is_paused} zone={zone} onDone={onClose} />
+      <BackfillForm dagId={dag.dag_id} isPaused={dag.is_paused} zone={zone} keepsVersion={dag.rerun_with_latest_version === false} onDone={onClose} />
     </Modal>
   )
 }

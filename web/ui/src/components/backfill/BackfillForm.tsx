@@ -18,6 +18,8 @@ interface Props {
   isPaused: boolean
   /** The DAG's time zone: dates are typed in it. */
   zone: string
+  /** Whether runs that run again keep their version unless somebody says otherwise. */
+  keepsVersion: boolean
   onDone: () => void
 }
 
@@ -31,7 +33,7 @@ const BEHAVIOURS: { value: Reprocess; label: string; meaning: string }[] = [
 const PAUSE_MS = 250
 
 /** Asks for what a backfill is made of, and shows by a dry run which dates it would run. */
-export function BackfillForm({ dagId, isPaused, zone, onDone }: Props) {
+export function BackfillForm({ dagId, isPaused, zone, keepsVersion, onDone }: Props) {
   const [draft, setDraft] = useState(() => freshDraft(Date.now(), zone))
   const reading = readDraft(draft, dagId, zone)
   const problems = 'problems' in reading ? reading.problems : {}
@@ -119,7 +121,7 @@ export function BackfillForm({ dagId, isPaused, zone, onDone }: Props) {
             label="Runs keep their version"
             description="of the DAG file, if they run again"
             disabled={draft.reprocess === 'none'}
-            checked={draft.keepVersion}
+            checked={draft.keepVersion ?? keepsVersion}
             onChange={(event) => change({ keepVersion: event.currentTarget.checked })}
           />
         </div>

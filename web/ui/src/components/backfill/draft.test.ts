@@ -14,9 +14,20 @@ test('dates are meant in the zone of the DAG', () => {
   expect(readDraft(draft, 'sales', 'Europe/Berlin')).toEqual({
     body: {
       dag_id: 'sales', from_date: '2026-11-13T23:00:00.000Z', to_date: '2026-11-20T23:00:00.000Z', reprocess_behavior: 'failed',
-      max_active_runs: 10, run_backwards: true, dag_run_conf: { region: 'us' }, run_on_latest_version: true,
+      max_active_runs: 10, run_backwards: true, dag_run_conf: { region: 'us' }, run_on_latest_version: undefined,
     },
   })
+})
+
+test('the DAG says on which version its runs run again, unless somebody does', () => {
+  const asked = (keepVersion?: boolean) => {
+    const reading = readDraft({ ...freshDraft(NOW, 'UTC'), keepVersion }, 'sales', 'UTC')
+    return JSON.stringify('body' in reading ? reading.body : undefined)
+  }
+
+  expect(asked()).not.toContain('run_on_latest_version')
+  expect(asked(true)).toContain('"run_on_latest_version":false')
+  expect(asked(false)).toContain('"run_on_latest_version":true')
 })
 
 test('each field says what is wrong with it', () => {

@@ -12,7 +12,8 @@ export interface Draft {
   reprocess: Reprocess
   maxActiveRuns: number | string
   newestFirst: boolean
-  keepVersion: boolean
+  /** Undefined: as the DAG says (`rerun_with_latest_version`). */
+  keepVersion: boolean | undefined
   /** JSON. */
   conf: string
 }
@@ -31,7 +32,7 @@ export function freshDraft(now: number, zone: string): Draft {
     reprocess: 'none',
     maxActiveRuns: MAX_ACTIVE_RUNS,
     newestFirst: false,
-    keepVersion: false,
+    keepVersion: undefined,
     conf: '',
   }
 }
@@ -60,7 +61,7 @@ export function readDraft(draft: Draft, dagId: string, zone: string): { body: Ba
       max_active_runs: most,
       run_backwards: draft.newestFirst,
       dag_run_conf: conf.conf,
-      run_on_latest_version: !draft.keepVersion,
+      run_on_latest_version: draft.keepVersion === undefined ? undefined : !draft.keepVersion,
     },
   }
 }

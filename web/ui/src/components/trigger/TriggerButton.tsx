@@ -5,6 +5,8 @@ interface Props {
   label?: string
   icon?: IconName
   variant?: 'filled' | 'default'
+  /** Why it cannot be pressed. */
+  refusal: string | undefined
   onClick: () => void
 }
 
@@ -12,9 +14,9 @@ interface Props {
  * Leads to a [`TriggerDialog`]. That one has its place where nothing takes it away while somebody fills it in: not in a row, nor
  * in an empty list, which a run that begins meanwhile replaces.
  */
-export function TriggerButton({ label = 'Trigger', icon = 'play', variant = 'filled', onClick }: Props) {
+export function TriggerButton({ label = 'Trigger', icon = 'play', variant = 'filled', refusal, onClick }: Props) {
   return (
-    <Button variant={variant} leftSection={<Icon name={icon} size={14} />} onClick={onClick}>
+    <Button variant={variant} leftSection={<Icon name={icon} size={14} />} disabled={refusal !== undefined} title={refusal} onClick={onClick}>
       {label}
     </Button>
   )

@@ -40,7 +40,7 @@ export function BackfillsTab({ dag, zone, search }: Props) {
         </EmptyMessage>
       ) : (
         <EmptyMessage icon="calendar" title="There are no dates to fill in">
-          <p>A backfill needs a schedule that says when: by cron, or every so often.</p>
+          <p>A backfill needs a schedule that says when, by cron or every so often, and a DAG that does not rule it out (allowed_run_types).</p>
         </EmptyMessage>
       )}
       {/* Beside the list, which the first backfill replaces. */}

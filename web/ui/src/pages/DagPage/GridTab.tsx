@@ -25,11 +25,13 @@ interface Props {
   dagId: string
   zone: string
   search: DagSearch
+  /** Why the DAG cannot be triggered. */
+  refusal: string | undefined
   onTrigger: () => void
 }
 
 /** The last runs side by side, task by task. */
-export function GridTab({ dagId, zone, search, onTrigger }: Props) {
+export function GridTab({ dagId, zone, search, refusal, onTrigger }: Props) {
   const navigate = route.useNavigate()
   const count = CHOICES.find((each) => each === search.runs) ?? USUAL
   const { data: grid } = useSuspenseQuery(gridQuery(dagId, count))
@@ -42,7 +44,7 @@ export function GridTab({ dagId, zone, search, onTrigger }: Props) {
       <Panel flush title="Grid">
         <EmptyMessage icon="grid" title="No runs yet">
           <p>Unpause the DAG to let it run on its schedule, or trigger it now.</p>
-          <TriggerButton variant="default" onClick={onTrigger} />
+          <TriggerButton variant="default" refusal={refusal} onClick={onTrigger} />
         </EmptyMessage>
       </Panel>
     )

@@ -15,6 +15,7 @@ import { Schedule } from '../../components/Schedule'
 import { Time } from '../../components/Time'
 import { TriggerButton } from '../../components/trigger/TriggerButton'
 import { TriggerDialog } from '../../components/trigger/TriggerDialog'
+import { triggerRefusal } from '../../components/trigger/refusal'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { DAG_TABS } from '../../search'
@@ -53,6 +54,7 @@ export function DagPage() {
   const active = dag.active_runs_count ?? 0
   const [triggering, setTriggering] = useState(false)
   const trigger = () => setTriggering(true)
+  const refusal = triggerRefusal(dag)
   return (
     <>
       <PageHead
@@ -70,7 +72,7 @@ export function DagPage() {
           </>
         }
         description={dag.description !== null && <Prose text={dag.description} />}
-        actions={<TriggerButton onClick={trigger} />}
+        actions={<TriggerButton refusal={refusal} onClick={trigger} />}
         facts={
           <KeyFacts
             facts={[
@@ -138,10 +140,10 @@ export function DagPage() {
             <GraphTab dagId={dagId} zone={zone} />
           </Tabs.Panel>
           <Tabs.Panel value="grid">
-            <GridTab dagId={dagId} zone={zone} search={search} onTrigger={trigger} />
+            <GridTab dagId={dagId} zone={zone} search={search} refusal={refusal} onTrigger={trigger} />
           </Tabs.Panel>
           <Tabs.Panel value="runs">
-            <RunsTab dagId={dagId} zone={zone} search={search} onTrigger={trigger} />
+            <RunsTab dagId={dagId} zone={zone} search={search} refusal={refusal} onTrigger={trigger} />
           </Tabs.Panel>
           <Tabs.Panel value="backfills">
             <BackfillsTab dag={dag} zone={zone} search={search} />

@@ -27,10 +27,12 @@ interface Props {
   dagId: string
   zone: string
   search: DagSearch
+  /** Why the DAG cannot be triggered. */
+  refusal: string | undefined
   onTrigger: () => void
 }
 
-export function RunsTab({ dagId, zone, search, onTrigger }: Props) {
+export function RunsTab({ dagId, zone, search, refusal, onTrigger }: Props) {
   const navigate = route.useNavigate()
   const page = search.page ?? 1
   const runs = useQuery(dagRunsQuery(dagId, { page: page - 1, state: search.state, type: search.type }))
@@ -76,7 +78,7 @@ export function RunsTab({ dagId, zone, search, onTrigger }: Props) {
         ) : search.state === undefined ? (
           <EmptyMessage icon="play" title="No runs yet">
             <p>Unpause the DAG to let it run on its schedule, or trigger it now.</p>
-            <TriggerButton variant="default" onClick={onTrigger} />
+            <TriggerButton variant="default" refusal={refusal} onClick={onTrigger} />
           </EmptyMessage>
         ) : (
           <EmptyMessage icon="search" title={`No run is in the state ${RUN_FACES[search.state].label.toLowerCase()}`} />

@@ -8,6 +8,7 @@ import { RunBars } from '../../components/RunBars'
 import { RunStateBadge } from '../../components/StateBadge'
 import { Schedule } from '../../components/Schedule'
 import { Time } from '../../components/Time'
+import { triggerRefusal } from '../../components/trigger/refusal'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
 import { Prose } from '../../ui/Prose'
@@ -60,6 +61,7 @@ interface RowProps {
 
 function Row({ dag, tags, toggleTag, onTrigger }: RowProps) {
   const last = dag.recent_runs[0]
+  const refusal = triggerRefusal(dag)
   return (
     <tr>
       <td className={classes.cellSwitch}>
@@ -113,8 +115,15 @@ function Row({ dag, tags, toggleTag, onTrigger }: RowProps) {
         </div>
       </td>
       <td className={classes.cellTrigger}>
-        <Tooltip label={`Trigger ${dag.dag_id}`}>
-          <ActionIcon variant="default" size={32} aria-label={`Trigger ${dag.dag_id}`} onClick={onTrigger}>
+        <Tooltip label={`Trigger ${dag.dag_id}`} disabled={refusal !== undefined}>
+          <ActionIcon
+            variant="default"
+            size={32}
+            aria-label={`Trigger ${dag.dag_id}`}
+            disabled={refusal !== undefined}
+            title={refusal}
+            onClick={onTrigger}
+          >
             <Icon name="play" size={14} />
           </ActionIcon>
         </Tooltip>

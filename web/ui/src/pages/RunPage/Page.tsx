@@ -13,6 +13,7 @@ import { Reason } from '../../components/Reason'
 import { RunStateBadge } from '../../components/StateBadge'
 import { StateTally } from '../../components/StateTally'
 import { Time } from '../../components/Time'
+import { triggerRefusal } from '../../components/trigger/refusal'
 import { formatDateTime } from '../../lib/dates'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
@@ -57,7 +58,7 @@ export function RunPage() {
         title={<Time at={when} zone={zone} as="zoned" />}
         badge={<RunStateBadge state={run.state} size="large" />}
         description={run.note}
-        actions={<RunActions run={run} isPaused={dag.is_paused} />}
+        actions={<RunActions run={run} isPaused={dag.is_paused} refusal={triggerRefusal(dag)} />}
         facts={
           <KeyFacts
             facts={[

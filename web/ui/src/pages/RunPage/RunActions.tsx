@@ -17,12 +17,14 @@ import { toast } from '../../ui/toast'
 interface Props {
   run: DagRun
   isPaused: boolean
+  /** Why the DAG cannot be triggered. */
+  refusal: string | undefined
 }
 
 type Question = 'clear' | 'copy' | 'success' | 'failed' | 'delete'
 
 /** What a person may do to a run. */
-export function RunActions({ run, isPaused }: Props) {
+export function RunActions({ run, isPaused, refusal }: Props) {
   const [open, setOpen] = useState<Question | null>(null)
   const mark = useMarkRun(run.dag_id, run.dag_run_id)
   const remove = useDeleteRun(run.dag_id, run.dag_run_id)
@@ -51,7 +53,7 @@ export function RunActions({ run, isPaused }: Props) {
       <Button variant={run.state === 'failed' ? 'filled' : 'default'} leftSection={<Icon name="retry" size={14} />} onClick={() => setOpen('clear')}>
         Run again
       </Button>
-      <TriggerButton label="Trigger a copy" icon="retry" variant="default" onClick={() => setOpen('copy')} />
+      <TriggerButton label="Trigger a copy" icon="retry" variant="default" refusal={refusal} onClick={() => setOpen('copy')} />
       <Menu position="bottom-end">
         <Menu.Target>
           <ActionIcon variant="default" size={36} aria-label="More actions">
