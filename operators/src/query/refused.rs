@@ -22,7 +22,7 @@ pub fn refused(tokens: &[TokenWithSpan]) -> Option<Mistake> {
                 let name = &first.token;
                 format!("`{name} ALL` is not obeyed here, only `{name}`, of whose rows no two are the same")
             }
-            (Keyword::NATURAL, Keyword::LEFT, next) if matches!(next, Keyword::JOIN | Keyword::OUTER) => {
+            (Keyword::NATURAL, Keyword::LEFT, Keyword::JOIN | Keyword::OUTER) => {
                 "`NATURAL LEFT JOIN` loses keys here; name them: `LEFT JOIN … USING (k)`".to_owned()
             }
             (Keyword::RIGHT | Keyword::FULL, ..) if loses_keys(&tokens, at) => {
