@@ -18,7 +18,9 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use crate::columns;
 use crate::query::pivoted::{Aside, put_back, set_aside};
 use crate::query::refused::refused;
-use crate::spark::{self, SparkDialect, in_lower_case, keep_labels, translate, translate_expression};
+use crate::spark::{
+    self, SparkDialect, UNNAMED, in_lower_case, keep_labels, keep_left_keys, translate, translate_expression,
+};
 
 /// Why a text is no expression over a table.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +89,7 @@ pub fn query(sql: &str) -> Result<ParsedQuery, ExpressionError> {
     let written = statement(sql, |token| token)?;
     let mut folded = statement(sql, in_lower_case)?;
     keep_labels(&written, &mut folded);
+    keep_left_keys(&mut folded).map_err(|_| ExpressionError::Refused(UNNAMED.to_owned()))?;
     translate(&mut folded);
     let folded = Box::new(folded);
     match written {

@@ -38,15 +38,18 @@ def relation(dice):
         return values(dice, "t", ["k", "kind", "v", "w"])
     if shape == "subquery":
         return f"(SELECT * FROM {values(dice, 't', ['k', 'kind', 'v', 'w'])}) AS s"
-    left = values(dice, "p", one)
+    # Which of two joined columns is taken has nothing to do with what the tables are called.
+    first, second = dice.sample(["a", "p", "q", "z"], 2)
+    left = values(dice, first, one)
     if shape == "using":
-        return f"{left} {dice.choice(['JOIN', 'LEFT JOIN'])} {values(dice, 'q', other)} USING (k)"
-    right = values(dice, "q", ["j", "v", "w"])
+        return f"{left} {dice.choice(['JOIN', 'LEFT JOIN'])} {values(dice, second, other)} USING (k)"
+    right = values(dice, second, ["j", "v", "w"])
     if shape == "cross":
         return f"{left} CROSS JOIN {right}"
     if shape == "comma":
-        return f"{left}, {values(dice, 'q', ['v', 'w'])}"
-    joined = f"{left} {'LEFT JOIN' if shape == 'left' else 'JOIN'} {right} ON p.k = q.j AND p.k IS DISTINCT FROM 3"
+        return f"{left}, {values(dice, second, ['v', 'w'])}"
+    condition = f"{first}.k = {second}.j AND {first}.k IS DISTINCT FROM 3"
+    joined = f"{left} {'LEFT JOIN' if shape == 'left' else 'JOIN'} {right} ON {condition}"
     return f"({joined})" if shape == "parentheses" else joined
 
 

@@ -22,6 +22,9 @@ pub fn refused(tokens: &[TokenWithSpan]) -> Option<Mistake> {
                 let name = &first.token;
                 format!("`{name} ALL` is not obeyed here, only `{name}`, of whose rows no two are the same")
             }
+            (Keyword::NATURAL, Keyword::LEFT, Keyword::JOIN | Keyword::OUTER) => {
+                "`NATURAL LEFT JOIN` loses keys here; name them: `LEFT JOIN … USING (k)`".to_owned()
+            }
             (Keyword::RIGHT | Keyword::FULL, ..) if loses_keys(&tokens, at) => {
                 let name = &first.token;
                 format!(
@@ -35,7 +38,8 @@ pub fn refused(tokens: &[TokenWithSpan]) -> Option<Mistake> {
 }
 
 /// Whether the join that begins there keeps rows of the right side, and has one column for two of them: DataFusion would take
-/// the left one, which is NULL in those rows.
+/// one of the two (by the names of the tables for `*`, else the left one), and neither is there in all rows. For `LEFT JOIN` see
+/// [`crate::spark::keep_left_keys`].
 fn loses_keys(tokens: &[&TokenWithSpan], at: usize) -> bool {
     let word = |at: usize| tokens.get(at).map_or(Keyword::NoKeyword, |token| keyword(token));
     let join = if word(at + 1) == Keyword::OUTER { at + 2 } else { at + 1 };

@@ -15,7 +15,7 @@ use super::parameters::{Parameters, bind};
 use super::pivoted::{put_back, set_aside};
 use super::place::{Mistake, Place};
 use super::refused::refused;
-use crate::spark::{self, SparkDialect, in_lower_case, keep_labels, translate};
+use crate::spark::{self, SparkDialect, UNNAMED, in_lower_case, keep_labels, keep_left_keys, translate};
 
 /// Statements, at least one of which is a query.
 #[derive(Debug)]
@@ -186,6 +186,7 @@ fn in_lower_case_first(text: &str) -> String {
 
 fn statement(start: Location, written: ast::Statement, mut planned: ast::Statement) -> Result<Statement, Mistake> {
     keep_labels(&written, &mut planned);
+    keep_left_keys(&mut planned).map_err(|place| Mistake::at(Place::of(place), UNNAMED))?;
     match (written, &mut planned) {
         (ast::Statement::Query(written), ast::Statement::Query(_)) => {
             translate(&mut planned);

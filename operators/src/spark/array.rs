@@ -128,6 +128,7 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
         return Ok(cast_text(&text_array(array)?, target));
     }
     match (from, target) {
+        (DataType::Dictionary(_, values), _) => cast_array(&cast(array, values)?, target),
         (_, Target::String) => Ok(Arc::new(text_array(array)?)),
         (DataType::Float16 | DataType::Float32 | DataType::Float64, Target::Int) => {
             let numbers = cast(array, &DataType::Float64)?;

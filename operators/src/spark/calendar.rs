@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use datafusion::arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, StringArray};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::plan_err;
+use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
 
 use super::array::{Target, cast_array, days, timestamps};
@@ -68,12 +68,24 @@ fn in_micros(at: NaiveDateTime) -> i64 {
     at.and_utc().timestamp_micros()
 }
 
+/// What lies between two times is in no year and no hour: its digits would be taken for those of a time.
+fn refuse_spans(data_type: &DataType) -> Result<()> {
+    match data_type {
+        DataType::Duration(_) | DataType::Interval(_) => exec_err!(
+            "`b - a` is a span of time, and has no year, day or hour of its own; write `timestampdiff(HOUR, a, b)`"
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn of_date(args: &[ArrayRef], part: fn(NaiveDate) -> i32) -> Result<ArrayRef> {
+    refuse_spans(args[0].data_type())?;
     let parts = days(&args[0])?.iter().map(|day| Some(part(NaiveDate::from_epoch_days(day?)?))).collect::<Int32Array>();
     Ok(Arc::new(parts))
 }
 
 fn of_time(args: &[ArrayRef], part: fn(NaiveDateTime) -> i32) -> Result<ArrayRef> {
+    refuse_spans(args[0].data_type())?;
     let parts = micros(args, 0)?.iter().map(|at| Some(part(instant(at?)?))).collect::<Int32Array>();
     Ok(Arc::new(parts))
 }

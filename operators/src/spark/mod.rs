@@ -13,6 +13,7 @@ mod function;
 mod generator;
 mod implicit;
 mod lateral_alias;
+mod left_keys;
 mod lists;
 mod mathematics;
 mod number;
@@ -32,6 +33,7 @@ pub use array::{Target, cast_array, text_array, type_name};
 pub use dialect::{SparkDialect, in_lower_case, tokens};
 pub use function::{Match, Place, SparkFunction};
 pub use lateral_alias::plan;
+pub use left_keys::{UNNAMED, keep_left_keys};
 pub use number::{
     SuffixLetter, SuffixRule, double_to_text, suffixed_long, suffixed_number, text_to_bool, text_to_double,
     text_to_int, text_to_long,

@@ -8,7 +8,7 @@
 //!     a row for each of the columns, beside the others: its name, and its value
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
@@ -18,7 +18,6 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_nested::expr_fn::make_array;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::utils::expand_wildcard;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit, when};
 use datafusion::sql::sqlparser::ast::{
     self, ExprWithAlias, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, NullInclusion, PivotValueSource,
@@ -99,10 +98,38 @@ fn pivoted(
     LogicalPlanBuilder::from(plan).aggregate(groups, over_rows)?.project(columns)?.build()
 }
 
-/// What `*` stands for, without these columns: a column that two tables are joined by with `USING` is one.
+/// What `*` stands for, without these columns. Columns that tables are joined by with `USING` are one: that of the table on the
+/// left, which no row lacks. (DataFusion itself takes that of the table whose name is first in the alphabet.)
 fn all_but(used: &BTreeSet<&Column>, plan: &LogicalPlan) -> Result<Vec<Expr>> {
-    let all = expand_wildcard(plan.schema(), plan, None)?;
-    Ok(all.into_iter().filter(|expr| !matches!(expr, Expr::Column(column) if used.contains(column))).collect())
+    let columns = plan.schema().columns();
+    let keys = joined_keys(plan)?;
+    let is_kept = |column: &Column| match keys.iter().find(|same| same.contains(column)) {
+        Some(same) => {
+            let is_first = columns.iter().find(|each| same.contains(*each)) == Some(column);
+            // Without a table, the name of a key is not yet that of one column.
+            is_first && !used.contains(column) && !used.contains(&Column::new_unqualified(&column.name))
+        }
+        None => !used.contains(column),
+    };
+    Ok(columns.iter().filter(|column| is_kept(column)).cloned().map(Expr::Column).collect())
+}
+
+/// Columns that are one because tables are joined by them with `USING`; of three tables three are.
+fn joined_keys(plan: &LogicalPlan) -> Result<Vec<BTreeSet<Column>>> {
+    let mut keys: Vec<BTreeSet<Column>> = Vec::new();
+    for of_join in plan.using_columns()? {
+        let mut by_name: BTreeMap<String, BTreeSet<Column>> = BTreeMap::new();
+        for column in of_join {
+            by_name.entry(column.name.clone()).or_default().insert(column);
+        }
+        for mut same in by_name.into_values() {
+            let (overlapping, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(|known| !known.is_disjoint(&same));
+            same.extend(overlapping.into_iter().flatten());
+            keys = others;
+            keys.push(same);
+        }
+    }
+    Ok(keys)
 }
 
 /// An expression whose aggregates see the rows that fit alone, and stand in columns of their own.

@@ -96,15 +96,19 @@ pub fn translated_names() -> impl Iterator<Item = &'static str> {
 
 /// Translates a statement in place.
 pub fn translate(statement: &mut ast::Statement) {
-    let ControlFlow::Continue(()) = statement.visit(&mut Translation);
+    let ControlFlow::Continue(()) = statement.visit(&mut Translation::default());
 }
 
 /// Translates an expression in place.
 pub fn translate_expression(expr: &mut Expr) {
-    let ControlFlow::Continue(()) = VisitMut::visit(expr, &mut Translation);
+    let ControlFlow::Continue(()) = VisitMut::visit(expr, &mut Translation::default());
 }
 
-struct Translation;
+#[derive(Default)]
+struct Translation {
+    /// How many `VALUES` have got a name, each another one, because they may be joined.
+    named_values: usize,
+}
 
 impl VisitorMut for Translation {
     type Break = std::convert::Infallible;
@@ -139,7 +143,7 @@ impl VisitorMut for Translation {
             let id = TableAliasColumnDef { name: Ident::new("id"), data_type: None };
             *alias = Some(TableAlias { explicit: true, name, columns: vec![id], at: None });
         }
-        name_values(factor);
+        name_values(factor, &mut self.named_values);
         ControlFlow::Continue(())
     }
 
@@ -314,11 +318,17 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
             }
             None
         }
+        ("ifnull" | "nvl", 2) => {
+            rename(function, "coalesce");
+            None
+        }
         ("equal_null", 2) => Some(binary(next(), BinaryOperator::Spaceship, next())),
         ("array_position", 2) => {
             let (array, item) = (next(), next());
             let unknown = binary(is_null(array.clone()), BinaryOperator::Or, is_null(item.clone()));
-            let position = call("coalesce", vec![call("array_position", vec![array, item], span), number("0")], span);
+            // DataFusion's has no sign, and would be a decimal number beside one that has.
+            let position = call("cast_to_bigint", vec![call("array_position", vec![array, item], span)], span);
+            let position = call("coalesce", vec![position, number("0")], span);
             Some(call("if", vec![unknown, null(), position], span))
         }
         ("count", 2..) if is_distinct(function) => {
@@ -447,14 +457,16 @@ fn name_fields(root: &Expr, chain: &mut [AccessExpr]) {
 }
 
 /// The columns of `VALUES` are called `col1`, `col2`, ….
-fn name_values(factor: &mut TableFactor) {
+fn name_values(factor: &mut TableFactor, number: &mut usize) {
     if let TableFactor::Derived { subquery, alias, .. } = factor
         && let SetExpr::Values(values) = subquery.body.as_ref()
         && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
     {
         let width = values.rows.first().map_or(0, |row| row.len());
         let named = |at: usize| TableAliasColumnDef { name: Ident::new(format!("col{at}")), data_type: None };
-        let name = alias.as_ref().map_or_else(|| Ident::new(hidden("values")), |alias| alias.name.clone());
+        *number += 1;
+        let own = hidden(&format!("values_{number}"));
+        let name = alias.as_ref().map_or_else(|| Ident::new(own), |alias| alias.name.clone());
         *alias = Some(TableAlias { explicit: true, name, columns: (1..=width).map(named).collect(), at: None });
     }
 }

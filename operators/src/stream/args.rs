@@ -342,8 +342,9 @@ mod tests {
         let read = |value: Value| serde_json::from_value::<Columns>(value).map_err(|error| error.to_string());
         let columns = read(json!(["ind", "age"])).unwrap();
         assert_eq!(columns.0, [("ind".to_owned(), ColumnType::String), ("age".to_owned(), ColumnType::String)]);
-        let columns = read(json!({"ind": "int", "age": "double"})).unwrap();
-        assert_eq!(columns.arrow().field(0).data_type(), &DataType::Int64);
+        let columns = read(json!({"ind": "int", "age": "bigint"})).unwrap();
+        assert_eq!(columns.arrow().field(0).data_type(), &DataType::Int32);
+        assert_eq!(columns.arrow().field(1).data_type(), &DataType::Int64);
         assert_eq!(read(json!([])).unwrap_err(), "there must be a column");
         assert_eq!(read(json!(["a", "a"])).unwrap_err(), "the column `a` is named twice");
     }

@@ -228,3 +228,36 @@ async fn decimals_and_dates_of_several_files_are_put_together() {
     ]);
     assert_eq!(answer["rows"], expected);
 }
+
+#[tokio::test]
+async fn decimals_without_room_in_one_type_become_text() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    for (name, sql) in [
+        ("1", "SELECT CAST('12345678901234567890123456789012345678' AS DECIMAL(38, 0)) AS d"),
+        ("2", "SELECT CAST(1.25 AS DECIMAL(5, 2)) AS d"),
+    ] {
+        run("query", json!({ "sql": sql, "output": format!("in/{name}.parquet") }), home).await;
+    }
+    run("clean", json!({ "input": "in", "output": "out" }), home).await;
+    let answer = run("query", json!({ "tables": { "t": "out" }, "sql": "SELECT d FROM t ORDER BY d" }), home).await;
+    assert_eq!(answer["rows"], json!([["1.25"], ["12345678901234567890123456789012345678"]]));
+}
+
+#[tokio::test]
+async fn types_are_those_of_spark_where_functions_meet_values() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let sql = "SELECT array_position(array('a', 'b'), 'b') AS p, array_position(array('a'), 'b') AS none,
+        nvl(1, 'x') AS n, ifnull(CAST(NULL AS INT), 'x') AS i";
+    run("query", json!({ "sql": sql, "output": "out" }), home).await;
+    let log = fs::read_to_string(home.join("out/_delta_log/00000000000000000000.json")).unwrap().replace('\\', "");
+    for name in ["p", "none"] {
+        assert!(log.contains(&format!(r#""name":"{name}","type":"long""#)), "{log}");
+    }
+    let read = run("query", json!({ "tables": { "t": "out" }, "sql": "SELECT * FROM t" }), home).await;
+    assert_eq!(read["rows"], json!([[2, 0, "1", "x"]]));
+    // `VALUES` without names do not get into each other's way.
+    let sql = "SELECT count(*) FROM VALUES (1), (2) CROSS JOIN VALUES (3)";
+    assert_eq!(run("query", json!({ "sql": sql }), home).await["rows"], json!([[2]]));
+}

@@ -27,6 +27,11 @@ async fn what_would_be_passed_over_is_refused() {
     let lost = said("SELECT * FROM t NATURAL RIGHT JOIN t AS u").await;
     assert!(lost.contains("`RIGHT JOIN … USING` loses keys here"), "{lost}");
 
+    let lost = said("SELECT * FROM t NATURAL LEFT JOIN t AS u").await;
+    assert!(lost.contains("`NATURAL LEFT JOIN` loses keys here; name them"), "{lost}");
+    let lost = said("SELECT * EXCEPT (b) FROM t AS z LEFT JOIN t AS a USING (a)").await;
+    assert!(lost.contains("behind `LEFT JOIN … USING`; name the columns (line 1, column 8 of the SQL)"), "{lost}");
+
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("in.jsonl"), "{\"a\": 1}\n").unwrap();
     let rules = json!([{ "sql": "SELECT * FROM input TABLESAMPLE (1 ROWS)" }]);
@@ -67,4 +72,16 @@ async fn calls_that_cannot_be_answered_are_told_with_what_to_do() {
     assert_eq!(limit, "the query failed: Expected LIMIT to be an integer or null, but got Utf8");
     let behind = said("SELECT * FROM t LATERAL VIEW explode(array(1)) AS e PIVOT (sum(a) FOR b IN ('x'))").await;
     assert!(behind.contains("put what stands before it into a subquery: `FROM (SELECT …) PIVOT (…)`"), "{behind}");
+}
+
+#[tokio::test]
+async fn a_span_of_time_has_no_hour() {
+    let times = "(SELECT TIMESTAMP '2018-03-04 05:00:00' AS a, TIMESTAMP '2018-03-04 08:00:00' AS b)";
+    for part in ["hour(b - a)", "extract(HOUR FROM b - a)", "day(b - a)"] {
+        let told = said(&format!("SELECT {part} FROM {times}")).await;
+        assert!(told.contains("write `timestampdiff(HOUR, a, b)`"), "{part}: {told}");
+    }
+    let home = tempfile::tempdir().unwrap();
+    let sql = format!("SELECT timestampdiff(HOUR, a, b) FROM {times}");
+    assert_eq!(run("query", json!({ "sql": sql }), home.path()).await["rows"], json!([[3]]));
 }

@@ -72,3 +72,37 @@ async fn mistakes_are_told() {
     let chance = mistake("SELECT rand() AS r, r + 1 FROM t").await;
     assert!(chance.contains("there is no column `r`"), "{chance}");
 }
+
+const LEFT: &str = "VALUES (1, 'x'), (2, 'x') AS z(k, kind)";
+const RIGHT: &str = "VALUES (1, 5) AS a(K, v)";
+
+#[tokio::test]
+async fn the_key_of_a_left_join_is_that_of_the_left_table() {
+    let joined = format!("FROM {LEFT} LEFT JOIN {RIGHT} USING (k)");
+    let all = json!([[1, "x", 5], [2, "x", null]]);
+    let columns = json!(["k", "kind", "v"]);
+    assert_eq!(answer(&format!("SELECT * {joined} ORDER BY k")).await, (columns.clone(), all.clone()));
+    assert_eq!(answer(&format!("SELECT s.* FROM (SELECT * {joined}) s ORDER BY k")).await, (columns.clone(), all));
+    // Also of subqueries without names, and of more tables.
+    let unnamed = "SELECT * FROM (SELECT 2 AS k) LEFT JOIN (SELECT 1 AS k, 5 AS v) USING (k)";
+    assert_eq!(answer(unnamed).await, (json!(["k", "v"]), json!([[2, null]])));
+    let three = format!("SELECT * {joined} LEFT JOIN VALUES (2, 7) AS b(k, w) USING (k) ORDER BY ALL");
+    assert_eq!(answer(&three).await.1, json!([[1, "x", 5, null], [2, "x", null, 7]]));
+    let keys_alone = "SELECT * FROM VALUES (2) AS z(k) LEFT JOIN VALUES (1) AS a(k) USING (k)";
+    assert_eq!(answer(keys_alone).await, (json!(["k"]), json!([[2]])));
+    let in_order = "SELECT * EXCEPT (v) FROM VALUES (2) AS a(k) LEFT JOIN VALUES (1, 3) AS b(k, v) USING (k)";
+    assert_eq!(answer(in_order).await, (json!(["k"]), json!([[2]])));
+}
+
+#[tokio::test]
+async fn a_pivot_takes_the_key_of_the_left_table() {
+    let joined = format!("FROM {LEFT} LEFT JOIN {RIGHT} USING (k)");
+    let grouped = format!("SELECT * {joined} PIVOT (sum(v) FOR kind IN ('x')) ORDER BY k");
+    assert_eq!(answer(&grouped).await, (json!(["k", "x"]), json!([[1, 5], [2, null]])));
+    let used = format!("SELECT * {joined} PIVOT (sum(v) FOR k IN (1, 2))");
+    assert_eq!(answer(&used).await, (json!(["kind", "1", "2"]), json!([["x", 5, null]])));
+    let right = format!("SELECT * {joined} PIVOT (count(a.k) FOR kind IN ('x')) ORDER BY k");
+    assert_eq!(answer(&right).await, (json!(["k", "v", "x"]), json!([[1, 5, 1], [2, null, 0]])));
+    let kept = format!("SELECT * {joined} UNPIVOT INCLUDE NULLS (value FOR name IN (v)) ORDER BY k");
+    assert_eq!(answer(&kept).await.1, json!([[1, "x", "v", 5], [2, "x", "v", null]]));
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::dataframe::DataFrame;
@@ -17,8 +17,6 @@ use crate::spark::{SparkFunction, Target, type_name};
 
 /// Digits of the longest integer.
 const INTEGER_DIGITS: i16 = 20;
-/// Digits of the longest decimal number.
-const DECIMAL_DIGITS_MAX: i16 = 38;
 
 /// Rows of one schema.
 pub struct Part {
@@ -166,8 +164,12 @@ fn wider(one: &DataType, other: &DataType) -> DataType {
         (one, other) => match (digits(one), digits(other)) {
             (Some((whole, part)), Some((other_whole, other_part))) => {
                 let part = part.max(other_part);
-                let digits = (whole.max(other_whole) + part).min(DECIMAL_DIGITS_MAX);
-                DataType::Decimal128(u8::try_from(digits).unwrap_or_default(), i8::try_from(part).unwrap_or_default())
+                let digits = whole.max(other_whole) + part;
+                match (u8::try_from(digits), i8::try_from(part)) {
+                    (Ok(digits), Ok(part)) if digits <= DECIMAL128_MAX_PRECISION => DataType::Decimal128(digits, part),
+                    // Digits that have no room would be an error, or lost.
+                    _ => DataType::Utf8,
+                }
             }
             _ => DataType::Utf8,
         },

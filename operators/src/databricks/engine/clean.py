@@ -383,15 +383,26 @@ def write(spark, job, frame):
     elif not DeltaTable.isDeltaTable(spark, output):
         writing(frame).mode("error").save(output)
     else:
-        # Keys are compared as the table has them, which keeps an empty text that makes a folder as NULL.
-        is_text = lambda name: isinstance(frame.schema[name].dataType, T.StringType)
-        emptied = [name for name in partitions or [] if is_text(name)]
-        frame = frame.select(
-            *[F.when(c(name) != "", c(name)).alias(name) if name in emptied else c(name) for name in frame.columns]
-        )
         condition = " AND ".join(f"t.`{key}` <=> s.`{key}`" for key in job["keys"])
         merge = DeltaTable.forPath(spark, output).alias("t").merge(frame.alias("s"), condition)
         merge.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+
+def as_folders(spark, job, frame):
+    """The rows with their keys as the table has them, which keeps an empty text that makes a folder as NULL."""
+    from delta.tables import DeltaTable
+
+    output, partitions = job["output"], job["partition_by"]
+    if not partitions and DeltaTable.isDeltaTable(spark, output):
+        partitions = DeltaTable.forPath(spark, output).detail().first()["partitionColumns"]
+    folders = {name.lower() for name in partitions or []}
+    is_text = lambda field: isinstance(field.dataType, T.StringType)
+    emptied = [field.name for field in frame.schema.fields if is_text(field) and field.name.lower() in folders]
+    if not emptied:
+        return frame
+    return frame.select(
+        *[F.when(c(name) != "", c(name)).alias(name) if name in emptied else c(name) for name in frame.columns]
+    )
 
 
 def keep_rejected(spark, job, dropped):
@@ -464,7 +475,8 @@ def clean(spark, job):
     merged = None
     if job["mode"] == "merge":
         frame, merged = counted(frame, "merged")
-        frame = keep_one(frame, job["keys"], job["order_by"], True)
+        # Before one row of each key is kept: an empty text and a NULL are one key then.
+        frame = keep_one(as_folders(spark, job, frame), job["keys"], job["order_by"], True)
     frame, written = counted(frame, "written")
     write(spark, job, frame)
     removed = sum(max(before.get["rows"] - after.get["rows"], 0) for before, after in duplicates)

@@ -59,10 +59,12 @@ fn meaning(root: &Value, argument: &Value) -> String {
 /// `They stay.` after `append:`.
 fn uncapitalised(sentence: &str) -> String {
     let mut characters = sentence.chars();
-    let first = characters.next();
+    let Some(first) = characters.next() else { return String::new() };
     // `UTF-8`, `NULL` and `JSON` stay as they are.
-    let is_word = characters.clone().next().is_none_or(|second| !second.is_uppercase());
-    first.filter(|_| is_word).into_iter().flat_map(char::to_lowercase).chain(characters).collect()
+    if characters.clone().next().is_some_and(char::is_uppercase) {
+        return sentence.to_owned();
+    }
+    first.to_lowercase().chain(characters).collect()
 }
 
 /// What an argument holds, in words: `text or a list`.
