@@ -1,4 +1,4 @@
-import { QueryClient, type QueryKey } from '@tanstack/react-query'
+import { QueryClient, type QueryKey, QueryObserver } from '@tanstack/react-query'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { gather, makeLive, staleKeys } from './live'
 
@@ -140,4 +140,26 @@ test('after stop nothing is opened again', async () => {
 
   expect(Stream.made).toHaveLength(1)
   expect(live.state()).toBe('connecting')
+})
+
+test('a change while the first answer is under way is not lost', async () => {
+  Stream.made = []
+  vi.stubGlobal('EventSource', Stream)
+  const queries = new QueryClient()
+  void makeLive(queries).start()
+  const answers: ((state: string) => void)[] = []
+  const queryFn = () => new Promise<string>((resolve) => void answers.push(resolve))
+  const run = new QueryObserver(queries, { queryKey: ['run', 'hello', 'r1'], queryFn })
+  const leave = run.subscribe(() => undefined)
+  await vi.advanceTimersByTimeAsync(0)
+
+  Stream.made[0]?.onmessage?.({ data: '{"kind":"dag_run","dag_id":"hello","dag_run_id":"r1"}' })
+  await vi.advanceTimersByTimeAsync(200)
+  answers[0]?.('running')
+  await vi.advanceTimersByTimeAsync(200)
+  answers[1]?.('success')
+  await vi.advanceTimersByTimeAsync(200)
+
+  expect(run.getCurrentResult().data).toBe('success')
+  leave()
 })

@@ -1,4 +1,4 @@
-import type { QueryClient, QueryKey } from '@tanstack/react-query'
+import type { Query, QueryClient, QueryKey } from '@tanstack/react-query'
 import { streams } from '../paths'
 import { keys } from './keys'
 
@@ -139,8 +139,20 @@ function parseHint(text: string): Hint | undefined {
 }
 
 async function invalidate(queries: QueryClient, batch: QueryKey[]): Promise<void> {
+  for (const first of firstAnswers(queries, batch)) void askAgain(queries, first)
   const all = Promise.all(batch.map((queryKey) => queries.invalidateQueries({ queryKey })))
   await Promise.race([all, new Promise((resolve) => setTimeout(resolve, LONGEST_FLUSH_MS))])
+}
+
+/** Queries that have nothing yet and wait for their first answer. It may be older than the change, and is not asked for anew. */
+function firstAnswers(queries: QueryClient, batch: QueryKey[]): Set<Query> {
+  const underWay = batch.flatMap((queryKey) => queries.getQueryCache().findAll({ queryKey, fetchStatus: 'fetching' }))
+  return new Set(underWay.filter((query) => query.state.data === undefined))
+}
+
+async function askAgain(queries: QueryClient, query: Query): Promise<void> {
+  await query.promise?.catch(() => undefined)
+  await queries.invalidateQueries({ queryKey: query.queryKey, exact: true })
 }
 
 /**
