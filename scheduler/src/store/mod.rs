@@ -12,6 +12,7 @@ pub mod backfills;
 pub mod callbacks;
 pub mod checkpoints;
 pub mod connections;
+mod dag_runs;
 pub mod dags;
 mod db;
 pub mod deadlines;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoIden, OnConflict, Query, TableRef, ValueTuple};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect, TryInsertResult,
@@ -14,7 +14,7 @@ use super::asset_events::{self, NewAssetEvent};
 use super::entity::{callback_request, dag_run, run_request, task_instance, task_instance_history, xcom};
 use super::error::{StoreError, doing, is_duplicate};
 use super::tries::TryBatch;
-use super::{ROWS_MAX, leases, task_instances};
+use super::{ROWS_MAX, dag_runs, leases, task_instances};
 use crate::operator::TaskKey;
 
 pub use super::task_instances::Express;
@@ -420,7 +420,7 @@ pub async fn write_at_once(express: &mut Express, lease: Uuid, batch: &Batch) ->
 
 /// Writes a batch about runs that are over, and so belong to nobody; the caller has locked them.
 pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTime<Utc>) -> Result<(), StoreError> {
-    update_runs(db, &batch.runs).await?;
+    dag_runs::update(db, &batch.runs).await?;
     for rows in batch.history.chunks(ROWS_MAX) {
         // A try that was given back and taken up again ends only once, but its process may have been killed between.
         task_instance_history::Entity::insert_many(rows.iter().cloned().map(IntoActiveModel::into_active_model))
@@ -480,62 +480,7 @@ async fn mark_removed(
 
 /// Writes a run that is over, and so belongs to nobody.
 pub async fn update_unowned(db: &impl ConnectionTrait, run: &dag_run::Model) -> Result<(), StoreError> {
-    update_runs(db, std::slice::from_ref(run)).await
-}
-
-/// What of a run changes while it is under way; the rest is as it was made.
-const CHANGING: [dag_run::Column; 11] = {
-    use dag_run::Column as C;
-    [
-        C::State,
-        C::StartDate,
-        C::EndDate,
-        C::QueuedAt,
-        C::LastSchedulingDecision,
-        C::DagVersionId,
-        C::DecidedState,
-        C::ClearNumber,
-        C::Owner,
-        C::Reason,
-        C::UpdatedAt,
-    ]
-};
-
-/// The key of a run, and the values of [`CHANGING`].
-fn changing(run: &dag_run::Model) -> ValueTuple {
-    ValueTuple::Many(vec![
-        run.id.into(),
-        run.state.clone().into(),
-        run.start_date.into(),
-        run.end_date.into(),
-        run.queued_at.into(),
-        run.last_scheduling_decision.into(),
-        run.dag_version_id.into(),
-        run.decided_state.clone().into(),
-        run.clear_number.into(),
-        run.owner.into(),
-        run.reason.clone().into(),
-        run.updated_at.into(),
-    ])
-}
-
-/// Writes runs that are there, in one statement for many: at midnight thousands begin at once.
-async fn update_runs(db: &impl ConnectionTrait, runs: &[dag_run::Model]) -> Result<(), StoreError> {
-    for rows in runs.chunks(ROWS_MAX) {
-        let written = Alias::new("written");
-        // Both databases call the columns of a list of values so.
-        let value = |position: usize| (written.clone(), Alias::new(format!("column{position}")));
-        let mut update = Query::update();
-        update.table(dag_run::Entity);
-        for (at, column) in CHANGING.into_iter().enumerate() {
-            update.value(column, Expr::col(value(at + 2)));
-        }
-        update
-            .from(TableRef::ValuesList(rows.iter().map(changing).collect(), written.clone().into_iden()))
-            .and_where(Expr::col((dag_run::Entity, dag_run::Column::Id)).equals(value(1)));
-        db.execute(&update).await.map_err(doing("writing runs"))?;
-    }
-    Ok(())
+    dag_runs::update(db, std::slice::from_ref(run)).await
 }
 
 /// Rows of any of these task instances, in a table with these three columns.

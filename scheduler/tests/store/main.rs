@@ -4,6 +4,7 @@
 
 mod assets;
 mod checkpoints;
+mod dag_runs;
 mod history;
 mod hitl_details;
 mod pools;
