@@ -451,11 +451,6 @@ impl<'t> Interpreter<'t> {
                 return self.lose(&what, &why);
             }
         };
-        if let Some(file) = value.as_text().filter(|text| is_file_of(key, text)) {
-            let reason = format!("Airflow reads it from the file `{file}`");
-            let help = Some("write what the file holds, or a command that runs it");
-            self.lose_task(task, &NotStatic { reason, place: place.clone(), help });
-        }
         if matches!(key, "start_date" | "end_date") && !is_in_utc(&value) {
             let reason = "a task's date is written without a zone, or in UTC";
             return self.remark(Remark::lost(format!("{what}: {reason}"), place));
@@ -671,16 +666,6 @@ impl<'t> Interpreter<'t> {
             _ => Err(unknown("it ties two lists of tasks", place)),
         }
     }
-}
-
-/// Whether Airflow takes an argument for the name of a file with a template: by its ending.
-fn is_file_of(key: &str, text: &str) -> bool {
-    let endings: &[&str] = match key {
-        "bash_command" => &[".sh", ".bash"],
-        "sql" => &[".sql"],
-        _ => return false,
-    };
-    endings.iter().any(|ending| text.ends_with(ending))
 }
 
 /// Whether it is a date whose zone needs not be written, or can be.

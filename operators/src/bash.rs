@@ -20,7 +20,7 @@ use std::process::ExitStatus;
 use anyhow::{Context, anyhow};
 use scheduler::dag::template;
 use scheduler::log::Level;
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -36,7 +36,8 @@ pub struct Bash;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BashArgs {
-    /// The command, or a script of many lines. Templates are filled in first.
+    /// The command, or a script of many lines. Templates are filled in first. A text that ends in `.sh` or `.bash` is the name of
+    /// a template file; a space behind it makes it a command.
     #[schemars(length(min = 1))]
     bash_command: String,
     /// Environment variables. They replace the environment of Updraft unless `append_env` is true.
@@ -118,6 +119,7 @@ pub(crate) fn skip_on_99() -> Option<ExitCodes> {
 
 impl Operator for Bash {
     const NAME: &'static str = "bash";
+    const TEMPLATE_FILES: TemplateFiles = &[("bash_command", &[".sh", ".bash"])];
     const AIRFLOW_CLASSES: &'static [&'static str] = &["BashOperator"];
     const SUMMARY: &'static str = "Runs a command or a script in bash.";
     type Args = BashArgs;

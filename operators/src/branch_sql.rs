@@ -11,7 +11,7 @@
 //! ```
 
 use anyhow::anyhow;
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -42,7 +42,7 @@ impl BranchSql {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BranchSqlArgs {
-    /// One query, or the name of a file beside the DAG file that ends in `.sql`. The first value of its first row decides.
+    /// One query, or the name of a template file that ends in `.sql`. The first value of its first row decides.
     #[schemars(length(min = 1))]
     sql: String,
     /// Values for the places in the query: a mapping for `:name` or `%(name)s`, or a list for `%s` or `?`.
@@ -57,6 +57,7 @@ pub struct BranchSqlArgs {
 impl Operator for BranchSql {
     const NAME: &'static str = "branch_sql";
     const SUMMARY: &'static str = "Decides by the answer of a query which of the tasks after it run.";
+    const TEMPLATE_FILES: TemplateFiles = &[("sql", &[".sql"])];
     type Args = With<Place, BranchSqlArgs>;
 
     fn airflow_classes() -> Vec<AirflowClass> {
@@ -70,7 +71,7 @@ impl Operator for BranchSql {
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { own, common: place } = args;
         let database = place.resolve(&self.environment, ctx).await?;
-        let query = ask::query(&own.sql, &database, ctx).await?;
+        let query = ask::query("sql", &own.sql, &database, ctx).await?;
         let row = ask::first_row(&database, &query, own.parameters.as_ref(), &ctx.cancelled).await?;
         let value = row.and_then(|row| row.into_iter().next()).map(|(_, value)| value);
         let value = value.ok_or_else(|| TaskError::retry(anyhow!("the query has no row")))?;

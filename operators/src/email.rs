@@ -15,7 +15,7 @@
 
 use anyhow::anyhow;
 use object_store::ObjectStoreExt;
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -58,7 +58,7 @@ pub struct EmailTaskArgs {
     bcc: Addresses,
     /// The subject; line ends become blanks.
     subject: String,
-    /// The text as HTML. Values can be escaped with `| e`.
+    /// The text as HTML, or the name of a template file that ends in `.html`. Values can be escaped with `| e`.
     #[serde(default)]
     html_content: Option<String>,
     /// The text without HTML, beside `html_content` for those who do not read that; one of the two must be there.
@@ -79,6 +79,7 @@ pub struct EmailTaskArgs {
 impl Operator for EmailTask {
     const NAME: &'static str = "email";
     const SUMMARY: &'static str = "Writes an e-mail, with files if there are any.";
+    const TEMPLATE_FILES: TemplateFiles = &[("html_content", &[".html"])];
     type Args = EmailTaskArgs;
 
     fn airflow_classes() -> Vec<AirflowClass> {

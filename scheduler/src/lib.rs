@@ -21,6 +21,7 @@ pub mod secrets;
 pub mod sources;
 mod storable;
 pub mod store;
+pub mod template_files;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod worker;

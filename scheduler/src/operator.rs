@@ -75,6 +75,10 @@ pub trait Operator: Send + Sync + 'static {
     /// `awaiting_input` rather than `deferred` (Airflow 3.3).
     const ASKS_PEOPLE: bool = false;
 
+    /// The arguments that may be the name of a file instead, with the endings of such names: the text of the file stands for
+    /// the argument then, and templates in it are filled in (Airflow 3: `template_ext`).
+    const TEMPLATE_FILES: TemplateFiles = &[];
+
     /// The keys beside `operator:` in the DAG file. Unknown keys are mistakes, so derive with `deny_unknown_fields`.
     type Args: DeserializeOwned + JsonSchema + Send + 'static;
 
@@ -107,6 +111,9 @@ pub trait Operator: Send + Sync + 'static {
         Ok(None)
     }
 }
+
+/// Arguments that may be the name of a file, each with the endings of such names.
+pub type TemplateFiles = &'static [(&'static str, &'static [&'static str])];
 
 /// A mistake in a task's arguments, found by [`Operator::check`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What the tasks of a run would be given, for people to look at before there is one.
 //!
-//! Nothing is asked of a database: what other tasks leave, and what connections and variables hold, is named in brackets
-//! instead.
+//! Template files are read; nothing is asked of a database: what other tasks leave, and what connections and variables
+//! hold, is named in brackets instead.
 
 use std::sync::Arc;
 
@@ -11,29 +11,43 @@ use serde_json::{Map, Value};
 use crate::connection::Connection;
 use crate::dag::params::{self, ParamProblem};
 use crate::dag::template::{
-    AssetEvents, LastSuccess, RenderError, SecretRef, SecretValue, TemplateContext, XComs, render_args,
+    AssetEvents, LastSuccess, RenderError, SecretRef, SecretValue, TemplateContext, XComs, named_files,
+    render_args_with,
 };
 use crate::dag::timetable::{DataInterval, Timetable};
 use crate::dag::{Dag, TaskIndex};
-use crate::operator::{ErasedOperator, RunFacts, TaskKey};
+use crate::operator::{DagFile, ErasedOperator, RunFacts, TaskKey};
 use crate::run::RunType;
 use crate::run_id;
+use crate::template_files::{SearchPath, TemplateFileError};
 
 /// Rounds of naming what templates ask for.
 const ROUNDS_MAX: usize = 100;
 
+/// Why it cannot be said what a task would be given.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearsalError {
+    /// Its templates are wrong.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A file that it names cannot be used.
+    #[error(transparent)]
+    File(#[from] TemplateFileError),
+}
+
 /// A run that nobody makes.
 pub struct Rehearsal {
     dag: Arc<Dag>,
+    file: DagFile,
     run_id: String,
     facts: Arc<RunFacts>,
     now: DateTime<Utc>,
 }
 
 impl Rehearsal {
-    /// A manual run with that `conf`. Fails when the params do not fit.
+    /// A manual run, with that `conf`, of a DAG with that file. Fails when the params do not fit.
     pub fn of(
-        dag: Arc<Dag>,
+        (dag, file): (Arc<Dag>, DagFile),
         conf: &Map<String, Value>,
         logical_date: DateTime<Utc>,
         now: DateTime<Utc>,
@@ -57,7 +71,7 @@ impl Rehearsal {
             timezone: dag.timezone,
         };
         let run_id = run_id::generate(RunType::Manual, now, Some(logical_date));
-        Ok(Rehearsal { dag, run_id, facts: Arc::new(facts), now })
+        Ok(Rehearsal { dag, file, run_id, facts: Arc::new(facts), now })
     }
 
     /// How the instance of a task would be named.
@@ -71,8 +85,10 @@ impl Rehearsal {
     }
 
     /// What a task would be given. Of a mapped one, without what it is mapped over.
-    pub fn arguments(&self, task: TaskIndex, operator: &ErasedOperator) -> Result<Map<String, Value>, RenderError> {
+    pub fn arguments(&self, task: TaskIndex, operator: &ErasedOperator) -> Result<Map<String, Value>, RehearsalError> {
         let definition = self.dag.task(task);
+        let path = SearchPath::of(&self.dag, &self.file)?;
+        let files = path.read_all(named_files(operator, &definition.args))?;
         // What does not fit its schema is said when the task runs; here the values are looked at.
         let facts = match params::of_task(&self.dag, definition, &self.facts.conf) {
             Ok(params) if !definition.params.is_empty() => Arc::new(RunFacts { params, ..(*self.facts).clone() }),
@@ -94,8 +110,8 @@ impl Rehearsal {
         let mut rounds = 0;
         loop {
             rounds += 1;
-            match render_args(operator, &definition.args, &context, &found) {
-                Err(error) if rounds == ROUNDS_MAX => return Err(error),
+            match render_args_with(operator, &definition.args, &files, &context, &found) {
+                Err(error) if rounds == ROUNDS_MAX => return Err(error.into()),
                 Err(RenderError::NeedsXCom(wanted)) => {
                     for xcom in wanted {
                         let name = format!("<{} of {}>", xcom.key, xcom.task_id);
@@ -110,7 +126,13 @@ impl Rehearsal {
                         found.insert_secret(secret, Some(value));
                     }
                 }
-                rendered => return rendered,
+                Err(RenderError::NeedsFiles(wanted)) => {
+                    for name in wanted {
+                        let text = path.find(&name)?;
+                        found.insert_file(name, text);
+                    }
+                }
+                rendered => return Ok(rendered?),
             }
         }
     }

@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
+use scheduler::chain::Chain;
 use scheduler::control::{Trigger, TriggeredBy};
 use scheduler::dag::Dag;
-use scheduler::dag::spec::{self, SourceFile};
+use scheduler::dag::spec::{self, LoadedDag, SourceFile};
+use scheduler::dag::template::{FileText, check_file};
 use scheduler::dag::timetable::{Timetable, Upcoming};
+use scheduler::operator::DagFile;
 use scheduler::preview::{self, Awaited};
 use scheduler::run::RunState;
 use scheduler::sources::defaults;
 use scheduler::store::entity::{dag, dag_run};
 use scheduler::store::{dags, runs};
+use scheduler::template_files::SearchPath;
 use serde_json::{Map, Value, json};
 
 use super::clear;
@@ -296,7 +300,10 @@ fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Res
     let mut count = 0;
     for path in dag_files(&paths)? {
         let source = read_source(&path, config)?;
-        let loaded = spec::load(&source, catalog.registry());
+        let mut loaded = spec::load(&source, catalog.registry());
+        let found = loaded.dags.iter().flat_map(|loaded| file_problems(loaded, &source, &path, config));
+        let found: Vec<spec::Problem> = found.collect();
+        loaded.problems.extend(found);
         count += loaded.dags.len();
         for obstacle in loaded.dags.iter().flat_map(|loaded| catalog.obstacles(&loaded.dag)) {
             terminal::line(&format!("warning: {}: {obstacle}", source.name));
@@ -323,6 +330,32 @@ fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Res
         _ => format!("{count} DAGs, {found} mistakes"),
     })?;
     Ok(if found == 0 { Status::Done } else { Status::BadInput })
+}
+
+/// What is wrong with the template files that the tasks of a DAG name.
+fn file_problems(loaded: &LoadedDag, source: &SourceFile, path: &Path, config: &Config) -> Vec<spec::Problem> {
+    let search = SearchPath::of(&loaded.dag, &dag_file(path, config));
+    loaded.file_problems(source, |file| {
+        let text = match &search {
+            Ok(search) => search.read(file),
+            Err(problem) => return vec![problem.to_string()],
+        };
+        match text {
+            Ok(text) => {
+                let read = FileText { file: file.clone(), text };
+                check_file(&read).iter().map(ToString::to_string).collect()
+            }
+            Err(problem) => vec![Chain(&problem).to_string()],
+        }
+    })
+}
+
+/// Where a DAG file is. One outside of the folder of DAG files has what is beside it, and nothing else.
+pub(super) fn dag_file(path: &Path, config: &Config) -> DagFile {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = absolute(path).parent().map(Path::to_owned).unwrap_or_default();
+    let root = absolute(&config.dags_folder);
+    DagFile { root: if folder.starts_with(&root) { root } else { folder.clone() }, folder }
 }
 
 fn dag_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {

@@ -11,7 +11,7 @@ use scheduler::rehearsal::Rehearsal;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::dags::{parse_conf, parse_date};
+use super::dags::{dag_file, parse_conf, parse_date};
 use super::installation::catalog;
 use super::test;
 use crate::cli::RenderArgs;
@@ -38,7 +38,8 @@ pub fn run(args: &RenderArgs, config: &Config, output: Output) -> anyhow::Result
     let now = Clock::System.now();
     let logical_date = args.source.logical_date.as_deref().map(parse_date).transpose()?.unwrap_or(now);
     let conf = parse_conf(args.source.conf.as_deref())?;
-    let rehearsal = Rehearsal::of(Arc::clone(&dag), &conf, logical_date, now)
+    let file = dag_file(&args.source.file, config);
+    let rehearsal = Rehearsal::of((Arc::clone(&dag), file), &conf, logical_date, now)
         .map_err(|problems| BadInput::new(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     if let Some(unknown) = args.tasks.iter().find(|task| dag.find(task).is_none()) {
         return Err(BadInput::new(format!("the DAG `{}` has no task `{unknown}`", dag.dag_id)).into());

@@ -30,7 +30,7 @@ use scheduler::store::{Db, runs};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::dags::{parse_conf, parse_date, read_source};
+use super::dags::{dag_file, parse_conf, parse_date, read_source};
 use super::installation::{catalog, keyring, open_database, secrets};
 use super::tasks;
 use crate::cli::TestArgs;
@@ -61,7 +61,8 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     let (clock, changes) = (Clock::System, Changes::default());
     let (waker, wakes) = Waker::new();
     let parts = (db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
-    DagFolder::new(folder, parts.0, parts.1, parts.2, parts.3, parts.4, false).sync().await?;
+    let copies = DagFolder::new(folder, parts.0, parts.1, parts.2, parts.3, parts.4, false);
+    copies.with_originals(dag_file(&args.file, config)).sync().await?;
 
     let hints = changes.subscribe();
     let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
@@ -122,36 +123,7 @@ fn copy_into(folder: &Path, file: &Path, around: &Path) -> std::io::Result<()> {
         std::fs::create_dir(&folder)?;
     }
     let name = file.file_name().ok_or_else(|| std::io::Error::other("it has no name"))?;
-    std::fs::copy(file, folder.join(name))?;
-    link_neighbours(&folder, file)
-}
-
-/// What tasks read beside a DAG file, scripts and SQL, is beside its copy, too.
-fn link_neighbours(folder: &Path, file: &Path) -> std::io::Result<()> {
-    let around = std::path::absolute(file)?;
-    for entry in around.parent().map(std::fs::read_dir).transpose()?.into_iter().flatten() {
-        let path = entry?.path();
-        // Other DAG files are none of this run's business.
-        let is_wanted = if path.is_dir() {
-            ends_in(&path, &["py", "sql"])? && !ends_in(&path, &["yaml", "yml"])?
-        } else {
-            !is_yaml(&path)
-        };
-        if let Some(name) = path.file_name().filter(|name| is_wanted && !name.to_string_lossy().starts_with('.')) {
-            std::os::unix::fs::symlink(&path, folder.join(name))?;
-        }
-    }
-    Ok(())
-}
-
-fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
-}
-
-/// Whether there is a file with one of these ends directly in a folder.
-fn ends_in(folder: &Path, ends: &[&str]) -> std::io::Result<bool> {
-    let has_end = |path: std::path::PathBuf| path.extension().is_some_and(|end| ends.iter().any(|known| end == *known));
-    Ok(std::fs::read_dir(folder)?.flatten().any(|entry| has_end(entry.path())))
+    std::fs::copy(file, folder.join(name)).map(|_| ())
 }
 
 /// Pools that are never full: what pools there are elsewhere is none of this command's business.

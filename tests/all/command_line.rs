@@ -1,6 +1,8 @@
 //! The command line: what it prints, and its exit codes.
 
-use crate::server::{Backend, Installation};
+use scheduler::store::dags;
+
+use crate::server::{Backend, Installation, eventually};
 
 const DIAMOND: &str = "tasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty, dependencies: [a]}\n  \
                        - {task_id: c, operator: bash, bash_command: 'exit {{ params.code }}', dependencies: [a]}\n  \
@@ -58,6 +60,82 @@ async fn dags_validate_says_everything_that_is_wrong_at_once() {
     for expected in ["schedul", "did you mean", "bash_comand", "bash_command", "`b`", "retries", "wrong.yaml:1:1"] {
         assert!(said.contains(expected), "{expected} is missing in\n{said}");
     }
+}
+
+/// §11: template files are looked at where they are.
+#[tokio::test]
+async fn dags_validate_and_render_look_at_template_files() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    let dags = installation.path().join("dags");
+    for folder in ["team", "shared"] {
+        std::fs::create_dir_all(dags.join(folder)).unwrap();
+    }
+    std::fs::write(dags.join("team/good.sh"), "echo {{ ds }}\n").unwrap();
+    std::fs::write(dags.join("shared/wrong.sh"), "set -e\necho {{ nope }}\n").unwrap();
+    installation.write_dag(
+        "team/files.yaml",
+        "template_searchpath: ../shared\ntasks:\n  - {task_id: good, operator: bash, bash_command: good.sh}\n  \
+         - {task_id: wrong, operator: bash, bash_command: wrong.sh}\n  \
+         - {task_id: gone, operator: bash, bash_command: ./gone.sh}\n",
+    );
+    installation.write_dag(
+        "team/out.yaml",
+        "template_searchpath: /opt\ntasks:\n  - {task_id: a, operator: bash, bash_command: good.sh}\n",
+    );
+
+    let output = installation.run(&["dags", "validate", "--output", "json"]).await;
+    let file = "dags/team/files.yaml";
+    let date = "2026-01-02T00:00:00Z";
+    let rendered = installation.json(&["dags", "render", file, "--logical-date", date, "--task", "good"]).await;
+
+    assert_eq!(output.status.code(), Some(2));
+    let problems: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = problems.as_array().unwrap().iter().map(|problem| {
+        let text = |key: &str| problem[key].as_str().unwrap().to_owned();
+        format!("{}:{}:{} {}", text("file"), problem["line"], problem["column"], text("message"))
+    });
+    let said = told.collect::<Vec<_>>().join("\n");
+    for expected in [
+        "files.yaml:4:51",
+        "the template in `wrong.sh`, line 2, column 9: nothing is called `nope`",
+        "files.yaml:5:50",
+        "there is no file `./gone.sh` in",
+        "unless a space is behind it",
+        "`template_searchpath` names `/opt`, which is outside of the folder of DAG files",
+    ] {
+        assert!(said.contains(expected), "{expected} is missing in\n{said}");
+    }
+    assert_eq!(rendered[0]["arguments"]["bash_command"], "echo 2026-01-02");
+}
+
+#[tokio::test]
+async fn dags_next_shows_the_runs_to_come() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    installation.write_dag(
+        "nightly.yaml",
+        "schedule: {cron: '0 3 * * *', data_interval: true}\ntimezone: Europe/Amsterdam\nstart_date: 2026-01-01\ncatchup: none\n\
+         is_paused_upon_creation: true\ntasks: []\n",
+    );
+    installation.write_dag("by_hand.yaml", "tasks: []\n");
+    let server = installation.start().await;
+    let db = installation.database().await;
+    eventually("the DAGs", || async { dags::find(db.read(), "nightly").await.unwrap() }).await;
+
+    let told = installation.run(&["dags", "next", "nightly", "--count", "3"]).await;
+    let (table, hint) = (String::from_utf8(told.stdout).unwrap(), String::from_utf8(told.stderr).unwrap());
+    let data = installation.json(&["dags", "next", "nightly", "--count", "3"]).await;
+    let never = installation.run(&["dags", "next", "by_hand"]).await;
+
+    assert!(table.starts_with("RUNS AT") && table.matches(" 03:00:00 CE").count() >= 3, "{table}");
+    assert!(hint.contains("`updraft dags unpause nightly` starts"), "{hint}");
+    let runs = data.as_array().unwrap();
+    assert_eq!(runs.len(), 3);
+    for (run, next) in runs.iter().zip(&runs[1..]) {
+        assert_eq!(run["data_interval_end"], run["run_after"], "it runs when its day is over");
+        assert_eq!(run["run_after"], next["data_interval_start"], "and the next one follows");
+    }
+    assert!(String::from_utf8(never.stdout).unwrap().contains("never runs by the clock"));
+    assert!(server.stop().await);
 }
 
 #[tokio::test]

@@ -38,6 +38,24 @@ fn every_example_loads_and_satisfies_the_schema_for_editors() {
     }
 }
 
+/// Every key of the grammar can be tried out, and a case says what it does.
+#[test]
+fn every_key_has_an_example_and_a_case() {
+    let examples: Vec<PathBuf> = examples().into_iter().map(|(path, _)| path).collect();
+    let cases = std::fs::read_dir(root().join("tests/conformance/cases")).unwrap();
+    let cases: Vec<PathBuf> = cases.map(|case| case.unwrap().path().join("dag.yaml")).collect();
+    let keys = || spec::dag_keys().chain(spec::task_keys()).chain(spec::inner_keys());
+    for (what, files) in [("example", examples), ("conformance case", cases)] {
+        let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        let is_written = |key: &str| {
+            let mut found = text.match_indices(&format!("{key}:")).map(|(at, _)| text[..at].chars().next_back());
+            found.any(|before| before.is_none_or(|sign| sign.is_whitespace() || "{,".contains(sign)))
+        };
+        let missing: Vec<&str> = keys().filter(|key| !is_written(key)).collect();
+        assert!(missing.is_empty(), "no {what} has {missing:?}");
+    }
+}
+
 #[test]
 fn the_examples_of_the_page_on_graphs_load() {
     let registry = operators::registry().unwrap();

@@ -48,3 +48,4 @@ mod server;
 mod shortage;
 mod triggering;
 mod vault;
+mod xcoms;

@@ -8,7 +8,7 @@
 //! ```
 
 use anyhow::anyhow;
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -42,7 +42,8 @@ impl RunNow {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunNowArgs {
-    /// The request as the API has it (`jobs/run-now`). The arguments beside it are laid over it, key by key.
+    /// The request as the API has it (`jobs/run-now`). The arguments beside it are laid over it, key by key. Or the name of a
+    /// template file that ends in `.json-tpl`.
     #[serde(default)]
     json: Map<String, Value>,
     /// Which job.
@@ -99,6 +100,7 @@ pub struct RunNowArgs {
 impl Operator for RunNow {
     const NAME: &'static str = "databricks_run_now";
     const SUMMARY: &'static str = "Starts a run of a job that is on Databricks.";
+    const TEMPLATE_FILES: TemplateFiles = &[("json", &[".json-tpl"])];
     type Args = With<Asking, With<Following, RunNowArgs>>;
 
     fn airflow_classes() -> Vec<AirflowClass> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -141,6 +141,7 @@ impl Operator for SqlSensor {
     const NAME: &'static str = "databricks_sql_sensor";
     const AIRFLOW_CLASSES: &'static [&'static str] = &["DatabricksSqlSensor"];
     const SUMMARY: &'static str = "Waits until a query on Databricks has a row.";
+    const TEMPLATE_FILES: TemplateFiles = &[("sql", &[".sql"])];
     type Args = With<Patience, With<Asking, With<Driver, SqlSensorArgs>>>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {

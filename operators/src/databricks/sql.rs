@@ -13,7 +13,9 @@ mod journal;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use scheduler::operator::{AirflowClass, ArgumentProblem, Next, Operator, Outcome, TaskContext, TaskError, Verdict};
+use scheduler::operator::{
+    AirflowClass, ArgumentProblem, Next, Operator, Outcome, TaskContext, TaskError, TemplateFiles, Verdict,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -148,6 +150,7 @@ pub(super) enum Texts {
 impl Operator for Sql {
     const NAME: &'static str = "databricks_sql";
     const SUMMARY: &'static str = "Runs SQL on a SQL warehouse of Databricks.";
+    const TEMPLATE_FILES: TemplateFiles = &[("sql", &[".sql"])];
     type Args = With<Asking, With<Driver, SqlArgs>>;
 
     fn airflow_classes() -> Vec<AirflowClass> {

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -58,7 +58,8 @@ impl SubmitRun {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitRunArgs {
-    /// The request as the API has it (`jobs/runs/submit`). The arguments beside it are laid over it, key by key.
+    /// The request as the API has it (`jobs/runs/submit`). The arguments beside it are laid over it, key by key. Or the name of a
+    /// template file that ends in `.json-tpl`.
     #[serde(default)]
     json: Map<String, Value>,
     /// A notebook.
@@ -310,6 +311,7 @@ impl Operator for SubmitRun {
     const AIRFLOW_CLASSES: &'static [&'static str] =
         &["DatabricksSubmitRunOperator", "DatabricksSubmitRunDeferrableOperator"];
     const SUMMARY: &'static str = "Runs a notebook, a script, a JAR or several tasks on Databricks, without a job.";
+    const TEMPLATE_FILES: TemplateFiles = &[("json", &[".json-tpl"])];
     type Args = With<Asking, With<Following, SubmitRunArgs>>;
 
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {

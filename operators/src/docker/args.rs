@@ -21,7 +21,7 @@ pub struct DockerArgs {
     #[schemars(length(min = 1))]
     pub(super) image: String,
     /// What is run: a command line, split into words as a shell does but with no shell, or a list of words. That of the image
-    /// when absent.
+    /// when absent. A text that ends in `.sh` or `.bash` is the name of a template file; a space behind it makes it a word.
     #[serde(default)]
     pub(super) command: Option<OneOrMany>,
     /// What the words of the command are handed to, in the place of the image's own.
@@ -33,7 +33,8 @@ pub struct DockerArgs {
     /// Environment variables whose values are secrets: they are masked in the log.
     #[serde(default)]
     pub(super) private_environment: BTreeMap<String, EnvValue>,
-    /// A file beside the DAG file with a line `NAME=value` for each further environment variable.
+    /// A file beside the DAG file with a line `NAME=value` for each further environment variable. One that ends in `.env` is a
+    /// template file.
     #[serde(default)]
     pub(super) env_file: Option<String>,
     /// The folder to run in; that of the image when absent.

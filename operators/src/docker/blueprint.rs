@@ -1,5 +1,6 @@
 //! What is asked of the engine: the arguments of a task as the request that makes its container.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use anyhow::anyhow;
@@ -80,8 +81,12 @@ fn labels(own: Option<&Labels>, token: &str, ctx: &TaskContext) -> HashMap<Strin
 async fn environment(args: &DockerArgs, ctx: &TaskContext) -> Result<Vec<String>, TaskError> {
     let mut variables: Vec<(String, String)> = Vec::new();
     if let Some(file) = &args.env_file {
-        let text = beside::read(ctx, file).await?;
-        variables.extend(variables_of(&text).map_err(|problem| TaskError::fail(anyhow!("`{file}`: {problem}")))?);
+        // Of a name that ends as such names do, it is the text of the file already.
+        let (name, text) = match ctx.file_of("env_file", 0) {
+            Some(name) => (name, Cow::from(file)),
+            None => (file.as_str(), Cow::from(beside::read(ctx, file).await?)),
+        };
+        variables.extend(variables_of(&text).map_err(|problem| TaskError::fail(anyhow!("`{name}`: {problem}")))?);
     }
     if args.mount_tmp_dir {
         variables.push(("AIRFLOW_TMP_DIR".to_owned(), args.tmp_dir.clone()));

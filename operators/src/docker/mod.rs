@@ -26,7 +26,7 @@ mod image;
 mod run;
 mod words;
 
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use serde_json::{Map, Value};
 
 pub use args::DockerArgs;
@@ -50,6 +50,7 @@ impl Docker {
 impl Operator for Docker {
     const NAME: &'static str = "docker";
     const SUMMARY: &'static str = "Runs a container with Docker, or with what speaks as it does.";
+    const TEMPLATE_FILES: TemplateFiles = &[("command", &[".sh", ".bash"]), ("env_file", &[".env"])];
     type Args = DockerArgs;
 
     fn airflow_classes() -> Vec<AirflowClass> {

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -44,7 +44,7 @@ impl SqlSensor {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SqlSensorArgs {
-    /// One query, or the name of a file beside the DAG file that ends in `.sql`. It waits while the query has no row, or while
+    /// One query, or the name of a template file that ends in `.sql`. It waits while the query has no row, or while
     /// the first value of its first row is NULL, zero, false, `'0'` or empty.
     #[schemars(length(min = 1))]
     sql: String,
@@ -59,6 +59,7 @@ pub struct SqlSensorArgs {
 impl Operator for SqlSensor {
     const NAME: &'static str = "sql_sensor";
     const SUMMARY: &'static str = "Waits until a query on Postgres, MySQL, MariaDB or SQLite has a true answer.";
+    const TEMPLATE_FILES: TemplateFiles = &[("sql", &[".hql", ".sql"])];
     type Args = With<Patience, With<Place, SqlSensorArgs>>;
 
     fn airflow_classes() -> Vec<AirflowClass> {
@@ -83,7 +84,7 @@ impl Operator for SqlSensor {
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { own: With { own, common: place }, common: patience } = args;
         let database = place.resolve(&self.environment, ctx).await?;
-        let query = ask::query(&own.sql, &database, ctx).await?;
+        let query = ask::query("sql", &own.sql, &database, ctx).await?;
         let watch = Watch {
             patience: &patience,
             ctx,

@@ -25,11 +25,12 @@ const TRANSACTION_WORDS: [&str; 5] = ["BEGIN", "START", "COMMIT", "ROLLBACK", "E
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SqlArgs {
-    /// Statements in the SQL of the database: a text with semicolons between them, the name of a file beside the DAG file
-    /// that ends in `.sql`, or a list of such texts and names.
+    /// Statements in the SQL of the database: a text with semicolons between them, the name of a template file that ends in
+    /// `.sql` or `.json`, or a list of such texts and names.
     #[serde(default)]
     pub(super) sql: Option<OneOrMany>,
-    /// Values for the places in the statements: a mapping for `:name` or `%(name)s`, or a list for `%s` or `?`.
+    /// Values for the places in the statements: a mapping for `:name` or `%(name)s`, or a list for `%s` or `?`; or the name of a
+    /// template file that ends in `.json`.
     #[serde(default)]
     pub(super) parameters: Option<Values>,
     /// Whether each statement lasts as soon as it is done. Otherwise all of them are one transaction, which lasts as a whole

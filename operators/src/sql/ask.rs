@@ -15,9 +15,9 @@ use crate::statements::{Dialect, Values, split};
 /// The values of a row, each with the name of its column.
 pub(crate) type Row = Vec<(String, Value)>;
 
-/// A query, or the file beside the DAG file that holds it.
-pub(crate) async fn query(sql: &str, database: &Database, ctx: &TaskContext) -> Result<Script, TaskError> {
-    let script = Script::read(&[sql.to_owned()], database.dialect(), true, ctx).await?;
+/// The query of an argument, or the file beside the DAG file that holds it.
+pub(crate) async fn query(key: &str, sql: &str, database: &Database, ctx: &TaskContext) -> Result<Script, TaskError> {
+    let script = Script::read(key, &[sql.to_owned()], database.dialect(), true, ctx).await?;
     match script.statements().count() {
         1 => Ok(script),
         _ => Err(TaskError::fail(anyhow!("it asks one query, and not several"))),

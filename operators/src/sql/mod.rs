@@ -23,7 +23,7 @@ pub(crate) mod place;
 mod run;
 pub(crate) mod script;
 
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use serde_json::{Map, Value};
 
 pub use args::SqlArgs;
@@ -53,6 +53,7 @@ impl Sql {
 impl Operator for Sql {
     const NAME: &'static str = "sql";
     const SUMMARY: &'static str = "Runs SQL on Postgres, MySQL, MariaDB or SQLite, and loads files into their tables.";
+    const TEMPLATE_FILES: TemplateFiles = &[("sql", &[".sql", ".json"]), ("parameters", &[".json"])];
     type Args = With<Place, SqlArgs>;
 
     fn airflow_classes() -> Vec<AirflowClass> {
@@ -85,7 +86,7 @@ impl Operator for Sql {
         let With { own: args, common: place } = args;
         let database = place.resolve(&self.environment, ctx).await?;
         let written = args.sql.as_ref().map(OneOrMany::names).unwrap_or_default();
-        let script = Script::read(written, database.dialect(), args.split_statements, ctx).await?;
+        let script = Script::read("sql", written, database.dialect(), args.split_statements, ctx).await?;
         let target = run::target(&args, ctx)?;
         let loading = args.load.as_ref().map(|load| Loading::new(load, &ctx.home)).transpose()?;
         let job = Job { args, database, script, target, loading, s3: self.s3.clone(), ctx: ctx.clone() };

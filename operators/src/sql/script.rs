@@ -49,19 +49,24 @@ pub(crate) struct Numbered<'a> {
 }
 
 impl Script {
-    /// Takes texts, and those of files beside the DAG file, apart.
+    /// Takes the texts of an argument, and those of files beside the DAG file, apart.
     pub(crate) async fn read(
+        key: &str,
         written: &[String],
         dialect: Dialect,
         is_split: bool,
         ctx: &TaskContext,
     ) -> Result<Script, TaskError> {
         let mut texts = Vec::with_capacity(written.len());
-        for written in written {
-            let file = is_file(written).then(|| written.trim().to_owned());
-            let text = match &file {
-                Some(name) => file_text(name, ctx).await?,
-                None => written.clone(),
+        for (at, written) in written.iter().enumerate() {
+            let (file, text) = match ctx.file_of(key, at) {
+                Some(name) => (Some(name.to_owned()), written.clone()),
+                None if is_file(written) => {
+                    let name = written.trim().to_owned();
+                    let text = file_text(&name, ctx).await?;
+                    (Some(name), text)
+                }
+                None => (None, written.clone()),
             };
             let mut statements = split(&text, dialect);
             if !is_split && let [first, ..] = statements.as_slice() {
@@ -102,15 +107,15 @@ impl Script {
     }
 }
 
-/// The text of a file. Templates are filled in in DAG files alone, and would mean something else to the database.
+/// The text of a file whose name a template has made. Nothing is filled in in it.
 async fn file_text(name: &str, ctx: &TaskContext) -> Result<String, TaskError> {
     let text = beside::read(ctx, name).await?;
     let begins_name = |rest: &str| rest.trim_start_matches(['-', ' ']).starts_with(|sign: char| sign.is_alphabetic());
     let has_template = text.contains("{%") || text.split("{{").skip(1).any(begins_name);
     if holds_template(&text) && has_template {
         return Err(TaskError::fail(anyhow!(
-            "`{name}` holds a template, which is filled in in DAG files alone; write `:name` there, and the template under \
-             `parameters`"
+            "`{name}` holds a template, which is filled in only in a file whose own name is written without one; write `:name` \
+             there, and the template under `parameters`"
         )));
     }
     Ok(text)

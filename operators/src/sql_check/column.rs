@@ -12,12 +12,12 @@
 
 use std::collections::BTreeMap;
 
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Findings, class, condition, row, yes};
+use super::{Findings, QUERIES, class, condition, row, yes};
 use crate::notifiers::Environment;
 use crate::shapes::With;
 use crate::sql::Place;
@@ -98,6 +98,7 @@ pub struct Comparison {
 impl Operator for SqlColumnCheck {
     const NAME: &'static str = "sql_column_check";
     const SUMMARY: &'static str = "Fails unless columns of a table hold what they should.";
+    const TEMPLATE_FILES: TemplateFiles = &[("partition_clause", QUERIES)];
     type Args = With<Place, SqlColumnCheckArgs>;
 
     fn airflow_classes() -> Vec<AirflowClass> {

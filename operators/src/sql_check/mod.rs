@@ -33,6 +33,9 @@ pub(crate) fn register(registry: &mut Registry, environment: &Environment) -> Re
     registry.register(interval::SqlIntervalCheck::new(environment.clone()))
 }
 
+/// How names of files with a query, or a part of one, end (Airflow's common.sql).
+const QUERIES: &[&str] = &[".hql", ".sql"];
+
 fn yes() -> bool {
     true
 }
@@ -45,7 +48,7 @@ fn class(path: &'static str) -> AirflowClass {
 /// The only row of the answer to a query that the operator makes.
 async fn row(database: &Database, sql: String, ctx: &TaskContext) -> Result<Row, TaskError> {
     ctx.log.info(format_args!("Asks {}: {sql}", database.shown()));
-    let query = ask::query(&sql, database, ctx).await?;
+    let query = ask::query("", &sql, database, ctx).await?;
     let row = ask::first_row(database, &query, None, &ctx.cancelled).await?;
     row.ok_or_else(|| TaskError::retry(anyhow!("the query has no row")))
 }

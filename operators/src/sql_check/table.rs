@@ -12,12 +12,12 @@
 
 use std::collections::BTreeMap;
 
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Findings, class, condition, row, yes};
+use super::{Findings, QUERIES, class, condition, row, yes};
 use crate::notifiers::Environment;
 use crate::shapes::With;
 use crate::sql::Place;
@@ -71,6 +71,7 @@ pub struct TableCheck {
 impl Operator for SqlTableCheck {
     const NAME: &'static str = "sql_table_check";
     const SUMMARY: &'static str = "Fails unless a table meets conditions in SQL.";
+    const TEMPLATE_FILES: TemplateFiles = &[("partition_clause", QUERIES)];
     type Args = With<Place, SqlTableCheckArgs>;
 
     fn airflow_classes() -> Vec<AirflowClass> {

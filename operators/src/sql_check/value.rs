@@ -12,12 +12,12 @@
 
 use anyhow::anyhow;
 use scheduler::dag::template::holds_template;
-use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError};
+use scheduler::operator::{AirflowClass, ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Findings, class, yes};
+use super::{Findings, QUERIES, class, yes};
 use crate::database::Database;
 use crate::notifiers::Environment;
 use crate::shapes::{Given, With};
@@ -42,7 +42,7 @@ impl SqlCheck {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SqlCheckArgs {
-    /// One query, or the name of a file beside the DAG file that ends in `.sql`. The first row of its answer counts; without a
+    /// One query, or the name of a template file that ends in `.sql`. The first row of its answer counts; without a
     /// row the task fails.
     #[schemars(length(min = 1))]
     sql: String,
@@ -71,6 +71,7 @@ impl Operator for SqlCheck {
     const NAME: &'static str = "sql_check";
     const SUMMARY: &'static str =
         "Fails unless a query on Postgres, MySQL, MariaDB or SQLite answers with what it should.";
+    const TEMPLATE_FILES: TemplateFiles = &[("sql", QUERIES), ("min_threshold", QUERIES), ("max_threshold", QUERIES)];
     type Args = With<Place, SqlCheckArgs>;
 
     fn airflow_classes() -> Vec<AirflowClass> {
@@ -84,7 +85,7 @@ impl Operator for SqlCheck {
     async fn execute(&self, args: Self::Args, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let With { own, common: place } = args;
         let database = place.resolve(&self.environment, ctx).await?;
-        let query = ask::query(&own.sql, &database, ctx).await?;
+        let query = ask::query("sql", &own.sql, &database, ctx).await?;
         let mut findings = Findings::default();
         match ask::first_row(&database, &query, own.parameters.as_ref(), &ctx.cancelled).await? {
             None => findings.note(false, "the query has no row".to_owned(), ctx),
@@ -138,9 +139,11 @@ impl SqlCheckArgs {
             return Ok(());
         }
         let (name, value) = row.first().ok_or_else(|| TaskError::fail(anyhow!("the row has no column")))?;
-        let limits = [(&self.min_threshold, "at least"), (&self.max_threshold, "at most")];
-        for (limit, words) in limits.into_iter().filter_map(|(limit, words)| Some((limit.as_ref()?, words))) {
-            let limit = threshold(&limit.0, database, ctx).await?;
+        let limits =
+            [("min_threshold", &self.min_threshold, "at least"), ("max_threshold", &self.max_threshold, "at most")];
+        for (key, limit, words) in limits {
+            let Some(Given(limit)) = limit else { continue };
+            let limit = threshold(key, limit, database, ctx).await?;
             let holds =
                 number(value).is_some_and(|value| if words == "at least" { value >= limit } else { value <= limit });
             findings.note(holds, format!("`{name}` is {}, which should be {words} {limit}", shown(value)), ctx);
@@ -167,14 +170,14 @@ fn is_value(value: &Value, wanted: &Value, tolerance: Option<f64>) -> (bool, Str
 }
 
 /// A number, or what a query answers with.
-async fn threshold(written: &Value, database: &Database, ctx: &TaskContext) -> Result<f64, TaskError> {
+async fn threshold(key: &str, written: &Value, database: &Database, ctx: &TaskContext) -> Result<f64, TaskError> {
     if let Some(limit) = number(written) {
         return Ok(limit);
     }
     let Value::String(sql) = written else {
         return Err(TaskError::fail(anyhow!("a threshold is a number or a query, and not {written}")));
     };
-    let query = ask::query(sql, database, ctx).await?;
+    let query = ask::query(key, sql, database, ctx).await?;
     let row = ask::first_row(database, &query, None, &ctx.cancelled).await?;
     let value = row.and_then(|row| row.into_iter().next()).map(|(_, value)| value).unwrap_or_default();
     number(&value).ok_or_else(|| TaskError::fail(anyhow!("the query for a threshold answers with {}", shown(&value))))

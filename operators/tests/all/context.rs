@@ -78,6 +78,7 @@ pub fn context(home: &Path) -> TaskContext {
         outlets: Outlets::default(),
         slot: Arc::new(HeldSlot::default()),
         secrets: Arc::new(Connections::default()),
+        files: Arc::default(),
     }
 }
 

@@ -14,6 +14,7 @@ mod cleaning;
 mod compaction;
 mod connections;
 mod context;
+mod dag_factory;
 mod databases;
 mod databricks;
 mod docker;

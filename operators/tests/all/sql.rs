@@ -1,5 +1,6 @@
 //! `sql` and `sql_sensor` on Postgres, MariaDB and SQLite: what lasts, what is answered, and what goes wrong.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -486,6 +487,18 @@ async fn statements_may_be_in_files_beside_the_dag_file() {
     assert!(away.contains("leads away from the DAG file"), "{away}");
     let none = server.fail(&bench, json!({ "sql": "none.sql" })).await.to_string();
     assert!(none.contains("`none.sql`, which is looked for in"), "{none}");
+}
+
+/// What a template file holds comes as the argument, and mistakes in it are told as those of the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_text_of_a_template_file_keeps_its_name() {
+    let server = Server::sqlite();
+    let mut bench = Bench::new();
+    bench.ctx.files = Arc::new(BTreeMap::from([("/sql/1".to_owned(), "daily.sql".to_owned())]));
+
+    let wrong = server.fail(&bench, json!({ "sql": ["SELECT 1", "SELECT nothing.sql"] })).await.to_string();
+
+    assert!(wrong.starts_with("statement 2 of 2, in `daily.sql`: "), "{wrong}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,7 @@ impl Bench {
             people: Arc::new(Nobody),
             outlets: Outlets::default(),
             slot: Arc::new(HeldSlot::default()),
+            files: Arc::default(),
             secrets: Arc::new(Connections::default()),
         };
         Bench { folder, ctx, pushed }

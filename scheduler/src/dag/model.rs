@@ -348,6 +348,8 @@ pub struct DagHead {
     pub params: BTreeMap<String, Param>,
     /// `default_args` as written, for people to read; tasks already hold what follows from it.
     pub default_args: Map<String, Value>,
+    /// Folders in which template files are looked for after that of the DAG file (Airflow 3: `template_searchpath`).
+    pub template_searchpath: Vec<String>,
     /// Whom its runs tell what became of them.
     pub callbacks: DagCallbacks,
     /// The groups of tasks, outer ones before inner ones.

@@ -157,6 +157,9 @@ fn rare_document(dag: &Dag) -> Map<String, Value> {
     if !dag.owner_links.is_empty() {
         entries.insert("owner_links".to_owned(), json!(dag.owner_links));
     }
+    if !dag.template_searchpath.is_empty() {
+        entries.insert("template_searchpath".to_owned(), json!(dag.template_searchpath));
+    }
     if let Some(types) = &dag.runs.allowed_run_types {
         entries.insert("allowed_run_types".to_owned(), types.iter().map(|kind| kind.word()).collect());
     }

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::active_run::Rendered;
 use super::leash::Leash;
 use super::people::{Answers, StoredPeople};
-use super::rendering;
+use super::rendering::{self, Given};
 use super::try_storage::{LeftCheckpoint, StoredCheckpoint, StoredPushes, StoredRuns, StoredXComs};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -498,6 +498,7 @@ fn context(
             is_free: signs.is_free.clone(),
         }),
         secrets: Arc::new(secrets.clone()),
+        files: Arc::default(),
     }
 }
 
@@ -538,8 +539,8 @@ impl Shared {
                 &signs,
             )
         };
-        let (args, _) = Box::pin(rendering::render(operator, order, &ctx)).await?;
-        operator.withdraw(args, &ctx).await
+        let Given { args, files, .. } = Box::pin(rendering::render(operator, order, &ctx)).await?;
+        operator.withdraw(args, &TaskContext { files: Arc::new(files), ..ctx }).await
     }
 }
 
@@ -578,7 +579,8 @@ async fn supervise(
     let token = CancellationToken::new();
     let ctx = context(shared, order, facts, task_log.clone(), token.clone(), signs);
     // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
-    let (args, label) = Box::pin(rendering::render(&operator, order, &ctx)).await?;
+    let Given { args, label, files } = Box::pin(rendering::render(&operator, order, &ctx)).await?;
+    let ctx = TaskContext { files: Arc::new(files), ..ctx };
     let mut fields = task_log.masked(Value::Object(args.clone()));
     rendering::cut(&mut fields);
     *rendered = Rendered { fields: Some(fields), label: label.map(|label| task_log.mask(&label)) };

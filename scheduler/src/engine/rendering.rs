@@ -1,5 +1,6 @@
 //! Fills in templates, fetching the XComs, connections and variables that they ask for.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -10,23 +11,33 @@ use super::executor::Order;
 use super::mapped::{self, Element};
 use crate::connection::secrets_of;
 use crate::dag::Dag;
-use crate::dag::template::{RenderError, SecretRef, SecretValue, TemplateContext, XComs, render_args, render_text};
+use crate::dag::template::{
+    FileText, NamedFile, RenderError, SecretRef, SecretValue, TemplateContext, XComs, named_files, render_args_with,
+    render_text,
+};
 use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
 use crate::log::TaskLog;
-use crate::operator::{ErasedOperator, RunFacts, SecretReader, TaskContext, TaskError, XComReader};
+use crate::operator::{ErasedOperator, RunFacts, RunReader, SecretReader, TaskContext, TaskError, XComReader};
 use crate::store::entity::dag_run;
+use crate::template_files::{SearchPath, TemplateFileError};
 
 /// Rounds of fetching before a template is given up: each round must bring at least one new value.
 const ROUNDS_MAX: usize = 100;
 
-/// The arguments of the task of `order`, ready for its operator; and the name of the instance when it is a mapped one.
+/// What a try is given.
+pub(super) struct Given {
+    /// The arguments, ready for the operator.
+    pub(super) args: Map<String, Value>,
+    /// The name of the instance when it is a mapped one.
+    pub(super) label: Option<String>,
+    /// The files whose texts are among the arguments, by those.
+    pub(super) files: BTreeMap<String, String>,
+}
+
+/// What the task of `order` is given.
 ///
 /// What other tasks left is data: mapped over, it goes into the arguments after the templates were filled in.
-pub(super) async fn render(
-    operator: &ErasedOperator,
-    order: &Order,
-    ctx: &TaskContext,
-) -> Result<(Map<String, Value>, Option<String>), TaskError> {
+pub(super) async fn render(operator: &ErasedOperator, order: &Order, ctx: &TaskContext) -> Result<Given, TaskError> {
     let dag = &order.around.dag;
     let task = dag.task(order.at.task);
     let element = mapped::element(order, ctx).await?;
@@ -45,8 +56,10 @@ pub(super) async fn render(
     let Element { written, left, .. } = if task.mapping.is_some() { element } else { Element::default() };
     let mut templates = task.args.clone();
     templates.extend(written);
-    let sources = Sources { xcoms: &*ctx.xcom, secrets: &*ctx.secrets, log: &ctx.log };
-    let mut args = sources.fetching(|xcoms| render_args(operator, &templates, &context, xcoms)).await?;
+    let shelf = Shelf { dag, runs: &*ctx.runs };
+    let files = shelf.read_all(named_files(operator, &templates)).await?;
+    let sources = Sources { xcoms: &*ctx.xcom, secrets: &*ctx.secrets, log: &ctx.log, shelf };
+    let mut args = sources.fetching(|xcoms| render_args_with(operator, &templates, &files, &context, xcoms)).await?;
     args.extend(left);
     let label = match &task.map_index_template {
         Some(template) if order.key.map_index >= 0 => {
@@ -54,7 +67,8 @@ pub(super) async fn render(
         }
         _ => None,
     };
-    Ok((args, label))
+    let files = files.into_iter().map(|read| (read.file.pointer, read.file.name)).collect();
+    Ok(Given { args, label, files })
 }
 
 /// Characters of a text that people are shown of what a task was given (Airflow 3: `max_templated_field_length`).
@@ -94,12 +108,52 @@ impl From<Stuck> for TaskError {
     }
 }
 
+/// Where the template files of a DAG are.
+#[derive(Clone, Copy)]
+pub(super) struct Shelf<'a> {
+    pub(super) dag: &'a Dag,
+    pub(super) runs: &'a dyn RunReader,
+}
+
+impl Shelf<'_> {
+    /// The files that arguments name, read.
+    async fn read_all(&self, files: Vec<NamedFile>) -> Result<Vec<FileText>, Stuck> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = self.search_path().await?;
+        off_thread(move || path.read_all(files)).await
+    }
+
+    /// The text of a file that a template names, if there is one.
+    async fn find(&self, name: String) -> Result<Option<String>, Stuck> {
+        let path = self.search_path().await?;
+        off_thread(move || path.find(&name)).await
+    }
+
+    async fn search_path(&self) -> Result<SearchPath, Stuck> {
+        let found = self.runs.dag_file(&self.dag.dag_id).await.map_err(Stuck::Fetching)?;
+        let gone = || Stuck::Rendering(anyhow::anyhow!("the DAG `{}` has no file any more", self.dag.dag_id));
+        SearchPath::of(self.dag, &found.ok_or_else(gone)?).map_err(|error| Stuck::Rendering(error.into()))
+    }
+}
+
+/// Reads where it holds nobody up.
+async fn off_thread<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, TemplateFileError> + Send + 'static,
+) -> Result<T, Stuck> {
+    let read = tokio::task::spawn_blocking(read).await.map_err(|panic| Stuck::Fetching(panic.into()))?;
+    read.map_err(|error| Stuck::Rendering(error.into()))
+}
+
 /// Where that which templates ask for is fetched from.
 pub(super) struct Sources<'a> {
     pub(super) xcoms: &'a dyn XComReader,
     pub(super) secrets: &'a dyn SecretReader,
     /// Where secrets that were fetched are not to be read.
     pub(super) log: &'a TaskLog,
+    /// Files that they include.
+    pub(super) shelf: Shelf<'a>,
 }
 
 impl Sources<'_> {
@@ -114,6 +168,7 @@ impl Sources<'_> {
                 Err(RenderError::NeedsXCom(wanted)) => {
                     for xcom in wanted {
                         let value = match xcom.map_index {
+                            _ if !xcom.run.is_own() => self.xcoms.pull_from(&xcom).await,
                             None => self.xcoms.pull(&xcom.task_id, &xcom.key).await,
                             Some(index) => self.xcoms.pull_of(&xcom.task_id, &xcom.key, index).await,
                         };
@@ -131,6 +186,12 @@ impl Sources<'_> {
                     for secret in wanted {
                         let value = self.secret(&secret).await.map_err(Stuck::Fetching)?;
                         xcoms.insert_secret(secret, value);
+                    }
+                }
+                Err(RenderError::NeedsFiles(wanted)) => {
+                    for name in wanted {
+                        let text = self.shelf.find(name.clone()).await?;
+                        xcoms.insert_file(name, text);
                     }
                 }
                 Err(error @ RenderError::Failed(_)) => return Err(Stuck::Rendering(error.into())),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::assets;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::dag::template::{AssetEvents, LastSuccess};
+use crate::dag::template::{AssetEvents, LastSuccess, XComRef, XComRun};
 use crate::dag::{Dag, TaskGroup, TaskIndex};
 use crate::operator::{Checkpoint, DagFile, Outline, RunReader, RunStanding, TaskKey, XComReader, XComWriter};
 use crate::run::InstanceIndex;
@@ -19,6 +19,7 @@ use crate::storable;
 use crate::store::checkpoints::{self, Keeper};
 use crate::store::entity::task_instance;
 use crate::store::runs::{InstanceKey, NewXCom};
+use crate::store::xcoms::{LeftXCom, WhichRun};
 use crate::store::{Db, StoreError, dags, runs, schedules, task_states, xcoms};
 
 /// The XComs of a run, as one of its task instances sees them; or as somebody outside does.
@@ -46,6 +47,26 @@ impl XComReader for StoredXComs {
 
     async fn pull_of(&self, task_id: &str, key: &str, map_index: i32) -> anyhow::Result<Option<Value>> {
         Ok(xcoms::value(self.db.read(), self.run, task_id, map_index, key).await?)
+    }
+
+    async fn pull_from(&self, xcom: &XComRef) -> anyhow::Result<Option<Value>> {
+        let XComRef { run: XComRun { dag_id, run_id, or_before }, task_id, key, map_index } = xcom;
+        // In a mapped group, an instance sees what the one beside it left, in earlier runs as well.
+        let beside = self.reader.filter(|reader| {
+            let task = self.dag.find(task_id).filter(|_| dag_id.is_none());
+            task.is_some_and(|task| self.dag.are_mapped_together(task, reader.task))
+        });
+        let map_index = map_index.or(beside.map(|reader| reader.map_index));
+        let of = LeftXCom { task_id, key, map_index };
+        let run = WhichRun { own: self.run, dag_id: dag_id.as_deref(), run_id: run_id.as_deref() };
+        let found = xcoms::of_run(self.db.read(), &run, *or_before, &of).await?;
+        let is_mapped = match self.dag.find(task_id).filter(|_| dag_id.is_none()) {
+            Some(task) => self.dag.mapping(task).is_some(),
+            None => found.iter().any(|(index, _)| *index >= 0),
+        };
+        let mut values = found.into_iter().map(|(_, value)| value);
+        // As in this run: what all instances left is a list, also of none.
+        if map_index.is_none() && is_mapped { Ok(Some(values.collect())) } else { Ok(values.next()) }
     }
 
     async fn asset_events(&self) -> anyhow::Result<AssetEvents> {

@@ -1,5 +1,6 @@
 //! What the engine lends to one try of a task.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use super::{Outlets, People, RunMaker, TaskError};
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::dag::template::{AssetEvents, LastSuccess};
+use crate::dag::template::{AssetEvents, LastSuccess, XComRef};
 use crate::log::TaskLog;
 
 /// Which task instance: a task within a run.
@@ -58,8 +59,7 @@ pub struct RunFacts {
     pub timezone: Tz,
 }
 
-/// Reads what other tasks left behind: those of the run their XComs, those of any run what became of assets; and what run
-/// succeeded last.
+/// Reads what other tasks left behind: their XComs, and what became of assets; and what run succeeded last.
 #[async_trait]
 pub trait XComReader: Send + Sync {
     /// The value under `key` of `task_id` in this run, if there is one.
@@ -68,6 +68,12 @@ pub trait XComReader: Send + Sync {
     /// The value that one instance of a mapped task left, if there is one.
     async fn pull_of(&self, task_id: &str, key: &str, map_index: i32) -> anyhow::Result<Option<Value>> {
         let _ = (task_id, key, map_index);
+        Ok(None)
+    }
+
+    /// The value that a task left in another run, if there is one.
+    async fn pull_from(&self, xcom: &XComRef) -> anyhow::Result<Option<Value>> {
+        let _ = xcom;
         Ok(None)
     }
 
@@ -238,9 +244,17 @@ pub struct TaskContext {
     pub slot: Arc<dyn Slot>,
     /// Connections and variables; see [`TaskContext::connection`].
     pub secrets: Arc<dyn SecretReader>,
+    /// The files whose texts are among its arguments, by the JSON pointers of those (see [`super::Operator::TEMPLATE_FILES`]).
+    pub files: Arc<BTreeMap<String, String>>,
 }
 
 impl TaskContext {
+    /// The name of the file whose text stands for an argument, or for the text at that place in a list there.
+    pub fn file_of(&self, key: &str, at: usize) -> Option<&str> {
+        let found = self.files.get(&format!("/{key}")).or_else(|| self.files.get(&format!("/{key}/{at}")));
+        found.map(String::as_str)
+    }
+
     /// Leaves XComs at once, for whoever looks at the task while it runs or after it has failed. A try does not fail because
     /// they cannot be left.
     pub async fn push_xcoms(&self, xcoms: Vec<(String, Value)>) {

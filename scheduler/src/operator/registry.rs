@@ -13,6 +13,7 @@ use crate::connection::ConnectionType;
 
 use super::{
     AirflowClass, ArgumentProblem, ErasedNotifier, Notifier, Operator, Outcome, TaskContext, TaskError, TaskKey,
+    TemplateFiles,
 };
 
 /// An operator whose argument type has been forgotten.
@@ -28,6 +29,8 @@ pub struct ErasedOperator {
     pub is_instant: bool,
     /// See [`Operator::ASKS_PEOPLE`].
     pub asks_people: bool,
+    /// See [`Operator::TEMPLATE_FILES`].
+    pub template_files: TemplateFiles,
     /// The JSON Schema of its arguments, made when somebody first asks: most processes use few of the operators.
     pub schema: Arc<LazyLock<Schema>>,
     inner: Arc<dyn Erased>,
@@ -123,6 +126,7 @@ impl Registry {
             summary: O::SUMMARY,
             is_instant: O::IS_INSTANT,
             asks_people: O::ASKS_PEOPLE,
+            template_files: O::TEMPLATE_FILES,
             schema: Arc::new(LazyLock::new(|| schemars::schema_for!(O::Args))),
             inner: Arc::new(operator),
         };

@@ -8,7 +8,7 @@
 //! import error under the origin's name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use crate::dag::Dag;
 use crate::dag::spec::Loader;
 use crate::engine::wake::{Wake, Waker};
 use crate::events::{Change, Changes};
+use crate::operator::DagFile;
 use crate::store::entity::dag;
 use crate::store::{Db, StoreError, assets, commit, dags};
 
@@ -100,6 +101,8 @@ pub struct DagFolder {
     are_paused_at_creation: bool,
     /// What the folder is a copy of.
     remote: Option<Remote>,
+    /// Where the files are that the folder has copies of, if their tasks are to look around there.
+    originals: Option<DagFile>,
     /// What was told of the last attempt to bring the copy in step: nothing yet, that it went well, or why not.
     told: Option<Result<(), String>>,
     files: BTreeMap<String, Found>,
@@ -128,6 +131,7 @@ impl DagFolder {
             waker,
             are_paused_at_creation,
             remote: None,
+            originals: None,
             told: None,
             files: BTreeMap::new(),
             defined_in: HashMap::new(),
@@ -137,6 +141,12 @@ impl DagFolder {
     /// The same for a folder that is the copy of an origin elsewhere.
     pub fn copied_from(mut self, remote: Remote) -> DagFolder {
         self.remote = Some(remote);
+        self
+    }
+
+    /// The same for a folder with copies of files from elsewhere: what their tasks name is looked for beside the originals.
+    pub fn with_originals(mut self, originals: DagFile) -> DagFolder {
+        self.originals = Some(originals);
         self
     }
 
@@ -320,7 +330,7 @@ impl DagFolder {
         let mut update = Update::default();
         for file in read {
             for loaded in &file.dags {
-                let row = file.row(loaded, &self.folder, self.are_paused_at_creation, now);
+                let row = file.row(loaded, &self.file_of(&file.name), self.are_paused_at_creation, now);
                 if known.get(&row.dag_id).is_none_or(|old| differs(old, &row)) {
                     update.rows.push((row, loaded.dag.tags.clone()));
                 }
@@ -339,6 +349,20 @@ impl DagFolder {
         let is_stale = |row: &&dag::Model| !row.is_stale && !self.defined_in.contains_key(&row.dag_id);
         update.stale = known.values().filter(is_stale).map(|row| row.dag_id.clone()).collect();
         update
+    }
+
+    /// Where a file is, and how it is called below the folder of DAG files.
+    fn file_of(&self, name: &str) -> (PathBuf, String) {
+        let path = scan::path_of(&self.folder, name);
+        match (&self.originals, path.file_name()) {
+            (Some(originals), Some(file)) => {
+                let path = originals.folder.join(file);
+                let below =
+                    path.strip_prefix(&originals.root).unwrap_or(Path::new(file)).to_string_lossy().into_owned();
+                (path, below)
+            }
+            _ => (path, name.to_owned()),
+        }
     }
 
     /// The DAGs that a file defined until now, and does no longer.

@@ -1,6 +1,6 @@
 //! One DAG file: reading it, and what the database keeps of its DAGs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -64,7 +64,7 @@ impl ReadFile {
     pub(super) fn row(
         &self,
         loaded: &LoadedDag,
-        folder: &Path,
+        (fileloc, relative_fileloc): &(PathBuf, String),
         is_paused_at_creation: bool,
         now: DateTime<Utc>,
     ) -> dag::Model {
@@ -77,8 +77,8 @@ impl ReadFile {
             is_paused: dag.runs.is_paused_upon_creation.unwrap_or(is_paused_at_creation),
             is_stale: false,
             has_import_errors: false,
-            fileloc: scan::path_of(folder, &self.name).to_string_lossy().into_owned(),
-            relative_fileloc: self.name.clone(),
+            fileloc: fileloc.to_string_lossy().into_owned(),
+            relative_fileloc: relative_fileloc.clone(),
             bundle_name: BUNDLE_NAME.to_owned(),
             last_parsed_time: Some(now),
             last_parse_duration_ms: i32::try_from(self.took.as_millis()).ok(),

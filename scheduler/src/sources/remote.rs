@@ -26,9 +26,9 @@ use tracing::warn;
 use super::scan::{FILE_BYTES_MAX, is_dag_file};
 
 /// What tasks may name beside their DAG file, by the ends of such files: SQL, programs, data, texts.
-const BESIDE: [&str; 22] = [
-    "avsc", "bash", "cfg", "csv", "html", "ini", "ipynb", "j2", "jinja", "jinja2", "json", "jsonl", "md", "py", "r",
-    "sh", "sql", "toml", "tpl", "tsv", "txt", "xml",
+const BESIDE: [&str; 25] = [
+    "avsc", "bash", "cfg", "csv", "env", "hql", "html", "ini", "ipynb", "j2", "jinja", "jinja2", "json", "json-tpl",
+    "jsonl", "md", "py", "r", "sh", "sql", "toml", "tpl", "tsv", "txt", "xml",
 ];
 
 /// A larger file beside DAG files is not copied: data belong elsewhere.

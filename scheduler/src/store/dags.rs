@@ -55,6 +55,25 @@ pub async fn find_all(db: &impl ConnectionTrait, dag_ids: &[String]) -> Result<V
     Ok(found)
 }
 
+/// What people see of DAGs in place of their ids, and of their tasks by theirs, as their files say now.
+pub async fn display_names(
+    db: &impl ConnectionTrait,
+    dag_ids: &BTreeSet<String>,
+) -> Result<Vec<(String, Option<String>, Option<serde_json::Value>)>, StoreError> {
+    let mut found = Vec::new();
+    for ids in dag_ids.iter().collect::<Vec<_>>().chunks(ROWS_MAX) {
+        let rows = dag::Entity::find()
+            .select_only()
+            .columns([dag::Column::DagId, dag::Column::DagDisplayName, dag::Column::TaskDisplayNames])
+            .filter(dag::Column::DagId.is_in(ids.iter().copied()))
+            .into_tuple()
+            .all(db)
+            .await;
+        found.extend(rows.map_err(doing("reading the names of DAGs"))?);
+    }
+    Ok(found)
+}
+
 /// The DAG with that id, which must exist and have a file.
 pub async fn get_live(db: &impl ConnectionTrait, dag_id: &str) -> Result<dag::Model, StoreError> {
     match find(db, dag_id).await? {

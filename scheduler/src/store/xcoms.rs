@@ -1,13 +1,14 @@
 //! XComs that people write, one by one. What tries leave is written with their end (`runs.rs`).
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::entity::xcom;
+use super::entity::{dag_run, xcom};
 use super::error::{StoreError, doing, is_duplicate};
-use super::runs::InstanceKey;
+use super::runs::{self, InstanceKey};
 
 /// The longest key, in characters (Airflow 3: 512).
 pub const KEY_CHARS_MAX: usize = 512;
@@ -68,6 +69,97 @@ pub async fn value(
 ) -> Result<Option<Value>, StoreError> {
     let found = xcom::Entity::find_by_id((run, task_id.to_owned(), map_index, key.to_owned())).one(db).await;
     Ok(found.map_err(doing("reading an XCom"))?.map(|row| row.value))
+}
+
+/// The run that an XCom is looked for in.
+#[derive(Clone, Copy, Debug)]
+pub struct WhichRun<'a> {
+    /// The run of whoever looks.
+    pub own: Uuid,
+    /// The DAG, if it is another one than that.
+    pub dag_id: Option<&'a str>,
+    /// As people name it, if it is called otherwise than that.
+    pub run_id: Option<&'a str>,
+}
+
+/// What a task left under a key.
+#[derive(Clone, Copy, Debug)]
+pub struct LeftXCom<'a> {
+    /// The task.
+    pub task_id: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// Which of its instances; all of them when absent.
+    pub map_index: Option<i32>,
+}
+
+/// What a task left in a run, by map index; with `or_before` in the newest run up to that one, by logical date, in which it left
+/// anything (Airflow 3: `include_prior_dates`). Nothing when there is no such run.
+pub async fn of_run(
+    db: &impl ConnectionTrait,
+    which: &WhichRun<'_>,
+    or_before: bool,
+    of: &LeftXCom<'_>,
+) -> Result<Vec<(i32, Value)>, StoreError> {
+    let Some(own) = runs::find_by_key(db, which.own).await? else { return Ok(Vec::new()) };
+    let dag_id = which.dag_id.unwrap_or(&own.dag_id).to_owned();
+    let named = match (which.dag_id, which.run_id) {
+        (None, None) => Some(own.clone()),
+        (_, run_id) => runs::find(db, &dag_id, run_id.unwrap_or(&own.run_id)).await?,
+    };
+    if !or_before {
+        return match named {
+            Some(run) => left_in(db, run.id, of).await,
+            None => Ok(Vec::new()),
+        };
+    }
+    // Another DAG need not have a run of this one's name; what counts is the date.
+    let Some(last) = named.or(which.run_id.is_none().then_some(own)) else { return Ok(Vec::new()) };
+    match newest(db, &dag_id, last.logical_date.unwrap_or(last.run_after), of).await? {
+        Some(run) => left_in(db, run, of).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn left_in(db: &impl ConnectionTrait, run: Uuid, of: &LeftXCom<'_>) -> Result<Vec<(i32, Value)>, StoreError> {
+    let mut left = runs::pull_xcoms(db, run, of.task_id, of.key).await?;
+    left.retain(|(index, _)| of.map_index.is_none_or(|wanted| wanted == *index));
+    Ok(left)
+}
+
+/// The newest run of a DAG up to a date in which the task left something. A run without a logical date counts by when it might
+/// start.
+async fn newest(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    until: DateTime<Utc>,
+    of: &LeftXCom<'_>,
+) -> Result<Option<Uuid>, StoreError> {
+    use dag_run::Column as C;
+    let date = || Expr::from(Func::coalesce([Expr::col(C::LogicalDate), Expr::col(C::RunAfter)]));
+    let mut left = Query::select()
+        .expr(Expr::val(1))
+        .from(xcom::Entity)
+        .and_where(Expr::col((xcom::Entity, xcom::Column::DagRunId)).equals((dag_run::Entity, C::Id)))
+        .and_where(Expr::col((xcom::Entity, xcom::Column::TaskId)).eq(of.task_id))
+        .and_where(Expr::col((xcom::Entity, xcom::Column::Key)).eq(of.key))
+        .to_owned();
+    if let Some(index) = of.map_index {
+        left.and_where(Expr::col((xcom::Entity, xcom::Column::MapIndex)).eq(index));
+    }
+    let found = dag_run::Entity::find()
+        .select_only()
+        .column(C::Id)
+        .filter(C::DagId.eq(dag_id))
+        .filter(date().lte(until))
+        .filter(Expr::exists(left))
+        .order_by(date(), Order::Desc)
+        .order_by_desc(C::RunAfter)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await;
+    found.map_err(doing("looking for the newest run with an XCom"))
 }
 
 /// Gives an XCom another value; false when there is none.

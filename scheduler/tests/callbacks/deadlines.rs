@@ -145,3 +145,26 @@ async fn the_average_of_earlier_runs_makes_a_deadline_when_there_are_enough(#[ca
     let times: Vec<_> = world.deadlines(&third).await.iter().map(|row| row.deadline_time).collect();
     assert_eq!(times, [world.clock.now() + TimeDelta::minutes(30 + 10)]);
 }
+
+/// A date in the DAG's zone, and what is counted from the logical date of a run that has none.
+#[tokio::test]
+async fn a_fixed_date_makes_a_deadline_for_every_run_and_a_missing_one_none() {
+    let file = r#"
+fixed:
+  timezone: Europe/Amsterdam
+  deadline:
+    - {reference: FIXED_DATETIME, datetime: 2026-11-21T15:00:00, interval: -30m, callback: {fake: "now"}}
+    - {reference: DAGRUN_LOGICAL_DATE, interval: 1h, callback: {fake: "never"}}
+  tasks: {only: {operator: script, does: [hold]}}
+"#;
+    let world = World::new(Backend::Sqlite, file).await;
+    let run = world.trigger_undated("fixed", "one").await;
+    world.task_is(&run, "only", "running").await;
+
+    let times: Vec<_> = world.deadlines(&run).await.iter().map(|row| (row.position, row.deadline_time)).collect();
+    assert_eq!(times, [(0, noon() + TimeDelta::minutes(90))]);
+    world.advance(TimeDelta::minutes(91));
+    assert_eq!(world.recorder.wait_for(1).await, ["deadline -: now"]);
+    world.let_go();
+    world.finished("fixed", "one").await;
+}

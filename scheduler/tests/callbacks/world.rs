@@ -269,9 +269,18 @@ impl World {
 
     /// Makes a run.
     pub async fn trigger(&self, dag_id: &str, run_id: &str) -> dag_run::Model {
+        self.trigger_about(dag_id, run_id, Some(self.clock.now())).await
+    }
+
+    /// A run without a logical date.
+    pub async fn trigger_undated(&self, dag_id: &str, run_id: &str) -> dag_run::Model {
+        self.trigger_about(dag_id, run_id, None).await
+    }
+
+    async fn trigger_about(&self, dag_id: &str, run_id: &str, logical_date: Option<DateTime<Utc>>) -> dag_run::Model {
         let trigger = Trigger {
             run_id: Some(run_id.to_owned()),
-            logical_date: Some(self.clock.now()),
+            logical_date,
             data_interval: None,
             run_after: None,
             conf: Default::default(),

@@ -8,7 +8,8 @@ use scheduler::dag::Dag;
 use scheduler::dag::spec::{Loaded, SourceFile, load, render};
 use scheduler::dag::timetable::Timetable;
 use scheduler::operator::{
-    AirflowClass, ArgumentProblem, DeliveryError, Notice, Notifier, Operator, Outcome, Registry, TaskContext, TaskError,
+    AirflowClass, ArgumentProblem, DeliveryError, Notice, Notifier, Operator, Outcome, Registry, TaskContext,
+    TaskError, TemplateFiles,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -73,6 +74,41 @@ impl Operator for Empty {
     type Args = EmptyArgs;
 
     async fn execute(&self, _: EmptyArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+        Ok(Outcome::done())
+    }
+}
+
+/// Arguments that may be template files.
+pub struct Scripted;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub struct ScriptedArgs {
+    /// A script, or several.
+    script: OneOrMany,
+    /// A request, as somebody else has it.
+    #[serde(default)]
+    request: Map<String, Value>,
+    /// Where.
+    r#where: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+pub enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Operator for Scripted {
+    const NAME: &'static str = "scripted";
+    const SUMMARY: &'static str = "Does nothing with scripts.";
+    const TEMPLATE_FILES: TemplateFiles = &[("script", &[".sh", ".bash"]), ("request", &[".json-tpl"])];
+    type Args = ScriptedArgs;
+
+    async fn execute(&self, _: ScriptedArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
         Ok(Outcome::done())
     }
 }
@@ -280,6 +316,7 @@ pub fn registry() -> Registry {
     registry.register(Bash).unwrap();
     registry.register(Empty).unwrap();
     registry.register(Clean).unwrap();
+    registry.register(Scripted).unwrap();
     registry.register_notifier(Webhook).unwrap();
     registry.register_notifier(Slack).unwrap();
     registry.register_notifier(Email).unwrap();

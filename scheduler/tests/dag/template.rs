@@ -6,8 +6,9 @@ use rstest::rstest;
 use scheduler::connection::Connection;
 use scheduler::dag::asset::Asset;
 use scheduler::dag::template::{
-    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, LastSuccess, RenderError, SecretRef,
-    SecretValue, SourceFacts, TemplateContext, TryFacts, XComRef, XComs, check, check_in_callback, render_args,
+    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, FileText, LastSuccess, NamedFile,
+    RenderError, SecretRef, SecretValue, SourceFacts, TemplateContext, TryFacts, XComRef, XComRun, XComs, check,
+    check_in_callback, named_files, render_args, render_args_with,
 };
 use scheduler::operator::RunFacts;
 use serde_json::{Map, Value, json};
@@ -427,7 +428,7 @@ fn without_events_there_is_nothing_to_see() {
 }
 
 fn xcom(task_id: &str, key: &str) -> XComRef {
-    XComRef { task_id: task_id.to_owned(), key: key.to_owned(), map_index: None }
+    XComRef { run: XComRun::default(), task_id: task_id.to_owned(), key: key.to_owned(), map_index: None }
 }
 
 #[test]
@@ -510,10 +511,97 @@ fn a_pull_from_a_task_that_is_not_there_says_so() {
         mistake("{{ ti.xcom_pull('extrac') }}"),
         "1:4 there is no task `extrac` to pull an XCom from; did you mean `extract`?"
     );
-    assert_eq!(
-        mistake("{{ ti.xcom_pull('extract', 'other_dag') }}"),
-        "1:4 XComs of other runs and DAGs are not available yet"
-    );
+    assert_eq!(mistake("{{ ti.xcom_pull('extract', 7) }}"), "1:4 `dag_id` is a text");
+}
+
+/// §9: the same run unless something else is asked for.
+#[rstest]
+#[case("ti.xcom_pull('extract')", XComRun::default())]
+#[case("ti.xcom_pull('extract', 'example')", XComRun::default())]
+#[case("ti.xcom_pull('extract', dag_id='example', run_id=run_id, include_prior_dates=False)", XComRun::default())]
+#[case("ti.xcom_pull('extract', include_prior_dates=True)", XComRun { or_before: true, ..XComRun::default() })]
+#[case("ti.xcom_pull('extract', None, None, True)", XComRun { or_before: true, ..XComRun::default() })]
+#[case("ti.xcom_pull('extract', run_id='manual__1')", XComRun { run_id: Some("manual__1".into()), ..XComRun::default() })]
+#[case("ti.xcom_pull('gone', 'other')", XComRun { dag_id: Some("other".into()), ..XComRun::default() })]
+#[case(
+    "ti.xcom_pull(task_ids='gone', dag_id='other', run_id='r', include_prior_dates=True)",
+    XComRun { dag_id: Some("other".into()), run_id: Some("r".into()), or_before: true }
+)]
+fn the_run_of_an_xcom_is_as_it_is_said(#[case] pull: &str, #[case] run: XComRun) {
+    let template = format!("{{{{ {pull} }}}}");
+    let needed = match render_text(&template, &context(), &XComs::new()) {
+        Err(RenderError::NeedsXCom(needed)) => needed,
+        other => panic!("{pull}: {other:?}"),
+    };
+    let task_id = if pull.contains("gone") { "gone" } else { "extract" };
+    assert_eq!(needed, [XComRef { run, ..xcom(task_id, "return_value") }], "{pull}");
+}
+
+/// An operator whose arguments may be files.
+fn with_files(args: Value, texts: &[(&str, &str)], xcoms: &XComs) -> Result<Value, RenderError> {
+    let registry = registry();
+    let operator = registry.find("scripted").unwrap();
+    let args = object(args);
+    let text = |name: &str| texts.iter().find(|(file, _)| *file == name).map(|(_, text)| (*text).to_owned());
+    let read = |file: NamedFile| FileText { text: text(&file.name).unwrap_or_default(), file };
+    let files: Vec<FileText> = named_files(operator, &args).into_iter().map(read).collect();
+    render_args_with(operator, &args, &files, &context(), xcoms).map(Value::Object)
+}
+
+/// §11: fields ending in `template_ext` are loaded as files.
+#[rstest]
+#[case::name(json!({"script": "run.sh"}), json!({"script": "echo 2018-01-01"}))]
+#[case::in_a_list(json!({"script": ["ls", "run.sh"]}), json!({"script": ["ls", "echo 2018-01-01"]}))]
+#[case::space_behind(json!({"script": "run.sh "}), json!({"script": "run.sh "}))]
+#[case::template(json!({"script": "{{ ds }}/run.sh"}), json!({"script": "2018-01-01/run.sh"}))]
+#[case::lines(json!({"script": "set -e\nrun.sh"}), json!({"script": "set -e\nrun.sh"}))]
+#[case::another_ending(json!({"script": "run.py"}), json!({"script": "run.py"}))]
+#[case::another_key(json!({"script": "x", "where": "run.sh"}), json!({"script": "x", "where": "run.sh"}))]
+#[case::no_text(json!({"script": "x", "request": "all.json-tpl"}), json!({"script": "x", "request": {"day": "2018-01-01", "n": 1}}))]
+#[case::nothing_to_fill_in(json!({"script": "x", "request": "plain.json-tpl"}), json!({"script": "x", "request": {"n": 1}}))]
+#[case::arrays_of_postgres(json!({"script": "array.sh"}), json!({"script": "SELECT '{{1,2},{3,4}}'"}))]
+#[case::expression(json!({"script": "sum.sh"}), json!({"script": "8"}))]
+fn the_text_of_a_file_stands_for_its_name(#[case] args: Value, #[case] expected: Value) {
+    let texts = [
+        ("run.sh", "echo {{ ds }}\n"),
+        ("all.json-tpl", "{\"day\": \"{{ ds }}\", \"n\": 1}\n"),
+        ("plain.json-tpl", "{\"n\": 1}\n"),
+        ("array.sh", "SELECT '{{1,2},{3,4}}'\n"),
+        ("sum.sh", "{{ 3 + params.rows }}"),
+    ];
+    assert_eq!(with_files(args, &texts, &XComs::new()).unwrap(), expected);
+}
+
+#[test]
+fn a_mistake_in_a_file_is_told_with_its_place_there() {
+    let problem = with_files(json!({"script": "run.sh"}), &[("run.sh", "ls\necho {{ nope }}")], &XComs::new());
+    assert_eq!(problem.unwrap_err().to_string(), "the template in `run.sh`, line 2, column 9: `nope` is not there");
+}
+
+/// §11: templates may include others, which are looked for where files are.
+#[test]
+fn templates_include_files() {
+    let mut xcoms = XComs::new();
+    let template = "{% from 'lib/macros.j2' import twice %}{% include 'head.sql' %} {{ twice(3) }}";
+    let wanted = match render_text(template, &context(), &xcoms) {
+        Err(RenderError::NeedsFiles(wanted)) => wanted,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(wanted, ["lib/macros.j2"]);
+    xcoms.insert_file("lib/macros.j2".to_owned(), Some("{% macro twice(n) %}{{ n * 2 }}{% endmacro %}".to_owned()));
+    let next = render_text(template, &context(), &xcoms);
+    assert_eq!(next, Err(RenderError::NeedsFiles(vec!["head.sql".to_owned()])));
+    xcoms.insert_file("head.sql".to_owned(), Some("-- {{ ds }}".to_owned()));
+    assert_eq!(render_text(template, &context(), &xcoms).unwrap(), "-- 2018-01-01 6");
+
+    xcoms.insert_file("head.sql".to_owned(), Some("--\n{{ nope }}".to_owned()));
+    let wrong = render_text(template, &context(), &xcoms).unwrap_err().to_string();
+    assert!(wrong.contains("`head.sql`, line 2, column 4: `nope` is not there"), "{wrong}");
+    xcoms.insert_file("head.sql".to_owned(), None);
+    let missing = render_text(template, &context(), &xcoms).unwrap_err().to_string();
+    assert!(missing.contains("head.sql") && missing.contains("beside the DAG file"), "{missing}");
+    let optional = "{% include 'head.sql' ignore missing %}nothing";
+    assert_eq!(render_text(optional, &context(), &xcoms).unwrap(), "nothing");
 }
 
 #[test]

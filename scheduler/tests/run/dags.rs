@@ -71,6 +71,7 @@ pub(crate) fn head() -> DagHead {
         owner_links: Default::default(),
         params: Default::default(),
         default_args: Default::default(),
+        template_searchpath: Vec::new(),
         callbacks: Default::default(),
         groups: Vec::new(),
     }

@@ -14,6 +14,7 @@ mod shortage;
 mod task_instances;
 mod tries;
 mod try_logs;
+mod xcoms;
 
 use std::collections::BTreeSet;
 

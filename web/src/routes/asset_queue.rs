@@ -11,6 +11,7 @@ use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Query, UrlPath};
 use crate::state::AppState;
+use crate::view::display_name::Names;
 use crate::view::{QueuedEventCollectionResponse, QueuedEventResponse};
 
 pub(crate) struct QueueParams;
@@ -56,8 +57,10 @@ impl Asked {
     }
 
     async fn list(self, app: &AppState) -> Result<Json<QueuedEventCollectionResponse>, ApiError> {
+        let rows = self.rows(app).await?;
+        let names = Names::of(app, rows.iter().map(|queued| queued.dag_id.clone())).await?;
         let queued_events: Vec<QueuedEventResponse> =
-            self.rows(app).await?.into_iter().map(QueuedEventResponse::from).collect();
+            rows.into_iter().map(|queued| QueuedEventResponse::new(queued, &names)).collect();
         let total_entries = queued_events.len() as u64;
         Ok(Json(QueuedEventCollectionResponse { queued_events, total_entries }))
     }
@@ -174,7 +177,9 @@ pub(crate) async fn get_dag_asset_queued_event(
 ) -> Result<Json<QueuedEventResponse>, ApiError> {
     let asked = Asked::of_both(path, query)?;
     let none = ApiError::not_found(asked.name.clone());
-    asked.rows(&app).await?.pop().map(|queued| Json(queued.into())).ok_or(none)
+    let queued = asked.rows(&app).await?.pop().ok_or(none)?;
+    let names = Names::of(&app, [queued.dag_id.clone()]).await?;
+    Ok(Json(QueuedEventResponse::new(queued, &names)))
 }
 
 /// Forget that an asset is queued for a DAG.

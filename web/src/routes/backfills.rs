@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::Utc;
 use scheduler::control::{ControlError, NewBackfill, Reprocess};
+use scheduler::store::entity::backfill;
 use scheduler::store::{StoreError, backfills};
 use serde_json::{Map, Value};
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -14,6 +15,7 @@ use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError, ValidationError};
 use crate::request::{Described, Fields, FromFields, JsonBody, Query, UrlPath};
 use crate::state::AppState;
+use crate::view::display_name::Names;
 use crate::view::{
     BackfillCollectionResponse, BackfillResponse, DryRunBackfillCollectionResponse, DryRunBackfillResponse,
 };
@@ -113,7 +115,7 @@ pub(crate) async fn create_backfill(
     JsonBody(body): JsonBody<BackfillBody>,
 ) -> Result<Json<BackfillResponse>, ApiError> {
     let (backfill, _) = app.control.create_backfill(body.meaning()?, Some(&user.name)).await.map_err(refused)?;
-    Ok(Json(backfill.into()))
+    named(&app, backfill).await
 }
 
 /// See which dates a backfill would run.
@@ -138,6 +140,11 @@ pub(crate) async fn create_backfill_dry_run(
     let backfills: Vec<DryRunBackfillResponse> =
         dates.into_iter().filter(|date| date.fate.is_run()).map(DryRunBackfillResponse::from).collect();
     Ok(Json(DryRunBackfillCollectionResponse { total_entries: backfills.len() as u64, backfills }))
+}
+
+async fn named(app: &AppState, backfill: backfill::Model) -> Result<Json<BackfillResponse>, ApiError> {
+    let names = Names::of(app, [backfill.dag_id.clone()]).await?;
+    Ok(Json(BackfillResponse::new(backfill, &names)))
 }
 
 pub(crate) struct BackfillParams;
@@ -174,7 +181,8 @@ pub(crate) async fn list_backfills(
     assert_dag(&app, &dag_id).await?;
     let rows = backfills::list(app.db.read(), Some(&dag_id)).await?;
     let total_entries = rows.len() as u64;
-    let backfills = cut(rows, limit, offset).map(BackfillResponse::from).collect();
+    let names = Names::of(&app, [dag_id]).await?;
+    let backfills = cut(rows, limit, offset).map(|row| BackfillResponse::new(row, &names)).collect();
     Ok(Json(BackfillCollectionResponse { backfills, total_entries }))
 }
 
@@ -217,7 +225,7 @@ pub(crate) async fn get_backfill(
     State(app): State<AppState>,
     UrlPath(id): UrlPath<i64>,
 ) -> Result<Json<BackfillResponse>, ApiError> {
-    Ok(Json(backfills::get(app.db.read(), id).await.map_err(not_found)?.into()))
+    named(&app, backfills::get(app.db.read(), id).await.map_err(not_found)?).await
 }
 
 /// Stop the queued runs of a backfill from beginning.
@@ -239,7 +247,7 @@ pub(crate) async fn pause_backfill(
     UrlPath(id): UrlPath<i64>,
 ) -> Result<Json<BackfillResponse>, ApiError> {
     let backfill = app.control.pause_backfill(id, true, Some(&user.name)).await.map_err(not_changed)?;
-    Ok(Json(backfill.into()))
+    named(&app, backfill).await
 }
 
 /// Let the queued runs of a backfill begin.
@@ -261,7 +269,7 @@ pub(crate) async fn unpause_backfill(
     UrlPath(id): UrlPath<i64>,
 ) -> Result<Json<BackfillResponse>, ApiError> {
     let backfill = app.control.pause_backfill(id, false, Some(&user.name)).await.map_err(not_changed)?;
-    Ok(Json(backfill.into()))
+    named(&app, backfill).await
 }
 
 /// End a backfill: what runs goes on, what is queued fails.
@@ -283,5 +291,5 @@ pub(crate) async fn cancel_backfill(
     UrlPath(id): UrlPath<i64>,
 ) -> Result<Json<BackfillResponse>, ApiError> {
     let backfill = app.control.cancel_backfill(id, Some(&user.name)).await.map_err(not_changed)?;
-    Ok(Json(backfill.into()))
+    named(&app, backfill).await
 }

@@ -9,6 +9,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Order, Query, UrlPath};
 use crate::state::AppState;
+use crate::view::display_name::Names;
 use crate::view::{EventLogCollectionResponse, EventLogResponse};
 
 pub(crate) struct EventLogParams;
@@ -88,7 +89,8 @@ pub(crate) async fn get_event_logs(
     let paging = query.paging();
     query.finish()?;
     let listing = read::list_event_logs(app.db.read(), &filter, &sorting, &paging).await?;
-    let event_logs = listing.rows.into_iter().map(EventLogResponse::from).collect();
+    let names = Names::of(&app, listing.rows.iter().filter_map(|entry| entry.dag_id.clone())).await?;
+    let event_logs = listing.rows.into_iter().map(|entry| EventLogResponse::new(entry, &names)).collect();
     Ok(Json(EventLogCollectionResponse { event_logs, total_entries: listing.total }))
 }
 
@@ -109,7 +111,10 @@ pub(crate) async fn get_event_log(
     UrlPath(id): UrlPath<i64>,
 ) -> Result<Json<EventLogResponse>, ApiError> {
     match read::find_event_log(app.db.read(), id).await? {
-        Some(entry) => Ok(Json(entry.into())),
+        Some(entry) => {
+            let names = Names::of(&app, entry.dag_id.clone()).await?;
+            Ok(Json(EventLogResponse::new(entry, &names)))
+        }
         None => Err(ApiError::not_found(format!("The Event Log with id: `{id}` not found"))),
     }
 }

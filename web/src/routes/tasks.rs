@@ -10,7 +10,7 @@ use super::{definition, get_dag_row};
 use crate::error::{ApiError, HttpExceptionResponse};
 use crate::request::{Described, Query, UrlPath};
 use crate::state::AppState;
-use crate::view::{TaskCollectionResponse, TaskResponse};
+use crate::view::{TaskCollectionResponse, TaskGroupResponse, TaskResponse};
 
 pub(crate) struct TaskParams;
 
@@ -44,7 +44,7 @@ pub(crate) async fn get_tasks(
     let tasks = dag.tasks().map(|(index, _)| TaskResponse::new(&dag, index, app.catalog.registry())).collect();
     let tasks = in_order(tasks, &query.text("order_by").unwrap_or_else(|| "task_id".to_owned()))?;
     let total_entries = tasks.len() as u64;
-    Ok(Json(TaskCollectionResponse { tasks, total_entries }))
+    Ok(Json(TaskCollectionResponse { tasks, total_entries, task_groups: TaskGroupResponse::all(&dag) }))
 }
 
 /// Puts tasks in order by any of their attributes.

@@ -17,6 +17,7 @@ use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Fields, FromFields, JsonBody, MapIndexParam, Order, Query, UrlPath};
 use crate::state::AppState;
+use crate::view::display_name::Names;
 use crate::view::{XComCollectionResponse, XComResponse, XComResponseNative, XComResponseString};
 
 pub(crate) struct XComListParams;
@@ -77,7 +78,8 @@ pub(crate) async fn get_xcom_entries(
     assert_dag(&app, &dag_id).await?;
     assert_run(&app, &dag_id, &run_id).await?;
     let listing = read::list_xcoms(app.db.read(), &filter, &sorting, &paging).await?;
-    let xcom_entries = listing.rows.iter().map(XComResponse::from).collect();
+    let names = Names::of(&app, listing.rows.iter().map(|row| row.xcom.dag_id.clone())).await?;
+    let xcom_entries = listing.rows.iter().map(|row| XComResponse::new(row, &names)).collect();
     Ok(Json(XComCollectionResponse { xcom_entries, total_entries: listing.total }))
 }
 
@@ -124,7 +126,7 @@ pub(crate) async fn get_xcom_entry(
     let is_text = query.flag("stringify").unwrap_or(false);
     query.finish()?;
     let row = find_xcom(&app, &TaskKey { dag_id, run_id, task_id, map_index }, &key).await?;
-    let xcom = XComResponse::from(&row);
+    let xcom = named(&app, &row).await?;
     let value = row.xcom.value;
     if is_native && !is_text {
         return Ok(Json(XComResponseNative { xcom, value }).into_response());
@@ -299,7 +301,11 @@ async fn find_xcom(app: &AppState, of: &TaskKey, key: &str) -> Result<XComRow, A
 
 async fn native(app: &AppState, of: &TaskKey, key: &str) -> Result<Json<XComResponseNative>, ApiError> {
     let row = find_xcom(app, of, key).await?;
-    Ok(Json(XComResponseNative { xcom: XComResponse::from(&row), value: row.xcom.value }))
+    Ok(Json(XComResponseNative { xcom: named(app, &row).await?, value: row.xcom.value }))
+}
+
+async fn named(app: &AppState, row: &XComRow) -> Result<XComResponse, ApiError> {
+    Ok(XComResponse::new(row, &Names::of(app, [row.xcom.dag_id.clone()]).await?))
 }
 
 fn no_xcom(key: &str) -> ApiError {

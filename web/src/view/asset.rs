@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::display_name::Names;
 use crate::timestamp::DateTime;
 
 /// An asset, who names it, and when it was last updated.
@@ -239,10 +240,11 @@ pub(crate) struct QueuedEventResponse {
     dag_display_name: String,
 }
 
-impl From<QueuedAsset> for QueuedEventResponse {
-    fn from(queued: QueuedAsset) -> QueuedEventResponse {
+impl QueuedEventResponse {
+    /// What is queued, with the name of the DAG that waits.
+    pub(crate) fn new(queued: QueuedAsset, names: &Names) -> QueuedEventResponse {
         QueuedEventResponse {
-            dag_display_name: queued.dag_id.clone(),
+            dag_display_name: names.dag(&queued.dag_id),
             dag_id: queued.dag_id,
             asset_id: queued.asset_id,
             created_at: DateTime(queued.created_at),

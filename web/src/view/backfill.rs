@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::display_name::Names;
 use crate::timestamp::DateTime;
 
 /// Runs for a range of dates in the past.
@@ -28,11 +29,12 @@ pub(crate) struct BackfillResponse {
     dag_display_name: String,
 }
 
-impl From<backfill::Model> for BackfillResponse {
-    fn from(row: backfill::Model) -> BackfillResponse {
+impl BackfillResponse {
+    /// A backfill, with the name of its DAG.
+    pub(crate) fn new(row: backfill::Model, names: &Names) -> BackfillResponse {
         BackfillResponse {
             id: row.id,
-            dag_display_name: row.dag_id.clone(),
+            dag_display_name: names.dag(&row.dag_id),
             dag_id: row.dag_id,
             from_date: row.from_date.into(),
             to_date: row.to_date.into(),

@@ -199,7 +199,8 @@ impl DagDetailsResponse {
             is_paused_upon_creation: definition.runs.is_paused_upon_creation,
             params: Some(params("dag", &definition.params).into()),
             render_template_as_native_obj: false,
-            template_search_path: None,
+            template_search_path: (!definition.template_searchpath.is_empty())
+                .then(|| definition.template_searchpath.clone()),
             timezone: Some(definition.timezone.name().to_owned()),
             last_parsed: row.dag.last_parsed_time.map(DateTime),
             default_args: Some(Value::Object(definition.default_args.clone())),

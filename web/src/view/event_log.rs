@@ -4,6 +4,7 @@ use scheduler::store::entity::event_log;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::display_name::Names;
 use crate::timestamp::DateTime;
 
 /// Something that somebody did.
@@ -24,13 +25,15 @@ pub(crate) struct EventLogResponse {
     task_display_name: Option<String>,
 }
 
-impl From<event_log::Model> for EventLogResponse {
-    fn from(entry: event_log::Model) -> EventLogResponse {
+impl EventLogResponse {
+    /// An entry, with the names of its DAG and its task.
+    pub(crate) fn new(entry: event_log::Model, names: &Names) -> EventLogResponse {
+        let of_task = |dag_id: &String| Some(names.task(dag_id, entry.task_id.as_ref()?));
         EventLogResponse {
             event_log_id: entry.id,
             when: DateTime(entry.dttm),
-            dag_display_name: entry.dag_id.clone(),
-            task_display_name: entry.task_id.clone(),
+            dag_display_name: entry.dag_id.as_ref().map(|dag_id| names.dag(dag_id)),
+            task_display_name: entry.dag_id.as_ref().map_or_else(|| entry.task_id.clone(), of_task),
             dag_id: entry.dag_id,
             task_id: entry.task_id,
             run_id: entry.run_id,

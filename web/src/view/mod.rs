@@ -52,7 +52,7 @@ pub(crate) use monitor::{
     VersionInfo,
 };
 pub(crate) use pool::{PoolCollectionResponse, PoolResponse};
-pub(crate) use task::{TaskCollectionResponse, TaskResponse};
+pub(crate) use task::{TaskCollectionResponse, TaskGroupResponse, TaskResponse};
 pub(crate) use task_instance::{
     ClearDagRunResponse, ClearDagRunsResponse, ClearTaskInstanceCollectionResponse, StructuredLogMessage,
     TaskInstanceCollectionResponse, TaskInstanceHistoryCollectionResponse, TaskInstanceHistoryResponse,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scheduler::dag::{Dag, PastDependency, Task, TaskIndex};
+use scheduler::dag::{Dag, PastDependency, Task, TaskGroup, TaskIndex};
 use scheduler::operator::Registry;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -67,6 +67,8 @@ pub(crate) struct TaskResponse {
     class_ref: Value,
     is_mapped: bool,
     extra_links: Vec<String>,
+    /// Updraft's: the innermost group around it.
+    task_group_id: Option<String>,
 }
 
 impl TaskResponse {
@@ -104,6 +106,7 @@ impl TaskResponse {
             class_ref: class_ref(&task.operator, registry),
             is_mapped: task.mapping.is_some(),
             extra_links: Vec::new(),
+            task_group_id: task.group.clone(),
         }
     }
 }
@@ -129,4 +132,30 @@ fn class_ref(operator: &str, registry: &Registry) -> Value {
 pub(crate) struct TaskCollectionResponse {
     pub(crate) tasks: Vec<TaskResponse>,
     pub(crate) total_entries: u64,
+    /// Updraft's: the groups that they are in, outer ones before inner ones.
+    pub(crate) task_groups: Vec<TaskGroupResponse>,
+}
+
+/// A group of tasks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskGroupResponse {
+    group_id: String,
+    /// What people see in place of its name.
+    group_display_name: Option<String>,
+    /// The group around it.
+    parent_group_id: Option<String>,
+    tooltip: Option<String>,
+}
+
+impl TaskGroupResponse {
+    /// The groups of a DAG, outer ones before inner ones.
+    pub(crate) fn all(dag: &Dag) -> Vec<TaskGroupResponse> {
+        let group = |group: &TaskGroup| TaskGroupResponse {
+            group_id: group.group_id.clone(),
+            group_display_name: group.display_name.clone(),
+            parent_group_id: group.parent.clone(),
+            tooltip: group.tooltip.clone(),
+        };
+        dag.groups.iter().map(group).collect()
+    }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::display_name::Names;
 use crate::timestamp::DateTime;
 
 /// An XCom without its value.
@@ -23,8 +24,9 @@ pub(crate) struct XComResponse {
     run_after: DateTime,
 }
 
-impl From<&XComRow> for XComResponse {
-    fn from(row: &XComRow) -> XComResponse {
+impl XComResponse {
+    /// An XCom, with the names of its DAG and its task.
+    pub(crate) fn new(row: &XComRow, names: &Names) -> XComResponse {
         XComResponse {
             key: row.xcom.key.clone(),
             timestamp: DateTime(row.xcom.timestamp),
@@ -33,8 +35,8 @@ impl From<&XComRow> for XComResponse {
             task_id: row.xcom.task_id.clone(),
             dag_id: row.xcom.dag_id.clone(),
             run_id: row.xcom.run_id.clone(),
-            dag_display_name: row.xcom.dag_id.clone(),
-            task_display_name: row.xcom.task_id.clone(),
+            dag_display_name: names.dag(&row.xcom.dag_id),
+            task_display_name: names.task(&row.xcom.dag_id, &row.xcom.task_id),
             run_after: DateTime(row.run_after),
         }
     }

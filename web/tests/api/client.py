@@ -1,9 +1,12 @@
 """Drives a server with the official Airflow client. Its models are strict: a wrong type raises."""
 
 import sys
+from datetime import datetime, timezone
 
 import airflow_client.client as airflow
 from airflow_client.client.api import (
+    backfill_api,
+    dag_parsing_api,
     connection_api,
     config_api,
     asset_api,
@@ -27,8 +30,13 @@ from airflow_client.client.api import (
     x_com_api,
 )
 from airflow_client.client.models import (
+    BackfillPostBody,
+    BulkBodyBulkDAGRunBody,
     BulkBodyConnectionBody,
     BulkBodyPoolBody,
+    BulkBodyVariableBody,
+    BulkDAGRunBody,
+    BulkDAGRunClearBody,
     ConnectionBody,
     VariableBody,
     CreateAssetEventsBody,
@@ -70,7 +78,7 @@ with airflow.ApiClient(configuration) as client:
     assert monitor_api.MonitorApi(client).get_health().metadatabase.status == "healthy"
 
     dags = dag_api.DAGApi(client)
-    assert [dag.dag_id for dag in dags.get_dags(order_by=["dag_id"]).dags] == ["maker", "manual", "report", "sales"]
+    assert [dag.dag_id for dag in dags.get_dags(order_by=["dag_id"]).dags] == ["maker", "manual", "nightly", "report", "sales"]
     assert dags.get_dag("sales").timetable_periodic
     assert dags.get_dag_details("sales").params["rows"]["value"] == 10
     assert dags.patch_dag("manual", DAGPatchBody(is_paused=False)).is_paused is False
@@ -89,7 +97,7 @@ with airflow.ApiClient(configuration) as client:
     made = runs.trigger_dag_run("manual", TriggerDAGRunPostBody(logical_date=None, conf={"a": 1}))
     assert made.state == "queued" and made.conf == {"a": 1}
     assert runs.get_dag_run("manual", made.dag_run_id).dag_run_id == made.dag_run_id
-    assert runs.get_dag_runs("~", order_by=["-run_after"]).total_entries == 5
+    assert runs.get_dag_runs("~", order_by=["-run_after"]).total_entries == 7
     assert runs.get_dag_runs("~", cursor="", limit=1).next_cursor
     assert runs.get_list_dag_runs_batch("~", DAGRunsBatchBody(dag_ids=["sales"])).total_entries == 3
     assert runs.patch_dag_run("sales", "a", DAGRunPatchBody(note="seen")).note == "seen"
@@ -123,6 +131,7 @@ with airflow.ApiClient(configuration) as client:
     assert provider_api.ProviderApi(client).get_providers().providers == []
     for absent in (
         lambda: config_api.ConfigApi(client).get_config(),
+        lambda: config_api.ConfigApi(client).get_config_value("core", "parallelism"),
         lambda: instances.get_external_log_url("sales", "a", "extract", 1),
     ):
         try:
@@ -231,6 +240,60 @@ with airflow.ApiClient(configuration) as client:
     answered = instances.get_hitl_detail_try_detail("report", "asks", "extract", -1, 1)
     assert answered.response_received and answered.params_input == {"rows": 5}, answered
     assert instances.get_extra_links("sales", "a", "load").extra_links == {}
+
+    dags.favorite_dag("nightly")
+    assert [dag.dag_id for dag in dags.get_dags(is_favorite=True).dags] == ["nightly"]
+    dags.unfavorite_dag("nightly")
+    dag_parsing_api.DagParsingApi(client).reparse_dag_file(dags.get_dag("nightly").file_token)
+    entry = audit.get_event_logs(event="favorite_dag").event_logs[0]
+    assert audit.get_event_log(entry.event_log_id).dag_id == "nightly", entry
+    actions = [{"action": "create", "entities": [{"key": "a", "value": 1}]}, {"action": "delete", "entities": ["a"]}]
+    bulk = variables.bulk_variables(BulkBodyVariableBody.from_dict({"actions": actions}))
+    assert bulk.create.success == ["a"] and bulk.delete.success == ["a"], bulk
+
+    many = ("nightly", "n", "many")
+    assert instances.get_mapped_task_instances(*many).total_entries == 2
+    assert instances.get_mapped_task_instance(*many, 1).map_index == 1
+    assert instances.get_mapped_task_instance_tries(*many, 0).total_entries == 2
+    assert instances.get_mapped_task_instance_try_details(*many, 1, 0).state == "failed"
+    why = instances.get_task_instance_dependencies_by_map_index(*many, 1).dependencies
+    assert all(each.name and each.reason for each in why), why
+    assert instances.patch_task_instance_dry_run_by_map_index(*many, 0, mark).task_instances[0].map_index == 0
+    marked = instances.patch_task_instance_by_map_index(*many, 0, mark).task_instances
+    assert [(each.map_index, each.state) for each in marked] == [(0, "success")], marked
+    assert instances.patch_task_group_instances_dry_run("nightly", "n", "g", mark).total_entries == 1
+    marked = instances.patch_task_group_instances("nightly", "n", "g", mark).task_instances
+    assert [(each.task_id, each.state) for each in marked] == [("g.one", "success")], marked
+    update = {"action": "update", "entities": [{"dag_run_id": "n", "note": "looked at"}]}
+    bulk = runs.bulk_dag_runs("nightly", BulkBodyBulkDAGRunBody.from_dict({"actions": [update]}))
+    assert len(bulk.update.success) == 1 and runs.get_dag_run("nightly", "n").note == "looked at", bulk
+    again = BulkDAGRunClearBody(dag_runs=[BulkDAGRunBody(dag_run_id="n")], dry_run=False)
+    cleared = runs.clear_dag_runs("nightly", again).actual_instance
+    assert [(run.dag_run_id, run.state) for run in cleared.dag_runs] == [("n", "queued")], cleared
+    assert runs.wait_dag_run_until_finished("report", "over", interval=1) == {"state": "failed"}
+
+    backfills = backfill_api.BackfillApi(client)
+    days = [datetime(2026, 2, day, tzinfo=timezone.utc) for day in (1, 3)]
+    body = BackfillPostBody(dag_id="nightly", from_date=days[0], to_date=days[1], max_active_runs=1)
+    assert [each.logical_date.day for each in backfills.create_backfill_dry_run(body).backfills] == [1, 2, 3]
+    made = backfills.create_backfill(body)
+    assert made.dag_id == "nightly" and made.reprocess_behavior == "none" and made.completed_at is None, made
+    assert backfills.list_backfills("nightly").backfills[0].id == made.id
+    assert backfills.get_backfill(made.id).max_active_runs == 1
+    assert backfills.pause_backfill(made.id).is_paused
+    assert not backfills.unpause_backfill(made.id).is_paused
+    assert backfills.cancel_backfill(made.id).completed_at is not None
+
+    for refused, expected in (
+        (lambda: dags.delete_dag("nightly"), airflow.exceptions.ConflictException),
+        (lambda: assets.get_asset_alias(1), airflow.exceptions.NotFoundException),
+    ):
+        try:
+            refused()
+        except expected as error:
+            assert "detail" in error.body, error.body
+        else:
+            raise AssertionError("what cannot be was done")
 
     try:
         dags.get_dag("nothing")

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rstest::rstest;
+use scheduler::store::entity::task_instance;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -27,6 +28,34 @@ schedule: {name: orders, uri: 's3://lake/orders'}
 tasks: []
 ";
 
+const NIGHTLY: &str = "
+schedule: '@daily'
+start_date: 2026-01-01
+task_groups: [{group_name: g}]
+tasks:
+  - {task_id: one, operator: bash, bash_command: one, task_group_name: g}
+  - {task_id: many, operator: bash, expand: {bash_command: [a, b]}}
+";
+
+/// Operations of which the client knows nothing, and those of signing in, which lead a browser elsewhere.
+const NOT_FOR_THE_CLIENT: [&str; 7] =
+    ["create_token", "create_token_all_admins", "create_token_cli", "login", "logout", "sign_in", "sign_out"];
+
+/// Whatever Airflow's API has and Updraft serves is read by Airflow's client below.
+#[test]
+fn every_operation_of_airflow_is_asked_for_by_the_client() {
+    let document: serde_json::Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+    let script = include_str!("client.py");
+    let asks_for = |id: &str| script.contains(&format!(".{id}("));
+    let mut unread = Vec::new();
+    for (path, verbs) in document["paths"].as_object().unwrap() {
+        let of_airflow = !path.starts_with("/api/v2/updraft/");
+        let ids = verbs.as_object().unwrap().values().filter_map(|operation| operation["operationId"].as_str());
+        unread.extend(ids.filter(|id| of_airflow && !NOT_FOR_THE_CLIENT.contains(id) && !asks_for(id)));
+    }
+    assert!(unread.is_empty(), "{unread:?}");
+}
+
 /// The Python that has the packages of `tests/requirements.txt`.
 fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -50,6 +79,7 @@ async fn the_official_client_reads_every_answer(#[case] backend: Backend) {
     server.write_dag("broken.yaml", "tasks: 1\n").await;
     server.write_dag("maker.yaml", MAKER).await;
     server.write_dag("report.yaml", REPORT).await;
+    server.write_dag("nightly.yaml", NIGHTLY).await;
     let run = rows::run(&server.db, "a", "failed", 1).await;
     let mut extract = rows::instance(&run, "extract", 0, Some("failed"));
     extract.try_number = 2;
@@ -59,6 +89,16 @@ async fn the_official_client_reads_every_answer(#[case] backend: Backend) {
     rows::run_of(&server.db, "sales", "b", "failed", 2).await;
     let old = rows::run_of(&server.db, "sales", "c", "failed", 3).await;
     rows::insert(&server.db, [rows::instance(&old, "list", 2, Some("failed"))]).await;
+    rows::run_of(&server.db, "report", "over", "failed", 5).await;
+    let nightly = rows::run_of(&server.db, "nightly", "n", "failed", 4).await;
+    let of_many = |index: i32, state: Option<&'static str>| task_instance::Model {
+        map_index: index,
+        ..rows::instance(&nightly, "many", 1, state)
+    };
+    let (first, second) = (of_many(0, Some("failed")), of_many(1, None));
+    rows::insert_earlier_try(&server.db, &first, 1).await;
+    let first = task_instance::Model { try_number: 2, ..first };
+    rows::insert(&server.db, [rows::instance(&nightly, "g.one", 0, Some("failed")), first, second]).await;
     rows::insert_lease(&server.db, server.clock.now()).await;
     let asking = rows::run_of(&server.db, "report", "asks", "running", 1).await;
     hitl_details::asked(&server.db, &asking, &hitl_details::question("Publish?")).await;

@@ -182,6 +182,23 @@ async fn a_broken_file_is_told_of_and_its_dag_goes_on(#[case] backend: Backend) 
     assert_eq!(status, StatusCode::BAD_REQUEST);
 }
 
+/// §17: Airflow takes the last file that it reads, without a word.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_dag_that_two_files_define_is_that_of_the_first(#[case] backend: Backend) {
+    let mut server = Server::start(backend).await;
+    server.write_dag("second.yaml", "own: {tasks: []}\nsales: {description: Another, tasks: []}\n").await;
+
+    let errors = server.get_ok("/importErrors").await;
+    assert_eq!((&errors["total_entries"], &errors["import_errors"][0]["filename"]), (&json!(1), &json!("second.yaml")));
+    let told = errors["import_errors"][0]["stack_trace"].as_str().unwrap();
+    assert!(told.contains("DAG `sales` is defined in `sales.yaml` already"), "{told}");
+    assert_eq!(server.get_ok("/dags/sales").await["description"], "What was sold");
+    assert_eq!(server.get_ok("/dags/own").await["relative_fileloc"], "second.yaml");
+}
+
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]
 #[case::postgres(Backend::Postgres)]
@@ -358,6 +375,28 @@ async fn dags_and_tasks_are_shown_by_their_second_names(#[case] backend: Backend
     let (status, refused) = server.post("/backfills", &body).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused["detail"].as_str().unwrap().contains("allowed_run_types"), "{refused}");
+
+    // Where no version is meant, they are those of the file as it is.
+    let told = server.get_ok("/eventLogs?event=trigger_dag_run").await;
+    assert_eq!(told["event_logs"][0]["dag_display_name"], "Another name");
+    let id = &told["event_logs"][0]["event_log_id"];
+    assert_eq!(server.get_ok(&format!("/eventLogs/{id}")).await["dag_display_name"], "Another name");
+    let run = rows::run_of(&server.db, "named", "over", "success", 1).await;
+    let a = rows::instance(&run, "a", 0, Some("success"));
+    rows::insert_xcom(&server.db, &a, "return_value", json!(1)).await;
+    rows::insert(&server.db, [a]).await;
+    let entries = "/dags/named/dagRuns/over/taskInstances/a/xcomEntries";
+    let xcoms = server.get_ok(entries).await;
+    for xcom in [&xcoms["xcom_entries"][0], &server.get_ok(&format!("{entries}/return_value")).await] {
+        let names = (&xcom["dag_display_name"], &xcom["task_display_name"]);
+        assert_eq!(names, (&json!("Another name"), &json!("Alpha")), "{xcom}");
+    }
+    let body = json!({ "dag_id": "days", "from_date": "2026-02-01T00:00:00Z", "to_date": "2026-02-02T00:00:00Z" });
+    let days = "dag_display_name: Days\nschedule: '@daily'\nstart_date: 2026-01-01\ntasks: []\n";
+    server.write_dag("days.yaml", days).await;
+    let (status, made) = server.post("/backfills", &body).await;
+    assert_eq!((status, &made["dag_display_name"]), (StatusCode::OK, &json!("Days")), "{made}");
+    assert_eq!(server.get_ok("/backfills?dag_id=days").await["backfills"][0]["dag_display_name"], "Days");
 }
 
 #[rstest]

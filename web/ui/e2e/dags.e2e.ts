@@ -64,6 +64,21 @@ test('a DAG shows its runs, its params and its source', async ({ signedIn: page 
   await expect(page).toHaveURL(/tab=runs/)
 })
 
+test('a DAG and its groups are shown by their second names, and the DAG with its id', async ({ signedIn: page }) => {
+  await page.goto('/dags/quarter_end')
+
+  await expect(page.getByRole('heading', { level: 1, name: 'End of the quarter' })).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Copy quarter_end' })).toBeVisible()
+  const group = page.getByRole('button', { name: 'The books 1' })
+  await expect(group).toHaveAttribute('aria-expanded', 'true')
+  await expect(page.getByText('close', { exact: true })).toBeVisible()
+
+  await group.click()
+
+  await expect(page.getByRole('button', { name: /^The books/ })).toHaveAttribute('aria-expanded', 'false')
+  await expect(page.getByText('close', { exact: true })).toBeHidden()
+})
+
 test('the colours that were chosen are remembered', async ({ signedIn: page }) => {
   await page.goto('/dags')
 

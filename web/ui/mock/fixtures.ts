@@ -17,6 +17,10 @@ export interface MockTask {
 
 export interface MockDag {
   id: string
+  /** What people see in place of its id. */
+  name?: string
+  /** What people see in place of the ids of its groups. */
+  groupNames?: Record<string, string>
   description: string | null
   tags: string[]
   cron: string | null
@@ -270,6 +274,21 @@ DAGS.push(
     params: {},
     source: 'schedule: "@daily"\ntask_groups:\n  extract: { tooltip: Reads the sources }\n',
     history: { count: 24, failed: [3, 11] },
+  },
+  {
+    id: 'quarter_end',
+    name: 'End of the quarter',
+    groupNames: { books: 'The books' },
+    description: 'A DAG and a group with second names.',
+    tags: ['example'],
+    cron: null,
+    words: 'Never, external triggers only',
+    timezone: 'UTC',
+    paused: true,
+    tasks: [{ id: 'books.close', operator: 'bash', after: [], seconds: 0.5 }],
+    params: {},
+    source: 'dag_display_name: End of the quarter\n',
+    history: { count: 0, failed: [] },
   },
   {
     id: 'every_state',

@@ -2,19 +2,18 @@ import { groupOf } from '../src/components/tasks/tree'
 import type { components } from '../src/api/schema.gen'
 import type { Instance, RunRecord } from './db'
 import type { MockDag } from './fixtures'
+import { groupsView } from './views'
 
 type Schemas = components['schemas']
 
 /** The runs given side by side, as the server's grid has them. */
 export function gridView(dag: MockDag, runs: RunRecord[]): Schemas['GridResponse'] {
-  const groups = new Set<string>()
-  for (const { id } of dag.tasks) for (let group = groupOf(id); group !== ''; group = groupOf(group)) groups.add(group)
   return {
     tasks: dag.tasks.map(({ id, mapped }) => ({
       task_id: id, task_display_name: id, group_id: groupOf(id) || null, is_mapped: mapped !== undefined, is_removed: false,
       downstream_task_ids: dag.tasks.filter((each) => each.after.includes(id)).map((each) => each.id),
     })),
-    groups: [...groups].sort().map((id) => ({ group_id: id, group_display_name: null, parent_group_id: groupOf(id) || null, tooltip: null })),
+    groups: groupsView(dag),
     runs: runs.map(({ run, instances }) => ({
       dag_run_id: run.dag_run_id, logical_date: run.logical_date, run_after: run.run_after, start_date: run.start_date, end_date: run.end_date,
       duration: run.duration, run_type: run.run_type, state: run.state, reason: run.reason, task_instances: cells([...instances.values()]),

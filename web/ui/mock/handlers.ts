@@ -4,7 +4,7 @@ import { instanceKey, type Db, type RunRecord } from './db'
 import type { MockDag } from './fixtures'
 import { gridView } from './grid'
 import { json, problem } from './replies'
-import { detailsView, dagView, nextTimes, rowView, taskView } from './views'
+import { detailsView, dagView, groupsView, nextTimes, rowView, taskView } from './views'
 
 type Schemas = components['schemas']
 type Params = Record<string, string>
@@ -60,7 +60,7 @@ const ROUTES: [method: string, path: string, handler: Handler][] = [
   ['POST', `${DAG}/favorite`, (db, params) => withDag(db, params, (dag) => setFavorite(dag, true))],
   ['POST', `${DAG}/unfavorite`, (db, params) => withDag(db, params, (dag) => setFavorite(dag, false))],
   ['GET', '/api/v2/dagSources/:dag', (db, params) => withDag(db, params, (dag) => json({ content: dag.source, dag_id: dag.id, version_number: 3, dag_display_name: dag.id }))],
-  ['GET', `${DAG}/tasks`, (db, params) => withDag(db, params, (dag) => json({ tasks: dag.tasks.map((task) => taskView(dag, task)), total_entries: dag.tasks.length }))],
+  ['GET', `${DAG}/tasks`, (db, params) => withDag(db, params, (dag) => json({ tasks: dag.tasks.map((task) => taskView(dag, task)), total_entries: dag.tasks.length, task_groups: groupsView(dag) }))],
   ['GET', '/api/v2/dagWarnings', () => json({ dag_warnings: [], total_entries: 0 })],
   ['GET', '/api/v2/updraft/dags/:dag/next', nextRuns],
   ['GET', '/api/v2/updraft/dags/:dag/grid', (db, params, _, url) => withDag(db, params, (dag) => json(gridView(dag, paged(db.runs.get(dag.id) ?? [], url))))],

@@ -1,4 +1,5 @@
 import type { components } from '../src/api/schema.gen'
+import { groupOf } from '../src/components/tasks/tree'
 import type { Run } from './db'
 import type { MockDag, MockTask } from './fixtures'
 
@@ -10,7 +11,7 @@ const PARSED = new Date(Date.now() - 3_600_000).toISOString()
 export function dagView(dag: MockDag): Schemas['DAGResponse'] {
   const next = dag.cron === null ? null : nextTimes(dag, 1)[0]
   return {
-    dag_id: dag.id, dag_display_name: dag.id, is_paused: dag.paused, is_stale: false, last_parsed_time: PARSED,
+    dag_id: dag.id, dag_display_name: dag.name ?? dag.id, is_paused: dag.paused, is_stale: false, last_parsed_time: PARSED,
     last_parse_duration: 0.001, last_expired: null, bundle_name: 'dags-folder', bundle_version: null,
     relative_fileloc: `${dag.id}.yaml`, fileloc: `/srv/updraft/dags/${dag.id}.yaml`, description: dag.description,
     timetable_summary: dag.assets === true ? 'Asset' : dag.cron, timetable_description: dag.words, timetable_partitioned: false,
@@ -47,7 +48,17 @@ export function taskView(dag: MockDag, task: MockTask): Schemas['TaskResponse'] 
     retry_exponential_backoff: 0, priority_weight: 1, weight_rule: 'downstream', ui_color: null, ui_fgcolor: null,
     template_fields: [], downstream_task_ids: dag.tasks.filter((each) => each.after.includes(task.id)).map((each) => each.id),
     doc_md: null, operator_name: task.operator, params: {}, class_ref: {}, is_mapped: task.mapped !== undefined, extra_links: [],
+    task_group_id: groupOf(task.id) || null,
   }
+}
+
+/** The groups around the tasks of a DAG. */
+export function groupsView(dag: MockDag): Schemas['TaskGroupResponse'][] {
+  const groups = new Set<string>()
+  for (const { id } of dag.tasks) for (let group = groupOf(id); group !== ''; group = groupOf(group)) groups.add(group)
+  return [...groups].sort().map((id) => ({
+    group_id: id, group_display_name: dag.groupNames?.[id] ?? null, parent_group_id: groupOf(id) || null, tooltip: null,
+  }))
 }
 
 /** How far the dates of a schedule are apart. */

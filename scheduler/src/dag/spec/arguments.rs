@@ -13,6 +13,7 @@ use super::problem::{Code, Problem};
 use super::read_task::TaskReader;
 use super::source::Place;
 use super::suggest::did_you_mean;
+use super::template_files::FileMention;
 use crate::dag::template::Mistake;
 use crate::dag::{shape, template};
 use crate::operator::{ArgumentProblem, ErasedNotifier, ErasedOperator};
@@ -71,7 +72,36 @@ pub(super) fn check(
     let schema = operator.schema.as_value();
     let at = Arguments { owner, schema, owner_place: operator_place, arguments };
     let compiled = reader.schemas.of(operator);
-    at.check(reader.source, reader.template_check, &compiled, |args| operator.check(args), problems);
+    let mut args = arguments.to_json();
+    let files = template::named_files(operator, &args);
+    for file in files {
+        if let Some(message) = template::leads_away(&file.name) {
+            let message = format!("{}: {message}", at.subject(&file.pointer));
+            problems.push(Problem::new(Code::InvalidArgument, message, at.place(&file.pointer), "here"));
+        }
+        // What is in the file is as little known yet as what a template makes.
+        if let Some(argument) = value_at(&mut args, &file.pointer) {
+            *argument = UNKNOWN.into();
+        }
+        let mention = FileMention { place: at.place(&file.pointer), subject: at.subject(&file.pointer), file };
+        if !reader.files.iter().any(|known| known.place == mention.place) {
+            reader.files.push(mention);
+        }
+    }
+    at.check(reader.source, reader.template_check, &compiled, args, |args| operator.check(args), problems);
+}
+
+/// Stands for what is not known before a task runs: a template, which every check lets pass.
+pub(super) const UNKNOWN: &str = "{{ mapped }}";
+
+/// The value at a JSON pointer into arguments.
+fn value_at<'v>(args: &'v mut Map<String, Value>, pointer: &str) -> Option<&'v mut Value> {
+    let mut parts = pointer.split('/').skip(1);
+    let value = args.get_mut(parts.next()?)?;
+    match parts.next() {
+        None => Some(value),
+        Some(at) => value.get_mut(at.parse::<usize>().ok()?),
+    }
 }
 
 /// Checks the arguments of a notifier in a callback.
@@ -87,7 +117,8 @@ pub(super) fn check_notifier(
     let schema = notifier.schema.as_value();
     let at = Arguments { owner, schema, owner_place: notifier_place, arguments };
     let compiled = schemas.of_notifier(notifier);
-    at.check(source, template::check_in_callback, &compiled, |args| notifier.check(args), problems);
+    let args = arguments.to_json();
+    at.check(source, template::check_in_callback, &compiled, args, |args| notifier.check(args), problems);
 }
 
 /// Checks what can be checked of arguments whatever their operator is.
@@ -121,6 +152,7 @@ impl Arguments<'_> {
         source: &str,
         template: TemplateCheck,
         compiled: &OperatorSchema,
+        args: Map<String, Value>,
         own_check: impl Fn(&Map<String, Value>) -> Vec<ArgumentProblem>,
         problems: &mut Problems,
     ) {
@@ -128,7 +160,7 @@ impl Arguments<'_> {
         for entry in &self.arguments.entries {
             check_strings(source, template, &entry.key, &entry.value, problems);
         }
-        let instance = Value::Object(self.arguments.to_json());
+        let instance = Value::Object(args);
         if let Some(validator) = &compiled.validator {
             for error in validator.iter_errors(&instance) {
                 self.report(&error, problems);

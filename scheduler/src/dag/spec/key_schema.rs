@@ -94,7 +94,7 @@ pub(super) fn key_schema(key: &Key) -> Value {
         Kind::Operator => json!({ "type": "string" }),
         Kind::Callbacks => one_or_several("callback"),
         Kind::Deadlines => one_or_several("deadline"),
-        Kind::Emails => json!({ "type": ["string", "array", "null"], "items": { "type": "string" } }),
+        Kind::Emails | Kind::Texts => json!({ "type": ["string", "array", "null"], "items": { "type": "string" } }),
         Kind::OwnerLinks => {
             let link = json!({ "type": "string", "pattern": OWNER_LINK });
             json!({ "type": ["object", "null"], "additionalProperties": link })

@@ -43,6 +43,8 @@ pub(super) enum Kind {
     Deadlines,
     /// One address, or a list of them.
     Emails,
+    /// One text, or a list of them.
+    Texts,
     /// URLs by owner.
     OwnerLinks,
     /// Kinds of runs.
@@ -212,6 +214,13 @@ pub(super) const DAG_KEYS: &[Key] = &[
         "null",
         "true",
         "Whether what runs again, cleared or in a backfill, does so on the file as it is now rather than on the version that its run began with. By default only a backfill does; who asks may say otherwise.",
+    ),
+    key(
+        "template_searchpath",
+        Kind::Texts,
+        "[]",
+        "[\"../sql\"]",
+        "Where [template files](#template-files) are looked for, after the folder of the DAG file: one folder or a list of them, from that folder on. All are within the folder of DAG files.",
     ),
     // The graph.
     key(

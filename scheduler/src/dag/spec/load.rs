@@ -68,10 +68,10 @@ fn read_file(source: &SourceFile, registry: &Registry, schemas: &mut OperatorSch
     for text in &texts {
         let mut own = Problems::default();
         let dag = read_dag::read(text, &source.text, registry, schemas, &mut own);
-        if let Some(dag) = dag.filter(|_| file_is_sound) {
+        if let Some((dag, files)) = dag.filter(|_| file_is_sound) {
             if taken.insert(dag.dag_id.clone()) {
                 let document = version::document(&dag);
-                dags.push(LoadedDag { hash: version::hash(&document), document, dag: Arc::new(dag) });
+                dags.push(LoadedDag { hash: version::hash(&document), document, dag: Arc::new(dag), files });
             } else {
                 let message = format!("two DAGs of this file are called `{}`", dag.dag_id);
                 let place = text.mapping.get("dag_id").map_or(text.id_place, |entry| entry.value.place);

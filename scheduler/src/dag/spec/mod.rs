@@ -47,6 +47,7 @@ mod schedule;
 mod schema;
 mod source;
 pub(in crate::dag) mod suggest;
+mod template_files;
 mod values;
 
 use std::sync::Arc;
@@ -54,11 +55,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::dag::Dag;
+use template_files::FileMention;
 
 pub use argument_table::argument_table;
 pub use load::{Loader, load};
 pub use problem::{Code, Label, Problem};
-pub use reference::{Table, argument_names, dag_keys, reference_table, task_keys};
+pub use reference::{Table, argument_names, dag_keys, inner_keys, reference_table, task_keys};
 pub use render::render;
 pub use schema::schema_for_dag_files;
 pub use source::{Place, SourceFile};
@@ -81,4 +83,6 @@ pub struct LoadedDag {
     pub hash: String,
     /// The DAG with everything written out; itself a DAG file that means the same.
     pub document: Value,
+    /// The template files that its tasks name.
+    files: Vec<FileMention>,
 }

@@ -82,6 +82,12 @@ pub(super) fn template() -> Value {
     json!({ "type": "string", "pattern": r"\{\{|\{%|\{#", "description": "A Jinja template." })
 }
 
+/// The name of a template file.
+fn template_file(endings: &[&str]) -> Value {
+    let endings: Vec<String> = endings.iter().map(|ending| ending.replace('.', r"\.")).collect();
+    json!({ "type": "string", "pattern": format!("({})$", endings.join("|")), "description": "A template file." })
+}
+
 /// The names of the definitions that several schemas have, and all of them alike, down to what they refer to: one of each
 /// is enough.
 pub(super) fn alike<'s>(schemas: impl Iterator<Item = &'s Value>) -> BTreeSet<String> {
@@ -119,8 +125,18 @@ fn references(schema: &Value) -> Vec<&str> {
 
 /// Takes an operator's schema apart; `shared` are the definitions that need no names of its own.
 pub(super) fn parts(operator: &ErasedOperator, shared: &BTreeSet<String>) -> OperatorParts {
-    let Arguments { arguments, required, defs, is_closed } =
+    let Arguments { mut arguments, required, defs, is_closed } =
         arguments(operator.name, operator.schema.as_value(), shared);
+    for (key, endings) in operator.template_files {
+        let place = shape::at(operator.schema.as_value(), &[*key]);
+        // What is only said not to be something else takes text, too.
+        let takes_text =
+            shape::types(&place).contains("string") || place.iter().any(|schema| schema.get("not").is_some());
+        let alternatives = arguments.get_mut(*key).and_then(|argument| argument.get_mut("anyOf")?.as_array_mut());
+        if let Some(alternatives) = alternatives.filter(|_| !takes_text) {
+            alternatives.push(template_file(endings));
+        }
+    }
     let (plain, others): (Vec<&AirflowClass>, Vec<_>) =
         operator.airflow_classes.iter().partition(|class| class.is_plain());
     let own = Form {

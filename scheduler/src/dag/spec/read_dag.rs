@@ -15,6 +15,7 @@ use super::read_groups::{self, Groups};
 use super::read_task::{Defaults, ReadTask, TaskReader, blank_task, overlaid, with_params};
 use super::refused::{REFUSED_IN_DAGS, REFUSED_IN_TASKS, find_refused};
 use super::source::Place;
+use super::template_files::FileMention;
 use super::{links, read_dates, read_deadlines, read_params, rules, schedule, values};
 use crate::dag::callback::DagCallbacks;
 use crate::dag::{Dag, DagHead, DagRunPolicy, RunType, Schedule, Task};
@@ -29,14 +30,14 @@ pub(super) struct DagText {
     pub mapping: Mapping,
 }
 
-/// Reads a DAG, or notes every mistake in it.
+/// Reads a DAG, with the template files that its tasks name, or notes every mistake in it.
 pub(super) fn read(
     dag: &DagText,
     source: &str,
     registry: &Registry,
     schemas: &mut OperatorSchemas,
     problems: &mut Problems,
-) -> Option<Dag> {
+) -> Option<(Dag, Vec<FileMention>)> {
     let before = problems.list.len();
     let mut reader = DagReader { mapping: &dag.mapping, default_args: Mapping::default(), problems };
     reader.unknown_keys();
@@ -70,22 +71,34 @@ pub(super) fn read(
         owner_links: reader.owner_links(),
         params,
         default_args: reader.default_args.to_json(),
+        template_searchpath: reader.optional("template_searchpath", values::folders).unwrap_or_default(),
         callbacks,
         groups: Vec::new(),
     };
     let defaults = Defaults { task: common, arguments: reader.default_arguments(), told };
     let group_defaults = defaults_by_group(&groups, &defaults, &mut callback_reader, problems);
     let template_check = crate::dag::template::check;
-    let mut tasks =
-        TaskReader { registry, schemas, source, template_check, timezone, groups: &groups, defaults, group_defaults };
+    let files = Vec::new();
+    let mut tasks = TaskReader {
+        registry,
+        schemas,
+        source,
+        template_check,
+        timezone,
+        groups: &groups,
+        files,
+        defaults,
+        group_defaults,
+    };
     let mut read = read_tasks(&dag.mapping, dag.id_place, &mut tasks, problems);
+    let files = tasks.files;
     links::resolve(&mut read, &mut groups, problems);
     rules::check(&read, &groups, head.runs.fail_fast, problems);
     let places = GraphPlaces::of(&read);
     head.groups = groups.into_model();
     let tasks = read.into_iter().map(ReadTask::into_model);
     match Dag::new(head, tasks.collect()) {
-        Ok(dag) if problems.list.len() == before => Some(dag),
+        Ok(dag) if problems.list.len() == before => Some((dag, files)),
         Ok(_) => None,
         Err(faults) => {
             problems.list.extend(faults.iter().take(PROBLEMS_MAX + 1).map(|fault| places.problem(fault)));

@@ -292,5 +292,5 @@ fn anything(
 }
 
 fn unknown(place: Place) -> std::sync::Arc<Node> {
-    Node::new(place, Yaml::Text("{{ mapped }}".to_owned())).into()
+    Node::new(place, Yaml::Text(arguments::UNKNOWN.to_owned())).into()
 }

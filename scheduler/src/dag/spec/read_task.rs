@@ -19,6 +19,7 @@ use super::read_mapping::{self, ReadMapping};
 use super::refused::{REFUSED_IN_TASKS, find_refused};
 use super::source::Place;
 use super::suggest::did_you_mean;
+use super::template_files::FileMention;
 use super::{read_dates, read_params, read_retry, schedule, values};
 use crate::dag::callback::TaskCallbacks;
 use crate::dag::{AnswerPolicy, PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
@@ -253,6 +254,8 @@ pub(super) struct TaskReader<'a> {
     /// What is checked of the templates of the task at hand.
     pub template_check: TemplateCheck,
     pub groups: &'a Groups,
+    /// The template files that were named so far.
+    pub files: Vec<FileMention>,
     /// What tasks have that are in no group.
     pub defaults: Defaults,
     /// What tasks have by the group that they are in.

@@ -44,6 +44,11 @@ pub fn task_keys() -> impl Iterator<Item = &'static str> {
     TASK_KEYS.iter().map(|key| key.name)
 }
 
+/// The keys that every group of tasks may have, and those of a rule of `retry_policy`.
+pub fn inner_keys() -> impl Iterator<Item = &'static str> {
+    GROUP_KEYS.iter().chain(RETRY_KEYS).map(|key| key.name)
+}
+
 /// The names of an operator's arguments; none when it takes any.
 pub fn argument_names(operator: &ErasedOperator) -> BTreeSet<String> {
     let names = shape::properties(operator.schema.as_value()).unwrap_or_default();
@@ -120,6 +125,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Callbacks => "[callback](callbacks.md), or a list",
         Kind::Deadlines => "[deadline](callbacks.md#deadlines), or a list",
         Kind::Emails => "address, or a list",
+        Kind::Texts => "text, or a list",
         Kind::OwnerLinks => "mapping from owners to addresses",
     }
 }

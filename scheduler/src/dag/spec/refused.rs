@@ -46,7 +46,6 @@ pub(super) const REFUSED_IN_DAGS: &[Refused] = &[
         "false",
         "a string that is one expression becomes a number, list or mapping where the operator takes one",
     ),
-    refused("template_searchpath", "templates are read from the DAG file alone"),
     refused("user_defined_macros", MACROS),
     refused("user_defined_filters", MACROS),
     refused("jinja_environment_kwargs", MACROS),

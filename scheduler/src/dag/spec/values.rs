@@ -275,6 +275,15 @@ pub(super) fn tags(subject: Subject<'_>, node: &Node) -> Result<BTreeSet<String>
     Ok(texts(subject, node, "a list of words")?.into_iter().map(|(tag, _)| tag).collect())
 }
 
+/// One folder, or a list of them.
+pub(super) fn folders(subject: Subject<'_>, node: &Node) -> Result<Vec<String>, Problem> {
+    if let Yaml::Text(folder) = &node.value {
+        return Ok(vec![folder.clone()]);
+    }
+    let found = texts(subject, node, "a folder, or a list of folders").map_err(|mut list| list.swap_remove(0))?;
+    Ok(found.into_iter().map(|(folder, _)| folder).collect())
+}
+
 /// A list of ids under a key that may be absent.
 pub(super) fn ids(
     key: &str,

@@ -38,7 +38,9 @@ fn help_for(kind: ErrorKind, detail: &str, text: &str) -> Option<String> {
         ErrorKind::InvalidOperation if detail.contains("unsupported types") => {
             Some("dates move with `.add(days=1)` and `.subtract(days=1)`".to_owned())
         }
-        ErrorKind::TemplateNotFound => Some("a template stands by itself; there are no others to include".to_owned()),
+        ErrorKind::TemplateNotFound => {
+            Some("templates are looked for beside the DAG file, and in its `template_searchpath`".to_owned())
+        }
         ErrorKind::SyntaxError if text.contains("{#") && detail.contains("comment") => {
             Some("`{#` begins a comment; where it should not, write {% raw %} around the text".to_owned())
         }
@@ -92,7 +94,7 @@ pub(super) fn part<'t>(text: &'t str, error: &Error) -> &'t str {
 }
 
 /// The place that the engine names, or the line that it is on, or all of it.
-fn range(text: &str, error: &Error) -> Range<usize> {
+pub(super) fn range(text: &str, error: &Error) -> Range<usize> {
     if let Some(range) = error.range().filter(|range| text.get(range.clone()).is_some() && !range.is_empty()) {
         return range;
     }

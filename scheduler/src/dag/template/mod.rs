@@ -3,7 +3,8 @@
 //! Rendering is a function of the arguments, a [`TemplateContext`] and the [`XComs`] at hand. It fetches nothing: a template
 //! that pulls an XCom that is not at hand makes [`render_args`] answer [`RenderError::NeedsXCom`], one that asks what became
 //! of assets [`RenderError::NeedsAssetEvents`], one that asks for the last success [`RenderError::NeedsLastSuccess`], one that
-//! uses connections or variables [`RenderError::NeedsSecrets`], and the caller fetches that and renders again.
+//! uses connections or variables [`RenderError::NeedsSecrets`], one that includes a file [`RenderError::NeedsFiles`], and the
+//! caller fetches that and renders again.
 //!
 //! A name that is not there is an error, never an empty text (Airflow 3: `StrictUndefined`).
 
@@ -13,11 +14,13 @@ mod check;
 mod environment;
 mod expression;
 mod fault;
+mod files;
 mod humans;
 mod instant;
 mod macros;
 mod names;
 mod objects;
+mod others;
 mod python;
 mod render;
 mod secrets;
@@ -39,7 +42,8 @@ pub use asset_events::{AssetEvents, EventFacts, EventsOfAsset, SourceFacts};
 pub use callback::{CallbackFacts, DeadlineFacts, TryFacts};
 pub use check::{check, check_in_callback, check_in_mapped, holds_template};
 pub use expression::{check_expression, evaluate};
-pub use render::{render_args, render_text, render_values};
+pub use files::{FileText, NamedFile, check_file, leads_away, named_files};
+pub use render::{render_args, render_args_with, render_text, render_values};
 
 /// What the templates of one try of a task can see.
 #[derive(Clone, Debug)]
@@ -66,15 +70,36 @@ pub struct TemplateContext {
     pub callback: Option<Arc<CallbackFacts>>,
 }
 
-/// A value that another task of the run left behind, by its names.
+/// A value that another task left behind, by its names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct XComRef {
+    /// In which run.
+    pub run: XComRun,
     /// The task that left it.
     pub task_id: String,
     /// Under which key; `return_value` for what its operator answered.
     pub key: String,
     /// Which of its instances left it; all of them, or the only one, when absent.
     pub map_index: Option<i32>,
+}
+
+/// The run of an XCom: that of the template, unless it says otherwise (Airflow 3: `xcom_pull`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct XComRun {
+    /// Of which DAG, if of another one.
+    pub dag_id: Option<String>,
+    /// As people name it, if it is another one; that of another DAG is called as this one unless this is given.
+    pub run_id: Option<String>,
+    /// Whether runs before it count as well: the newest in which the task left something does
+    /// (Airflow 3: `include_prior_dates`).
+    pub or_before: bool,
+}
+
+impl XComRun {
+    /// Whether it is the run of the template, and no other.
+    pub fn is_own(&self) -> bool {
+        *self == XComRun::default()
+    }
 }
 
 /// A connection or a variable, by its name.
@@ -126,6 +151,7 @@ pub struct XComs {
     asset_events: Option<Arc<AssetEvents>>,
     secrets: Arc<HashMap<SecretRef, Option<SecretValue>>>,
     last_success: Option<LastSuccess>,
+    files: Arc<HashMap<String, Option<String>>>,
 }
 
 impl XComs {
@@ -159,6 +185,16 @@ impl XComs {
         self.asset_events.as_deref()
     }
 
+    /// Keeps the text of a file that a template names, or that there is no such file.
+    pub fn insert_file(&mut self, name: String, text: Option<String>) {
+        Arc::make_mut(&mut self.files).insert(name, text);
+    }
+
+    /// The files that were looked for, by their names.
+    pub fn files(&self) -> &HashMap<String, Option<String>> {
+        &self.files
+    }
+
     /// Keeps what the last success before the run was.
     pub fn insert_last_success(&mut self, success: LastSuccess) {
         self.last_success = Some(success);
@@ -190,6 +226,9 @@ pub enum RenderError {
     /// A template uses connections or variables that have not been fetched: fetch them, and render again.
     #[error("{} connections or variables have to be fetched first", .0.len())]
     NeedsSecrets(Vec<SecretRef>),
+    /// A template includes, imports or extends files that have not been read: read them, and render again.
+    #[error("{} files have to be read first", .0.len())]
+    NeedsFiles(Vec<String>),
     /// Templates are wrong; every one that is.
     #[error("{}", sentences(.0))]
     Failed(Vec<TemplateProblem>),
@@ -201,6 +240,8 @@ pub enum RenderError {
 pub struct TemplateProblem {
     /// The argument, as a JSON pointer below the task (`/env/DATE`).
     pub pointer: String,
+    /// The file whose text stands for the argument, if there is one; line and column are of that text.
+    pub file: Option<String>,
     /// What is wrong, in lower case and without a full stop.
     pub message: String,
     /// The line within the argument's text, from 1.
@@ -212,8 +253,8 @@ pub struct TemplateProblem {
 }
 
 fn sentence(problem: &TemplateProblem) -> String {
-    let TemplateProblem { pointer, message, line, column, help } = problem;
-    let argument = pointer.trim_start_matches('/').replace('/', ".");
+    let TemplateProblem { pointer, file, message, line, column, help } = problem;
+    let argument = file.clone().unwrap_or_else(|| pointer.trim_start_matches('/').replace('/', "."));
     let hint = help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
     format!("the template in `{argument}`, line {line}, column {column}: {message}{hint}")
 }

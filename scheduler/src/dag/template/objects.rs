@@ -10,7 +10,7 @@ use serde_json::Map;
 use super::instant::{Instant, invalid};
 use super::macros::Macros;
 use super::session::{Session, from_json};
-use super::{XComRef, asset_events, secrets};
+use super::{XComRef, XComRun, asset_events, secrets};
 use crate::dag::Task;
 use crate::dag::spec::suggest::did_you_mean;
 
@@ -218,12 +218,16 @@ impl TaskInstance {
         let include_prior_dates = kwargs.get::<Option<bool>>("include_prior_dates")?;
         kwargs.assert_all_used()?;
         let context = &self.0.context;
-        let other = |value: &Option<Value>, own: &str| {
-            value.as_ref().is_some_and(|value| !value.is_none() && value.as_str() != Some(own))
+        let other = |name: &str, value: Option<Value>, own: &str| -> Result<Option<String>, Error> {
+            let Some(value) = value.filter(|value| !value.is_none()) else { return Ok(None) };
+            let id = value.as_str().ok_or_else(|| invalid(format!("`{name}` is a text")))?;
+            Ok((id != own).then(|| id.to_owned()))
         };
-        if other(&dag_id, &context.dag.dag_id) || other(&run_id, &context.run_id) || include_prior_dates == Some(true) {
-            return Err(invalid("XComs of other runs and DAGs are not available yet".to_owned()));
-        }
+        let run = XComRun {
+            dag_id: other("dag_id", dag_id, &context.dag.dag_id)?,
+            run_id: other("run_id", run_id, &context.run_id)?,
+            or_before: include_prior_dates.unwrap_or_default(),
+        };
         let indexes = map_indexes.filter(|indexes| !indexes.is_none()).map(|indexes| MapIndexes::read(&indexes));
         let indexes = indexes.transpose()?;
         let key = match &key {
@@ -232,44 +236,39 @@ impl TaskInstance {
             }
             _ => RETURN_VALUE.to_owned(),
         };
+        let pull = Pull { run, key, indexes, default };
         match task_ids {
-            None => self.of_task(&context.task_id, &key, indexes.as_ref(), &default),
-            Some(ids) if ids.is_none() => self.of_task(&context.task_id, &key, indexes.as_ref(), &default),
+            None => self.of_task(&context.task_id, &pull),
+            Some(ids) if ids.is_none() => self.of_task(&context.task_id, &pull),
             Some(ids) => match ids.as_str() {
-                Some(id) => self.of_task(id, &key, indexes.as_ref(), &default),
-                None => self.of_tasks(&ids, &key, indexes.as_ref(), &default),
+                Some(id) => self.of_task(id, &pull),
+                None => self.of_tasks(&ids, &pull),
             },
         }
     }
 
     /// What a task left: all of it, or what these instances left.
-    fn of_task(&self, task_id: &str, key: &str, indexes: Option<&MapIndexes>, default: &Value) -> Result<Value, Error> {
-        match indexes {
-            None => self.one(task_id, key, None, default),
-            Some(MapIndexes::One(index)) => self.one(task_id, key, Some(*index), default),
+    fn of_task(&self, task_id: &str, pull: &Pull) -> Result<Value, Error> {
+        match &pull.indexes {
+            None => self.one(task_id, None, pull),
+            Some(MapIndexes::One(index)) => self.one(task_id, Some(*index), pull),
             Some(MapIndexes::Several(indexes)) => {
-                let values = indexes.iter().map(|index| self.one(task_id, key, Some(*index), default));
+                let values = indexes.iter().map(|index| self.one(task_id, Some(*index), pull));
                 Ok(Value::from(values.collect::<Result<Vec<Value>, Error>>()?))
             }
         }
     }
 
     /// What several tasks left, in one list: what the instances of one left are items of it, too (Airflow 3).
-    fn of_tasks(
-        &self,
-        task_ids: &Value,
-        key: &str,
-        indexes: Option<&MapIndexes>,
-        default: &Value,
-    ) -> Result<Value, Error> {
+    fn of_tasks(&self, task_ids: &Value, pull: &Pull) -> Result<Value, Error> {
         let mut values = Vec::new();
         for task_id in task_ids.try_iter()? {
             let Some(task_id) = task_id.as_str() else {
                 return Err(invalid("`task_ids` is a task id or a list of them".to_owned()));
             };
-            let left = self.of_task(task_id, key, indexes, default)?;
-            let is_of_several = match indexes {
-                None => self.is_of_several(task_id),
+            let left = self.of_task(task_id, pull)?;
+            let is_of_several = match &pull.indexes {
+                None => pull.run.dag_id.is_none() && self.is_of_several(task_id),
                 Some(MapIndexes::One(_)) => false,
                 Some(MapIndexes::Several(_)) => true,
             };
@@ -293,15 +292,26 @@ impl TaskInstance {
         })
     }
 
-    fn one(&self, task_id: &str, key: &str, map_index: Option<i32>, default: &Value) -> Result<Value, Error> {
+    fn one(&self, task_id: &str, map_index: Option<i32>, pull: &Pull) -> Result<Value, Error> {
         let dag = &self.0.context.dag;
-        if dag.find(task_id).is_none() {
+        // What tasks other DAGs have, and had, is seen when it is looked for.
+        if pull.run.dag_id.is_none() && pull.run.run_id.is_none() && dag.find(task_id).is_none() {
             let hint = did_you_mean(task_id, dag.tasks().map(|(_, task)| task.task_id.as_str()));
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             return Err(invalid(format!("there is no task `{task_id}` to pull an XCom from{hint}")));
         }
-        Ok(self.0.pull(XComRef { task_id: task_id.to_owned(), key: key.to_owned(), map_index }, default))
+        let Pull { run, key, default, .. } = pull;
+        let xcom = XComRef { run: run.clone(), task_id: task_id.to_owned(), key: key.clone(), map_index };
+        Ok(self.0.pull(xcom, default))
     }
+}
+
+/// What a template pulls, of whichever tasks.
+struct Pull {
+    run: XComRun,
+    key: String,
+    indexes: Option<MapIndexes>,
+    default: Value,
 }
 
 /// Of which instances an XCom is pulled (Airflow 3: `map_indexes`).

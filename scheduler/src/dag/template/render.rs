@@ -4,14 +4,15 @@ use std::io;
 use std::sync::Arc;
 
 use minijinja::value::Value as Rendered;
-use minijinja::{Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind};
 use serde_json::{Map, Value};
 
 use super::check::holds_template;
 use super::environment::environment;
+use super::files::{is_template, without_last_break};
 use super::objects::Root;
 use super::session::Session;
-use super::{Mistake, RenderError, TemplateContext, TemplateProblem, XComs, fault, typed};
+use super::{FileText, Mistake, RenderError, TemplateContext, TemplateProblem, XComs, fault, others, typed};
 use crate::operator::ErasedOperator;
 
 /// What one template may make. An argument is a command or a query; data goes through files.
@@ -30,7 +31,18 @@ pub fn render_args(
     context: &TemplateContext,
     xcoms: &XComs,
 ) -> Result<Map<String, Value>, RenderError> {
-    render_values(operator.schema.as_value(), args, context, xcoms)
+    render_args_with(operator, args, &[], context, xcoms)
+}
+
+/// The same, when the texts of `files` stand for the arguments that name them.
+pub fn render_args_with(
+    operator: &ErasedOperator,
+    args: &Map<String, Value>,
+    files: &[FileText],
+    context: &TemplateContext,
+    xcoms: &XComs,
+) -> Result<Map<String, Value>, RenderError> {
+    render(operator.schema.as_value(), args, files, context, xcoms)
 }
 
 /// The same for the arguments of whatever has a JSON Schema for them.
@@ -40,8 +52,18 @@ pub fn render_values(
     context: &TemplateContext,
     xcoms: &XComs,
 ) -> Result<Map<String, Value>, RenderError> {
+    render(schema, args, &[], context, xcoms)
+}
+
+fn render(
+    schema: &Value,
+    args: &Map<String, Value>,
+    files: &[FileText],
+    context: &TemplateContext,
+    xcoms: &XComs,
+) -> Result<Map<String, Value>, RenderError> {
     let session = Session::new(context, xcoms);
-    let mut renderer = Renderer { schema, session, problems: Vec::new() };
+    let mut renderer = Renderer { schema, files, session, problems: Vec::new() };
     let mut rendered = Map::with_capacity(args.len());
     for (key, value) in args {
         let value = renderer.value(value, &mut vec![key.clone()]);
@@ -53,7 +75,7 @@ pub fn render_values(
 /// Fills in one template outside of any operator: the value of `key`.
 pub fn render_text(key: &str, text: &str, context: &TemplateContext, xcoms: &XComs) -> Result<String, RenderError> {
     let session = Session::new(context, xcoms);
-    let mut renderer = Renderer { schema: &Value::Bool(true), session, problems: Vec::new() };
+    let mut renderer = Renderer { schema: &Value::Bool(true), files: &[], session, problems: Vec::new() };
     let rendered = match renderer.text(text) {
         Ok(rendered) => rendered,
         Err(mistake) => {
@@ -66,12 +88,16 @@ pub fn render_text(key: &str, text: &str, context: &TemplateContext, xcoms: &XCo
 
 struct Renderer<'a> {
     schema: &'a Value,
+    files: &'a [FileText],
     session: Arc<Session>,
     problems: Vec<TemplateProblem>,
 }
 
-impl Renderer<'_> {
+impl<'a> Renderer<'a> {
     fn value(&mut self, value: &Value, path: &mut Vec<String>) -> Value {
+        if let Some(file) = self.file_at(path).filter(|_| value.is_string()) {
+            return self.file(&file.text, path);
+        }
         match value {
             Value::String(text) if holds_template(text) => self.string(text, path),
             Value::Array(items) => {
@@ -93,6 +119,24 @@ impl Renderer<'_> {
         value
     }
 
+    /// The file that an argument names.
+    fn file_at(&self, path: &[String]) -> Option<&'a FileText> {
+        if self.files.is_empty() {
+            return None;
+        }
+        let pointer = pointer(path);
+        self.files.iter().find(|file| file.file.pointer == pointer)
+    }
+
+    /// The text of a file in the place of its name.
+    fn file(&mut self, text: &str, path: &[String]) -> Value {
+        if is_template(text) {
+            return self.string(text, path);
+        }
+        let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+        typed::Wanted::at(self.schema, &parts).convert(Value::from(without_last_break(text)))
+    }
+
     fn string(&mut self, text: &str, path: &[String]) -> Value {
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
         let wanted = typed::Wanted::at(self.schema, &parts);
@@ -107,11 +151,22 @@ impl Renderer<'_> {
     }
 
     fn text(&self, text: &str) -> Result<String, Mistake> {
-        let mistake = |error: Error| fault::mistake(text, &error, Some(&self.session.context));
-        let template = environment().template_from_str(text).map_err(mistake)?;
+        if !others::may_be_named_in(text) {
+            return self.text_in(environment(), text);
+        }
+        self.text_in(&others::environment_with_files(&self.session), text)
+    }
+
+    fn text_in(&self, environment: &Environment<'_>, text: &str) -> Result<String, Mistake> {
+        let mistake = |error: Error| self.mistake(text, &error);
+        let template = environment.template_from_str(text).map_err(mistake)?;
         let mut out = Bounded(Vec::new());
         template.render_captured_to(self.root(), &mut out).map_err(mistake)?;
         String::from_utf8(out.0).map_err(|error| mistake(Error::new(ErrorKind::WriteFailure, error.to_string())))
+    }
+
+    fn mistake(&self, text: &str, error: &Error) -> Mistake {
+        others::mistake(text, error, &self.session)
     }
 
     /// The value of the expression in `range` of the text.
@@ -142,8 +197,9 @@ impl Renderer<'_> {
 
     fn note(&mut self, path: &[String], text: &str, mistake: Mistake) {
         let (line, column) = fault::position(text, mistake.range.start);
-        let pointer = path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
-        self.problems.push(TemplateProblem { pointer, message: mistake.message, line, column, help: mistake.help });
+        let file = self.file_at(path).map(|file| file.file.name.clone());
+        let (pointer, Mistake { message, help, .. }) = (pointer(path), mistake);
+        self.problems.push(TemplateProblem { pointer, file, message, line, column, help });
     }
 
     /// What is missing comes before mistakes, which may only be their echo.
@@ -153,6 +209,10 @@ impl Renderer<'_> {
         }
         if self.session.needs_last_success() {
             return Err(RenderError::NeedsLastSuccess);
+        }
+        let files = self.session.needed_files();
+        if !files.is_empty() {
+            return Err(RenderError::NeedsFiles(files));
         }
         let secrets = self.session.needed_secrets();
         if !secrets.is_empty() {
@@ -164,6 +224,10 @@ impl Renderer<'_> {
         }
         if self.problems.is_empty() { Ok(rendered) } else { Err(RenderError::Failed(self.problems)) }
     }
+}
+
+fn pointer(path: &[String]) -> String {
+    path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()
 }
 
 /// Text that refuses to grow without end.

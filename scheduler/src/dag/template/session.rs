@@ -24,6 +24,7 @@ struct State {
     needs_asset_events: bool,
     needs_last_success: bool,
     needed_secrets: BTreeSet<SecretRef>,
+    needed_files: BTreeSet<String>,
     drawn: u64,
 }
 
@@ -72,6 +73,27 @@ impl Session {
     /// The connections and variables that were asked for and not at hand.
     pub fn needed_secrets(&self) -> Vec<SecretRef> {
         self.lock().needed_secrets.iter().cloned().collect()
+    }
+
+    /// The text of a file that was read.
+    pub fn read_file(&self, name: &str) -> Option<&str> {
+        self.xcoms.files().get(name)?.as_deref()
+    }
+
+    /// The text of a file that a template names. One that was not looked for yet is noted, and has to be read first.
+    pub fn file(&self, name: &str) -> Option<&str> {
+        match self.xcoms.files().get(name) {
+            Some(text) => text.as_deref(),
+            None => {
+                self.lock().needed_files.insert(name.to_owned());
+                None
+            }
+        }
+    }
+
+    /// The files that were asked for and not at hand.
+    pub fn needed_files(&self) -> Vec<String> {
+        self.lock().needed_files.iter().cloned().collect()
     }
 
     /// What `read` finds in what became of assets; something stands in for it while that is not at hand.

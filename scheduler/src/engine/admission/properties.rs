@@ -114,6 +114,7 @@ fn a_dag(number: usize, max_active_tasks: u32, tasks: Vec<Task>) -> Arc<Dag> {
         owner_links: BTreeMap::new(),
         params: BTreeMap::new(),
         default_args: serde_json::Map::new(),
+        template_searchpath: Vec::new(),
         callbacks: DagCallbacks::default(),
         groups: Vec::new(),
     };

@@ -12,8 +12,8 @@ use crate::dag::Dag;
 use crate::dag::callback::Callback;
 use crate::dag::params;
 use crate::dag::template::{CallbackFacts, TemplateContext, render_values};
-use crate::engine::rendering::{self, Sources, Stuck};
-use crate::engine::try_storage::StoredXComs;
+use crate::engine::rendering::{self, Shelf, Sources, Stuck};
+use crate::engine::try_storage::{StoredRuns, StoredXComs};
 use crate::events::Changes;
 use crate::log::{Level, LogKey, Logs, TaskLog};
 use crate::operator::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, ErasedNotifier, Notice, NoticedTry, TaskKey};
@@ -191,7 +191,8 @@ async fn render(
         .and_then(|instance| Some(InstanceIndex { task: dag.find(&instance.task_id)?, map_index: instance.map_index }));
     let xcoms = StoredXComs { db: tools.db.clone(), run: row.id, dag: Arc::clone(dag), reader };
     let schema = notifier.schema.as_value();
-    let sources = Sources { xcoms: &xcoms, secrets: &tools.secrets, log };
+    let runs = StoredRuns { db: tools.db.clone(), catalog: tools.catalog.clone() };
+    let sources = Sources { xcoms: &xcoms, secrets: &tools.secrets, log, shelf: Shelf { dag, runs: &runs } };
     let rendered = sources.fetching(|xcoms| render_values(schema, &callback.args, &context, xcoms)).await;
     rendered.map_err(|stuck| match stuck {
         Stuck::Fetching(error) => DeliveryError::retry(error),

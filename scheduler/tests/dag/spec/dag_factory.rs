@@ -95,7 +95,6 @@ fn keys_of_tasks_are_refused_with_the_reason(#[case] key: &str) {
 #[case::old_run_timeout("dagrun_timeout_sec: 60")]
 #[case::timetable("timetable: x")]
 #[case::macros("user_defined_macros: {f: lib.f}")]
-#[case::search_path("template_searchpath: /opt")]
 #[case::doc_file("doc_md_file_path: /opt/a.md")]
 #[case::doc_callable("doc_md_python_callable_name: f")]
 #[case::native("render_template_as_native_obj: true")]

@@ -181,6 +181,12 @@ pub const GOOD: &[(&str, &str)] = &[
     ("dag_factory", DAG_FACTORY),
     ("smallest", "tasks: []\n"),
     (
+        "template_files",
+        "template_searchpath: [../sql, scripts]\ntasks:\n  - {task_id: a, operator: scripted, script: [a.sh, 'b.sh '], request: r.json-tpl}\n  \
+         - {task_id: b, operator: scripted, expand: {script: [a.sh, ls]}}\n",
+    ),
+    ("one_folder", "template_searchpath: sql\ntasks: []\n"),
+    (
         "airflow_class",
         "tasks:\n- {task_id: a, operator: x.y.SSHOperator, command: ls, get_pty: true, ssh_hook: null}\n",
     ),
@@ -743,6 +749,31 @@ fn tasks_may_have_dates_of_their_own() {
     assert_eq!(dates("a"), (Some(at("2026-01-31T23:00:00Z")), Some(at("2026-03-01T06:00:00Z"))));
     assert_eq!(dates("b"), (None, None));
     assert_eq!(dag.start_date, Some(at("2025-12-31T23:00:00Z")));
+}
+
+/// §11: which files a DAG names, each where it is written; they are looked at by whoever can.
+#[test]
+fn what_is_wrong_with_template_files_is_told_where_they_are_named() {
+    let text = "template_searchpath: sql\ntasks:\n  - task_id: a\n    operator: scripted\n    script: [one.sh, ls]\n    \
+                request: two.json-tpl\n  - {task_id: b, operator: scripted, expand: {script: [three.sh, 'ls ']}}\n";
+    let source = SourceFile::new("example.yaml", text);
+    let loaded = load(&source, &registry());
+    assert_eq!(loaded.problems, []);
+    assert_eq!(loaded.dags[0].dag.template_searchpath, ["sql"]);
+
+    let problems = loaded.dags[0].file_problems(&source, |file| vec![format!("`{}` is odd", file.name)]);
+
+    let told: Vec<(String, usize, usize)> =
+        problems.iter().map(|problem| (problem.message.clone(), problem.line, problem.column)).collect();
+    let said = |argument: &str, name: &str| format!("argument `{argument}` of operator `scripted`: `{name}` is odd");
+    assert_eq!(
+        told,
+        [
+            (said("script.0", "one.sh"), 5, 14),
+            (said("request", "two.json-tpl"), 6, 14),
+            (said("script", "three.sh"), 7, 56),
+        ]
+    );
 }
 
 /// What people see is part of the version, and nothing goes by it.

@@ -147,6 +147,8 @@ mistakes! {
     invalid_argument_choice: InvalidArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: clean, input: x, rules: [{column: a, cast: integer}], format: cvs}\n";
     invalid_argument_bounds: InvalidArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash, bash_command: ls, skip_on_exit_code: [99, 300]}\n";
     invalid_argument_checked: InvalidArgument, WhenLoaded, "tasks:\n  - task_id: a\n    operator: clean\n    input: x\n    rules:\n      - {column: a}\n      - {column: b, cast: int, drop: true}\n";
+    template_file_away: InvalidArgument, WhenLoaded, "tasks:\n  - {task_id: a, operator: scripted, script: [a.sh, ../b.sh]}\n";
+    template_searchpath: WrongType, InTheEditor, "template_searchpath: {sql: true}\ntasks: []\n";
     template_syntax: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: |\n      echo one\n      echo {{ ds + }}\n";
     template_removed_name: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: \"echo {{ ds }} {{ execution_date }}\"\n";
     template_not_yet: Template, WhenLoaded, "tasks:\n  - task_id: a\n    operator: bash\n    bash_command: echo {{ templates_dict.bucket }}\n";

@@ -15,6 +15,7 @@ use crate::routes::assert_dag;
 use crate::routes::backfills::cut;
 use crate::state::AppState;
 use crate::view::BackfillResponse;
+use crate::view::display_name::Names;
 
 pub(crate) struct UpdraftBackfillParams;
 
@@ -93,12 +94,13 @@ pub(crate) async fn list_updraft_backfills(
     for (id, state, count) in backfills::run_counts_of(app.db.read(), &ids).await? {
         runs.entry(id).or_default().set(&state, count);
     }
+    let names = Names::of(&app, page.iter().map(|row| row.dag_id.clone())).await?;
     let backfills = page
         .into_iter()
         .map(|row| UpdraftBackfillResponse {
             runs: runs.remove(&row.id).unwrap_or_default(),
             triggering_user_name: row.triggering_user_name.clone(),
-            backfill: row.into(),
+            backfill: BackfillResponse::new(row, &names),
         })
         .collect();
     Ok(Json(UpdraftBackfillCollectionResponse { backfills, total_entries }))

@@ -16,7 +16,7 @@ use crate::request::{Described, Query, UrlPath};
 use crate::routes::{definition, get_dag_row};
 use crate::state::AppState;
 use crate::timestamp::{DateTime, seconds_between};
-use crate::view::{DagRunState, DagRunType, TaskInstanceState};
+use crate::view::{DagRunState, DagRunType, TaskGroupResponse, TaskInstanceState};
 
 /// Runs when the request does not say.
 const RUNS_DEFAULT: u64 = 25;
@@ -38,7 +38,7 @@ pub(crate) struct GridResponse {
     /// In the order of the file; after them tasks that only runs of earlier versions have.
     tasks: Vec<GridTaskResponse>,
     /// Outer ones before inner ones.
-    groups: Vec<GridGroupResponse>,
+    groups: Vec<TaskGroupResponse>,
     /// Latest first.
     runs: Vec<GridRunResponse>,
 }
@@ -55,17 +55,6 @@ pub(crate) struct GridTaskResponse {
     is_mapped: bool,
     /// Whether the DAG as it is now has no such task.
     is_removed: bool,
-}
-
-/// A group of rows.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct GridGroupResponse {
-    group_id: String,
-    /// What people see in place of its name.
-    group_display_name: Option<String>,
-    /// The group around it.
-    parent_group_id: Option<String>,
-    tooltip: Option<String>,
 }
 
 /// A column.
@@ -143,7 +132,7 @@ pub(crate) async fn get_grid(
             GridRunResponse::new(run, cells)
         })
         .collect::<Result<_, _>>()?;
-    Ok(Json(GridResponse { tasks, groups: groups(&dag), runs }))
+    Ok(Json(GridResponse { tasks, groups: TaskGroupResponse::all(&dag), runs }))
 }
 
 /// The tasks of the DAG, and those that it no longer has and that are in `cells` all the same.
@@ -166,18 +155,6 @@ fn tasks(dag: &Dag, cells: &[GridCell]) -> Vec<GridTaskResponse> {
         is_removed: true,
     });
     current.chain(removed).collect()
-}
-
-fn groups(dag: &Dag) -> Vec<GridGroupResponse> {
-    dag.groups
-        .iter()
-        .map(|group| GridGroupResponse {
-            group_id: group.group_id.clone(),
-            group_display_name: group.display_name.clone(),
-            parent_group_id: group.parent.clone(),
-            tooltip: group.tooltip.clone(),
-        })
-        .collect()
 }
 
 impl GridRunResponse {

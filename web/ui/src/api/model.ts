@@ -7,6 +7,7 @@ export type DagRow = Schemas['UpdraftDagResponse']
 export type Dag = Schemas['DAGResponse']
 export type DagDetails = Schemas['DAGDetailsResponse']
 export type Task = Schemas['TaskResponse']
+export type TaskGroup = Schemas['TaskGroupResponse']
 export type DagRun = Schemas['DAGRunResponse']
 export type TaskInstance = Schemas['TaskInstanceResponse']
 /** What is shown of an instance that an action touches; also of one that is yet to be made. */

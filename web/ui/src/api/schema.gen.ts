@@ -2751,21 +2751,12 @@ export interface components {
             /** @description Why one of them failed. */
             error: string | null;
         };
-        /** @description A group of rows. */
-        GridGroupResponse: {
-            group_id: string;
-            /** @description What people see in place of its name. */
-            group_display_name: string | null;
-            /** @description The group around it. */
-            parent_group_id: string | null;
-            tooltip: string | null;
-        };
         /** @description The rows and columns of the grid of a DAG. */
         GridResponse: {
             /** @description In the order of the file; after them tasks that only runs of earlier versions have. */
             tasks: components["schemas"]["GridTaskResponse"][];
             /** @description Outer ones before inner ones. */
-            groups: components["schemas"]["GridGroupResponse"][];
+            groups: components["schemas"]["TaskGroupResponse"][];
             /** @description Latest first. */
             runs: components["schemas"]["GridRunResponse"][];
         };
@@ -3132,6 +3123,8 @@ export interface components {
             tasks: components["schemas"]["TaskResponse"][];
             /** Format: int64 */
             total_entries: number;
+            /** @description Updraft's: the groups that they are in, outer ones before inner ones. */
+            task_groups: components["schemas"]["TaskGroupResponse"][];
         };
         /** @description Everything that is in the way. */
         TaskDependencyCollectionResponse: {
@@ -3144,6 +3137,15 @@ export interface components {
             reason: string;
             /** @description What a person can do about it (Updraft's own); null when waiting is all there is to do. */
             remedy: string | null;
+        };
+        /** @description A group of tasks. */
+        TaskGroupResponse: {
+            group_id: string;
+            /** @description What people see in place of its name. */
+            group_display_name: string | null;
+            /** @description The group around it. */
+            parent_group_id: string | null;
+            tooltip: string | null;
         };
         /** @description A task that reads the asset. */
         TaskInletAssetReference: {
@@ -3330,6 +3332,8 @@ export interface components {
             };
             is_mapped: boolean;
             extra_links: string[];
+            /** @description Updraft's: the innermost group around it. */
+            task_group_id: string | null;
         };
         /** @description A duration, as Airflow takes it apart. */
         TimeDelta: {

@@ -3,10 +3,10 @@ import { Skeleton } from '@mantine/core'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Controls, MiniMap, ReactFlow, ReactFlowProvider } from '@xyflow/react'
 import { useMemo, useState } from 'react'
-import type { Task, TaskInstance } from '../../api/model'
+import type { Task, TaskGroup, TaskInstance } from '../../api/model'
 import { EmptyMessage } from '../../ui/EmptyMessage'
 import { taskLinks } from '../tasks/order'
-import { allGroups, taskTree } from '../tasks/tree'
+import { allGroups, groupingOf, taskTree, type Grouping } from '../tasks/tree'
 import { elk } from './engine'
 import { flowEdges, flowNodes, miniMapColour, type FlowNode } from './flow'
 import classes from './Graph.module.css'
@@ -17,6 +17,7 @@ import { TaskNode } from './TaskNode'
 
 interface Props {
   tasks: Task[]
+  groups: TaskGroup[]
   /** The states to show; none when the graph is of the DAG itself. */
   instances?: TaskInstance[]
   /** CSS length. A small DAG takes less. */
@@ -29,15 +30,16 @@ const MANY_TASKS = 40
 /** Below the tasks there is room for the buttons that zoom. */
 const FIT = { padding: { x: 0.04, top: 0.04, bottom: '52px' }, maxZoom: 1 } as const
 
-export function DagGraph({ tasks, instances, maxHeight }: Props) {
+export function DagGraph({ tasks, groups, instances, maxHeight }: Props) {
   const shape = useMemo(() => taskLinks(tasks), [tasks])
+  const grouping = useMemo(() => groupingOf(tasks, groups), [tasks, groups])
   const [folded, setFolded] = useState<ReadonlySet<string>>(
     // A large DAG is read from its groups; what is of interest is unfolded.
-    () => new Set(tasks.length > MANY_TASKS ? allGroups(taskTree(shape.map((task) => task.id))) : []),
+    () => new Set(tasks.length > MANY_TASKS ? allGroups(taskTree(shape.map((task) => task.id), grouping)) : []),
   )
   const layout = useQuery({
-    queryKey: ['layout', shape, [...folded].sort()],
-    queryFn: () => layoutGraph(elk, shape, folded),
+    queryKey: ['layout', shape, shape.map((task) => grouping.ofTask(task.id)), groups, [...folded].sort()],
+    queryFn: () => layoutGraph(elk, shape, folded, grouping),
     staleTime: Infinity,
     placeholderData: keepPreviousData,
   })
@@ -62,7 +64,7 @@ export function DagGraph({ tasks, instances, maxHeight }: Props) {
     // Another layout is another picture, which is fitted into its frame anew.
     <ReactFlowProvider key={layout.dataUpdatedAt}>
       <div style={{ height: heightOf(layout.data, maxHeight) }} className={classes.graph}>
-        <Flow tasks={tasks} instances={instances} layout={layout.data} onFold={fold} />
+        <Flow tasks={tasks} grouping={grouping} instances={instances} layout={layout.data} onFold={fold} />
       </div>
     </ReactFlowProvider>
   )
@@ -70,15 +72,16 @@ export function DagGraph({ tasks, instances, maxHeight }: Props) {
 
 interface FlowProps {
   tasks: Task[]
+  grouping: Grouping
   instances: TaskInstance[] | undefined
   layout: GraphLayout
   onFold: (groupId: string) => void
 }
 
-function Flow({ tasks, instances, layout, onFold }: FlowProps) {
+function Flow({ tasks, grouping, instances, layout, onFold }: FlowProps) {
   const [hovered, setHovered] = useState<string>()
-  const nodes = useMemo(() => flowNodes(tasks, instances, layout, onFold), [tasks, instances, layout, onFold])
-  const edges = useMemo(() => flowEdges(instances, layout, hovered), [instances, layout, hovered])
+  const nodes = useMemo(() => flowNodes(tasks, grouping, instances, layout, onFold), [tasks, grouping, instances, layout, onFold])
+  const edges = useMemo(() => flowEdges(grouping, instances, layout, hovered), [grouping, instances, layout, hovered])
   return (
     <ReactFlow
       nodes={nodes}

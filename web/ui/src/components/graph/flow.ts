@@ -1,7 +1,7 @@
 import type { Task, TaskInstance } from '../../api/model'
 import { TASK_FACES } from '../faces'
 import { byTask, summaryOf } from '../tasks/summary'
-import { groupOf } from '../tasks/tree'
+import { labelIn, type Grouping } from '../tasks/tree'
 import classes from './Graph.module.css'
 import type { GroupFlowNode } from './GroupNode'
 import type { GraphLayout, LaidOutNode } from './layout'
@@ -13,6 +13,7 @@ export type FlowNode = TaskFlowNode | GroupFlowNode
 /** What is drawn at each place of the layout: the tasks of the DAG, with their instances in a run. */
 export function flowNodes(
   tasks: Task[],
+  grouping: Grouping,
   instances: TaskInstance[] | undefined,
   layout: GraphLayout,
   onFold: (groupId: string) => void,
@@ -21,21 +22,21 @@ export function flowNodes(
   const found = byTask(instances ?? [])
   return layout.nodes.map((node) => {
     const place = { id: node.id, position: { x: node.x, y: node.y }, width: node.width, height: node.height }
-    // A name is read with the groups that stand around it.
-    const label = node.of.slice(groupOf(node.of).length).replace(/^\./, '')
     if (node.kind === 'task') {
       const task = definitions.get(node.of)
       const shown = task?.task_display_name ?? node.of
       const data = {
         taskId: node.of,
-        label: shown === node.of ? label : shown,
+        // A name is read with the groups that stand around it.
+        label: shown === node.of ? labelIn(node.of, grouping.ofTask(node.of)) : shown,
         operator: task?.operator_name ?? null,
         isMapped: task?.is_mapped === true,
         instances: found.get(node.of) ?? [],
       }
       return { ...place, type: 'task' as const, data }
     }
-    const inside = tasks.flatMap(({ task_id: id }) => (id !== null && id.startsWith(`${node.of}.`) ? [id] : []))
+    const inside = tasks.flatMap(({ task_id: id }) => (isWithin(id, node.of, grouping) ? [id] : []))
+    const label = grouping.shown.get(node.of) ?? labelIn(node.of, grouping.around(node.of))
     const summary = summaryOf(inside.flatMap((id) => found.get(id) ?? []))
     const data = { groupId: node.of, label, size: inside.length, summary, onFold }
     return node.kind === 'group'
@@ -44,13 +45,24 @@ export function flowNodes(
   })
 }
 
+/** Whether a task is in a group, however deep. */
+function isWithin(taskId: string, groupId: string, { ofTask, around }: Grouping): boolean {
+  for (let group = ofTask(taskId); group !== ''; group = around(group)) if (group === groupId) return true
+  return false
+}
+
 /** The box of a group lies behind its tasks, and only its head is to be clicked on. */
 const BEHIND = { pointerEvents: 'none' } as const
 
-export function flowEdges(instances: TaskInstance[] | undefined, layout: GraphLayout, hovered: string | undefined): RoutedFlowEdge[] {
+export function flowEdges(
+  grouping: Grouping,
+  instances: TaskInstance[] | undefined,
+  layout: GraphLayout,
+  hovered: string | undefined,
+): RoutedFlowEdge[] {
   const running = new Set(instances?.filter((each) => each.state === 'running').map((each) => each.task_id))
   const hasRunning = (node: LaidOutNode) =>
-    node.kind === 'task' ? running.has(node.of) : [...running].some((id) => id.startsWith(`${node.of}.`))
+    node.kind === 'task' ? running.has(node.of) : [...running].some((id) => isWithin(id, node.of, grouping))
   const active = new Set(layout.nodes.filter(hasRunning).map((node) => node.id))
   return layout.edges
     .map((edge) => {

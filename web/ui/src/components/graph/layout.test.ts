@@ -1,5 +1,6 @@
 import ELK from 'elkjs/lib/elk.bundled.js'
 import { expect, test } from 'vitest'
+import { groupingOf } from '../tasks/tree'
 import { elkGraph, layoutGraph, NODE, roundedPath, type GraphTask } from './layout'
 
 const CLEAN = ['clean_pin', 'clean_geo', 'clean_user']
@@ -97,6 +98,17 @@ test('a folded group is one node with the edges of all its tasks', async () => {
 
   expect(nodes.map((node) => [node.of, node.kind])).toEqual([['start', 'task'], ['extract', 'folded'], ['publish', 'task']])
   expect(edges.map(({ source, target }) => [source, target])).toEqual([['start', 'group extract'], ['group extract', 'publish']])
+})
+
+test('a group holds the tasks that the DAG says, whatever their ids are', async () => {
+  const grouping = groupingOf([{ task_id: 'orders', task_group_id: 'load' }, { task_id: 'a.b', task_group_id: null }], [{ group_id: 'load', parent_group_id: null, group_display_name: null }])
+  const tasks = [{ id: 'orders', downstream: ['a.b'] }, { id: 'a.b', downstream: [] }]
+
+  const { nodes } = await layoutGraph(new ELK(), tasks, new Set(), grouping)
+  const folded = await layoutGraph(new ELK(), tasks, new Set(['load']), grouping)
+
+  expect(nodes.map((node) => [node.of, node.kind])).toEqual([['load', 'group'], ['orders', 'task'], ['a.b', 'task']])
+  expect(folded.edges.map(({ source, target }) => [source, target])).toEqual([['group load', 'a.b']])
 })
 
 test('corners are rounded, by less than their sides are long', () => {

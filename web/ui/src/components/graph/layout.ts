@@ -1,5 +1,5 @@
 import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs/lib/elk-api'
-import { groupOf, taskTree, type TaskTreeNode } from '../tasks/tree'
+import { BY_ID, taskTree, type Grouping, type TaskTreeNode } from '../tasks/tree'
 
 export interface GraphTask {
   id: string
@@ -78,15 +78,15 @@ const GROUP_OPTIONS = { 'elk.padding': '[top=38,left=14,bottom=14,right=14]' }
  * What the layout engine is asked: the tasks in their order, in their groups, and every edge between two of them. A
  * group that is folded is one node, which has the edges of all its tasks.
  */
-export function elkGraph(tasks: readonly GraphTask[], folded: ReadonlySet<string> = new Set()): ElkNode {
+export function elkGraph(tasks: readonly GraphTask[], folded: ReadonlySet<string> = new Set(), grouping: Grouping = BY_ID): ElkNode {
   const known = new Set(tasks.map((task) => task.id))
-  const tree = taskTree(tasks.map((task) => task.id))
+  const tree = taskTree(tasks.map((task) => task.id), grouping)
   const hasGroups = tree.some((node) => node.kind === 'group')
   const options = tasks.length > LARGE ? LARGE_OPTIONS : OPTIONS
   const edges = new Map<string, ElkExtendedEdge>()
   for (const task of tasks) {
     for (const target of task.downstream.filter((each) => known.has(each))) {
-      const [from, to] = [shownAs(task.id, folded), shownAs(target, folded)]
+      const [from, to] = [shownAs(task.id, folded, grouping), shownAs(target, folded, grouping)]
       if (from !== to) edges.set(edgeId(from, to), { id: edgeId(from, to), sources: [from], targets: [to] })
     }
   }
@@ -111,9 +111,9 @@ function nodeId(node: TaskTreeNode): string {
 }
 
 /** The node that stands for a task: itself, or the outermost folded group that it is in. */
-function shownAs(taskId: string, folded: ReadonlySet<string>): string {
+function shownAs(taskId: string, folded: ReadonlySet<string>, { ofTask, around }: Grouping): string {
   let shown = taskId
-  for (let group = groupOf(taskId); group !== ''; group = groupOf(group)) if (folded.has(group)) shown = GROUP_PREFIX + group
+  for (let group = ofTask(taskId); group !== ''; group = around(group)) if (folded.has(group)) shown = GROUP_PREFIX + group
   return shown
 }
 
@@ -147,8 +147,13 @@ function readNode({ id, x = 0, y = 0, width = 0, height = 0, children = [] }: El
 }
 
 /** Places tasks in layers from left to right. Equal input gives equal output. */
-export async function layoutGraph(elk: ELK, tasks: readonly GraphTask[], folded: ReadonlySet<string> = new Set()): Promise<GraphLayout> {
-  return readLayout(await elk.layout(elkGraph(tasks, folded)))
+export async function layoutGraph(
+  elk: ELK,
+  tasks: readonly GraphTask[],
+  folded: ReadonlySet<string> = new Set(),
+  grouping: Grouping = BY_ID,
+): Promise<GraphLayout> {
+  return readLayout(await elk.layout(elkGraph(tasks, folded, grouping)))
 }
 
 /** An SVG path through the points whose corners are rounded. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { allGroups, taskTree, treeOf, treeRows } from './tree'
+import { allGroups, groupingOf, taskTree, treeOf, treeRows } from './tree'
 
 const IDS = ['start', 'extract.orders', 'extract.check.totals', 'extract.customers', 'publish']
 
@@ -22,6 +22,21 @@ test('groups whose ids are not in those of their tasks', () => {
   const rows = treeRows(treeOf([['orders', 'load'], ['load.items', 'load'], ['totals', 'check'], ['a.b', '']], (group) => outer[group] ?? ''), new Set())
 
   expect(rows.map(({ node, depth }) => [depth, node.label])).toEqual([[0, 'load'], [1, 'orders'], [1, 'items'], [1, 'check'], [2, 'totals'], [0, 'a.b']])
+})
+
+test('groups of the DAG, whatever ids say, by their second names', () => {
+  const tasks = [
+    { task_id: 'orders', task_group_id: 'load' },
+    { task_id: 'load.check.totals', task_group_id: 'load.check' },
+    { task_id: 'a.b', task_group_id: null },
+  ]
+  const groups = [
+    { group_id: 'load', parent_group_id: null, group_display_name: 'Into the warehouse' },
+    { group_id: 'load.check', parent_group_id: 'load', group_display_name: null },
+  ]
+  const rows = treeRows(taskTree(tasks.map((task) => task.task_id), groupingOf(tasks, groups)), new Set())
+
+  expect(rows.map(({ node, depth }) => [depth, node.label])).toEqual([[0, 'Into the warehouse'], [1, 'orders'], [1, 'check'], [2, 'totals'], [0, 'a.b']])
 })
 
 test('no tasks, no tree', () => {

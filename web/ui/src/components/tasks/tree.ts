@@ -18,9 +18,31 @@ export interface TaskGroup {
 
 export type TaskTreeNode = TaskLeaf | TaskGroup
 
+/** Which group each task and each group is in; empty is the top. */
+export interface Grouping {
+  ofTask: (id: string) => string
+  around: (group: string) => string
+  /** The second names of groups. */
+  shown: ReadonlyMap<string, string>
+}
+
+/** As ids have it. */
+export const BY_ID: Grouping = { ofTask: groupOf, around: groupOf, shown: new Map() }
+
+/** As the DAG has it: ids need not begin with those of the groups around them. */
+export function groupingOf(
+  tasks: readonly { task_id: string; task_group_id: string | null }[],
+  groups: readonly { group_id: string; parent_group_id: string | null; group_display_name: string | null }[],
+): Grouping {
+  const within = new Map(tasks.map((task) => [task.task_id, task.task_group_id ?? '']))
+  const outer = new Map(groups.map((group) => [group.group_id, group.parent_group_id ?? '']))
+  const named = groups.flatMap((group) => (group.group_display_name === null ? [] : [[group.group_id, group.group_display_name] as const]))
+  return { ofTask: (id) => within.get(id) ?? '', around: (group) => outer.get(group) ?? '', shown: new Map(named) }
+}
+
 /** The tasks as a tree. A group stands where its first task does. */
-export function taskTree(ids: readonly string[]): TaskTreeNode[] {
-  return treeOf(ids.map((id) => [id, groupOf(id)]), groupOf)
+export function taskTree(ids: readonly string[], { ofTask, around, shown }: Grouping = BY_ID): TaskTreeNode[] {
+  return treeOf(ids.map((id) => [id, ofTask(id)]), around, shown)
 }
 
 /**
@@ -77,6 +99,6 @@ function leaves(node: TaskTreeNode): string[] {
 }
 
 /** The id without that of the group around it. */
-function labelIn(id: string, group: string): string {
+export function labelIn(id: string, group: string): string {
   return group !== '' && id.startsWith(`${group}.`) ? id.slice(group.length + 1) : id
 }

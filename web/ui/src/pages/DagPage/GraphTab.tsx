@@ -1,6 +1,6 @@
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import type { DagRun } from '../../api/model'
+import type { DagRun, Task, TaskGroup } from '../../api/model'
 import { dagTasksQuery } from '../../api/queries/dags'
 import { dagRunsQuery, runTasksQuery } from '../../api/queries/runs'
 import { DagGraph } from '../../components/graph/DagGraph'
@@ -24,20 +24,20 @@ export function GraphTab({ dagId, zone }: Props) {
   const title = plural(data.tasks.length, 'task')
   return last === undefined ? (
     <Panel flush title={title} aside={<span className={classes.aside}>No runs yet</span>}>
-      <DagGraph tasks={data.tasks} maxHeight={MAX_HEIGHT} />
+      <DagGraph tasks={data.tasks} groups={data.task_groups} maxHeight={MAX_HEIGHT} />
     </Panel>
   ) : (
     <Panel flush title={title} aside={<LastRun run={last} zone={zone} />}>
-      <RunGraph tasks={data.tasks} run={last} />
+      <RunGraph tasks={data.tasks} groups={data.task_groups} run={last} />
     </Panel>
   )
 }
 
 const MAX_HEIGHT = 'max(360px, calc(100dvh - 390px))'
 
-function RunGraph({ tasks, run }: { tasks: Parameters<typeof DagGraph>[0]['tasks']; run: DagRun }) {
+function RunGraph({ tasks, groups, run }: { tasks: Task[]; groups: TaskGroup[]; run: DagRun }) {
   const instances = useQuery(runTasksQuery(run.dag_id, run.dag_run_id)).data
-  return <DagGraph tasks={tasks} instances={instances} maxHeight={MAX_HEIGHT} />
+  return <DagGraph tasks={tasks} groups={groups} instances={instances} maxHeight={MAX_HEIGHT} />
 }
 
 function LastRun({ run, zone }: { run: DagRun; zone: string }) {

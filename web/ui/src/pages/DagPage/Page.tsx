@@ -19,6 +19,7 @@ import { triggerRefusal } from '../../components/trigger/refusal'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { DAG_TABS } from '../../search'
+import { CopyText } from '../../ui/CopyText'
 import { KeyFacts } from '../../ui/Facts'
 import { Icon, type IconName } from '../../ui/Icon'
 import { Notice } from '../../ui/Notice'
@@ -67,6 +68,7 @@ export function DagPage() {
         title={dag.dag_display_name}
         badge={
           <>
+            {dag.dag_display_name !== dagId && <CopyText text={dagId} />}
             <FavoriteButton dagId={dagId} isFavorite={dag.is_favorite} />
             <PauseSwitch dagId={dagId} isPaused={dag.is_paused} withLabel />
           </>

@@ -95,7 +95,7 @@ export function RunPage() {
           {tab === 'gantt' ? (
             <Gantt run={run} instances={instances} />
           ) : (
-            <DagGraph tasks={tasks.tasks} instances={instances} maxHeight="max(360px, 68vh)" />
+            <DagGraph tasks={tasks.tasks} groups={tasks.task_groups} instances={instances} maxHeight="max(360px, 68vh)" />
           )}
         </Panel>
         <Panel flush title={titleOf(instances)}>

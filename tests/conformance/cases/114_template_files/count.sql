@@ -1,0 +1,2 @@
+-- {{ params.word }}
+SELECT {{ params.word | length }} - 2;

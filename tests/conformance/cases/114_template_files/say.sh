@@ -1,0 +1,2 @@
+{% include 'head.txt' %}
+echo "say {{ params.word }}, $HOW"
