@@ -217,6 +217,7 @@ mod tests {
         let pool = "[a-z_ ]{1,12}|is full \\(4 slots\\)|x has 1 slot, and the task takes 2";
         prop_oneof![
             Just(Limit::DagPaused),
+            Just(Limit::DagStale),
             (0i64..4_000_000_000).prop_map(|at| Limit::RunAfter(DateTime::from_timestamp(at, 0).unwrap())),
             Just(Limit::BackfillPaused),
             any::<usize>().prop_map(Limit::MaxActiveRuns),
@@ -266,6 +267,7 @@ mod tests {
         );
         assert_eq!(said(Limit::MaxActiveTasks(16)), "max_active_tasks 16 reached");
         assert_eq!(said(Limit::DagPaused), "DAG paused");
+        assert_eq!(said(Limit::DagStale), "DAG file is gone");
         assert_eq!(said(Limit::MaxActiveRuns(1)), "max_active_runs 1 reached");
     }
 }

@@ -333,7 +333,7 @@ fn which_is(rank: Rank) -> Which {
 /// The model's word for a limit.
 fn word(limit: &Limit) -> &'static str {
     match limit {
-        Limit::DagPaused => "paused",
+        Limit::DagPaused | Limit::DagStale => "paused",
         Limit::PoolMissing { .. } | Limit::PoolTooSmall { .. } | Limit::PoolFull { .. } => "pool",
         Limit::MaxActiveTasks(_) => "max_active_tasks",
         Limit::MaxActiveTisPerDag(_) => "max_active_tis_per_dag",
