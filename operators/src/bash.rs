@@ -200,8 +200,11 @@ pub(crate) fn set_environment(
         .env("AIRFLOW_CTX_TASK_ID", &ctx.key.task_id)
         .env("AIRFLOW_CTX_DAG_RUN_ID", &ctx.key.run_id)
         .env("AIRFLOW_CTX_TRY_NUMBER", ctx.try_number.to_string())
-        .env("AIRFLOW_CTX_DAG_OWNER", &ctx.run.owner)
+        .env("AIRFLOW_CTX_DAG_OWNER", &ctx.task.owner)
         .env("AIRFLOW_CTX_LOGICAL_DATE", logical_date.unwrap_or_default());
+    if !ctx.task.email.is_empty() {
+        command.env("AIRFLOW_CTX_DAG_EMAIL", ctx.task.email.join(","));
+    }
 }
 
 fn outcome(ended: Ended, skip_on: Option<&ExitCodes>, processor: OutputProcessor) -> Result<Outcome, TaskError> {

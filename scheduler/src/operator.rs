@@ -40,8 +40,8 @@ pub use crate::run::Next;
 pub use airflow_class::AirflowClass;
 pub(crate) use airflow_class::Reading;
 pub use context::{
-    Checkpoint, DagFile, Outline, RunFacts, RunReader, RunStanding, SecretReader, Slot, TaskContext, TaskKey,
-    XComReader, XComWriter,
+    Checkpoint, DagFile, Outline, RunFacts, RunReader, RunStanding, SecretReader, Slot, TaskContext, TaskFacts,
+    TaskKey, XComReader, XComWriter,
 };
 pub use erased_notifier::ErasedNotifier;
 pub use notifier::{CallbackKind, DELIVERY_TIME_MAX, DeliveryError, Notice, NoticedTry, Notifier};

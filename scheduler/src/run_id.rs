@@ -56,3 +56,54 @@ pub fn check(run_id: &str, run_type: RunType) -> Result<(), InvalidRunId> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Airflow 3's semantics, section 1: `<type>__<run_after>`, whatever the logical date is.
+    #[rstest]
+    #[case(RunType::Scheduled, "2025-01-01T00:00:00Z", "scheduled__2025-01-01T00:00:00+00:00")]
+    #[case(RunType::Backfill, "2025-01-01T02:30:00.25Z", "backfill__2025-01-01T02:30:00.250000+00:00")]
+    fn ids_say_type_and_time(#[case] run_type: RunType, #[case] run_after: &str, #[case] expected: &str) {
+        let run_after: DateTime<Utc> = run_after.parse().unwrap();
+        let logical_date = Some(run_after - chrono::TimeDelta::days(1));
+        assert_eq!(generate(run_type, run_after, logical_date), expected);
+
+        let first = generate(run_type, run_after, None);
+        let suffix = first.strip_prefix(&format!("{expected}_")).unwrap();
+        assert!(suffix.len() == 8 && suffix.chars().all(|c| c.is_ascii_alphanumeric()), "{first}");
+        assert_ne!(first, generate(run_type, run_after, None), "several may be made at the same instant");
+    }
+
+    /// Airflow 3's semantics, section 1: which ids somebody may give to a run.
+    #[rstest]
+    #[case("mine", RunType::Manual, None)]
+    #[case("A-z_0.9~:+", RunType::Manual, None)]
+    #[case("manual__2025-01-01T00:00:00+00:00", RunType::Manual, None)]
+    #[case("", RunType::Manual, Some("may only have"))]
+    #[case("a b", RunType::Manual, Some("may only have"))]
+    #[case("a/b", RunType::Manual, Some("may only have"))]
+    #[case("ä", RunType::Manual, Some("may only have"))]
+    #[case("a..b", RunType::Manual, Some("may only have"))]
+    #[case("scheduled__2025-01-01T00:00:00+00:00", RunType::Manual, Some("of another type"))]
+    #[case("backfill__mine", RunType::Manual, Some("of another type"))]
+    #[case("asset_triggered__mine", RunType::OperatorTriggered, Some("of another type"))]
+    #[case("operator_triggered__mine", RunType::OperatorTriggered, None)]
+    #[case("scheduled_mine", RunType::Manual, None)]
+    fn ids_are_checked(#[case] run_id: &str, #[case] run_type: RunType, #[case] refused: Option<&str>) {
+        let said = check(run_id, run_type).err().map(|problem| problem.to_string());
+        match refused {
+            None => assert_eq!(said, None),
+            Some(why) => assert!(said.as_deref().is_some_and(|said| said.contains(why)), "{said:?}"),
+        }
+    }
+
+    #[test]
+    fn ids_have_an_end() {
+        assert_eq!(check(&"a".repeat(250), RunType::Manual), Ok(()));
+        assert_eq!(check(&"a".repeat(251), RunType::Manual), Err(InvalidRunId::Length));
+    }
+}

@@ -45,11 +45,16 @@ impl World {
 
     /// The sensor, once it waits in that process.
     async fn deferred_in(&self, process: &Server) -> task_instance::Model {
+        self.waits_in(process, "deferred").await
+    }
+
+    /// The sensor, once it waits in that process and in that state.
+    async fn waits_in(&self, process: &Server, state: &str) -> task_instance::Model {
         let pid = process.pid();
-        eventually("a deferred sensor", || async {
+        eventually(&format!("a sensor that is {state}"), || async {
             let instance = self.instance("arrives").await?;
             let is_there = instance.pid.is_some_and(|found| found.to_string() == pid);
-            (is_there && instance.state.as_deref() == Some("deferred")).then_some(instance)
+            (is_there && instance.state.as_deref() == Some(state)).then_some(instance)
         })
         .await
     }
@@ -106,6 +111,34 @@ async fn a_sensor_gives_up_its_slot_and_goes_on_after_each_kill(#[case] backend:
     is_same_try(&instance, begun);
     assert_eq!((instance.deferred_at, instance.reason), (None, None));
     assert_eq!(world.log().await.matches("Try 1 of task").count(), KILLS + 1, "one log tells all of it");
+    assert!(server.stop().await);
+}
+
+/// Airflow 3: §3. With `mode: reschedule` it is `up_for_reschedule`, takes no slot of a pool whatever that counts, and its try
+/// keeps its number.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_sensor_may_be_up_for_reschedule(#[case] backend: Backend) {
+    let world = World::new(backend, ", mode: reschedule").await;
+    let mut server = world.installation.start().await;
+    world.installation.json(&["pools", "set", "narrow", "1", "--include-deferred"]).await;
+    world.installation.json(&["dags", "trigger", "waits", "--run-id", "one"]).await;
+
+    let begun = world.waits_in(&server, "up_for_reschedule").await.start_date;
+    assert_eq!(world.ended("other").await.state.as_deref(), Some("success"), "the only slot is free");
+    let pool = world.installation.json(&["pools", "get", "narrow"]).await;
+    assert_eq!((&pool["deferred_slots"], &pool["open_slots"]), (&0.into(), &1.into()), "{pool}");
+    let why = world.installation.json(&["tasks", "why", "waits", "one"]).await.to_string();
+    assert!(why.contains("Ready To Reschedule") && why.contains("waits for file "), "{why}");
+    server.kill().await;
+    server = world.installation.start().await;
+    is_same_try(&world.waits_in(&server, "up_for_reschedule").await, begun);
+    world.arrive();
+
+    assert_eq!(finished(&world.db, "waits", "one").await.state, "success");
+    is_same_try(&world.instance("arrives").await.unwrap(), begun);
     assert!(server.stop().await);
 }
 

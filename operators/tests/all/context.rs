@@ -9,7 +9,9 @@ use operators::location::S3;
 use operators::registry_with;
 use scheduler::clock::Clock;
 use scheduler::log::TaskLog;
-use scheduler::operator::{Checkpoint, Outcome, Outlets, RunFacts, TaskContext, TaskError, TaskKey, XComReader};
+use scheduler::operator::{
+    Checkpoint, Outcome, Outlets, RunFacts, TaskContext, TaskError, TaskFacts, TaskKey, XComReader,
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -64,6 +66,7 @@ pub fn context(home: &Path) -> TaskContext {
             owner: "test".into(),
             timezone: chrono_tz::UTC,
         }),
+        task: Arc::new(TaskFacts { owner: "test".into(), email: Vec::new() }),
         home: home.to_owned(),
         log: TaskLog::at(home.join("task.log"), clock.clone()),
         cancelled: CancellationToken::new(),

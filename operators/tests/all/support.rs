@@ -45,6 +45,7 @@ impl Bench {
             started_at: Clock::System.now(),
             clock: Clock::System,
             run: Arc::new(run_facts()),
+            task: Arc::default(),
             home,
             log: TaskLog::at(folder.path().join("try.log"), Clock::System),
             cancelled: CancellationToken::new(),

@@ -75,6 +75,8 @@ pub struct Task {
     pub past: PastDependency,
     /// Whether it waits so, too, before it is skipped (Airflow 3: `wait_for_past_depends_before_skipping`).
     pub past_before_skipping: bool,
+    /// Whether it does not wait so in the first run that has it (Airflow 3: `ignore_first_depends_on_past`, default false).
+    pub ignores_first_past: bool,
     /// Params of its own, over those of the DAG.
     pub params: BTreeMap<String, Param>,
     /// The innermost group around it, by id.
@@ -111,6 +113,8 @@ pub struct Task {
     pub queue: String,
     /// Who to ask.
     pub owner: String,
+    /// The addresses that its `email` names, for its processes to know. Who gets mail says [`Task::callbacks`].
+    pub email: Vec<String>,
     /// Markdown for the task's page.
     pub doc_md: Option<String>,
     /// Whom it tells what becomes of it.
@@ -461,14 +465,23 @@ impl Dag {
         &self.scopes.setups[index.index()]
     }
 
-    /// The setups in whose scope a task is, with their teardowns: they are cleared with it.
+    /// What is cleared with a task: the setups in whose scope it is, with their teardowns; of a setup, its own teardowns
+    /// (Airflow 3: `partial_subset`).
     pub fn setups_and_teardowns(&self, index: TaskIndex) -> BTreeSet<TaskIndex> {
         scope::setups_and_teardowns(&self.graph, index)
     }
 
-    /// The tasks that need this setup to have succeeded, besides those directly downstream.
-    pub fn in_scope_of(&self, setup: TaskIndex) -> &[TaskIndex] {
-        &self.scopes.scoped[setup.index()]
+    /// What a teardown waits for, besides what is directly upstream of it: everything between its setups and it.
+    pub fn scope_of_teardown(&self, teardown: TaskIndex) -> &[TaskIndex] {
+        &self.scopes.taken_away_after[teardown.index()]
+    }
+
+    /// The tasks whose start may hang on how this one ended: those directly downstream, those that are mapped over it, those
+    /// in whose scope it is a setup, and the teardowns of the scope that it is in.
+    pub fn waiting_for(&self, index: TaskIndex) -> impl Iterator<Item = TaskIndex> {
+        let scoped = self.scopes.scoped[index.index()].iter().copied();
+        let teardowns = self.scopes.teardowns[index.index()].iter().copied();
+        self.downstream(index).chain(self.readers(index)).chain(scoped).chain(teardowns)
     }
 
     /// The tasks that are mapped over something that this one leaves.

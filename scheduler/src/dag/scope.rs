@@ -18,6 +18,10 @@ pub(super) struct Scopes {
     pub setups: Vec<Vec<TaskIndex>>,
     /// The reverse of `setups`.
     pub scoped: Vec<Vec<TaskIndex>>,
+    /// What lies between a teardown's setups and it, besides what is directly upstream of it.
+    pub taken_away_after: Vec<Vec<TaskIndex>>,
+    /// The reverse of `taken_away_after`.
+    pub teardowns: Vec<Vec<TaskIndex>>,
     /// The mapped group around it.
     pub mapped_groups: Vec<Option<usize>>,
     /// The tasks that are mapped over what a task leaves, and under which key.
@@ -26,25 +30,36 @@ pub(super) struct Scopes {
 
 impl Scopes {
     pub fn of(graph: &Graph, topological: &[TaskIndex], groups: &[TaskGroup]) -> Scopes {
-        let leaves = graph.node_indices().map(|index| is_leaf(graph, index)).collect();
+        let leaves = leaves(graph);
         let has_setups = topological.iter().any(|&index| graph[index].role == TaskRole::Setup);
         let setups: Vec<Vec<TaskIndex>> = graph
             .node_indices()
             .map(|index| if has_setups { indirect_setups(graph, index) } else { Vec::new() })
             .collect();
-        let mut scoped = vec![Vec::new(); graph.node_count()];
-        for (task, setups) in graph.node_indices().zip(&setups) {
-            for setup in setups {
-                scoped[setup.index()].push(task);
-            }
-        }
+        let scoped = reverse(&setups);
+        let taken_away_after: Vec<Vec<TaskIndex>> = graph
+            .node_indices()
+            .map(|index| if has_setups { between_setups_and(graph, index) } else { Vec::new() })
+            .collect();
+        let teardowns = reverse(&taken_away_after);
         let by_id: HashMap<&str, usize> =
             groups.iter().enumerate().map(|(number, group)| (group.group_id.as_str(), number)).collect();
         let mapped_groups: Vec<Option<usize>> =
             graph.node_weights().map(|task| mapped_group(task.group.as_deref(), groups, &by_id)).collect();
         let readers = readers(graph, groups, &mapped_groups);
-        Scopes { leaves, setups, scoped, mapped_groups, readers }
+        Scopes { leaves, setups, scoped, taken_away_after, teardowns, mapped_groups, readers }
     }
+}
+
+/// For each task those that name it.
+fn reverse(named: &[Vec<TaskIndex>]) -> Vec<Vec<TaskIndex>> {
+    let mut by_named = vec![Vec::new(); named.len()];
+    for (task, named) in named.iter().enumerate() {
+        for other in named {
+            by_named[other.index()].push(TaskIndex::new(task));
+        }
+    }
+    by_named
 }
 
 fn readers(graph: &Graph, groups: &[TaskGroup], mapped_groups: &[Option<usize>]) -> Vec<Vec<(TaskIndex, String)>> {
@@ -63,6 +78,16 @@ fn readers(graph: &Graph, groups: &[TaskGroup], mapped_groups: &[Option<usize>])
         }
     }
     readers
+}
+
+/// Whether the end of a run follows from how a task ended, by task. Where nothing but teardowns are, the last of them count
+/// (Airflow 3: `_tis_for_dagrun_state`).
+fn leaves(graph: &Graph) -> Vec<bool> {
+    let leaves: Vec<bool> = graph.node_indices().map(|index| is_leaf(graph, index)).collect();
+    if leaves.contains(&true) {
+        return leaves;
+    }
+    graph.node_indices().map(|index| graph.neighbors(index).next().is_none()).collect()
 }
 
 /// Airflow 3: `is_effective_leaf`. A teardown neither counts nor keeps what is before it from counting, unless its failure
@@ -95,10 +120,28 @@ fn indirect_setups(graph: &Graph, index: TaskIndex) -> Vec<TaskIndex> {
     setups_in_scope(graph, index).into_iter().filter(|setup| !direct.contains(setup)).collect()
 }
 
+/// What is upstream of a teardown, though not directly, and downstream of a setup directly before it (Airflow 3:
+/// `_evaluate_teardown_scope`).
+fn between_setups_and(graph: &Graph, teardown: TaskIndex) -> Vec<TaskIndex> {
+    if !matches!(graph[teardown].role, TaskRole::Teardown { .. }) {
+        return Vec::new();
+    }
+    let direct: BTreeSet<TaskIndex> = graph.neighbors_directed(teardown, Direction::Incoming).collect();
+    let setups = direct.iter().filter(|before| graph[**before].role == TaskRole::Setup);
+    let after: BTreeSet<TaskIndex> = setups.flat_map(|setup| relatives(graph, *setup, Direction::Outgoing)).collect();
+    let before = relatives(graph, teardown, Direction::Incoming);
+    before.intersection(&after).filter(|within| !direct.contains(within)).copied().collect()
+}
+
 /// See [`super::Dag::setups_and_teardowns`].
 pub(super) fn setups_and_teardowns(graph: &Graph, index: TaskIndex) -> BTreeSet<TaskIndex> {
+    let setups = match graph[index].role {
+        TaskRole::Work => setups_in_scope(graph, index),
+        TaskRole::Setup => vec![index],
+        TaskRole::Teardown { .. } => Vec::new(),
+    };
     let mut found = BTreeSet::new();
-    for setup in setups_in_scope(graph, index) {
+    for setup in setups {
         found.insert(setup);
         found.extend(graph.neighbors(setup).filter(|&next| matches!(graph[next].role, TaskRole::Teardown { .. })));
     }

@@ -107,9 +107,11 @@ fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Valu
             put(kind.word(), list_document(callbacks));
         }
     }
-    if default_args.contains_key("email") {
+    if !task.email.is_empty() || default_args.contains_key("email") {
         // The callbacks that it stands for are written out above.
-        put("email", Value::Null);
+        put("email", if task.email.is_empty() { Value::Null } else { json!(task.email) });
+        put("email_on_failure", json!(false));
+        put("email_on_retry", json!(false));
     }
     put("outlets", outlets(task));
     put("inlets", assets(&task.inlets));
@@ -123,6 +125,9 @@ fn task_document(task: &Task, upstream: &[&str], default_args: &Map<String, Valu
     }
     if task.past_before_skipping || default_args.contains_key("wait_for_past_depends_before_skipping") {
         put("wait_for_past_depends_before_skipping", json!(task.past_before_skipping));
+    }
+    if task.ignores_first_past || default_args.contains_key("ignore_first_depends_on_past") {
+        put("ignore_first_depends_on_past", json!(task.ignores_first_past));
     }
     if !task.params.is_empty() {
         put("params", params_document(&task.params));

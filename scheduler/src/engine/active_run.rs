@@ -94,11 +94,6 @@ impl ActiveRun {
         self.run.logical_date.unwrap_or(self.row.run_after)
     }
 
-    /// The earliest instant at which it may begin (Airflow 3: a run whose logical date is to come waits for it).
-    pub(crate) fn earliest(&self) -> DateTime<Utc> {
-        self.date().max(self.row.run_after)
-    }
-
     /// Says why the run does not begin; true when that is news.
     pub(crate) fn explain(&mut self, limit: Option<&Limit>) -> bool {
         let reason = limit.map(ToString::to_string);
@@ -259,9 +254,17 @@ impl ActiveRun {
         named.iter().filter_map(index).collect()
     }
 
-    /// Whether what a deferred try waits for is the answer of a person.
-    pub(crate) fn asks_people(&self, at: InstanceIndex, operators: &Registry) -> bool {
-        operators.find(&self.run.dag.task(at.task).operator).is_some_and(|operator| operator.asks_people)
+    /// How the waiting of a try is called that has given up its slot: by what it waits for, and how its task says that it
+    /// waits.
+    pub(crate) fn waiting_state(&self, at: InstanceIndex, operators: &Registry) -> TaskState {
+        let task = self.run.dag.task(at.task);
+        if operators.find(&task.operator).is_some_and(|operator| operator.asks_people) {
+            return TaskState::AwaitingInput;
+        }
+        let says = |key: &str, word: Value| task.args.get(key) == Some(&word);
+        // Airflow 3: one that is deferrable is deferred, whatever its mode.
+        let reschedules = says("mode", "reschedule".into()) && !says("deferrable", true.into());
+        if reschedules { TaskState::UpForReschedule } else { TaskState::Deferred }
     }
 
     /// The run with the tasks that its DAG has, so that others can be taken away.

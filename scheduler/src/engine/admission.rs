@@ -20,7 +20,7 @@ mod properties;
 mod tour;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -67,6 +67,8 @@ impl Standing {
         match state {
             TaskState::Scheduled => Some(Standing::Waits),
             TaskState::Deferred => Some(Standing::Deferred),
+            // Airflow 3: of what waits so, no limit takes account.
+            TaskState::UpForReschedule => None,
             TaskState::AwaitingInput => Some(Standing::AwaitsInput),
             state if state.is_held() => Some(Standing::Runs),
             _ => None,
@@ -85,7 +87,8 @@ pub(super) struct Admission {
     /// Task instances that run, of all runs.
     running: usize,
     pools: Pools,
-    paused: HashSet<String>,
+    /// The DAGs of which nothing starts, and why: they are paused, or their files are gone.
+    held_back: HashMap<String, Limit>,
     runs: HashMap<Uuid, RunEntry>,
     lanes: HashMap<LaneKey, Lane>,
     queues: BTreeMap<Wanted, Queue>,
@@ -106,10 +109,14 @@ impl Admission {
         self.pools.set(pools);
     }
 
-    /// Says whether a DAG is paused.
-    pub(super) fn set_paused(&mut self, dag_id: &str, is_paused: bool) {
-        let changed = if is_paused { self.paused.insert(dag_id.to_owned()) } else { self.paused.remove(dag_id) };
-        if changed {
+    /// Says what keeps everything of a DAG from starting, if something does.
+    pub(super) fn hold_back(&mut self, dag_id: &str, limit: Option<Limit>) {
+        let now = limit.is_some();
+        let before = match limit {
+            Some(limit) => self.held_back.insert(dag_id.to_owned(), limit),
+            None => self.held_back.remove(dag_id),
+        };
+        if before.is_some() != now {
             let runs: Vec<Uuid> =
                 self.runs.iter().filter(|(_, run)| run.dag.dag_id == dag_id).map(|(id, _)| *id).collect();
             for run in runs {
@@ -161,8 +168,8 @@ impl Admission {
     /// The limit that a lane meets first: what lasts longest is said before what passes by itself.
     fn limit(&self, key: LaneKey) -> Option<Limit> {
         let (run, lane) = (self.runs.get(&key.run)?, self.lanes.get(&key)?);
-        if self.paused.contains(&run.dag.dag_id) {
-            return Some(Limit::DagPaused);
+        if let Some(limit) = self.held_back.get(&run.dag.dag_id) {
+            return Some(limit.clone());
         }
         if let Some(never) = self.pools.never(key.wanted) {
             return Some(never);

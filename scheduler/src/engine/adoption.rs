@@ -1,6 +1,6 @@
 //! What the coordinator fetches from the database: DAGs, runs to take over, requests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::active_run::ActiveRun;
 use super::callbacks::Cause;
 use super::coordinator::Coordinator;
-use super::schedules::{ScheduledDag, shown};
+use super::schedules::{ScheduledDag, held_back_by, shown};
 use crate::dag::timetable::DataInterval;
 use crate::events::Change;
 use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
@@ -77,9 +77,16 @@ impl Coordinator {
     /// The regular look: wake-ups that were lost, a clock that was set.
     async fn look_around(&mut self) -> Result<(), StoreError> {
         self.explain_queued().await?;
-        for row in dags::list_states(self.settings.db.read()).await? {
+        let states = dags::list_states(self.settings.db.read()).await?;
+        let with_file: HashSet<&str> = states.iter().map(|row| row.dag_id.as_str()).collect();
+        let gone = self.dags.values().filter(|dag| !dag.row.is_stale && !with_file.contains(dag.row.dag_id.as_str()));
+        self.todo.dags.extend(gone.map(|dag| dag.row.dag_id.clone()));
+        for row in states {
             let known = self.dags.get(&row.dag_id).map(|dag| &dag.row);
-            if known.is_none_or(|known| known.is_paused != row.is_paused || known.version_hash != row.version_hash) {
+            let is_the_same = known.is_some_and(|known| {
+                !known.is_stale && known.is_paused == row.is_paused && known.version_hash == row.version_hash
+            });
+            if !is_the_same {
                 self.todo.dags.insert(row.dag_id);
             }
         }
@@ -116,7 +123,7 @@ impl Coordinator {
 
     fn know(&mut self, row: dag::Model, last: Option<DataInterval>, now: DateTime<Utc>) {
         let dag_id = row.dag_id.clone();
-        self.admission.set_paused(&dag_id, row.is_paused);
+        self.admission.hold_back(&dag_id, held_back_by(&row));
         let known = self.dags.remove(&dag_id);
         match ScheduledDag::new(row, &self.settings.catalog, last, known.as_ref(), now) {
             Ok(dag) => {
@@ -337,7 +344,7 @@ impl Coordinator {
             // The first run of a backfill begins anew, whatever became of what was before it (Airflow 3).
             let begins_backfill = active.row.backfill_id.is_some() && active.row.sort_ordinal == Some(1);
             let before = match active.run.logical_date.filter(|_| !begins_backfill) {
-                Some(date) => self.states_before(&dag, date, without_manual).await?,
+                Some(date) => self.run_before(&dag, date, without_manual).await?,
                 None => None,
             };
             let blocked = past::blocked(&dag, before.as_ref());
@@ -348,12 +355,12 @@ impl Coordinator {
         Ok(())
     }
 
-    async fn states_before(
+    async fn run_before(
         &self,
         dag: &crate::dag::Dag,
         date: DateTime<Utc>,
         without_manual: bool,
-    ) -> Result<Option<past::StatesByTask>, StoreError> {
+    ) -> Result<Option<past::RunBefore>, StoreError> {
         let db = self.settings.db.read();
         let Some(before) = runs::before(db, &dag.dag_id, date, without_manual).await? else { return Ok(None) };
         let rows = runs::instances(db, before.id).await?;
@@ -366,7 +373,8 @@ impl Coordinator {
             let state = TaskState::from_word(row.state.as_deref()).unwrap_or(TaskState::None);
             states.entry(row.task_id).or_default().push(state);
         }
-        Ok(Some(states))
+        let had_earlier = runs::had_before(db, &dag.dag_id, date, &past::maybe_new(dag, &states)).await?;
+        Ok(Some(past::RunBefore { logical_date: before.logical_date, states, had_earlier }))
     }
 
     /// Does what people asked of our runs; the requests go in the transaction of their effect.
@@ -379,18 +387,35 @@ impl Coordinator {
             if let Some(version) = request.version() {
                 self.go_on_with(run, version).await?;
             }
-            let was_begun = self.runs[&run].run.state != RunState::Queued;
-            let event = self.runs[&run].event_of(&request);
-            if let Some(event) = event {
-                self.step(run, event);
-            }
-            if let Some(active) = self.runs.get_mut(&run).filter(|active| active.run.state == RunState::Queued) {
-                active.row.clear_number += i32::from(was_begun);
-                active.row.queued_at = Some(self.settings.clock.now());
+            if let Some(event) = self.runs[&run].event_of(&request) {
+                self.do_as_asked(run, event).await?;
             }
             self.pending.requests_done.push(number);
             // A run that is over was taken up for this alone, and is let go of when it is written.
             self.pending.touch_run(run);
+        }
+        Ok(())
+    }
+
+    /// What is cleared counts, and counts as queued anew, also while its run runs (Airflow 3: clear).
+    async fn do_as_asked(&mut self, id: Uuid, event: Event) -> Result<(), StoreError> {
+        let now = self.settings.clock.now();
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(()) };
+        let was_over = active.run.state.is_finished();
+        let is_mark = matches!(event, Event::Marked { .. });
+        let clears = matches!(&event, Event::Cleared { instances, reopens: true } if !instances.is_empty());
+        if clears || matches!(event, Event::Marked { state } if !state.is_finished()) {
+            active.row.queued_at = Some(now);
+            // First, because it can fail, and may be done again.
+            self.set_deadlines(id).await?;
+        }
+        self.step(id, event);
+        if let Some(active) = self.runs.get_mut(&id) {
+            let begins_again = was_over && active.run.state == RunState::Queued;
+            active.row.clear_number += i32::from(clears || (begins_again && !is_mark));
+            if begins_again {
+                active.row.queued_at = Some(now);
+            }
         }
         Ok(())
     }

@@ -356,8 +356,8 @@ impl Coordinator {
         }
         let Some(active) = self.runs.get(&run) else { return };
         let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
-        let awaits_input = active.asks_people(at, self.settings.catalog.registry());
-        self.step(run, Event::TryDeferred { at, try_id, reason, awaits_input });
+        let state = active.waiting_state(at, self.settings.catalog.registry());
+        self.step(run, Event::TryDeferred { at, try_id, reason, state });
     }
 
     pub(super) fn on_report(&mut self, report: Report) {
@@ -428,6 +428,9 @@ impl Coordinator {
             }
         }
         let after = active.run.state;
+        if let Some(date) = active.run.date_to_come(now).filter(|_| after == RunState::Running) {
+            self.timers.set(date, Timer::DateReached(id));
+        }
         self.pending.touch_instances(id, step.changed.iter().copied());
         for &try_id in &step.abandoned {
             self.stop_try(try_id);
@@ -510,6 +513,9 @@ impl Coordinator {
                         self.step(run, Event::TimedOut);
                     }
                 }
+                Timer::DateReached(run) => {
+                    self.step(run, Event::DateReached);
+                }
                 // `begin_queued` looks at every DAG with queued runs.
                 Timer::Begin(_) => {}
             }
@@ -521,28 +527,24 @@ impl Coordinator {
         let now = self.settings.clock.now();
         let (mut begin, mut later) = (Vec::new(), Vec::new());
         for (dag_id, queued) in &self.queued {
-            let Some(dag) = self.dags.get(dag_id).filter(|dag| !dag.row.is_paused) else { continue };
+            let Some(dag) = self.dags.get(dag_id).filter(|dag| dag.is_active()) else { continue };
             begin.extend(self.backfill_runs_to_begin(queued.iter().map(|(_, id)| *id)));
             let mut free = dag.max_active_runs().saturating_sub(self.running_by_schedule_or_hand(dag_id));
             for &(run_after, id) in queued.iter().filter(|(_, id)| self.backfill_of(*id).is_none()) {
                 if free == 0 {
                     break;
                 }
-                let earliest = self.runs.get(&id).map_or(run_after, ActiveRun::earliest);
-                if earliest > now {
-                    // One that is for later holds nobody up. Those after it are for later still, save by their dates.
-                    later.push((earliest, Timer::Begin(dag_id.clone())));
-                    if run_after > now {
-                        break;
-                    }
-                } else {
-                    begin.push(id);
-                    free -= 1;
+                if run_after > now {
+                    // Those after it are for later still.
+                    later.push((run_after, Timer::Begin(dag_id.clone())));
+                    break;
                 }
+                begin.push(id);
+                free -= 1;
             }
         }
-        for (earliest, timer) in later {
-            self.timers.set(earliest, timer);
+        for (run_after, timer) in later {
+            self.timers.set(run_after, timer);
         }
         let mut tasks = 0;
         for id in begin {
@@ -737,7 +739,7 @@ impl Coordinator {
         let due = self
             .dags
             .values()
-            .filter(|dag| !dag.row.is_paused && !dag.row.is_stale)
+            .filter(|dag| dag.is_active())
             .filter_map(|dag| dag.next.map(|next| next.run_after))
             .filter(|&run_after| run_after > now)
             .min();

@@ -34,7 +34,8 @@ use crate::dag::{AnswerPolicy, Dag, Task, params};
 use crate::events::Changes;
 use crate::log::{self, LogKey, Logs, TaskLog};
 use crate::operator::{
-    Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict,
+    Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError, TaskFacts,
+    TaskKey, Verdict,
 };
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::secrets::Secrets;
@@ -448,6 +449,7 @@ fn context(
         try_number: order.try_number,
         dag_version: Some(order.around.row.dag_version_id),
     };
+    let task = order.around.dag.task(order.at.task);
     TaskContext {
         key: order.key.clone(),
         try_number: order.try_number,
@@ -455,11 +457,12 @@ fn context(
         started_at: order.started_at,
         clock: clock.clone(),
         run,
+        task: Arc::new(TaskFacts { owner: task.owner.clone(), email: task.email.clone() }),
         home: home.clone(),
         log,
         cancelled,
         withdrawn: signs.withdrawn.clone(),
-        time_limit: order.around.dag.task(order.at.task).execution_timeout,
+        time_limit: task.execution_timeout,
         xcom: Arc::new(StoredXComs {
             db: db.clone(),
             run: order.run,
@@ -477,7 +480,7 @@ fn context(
             keeper,
             dag_id: order.key.dag_id.clone(),
             clock: clock.clone(),
-            retries: order.around.dag.task(order.at.task).retries,
+            retries: task.retries,
         }),
         runs: Arc::clone(&shared.runs),
         run_maker: Arc::clone(run_maker),

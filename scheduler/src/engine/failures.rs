@@ -57,6 +57,8 @@ impl Coordinator {
         for dag_id in dag_ids {
             if let Some(dag) = self.dags.get_mut(&dag_id) {
                 dag.row.is_paused = true;
+                self.admission.hold_back(&dag_id, dag.held_back_by());
+                self.todo.explain = true;
                 let most = dag.definition.runs.max_consecutive_failed_dag_runs;
                 warn!(dag = %dag_id, "paused the DAG, because its last {most} runs failed");
             }

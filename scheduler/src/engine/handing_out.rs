@@ -106,7 +106,7 @@ impl Coordinator {
         let (run, try_id) = (told.dag_run_id, told.try_id);
         let Some(active) = self.runs.get_mut(&run) else { return };
         let Some(&at) = active.indices_of(&[(told.task_id.clone(), told.map_index)]).first() else { return };
-        let awaits_input = active.asks_people(at, self.settings.catalog.registry());
+        let state = active.waiting_state(at, self.settings.catalog.registry());
         if told.started_at.is_some() {
             let place = Place {
                 hostname: told.hostname.clone().unwrap_or_default(),
@@ -116,7 +116,7 @@ impl Coordinator {
             self.step(run, Event::TryStarted { at, try_id });
         }
         if let Some(reason) = told.deferral.clone() {
-            self.step(run, Event::TryDeferred { at, try_id, reason, awaits_input });
+            self.step(run, Event::TryDeferred { at, try_id, reason, state });
         }
     }
 

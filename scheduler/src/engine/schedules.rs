@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::dag::Dag;
 use crate::dag::asset::Asset;
 use crate::dag::timetable::{DataInterval, NextRun, Past, Restriction, Timetable};
-use crate::run::RunType;
+use crate::run::{Limit, RunType};
 use crate::run_id;
 use crate::store::asset_queue::QueuedAsset;
 use crate::store::dags::NextDagrun;
@@ -97,9 +97,14 @@ impl ScheduledDag {
         if self.timetable.one_run_at_a_time() { 1 } else { self.definition.runs.max_active_runs as usize }
     }
 
-    /// Whether runs of it may be made.
+    /// Whether runs of it may be made and go on.
     pub(super) fn is_active(&self) -> bool {
-        !self.row.is_paused && !self.row.is_stale
+        self.held_back_by().is_none()
+    }
+
+    /// What keeps everything of it from starting.
+    pub(super) fn held_back_by(&self) -> Option<Limit> {
+        held_back_by(&self.row)
     }
 
     /// Whether the assets in `queued`, which are all that is queued for it, ask for a run.
@@ -164,6 +169,14 @@ impl ScheduledDag {
             updated_at: now,
         }
     }
+}
+
+/// What keeps everything of a DAG from starting (Airflow 3: pause, stale DAGs).
+pub(super) fn held_back_by(row: &dag::Model) -> Option<Limit> {
+    if row.is_stale {
+        return Some(Limit::DagStale);
+    }
+    row.is_paused.then_some(Limit::DagPaused)
 }
 
 /// The DAGs by id.

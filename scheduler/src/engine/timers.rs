@@ -12,6 +12,8 @@ use crate::run::InstanceIndex;
 pub(super) enum Timer {
     /// A task instance whose wait for its next try is over.
     Retry(Uuid, InstanceIndex),
+    /// A run whose logical date has come, for which it waited.
+    DateReached(Uuid),
     /// A run that may have taken longer than it should.
     RunTimeout(Uuid),
     /// A DAG with a queued run that may begin from then on.

@@ -42,12 +42,12 @@ impl Coordinator {
     fn limit_of_run(&self, id: Uuid) -> Option<Limit> {
         let active = self.runs.get(&id)?;
         let dag = self.dags.get(&active.row.dag_id)?;
-        if dag.row.is_paused {
-            return Some(Limit::DagPaused);
+        if let Some(limit) = dag.held_back_by() {
+            return Some(limit);
         }
-        let earliest = active.earliest();
-        if earliest > self.settings.clock.now() {
-            return Some(Limit::RunAfter(earliest));
+        let run_after = active.row.run_after;
+        if run_after > self.settings.clock.now() {
+            return Some(Limit::RunAfter(run_after));
         }
         if let Some(backfill) = active.row.backfill_id {
             return self.limit_of_backfill(backfill);

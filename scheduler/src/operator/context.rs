@@ -59,6 +59,15 @@ pub struct RunFacts {
     pub timezone: Tz,
 }
 
+/// What a try may know of its task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskFacts {
+    /// Who to ask.
+    pub owner: String,
+    /// The addresses that its `email` names.
+    pub email: Vec<String>,
+}
+
 /// Reads what other tasks left behind: their XComs, and what became of assets; and what run succeeded last.
 #[async_trait]
 pub trait XComReader: Send + Sync {
@@ -213,6 +222,8 @@ pub struct TaskContext {
     pub clock: Clock,
     /// The run around it.
     pub run: Arc<RunFacts>,
+    /// The task that it is a try of.
+    pub task: Arc<TaskFacts>,
     /// `UPDRAFT_HOME`: where relative data paths of native operators begin.
     pub home: PathBuf,
     /// What a person reads of this try.

@@ -58,7 +58,7 @@ impl Run {
 
     /// What was about to start behind cleared instances waits for them again.
     fn unschedule_behind(&mut self, cleared: &[InstanceIndex], step: &mut Step) {
-        let behind: BTreeSet<TaskIndex> = cleared.iter().flat_map(|at| self.dag.downstream(at.task)).collect();
+        let behind: BTreeSet<TaskIndex> = cleared.iter().flat_map(|at| self.dag.waiting_for(at.task)).collect();
         let about_to_start = |(at, instance): &(InstanceIndex, &Instance)| {
             instance.state == TaskState::Scheduled && behind.contains(&at.task)
         };
@@ -154,7 +154,7 @@ impl Run {
     /// Says how the run ends. What runs ends with it and what waits is skipped; teardowns still run, and the run is over
     /// when they have (Airflow 3: mark run).
     pub(super) fn mark(&mut self, state: RunState, now: DateTime<Utc>, step: &mut Step) {
-        let held_becomes = match state {
+        let running_becomes = match state {
             RunState::Success => TaskState::Success,
             RunState::Failed => TaskState::Failed,
             RunState::Queued | RunState::Running => return self.reopen(),
@@ -163,7 +163,11 @@ impl Run {
             self.state = state;
             return;
         }
-        self.close(|role| matches!(role, TaskRole::Teardown { .. }), held_becomes, now, step);
+        let ends_as = |state: TaskState| {
+            let runs = state == TaskState::Running || state.only_waits();
+            if runs { running_becomes } else { TaskState::Skipped }
+        };
+        self.close(|role| matches!(role, TaskRole::Teardown { .. }), ends_as, now, step);
         self.state = RunState::Running;
         self.start_date.get_or_insert(now);
         self.decided = Some(state);
@@ -175,27 +179,29 @@ impl Run {
         if self.state.is_finished() {
             return;
         }
-        self.close(|_| false, TaskState::Skipped, now, step);
+        self.close(|_| false, |_| TaskState::Skipped, now, step);
         self.state = RunState::Running;
         self.start_date.get_or_insert(now);
         self.decided = Some(RunState::Failed);
     }
 
-    /// A task failed for good, and with it the run: what runs fails, what waits is skipped, teardowns still run
-    /// (Airflow 3: `fail_fast`).
+    /// A task failed for good, and with it the run: what runs fails, what waits is skipped, here or elsewhere, and teardowns
+    /// still run (Airflow 3: `_stop_remaining_tasks`).
     pub(super) fn fail_fast(&mut self, now: DateTime<Utc>, step: &mut Step) {
-        self.close(|role| matches!(role, TaskRole::Teardown { .. }), TaskState::Failed, now, step);
+        let ends_as =
+            |state: TaskState| if state == TaskState::Running { TaskState::Failed } else { TaskState::Skipped };
+        self.close(|role| matches!(role, TaskRole::Teardown { .. }), ends_as, now, step);
         // The leaves were skipped and say nothing of the failure.
         self.decided = Some(RunState::Failed);
         self.settle_if_running(now, step);
     }
 
-    /// Ends every instance that has not ended, save those of tasks that are spared: what runs takes `held_becomes`, what
-    /// waits is skipped.
+    /// Ends every instance that has not ended, save those of tasks that are spared, and whatever they started elsewhere. What
+    /// was handed out has not begun, and what was cleared is to begin anew; both are ended as what waits (Airflow 3).
     fn close(
         &mut self,
         is_spared: impl Fn(TaskRole) -> bool,
-        held_becomes: TaskState,
+        ends_as: impl Fn(TaskState) -> TaskState,
         now: DateTime<Utc>,
         step: &mut Step,
     ) {
@@ -209,10 +215,7 @@ impl Run {
                 step.abandoned.push(self.instance(at).try_id);
             }
             self.withdraw(at, step);
-            // One that was handed out has not begun, and one that was cleared is to begin anew (Airflow 3).
-            let waits = matches!(state, TaskState::Queued | TaskState::Restarting);
-            let runs = (state.is_held() && !waits) || state == TaskState::UpForReschedule;
-            self.finish(at, if runs { held_becomes } else { TaskState::Skipped }, now);
+            self.finish(at, ends_as(state), now);
             step.changed.push(at);
         }
     }

@@ -12,6 +12,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 pub enum Limit {
     /// Nothing of a paused DAG starts (Airflow 3: pause).
     DagPaused,
+    /// Nor of one that no file defines any more (Airflow 3: a stale DAG).
+    DagStale,
     /// A run that is for later.
     RunAfter(DateTime<Utc>),
     /// As many runs of the DAG run as may.
@@ -66,9 +68,11 @@ impl Limit {
     pub fn dependency(&self) -> &'static str {
         match self {
             Limit::DagPaused => "Dag Not Paused",
-            Limit::RunAfter(_) | Limit::MaxActiveRuns(_) | Limit::BackfillPaused | Limit::BackfillMaxActiveRuns(_) => {
-                "Dagrun Running"
-            }
+            Limit::DagStale
+            | Limit::RunAfter(_)
+            | Limit::MaxActiveRuns(_)
+            | Limit::BackfillPaused
+            | Limit::BackfillMaxActiveRuns(_) => "Dagrun Running",
             Limit::PoolMissing { .. } | Limit::PoolTooSmall { .. } | Limit::PoolFull { .. } => "Pool Slots Available",
             Limit::MaxActiveTisPerDag(_) | Limit::MaxActiveTisPerDagrun(_) => "Task Concurrency",
             Limit::MaxActiveTasks(_) | Limit::Parallelism(_) | Limit::NoWorker { .. } | Limit::WorkersBusy { .. } => {
@@ -81,6 +85,7 @@ impl Limit {
     pub fn remedy(&self, dag_id: &str) -> String {
         match self {
             Limit::DagPaused => format!("unpause it: `updraft dags unpause {dag_id}`"),
+            Limit::DagStale => "put its file back, or mark its runs".to_owned(),
             Limit::RunAfter(_) => "wait until then".to_owned(),
             Limit::MaxActiveRuns(_) => "wait until a run of it ends, or raise `max_active_runs` in its file".to_owned(),
             Limit::BackfillPaused => "let the backfill go on: `updraft backfill unpause ID`".to_owned(),
@@ -112,6 +117,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Limit::DagPaused => f.write_str("DAG paused"),
+            Limit::DagStale => f.write_str("DAG file is gone"),
             Limit::RunAfter(at) => write!(f, "waits until {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)),
             Limit::MaxActiveRuns(most) => write!(f, "max_active_runs {most} reached"),
             Limit::BackfillPaused => f.write_str("backfill paused"),
@@ -150,6 +156,7 @@ impl FromStr for Limit {
     fn from_str(words: &str) -> Result<Limit, NoLimit> {
         match words {
             "DAG paused" => return Ok(Limit::DagPaused),
+            "DAG file is gone" => return Ok(Limit::DagStale),
             "backfill paused" => return Ok(Limit::BackfillPaused),
             _ => {}
         }
@@ -210,6 +217,7 @@ mod tests {
         let pool = "[a-z_ ]{1,12}|is full \\(4 slots\\)|x has 1 slot, and the task takes 2";
         prop_oneof![
             Just(Limit::DagPaused),
+            Just(Limit::DagStale),
             (0i64..4_000_000_000).prop_map(|at| Limit::RunAfter(DateTime::from_timestamp(at, 0).unwrap())),
             Just(Limit::BackfillPaused),
             any::<usize>().prop_map(Limit::MaxActiveRuns),
@@ -259,6 +267,7 @@ mod tests {
         );
         assert_eq!(said(Limit::MaxActiveTasks(16)), "max_active_tasks 16 reached");
         assert_eq!(said(Limit::DagPaused), "DAG paused");
+        assert_eq!(said(Limit::DagStale), "DAG file is gone");
         assert_eq!(said(Limit::MaxActiveRuns(1)), "max_active_runs 1 reached");
     }
 }

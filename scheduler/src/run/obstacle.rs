@@ -6,6 +6,12 @@ use super::state::{RunState, TaskState};
 /// What is stored of a task instance that waits for the run before (Airflow 3: `depends_on_past`).
 pub(super) const WAITS_FOR_PAST: &str = "waits for the run before";
 
+/// The same where the run before has no such task, so that waiting alone does not help.
+pub(super) const WAITS_FOR_ABSENT: &str = "waits for the run before, which does not have the task";
+
+/// How what is stored of the task instances of a run begins whose logical date is to come.
+pub(super) const WAITS_FOR_DATE: &str = "logical date is in the future: ";
+
 /// Something that is in the way of a task instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
@@ -76,6 +82,13 @@ impl Waiting<'_> {
         match self.state {
             TaskState::None => match self.reason {
                 Some(WAITS_FOR_PAST) => Some(self.stored("Previous Dagrun State", WAITS_FOR_PAST)),
+                Some(WAITS_FOR_ABSENT) => {
+                    let remedy = "mark it here, or write `ignore_first_depends_on_past: true` in the DAG's file and clear \
+                                  the run on the newest version";
+                    let waits = self.stored("Previous Dagrun State", WAITS_FOR_ABSENT);
+                    Some(Obstacle { remedy: Some(remedy.to_owned()), ..waits })
+                }
+                Some(reason) if reason.starts_with(WAITS_FOR_DATE) => Some(self.stored("Logical Date", reason)),
                 reason => reason.map(|reason| self.stored("Trigger Rule", reason)),
             },
             TaskState::Scheduled => {
@@ -141,6 +154,19 @@ mod tests {
 
         let past = asked(TaskState::None, Some(WAITS_FOR_PAST));
         assert_eq!(said(&past), [("Previous Dagrun State", "waits for the run before".to_owned())]);
+
+        let absent = asked(TaskState::None, Some(WAITS_FOR_ABSENT)).obstacles();
+        assert_eq!(absent[0].dependency, "Previous Dagrun State");
+        assert!(
+            absent[0].remedy.as_deref().is_some_and(|remedy| remedy.contains("ignore_first_depends_on_past: true"))
+        );
+    }
+
+    /// Airflow 3's semantics, section 1: a future logical date; Airflow calls what is not met so (`RunnableExecDateDep`).
+    #[test]
+    fn a_date_that_is_to_come_is_named() {
+        let waiting = asked(TaskState::None, Some("logical date is in the future: 2026-11-22T12:00:00Z"));
+        assert_eq!(said(&waiting)[0].0, "Logical Date");
     }
 
     #[test]

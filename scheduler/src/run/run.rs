@@ -1,14 +1,14 @@
 //! One execution of a DAG, in memory: its task instances, and what is counted of them so that a step costs little.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::instance::{Instance, InstanceIndex, Instances, UNMAPPED};
+use super::past::Blocked;
 use super::state::{RunState, TaskState};
 use super::trigger_rule::Upstream;
-use crate::dag::{Dag, MAP_LENGTH_MAX, TaskIndex, TaskRole};
+use crate::dag::{Dag, MAP_LENGTH_MAX, PastDependency, TaskIndex, TaskRole};
 
 /// One execution of a DAG.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct Run {
     pub map_length_max: u32,
     pub(super) instances: Vec<Instances>,
     /// The tasks that may not start yet because of the run before; `None` while nobody has looked.
-    pub(super) blocked_by_past: Option<BTreeSet<TaskIndex>>,
+    pub(super) blocked_by_past: Option<Blocked>,
     // What follows is derived from the instances, and kept beside them.
     pub(super) unfinished: usize,
     /// The unfinished ones that are no longer in `none`.
@@ -90,7 +90,10 @@ impl Run {
         let retries = self.dag.task(at.task).retries;
         let slot = &mut self.instances[at.task.index()];
         let Ok(place) = usize::try_from(at.map_index) else {
-            *slot = Instances::One(instance);
+            // It was removed with its task, which this version of the DAG has again (Airflow 3: restored).
+            let is_back = instance.state == TaskState::Removed;
+            let state = if is_back { TaskState::None } else { instance.state };
+            *slot = Instances::One(Instance { state, ..instance });
             return;
         };
         let mut mapped = match std::mem::replace(slot, Instances::Mapped(Vec::new())) {
@@ -164,13 +167,30 @@ impl Run {
     }
 
     /// The tasks that have to wait because of the run before; `None` while nobody has looked.
-    pub fn blocked_by_past(&self) -> Option<&BTreeSet<TaskIndex>> {
+    pub fn blocked_by_past(&self) -> Option<&Blocked> {
         self.blocked_by_past.as_ref()
+    }
+
+    /// The logical date, while it is to come and nothing of the run has been scheduled: until then nothing is (Airflow 3:
+    /// "Logical date is in future"). A run that has begun its work goes on with it when the clock is set back.
+    pub fn date_to_come(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let date = self.logical_date.filter(|date| *date > now)?;
+        let has_tries = |(_, instance): (InstanceIndex, &Instance)| instance.try_number > 0;
+        // What a person said of the run's end is not for later.
+        (self.decided.is_none() && !self.instances().any(has_tries)).then_some(date)
     }
 
     /// Whether nothing is left that could still move by itself.
     pub(super) fn is_stuck(&self) -> bool {
         self.alive == 0 && self.unfinished > 0
+    }
+
+    /// Whether something that has not ended may yet be let go by the run before (Airflow 3: such a run is no deadlock).
+    pub(super) fn waits_for_past(&self) -> bool {
+        self.dag.depends_on_past()
+            && self.instances().any(|(at, instance)| {
+                !instance.state.is_finished() && self.dag.task(at.task).past != PastDependency::None
+            })
     }
 
     /// The one way to change a state: keeps what is counted in line with it.

@@ -28,8 +28,8 @@ pub fn related(dag: &Dag, named: impl IntoIterator<Item = TaskIndex>, reach: Rea
     found
 }
 
-/// The tasks with the setups that they need and the teardowns of those, which are cleared with them (Airflow 3: setup and
-/// teardown).
+/// The tasks with the setups that they need and the teardowns of those and of setups among them, which are cleared with them
+/// (Airflow 3: setup and teardown).
 pub fn with_setups(dag: &Dag, tasks: &BTreeSet<TaskIndex>) -> BTreeSet<TaskIndex> {
     tasks.iter().flat_map(|task| dag.setups_and_teardowns(*task)).chain(tasks.iter().copied()).collect()
 }

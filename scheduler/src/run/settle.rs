@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::instance::{Instance, InstanceIndex, Pushed};
-use super::obstacle::WAITS_FOR_PAST;
+use super::obstacle::{WAITS_FOR_ABSENT, WAITS_FOR_DATE, WAITS_FOR_PAST};
+use super::past::Unmet;
 use super::run::Run;
 use super::state::{RunState, TaskState};
 use super::step::Step;
@@ -30,11 +31,19 @@ enum Prospect {
     Settle(TaskState),
 }
 
+impl Prospect {
+    fn waiting_for_past(unmet: Unmet) -> Prospect {
+        Prospect::Wait(Wait::Past(unmet))
+    }
+}
+
 /// What it waits for.
 enum Wait {
     Upstream,
     Setup(TaskIndex),
-    Past,
+    /// Something between its setups and it, which is a teardown.
+    Scope(TaskIndex),
+    Past(Unmet),
     Mapping,
 }
 
@@ -49,8 +58,20 @@ enum Length {
 impl Run {
     pub(super) fn settle_if_running(&mut self, now: DateTime<Utc>, step: &mut Step) {
         if self.state == RunState::Running {
+            if let Some(date) = self.date_to_come(now) {
+                return self.wait_for_date(date, step);
+            }
             let all = (0..self.dag.len()).rev().map(|task| Look { task: TaskIndex::new(task), map_index: None });
             self.settle(all.collect(), now, step);
+        }
+    }
+
+    /// Nothing is scheduled or settled before the logical date.
+    fn wait_for_date(&mut self, date: DateTime<Utc>, step: &mut Step) {
+        let reason = format!("{WAITS_FOR_DATE}{}", date.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+        for task in (0..self.dag.len()).map(TaskIndex::new) {
+            let indices: Vec<i32> = self.indices(task).collect();
+            self.explain_with(task, &indices, &reason, step);
         }
     }
 
@@ -72,10 +93,7 @@ impl Run {
     /// What may have changed because the instance at `at` ended.
     fn after(&self, at: InstanceIndex) -> Vec<Look> {
         let dag = &self.dag;
-        let direct = dag.downstream(at.task).chain(dag.readers(at.task));
-        let scope = dag.in_scope_of(at.task).iter().copied();
-        direct
-            .chain(scope)
+        dag.waiting_for(at.task)
             .chain(self.instance(at).skips.iter().copied())
             .map(|task| {
                 let is_paired = dag.are_mapped_together(at.task, task) && self.is_expanded(task);
@@ -238,10 +256,8 @@ impl Run {
 
     fn prospect(&self, task: TaskIndex, at: Option<InstanceIndex>) -> Prospect {
         match self.prospect_by_rules(task, at) {
-            Prospect::Settle(TaskState::Skipped)
-                if self.dag.task(task).past_before_skipping && self.is_blocked_by_past(task) =>
-            {
-                Prospect::Wait(Wait::Past)
+            Prospect::Settle(TaskState::Skipped) if self.dag.task(task).past_before_skipping => {
+                self.unmet_past(task).map_or(Prospect::Settle(TaskState::Skipped), Prospect::waiting_for_past)
             }
             prospect => prospect,
         }
@@ -265,10 +281,26 @@ impl Run {
             counts = counts.plus(inner);
         }
         match trigger_rule::evaluate(definition.trigger_rule, counts) {
-            Verdict::Run if self.is_blocked_by_past(task) => Prospect::Wait(Wait::Past),
-            Verdict::Run => Prospect::Run,
+            Verdict::Run => self.prospect_of_ready(task, at),
             Verdict::Wait => Prospect::Wait(Wait::Upstream),
             Verdict::Settle(state) => Prospect::Settle(state),
+        }
+    }
+
+    /// What is left to wait for when the trigger rule is met.
+    fn prospect_of_ready(&self, task: TaskIndex, at: Option<InstanceIndex>) -> Prospect {
+        // Airflow 3: a teardown waits for everything between its setups and it, also where a rule did not.
+        if let Some(open) = self.dag.scope_of_teardown(task).iter().find(|within| self.is_open(**within, at)) {
+            return Prospect::Wait(Wait::Scope(*open));
+        }
+        self.unmet_past(task).map_or(Prospect::Run, Prospect::waiting_for_past)
+    }
+
+    /// Whether a task has an instance that has not ended, or the one that goes with `at`.
+    fn is_open(&self, task: TaskIndex, at: Option<InstanceIndex>) -> bool {
+        match at.filter(|at| self.dag.are_mapped_together(task, at.task)) {
+            Some(at) => self.paired(at, task).is_some_and(|instance| !instance.state.is_finished()),
+            None => self.instances[task.index()].as_slice().iter().any(|instance| !instance.state.is_finished()),
         }
     }
 
@@ -312,18 +344,25 @@ impl Run {
         counts
     }
 
-    fn is_blocked_by_past(&self, task: TaskIndex) -> bool {
-        self.dag.task(task).past != PastDependency::None
-            && self.blocked_by_past.as_ref().is_none_or(|blocked| blocked.contains(&task))
+    /// Why a task waits for the run before, if it does; as long as nobody has looked, it does.
+    fn unmet_past(&self, task: TaskIndex) -> Option<Unmet> {
+        if self.dag.task(task).past == PastDependency::None {
+            return None;
+        }
+        self.blocked_by_past.as_ref().map_or(Some(Unmet::NotWell), |blocked| blocked.get(&task).copied())
     }
 
     /// Gives instances that wait for the same their reason.
     fn explain_all(&mut self, task: TaskIndex, indices: &[i32], wait: &Wait, step: &mut Step) {
         let reason = self.words(task, wait);
+        self.explain_with(task, indices, &reason, step);
+    }
+
+    fn explain_with(&mut self, task: TaskIndex, indices: &[i32], reason: &str, step: &mut Step) {
         for &map_index in indices {
             let at = InstanceIndex { task, map_index };
             let is_waiting = self.get(at).is_some_and(|instance| instance.state == TaskState::None);
-            if is_waiting && self.explain(at, Some(&reason)) {
+            if is_waiting && self.explain(at, Some(reason)) {
                 step.changed.push(at);
             }
         }
@@ -333,8 +372,10 @@ impl Run {
     fn words(&self, task: TaskIndex, wait: &Wait) -> String {
         let name = |task: TaskIndex| self.dag.task(task).task_id.as_str();
         match wait {
-            Wait::Past => WAITS_FOR_PAST.to_owned(),
+            Wait::Past(Unmet::NotWell) => WAITS_FOR_PAST.to_owned(),
+            Wait::Past(Unmet::Absent) => WAITS_FOR_ABSENT.to_owned(),
             Wait::Setup(setup) => format!("waits for the setup {}", name(*setup)),
+            Wait::Scope(within) => format!("waits for {}, which works with what it takes away", name(*within)),
             Wait::Mapping => {
                 let sources = self.dag.mapping(task).into_iter().flat_map(Mapping::values);
                 let names = sources.filter_map(|values| match values {
@@ -344,9 +385,7 @@ impl Run {
                 format!("waits for what {} leaves to map over", Named(names.collect()))
             }
             Wait::Upstream => {
-                let is_open = |before: &TaskIndex| {
-                    self.instances[before.index()].as_slice().iter().any(|instance| !instance.state.is_finished())
-                };
+                let is_open = |before: &TaskIndex| self.is_open(*before, None);
                 let open = self.dag.upstream(task).filter(is_open).map(name).take(NAMED_MAX + 1).collect::<Vec<_>>();
                 match open.as_slice() {
                     [] => "waits for what can no longer come: its trigger rule is not met".to_owned(),
@@ -386,7 +425,7 @@ impl Run {
         if self.state != RunState::Running {
             return;
         }
-        let may_still_move = !self.is_stuck() || self.dag.depends_on_past();
+        let may_still_move = !self.is_stuck() || self.waits_for_past() || self.date_to_come(now).is_some();
         if self.unfinished > 0 && may_still_move {
             return;
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Where a task instance stands (Airflow 3: task instance states).
 ///
 /// ```text
-///   none ──> scheduled ──> running [──> deferred | awaiting_input] ──> success | failed | skipped
+///   none ──> scheduled ──> running [──> deferred | up_for_reschedule | awaiting_input] ──> success | failed | skipped
 ///    │           ^            └─────────────────────> up_for_retry ──┐
 ///    │           └───────────────────────────────────────────────────┘
 ///    └──> skipped | upstream_failed
@@ -31,7 +31,8 @@ pub enum TaskState {
     UpstreamFailed,
     /// It ended badly, and waits for its next try.
     UpForRetry,
-    /// Airflow's sensors wait so, without a process. Those of Updraft are `deferred` instead.
+    /// Its try waits as one that is deferred does. A sensor says so that asks for it (Airflow 3: `mode: reschedule`); of the
+    /// limits none counts it.
     UpForReschedule,
     /// Its try waits for something elsewhere: a sleeping future, which holds no slot.
     Deferred,
@@ -109,7 +110,7 @@ impl TaskState {
 
     /// Whether its try only waits, as a sleeping future.
     pub fn only_waits(self) -> bool {
-        matches!(self, TaskState::Deferred | TaskState::AwaitingInput)
+        matches!(self, TaskState::Deferred | TaskState::UpForReschedule | TaskState::AwaitingInput)
     }
 }
 

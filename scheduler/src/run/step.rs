@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::instance::{Instance, InstanceIndex, Pushed};
+use super::past::Blocked;
 use super::retry::{self, Failure};
 use super::run::Run;
 use super::state::{RunState, TaskState};
@@ -53,8 +54,8 @@ pub enum Event {
         try_id: Uuid,
         /// What it waits for.
         reason: String,
-        /// Whether that is the answer of a person.
-        awaits_input: bool,
+        /// How that is called: `deferred`, `up_for_reschedule` or `awaiting_input`.
+        state: TaskState,
     },
     /// A try ended.
     TryEnded {
@@ -70,10 +71,12 @@ pub enum Event {
         /// Which task instance.
         at: InstanceIndex,
     },
+    /// The logical date that the run waited for has come.
+    DateReached,
     /// How the run before went, as far as tasks wait for it: these may not start yet.
     PastSeen {
         /// The tasks that have to wait.
-        blocked: BTreeSet<TaskIndex>,
+        blocked: Blocked,
     },
     /// The run took longer than its `dagrun_timeout` (Airflow 3: unfinished task instances are skipped).
     TimedOut,
@@ -193,9 +196,8 @@ impl Run {
             Event::Begin => self.begin(now, &mut step),
             Event::TryQueued { at, try_id } => self.queue_try(at, try_id, now, &mut step),
             Event::TryStarted { at, try_id } => self.start_try(at, try_id, now, &mut step),
-            Event::TryDeferred { at, try_id, reason, awaits_input } => {
+            Event::TryDeferred { at, try_id, reason, state } => {
                 self.expect_current(at, try_id)?;
-                let state = if awaits_input { TaskState::AwaitingInput } else { TaskState::Deferred };
                 self.defer_try(at, state, reason, now, &mut step);
             }
             Event::TryEnded { at, try_id, end } => {
@@ -203,6 +205,7 @@ impl Run {
                 self.end_try(at, end, now, &mut step);
             }
             Event::RetryDue { at } => self.retry(at, now, &mut step),
+            Event::DateReached => self.settle_if_running(now, &mut step),
             Event::PastSeen { blocked } => {
                 self.blocked_by_past = Some(blocked);
                 self.settle_if_running(now, &mut step);
@@ -262,7 +265,7 @@ impl Run {
     fn defer_try(&mut self, at: InstanceIndex, state: TaskState, reason: String, now: DateTime<Utc>, step: &mut Step) {
         let instance = self.at_mut(at);
         // One that was cleared meanwhile is being stopped.
-        if instance.state == TaskState::Running {
+        if instance.state == TaskState::Running && state.only_waits() {
             instance.deferred_at.get_or_insert(now);
             instance.reason = Some(reason);
             self.put(at, state);

@@ -257,6 +257,11 @@ mod tests {
             ("SR", "rKrrKrKrrrrr"),
             ("KR", "KKrK.UKKrUKr"),
             ("SFK", "UKrKKrrrUUKr"),
+            ("R", "rrrU.UKKrUrr"),
+            ("FR", "UrrUKUrrUUrr"),
+            ("UR", "UrrUKUrKUUrr"),
+            ("R.", "...........r"),
+            ("KK.", "KK.K......Kr"),
         ];
         for (upstream, expected) in table {
             let counts = Upstream::count(upstream.chars().map(state));

@@ -89,8 +89,10 @@ pub async fn is_awaited(db: &impl ConnectionTrait, keeper: &Keeper) -> Result<bo
             .await
             .map_err(doing("looking for the task instance of a checkpoint"))?;
     let Some((state, try_number)) = found else { return Ok(false) };
-    let is_under_way =
-        matches!(state.as_deref(), Some("scheduled" | "queued" | "running" | "deferred" | "awaiting_input"));
+    let is_under_way = matches!(
+        state.as_deref(),
+        Some("scheduled" | "queued" | "running" | "deferred" | "up_for_reschedule" | "awaiting_input")
+    );
     Ok(is_under_way && u32::try_from(try_number) == Ok(keeper.try_number))
 }
 

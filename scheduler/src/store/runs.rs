@@ -1,12 +1,12 @@
 //! Runs and their task instances.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, TryInsertResult,
+    QueryOrder, QuerySelect, QueryTrait, TryInsertResult,
 };
 use uuid::Uuid;
 
@@ -145,6 +145,38 @@ pub async fn before(
         query = query.filter(dag_run::Column::RunType.ne("manual"));
     }
     query.one(db).await.map_err(doing("looking for the run before"))
+}
+
+/// Which of these tasks any run of the DAG before a logical date had.
+pub async fn had_before(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    date: DateTime<Utc>,
+    task_ids: &[&str],
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut had = BTreeSet::new();
+    let earlier = || {
+        dag_run::Entity::find()
+            .select_only()
+            .column(dag_run::Column::Id)
+            .filter(dag_run::Column::DagId.eq(dag_id))
+            .filter(dag_run::Column::LogicalDate.lt(date))
+            .into_query()
+    };
+    for task_ids in task_ids.chunks(ROWS_MAX) {
+        let found: Vec<String> = task_instance::Entity::find()
+            .select_only()
+            .column(task_instance::Column::TaskId)
+            .filter(task_instance::Column::TaskId.is_in(task_ids.iter().copied()))
+            .filter(task_instance::Column::DagRunId.in_subquery(earlier()))
+            .distinct()
+            .into_tuple()
+            .all(db)
+            .await
+            .map_err(doing("looking for tasks in earlier runs"))?;
+        had.extend(found);
+    }
+    Ok(had)
 }
 
 /// The state of the run of a DAG about a logical date, and the states of its instances of these tasks.

@@ -21,7 +21,7 @@ fn deferred(graph: &str) -> (Play, Uuid) {
 }
 
 fn defer(play: &mut Play, name: &str, try_id: Uuid) {
-    play.tell(Event::TryDeferred { at: play.at(name), try_id, reason: REASON.to_owned(), awaits_input: false });
+    play.tell(Event::TryDeferred { at: play.at(name), try_id, reason: REASON.to_owned(), state: TaskState::Deferred });
     assert_eq!((play.state(name), play.reason(name)), ("deferred".to_owned(), REASON));
 }
 
@@ -33,24 +33,34 @@ fn failed() -> TryEnd {
     TryEnd::Failed { error: "no".to_owned(), exit_code: None, may_retry: true }
 }
 
-/// §3: what waits for a person is `awaiting_input`, and otherwise as what is deferred.
+/// Airflow 3: §3. What waits for a person is `awaiting_input`, a sensor with `mode: reschedule` is `up_for_reschedule`; both
+/// are otherwise as what is deferred, and keep the number of their try.
 #[rstest]
-#[case::success(TryEnd::success(), "success")]
-#[case::lost(TryEnd::Lost, "scheduled")]
-#[case::given_back(TryEnd::GivenBack, "scheduled")]
-fn who_waits_for_a_person_awaits_input(#[case] how: TryEnd, #[case] then: &str) {
+fn other_waits_are_as_what_is_deferred(
+    #[values(TaskState::AwaitingInput, TaskState::UpForReschedule)] state: TaskState,
+    #[values(
+        (TryEnd::success(), "success"),
+        (TryEnd::Lost, "scheduled"),
+        (TryEnd::GivenBack, "scheduled"),
+        (failed(), "up_for_retry")
+    )]
+    end_and_state: (TryEnd, &str),
+) {
+    let (how, then) = end_and_state;
     let mut play = Play::of(dag("a", |task| task.retries = 1));
     let try_id = play.start("a");
     let begun = play.run.instance(play.at("a")).start_date;
     let reason = "waits for a person to answer".to_owned();
-    play.tell(Event::TryDeferred { at: play.at("a"), try_id, reason, awaits_input: true });
-    assert_eq!((play.state("a"), play.reason("a")), ("awaiting_input".to_owned(), "waits for a person to answer"));
+    play.tell(Event::TryDeferred { at: play.at("a"), try_id, reason, state });
+    assert_eq!((play.state("a"), play.reason("a")), (state.to_string(), "waits for a person to answer"));
 
     end(&mut play, "a", try_id, how.clone());
 
     assert_eq!(play.state("a"), then);
-    if how != TryEnd::success() {
-        assert_eq!(play.run.instance(play.at("a")).resumes_from(), begun, "it goes on as the same try");
+    let instance = play.run.instance(play.at("a"));
+    assert_eq!(instance.try_number, 1);
+    if then == "scheduled" {
+        assert_eq!(instance.resumes_from(), begun, "it goes on as the same try");
     }
 }
 
@@ -109,11 +119,12 @@ fn only_the_try_that_runs_can_say_so() {
     let mut play = Play::of(dag("a", |_| {}));
     let try_id = play.start("a");
     let at = play.at("a");
-    let other = Event::TryDeferred { at, try_id: Uuid::from_u128(77), reason: REASON.to_owned(), awaits_input: false };
+    let other =
+        Event::TryDeferred { at, try_id: Uuid::from_u128(77), reason: REASON.to_owned(), state: TaskState::Deferred };
     assert!(play.run.step(other, NOW).is_err());
 
     play.clear("a");
-    play.tell(Event::TryDeferred { at, try_id, reason: REASON.to_owned(), awaits_input: false });
+    play.tell(Event::TryDeferred { at, try_id, reason: REASON.to_owned(), state: TaskState::Deferred });
     assert_eq!(play.state("a"), "restarting", "one that was cleared is being stopped");
     end(&mut play, "a", try_id, TryEnd::GivenBack);
     assert_eq!(play.state("a"), "scheduled");
@@ -150,18 +161,26 @@ fn marking_it_or_its_run_abandons_its_try(#[case] event: Event, #[case] expected
     assert!(play.run.step(late, NOW).is_err(), "its word comes too late");
 }
 
-/// Section 2: `fail_fast` fails what runs.
-#[test]
-fn fail_fast_ends_it() {
+/// Airflow 3: §2, `_stop_remaining_tasks`. `fail_fast` fails what runs and skips all the rest, also what waits elsewhere; there
+/// it is ended.
+#[rstest]
+#[case::deferred(TaskState::Deferred)]
+#[case::rescheduled(TaskState::UpForReschedule)]
+#[case::awaiting_input(TaskState::AwaitingInput)]
+fn fail_fast_skips_it(#[case] state: TaskState) {
     let mut head = head();
     head.runs = DagRunPolicy { fail_fast: true, ..DagRunPolicy::default() };
-    let mut play = Play::of(Dag::new(head, graph("a b")).unwrap());
+    let mut play = Play::of(Dag::new(head, graph("a b c > d")).unwrap());
     let waiting = play.start("a");
-    defer(&mut play, "a", waiting);
-    let other = play.start("b");
-    end(&mut play, "b", other, failed());
-    assert_eq!(play.states(), "a=failed b=failed");
+    play.tell(Event::TryDeferred { at: play.at("a"), try_id: waiting, reason: REASON.to_owned(), state });
+    let running = play.start("b");
+    let other = play.start("c");
+    let step = play.run.step(Event::TryEnded { at: play.at("c"), try_id: other, end: failed() }, NOW).unwrap();
+
+    assert_eq!(play.states(), "a=skipped b=failed c=failed d=skipped");
     assert_eq!(play.run.state, RunState::Failed);
+    assert_eq!(step.abandoned, [waiting, running], "both are told to stop");
+    assert!(step.withdrawn.contains(&play.at("a")), "what it started elsewhere is ended: {:?}", step.withdrawn);
 }
 
 /// A person acts while no process holds the try: nothing is to be stopped here, and what it started elsewhere is not wanted.

@@ -11,7 +11,10 @@
 )]
 
 mod dags;
+mod dates;
 mod deferral;
 mod model;
+mod outcomes;
 mod properties;
+mod scopes;
 mod semantics;

@@ -124,7 +124,7 @@ fn play(case: &Case, trouble: Trouble) -> Run {
             let (at, try_id) = pick(&held);
             if run.instance(at).state == TaskState::Running && case.scripts[at.task.index()].defers {
                 let reason = "as scripted".to_owned();
-                run.step(Event::TryDeferred { at, try_id, reason, awaits_input: false }, now).unwrap();
+                run.step(Event::TryDeferred { at, try_id, reason, state: TaskState::Deferred }, now).unwrap();
                 continue;
             }
             let end = scripted(&run, &case.scripts, at);

@@ -1,18 +1,17 @@
 //! What Airflow says of single cases: branching, mapping, marking, the run before. Each test names the section of Airflow
 //! 3's semantics that it holds.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use rstest::rstest;
+use scheduler::dag::timetable::CatchupMode;
 use scheduler::dag::{
     Dag, DagRunPolicy, MappedValues, Mapping, PastDependency, Task, TaskGroup, TaskRole, TriggerRule,
 };
 use scheduler::run::{Event, InstanceIndex, Next, Pushed, Run, RunState, TaskState, TryEnd, past};
 use serde_json::json;
 use uuid::Uuid;
-
-use TaskState::{Failed, Skipped, Success, UpForRetry};
 
 use crate::dags::{head, named};
 
@@ -21,12 +20,18 @@ pub(crate) const NOW: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
 /// A run that is played by hand.
 pub(crate) struct Play {
     pub(crate) run: Run,
+    now: DateTime<Utc>,
     tries: u128,
 }
 
 impl Play {
+    /// A run that has not begun.
+    pub(crate) fn with(run: Run) -> Play {
+        Play { run, now: NOW, tries: 0 }
+    }
+
     pub(crate) fn of(dag: Dag) -> Play {
-        let mut play = Play { run: Run::new(Arc::new(dag), "one".to_owned(), None), tries: 0 };
+        let mut play = Play::with(Run::new(Arc::new(dag), "one".to_owned(), None));
         play.tell(Event::Begin);
         play
     }
@@ -35,14 +40,18 @@ impl Play {
     fn about(dag: Dag, date: &str, is_backfill: bool) -> Play {
         let mut run = Run::new(Arc::new(dag), "one".to_owned(), Some(day(date)));
         run.keeps_to_dates = !is_backfill;
-        let mut play = Play { run, tries: 0 };
+        // Whatever date it is about has come.
+        let mut play = Play { now: day("2027-01-01"), ..Play::with(run) };
         play.tell(Event::Begin);
         play
     }
 
     pub(crate) fn tell(&mut self, event: Event) {
-        self.run.step(event, NOW).unwrap();
-        assert!(self.run.clone().settle_all(NOW).is_empty(), "the whole run says the same as what an event touched");
+        self.run.step(event, self.now).unwrap();
+        assert!(
+            self.run.clone().settle_all(self.now).is_empty(),
+            "the whole run says the same as what an event touched"
+        );
     }
 
     pub(crate) fn at(&self, name: &str) -> InstanceIndex {
@@ -73,7 +82,16 @@ impl Play {
         self.end(name, TryEnd::Failed { error: "no".to_owned(), exit_code: None, may_retry: true });
     }
 
-    fn leave(&mut self, name: &str, items: u32) {
+    /// `task=success`, `task=failed` or `task=skipped`: a try of the task ends so.
+    pub(crate) fn ends_as(&mut self, end: &str) {
+        match end.split_once('=').unwrap() {
+            (name, "success") => self.succeed(name),
+            (name, "failed") => self.fail(name),
+            (name, _) => self.end(name, TryEnd::Skipped { reason: "nothing to do".to_owned() }),
+        }
+    }
+
+    pub(crate) fn leave(&mut self, name: &str, items: u32) {
         self.end(name, TryEnd::Success { pushed: Pushed::Items(items), next: Next::Everything });
     }
 
@@ -89,6 +107,12 @@ impl Play {
 
     pub(crate) fn mark(&mut self, name: &str, state: TaskState) {
         self.tell(Event::InstancesMarked { instances: vec![self.at(name)], state });
+    }
+
+    /// Says which tasks have to wait for the run before.
+    fn past(&mut self, blocked: &[(&str, past::Unmet)]) {
+        let blocked = blocked.iter().map(|(name, why)| (self.at(name).task, *why)).collect();
+        self.tell(Event::PastSeen { blocked });
     }
 
     pub(crate) fn state(&self, name: &str) -> String {
@@ -141,7 +165,7 @@ pub(crate) fn dag(text: &str, change: impl Fn(&mut Task)) -> Dag {
     Dag::new(head(), tasks).unwrap()
 }
 
-fn over(task_id: &str) -> Mapping {
+pub(crate) fn over(task_id: &str) -> Mapping {
     let output = MappedValues::Output { task_id: task_id.to_owned(), key: "return_value".to_owned() };
     Mapping::Product(vec![("x".to_owned(), output)])
 }
@@ -403,29 +427,92 @@ fn clearing_a_running_task_starts_it_again() {
     assert_eq!((a.try_number, a.max_tries), (2, 2));
 }
 
-/// Section 3: `depends_on_past` waits for the task in the run before, `wait_for_downstream` for its direct downstream, too.
-#[test]
-fn tasks_wait_for_the_run_before() {
-    let dag = dag("a > b, c", |task| match task.task_id.as_str() {
-        "a" => task.past = PastDependency::ItselfAndDownstream,
-        "c" => task.past = PastDependency::Itself,
-        _ => {}
+/// Airflow 3: §3, `prev_dagrun_dep.py`. Which tasks wait for the run before, given how it stands.
+#[rstest]
+#[case::no_run_before("a: itself", None, "")]
+#[case::well("a: itself, b: itself", Some("a=success b=skipped"), "")]
+#[case::not_well("a: itself, b: itself, c: itself", Some("a=failed b=upstream_failed c=running"), "a b c")]
+#[case::not_begun("a: itself", Some("a=none"), "a")]
+#[case::up_for_retry("a: itself", Some("a=up_for_retry"), "a")]
+#[case::one_of_several_instances("a: itself", Some("a=success a=failed"), "a")]
+#[case::downstream_is_not_asked_about("a: itself", Some("a=success b=failed"), "")]
+#[case::downstream("a: downstream", Some("a=success b=failed"), "a")]
+#[case::only_direct_downstream("a: downstream", Some("a=success b=success c=failed"), "")]
+#[case::downstream_that_is_new("a: downstream", Some("a=success"), "")]
+#[case::downstream_needs_itself("a: downstream", Some("a=failed b=success"), "a")]
+#[case::new_task("b: itself", Some("a=success"), "b!")]
+#[case::new_task_that_may("b: itself first", Some("a=success"), "")]
+#[case::task_that_was_away("b: itself first", Some("a=success -b"), "b!")]
+#[case::task_that_is_not_well("b: itself first", Some("b=failed"), "b")]
+fn tasks_wait_for_the_run_before(#[case] waits: &str, #[case] before: Option<&str>, #[case] expected: &str) {
+    let dag = dag("a > b > c", |task| {
+        let own = waits.split(", ").find_map(|one| one.strip_prefix(&format!("{}: ", task.task_id)));
+        let Some(own) = own else { return };
+        task.past =
+            if own.starts_with("downstream") { PastDependency::ItselfAndDownstream } else { PastDependency::Itself };
+        task.ignores_first_past = own.ends_with("first");
     });
-    let blocked = |states: &[(&str, TaskState)]| -> Vec<String> {
-        let before: HashMap<_, _> = states.iter().map(|(id, state)| ((*id).to_owned(), vec![*state])).collect();
-        past::blocked(&dag, Some(&before)).into_iter().map(|task| dag.task(task).task_id.clone()).collect()
-    };
-    assert_eq!(past::blocked(&dag, None), BTreeSet::new());
-    assert_eq!(blocked(&[("a", Success), ("b", Success), ("c", Skipped)]), [""; 0]);
-    assert_eq!(blocked(&[("a", Success), ("b", Failed), ("c", UpForRetry)]), ["a", "c"]);
-    assert_eq!(blocked(&[("a", Failed), ("b", Success)]), ["a"]);
+    let before = before.map(|text| {
+        let mut before = past::RunBefore::default();
+        for word in text.split(' ') {
+            match word.split_once('=') {
+                Some((id, state)) => {
+                    let state = Some(state).filter(|state| *state != "none");
+                    let state = TaskState::from_word(state).unwrap();
+                    before.states.entry(id.to_owned()).or_default().push(state);
+                }
+                None => {
+                    before.had_earlier.insert(word.trim_start_matches('-').to_owned());
+                }
+            }
+        }
+        before
+    });
 
-    let mut play = Play::of(dag);
-    assert_eq!(play.states(), "a=none b=none c=none");
+    let told: Vec<String> = past::blocked(&dag, before.as_ref())
+        .into_iter()
+        .map(|(task, why)| {
+            let mark = if why == past::Unmet::Absent { "!" } else { "" };
+            format!("{}{mark}", dag.task(task).task_id)
+        })
+        .collect();
+
+    assert_eq!(told.join(" "), expected);
+}
+
+/// Airflow 3: §3. With `catchup` a task does not wait for a run that is about a time before its own start.
+#[rstest]
+#[case::with_catchup(true, "2026-01-31", true)]
+#[case::which_it_was_in(true, "2026-02-01", false)]
+#[case::without(false, "2026-01-31", false)]
+fn a_task_does_not_wait_for_a_run_before_its_start(
+    #[case] catches_up: bool,
+    #[case] before: &str,
+    #[case] may_start: bool,
+) {
+    let mut tasks = graph("a");
+    (tasks[0].0.past, tasks[0].0.start_date) = (PastDependency::Itself, Some(day("2026-02-01")));
+    let mut head = head();
+    head.runs.catchup.mode = if catches_up { CatchupMode::All } else { CatchupMode::Latest };
+    let dag = Dag::new(head, tasks).unwrap();
+    let before = past::RunBefore { logical_date: Some(day(before)), ..past::RunBefore::default() };
+    assert_eq!(past::blocked(&dag, Some(&before)).is_empty(), may_start);
+}
+
+/// Airflow 3: §3. Who waits for the run before says so, and starts when that lets it.
+#[test]
+fn who_waits_for_the_run_before_says_so() {
+    let mut play = Play::of(dag("a > b, c", |task| {
+        if task.task_id != "b" {
+            task.past = PastDependency::Itself;
+        }
+    }));
+    assert_eq!(play.states(), "a=none b=none c=none", "nobody has looked");
     assert_eq!(play.reason("a"), "waits for the run before");
-    play.tell(Event::PastSeen { blocked: BTreeSet::from([play.at("a").task]) });
+    play.past(&[("a", past::Unmet::Absent)]);
     assert_eq!(play.states(), "a=none b=none c=scheduled");
-    play.tell(Event::PastSeen { blocked: BTreeSet::new() });
+    assert_eq!(play.reason("a"), "waits for the run before, which does not have the task");
+    play.past(&[]);
     assert_eq!(play.states(), "a=scheduled b=none c=scheduled");
 }
 
@@ -439,13 +526,13 @@ fn a_skip_can_wait_for_the_run_before() {
         }
         task.past_before_skipping = task.task_id == "b";
     }));
-    play.tell(Event::PastSeen { blocked: BTreeSet::from([play.at("b").task, play.at("c").task]) });
+    play.past(&[("b", past::Unmet::NotWell), ("c", past::Unmet::NotWell)]);
     play.end("a", TryEnd::Skipped { reason: "no".to_owned() });
     assert_eq!(play.states(), "a=skipped b=none c=skipped");
     assert_eq!(play.reason("b"), "waits for the run before");
     assert_eq!(play.run.state, RunState::Running);
 
-    play.tell(Event::PastSeen { blocked: BTreeSet::new() });
+    play.past(&[]);
     assert_eq!(play.states(), "a=skipped b=skipped c=skipped");
     assert_eq!(play.run.state, RunState::Success);
 }

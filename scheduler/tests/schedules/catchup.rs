@@ -60,3 +60,22 @@ async fn a_preview_says_what_happens() {
         world.stop().await;
     }
 }
+
+/// §1: what is stored of the next run moves with each run that the schedule makes, and with none that people ask for.
+#[tokio::test]
+async fn runs_that_people_ask_for_do_not_move_the_schedule() {
+    let mut world = World::new(Backend::Sqlite, "2026-11-21T05:11:40Z").await;
+    world.dag("hourly", "schedule: '@hourly'\ncatchup: none\ntasks: [{task_id: a, operator: empty}]\n").await;
+    world.start().await;
+    assert_eq!(world.row("hourly").await.next_dagrun_run_after, Some(at("2026-11-21T06:00:00Z")));
+
+    world.trigger_about("hourly", "later", at("2026-11-21T09:00:00Z")).await;
+    world.settle().await;
+    assert_eq!(world.row("hourly").await.next_dagrun_run_after, Some(at("2026-11-21T06:00:00Z")));
+
+    world.becomes("2026-11-21T06:00:00Z").await;
+    let row = world.row("hourly").await;
+    assert_eq!(row.next_dagrun_run_after, Some(at("2026-11-21T07:00:00Z")));
+    assert_eq!(row.next_dagrun_logical_date, row.next_dagrun_run_after);
+    world.stop().await;
+}

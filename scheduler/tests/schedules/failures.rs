@@ -1,6 +1,8 @@
 //! §2: `max_consecutive_failed_dag_runs`.
 
 use rstest::rstest;
+use scheduler::control::RunPatch;
+use scheduler::run::RunState;
 use scheduler::store::entity::event_log;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -62,5 +64,27 @@ async fn a_run_that_succeeds_begins_the_count_anew() {
 
     assert_eq!(world.states("dag").await, ["failed", "failed", "success", "failed", "failed"]);
     assert!(!world.row("dag").await.is_paused);
+    world.stop().await;
+}
+
+/// It is paused for its runs as well: nothing more of them starts.
+#[tokio::test]
+async fn what_runs_of_it_starts_nothing_more() {
+    let mut world = World::new(Backend::Sqlite, "2026-11-21T05:11:40Z").await;
+    let file = "max_consecutive_failed_dag_runs: 1\ntasks:\n  - {task_id: first, operator: hold}\n  - {task_id: second, operator: empty, dependencies: [first]}\n";
+    world.dag("dag", file).await;
+    world.start().await;
+    let one = world.trigger("dag", "one").await;
+    world.settle().await;
+    world.trigger("dag", "two").await;
+    world.become_states("dag", &["running", "running"]).await;
+
+    let failed = RunPatch { state: Some(RunState::Failed), note: None };
+    world.control.patch_run("dag", "two", failed, None).await.unwrap();
+    assert!(world.row("dag").await.is_paused);
+    world.release();
+
+    world.task_becomes(&one, "second", "scheduled", "DAG paused").await;
+    assert_eq!(world.states("dag").await, ["running", "failed"]);
     world.stop().await;
 }

@@ -143,7 +143,7 @@ async fn two_schedulers_make_each_run_once(#[case] backend: Backend) {
     other.stop().await;
 }
 
-/// §1: a run whose logical date is to come waits for it. It takes no place of those that may begin meanwhile.
+/// A run that may not begin yet takes no place of those that may meanwhile.
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]
 #[case::postgres(Backend::Postgres)]
@@ -153,16 +153,47 @@ async fn a_run_for_later_holds_nobody_up(#[case] backend: Backend) {
     world.dag("a", "max_active_runs: 1\ntasks: [{task_id: a, operator: hold}]\n").await;
     world.start().await;
 
-    world.trigger_about("a", "tomorrow", at("2026-11-22T12:00:00Z")).await;
+    let tomorrow = at("2026-11-22T12:00:00Z");
+    world.trigger_after("a", "tomorrow", at("2026-11-21T12:00:00Z"), Some(tomorrow)).await;
     world.settle().await;
     world.trigger("a", "now").await;
-    world.become_states("a", &["queued", "running"]).await;
-    let tomorrow = world.runs("a").await.into_iter().find(|run| run.run_id == "tomorrow").unwrap();
-    assert_eq!(tomorrow.reason.as_deref(), Some("waits until 2026-11-22T12:00:00Z"));
+    world.become_states("a", &["running", "queued"]).await;
+    let later = world.runs("a").await.into_iter().find(|run| run.run_id == "tomorrow").unwrap();
+    assert_eq!(later.reason.as_deref(), Some("waits until 2026-11-22T12:00:00Z"));
 
     world.release();
-    world.become_states("a", &["queued", "success"]).await;
+    world.become_states("a", &["success", "queued"]).await;
     world.becomes("2026-11-22T12:00:00Z").await;
+    world.become_states("a", &["success", "success"]).await;
+    world.stop().await;
+}
+
+/// §1: a run whose logical date is to come runs, and counts as a run that does; nothing of it is scheduled until then,
+/// whatever becomes of the process meanwhile.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_run_about_the_future_waits_for_its_date(#[case] backend: Backend) {
+    let mut world = World::new(backend, "2026-11-21T12:00:00Z").await;
+    world.dag("a", "max_active_runs: 1\ntasks: [{task_id: a, operator: hold}]\n").await;
+    world.start().await;
+
+    let tomorrow = world.trigger_about("a", "tomorrow", at("2026-11-22T12:00:00Z")).await;
+    world.become_states("a", &["running"]).await;
+    world.task_becomes(&tomorrow, "a", "none", "logical date is in the future: 2026-11-22T12:00:00Z").await;
+    world.settle().await;
+    world.trigger("a", "now").await;
+    world.settle().await;
+    assert_eq!(world.states("a").await, ["running", "queued"]);
+    assert_eq!(world.runs("a").await[1].reason.as_deref(), Some("max_active_runs 1 reached"));
+
+    let mut world = world.restart("2026-11-22T11:59:00Z").await;
+    world.settle().await;
+    world.task_becomes(&tomorrow, "a", "none", "logical date is in the future: 2026-11-22T12:00:00Z").await;
+    world.becomes("2026-11-22T12:00:00Z").await;
+    world.task_becomes(&tomorrow, "a", "running", "").await;
+    world.release();
     world.become_states("a", &["success", "success"]).await;
     world.stop().await;
 }

@@ -6,8 +6,10 @@
 mod assets;
 mod backfills;
 mod catchup;
+mod clears;
 mod failures;
 mod limits;
+mod past;
 mod pause;
 mod restart;
 mod withdrawal;

@@ -102,3 +102,32 @@ async fn a_pause_by_another_process_counts_at_once(#[case] backend: Backend) {
     assert_eq!(world.due("hourly").await, [""; 0]);
     world.stop().await;
 }
+
+/// A DAG whose file is gone: no scheduling, and runs stay as they are, save that what runs may end. They go on when it is back.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn runs_of_a_dag_without_a_file_stay_as_they_are(#[case] backend: Backend) {
+    let mut world = World::new(backend, "2026-11-21T05:11:40Z").await;
+    let file = "max_active_runs: 1\ntasks:\n  - {task_id: first, operator: hold}\n  - {task_id: second, operator: empty, dependencies: [first]}\n";
+    world.dag("steps", file).await;
+    world.start().await;
+    let begun = world.trigger("steps", "begun").await;
+    world.task_becomes(&begun, "first", "running", "").await;
+    world.settle().await;
+    world.trigger("steps", "waits").await;
+    world.settle().await;
+
+    world.remove_dag("steps").await;
+    world.settle().await;
+    world.release();
+    world.task_becomes(&begun, "second", "scheduled", "DAG file is gone").await;
+    world.settle().await;
+
+    assert_eq!(world.states("steps").await, ["running", "queued"]);
+    assert_eq!(world.runs("steps").await[1].reason.as_deref(), Some("DAG file is gone"));
+    world.dag("steps", file).await;
+    world.become_states("steps", &["success", "success"]).await;
+    world.stop().await;
+}

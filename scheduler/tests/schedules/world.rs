@@ -182,6 +182,12 @@ impl World {
         self.files.sync().await.unwrap();
     }
 
+    /// Takes a DAG file away, and lets the database know of it.
+    pub async fn remove_dag(&mut self, dag_id: &str) {
+        std::fs::remove_file(self.folder.path().join("dags").join(format!("{dag_id}.yaml"))).unwrap();
+        self.files.sync().await.unwrap();
+    }
+
     /// Starts the engine, and waits until it has looked at everything.
     pub async fn start(&mut self) {
         self.dag("probe", PROBE).await;
@@ -308,6 +314,18 @@ impl World {
         rows.into_iter().map(|row| (row.task_id, row.state)).collect()
     }
 
+    /// Waits until a task of a run is in that state (`none` is a state here), and for that reason, which may be empty.
+    pub async fn task_becomes(&self, run: &dag_run::Model, task_id: &str, state: &str, reason: &str) {
+        let wanted = (state.to_owned(), reason.to_owned());
+        self.eventually(&format!("{task_id} of {} {wanted:?}", run.run_id), || async {
+            let rows = runs::instances(self.db.read(), run.id).await.unwrap();
+            let row = rows.into_iter().find(|row| row.task_id == task_id)?;
+            let found = (row.state.unwrap_or_else(|| "none".to_owned()), row.reason.unwrap_or_default());
+            (found == wanted).then_some(())
+        })
+        .await;
+    }
+
     pub async fn row(&self, dag_id: &str) -> dag::Model {
         dags::find(self.db.read(), dag_id).await.unwrap().unwrap()
     }
@@ -331,11 +349,22 @@ impl World {
 
     /// Triggers a run that is about another time.
     pub async fn trigger_about(&self, dag_id: &str, run_id: &str, date: DateTime<Utc>) -> dag_run::Model {
+        self.trigger_after(dag_id, run_id, date, None).await
+    }
+
+    /// Triggers a run that is about a time, and may not begin before another.
+    pub async fn trigger_after(
+        &self,
+        dag_id: &str,
+        run_id: &str,
+        date: DateTime<Utc>,
+        run_after: Option<DateTime<Utc>>,
+    ) -> dag_run::Model {
         let trigger = Trigger {
             run_id: Some(run_id.to_owned()),
             logical_date: Some(date),
             data_interval: None,
-            run_after: None,
+            run_after,
             conf: serde_json::Map::new(),
             note: None,
             triggered_by: TriggeredBy::Test,

@@ -448,6 +448,13 @@ pub(super) const TASK_KEYS: &[Key] = &[
         "true",
         "Whether a task that waits for the run before waits also when it is about to be skipped.",
     ),
+    key(
+        "ignore_first_depends_on_past",
+        Kind::Boolean,
+        "false",
+        "true",
+        "Whether a task that waits for the run before does not wait in the first run that has the task.",
+    ),
     key("is_setup", Kind::Boolean, "false", "true", "Whether the task makes something that others work with."),
     key(
         "is_teardown",

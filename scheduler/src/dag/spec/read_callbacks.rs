@@ -12,6 +12,7 @@ use super::problem::{Code, Problem};
 use super::source::Place;
 use super::suggest::did_you_mean;
 use super::values;
+use crate::dag::Task;
 use crate::dag::callback::{Callback, TaskCallbacks};
 use crate::operator::{ErasedNotifier, Registry};
 
@@ -217,8 +218,14 @@ impl Told {
         true
     }
 
+    /// Gives a task its callbacks, and the addresses that it names.
+    pub fn tell_of(&self, task: &mut Task) {
+        task.callbacks = self.callbacks();
+        task.email.clone_from(&self.email);
+    }
+
     /// The callbacks, with those that the e-mail keys stand for.
-    pub fn callbacks(&self) -> TaskCallbacks {
+    fn callbacks(&self) -> TaskCallbacks {
         let mut callbacks = self.callbacks.clone();
         if !self.email.is_empty() {
             let args = Map::from_iter([("to".to_owned(), json!(self.email))]);

@@ -55,7 +55,7 @@ pub(super) fn read(
     let mut callback_reader = CallbackReader { registry, schemas, source };
     let callbacks = reader.callbacks(timezone, &mut callback_reader);
     let told = reader.default_told(&mut callback_reader);
-    common.callbacks = told.callbacks();
+    told.tell_of(&mut common);
     let mut head = DagHead {
         dag_id,
         display_name: reader.optional("dag_display_name", values::display_name),

@@ -86,7 +86,7 @@ impl Defaults {
         let mut task = overlaid(&self.task, default_args, within, problems);
         with_params(&mut task, default_args, problems);
         let told = self.told.overlaid(default_args, within, callbacks, problems).unwrap_or_else(|| self.told.clone());
-        task.callbacks = told.callbacks();
+        told.tell_of(&mut task);
         Defaults { task, arguments: own.laid_over(&self.arguments), told }
     }
 }
@@ -108,6 +108,7 @@ pub(super) fn blank_task() -> Task {
         end_date: None,
         past: PastDependency::None,
         past_before_skipping: false,
+        ignores_first_past: false,
         params: BTreeMap::new(),
         group: None,
         mapping: None,
@@ -126,6 +127,7 @@ pub(super) fn blank_task() -> Task {
         max_active_tis_per_dagrun: None,
         queue: "default".to_owned(),
         owner: "airflow".to_owned(),
+        email: Vec::new(),
         doc_md: None,
         callbacks: TaskCallbacks::default(),
         outlets: Vec::new(),
@@ -229,6 +231,9 @@ fn set(task: &mut Task, subject: Subject<'_>, entry: &Entry, problems: &mut Prob
         "wait_for_past_depends_before_skipping" => {
             into(&mut task.past_before_skipping, values::boolean(subject, node), problems);
         }
+        "ignore_first_depends_on_past" => {
+            into(&mut task.ignores_first_past, values::boolean(subject, node), problems);
+        }
         "map_index_template" => into(&mut task.map_index_template, values::text(subject, node).map(Some), problems),
         "retry_policy" => task.retry_policy = read_retry::read(subject, node, problems),
         _ => (),
@@ -283,7 +288,7 @@ impl TaskReader<'_> {
         let defaults = group.map_or(&self.defaults, |group| &self.group_defaults[group]);
         let mut callbacks = CallbackReader { registry: self.registry, schemas: self.schemas, source: self.source };
         if let Some(told) = defaults.told.overlaid(&telling, &within, &mut callbacks, problems) {
-            task.callbacks = told.callbacks();
+            told.tell_of(&mut task);
         }
         (task.start_date, task.end_date) = read_dates::read(&[(mapping, &within)], self.timezone, problems);
         task.group = group.map(|group| self.groups.list[group].id.clone());

@@ -78,7 +78,6 @@ pub(super) const REFUSED_IN_TASKS: &[Refused] = &[
     refused("on_skipped_callback_name", CALLBACK),
     refused("on_skipped_callback_file", CALLBACK),
     refused("sla", "Airflow 3 took service levels away; `deadline` of the DAG bounds a run, `execution_timeout` a try"),
-    harmless("ignore_first_depends_on_past", "true", "a task that the run before does not have is never waited for"),
     refused("executor", "choose workers with `queue`"),
     refused("executor_config", "choose workers with `queue`"),
     refused("run_as_user", "tasks run as the user of the worker"),

@@ -147,7 +147,7 @@ impl Admission {
     fn place(&mut self, key: LaneKey) {
         let (Some(entry), Some(lane)) = (self.runs.get(&key.run), self.lanes.get_mut(&key)) else { return };
         let is_open =
-            !entry.is_full() && entry.full_for(key, lane).is_none() && !self.paused.contains(&entry.dag.dag_id);
+            !entry.is_full() && entry.full_for(key, lane).is_none() && !self.held_back.contains_key(&entry.dag.dag_id);
         let wanted = if is_open { lane.waiting.first().copied() } else { None };
         if wanted == lane.placed {
             return;

@@ -70,6 +70,7 @@ prop_compose! {
             end_date: None,
             past: PastDependency::None,
             past_before_skipping: false,
+            ignores_first_past: false,
             params: BTreeMap::new(),
             group: None,
             mapping: None,
@@ -87,6 +88,7 @@ prop_compose! {
             max_active_tis_per_dagrun: per_run,
             queue: "default".to_owned(),
             owner: "airflow".to_owned(),
+            email: Vec::new(),
             doc_md: None,
             outlets: Vec::new(),
             outlet_aliases: Vec::new(),
@@ -132,6 +134,7 @@ fn an_op() -> impl Strategy<Value = Op> {
         1 => Just(TaskState::UpForRetry),
         1 => Just(TaskState::Scheduled),
         2 => Just(TaskState::Deferred),
+        1 => Just(TaskState::UpForReschedule),
         1 => Just(TaskState::AwaitingInput),
         1 => Just(TaskState::Restarting),
     ];
@@ -163,7 +166,7 @@ prop_compose! {
 
 /// Whether a state takes slots whatever the pools say.
 fn runs(state: TaskState) -> bool {
-    state.is_held() && !matches!(state, TaskState::Deferred | TaskState::AwaitingInput)
+    state.is_held() && !state.only_waits()
 }
 
 /// The slow, obvious model: states, and limits that are counted each time.
@@ -296,7 +299,9 @@ fn carry_out(admission: &mut Admission, model: &mut Model<'_>, op: &Op) {
     }
     match op {
         Op::Pools(_) => admission.set_pools(&rows(&model.pools)),
-        Op::Paused(dag, is_paused) => admission.set_paused(&format!("dag{dag}"), *is_paused),
+        Op::Paused(dag, is_paused) => {
+            admission.hold_back(&format!("dag{dag}"), is_paused.then_some(Limit::DagPaused));
+        }
         Op::Forget(run) => {
             admission.forget(run_id(*run));
             enter(admission, model.world, *run);
@@ -329,7 +334,7 @@ fn which_is(rank: Rank) -> Which {
 /// The model's word for a limit.
 fn word(limit: &Limit) -> &'static str {
     match limit {
-        Limit::DagPaused => "paused",
+        Limit::DagPaused | Limit::DagStale => "paused",
         Limit::PoolMissing { .. } | Limit::PoolTooSmall { .. } | Limit::PoolFull { .. } => "pool",
         Limit::MaxActiveTasks(_) => "max_active_tasks",
         Limit::MaxActiveTisPerDag(_) => "max_active_tis_per_dag",

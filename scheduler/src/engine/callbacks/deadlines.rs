@@ -1,21 +1,20 @@
 //! When the deadlines of a run are (Airflow 3: deadline alerts).
 //!
 //! They are written when the engine first takes a run over, whoever made it; those that count from `queued_at` are
-//! written anew each time the run is queued again.
+//! written anew each time the run is queued again, or something of it is cleared.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::dag::callback::{Deadline, DeadlineReference};
 use crate::engine::coordinator::Coordinator;
-use crate::run::RunState;
 use crate::store::entity::{dag_run, deadline};
 use crate::store::{StoreError, commit, deadlines, leases};
 
 impl Coordinator {
-    /// Brings the deadlines of a run that was taken over in line with its DAG.
+    /// Brings the deadlines of a run that was taken over, or queued anew, in line with its DAG.
     pub(in crate::engine) async fn set_deadlines(&mut self, id: Uuid) -> Result<(), StoreError> {
-        let Some(active) = self.runs.get(&id).filter(|active| active.run.state == RunState::Queued) else {
+        let Some(active) = self.runs.get(&id).filter(|active| !active.run.state.is_finished()) else {
             return Ok(());
         };
         if active.run.dag.callbacks.deadlines.is_empty() {

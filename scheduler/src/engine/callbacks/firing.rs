@@ -40,6 +40,7 @@ impl Cause {
             | Event::TryQueued { .. }
             | Event::TryDeferred { .. }
             | Event::RetryDue { .. }
+            | Event::DateReached
             | Event::PastSeen { .. }
             | Event::Cleared { .. }
             | Event::InstancesMarked { .. } => Cause::Other,

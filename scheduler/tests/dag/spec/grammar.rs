@@ -221,6 +221,10 @@ pub const GOOD: &[(&str, &str)] = &[
         "default_args: {email: [a@example.com, b@example.com], email_on_retry: false}\ntasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty, email: c@example.com, email_on_retry: true, on_failure_callback: {webhook: x}}\n  - {task_id: c, operator: empty, email: null}\n",
     ),
     (
+        "first_past",
+        "default_args: {depends_on_past: true, ignore_first_depends_on_past: true}\ntasks:\n  - {task_id: a, operator: empty}\n  - {task_id: b, operator: empty, ignore_first_depends_on_past: false}\n  - {task_id: c, operator: empty, wait_for_downstream: true, depends_on_past: null}\n",
+    ),
+    (
         "no_callbacks",
         "on_failure_callback: null\ndeadline:\ntasks: [{task_id: a, operator: empty, email: null, on_retry_callback: []}]\n",
     ),
@@ -412,6 +416,17 @@ fn email_keys_are_short_for_callbacks() {
     assert_eq!(told(&dag, "b", CallbackKind::OnFailure), [json!({"webhook": {"url": "x"}}), own.clone()]);
     assert_eq!(told(&dag, "b", CallbackKind::OnRetry), [own]);
     assert_eq!(told(&dag, "c", CallbackKind::OnFailure), [] as [serde_json::Value; 0]);
+    let addresses = |id: &str| dag.task(dag.find(id).unwrap()).email.join(" ");
+    assert_eq!([addresses("a"), addresses("b"), addresses("c")], ["a@example.com b@example.com", "c@example.com", ""]);
+}
+
+/// Airflow 3: `ignore_first_depends_on_past`, false by default.
+#[test]
+fn a_task_may_do_without_a_run_before_that_does_not_have_it() {
+    let may = |dag: &Dag, id: &str| dag.task(dag.find(id).unwrap()).ignores_first_past;
+    let written = dag(GOOD.iter().find(|(name, _)| *name == "first_past").unwrap().1);
+    assert_eq!([may(&written, "a"), may(&written, "b"), may(&written, "c")], [true, false, true]);
+    assert!(!may(&dag("tasks: [{task_id: a, operator: empty, depends_on_past: true}]\n"), "a"));
 }
 
 #[test]
