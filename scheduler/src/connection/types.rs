@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Connection, MASK};
+use super::{Connection, MASK, spellings};
 use crate::operator::Registry;
 
 /// For how long a test may take.
@@ -103,8 +103,11 @@ pub async fn test(registry: &Registry, connection: &Connection) -> Result<String
         Err(_) => Err("the test broke down".to_owned()),
     };
     let mask = |text: String| {
-        let plain = connection.secrets().into_iter().map(str::to_owned).chain(connection.encoded_secrets());
-        plain.filter(|secret| !secret.is_empty()).fold(text, |text, secret| text.replace(&secret, MASK))
+        let mut hidden: Vec<String> = connection.secrets().iter().flat_map(|secret| spellings(secret)).collect();
+        hidden.extend(connection.basic_credentials());
+        // One may be part of another.
+        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        hidden.into_iter().fold(text, |text, secret| text.replace(&secret, MASK))
     };
     told.map(mask).map_err(mask)
 }

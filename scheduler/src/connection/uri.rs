@@ -12,7 +12,7 @@ use super::{Connection, MalformedConnection, Secret, json, normalise_type};
 const EXTRA_KEY: &str = "__extra__";
 
 /// What RFC 3986 lets stand as it is.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const FORM: &str = "write it as conn-type://login:password@host:port/schema?key=value, each part percent-encoded";
 
