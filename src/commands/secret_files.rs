@@ -176,7 +176,8 @@ fn without_blanks(json: &str) -> String {
 fn line_of(variable: &FileVariable) -> anyhow::Result<String> {
     let FileVariable { key, value, .. } = variable;
     if value.contains(['\n', '\r']) || value.trim() != value {
-        let what = format!("the value of `{key}` has several lines, or blanks around it, which are lost in a .env file");
+        let what =
+            format!("the value of `{key}` has several lines, or blanks around it, which are lost in a .env file");
         return Err(BadInput::new(what).hint("write a .json or .yaml file").into());
     }
     Ok(format!("{key}={value}\n"))

@@ -17,16 +17,18 @@ const BYTES_OF_A_GROUP: usize = 3;
 
 /// Every spelling of a secret that others may print, itself first, each once.
 pub fn spellings(secret: &str) -> Vec<String> {
+    let json = Value::from(secret).to_string();
+    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(&json);
     let in_urls = [
         encoded(secret),
         utf8_percent_encode(secret, PATH).to_string(),
-        form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+        in_form(secret),
+        // As `extra` stands in the URI of a connection.
+        in_form(json),
     ];
     let mut all = vec![secret.to_owned()];
     all.extend(in_urls.iter().map(|text| with_small_digits(text)));
     all.extend(in_urls);
-    let json = Value::from(secret).to_string();
-    let json = json.trim_start_matches('"').strip_suffix('"').unwrap_or(&json);
     all.extend([in_ascii(json), json.to_owned(), in_python(secret)]);
     all.extend(["'\\''", "'\"'\"'"].map(|quote| secret.replace('\'', quote)));
     all.extend(in_base64(secret));
@@ -43,6 +45,11 @@ pub(super) fn in_base64(text: &str) -> Vec<String> {
         .iter()
         .flat_map(|alphabet| [alphabet.encode(bytes), alphabet.encode(whole_groups)])
         .collect()
+}
+
+/// As forms and queries have it: blanks are `+`.
+fn in_form(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// `%2F` as `%2f`.
@@ -91,6 +98,7 @@ mod tests {
             "p%40ss%2fw%22o%27r%5cd%20%c3%a9%2b%20x",
             "p%40ss/w%22o%27r%5Cd%20%C3%A9%2B%20x",
             "p%40ss%2Fw%22o%27r%5Cd+%C3%A9%2B+x",
+            "p%40ss%2Fw%5C%22o%27r%5C%5Cd+%C3%A9%2B+x",
             r#"p@ss/w\"o'r\\d é+ x"#,
             r#"p@ss/w\"o'r\\d \u00e9+ x"#,
             r#"p@ss/w"o\'r\\d é+ x"#,
