@@ -45,7 +45,8 @@ impl<'t> Interpreter<'t> {
                 Value::Name(path) => self.call_name(&format!("{path}.{name}"), node),
                 Value::Partial(path, partial) => self.expand(&path, partial, name, node),
                 Value::TaskFunction(mut task) if matches!(name, "override" | "partial") => {
-                    if name == "override" { &mut task.settings } else { &mut task.partial }.push(node);
+                    let calls = if name == "override" { &mut task.settings } else { &mut task.partial };
+                    calls.push(node);
                     Ok(Value::TaskFunction(task))
                 }
                 Value::TaskFunction(task) if matches!(name, "expand" | "expand_kwargs") => self.call_task(&task, node),

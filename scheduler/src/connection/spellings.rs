@@ -44,6 +44,7 @@ pub(super) fn in_base64(text: &str) -> Vec<String> {
     [STANDARD_NO_PAD, URL_SAFE_NO_PAD]
         .iter()
         .flat_map(|alphabet| [alphabet.encode(bytes), alphabet.encode(whole_groups)])
+        .filter(|text| !text.is_empty())
         .collect()
 }
 

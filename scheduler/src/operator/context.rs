@@ -262,7 +262,8 @@ impl TaskContext {
     /// `reason` says what it waits for, in words that do not change by themselves.
     pub fn defer(&self, reason: impl Into<String>) {
         self.log.let_go();
-        self.slot.give_up(self.log.mask(&reason.into()));
+        let reason: String = reason.into();
+        self.slot.give_up(self.log.mask(&reason));
     }
 
     /// The connection of that id. Its secrets are masked in the log of the try from here on.
