@@ -128,11 +128,13 @@ async fn files_of_airflow_are_read_and_ours_are_read_back() {
 
     write("broken.json", "{\"my_db\": \"hush");
     write("broken.yaml", "a: {conn_type: [hush\n");
+    write("number.yaml", "my_db: {conn_type: http, password: 0123}\n");
     write("wrong.json", r#"{"my_db": {"conn_type": "http", "pasword": "hush"}}"#);
     for (file, words) in [
         ("broken.json", "line 1"),
         ("broken.yaml", "cannot be read"),
         ("wrong.json", "`my_db` is no connection"),
+        ("number.yaml", "its `password` is no text (write it in quotes)"),
         ("none.json", "cannot read"),
         ("file.txt", "must end with"),
     ] {
