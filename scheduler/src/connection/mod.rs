@@ -40,6 +40,10 @@ const SENSITIVE_WORDS: [&str; 22] = [
     "webhook_url",
 ];
 
+/// The key, whatever stands before it, under which a connection to Kubernetes holds the credentials of its users. What begins so,
+/// such as `kube_config_path`, is no secret.
+const KUBECONFIG: &str = "kube_config";
+
 /// What stands where a secret is not shown.
 pub const MASK: &str = "***";
 
@@ -188,7 +192,7 @@ impl fmt::Debug for Connection {
 /// Whether the value under a key of `extra`, or of a variable of that name, is a secret.
 pub fn is_sensitive(key: &str) -> bool {
     let key = key.to_lowercase();
-    SENSITIVE_WORDS.iter().any(|word| key.contains(word))
+    SENSITIVE_WORDS.iter().any(|word| key.contains(word)) || key.ends_with(KUBECONFIG)
 }
 
 /// What Airflow calls a type of connection that people may write otherwise.
@@ -290,6 +294,12 @@ mod tests {
         );
         assert_eq!(unmasked(shown, Some(&old)), old);
         assert_eq!(unmasked(json!({"token": "new"}), Some(&old)), json!({"token": "new"}));
+    }
+
+    #[test]
+    fn a_kubeconfig_is_secret_and_its_path_is_not() {
+        assert!(is_sensitive("kube_config") && is_sensitive("extra__kubernetes__kube_config"));
+        assert!(!is_sensitive("kube_config_path") && !is_sensitive("cluster_context"));
     }
 
     #[test]

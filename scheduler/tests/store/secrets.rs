@@ -68,6 +68,9 @@ async fn connections_are_kept_without_anybody_being_able_to_read_their_secrets(#
 
     control.create_connection(&databricks(), Some("me")).await.unwrap();
     control.create_variable("api_token", "hush-hush", Some("For the API"), Some("me")).await.unwrap();
+    let extra = json!({"kube_config": "users: [{token: hidden-there}]", "namespace": "nobodys-business"});
+    let cluster = Connection { extra: extra.as_object().unwrap().clone(), ..Connection::new("cluster", "kubernetes") };
+    control.create_connection(&cluster, Some("me")).await.unwrap();
 
     let again = control.create_connection(&databricks(), None).await;
     assert!(matches!(again, Err(ControlError::Conflict(_))), "{again:?}");
@@ -79,7 +82,8 @@ async fn connections_are_kept_without_anybody_being_able_to_read_their_secrets(#
     assert_eq!(read.connection("other").await.unwrap(), None);
     let stolen = stolen(&db).await;
     assert!(stolen.contains("databricks_default") && stolen.contains("For the API"), "{stolen}");
-    assert!(!["p4ssw0rd", "dapi123", "hush-hush", OLD].iter().any(|secret| stolen.contains(secret)), "{stolen}");
+    let secret = ["p4ssw0rd", "dapi123", "hush-hush", "hidden-there", "nobodys-business", OLD];
+    assert!(!secret.iter().any(|secret| stolen.contains(secret)), "{stolen}");
 }
 
 #[rstest]
