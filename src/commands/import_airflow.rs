@@ -136,7 +136,8 @@ fn convert(path: PathBuf, name: PathBuf, vocabulary: &Vocabulary, registry: &Reg
     let (text, unreadable) = importer::decode(&bytes);
     if let Some(remark) = unreadable {
         // The other files of the folder are converted all the same.
-        let imported = Imported { remarks: vec![remark], ..Imported::default() };
+        let mut imported = Imported::default();
+        imported.remarks.push(remark);
         return Ok(File { path, name, text, imported });
     }
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
