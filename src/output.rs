@@ -51,8 +51,11 @@ pub fn is_colourful() -> bool {
 
 /// Lays out rows under headings, each column as wide as its widest cell.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    // A description of several lines takes one here.
+    let in_one_line = |row: &Vec<String>| row.iter().map(|cell| cell.replace('\n', " ")).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(in_one_line).collect();
     let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }

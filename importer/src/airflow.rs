@@ -13,7 +13,7 @@ use crate::keys::{CALLBACK_HELP, CALLBACKS, DAG_POSITIONS, IMPORTABLE, callable_
 use crate::python::{children, field};
 use crate::remark::Remark;
 use crate::timetable;
-use crate::value::{Date, Evaluated, NotStatic, Value};
+use crate::value::{Date, Evaluated, NotStatic, TaskFunction, Value};
 
 /// What is written behind `operator:` for a function that is a task.
 const TASK_DECORATOR: &str = "airflow.sdk.task";
@@ -484,11 +484,10 @@ impl<'t> Interpreter<'t> {
     /// A value in which what other tasks leave is fetched by templates; the task waits for them.
     fn with_outputs(&mut self, task: usize, value: Value<'t>) -> Value<'t> {
         match value {
-            Value::Output(other) => {
+            Value::Output(other, _) => {
                 // An arrow between two tasks can always be drawn, unless there are too many of them.
                 let _ = self.draft.arrow(&Value::Task(other), &Value::Task(task));
-                let id = self.draft.id(End::Task(other));
-                Value::Template(format!("{{{{ ti.xcom_pull(task_ids='{id}') }}}}"))
+                self.in_text(value)
             }
             Value::List(items) => Value::List(items.into_iter().map(|item| self.with_outputs(task, item)).collect()),
             Value::Tuple(items) => Value::Tuple(items.into_iter().map(|item| self.with_outputs(task, item)).collect()),
@@ -497,6 +496,14 @@ impl<'t> Interpreter<'t> {
             }
             other => other,
         }
+    }
+
+    /// What a task leaves, as Python writes it into a text: a template. Airflow draws no arrow for it there.
+    pub(crate) fn in_text(&self, value: Value<'t>) -> Value<'t> {
+        let Value::Output(task, key) = value else { return value };
+        let id = self.draft.id(End::Task(task));
+        let key = key.map(|key| format!(", key={}", quoted(&key))).unwrap_or_default();
+        Value::Template(format!("{{{{ ti.xcom_pull(task_ids='{id}'{key}) }}}}"))
     }
 
     /// `Operator.partial(…).expand(…)`.
@@ -521,9 +528,10 @@ impl<'t> Interpreter<'t> {
         for (key, argument) in over {
             let place = argument.place;
             let json = match argument.value {
-                Ok(Value::Output(other)) => {
+                Ok(Value::Output(other, part)) => {
                     let _ = self.draft.arrow(&Value::Task(other), &Value::Task(task));
-                    Ok(Json::from(format!("{}.output", self.draft.id(End::Task(other)))))
+                    let part = part.map(|part| format!("[{}]", quoted(&part))).unwrap_or_default();
+                    Ok(Json::from(format!("{}.output{part}", self.draft.id(End::Task(other)))))
                 }
                 Ok(value) => value.to_json().map_err(|reason| unknown(reason, place.clone())),
                 Err(why) => Err(why),
@@ -543,24 +551,40 @@ impl<'t> Interpreter<'t> {
         self.draft.tasks[task].entries.push(Entry { key: "expand".to_owned(), value: Json::Object(map), place });
     }
 
-    /// A function that is a task by `@task`: its place among the others is kept, what it does is Python.
-    pub(crate) fn call_task(&mut self, function: Node<'t>, call: Node<'t>) -> Evaluated<'t> {
+    /// A function that is a task by `@task`: its place among the others and what is said of every task are kept, what it does
+    /// is Python.
+    pub(crate) fn call_task(&mut self, called: &TaskFunction<'t>, call: Node<'t>) -> Evaluated<'t> {
+        let function = called.function;
         let name = field(function, "name").map_or("", |name| self.text(name));
-        let mut arguments = self.arguments(call)?;
-        arguments.place = call.byte_range();
-        let given = std::mem::replace(&mut arguments, Arguments::none(call.byte_range()));
-        let task = self.new_task(name, &mut arguments)?;
-        self.draft.tasks[task].name = self.free_name(task, name);
+        let mut settings = Vec::new();
+        for node in &called.settings {
+            settings.extend(self.arguments(*node)?.named);
+        }
+        let task_id = settings.iter().rev().find_map(|(key, argument)| match &argument.value {
+            Ok(Value::Text(id)) if key == "task_id" => Some(id.clone()),
+            _ => None,
+        });
+        let task_id = task_id.unwrap_or_else(|| name.to_owned());
+        let task = self.new_task(&task_id, &mut Arguments::none(call.byte_range()))?;
+        self.draft.tasks[task].name = self.free_name(task, &task_id);
         TASK_DECORATOR.clone_into(&mut self.draft.tasks[task].operator);
-        let values = given.positional.into_iter().chain(given.named.into_iter().map(|(_, argument)| argument));
-        for value in values.filter_map(|argument| argument.value.ok()) {
-            self.with_outputs(task, value);
+        for node in called.partial.iter().chain([&call]) {
+            let given = self.arguments(*node)?;
+            let values = given.positional.into_iter().chain(given.named.into_iter().map(|(_, argument)| argument));
+            for value in values.filter_map(|argument| argument.value.ok()) {
+                self.with_outputs(task, value);
+            }
         }
         let reason = format!("`{name}` is Python code by `@task`");
         let place = first_line(self.source, function.byte_range());
         let help = Some("put the function into a script, and run that with `bash`");
         self.lose_task(task, &NotStatic { reason, place, help });
-        Ok(Value::Output(task))
+        for (key, argument) in settings {
+            if key != "task_id" && self.vocabulary.task_keys.contains(&key) {
+                self.task_key(task, &key, argument.value, argument.place);
+            }
+        }
+        Ok(Value::Output(task, None))
     }
 
     /// The name of a task that is called again: `load`, `load__1`, …
@@ -599,7 +623,7 @@ impl<'t> Interpreter<'t> {
         let drawn = |drawn: Result<(), String>| drawn.map_err(|reason| unknown(reason, place.clone()));
         match (&value, name) {
             (Value::Dag(_), "cli" | "test" | "set_default_view") => Ok(Value::None),
-            (Value::Task(_) | Value::Group(_) | Value::Output(_), "set_downstream" | "set_upstream") => {
+            (Value::Task(_) | Value::Group(_) | Value::Output(..), "set_downstream" | "set_upstream") => {
                 let others = arguments.take("task_or_task_list", Some(0));
                 let others = others.ok_or_else(|| unknown("it names no task", place.clone()))?.value?;
                 if name == "set_downstream" {
@@ -674,6 +698,11 @@ fn is_in_utc(value: &Value<'_>) -> bool {
     matches!(value, Value::Date(date) if zone(date))
 }
 
+/// A text as templates write it.
+fn quoted(text: &str) -> String {
+    Json::from(text).to_string().replace('\'', "\\'").replace('"', "'")
+}
+
 /// `Variable.get(…)`: a template that is filled in when the task runs.
 fn variable(mut arguments: Arguments<'_>) -> Evaluated<'_> {
     let place = arguments.place.clone();
@@ -693,7 +722,6 @@ fn variable(mut arguments: Arguments<'_>) -> Evaluated<'_> {
     };
     let is_word = key.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
         && !key.starts_with(|sign: char| sign.is_ascii_digit());
-    let quoted = |text: &str| Json::from(text).to_string().replace('\'', "\\'").replace('"', "'");
     let template = match default {
         None if is_word => format!("{{{{ var.{kind}.{key} }}}}"),
         None => format!("{{{{ var.{kind}.get({}) }}}}", quoted(&key)),

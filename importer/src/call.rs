@@ -44,8 +44,12 @@ impl<'t> Interpreter<'t> {
                 Value::Name(path) if name == "partial" => Ok(Value::Partial(path, node)),
                 Value::Name(path) => self.call_name(&format!("{path}.{name}"), node),
                 Value::Partial(path, partial) => self.expand(&path, partial, name, node),
-                Value::TaskFunction(task) if matches!(name, "override" | "partial") => Ok(Value::TaskFunction(task)),
-                Value::TaskFunction(task) if matches!(name, "expand" | "expand_kwargs") => self.call_task(task, node),
+                Value::TaskFunction(mut task) if matches!(name, "override" | "partial") => {
+                    let calls = if name == "override" { &mut task.settings } else { &mut task.partial };
+                    calls.push(node);
+                    Ok(Value::TaskFunction(task))
+                }
+                Value::TaskFunction(task) if matches!(name, "expand" | "expand_kwargs") => self.call_task(&task, node),
                 value => self.method(value, object, name, node),
             };
         }
@@ -65,7 +69,7 @@ impl<'t> Interpreter<'t> {
             }
             Value::DagFunction(function, decorator) => self.call_dag(function, decorator, node),
             Value::GroupFunction(function, decorator) => self.call_group(function, decorator, node),
-            Value::TaskFunction(function) => self.call_task(function, node),
+            Value::TaskFunction(task) => self.call_task(&task, node),
             _ => Err(unknown(format!("`{}` is known only when it runs", self.text(function)), place)),
         }
     }
@@ -160,7 +164,7 @@ impl<'t> Interpreter<'t> {
     fn method(&mut self, value: Value<'t>, object: Node<'t>, name: &str, node: Node<'t>) -> Evaluated<'t> {
         let place = node.byte_range();
         let mut arguments = self.arguments(node)?;
-        if matches!(value, Value::Task(_) | Value::Group(_) | Value::Dag(_) | Value::Output(_)) {
+        if matches!(value, Value::Task(_) | Value::Group(_) | Value::Dag(_) | Value::Output(..)) {
             return self.airflow_method(value, name, arguments);
         }
         let not_followed =
@@ -170,7 +174,9 @@ impl<'t> Interpreter<'t> {
                 .into_iter()
                 .map(|(name, argument)| Ok((name, argument.value?)))
                 .collect::<Result<_, Rc<NotStatic>>>()?;
-            let written = text::format_method(pattern, &arguments.items()?, &named);
+            let named: Vec<_> = named.into_iter().map(|(name, value)| (name, self.in_text(value))).collect();
+            let items: Vec<_> = arguments.items()?.into_iter().map(|item| self.in_text(item)).collect();
+            let written = text::format_method(pattern, &items, &named);
             return written.ok_or_else(|| not_followed(self));
         }
         let named: Vec<(String, Value<'t>)> = arguments

@@ -143,7 +143,7 @@ impl Draft {
 /// The tasks and groups in a value.
 fn ends(value: &Value<'_>) -> Result<Vec<End>, String> {
     match value {
-        Value::Task(task) | Value::Output(task) => Ok(vec![End::Task(*task)]),
+        Value::Task(task) | Value::Output(task, _) => Ok(vec![End::Task(*task)]),
         Value::Group(group) => Ok(vec![End::Group(*group)]),
         Value::List(items) | Value::Tuple(items) | Value::Labelled(items) => {
             let all: Result<Vec<Vec<End>>, String> = items.iter().map(ends).collect();

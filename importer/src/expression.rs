@@ -174,7 +174,7 @@ impl<'t> Interpreter<'t> {
         let value = self.eval(object)?;
         match value {
             Value::Name(path) => Ok(Value::Name(format!("{path}.{name}"))),
-            Value::Task(task) if name == "output" => Ok(Value::Output(task)),
+            Value::Task(task) if name == "output" => Ok(Value::Output(task, None)),
             Value::Task(task) if name == "task_id" => Ok(Value::Text(self.draft.id(crate::draft::End::Task(task)))),
             Value::Group(group) if name == "group_id" => {
                 Ok(Value::Text(self.draft.id(crate::draft::End::Group(group))))
@@ -314,6 +314,9 @@ impl<'t> Interpreter<'t> {
             return sliced.ok_or_else(|| unknown(format!("the part `[{text}]` of it is not known"), place));
         }
         let key = self.eval(key)?;
+        if let (Value::Output(task, None), Value::Text(key)) = (&value, &key) {
+            return Ok(Value::Output(*task, Some(key.clone())));
+        }
         match sequence::item(&value, &key) {
             Some(Value::Unknown(why)) => Err(why),
             Some(item) => Ok(item),
@@ -339,6 +342,7 @@ impl<'t> Interpreter<'t> {
                 "interpolation" => {
                     let Some(expression) = field(part, "expression") else { continue };
                     let value = self.eval(expression)?;
+                    let value = self.in_text(value);
                     is_template |= matches!(value, Value::Template(_));
                     let conversion = field(part, "type_conversion").map_or("", |conversion| self.text(conversion));
                     let spec = field(part, "format_specifier").map_or("", |spec| self.text(spec));
@@ -402,7 +406,11 @@ impl<'t> Interpreter<'t> {
             return Ok(Value::Assets(crate::timetable::join(word, left, right)));
         }
         let computed = match (operator, left, right) {
-            ("%", Value::Text(pattern), right) => text::percent(&pattern, right),
+            ("%", Value::Text(pattern), Value::Tuple(items)) => {
+                let items = items.into_iter().map(|item| self.in_text(item)).collect();
+                text::percent(&pattern, Value::Tuple(items))
+            }
+            ("%", Value::Text(pattern), right) => text::percent(&pattern, self.in_text(right)),
             (_, left, right) => sequence::compute(operator, left, right),
         };
         computed.ok_or_else(|| unknown("it cannot be computed", place))

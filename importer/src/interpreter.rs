@@ -11,7 +11,7 @@ use crate::arguments::Arguments;
 use crate::draft::Draft;
 use crate::python::{children, field, fields, text_of};
 use crate::remark::{Remark, Weight};
-use crate::value::{Evaluated, NotStatic, Value};
+use crate::value::{Evaluated, NotStatic, TaskFunction, Value};
 
 /// A file in which more happens than this is given up: no DAG file has reason to.
 const STEPS_MAX: usize = 500_000;
@@ -504,7 +504,8 @@ impl<'t> Interpreter<'t> {
         };
         for decorator in children(node).into_iter().filter(|child| child.kind() == "decorator") {
             let Some(expression) = children(decorator).first().copied() else { continue };
-            let named = if expression.kind() == "call" { field(expression, "function") } else { Some(expression) };
+            let is_call = expression.kind() == "call";
+            let named = if is_call { field(expression, "function") } else { Some(expression) };
             let Some(Ok(Value::Name(path))) = named.map(|named| self.eval(named)) else {
                 value = Value::Unknown(unknown(
                     format!("`{name}` has a decorator that is not known"),
@@ -517,7 +518,13 @@ impl<'t> Interpreter<'t> {
             value = match words.as_slice() {
                 [.., "dag"] if is_airflow => Value::DagFunction(definition, decorator),
                 [.., "task_group"] if is_airflow => Value::GroupFunction(definition, decorator),
-                [.., "task" | "setup" | "teardown"] | [.., "task", _] if is_airflow => Value::TaskFunction(definition),
+                [.., "task" | "setup" | "teardown"] | [.., "task", _] if is_airflow => {
+                    let mut settings = if is_call { vec![expression] } else { Vec::new() };
+                    if let Value::TaskFunction(outer) = value {
+                        settings.extend(outer.settings);
+                    }
+                    Value::TaskFunction(TaskFunction { function: definition, settings, partial: Vec::new() })
+                }
                 _ => Value::Unknown(unknown(format!("`{name}` has the decorator `{path}`"), decorator.byte_range())),
             };
         }

@@ -17,6 +17,7 @@ mod arguments;
 mod call;
 mod date;
 mod draft;
+mod encoding;
 mod expression;
 mod interpreter;
 mod keys;
@@ -33,6 +34,7 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+pub use encoding::decode;
 pub use remark::{Remark, Weight};
 
 /// What Updraft knows, as far as the import needs it.

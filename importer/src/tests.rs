@@ -400,3 +400,56 @@ fn dates_of_tasks_without_a_zone_are_in_utc() {
         assert!(yaml.contains(written), "{written} in {yaml}");
     }
 }
+
+/// The commonest way to tie the tasks of a loop one behind the other.
+#[test]
+fn the_task_before_is_not_none() {
+    for condition in ["before is not None", "before", "not before is None", "before != None"] {
+        let tied = yaml(&format!(
+            "before = None\nfor name in ['a', 'b', 'c']:\n    now = EmptyOperator(task_id=name)\n    if {condition}:\n        \
+             before >> now\n    before = now"
+        ));
+        let expected = "  - task_id: a\n    operator: empty\n  - task_id: b\n    operator: empty\n    dependencies: [a]\n  \
+                        - task_id: c\n    operator: empty\n    dependencies: [b]\n";
+        assert_eq!(tied, expected, "{condition}");
+    }
+}
+
+#[test]
+fn what_a_task_leaves_is_pulled_by_its_key_and_in_texts() {
+    let pulled = yaml(
+        "a = EmptyOperator(task_id='a')\nb = BashOperator(task_id='b', bash_command=a.output['k'])\n\
+         c = BashOperator(task_id='c', bash_command=f\"echo {a.output} {b.output['it']}\", env={'A': '%s' % a.output})\n\
+         d = BashOperator.partial(task_id='d').expand(bash_command=b.output['list'])",
+    );
+    for written in [
+        "dependencies: [a]\n    bash_command: \"{{ ti.xcom_pull(task_ids='a', key='k') }}\"",
+        "bash_command: echo {{ ti.xcom_pull(task_ids='a') }} {{ ti.xcom_pull(task_ids='b', key='it') }}",
+        "A: \"{{ ti.xcom_pull(task_ids='a') }}\"",
+        "bash_command: b.output['list']",
+    ] {
+        assert!(pulled.contains(written), "{written} in {pulled}");
+    }
+}
+
+#[test]
+fn functions_that_are_tasks_keep_their_names_settings_and_ties() {
+    let flow = body(
+        "@task(task_id='first', retries=3, multiple_outputs=True)\ndef a():\n    return {}\n\
+         @task\ndef b(x, y=None):\n    return x\n\
+         x = a()\nb.override(task_id='second', trigger_rule='all_done')(x['k'])\nb.partial(y=x).expand(x=[1, 2])",
+    );
+    let yaml = flow.yaml.unwrap();
+    for written in [
+        "- task_id: first\n    operator: airflow.sdk.task\n    retries: 3\n",
+        "- task_id: second\n    operator: airflow.sdk.task\n    dependencies: [first]\n    trigger_rule: all_done\n",
+        "- task_id: b\n    operator: airflow.sdk.task\n    dependencies: [first]\n",
+    ] {
+        assert!(yaml.contains(written), "{written} in {yaml}");
+    }
+    assert!(
+        flow.remarks.iter().all(|remark| remark.message.contains("is Python code by `@task`")),
+        "{:?}",
+        flow.remarks
+    );
+}

@@ -38,6 +38,16 @@ pub(crate) struct Date {
     pub(crate) zone: Option<String>,
 }
 
+/// A function that is a task by `@task`.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskFunction<'t> {
+    pub(crate) function: Node<'t>,
+    /// The calls that say more of the task, the last one counts: its decorator, and `override`.
+    pub(crate) settings: Vec<Node<'t>>,
+    /// The calls of `partial`.
+    pub(crate) partial: Vec<Node<'t>>,
+}
+
 /// A value of Python's, or of Airflow's.
 #[derive(Clone, Debug)]
 pub(crate) enum Value<'t> {
@@ -66,15 +76,15 @@ pub(crate) enum Value<'t> {
     Name(String),
     Function(Node<'t>),
     /// A function that is a task by `@task`.
-    TaskFunction(Node<'t>),
+    TaskFunction(TaskFunction<'t>),
     /// A function that is a group by `@task_group`, or a DAG by `@dag`, with its decorator.
     GroupFunction(Node<'t>, Node<'t>),
     DagFunction(Node<'t>, Node<'t>),
     Dag(usize),
     Task(usize),
     Group(usize),
-    /// `task.output`.
-    Output(usize),
+    /// `task.output`, or what a task leaves under a key: `task.output["key"]`.
+    Output(usize, Option<String>),
     /// An operator with some of its arguments: `Operator.partial(…)`.
     Partial(String, Node<'t>),
     /// What `task >> Label("…")` waits for.
@@ -115,9 +125,18 @@ impl<'t> Value<'t> {
             Value::Text(text) => !text.is_empty(),
             Value::List(items) | Value::Tuple(items) => !items.is_empty(),
             Value::Dict(entries) => !entries.is_empty(),
-            Value::Dag(_) | Value::Task(_) | Value::Group(_) | Value::Length(_) | Value::Date(_) => true,
+            Value::Length(_) | Value::Date(_) => true,
+            value if value.is_of_airflow() => true,
             _ => return None,
         })
+    }
+
+    /// Whether it is something of Airflow's, which is neither nothing nor a value of Python's own.
+    fn is_of_airflow(&self) -> bool {
+        matches!(
+            self,
+            Value::Dag(_) | Value::Task(_) | Value::Group(_) | Value::Output(..) | Value::Assets(_) | Value::Alias(_)
+        )
     }
 
     /// Whether two values are equal; none when that cannot be told.
@@ -137,6 +156,7 @@ impl<'t> Value<'t> {
             (Value::Date(left), Value::Date(right)) => left == right,
             (Value::Task(left), Value::Task(right)) | (Value::Group(left), Value::Group(right)) => left == right,
             (Value::None, Value::None) => true,
+            (Value::None, other) | (other, Value::None) if other.is_of_airflow() => false,
             (left, right) => match (left.number(), right.number()) {
                 #[expect(clippy::float_cmp, reason = "Python compares so, too")]
                 (Some(left), Some(right)) => left == right,
@@ -255,7 +275,7 @@ impl<'t> Value<'t> {
             Value::Function(_) | Value::TaskFunction(_) | Value::GroupFunction(..) | Value::DagFunction(..) => {
                 return Err("a function is Python code".to_owned());
             }
-            Value::Dag(_) | Value::Task(_) | Value::Group(_) | Value::Output(_) => {
+            Value::Dag(_) | Value::Task(_) | Value::Group(_) | Value::Output(..) => {
                 return Err("a DAG, a task or a group cannot stand here".to_owned());
             }
             Value::Partial(..) | Value::Labelled(_) | Value::Label | Value::Alias(_) => {

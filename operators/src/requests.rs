@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
+use scheduler::chain::Chain;
 use scheduler::log::TaskLog;
 use scheduler::operator::TaskError;
 use tokio::time::Instant;
@@ -31,6 +32,9 @@ const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Of an answer that is no success, so much is shown.
 const ANSWER_CHARACTERS_MAX: usize = 300;
+
+/// What is complained of when the other side speaks, but not TLS.
+const NOT_ENCRYPTED: &str = "InvalidContentType";
 
 /// The first pause before a request is repeated; each is twice the one before, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
@@ -142,12 +146,17 @@ pub(crate) async fn reply_of(mut response: Response, bytes_max: usize, host: &st
 
 /// That a request, or its answer, did not get through; `done` when the other side may have acted on it.
 pub(crate) fn broken_off(error: reqwest::Error, host: &str, done: bool) -> Trouble {
+    let port = error.url().and_then(Url::port).map(|port| format!(":{port}")).unwrap_or_default();
+    let mut what = format!("cannot reach `{host}{port}`");
+    if Chain(&error).to_string().contains(NOT_ENCRYPTED) {
+        what += " with encryption (write `http://` before its host if that is how it is spoken to)";
+    }
     Trouble {
         may_retry: !error.is_builder(),
         may_be_done: done,
         not_before: None,
         // The address may be a secret, so it is not in the error.
-        error: anyhow::Error::new(error.without_url()).context(format!("cannot reach `{host}`")),
+        error: anyhow::Error::new(error.without_url()).context(what),
     }
 }
 

@@ -22,6 +22,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::connection::{Connection, spellings};
 use crate::operator::TaskKey;
 use crate::store::try_logs::LogOf;
 
@@ -194,17 +195,17 @@ impl TaskLog {
         sink.close();
     }
 
-    /// Writes `***` instead of `secret` from here on.
+    /// Writes `***` instead of `secret` from here on, also where it is spelled as in a URL, in JSON or in base64.
     pub fn hide(&self, secret: &str) {
-        let mut sink = self.lock();
-        // A secret of several lines comes line by line.
-        for secret in std::iter::once(secret).chain(secret.lines()).map(str::trim) {
-            if secret.len() >= MASKED_LENGTH_MIN && !sink.secrets.iter().any(|known| known == secret) {
-                sink.secrets.push(secret.to_owned());
-            }
+        if secret.trim().len() >= MASKED_LENGTH_MIN {
+            self.lock().hide(&spellings(secret));
         }
-        // One may be part of another.
-        sink.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    }
+
+    /// Writes `***` instead of what is secret in a connection.
+    pub fn hide_connection(&self, connection: &Connection) {
+        connection.secrets().iter().for_each(|secret| self.hide(secret));
+        self.lock().hide(&connection.basic_credentials());
     }
 
     /// The text with `***` in the place of every secret.
@@ -268,6 +269,18 @@ impl TaskLog {
 }
 
 impl Sink {
+    fn hide(&mut self, secrets: &[String]) {
+        // A secret of several lines comes line by line.
+        for secret in secrets.iter().flat_map(|secret| std::iter::once(secret.as_str()).chain(secret.lines())) {
+            let secret = secret.trim();
+            if secret.len() >= MASKED_LENGTH_MIN && !self.secrets.iter().any(|known| known == secret) {
+                self.secrets.push(secret.to_owned());
+            }
+        }
+        // One may be part of another.
+        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    }
+
     fn line(&self, level: Level, logger: &str, event: String) -> LogLine {
         LogLine { timestamp: self.clock.now(), level, logger: logger.to_owned(), event }
     }
@@ -432,6 +445,7 @@ pub fn path(folder: &Path, key: &TaskKey, try_number: u32) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::Secret;
 
     fn events(path: &Path) -> Vec<String> {
         let text = std::fs::read_to_string(path).unwrap();
@@ -476,6 +490,29 @@ mod tests {
         log.info("curl -H dapi-12345 dapi-12345-long abc");
         assert_eq!(events(&path), ["curl -H *** *** abc"]);
         assert_eq!(log.mask("no dapi-12345"), "no ***");
+    }
+
+    #[test]
+    fn a_connection_is_masked_however_it_is_written() {
+        let log = TaskLog::discard(Clock::System);
+        let mut connection = Connection::new("api", "http");
+        connection.login = Some("me".to_owned());
+        connection.password = Some(Secret::new("it's a \"word\""));
+        connection.extra.insert("private_key".to_owned(), Value::from("-----KEY-----\nabcdefgh\n"));
+        connection.extra.insert("pin_token".to_owned(), Value::from(12_345_678));
+        log.hide_connection(&connection);
+
+        for (text, shown) in [
+            ("http://me:it%27s%20a%20%22word%22@api", "http://me:***@api"),
+            (r#"{"password": "it's a \"word\""}"#, r#"{"password": "***"}"#),
+            (r#"+ curl -u 'me:it'\''s a "word"'"#, "+ curl -u 'me:***'"),
+            ("Authorization: Basic bWU6aXQncyBhICJ3b3JkIg==", "Authorization: Basic ***=="),
+            (r#"{"key": "-----KEY-----\nabcdefgh\n"}"#, r#"{"key": "***"}"#),
+            ("abcdefgh", "***"),
+            ("pin 12345678", "pin ***"),
+        ] {
+            assert_eq!(log.mask(text), shown);
+        }
     }
 
     #[test]

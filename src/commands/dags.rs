@@ -324,10 +324,11 @@ fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Res
         }));
     }
     let found = problems.len();
+    let dags = if count == 1 { "1 DAG".to_owned() } else { format!("{count} DAGs") };
     output.print(&problems, |_| match found {
-        0 => format!("{count} DAGs, nothing wrong"),
-        1 => format!("{count} DAGs, 1 mistake"),
-        _ => format!("{count} DAGs, {found} mistakes"),
+        0 => format!("{dags}, nothing wrong"),
+        1 => format!("{dags}, 1 mistake"),
+        _ => format!("{dags}, {found} mistakes"),
     })?;
     Ok(if found == 0 { Status::Done } else { Status::BadInput })
 }

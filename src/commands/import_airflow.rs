@@ -133,8 +133,13 @@ fn python_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 fn convert(path: PathBuf, name: PathBuf, vocabulary: &Vocabulary, registry: &Registry) -> anyhow::Result<File> {
     let name = if name.as_os_str().is_empty() { path.file_name().map(PathBuf::from).unwrap_or_default() } else { name };
     let bytes = fs::read(&path).map_err(|error| BadInput::new(format!("cannot read `{}`: {error}", path.display())))?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| BadInput::new(format!("`{}` is not UTF-8 text", path.display())))?;
+    let (text, unreadable) = importer::decode(&bytes);
+    if let Some(remark) = unreadable {
+        // The other files of the folder are converted all the same.
+        let mut imported = Imported::default();
+        imported.remarks.push(remark);
+        return Ok(File { path, name, text, imported });
+    }
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let mut imported = importer::import(&stem, &text, vocabulary);
     check(&mut imported, registry);

@@ -91,10 +91,7 @@ pub fn read_variables(path: &Path) -> anyhow::Result<Vec<FileVariable>> {
     let read = |(key, value): (String, Value)| {
         let (value, description) = match value {
             // Airflow writes those with a description so.
-            Value::Object(mut fields)
-                if fields.contains_key("value")
-                    && fields.keys().all(|name| name == "value" || name == "description") =>
-            {
+            Value::Object(mut fields) if says_more(&fields) => {
                 let description = fields.get("description").and_then(Value::as_str).map(str::to_owned);
                 (fields.shift_remove("value").unwrap_or_default(), description)
             }
@@ -134,23 +131,56 @@ fn exported(connection: &Connection) -> Value {
     Value::Object(fields)
 }
 
-/// The text of a file of variables.
-pub fn write_variables(variables: &[FileVariable], format: SecretFileFormat) -> String {
+/// The text of a file of variables, from which they are read back as they are.
+pub fn write_variables(variables: &[FileVariable], format: SecretFileFormat) -> anyhow::Result<String> {
     let entries = variables.iter().map(|variable| {
-        let value = serde_json::from_str(&variable.value).unwrap_or_else(|_| Value::from(variable.value.as_str()));
+        let value = as_json(&variable.value);
+        let is_ambiguous = value.as_object().is_some_and(says_more);
         let value = match &variable.description {
-            Some(description) => serde_json::json!({ "value": value, "description": description }),
-            None => value,
+            None if !is_ambiguous => value,
+            description => serde_json::json!({ "value": value, "description": description }),
         };
         (variable.key.clone(), value)
     });
-    match format {
+    Ok(match format {
         SecretFileFormat::Json => pretty(&Value::Object(entries.collect())),
         SecretFileFormat::Yaml => write_yaml(entries),
-        SecretFileFormat::Env => {
-            variables.iter().map(|variable| format!("{}={}\n", variable.key, variable.value)).collect()
-        }
+        SecretFileFormat::Env => variables.iter().map(line_of).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Whether a mapping is how files write a variable with what is said of it.
+fn says_more(fields: &Map<String, Value>) -> bool {
+    fields.contains_key("value") && fields.keys().all(|name| name == "value" || name == "description")
+}
+
+/// The value that a text is in JSON, if that is the same text again but for its blanks; else the text. `1.10` is no number: it
+/// would come back as `1.1`.
+fn as_json(text: &str) -> Value {
+    let parsed = serde_json::from_str::<Value>(text).ok();
+    let same = parsed.filter(|value| !value.is_string() && value.to_string() == without_blanks(text));
+    same.unwrap_or_else(|| Value::from(text))
+}
+
+/// JSON without the blanks between its parts.
+fn without_blanks(json: &str) -> String {
+    let (mut is_text, mut is_escaped) = (false, false);
+    let mut is_part = |c: char| {
+        is_text ^= c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_text || !c.is_ascii_whitespace()
+    };
+    json.chars().filter(|c| is_part(*c)).collect()
+}
+
+fn line_of(variable: &FileVariable) -> anyhow::Result<String> {
+    let FileVariable { key, value, .. } = variable;
+    if value.contains(['\n', '\r']) || value.trim() != value {
+        let what =
+            format!("the value of `{key}` has several lines, or blanks around it, which are lost in a .env file");
+        return Err(BadInput::new(what).hint("write a .json or .yaml file").into());
     }
+    Ok(format!("{key}={value}\n"))
 }
 
 fn pretty(value: &Value) -> String {
@@ -179,14 +209,19 @@ fn write_yaml(entries: impl Iterator<Item = (String, Value)>) -> String {
 
 /// Writes a file that only we can read, or to standard output.
 pub fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::fs::Permissions;
     use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
     if path == Path::new("-") {
         return output::line(text);
     }
     let write = || {
         let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        // One that was there may be for others to read.
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
         file.write_all(text.as_bytes())
     };
     write().with_context(|| format!("cannot write `{}`", path.display()))

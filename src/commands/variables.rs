@@ -117,7 +117,7 @@ async fn export(installation: &Installation, file: &Path) -> anyhow::Result<Stat
         let value = variables::open(&row, installation.control.keyring())?;
         all.push(FileVariable { key: row.key, value, description: row.description });
     }
-    save(file, &write_variables(&all, format_of(file).unwrap_or(SecretFileFormat::Json)))?;
+    save(file, &write_variables(&all, format_of(file).unwrap_or(SecretFileFormat::Json))?)?;
     Ok(Status::Done)
 }
 

@@ -123,3 +123,32 @@ async fn what_is_no_python_is_told_with_its_line() {
     assert_eq!(missing.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("`nowhere` is no file and no folder"));
 }
+
+#[tokio::test]
+async fn a_file_that_is_no_text_keeps_no_other_from_being_converted() {
+    let installation = Installation::new(Backend::Sqlite).await;
+    let folder = installation.path().join("airflow");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(python("notebook"), folder.join("notebook.py")).unwrap();
+    let head = "from airflow.sdk import DAG\nfrom airflow.providers.standard.operators.bash import BashOperator\n";
+    let dag =
+        |id: &str| format!("{head}with DAG('{id}'):\n    BashOperator(task_id='a', bash_command='echo caf\u{e9}')\n");
+    let latin_1 = |text: &str| text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>();
+    std::fs::write(folder.join("named.py"), latin_1(&format!("# -*- coding: latin-1 -*-\n{}", dag("named")))).unwrap();
+    std::fs::write(folder.join("broken.py"), latin_1(&dag("broken"))).unwrap();
+    std::fs::write(folder.join("windows.py"), dag("windows").replace("echo", "\\\necho").replace('\n', "\r\n"))
+        .unwrap();
+
+    let output = installation.run(&["import", "airflow", "airflow", "--to", "dags"]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for word in ["this is not UTF-8 text", "broken.py:4:", "save the file as UTF-8"] {
+        assert!(said.contains(word), "{word} in {said}");
+    }
+    let written = |name: &str| std::fs::read_to_string(installation.path().join("dags").join(name)).unwrap();
+    assert!(written("named.yaml").contains("echo caf\u{e9}"));
+    assert!(!written("windows.yaml").contains("\\r"), "{}", written("windows.yaml"));
+    assert!(written("notebook.yaml").contains("0a3db223d459_dag"));
+    assert!(!installation.path().join("dags/broken.yaml").exists());
+}

@@ -120,18 +120,60 @@ async fn files_of_airflow_are_read_and_ours_are_read_back() {
     let mode = std::fs::metadata(installation.path().join("export.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "what holds secrets is for nobody else");
 
+    // One that was there may have been for others to read.
+    let file = installation.path().join("export.json");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    ok(&installation, &["connections", "export", "export.json"]).await;
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
     write("broken.json", "{\"my_db\": \"hush");
     write("broken.yaml", "a: {conn_type: [hush\n");
+    write("number.yaml", "my_db: {conn_type: http, password: 0123}\n");
     write("wrong.json", r#"{"my_db": {"conn_type": "http", "pasword": "hush"}}"#);
     for (file, words) in [
         ("broken.json", "line 1"),
         ("broken.yaml", "cannot be read"),
         ("wrong.json", "`my_db` is no connection"),
+        ("number.yaml", "its `password` is no text (write it in quotes)"),
         ("none.json", "cannot read"),
         ("file.txt", "must end with"),
     ] {
         refused(&installation, &["connections", "import", file], words).await;
     }
+}
+
+#[tokio::test]
+async fn variables_come_back_from_a_file_letter_by_letter() {
+    let values = [
+        ("version", "1.10"),
+        ("long", "12345678901234567890123"),
+        ("quoted", "\"quoted\""),
+        ("null", "null"),
+        ("spaced", "{\"a\": [1, \"b  c \\\" d\"]}"),
+        ("ambiguous", "{\"value\":1}"),
+        ("also", "{\"value\":1,\"description\":\"no\"}"),
+        ("lines", "one\n  two\n"),
+        ("blanks", "  x "),
+        ("empty", ""),
+        ("yes", "yes"),
+        ("date", "2024-01-01"),
+    ];
+    let installation = Installation::new(Backend::Sqlite).await;
+    for (key, value) in values {
+        ok(&installation, &["variables", "set", key, value]).await;
+    }
+    for file in ["all.json", "all.yaml"] {
+        ok(&installation, &["variables", "export", file]).await;
+        let other = Installation::new(Backend::Sqlite).await;
+        ok(&other, &["variables", "import", installation.path().join(file).to_str().unwrap()]).await;
+        for (key, value) in values {
+            let read = other.json(&["variables", "get", key]).await;
+            // Blanks between the parts of JSON mean nothing.
+            let expected = if key == "spaced" { "{\"a\":[1,\"b  c \\\" d\"]}" } else { value };
+            assert_eq!(read, json!(expected), "{key} in {file}");
+        }
+    }
+    refused(&installation, &["variables", "export", "all.env"], "which are lost in a .env file").await;
 }
 
 #[tokio::test]

@@ -10,6 +10,12 @@ const PASSWORD: Field = Field::own("password", "Password", Secret);
 const PORT: Field = Field::own("port", "Port", Number);
 const DATABASE: Field = Field::own("schema", "Database", Text);
 
+/// How Postgres may be encrypted.
+pub(super) const SSL_MODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// How MySQL and MariaDB may be encrypted.
+pub(super) const MYSQL_SSL_MODES: &[&str] = &["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"];
+
 pub(super) const GENERIC: &[Field] = &[HOST, LOGIN, PASSWORD, Field::own("schema", "Schema", Text), PORT];
 
 pub(super) const DATABRICKS: &[Field] = &[
@@ -39,14 +45,8 @@ pub(super) const S3: &[Field] = &[
     Field::own("schema", "Bucket", Text),
 ];
 
-pub(super) const POSTGRES: &[Field] = &[
-    HOST,
-    PORT.like("5432"),
-    DATABASE,
-    LOGIN,
-    PASSWORD,
-    Field::extra("sslmode", "TLS", Choice(&["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])),
-];
+pub(super) const POSTGRES: &[Field] =
+    &[HOST, PORT.like("5432"), DATABASE, LOGIN, PASSWORD, Field::extra("sslmode", "TLS", Choice(SSL_MODES))];
 
 pub(super) const MYSQL: &[Field] = &[
     HOST,
@@ -55,7 +55,7 @@ pub(super) const MYSQL: &[Field] = &[
     LOGIN,
     PASSWORD,
     Field::extra("unix_socket", "Socket", Text).help("In the place of host and port."),
-    Field::extra("ssl_mode", "TLS", Choice(&["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"])),
+    Field::extra("ssl_mode", "TLS", Choice(MYSQL_SSL_MODES)),
 ];
 
 pub(super) const SQLITE: &[Field] = &[Field::own("host", "File", Text).like("/data/sales.db")];

@@ -62,3 +62,20 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environme
 fn tried_by(test: impl ConnectionTest + 'static) -> Arc<dyn ConnectionTest> {
     Arc::new(test)
 }
+
+#[cfg(test)]
+mod tests {
+    use scheduler::connection::{FieldKind, is_sensitive};
+
+    use super::*;
+
+    #[test]
+    fn what_a_form_hides_is_hidden_everywhere() {
+        let registry = crate::registry().unwrap();
+        let types: Vec<_> = registry.connection_types().collect();
+        assert!(types.len() > 3);
+        for field in types.iter().flat_map(|kind| kind.fields).filter(|field| field.is_extra) {
+            assert_eq!(is_sensitive(field.name), field.kind == FieldKind::Secret, "{}", field.name);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Mail servers: we greet them, and sign in if there is a login.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use async_trait::async_trait;
 use scheduler::connection::{Connection, ConnectionTest, Secret};
 use serde_json::Value;
@@ -14,13 +14,26 @@ pub(super) struct Smtp;
 impl ConnectionTest for Smtp {
     async fn test(&self, connection: &Connection) -> anyhow::Result<String> {
         let server = mail_server_of(connection)?;
-        let answers = server.transport()?.test_connection().await.context("cannot reach the mail server")?;
+        let answers = server.transport()?.test_connection().await.map_err(|error| told(error, &server))?;
         if !answers {
             bail!("the mail server does not answer as one");
         }
         let signed_in = if connection.login.is_some() { ", and let us sign in" } else { "" };
         Ok(format!("the mail server on port {} answered{signed_in}", server.port()))
     }
+}
+
+/// What goes wrong with a mail server, with its place and what to look at.
+fn told(error: lettre::transport::smtp::Error, server: &MailServer) -> anyhow::Error {
+    let place = format!("{}:{}", server.host, server.port());
+    let what = if error.is_permanent() || error.is_transient() {
+        format!("the mail server at `{place}` refuses us")
+    } else if error.is_client() {
+        format!("the mail server at `{place}` is not as the connection says; look at `disable_ssl` and `disable_tls`")
+    } else {
+        format!("cannot reach the mail server at `{place}`")
+    };
+    anyhow::Error::new(error).context(what)
 }
 
 /// The mail server that a connection leads to.

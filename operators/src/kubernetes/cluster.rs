@@ -192,6 +192,8 @@ async fn configuration(
         from_file(&path)?
     } else if environment.look_up("KUBERNETES_SERVICE_HOST").is_ok() {
         return Config::incluster().context("the account of Updraft's pod cannot be read");
+    } else if connection.is_some() {
+        bail!("no cluster is named; the connection needs a kubeconfig, or an API server as its host, or `in_cluster`");
     } else {
         bail!("no cluster is named; make a connection of type `kubernetes`, and name it with `kubernetes_conn_id`");
     };

@@ -14,13 +14,16 @@ use crate::location::S3;
 const TARGET: &str = "secretsmanager.GetSecretValue";
 
 /// What others call the fields of a connection, in the secrets that AWS itself makes for databases.
-const OTHER_NAMES: [(&str, &str); 6] = [
+const OTHER_NAMES: [(&str, &str); 9] = [
     ("username", "login"),
     ("user", "login"),
     ("engine", "conn_type"),
     ("dbname", "schema"),
     ("database", "schema"),
     ("dbInstanceIdentifier", ""),
+    ("dbClusterIdentifier", ""),
+    ("masterarn", ""),
+    ("masterArn", ""),
 ];
 
 /// The secrets of an account, as `<prefix>/connections/<id>` and `<prefix>/variables/<key>`.

@@ -91,9 +91,14 @@ async fn postgres_is_signed_in_to() {
 
     assert!(works(&good).await.contains("SELECT 1"));
     fails(&Connection { schema: Some("nowhere".to_owned()), ..good.clone() }, "nowhere").await;
-    fails(&with_extra(good, &json!({ "sslmode": "sometimes" })), "`sometimes` is no `sslmode`").await;
+    fails(&with_extra(good, &json!({ "sslmode": "sometimes" })), "`sometimes` is no `sslmode`; those are disable")
+        .await;
     let away = Connection { host: Some("127.0.0.1".to_owned()), port: Some(9), ..Connection::new("db", "postgres") };
-    fails(&Connection { password: Some(Secret::new("hush")), ..away }, "cannot sign in").await;
+    fails(
+        &Connection { password: Some(Secret::new("hush")), ..away },
+        "cannot sign in at `127.0.0.1:9`: Connection refused (os error 111); look at its host",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -158,7 +163,9 @@ async fn mail_servers_are_greeted() {
 
     works(&connection(&open, "")).await;
     assert!(works(&connection(&strict, "s3cret-word")).await.contains("sign in"));
-    fails(&connection(&strict, "hush"), "mail server").await;
+    fails(&connection(&strict, "hush"), &format!("the mail server at `127.0.0.1:{}` refuses us", strict.port)).await;
+    let away = Connection { port: Some(9), ..connection(&open, "") };
+    fails(&away, "cannot reach the mail server at `127.0.0.1:9`").await;
 }
 
 #[tokio::test]
@@ -213,7 +220,14 @@ async fn servers_on_the_web_are_asked_as_their_type_wants() {
         ..Connection::new("x", "http")
     };
     works(&split).await;
-    fails(&Connection { port: Some(9), ..split }, "cannot reach").await;
+    fails(&Connection { port: Some(9), ..split }, "cannot reach `127.0.0.1:9`").await;
+    let unencrypted = Connection {
+        host: Some("127.0.0.1".to_owned()),
+        port: Some(address.port()),
+        password: Some(Secret::new("hush-hush")),
+        ..Connection::new("x", "vault")
+    };
+    fails(&unencrypted, "write `http://` before its host").await;
     fails(&Connection::new("x", "generic"), "cannot be tested").await;
 }
 

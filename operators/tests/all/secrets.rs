@@ -41,8 +41,8 @@ async fn make_secret(moto: &Moto, name: &str, text: &str) {
 async fn aws_gives_connections_and_variables_below_its_prefix() {
     let moto = Moto::start();
     make_secret(&moto, "airflow/connections/db", "postgres://me:p%40ss@db:5432/sales").await;
-    let made_by_aws =
-        json!({ "engine": "mysql", "username": "u", "password": "hush", "host": "h", "port": 3306, "dbname": "d" });
+    let made_by_aws = json!({ "engine": "mysql", "username": "u", "password": "hush", "host": "h", "port": 3306, "dbname": "d",
+            "dbClusterIdentifier": "c", "masterarn": "arn:aws:secretsmanager:eu-west-1:1:secret:master" });
     make_secret(&moto, "airflow/connections/rds", &made_by_aws.to_string()).await;
     make_secret(&moto, "airflow/connections/broken", "hush").await;
     make_secret(&moto, "airflow/variables/region", "eu").await;

@@ -101,8 +101,9 @@ fn text(key: &str, value: Value) -> Result<Option<String>, MalformedConnection> 
     match value {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        // Logins and passwords that are numbers are often written as such.
-        Value::Number(number) => Ok(Some(number.to_string())),
+        // Logins and passwords that are numbers are often written as such. Those with a point are not told letter by letter
+        // (`1.10`), and YAML takes `0123` for one of them.
+        Value::Number(number) if !number.is_f64() => Ok(Some(number.to_string())),
         _ => Err(MalformedConnection::new(format!("its `{key}` is no text"), "write it in quotes")),
     }
 }
@@ -149,6 +150,7 @@ mod tests {
             (r#"{"password": "hush"}"#, "no `conn_type`"),
             (r#"{"conn_type": "http", "pasword": "hush"}"#, "its keys are conn_type"),
             (r#"{"conn_type": "http", "password": ["hush"]}"#, "its `password` is no text"),
+            (r#"{"conn_type": "http", "password": 1.10}"#, "its `password` is no text (write it in quotes)"),
             (r#"{"conn_type": "http", "port": "hush"}"#, "its `port` is no port"),
             (r#"{"conn_type": "http", "port": 70000}"#, "its `port` is no port"),
             (r#"{"conn_type": "http", "extra": "hush"}"#, "`extra`"),

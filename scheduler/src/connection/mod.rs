@@ -1,13 +1,16 @@
 //! Connections: where something outside is, and what it asks for before it lets us in (Airflow 3: Connections).
 
 mod json;
+mod spellings;
 mod types;
 mod uri;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
+pub use spellings::spellings;
 pub use types::{ConnectionTest, ConnectionType, Field, FieldKind, TEST_TIME_MAX, test};
 
 /// Keys of `extra`, and names of variables, whose values nobody may read when the name contains one of these words (Airflow
@@ -36,6 +39,10 @@ const SENSITIVE_WORDS: [&str; 22] = [
     "token",
     "webhook_url",
 ];
+
+/// The key, whatever stands before it, under which a connection to Kubernetes holds the credentials of its users. What begins so,
+/// such as `kube_config_path`, is no secret.
+const KUBECONFIG: &str = "kube_config";
 
 /// What stands where a secret is not shown.
 pub const MASK: &str = "***";
@@ -152,16 +159,17 @@ impl Connection {
         self.extra.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
-    /// All that must never be read in a log: the password, and the sensitive texts of `extra` at any depth.
-    pub fn secrets(&self) -> Vec<&str> {
-        let mut secrets: Vec<&str> = self.password.iter().map(Secret::reveal).collect();
+    /// All that must never be read in a log: the password, and the sensitive texts and numbers of `extra` at any depth.
+    pub fn secrets(&self) -> Vec<Cow<'_, str>> {
+        let mut secrets: Vec<Cow<'_, str>> = self.password.iter().map(|secret| secret.reveal().into()).collect();
         self.extra.iter().for_each(|(key, value)| collect_secrets(is_sensitive(key), value, &mut secrets));
         secrets
     }
 
-    /// The same as they stand in [`Connection::to_uri`].
-    pub fn encoded_secrets(&self) -> Vec<String> {
-        self.secrets().into_iter().map(uri::encoded).collect()
+    /// Login and password as HTTP sends them (`Authorization: Basic`), which must not be read in a log either.
+    pub fn basic_credentials(&self) -> Vec<String> {
+        let Some(password) = &self.password else { return Vec::new() };
+        spellings::in_base64(&format!("{}:{}", self.login.as_deref().unwrap_or_default(), password.reveal()))
     }
 }
 
@@ -184,7 +192,7 @@ impl fmt::Debug for Connection {
 /// Whether the value under a key of `extra`, or of a variable of that name, is a secret.
 pub fn is_sensitive(key: &str) -> bool {
     let key = key.to_lowercase();
-    SENSITIVE_WORDS.iter().any(|word| key.contains(word))
+    SENSITIVE_WORDS.iter().any(|word| key.contains(word)) || key.ends_with(KUBECONFIG)
 }
 
 /// What Airflow calls a type of connection that people may write otherwise.
@@ -239,15 +247,16 @@ pub fn unmasked(new: Value, old: Option<&Value>) -> Value {
 }
 
 /// All texts that nobody may read in the value of a variable, or of anything else with a name.
-pub fn secrets_of<'a>(name: &str, value: &'a Value) -> Vec<&'a str> {
+pub fn secrets_of<'a>(name: &str, value: &'a Value) -> Vec<Cow<'a, str>> {
     let mut secrets = Vec::new();
     collect_secrets(is_sensitive(name), value, &mut secrets);
     secrets
 }
 
-fn collect_secrets<'a>(is_secret: bool, value: &'a Value, secrets: &mut Vec<&'a str>) {
+fn collect_secrets<'a>(is_secret: bool, value: &'a Value, secrets: &mut Vec<Cow<'a, str>>) {
     match value {
-        Value::String(text) if is_secret && !text.is_empty() => secrets.push(text),
+        Value::String(text) if is_secret && !text.is_empty() => secrets.push(text.into()),
+        Value::Number(number) if is_secret => secrets.push(number.to_string().into()),
         Value::Array(values) => values.iter().for_each(|value| collect_secrets(is_secret, value, secrets)),
         Value::Object(values) => {
             values.iter().for_each(|(key, value)| collect_secrets(is_secret || is_sensitive(key), value, secrets));
@@ -266,11 +275,10 @@ mod tests {
     fn secrets_are_found_at_any_depth_and_not_printed() {
         let mut connection = Connection::new("databricks_default", "databricks");
         connection.password = Some(Secret::new("pass1"));
-        let extra =
-            json!({"token": "dapi123", "host": "https://x", "azure": {"client_secret": "s3cret", "tenant": "t"}});
+        let extra = json!({"token": "dapi123", "host": "https://x", "azure": {"client_secret": "s3cret", "tenant": "t"}, "api_key": 12345});
         connection.extra = extra.as_object().unwrap().clone();
 
-        assert_eq!(connection.secrets(), ["pass1", "dapi123", "s3cret"]);
+        assert_eq!(connection.secrets(), ["pass1", "dapi123", "s3cret", "12345"]);
         let printed = format!("{connection:?}");
         assert!(!printed.contains("pass1") && !printed.contains("dapi123"), "{printed}");
     }
@@ -286,6 +294,12 @@ mod tests {
         );
         assert_eq!(unmasked(shown, Some(&old)), old);
         assert_eq!(unmasked(json!({"token": "new"}), Some(&old)), json!({"token": "new"}));
+    }
+
+    #[test]
+    fn a_kubeconfig_is_secret_and_its_path_is_not() {
+        assert!(is_sensitive("kube_config") && is_sensitive("extra__kubernetes__kube_config"));
+        assert!(!is_sensitive("kube_config_path") && !is_sensitive("cluster_context"));
     }
 
     #[test]

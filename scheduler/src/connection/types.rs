@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Connection, MASK};
+use super::{Connection, MASK, spellings};
+use crate::chain::Chain;
 use crate::operator::Registry;
 
 /// For how long a test may take.
@@ -98,13 +99,16 @@ pub async fn test(registry: &Registry, connection: &Connection) -> Result<String
     let attempt = tokio::spawn(async move { tokio::time::timeout(TEST_TIME_MAX, test.test(&subject)).await });
     let told = match attempt.await {
         Ok(Ok(Ok(found))) => Ok(found),
-        Ok(Ok(Err(problem))) => Err(format!("{problem:#}")),
+        Ok(Ok(Err(problem))) => Err(Chain(problem.as_ref()).to_string()),
         Ok(Err(_)) => Err(format!("there was no answer within {} s", TEST_TIME_MAX.as_secs())),
         Err(_) => Err("the test broke down".to_owned()),
     };
     let mask = |text: String| {
-        let plain = connection.secrets().into_iter().map(str::to_owned).chain(connection.encoded_secrets());
-        plain.filter(|secret| !secret.is_empty()).fold(text, |text, secret| text.replace(&secret, MASK))
+        let mut hidden: Vec<String> = connection.secrets().iter().flat_map(|secret| spellings(secret)).collect();
+        hidden.extend(connection.basic_credentials());
+        // One may be part of another.
+        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        hidden.into_iter().fold(text, |text, secret| text.replace(&secret, MASK))
     };
     told.map(mask).map_err(mask)
 }
@@ -123,6 +127,7 @@ mod tests {
             match connection.host.as_deref() {
                 Some("good") => Ok(format!("signed in with {password}")),
                 Some("bad") => anyhow::bail!("refused: {}", connection.to_uri()),
+                Some("echo") => anyhow::bail!("refused: Basic bWU6cEBzcw=="),
                 _ => panic!("no host"),
             }
         }
@@ -135,12 +140,14 @@ mod tests {
         registry.register_connection_type(kind).unwrap();
         let connection = |host: &str| Connection {
             host: Some(host.to_owned()),
+            login: Some("me".to_owned()),
             password: Some(Secret::new("p@ss")),
             ..Connection::new("x", "tale")
         };
 
         assert_eq!(test(&registry, &connection("good")).await, Ok("signed in with ***".to_owned()));
-        assert_eq!(test(&registry, &connection("bad")).await, Err("refused: tale://:***@bad".to_owned()));
+        assert_eq!(test(&registry, &connection("bad")).await, Err("refused: tale://me:***@bad".to_owned()));
+        assert_eq!(test(&registry, &connection("echo")).await, Err("refused: Basic ***==".to_owned()));
         assert_eq!(test(&registry, &connection("none")).await, Err("the test broke down".to_owned()));
         let unknown = test(&registry, &Connection::new("x", "other")).await;
         assert!(unknown.unwrap_err().contains("`other` cannot be tested"));

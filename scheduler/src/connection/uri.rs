@@ -12,9 +12,11 @@ use super::{Connection, MalformedConnection, Secret, json, normalise_type};
 const EXTRA_KEY: &str = "__extra__";
 
 /// What RFC 3986 lets stand as it is.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const FORM: &str = "write it as conn-type://login:password@host:port/schema?key=value, each part percent-encoded";
+
+const PROTOCOL: &str = "the protocol of a host stands before the login: conn-type://https://login:password@host:port";
 
 /// Reads a URI. Hosts keep their case.
 pub(super) fn read(conn_id: &str, uri: &str) -> Result<Connection, MalformedConnection> {
@@ -35,7 +37,7 @@ pub(super) fn read(conn_id: &str, uri: &str) -> Result<Connection, MalformedConn
         None => (None, rest),
     };
     if protocol.is_some_and(|protocol| !protocol.chars().all(is_plain)) || rest.contains("://") {
-        return Err(MalformedConnection::new("it has `://` in a place where that means nothing", FORM));
+        return Err(MalformedConnection::new("it has `://` in a place where that means nothing", PROTOCOL));
     }
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));

@@ -168,7 +168,11 @@ impl Control {
         connection: &Connection,
         user: Option<&str>,
     ) -> Result<connection::Model, ControlError> {
-        let settings = masked("", &Value::Object(connection.to_json()));
+        let mut settings = masked("", &Value::Object(connection.to_json()));
+        // `extra` is kept encrypted, so here it is only told which keys it has.
+        if let Some(Value::Object(extra)) = settings.get_mut("extra") {
+            extra.values_mut().for_each(|value| *value = Value::from(MASK));
+        }
         let extra = Some(json!({ "connection_id": connection.conn_id, "settings": settings }));
         audit::record(&txn, Deed { event, owner: user, extra, ..Deed::default() }, self.clock.now()).await?;
         commit(txn).await?;

@@ -417,7 +417,7 @@ async fn make_try(
             let end = TryEnd::Success { pushed: pushed(&return_value), next: next.clone() };
             (end, all_xcoms(return_value, xcoms, &next))
         }
-        Ok(Outcome::Skipped { reason }) => (TryEnd::Skipped { reason }, Vec::new()),
+        Ok(Outcome::Skipped { reason }) => (TryEnd::Skipped { reason: task_log.mask(&reason) }, Vec::new()),
         Err(error) => match error.verdict {
             Verdict::Cancelled => (TryEnd::GivenBack, Vec::new()),
             verdict => {

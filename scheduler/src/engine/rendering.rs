@@ -205,8 +205,7 @@ impl Sources<'_> {
         match secret {
             SecretRef::Connection(conn_id) => {
                 let Some(connection) = self.secrets.connection(conn_id).await? else { return Ok(None) };
-                connection.secrets().into_iter().for_each(|secret| self.log.hide(secret));
-                connection.encoded_secrets().iter().for_each(|secret| self.log.hide(secret));
+                self.log.hide_connection(&connection);
                 Ok(Some(SecretValue::Connection(Arc::new(connection))))
             }
             SecretRef::Variable(key) => {
@@ -215,7 +214,7 @@ impl Sources<'_> {
                 let plain = Value::from(text.as_str());
                 let json = serde_json::from_str(&text).unwrap_or(Value::Null);
                 for secret in secrets_of(key, &plain).into_iter().chain(secrets_of(key, &json)) {
-                    self.log.hide(secret);
+                    self.log.hide(&secret);
                 }
                 Ok(Some(SecretValue::Variable(text)))
             }

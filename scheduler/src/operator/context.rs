@@ -287,7 +287,8 @@ impl TaskContext {
     /// `reason` says what it waits for, in words that do not change by themselves.
     pub fn defer(&self, reason: impl Into<String>) {
         self.log.let_go();
-        self.slot.give_up(reason.into());
+        let reason: String = reason.into();
+        self.slot.give_up(self.log.mask(&reason));
     }
 
     /// The connection of that id. Its secrets are masked in the log of the try from here on.
@@ -300,8 +301,7 @@ impl TaskContext {
                 conn_id.to_uppercase()
             )));
         };
-        connection.secrets().into_iter().for_each(|secret| self.log.hide(secret));
-        connection.encoded_secrets().iter().for_each(|secret| self.log.hide(secret));
+        self.log.hide_connection(&connection);
         Ok(connection)
     }
 }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder};
 
 use super::entity::secret_key;
 use super::error::{StoreError, doing};
@@ -44,16 +44,17 @@ pub async fn assert_known(db: &impl ConnectionTrait, keyring: &Keyring) -> Resul
 /// # Errors
 /// [`KeyError::Mismatch`], because nobody should be able to read only half of the secrets.
 pub async fn register(db: &impl ConnectionTrait, keyring: &Keyring, now: DateTime<Utc>) -> Result<(), StoreError> {
-    assert_known(db, keyring).await?;
-    let Some(key_id) = keyring.first_id() else { return Ok(()) };
-    let row = secret_key::ActiveModel { key_id: Set(key_id.to_owned()), created_at: Set(now) };
-    let unless_known = OnConflict::column(secret_key::Column::KeyId).do_nothing().to_owned();
-    secret_key::Entity::insert(row)
-        .on_conflict(unless_known)
-        .exec_without_returning(db)
-        .await
-        .map_err(doing("noting the key of secrets"))?;
-    Ok(())
+    if let Some(key_id) = keyring.first_id() {
+        let row = secret_key::ActiveModel { key_id: Set(key_id.to_owned()), created_at: Set(now) };
+        let unless_known = OnConflict::column(secret_key::Column::KeyId).do_nothing().to_owned();
+        // On Postgres this waits for whoever rotates the keys; only then is known which they are.
+        secret_key::Entity::insert(row)
+            .on_conflict(unless_known)
+            .exec_without_returning(db)
+            .await
+            .map_err(doing("noting the key of secrets"))?;
+    }
+    assert_known(db, keyring).await
 }
 
 /// Encrypts every secret with the first key, so that the others can be forgotten.
@@ -61,6 +62,7 @@ pub async fn register(db: &impl ConnectionTrait, keyring: &Keyring, now: DateTim
 /// # Errors
 /// [`KeyError`], which names the first secret that none of the keys opens.
 pub async fn rotate(db: &impl ConnectionTrait, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rotated, StoreError> {
+    keep_others_from_writing(db).await?;
     let rotated = Rotated {
         connections: connections::reseal(db, keyring).await?,
         variables: variables::reseal(db, keyring).await?,
@@ -73,4 +75,16 @@ pub async fn rotate(db: &impl ConnectionTrait, keyring: &Keyring, now: DateTime<
         .map_err(doing("forgetting the keys of secrets"))?;
     register(db, keyring, now).await?;
     Ok(rotated)
+}
+
+/// Secrets that somebody changes meanwhile would be lost, and those that somebody adds would keep the old key. SQLite has
+/// one writer at a time anyway.
+async fn keep_others_from_writing(db: &impl ConnectionTrait) -> Result<(), StoreError> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    // The keys first, as whoever writes a secret takes them.
+    let lock = "LOCK TABLE secret_key, connection, variable IN SHARE ROW EXCLUSIVE MODE";
+    db.execute_unprepared(lock).await.map_err(doing("keeping others from writing secrets"))?;
+    Ok(())
 }

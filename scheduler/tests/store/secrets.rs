@@ -12,7 +12,7 @@ use scheduler::events::Changes;
 use scheduler::keyring::{KeyError, Keyring};
 use scheduler::operator::{Registry, SecretReader};
 use scheduler::secrets::Secrets;
-use scheduler::store::{Db, StoreError, connections, secret_keys, variables};
+use scheduler::store::{Db, StoreError, commit, connections, secret_keys, variables};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::json;
 
@@ -68,6 +68,9 @@ async fn connections_are_kept_without_anybody_being_able_to_read_their_secrets(#
 
     control.create_connection(&databricks(), Some("me")).await.unwrap();
     control.create_variable("api_token", "hush-hush", Some("For the API"), Some("me")).await.unwrap();
+    let extra = json!({"kube_config": "users: [{token: hidden-there}]", "namespace": "nobodys-business"});
+    let cluster = Connection { extra: extra.as_object().unwrap().clone(), ..Connection::new("cluster", "kubernetes") };
+    control.create_connection(&cluster, Some("me")).await.unwrap();
 
     let again = control.create_connection(&databricks(), None).await;
     assert!(matches!(again, Err(ControlError::Conflict(_))), "{again:?}");
@@ -79,7 +82,8 @@ async fn connections_are_kept_without_anybody_being_able_to_read_their_secrets(#
     assert_eq!(read.connection("other").await.unwrap(), None);
     let stolen = stolen(&db).await;
     assert!(stolen.contains("databricks_default") && stolen.contains("For the API"), "{stolen}");
-    assert!(!["p4ssw0rd", "dapi123", "hush-hush", OLD].iter().any(|secret| stolen.contains(secret)), "{stolen}");
+    let secret = ["p4ssw0rd", "dapi123", "hush-hush", "hidden-there", "nobodys-business", OLD];
+    assert!(!secret.iter().any(|secret| stolen.contains(secret)), "{stolen}");
 }
 
 #[rstest]
@@ -182,4 +186,55 @@ async fn without_a_key_no_secret_is_taken(#[case] backend: Backend) {
     assert!(refused.contains("UPDRAFT_SECRET_KEY"), "{refused}");
     without.create_connection(&Connection::new("open", "http"), None).await.unwrap();
     assert_eq!(connections::list(db.read()).await.unwrap().len(), 1);
+}
+
+/// Waits until somebody stands in line for a table.
+async fn somebody_waits(db: &Db) {
+    let waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = \
+                   current_database()";
+    let count = async || {
+        let asked = Statement::from_string(DbBackend::Postgres, waiting);
+        db.read().query_one_raw(asked).await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap()
+    };
+    while count().await == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_changed_while_keys_are_rotated_is_not_lost() {
+    let db = open(Backend::Postgres).await;
+    control(&db, OLD).create_connection(&databricks(), None).await.unwrap();
+    let changed = Connection { password: Some(Secret::new("other-word")), ..databricks() };
+    let old: Keyring = OLD.parse().unwrap();
+
+    let changing = db.begin_write().await.unwrap();
+    secret_keys::register(&changing, &old, Clock::System.now()).await.unwrap();
+    connections::update(&changing, &old, &changed).await.unwrap();
+    let control = control(&db, &format!("{NEW},{OLD}"));
+    let rotating = tokio::spawn(async move { control.rotate_key(None).await });
+    somebody_waits(&db).await;
+    commit(changing).await.unwrap();
+    rotating.await.unwrap().unwrap();
+
+    assert_eq!(secrets(&db, NEW).connection("databricks_default").await.unwrap(), Some(changed));
+}
+
+#[tokio::test]
+async fn nothing_is_encrypted_with_a_key_that_is_rotated_away_meanwhile() {
+    let db = open(Backend::Postgres).await;
+    control(&db, OLD).create_variable("region", "eu", None, None).await.unwrap();
+    let both: Keyring = format!("{NEW},{OLD}").parse().unwrap();
+
+    let rotating = db.begin_write().await.unwrap();
+    secret_keys::rotate(&rotating, &both, Clock::System.now()).await.unwrap();
+    let control = control(&db, OLD);
+    let late = tokio::spawn(async move { control.create_variable("late", "hush-hush", None, None).await.map(|_| ()) });
+    somebody_waits(&db).await;
+    commit(rotating).await.unwrap();
+
+    let refused = late.await.unwrap();
+    assert!(matches!(refused, Err(ControlError::Store(StoreError::Key(KeyError::Mismatch { .. })))), "{refused:?}");
+    let new: Keyring = NEW.parse().unwrap();
+    assert_eq!(secret_keys::list(db.read()).await.unwrap(), [new.first_id().unwrap()]);
 }

@@ -31,6 +31,7 @@ test('a connection is made, tested, changed without showing its secret, and dele
   await changing.getByLabel('File').fill('/nowhere.db')
   await changing.getByRole('button', { name: 'Test' }).click()
   await expect(changing.getByRole('alert')).toContainText('there is no file `/nowhere.db`')
+  await expect(changing.getByRole('alert')).toBeInViewport({ ratio: 1 })
   await expectAccessible(page)
   await changing.getByRole('button', { name: 'Save' }).click()
   await expect(row).toContainText('/nowhere.db')

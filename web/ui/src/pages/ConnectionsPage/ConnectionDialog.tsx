@@ -1,6 +1,6 @@
 import { Button, Checkbox, Modal, Select, Textarea, TextInput } from '@mantine/core'
 import { useSuspenseQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { messageOf } from '../../api/errors'
 import type { Connection, ConnectionField, ConnectionType } from '../../api/model'
 import { connectionTypesQuery, useChangeConnection, useCreateConnection, useTestConnection } from '../../api/queries/connections'
@@ -43,6 +43,12 @@ function ConnectionForm({ connection, onDone }: { connection?: Connection; onDon
   const save = connection === undefined ? create : change
   const fields = fieldsOf(types, draft.type)
   const faults = faultsOf(draft)
+  const end = useRef<HTMLElement>(null)
+  // A long form is longer than the window, and what came of the test stands at its end.
+  const isTold = test.isError || test.data !== undefined
+  useEffect(() => {
+    if (isTold) end.current?.scrollIntoView({ block: 'end' })
+  }, [isTold])
   const canTest = types.find((type) => type.conn_type === draft.type)?.can_test ?? false
 
   const edit = (part: Partial<Draft>) => {
@@ -126,7 +132,7 @@ function ConnectionForm({ connection, onDone }: { connection?: Connection; onDon
       />
       <TextInput label="Description" value={draft.description} onChange={(event) => edit({ description: event.currentTarget.value })} />
       <TestResult test={test} />
-      <footer className={classes.formActions}>
+      <footer ref={end} className={classes.formActions}>
         {canTest && (
           <Button
             className={classes.test}

@@ -28,6 +28,22 @@ test('a connection that is not touched is sent as it was shown', () => {
   expect('login' in body, 'what the form does not show stays as it is').toBe(false)
 })
 
+test('what is not touched in `extra` keeps its kind, and its spelling', () => {
+  const extra = '{"verify":"True","version":2,"off":false}'
+  const fields = [field('verify', 'flag', true), field('version', 'number', true), field('off', 'flag', true)]
+  const draft = draftOf({ ...CONNECTION, extra }, fields)
+  expect(draft.values).toEqual({ verify: true, version: '2', off: false })
+  expect(bodyOf(draft, fields).extra).toBe(extra)
+  const changed = { ...draft, values: { verify: false, version: '1', off: true } }
+  expect(bodyOf(changed, fields).extra).toBe('{"version":"1","off":true}')
+})
+
+test('what the server could not read of `extra` stays as it is', () => {
+  const draft = draftOf({ ...CONNECTION, extra: '***' }, FIELDS)
+  expect(faultsOf(draft)).toEqual({})
+  expect(bodyOf(draft, FIELDS).extra).toBe('***')
+})
+
 test('secrets are replaced and removed, and what is empty is null', () => {
   const draft = draftOf(CONNECTION, FIELDS)
   const changed = { ...draft, more: '', values: { host: ' x ', password: ' s ', port: '', token: '', verify: false } }

@@ -10,7 +10,9 @@ export interface Draft {
   description: string
   /** By the names of fields; a secret that is kept is `***`. */
   values: Record<string, string | boolean>
-  /** What else `extra` holds, as JSON. */
+  /** What `extra` held of the fields of the form: what is not touched goes back as it was, be it text, number or list. */
+  kept: Record<string, unknown>
+  /** What else `extra` holds, as JSON; `***` when the server could not read it. */
   more: string
 }
 
@@ -32,21 +34,32 @@ export function fieldsOf(types: ConnectionType[], type: string): ConnectionField
 }
 
 export function emptyDraft(type: string): Draft {
-  return { id: '', type, description: '', values: {}, more: '' }
+  return { id: '', type, description: '', values: {}, kept: {}, more: '' }
 }
 
 /** The form of a connection as it is. */
 export function draftOf(connection: Connection, fields: ConnectionField[]): Draft {
   const extra = extraOf(connection)
   const values: Draft['values'] = {}
+  const kept: Draft['kept'] = {}
   for (const field of fields) {
     const value = field.is_extra ? extra[field.name] : ownValue(connection, field.name)
     if (value === undefined || value === null) continue
-    values[field.name] = field.kind === 'flag' ? value === true || value === 'true' : textOf(value)
-    if (field.is_extra) delete extra[field.name]
+    values[field.name] = shown(field, value)
+    if (field.is_extra) {
+      kept[field.name] = value
+      delete extra[field.name]
+    }
   }
-  const more = Object.keys(extra).length === 0 ? '' : JSON.stringify(extra, null, 2)
-  return { id: connection.connection_id, type: connection.conn_type, description: connection.description ?? '', values, more }
+  const rest = Object.keys(extra).length === 0 ? '' : JSON.stringify(extra, null, 2)
+  const more = connection.extra === MASK ? MASK : rest
+  return { id: connection.connection_id, type: connection.conn_type, description: connection.description ?? '', values, kept, more }
+}
+
+/** A value as its field shows it. */
+function shown(field: ConnectionField, value: unknown): string | boolean {
+  const text = textOf(value)
+  return field.kind === 'flag' ? text.toLowerCase() === 'true' : text
 }
 
 function extraOf(connection: Connection): Record<string, unknown> {
@@ -86,8 +99,13 @@ export function faultsOf(draft: Draft): Faults {
   if (typeof port === 'string' && port !== '' && !(Number.isInteger(Number(port)) && Number(port) >= 0 && Number(port) <= 65_535)) {
     faults.port = 'A whole number from 0 to 65535'
   }
-  if (draft.more.trim() !== '' && parseObject(draft.more) === undefined) faults.more = 'A JSON object, such as {"key": "value"}'
+  if (draft.more.trim() !== '' && !isUnread(draft) && parseObject(draft.more) === undefined) faults.more = 'A JSON object, such as {"key": "value"}'
   return faults
+}
+
+/** Whether `extra` is to stay as it is, whatever it is. */
+function isUnread(draft: Draft): boolean {
+  return draft.more.trim() === MASK
 }
 
 /**
@@ -97,10 +115,12 @@ export function faultsOf(draft: Draft): Faults {
 export function bodyOf(draft: Draft, fields: ConnectionField[]): ConnectionBody {
   const body: ConnectionBody = { connection_id: draft.id, conn_type: draft.type, description: draft.description || null }
   const extra: Record<string, unknown> = {}
-  for (const { name, kind, is_extra: isExtra } of fields) {
+  for (const field of fields) {
+    const { name, kind, is_extra: isExtra } = field
     const value = draft.values[name] ?? ''
     if (isExtra) {
-      if (value !== '' && value !== false) extra[name] = value
+      if (name in draft.kept && shown(field, draft.kept[name]) === value) extra[name] = draft.kept[name]
+      else if (value !== '' && value !== false) extra[name] = value
     } else if (name === 'port') {
       body.port = value === '' ? null : Number(value)
     } else if (name === 'host' || name === 'login' || name === 'password' || name === 'schema') {
@@ -108,6 +128,6 @@ export function bodyOf(draft: Draft, fields: ConnectionField[]): ConnectionBody 
     }
   }
   Object.assign(extra, parseObject(draft.more))
-  body.extra = Object.keys(extra).length === 0 ? null : JSON.stringify(extra)
+  body.extra = Object.keys(extra).length > 0 ? JSON.stringify(extra) : isUnread(draft) ? MASK : null
   return body
 }
