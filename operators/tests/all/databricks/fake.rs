@@ -1,9 +1,12 @@
 //! A stand-in for a workspace of Databricks, strict where the real one is.
 //!
-//! Written after the public description of the Jobs API, the Statement Execution API and the token endpoints: a request with
-//! an unknown field, or one of another type, is refused; a token of idempotency answers with the run that it has started.
-//! Beside that it can be told to throttle, to break down, to lose its answers before or after the work is done, to be away,
-//! and to run by a script.
+//! Written after the public description of the Jobs API, the Statement Execution API and the token
+//! endpoints: a request with an unknown field, or one of another type, is refused; a token of idempotency answers with the run
+//! that it has started. Beside that it can be told to throttle, to break down, to lose its answers before or after the work is
+//! done, to be away, and to run by a script.
+
+#[path = "fake/machine.rs"]
+pub mod machine;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -300,6 +303,9 @@ impl Inside {
         query: &HashMap<String, String>,
         body: &[u8],
     ) -> Reply {
+        if let Some(answer) = self.machine_token(path, method, headers, query) {
+            return answer;
+        }
         if path.ends_with("/token") {
             return self.give_token(path, headers, body);
         }
@@ -381,12 +387,17 @@ impl Inside {
             let body = json!({ "error": "invalid_client", "error_description": "Client authentication failed" });
             return (StatusCode::UNAUTHORIZED, [("content-type", "application/json")], body.to_string());
         }
-        self.given += 1;
-        let token = format!("given-{}", self.given);
-        self.tokens.push(token.clone());
+        let token = self.new_token();
         ok(
             &json!({ "access_token": token, "token_type": "Bearer", "expires_in": self.token_life, "scope": "all-apis" }),
         )
+    }
+
+    fn new_token(&mut self) -> String {
+        self.given += 1;
+        let token = format!("given-{}", self.given);
+        self.tokens.push(token.clone());
+        token
     }
 
     fn begin(&mut self, body: Map<String, Value>, job_id: Option<i64>) -> Reply {
