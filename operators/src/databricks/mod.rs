@@ -3,7 +3,7 @@
 //! ```text
 //!   operators: submit_run, run_now, notebook, repair_run      sql, sensors
 //!   engine (clean, query)  │                                      │
-//!            run (start once, follow, cancel)              statements, warehouse
+//!            run (start once, follow, cancel)              statements, warehouse, history
 //!              │ journal     │ report                             │
 //!              └────────> jobs ─────────> session <───────────────┘
 //!                              again when it is away │ never on 4xx
@@ -19,6 +19,7 @@ mod auth;
 mod body;
 pub mod engine;
 mod failure;
+mod history;
 mod jobs;
 mod journal;
 mod managed_identity;

@@ -217,6 +217,19 @@ async fn a_machine_without_such_an_identity_is_one_clear_error() {
     assert!(fake.runs().is_empty());
 }
 
+/// A token that could not be had is no statement that may have been sent.
+#[tokio::test]
+async fn a_statement_whose_token_is_late_is_sent_all_the_same() {
+    let fake = Fake::start().await;
+    fake.faults("/oidc/", [Fault::Answer(500, "busy", None), Fault::LoseAnswer]);
+    let bench = bench_with(principal(&fake, json!({ "service_principal_oauth": true })));
+
+    xcoms(bench.run(&super::sql::sql(), super::sql::args(json!({ "sql": "INSERT INTO pins VALUES (1)" }))).await);
+
+    let sent = fake.inside().statements.len();
+    assert_eq!((sent, fake.requests("history").len()), (1, 0));
+}
+
 #[tokio::test]
 async fn a_principal_that_is_refused_is_one_clear_error() {
     let fake = Fake::start().await;
