@@ -125,7 +125,7 @@ fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Res
     registry.register(latest_only::LatestOnly::new(Clock::System))?;
     registry.register(emulation::Emulation::new(s3.clone()).with_environment(environment.clone()))?;
     registry.register(kinesis::Kinesis::new(s3.clone(), environment.clone()))?;
-    let workspaces = databricks::Workspaces::default();
+    let workspaces = databricks::Workspaces::in_environment(environment.clone());
     registry.register(clean::Clean::new(s3.clone(), workspaces.clone()))?;
     registry.register(docker::Docker::new(environment.clone()))?;
     registry.register(http::Http::new(s3.clone()))?;

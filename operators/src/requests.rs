@@ -43,17 +43,29 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// The log says at most once in such a while that requests are repeated.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(5);
 
+/// A client that is made once.
+type Shared = OnceLock<Result<Client, String>>;
+
 /// The client that all requests share, those of notifiers too. Redirects are not followed: most turn a POST into a GET.
 pub(crate) fn client() -> anyhow::Result<&'static Client> {
-    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    let made = CLIENT.get_or_init(|| set_up(Client::builder()));
-    made.as_ref().map_err(|error| anyhow!(error.clone()))
+    static CLIENT: Shared = OnceLock::new();
+    made_once(&CLIENT, |builder| builder)
 }
 
 /// The same, which takes any certificate that a server shows.
 pub(crate) fn trusting_client() -> anyhow::Result<&'static Client> {
-    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    let made = CLIENT.get_or_init(|| set_up(Client::builder().tls_danger_accept_invalid_certs(true)));
+    static CLIENT: Shared = OnceLock::new();
+    made_once(&CLIENT, |builder| builder.tls_danger_accept_invalid_certs(true))
+}
+
+/// The same, which passes by the proxies that the environment names: for what is a part of the machine.
+pub(crate) fn direct_client() -> anyhow::Result<&'static Client> {
+    static CLIENT: Shared = OnceLock::new();
+    made_once(&CLIENT, ClientBuilder::no_proxy)
+}
+
+fn made_once(shared: &'static Shared, how: fn(ClientBuilder) -> ClientBuilder) -> anyhow::Result<&'static Client> {
+    let made = shared.get_or_init(|| set_up(how(Client::builder())));
     made.as_ref().map_err(|error| anyhow!(error.clone()))
 }
 

@@ -19,6 +19,7 @@ mod bomb;
 mod fake;
 #[path = "../../operators/tests/all/databricks/rules.rs"]
 mod rules;
+mod statements;
 mod withdrawn;
 
 use fake::{FAILED, Fake, Fault, RUNNING, SUCCESS};

@@ -26,7 +26,8 @@ use crate::slack::SlackTest;
 /// How a type is tried out, if it can be.
 type Test = Option<Arc<dyn ConnectionTest>>;
 
-/// Adds all types. Connections to AWS without keys take those of `s3`; clusters may be named by `environment`.
+/// Adds all types. Connections to AWS without keys take those of `s3`; `environment` may name clusters, and who
+/// this machine is on Azure.
 pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environment) -> Result<(), RegistryError> {
     let aws = |service| Some(tried_by(aws::Aws { service, surroundings: s3.clone() }));
     let web = |way| Some(tried_by(web::Web(way)));
@@ -34,7 +35,7 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environme
     let slack = Some(tried_by(SlackTest));
     let types: [(&'static str, &'static str, &'static [Field], Test); 19] = [
         ("aws", "Amazon Web Services", forms::AWS, aws(aws::Service::Identity)),
-        ("databricks", "Databricks", forms::DATABRICKS, Some(tried_by(databricks::Databricks))),
+        ("databricks", "Databricks", forms::DATABRICKS, Some(tried_by(databricks::Databricks(environment.clone())))),
         ("docker", "Docker registry", forms::DOCKER, Some(tried_by(container_registry::ContainerRegistry))),
         ("generic", "Generic", forms::GENERIC, None),
         ("git", "Git repository", forms::GIT, Some(tried_by(git::Git))),

@@ -1,12 +1,15 @@
-//! As whom a workspace is asked: with a token of a person, or with tokens that a service principal is given for a while.
+//! As whom a workspace is asked: with a token of a person, or with tokens that a service principal, or the machine, is given for
+//! a while.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
+use scheduler::clock::Clock;
 use scheduler::connection::{Connection, Secret};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +18,8 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::failure::{Failure, judge};
+use super::managed_identity::Machine;
+use crate::notifiers::Environment;
 use crate::requests::{Base, Trouble, client, exchange};
 
 /// A token that ends sooner than this is replaced, unless it lives for so short that this would be most of its life.
@@ -32,19 +37,19 @@ const AZURE_MANAGEMENT_TOKEN: HeaderName = HeaderName::from_static("x-databricks
 const AZURE_RESOURCE_ID: HeaderName = HeaderName::from_static("x-databricks-azure-workspace-resource-id");
 
 /// Ways to sign in that Airflow's connection offers and that are not here, by their key in `extra`.
-const NOT_HERE: [&str; 3] = ["use_azure_managed_identity", "use_default_azure_credential", "federated_k8s"];
+const NOT_HERE: [&str; 2] = ["use_default_azure_credential", "federated_k8s"];
 
 /// As whom a workspace is asked.
 pub(super) enum Identity {
     /// A personal access token.
     Token(Secret),
-    /// A service principal of Databricks, or of Azure.
+    /// A service principal of Databricks or of Azure, or the machine on Azure.
     Principal(Box<Grant>),
     /// One of Azure that is no member of the workspace, but may manage its resource.
     Manager(Box<Manager>),
 }
 
-/// What a service principal shows that may manage the resource of the workspace.
+/// What somebody shows who may manage the resource of the workspace.
 pub(super) struct Manager {
     databricks: Grant,
     management: Grant,
@@ -52,13 +57,13 @@ pub(super) struct Manager {
 }
 
 impl Identity {
-    /// What a connection to the workspace at `base` says.
-    pub(super) fn of(connection: &Connection, base: &Base) -> Result<Identity, String> {
+    /// What a connection to the workspace at `base` says, on a machine with that environment.
+    pub(super) fn of(connection: &Connection, base: &Base, environment: &Environment) -> Result<Identity, String> {
         let is_set = |key: &str| connection.extra.get(key).is_some_and(is_true);
         if let Some(key) = NOT_HERE.into_iter().find(|key| is_set(key)) {
             return Err(format!(
-                "`{key}` is not possible here; give the connection a token, or a service principal with \
-                 `service_principal_oauth` or `azure_tenant_id`"
+                "`{key}` is not possible here; give the connection a token, a service principal with \
+                 `service_principal_oauth` or `azure_tenant_id`, or `use_azure_managed_identity`"
             ));
         }
         if let Some(token) = connection.extra_text("token") {
@@ -66,8 +71,15 @@ impl Identity {
         }
         let login = connection.login.as_deref().unwrap_or_default().trim();
         let password = connection.password.as_ref().filter(|password| !password.reveal().trim().is_empty());
+        if is_set("use_azure_managed_identity") && (password.is_none() || !login.is_empty()) {
+            let machine = Machine::of(environment, login)?;
+            return member_or_manager(connection, |resource| Grant::of_machine(&machine, resource));
+        }
         if let Some(tenant) = connection.extra_text("azure_tenant_id") {
-            return azure(connection, tenant, &principal(login, password, "azure_tenant_id")?);
+            let principal = principal(login, password, "azure_tenant_id")?;
+            let directory = connection.extra_text("azure_ad_endpoint").unwrap_or(AZURE_DIRECTORY);
+            let directory = Base::parse(directory).map_err(|problem| format!("`azure_ad_endpoint`: {problem}"))?;
+            return member_or_manager(connection, |resource| Grant::of_azure(&directory, tenant, &principal, resource));
         }
         if is_set("service_principal_oauth") {
             let principal = principal(login, password, "service_principal_oauth")?;
@@ -127,15 +139,14 @@ impl Identity {
     }
 }
 
-fn azure(connection: &Connection, tenant: &str, principal: &Principal) -> Result<Identity, String> {
-    let directory = connection.extra_text("azure_ad_endpoint").unwrap_or(AZURE_DIRECTORY);
-    let directory = Base::parse(directory).map_err(|problem| format!("`azure_ad_endpoint`: {problem}"))?;
-    let databricks = Grant::of_azure(&directory, tenant, principal, AZURE_DATABRICKS);
+/// Somebody of Azure, by the tokens for its resources.
+fn member_or_manager(connection: &Connection, grant: impl Fn(&str) -> Grant) -> Result<Identity, String> {
+    let databricks = grant(AZURE_DATABRICKS);
     let Some(resource_id) = connection.extra_text("azure_resource_id") else {
         return Ok(Identity::Principal(Box::new(databricks)));
     };
     let resource_id = HeaderValue::try_from(resource_id).map_err(|_| "`azure_resource_id` is no such id".to_owned())?;
-    let management = Grant::of_azure(&directory, tenant, principal, AZURE_MANAGEMENT);
+    let management = grant(AZURE_MANAGEMENT);
     Ok(Identity::Manager(Box::new(Manager { databricks, management, resource_id })))
 }
 
@@ -177,11 +188,16 @@ fn principal(login: &str, password: Option<&Secret>, key: &str) -> Result<Princi
 
 /// Tokens that are given for a while. Whoever finds that the last one ends fetches the next, and the others wait for it.
 pub(super) struct Grant {
-    url: Url,
-    host: String,
-    authorization: Option<Secret>,
-    form: Secret,
+    source: Source,
     kept: Mutex<Option<Kept>>,
+}
+
+/// Who gives tokens.
+enum Source {
+    /// A directory, to whoever knows a secret.
+    Directory { url: Url, host: String, authorization: Option<Secret>, form: Secret },
+    /// The machine, to whatever runs on it.
+    Machine { machine: Machine, resource: String },
 }
 
 struct Kept {
@@ -194,29 +210,47 @@ struct Kept {
 #[derive(Deserialize)]
 struct Given {
     access_token: String,
-    /// In seconds.
-    #[serde(deserialize_with = "seconds")]
-    expires_in: u64,
+    /// How long it lives, in seconds.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_in: Option<u64>,
+    /// When it ends, in seconds since 1970. Azure's App Service says nothing else.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_on: Option<u64>,
 }
 
-/// Azure's older directories answer with text.
-fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+impl Given {
+    fn life(&self) -> Option<Duration> {
+        let since_1970 =
+            |end: u64| end.saturating_sub(u64::try_from(Clock::System.now().timestamp()).unwrap_or_default());
+        self.expires_in.or_else(|| self.expires_on.map(since_1970)).map(Duration::from_secs)
+    }
+}
+
+/// Azure answers with text, too.
+fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    let found = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-    found.ok_or_else(|| serde::de::Error::custom("`expires_in` is no number of seconds"))
+    Ok(value.as_u64().or_else(|| value.as_str()?.parse().ok()))
 }
 
 impl Grant {
-    fn new(url: Url, host: &str, authorization: Option<Secret>, form: &[(&str, &str)]) -> Grant {
+    fn of(source: Source) -> Grant {
+        Grant { source, kept: Mutex::new(None) }
+    }
+
+    fn of_directory(url: Url, host: &str, authorization: Option<Secret>, form: &[(&str, &str)]) -> Grant {
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        Grant { url, host: host.to_owned(), authorization, form: Secret::new(form), kept: Mutex::new(None) }
+        Grant::of(Source::Directory { url, host: host.to_owned(), authorization, form: Secret::new(form) })
+    }
+
+    fn of_machine(machine: &Machine, resource: &str) -> Grant {
+        Grant::of(Source::Machine { machine: machine.clone(), resource: resource.to_owned() })
     }
 
     fn of_databricks(base: &Base, principal: &Principal) -> Grant {
         let credentials = STANDARD.encode(format!("{}:{}", principal.id, principal.secret.reveal()));
         let authorization = Secret::new(format!("Basic {credentials}"));
         let form = [("grant_type", "client_credentials"), ("scope", "all-apis")];
-        Grant::new(base.join(&["oidc", "v1", "token"]), &base.host, Some(authorization), &form)
+        Grant::of_directory(base.join(&["oidc", "v1", "token"]), &base.host, Some(authorization), &form)
     }
 
     fn of_azure(directory: &Base, tenant: &str, principal: &Principal, resource: &str) -> Grant {
@@ -227,7 +261,7 @@ impl Grant {
             ("client_secret", principal.secret.reveal()),
             ("scope", scope.as_str()),
         ];
-        Grant::new(directory.join(&[tenant, "oauth2", "v2.0", "token"]), &directory.host, None, &form)
+        Grant::of_directory(directory.join(&[tenant, "oauth2", "v2.0", "token"]), &directory.host, None, &form)
     }
 
     async fn token(&self) -> Result<String, Failure> {
@@ -235,22 +269,28 @@ impl Grant {
         if let Some(kept) = kept.as_ref().filter(|kept| Instant::now() < kept.until) {
             return Ok(kept.token.clone());
         }
-        let Given { access_token, expires_in } = self.fetch(client().map_err(Trouble::lasting)?).await?;
-        let life = Duration::from_secs(expires_in);
+        let given: Given = serde_json::from_slice(&self.fetch().await?)
+            .context("the answer to a request for a token is none")
+            .map_err(Trouble::lasting)?;
+        let life =
+            given.life().context("a token was given that does not say when it ends").map_err(Trouble::lasting)?;
         let until = Instant::now() + life.saturating_sub(REFRESH_BEFORE.min(life / 5));
-        *kept = Some(Kept { token: access_token.clone(), until });
-        Ok(access_token)
+        *kept = Some(Kept { token: given.access_token.clone(), until });
+        Ok(given.access_token)
     }
 
-    async fn fetch(&self, client: &Client) -> Result<Given, Failure> {
-        let mut request = client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(authorization) = &self.authorization {
+    async fn fetch(&self) -> Result<Bytes, Failure> {
+        let (url, host, authorization, form) = match &self.source {
+            Source::Directory { url, host, authorization, form } => (url, host, authorization, form),
+            Source::Machine { machine, resource } => return machine.ask(resource).await,
+        };
+        let client = client().map_err(Trouble::lasting)?;
+        let mut request = client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, secret_header(authorization.reveal())?);
         }
-        let reply = exchange(request.body(self.form.reveal().to_owned()), &self.host).await?;
-        let body = judge(reply, "get a token for the service principal")?;
-        let given = serde_json::from_slice(&body).context("the answer to a request for a token is none");
-        Ok(given.map_err(Trouble::lasting)?)
+        let reply = exchange(request.body(form.reveal().to_owned()), host).await?;
+        judge(reply, "get a token for the service principal")
     }
 
     /// Lets go of the token in these headers, unless there is a newer one.

@@ -138,7 +138,7 @@ impl Kept {
         Ok(match entry.whereabouts(here).await? {
             Whereabouts::Here => Kept { entry: Some(entry), there: None },
             Whereabouts::There(there) => Kept { entry: Some(entry), there: Some(there) },
-            Whereabouts::Lost => nothing,
+            Whereabouts::Lost(_) => nothing,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   operators: submit_run, run_now, notebook, repair_run      sql, sensors
 //!   engine (clean, query)  │                                      │
-//!            run (start once, follow, cancel)              statements, warehouse
+//!            run (start once, follow, cancel)              statements, warehouse, history
 //!              │ journal     │ report                             │
 //!              └────────> jobs ─────────> session <───────────────┘
 //!                              again when it is away │ never on 4xx
@@ -19,8 +19,10 @@ mod auth;
 mod body;
 pub mod engine;
 mod failure;
+mod history;
 mod jobs;
 mod journal;
+mod managed_identity;
 mod notebook;
 mod origin;
 mod repair_run;
@@ -52,16 +54,17 @@ use scheduler::operator::{Registry, RegistryError};
 use serde::Deserialize;
 
 use crate::location::S3;
+use crate::notifiers::Environment;
 use workspace::{Request, Workspace};
 
 /// As whom a workspace knows those who ask by that connection.
-pub(crate) async fn who_we_are(connection: &Connection) -> anyhow::Result<Option<String>> {
+pub(crate) async fn who_we_are(connection: &Connection, environment: &Environment) -> anyhow::Result<Option<String>> {
     #[derive(Deserialize)]
     struct Me {
         #[serde(rename = "userName")]
         user_name: Option<String>,
     }
-    let workspace = Workspace::of(connection).map_err(|problem| anyhow!(problem))?;
+    let workspace = Workspace::of(connection, environment).map_err(|problem| anyhow!(problem))?;
     let request = Request::get("2.0/preview/scim/v2/Me", "ask the workspace who we are");
     let body = workspace.ask(&request).await.map_err(|(failure, _)| failure.trouble.error)?;
     let me: Me = serde_json::from_slice(&body).context("the workspace answered with something else")?;

@@ -17,14 +17,14 @@ pub(super) struct Origin {
     host: String,
 }
 
-/// Who is to be asked about what was kept.
+/// Who can be asked about what was kept.
 pub(super) enum Whereabouts {
     /// The workspace that the task names now.
     Here,
     /// Another one.
     There(Box<Session>),
-    /// Nobody can be asked, and nobody needs to: it has ended, or the task was cleared.
-    Lost,
+    /// Nobody any more, and why.
+    Lost(anyhow::Error),
 }
 
 impl Origin {
@@ -36,28 +36,28 @@ impl Origin {
     /// The session with it; none when `here` is one.
     pub(super) async fn session(&self, what: &str, here: &Session) -> Result<Option<Box<Session>>, TaskError> {
         match self.reach(what, here).await? {
-            Reach::Here => Ok(None),
-            Reach::There(there) => Ok(Some(there)),
-            Reach::Lost(why) => Err(TaskError::retry(why)),
+            Whereabouts::Here => Ok(None),
+            Whereabouts::There(there) => Ok(Some(there)),
+            Whereabouts::Lost(why) => Err(TaskError::retry(why)),
         }
     }
 
     /// Whether its workspace can be asked. That this cannot be told now, because the connections cannot be read, is an error.
-    async fn reach(&self, what: &str, here: &Session) -> Result<Reach, TaskError> {
+    async fn reach(&self, what: &str, here: &Session) -> Result<Whereabouts, TaskError> {
         let Origin { conn_id, host } = self;
         if here.address() == *host {
-            return Ok(Reach::Here);
+            return Ok(Whereabouts::Here);
         }
         let cure = "let it lead there again; or cancel that there by hand, and clear this task";
         let started = format!("{what} was started at {host} by connection `{conn_id}`");
         match here.of(conn_id).await {
-            Ok(there) if there.address() == *host => Ok(Reach::There(Box::new(there))),
+            Ok(there) if there.address() == *host => Ok(Whereabouts::There(Box::new(there))),
             Ok(elsewhere) => {
                 let now = elsewhere.address();
-                Ok(Reach::Lost(anyhow!("{started}, which leads to {now} now; {cure}")))
+                Ok(Whereabouts::Lost(anyhow!("{started}, which leads to {now} now; {cure}")))
             }
             Err(problem) if problem.verdict == Verdict::Fail => {
-                Ok(Reach::Lost(problem.error.context(format!("{started}, which is of no use now; {cure}"))))
+                Ok(Whereabouts::Lost(problem.error.context(format!("{started}, which is of no use now; {cure}"))))
             }
             Err(problem) => {
                 let error = problem.error.context(format!("{started}, which cannot be read now"));
@@ -65,16 +65,6 @@ impl Origin {
             }
         }
     }
-}
-
-/// Whether a workspace can be asked.
-enum Reach {
-    /// By the session at hand.
-    Here,
-    /// By another one.
-    There(Box<Session>),
-    /// Not any more, and why.
-    Lost(anyhow::Error),
 }
 
 /// What an earlier process has left.
@@ -87,21 +77,22 @@ pub(super) struct Left<'a> {
     pub(super) is_over: bool,
 }
 
-/// Who is to be asked about what was started at `origin`. None is kept of what was started before there were origins.
+/// Who is to be asked about what was started at `origin`; if nobody can be, nobody needs to: it has ended, or the task was
+/// cleared. None is kept of what was started before there were origins.
 pub(super) async fn find(origin: Option<&Origin>, left: Left<'_>, here: &Session) -> Result<Whereabouts, TaskError> {
     let (Some(origin), Left { what, begun_by, is_over }) = (origin, left) else { return Ok(Whereabouts::Here) };
     let log = &here.ctx.log;
     let why = match origin.reach(what, here).await? {
-        Reach::Here => return Ok(Whereabouts::Here),
-        Reach::There(there) => {
+        Whereabouts::Here => return Ok(Whereabouts::Here),
+        Whereabouts::There(there) => {
             log.info(format_args!("{what} was started at {}, and is asked for there", origin.host));
             return Ok(Whereabouts::There(there));
         }
-        Reach::Lost(why) => why,
+        Whereabouts::Lost(why) => why,
     };
     if is_over {
         log.warning(format_args!("{why:#}. It has ended"));
-        return Ok(Whereabouts::Lost);
+        return Ok(Whereabouts::Lost(why));
     }
     let cleared = here.ctx.checkpoint.tries_before_clear().await.context("cannot read the checkpoint")?;
     if begun_by > cleared {
@@ -109,5 +100,5 @@ pub(super) async fn find(origin: Option<&Origin>, left: Left<'_>, here: &Session
     }
     // Whoever cleared the task wants it made anew.
     log.error(format_args!("{why:#}. It may go on"));
-    Ok(Whereabouts::Lost)
+    Ok(Whereabouts::Lost(why))
 }

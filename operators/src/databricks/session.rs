@@ -173,10 +173,22 @@ impl Session {
     }
 
     async fn pause(&self, failure: &Failure, attempt: u32) -> Result<(), Failure> {
-        let grown = self.delay.saturating_mul(1 << (attempt - 1).min(16)).min(PAUSE_MAX);
         let asked_for = failure.trouble.not_before.unwrap_or_default().min(RETRY_AFTER_MAX);
-        let pause = varied(grown).max(asked_for);
+        let pause = self.pause_after(attempt).max(asked_for);
         self.complaints.say(&failure.trouble.error, pause);
+        self.sleep(pause).await
+    }
+
+    /// Waits as after so many attempts that came to nothing.
+    pub(super) async fn rest(&self, attempt: u32) -> Result<(), Failure> {
+        self.sleep(self.pause_after(attempt)).await
+    }
+
+    fn pause_after(&self, attempt: u32) -> Duration {
+        varied(self.delay.saturating_mul(1 << (attempt - 1).min(16)).min(PAUSE_MAX))
+    }
+
+    async fn sleep(&self, pause: Duration) -> Result<(), Failure> {
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.stop.cancelled() => Err(Failure::stop()),

@@ -144,7 +144,7 @@ pub(super) struct Submission<'a> {
     pub(super) is_large: bool,
 }
 
-/// Sends a statement. It has no token, so it is not sent again when it may have arrived.
+/// Sends a statement. It has no token, so it is not sent again when it may have arrived: see [`super::history`].
 pub(super) async fn submit(session: &Session, statement: &Submission<'_>) -> Result<Statement, Failure> {
     let mut body = json!({
         "warehouse_id": statement.warehouse_id,

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::auth::Identity;
 use super::failure::{Failure, judge};
+use crate::notifiers::Environment;
 use crate::requests::{Base, Trouble, client, exchange};
 
 /// So many requests of this process to one workspace are under way at a time. Ten thousand runs that are watched share them.
@@ -90,10 +91,10 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// The one to which a connection leads.
-    pub(crate) fn of(connection: &Connection) -> Result<Workspace, String> {
+    /// The one to which a connection leads, for who runs in that environment.
+    pub(crate) fn of(connection: &Connection, environment: &Environment) -> Result<Workspace, String> {
         let base = address(connection)?;
-        let identity = Identity::of(connection, &base)?;
+        let identity = Identity::of(connection, &base, environment)?;
         Ok(Workspace { base, identity, turns: Semaphore::new(REQUESTS_MAX) })
     }
 
@@ -102,7 +103,11 @@ impl Workspace {
         // Nobody closes it.
         let _turn = self.turns.acquire().await;
         let nobody = |failure: Failure| (failure, HeaderMap::new());
-        let identity = self.identity.headers().await.map_err(nobody)?;
+        let identity = self.identity.headers().await.map_err(|mut failure| {
+            // Whatever became of the token, the workspace was not asked.
+            failure.trouble.may_be_done = false;
+            nobody(failure)
+        })?;
         let client = client().map_err(|error| nobody(Trouble::lasting(error).into()))?;
         let mut url = self.base.join(&["api"]);
         if let Ok(mut path) = url.path_segments_mut() {
@@ -143,7 +148,10 @@ fn address(connection: &Connection) -> Result<Base, String> {
 
 /// The workspaces that this process has asked, by the ids of their connections.
 #[derive(Clone, Default)]
-pub struct Workspaces(Arc<Mutex<HashMap<String, Known>>>);
+pub struct Workspaces {
+    known: Arc<Mutex<HashMap<String, Known>>>,
+    environment: Environment,
+}
 
 struct Known {
     connection: Connection,
@@ -151,13 +159,18 @@ struct Known {
 }
 
 impl Workspaces {
+    /// None yet, for who runs in that environment: it tells who gives tokens to a machine of Azure.
+    pub fn in_environment(environment: Environment) -> Workspaces {
+        Workspaces { known: Arc::default(), environment }
+    }
+
     /// The workspace of a connection; the same for all who ask, until the connection changes.
     pub(super) fn find(&self, connection: Connection) -> Result<Arc<Workspace>, String> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get(&connection.conn_id).filter(|known| known.connection == connection) {
             return Ok(Arc::clone(&known.workspace));
         }
-        let workspace = Arc::new(Workspace::of(&connection)?);
+        let workspace = Arc::new(Workspace::of(&connection, &self.environment)?);
         known.insert(connection.conn_id.clone(), Known { connection, workspace: Arc::clone(&workspace) });
         Ok(workspace)
     }
@@ -199,14 +212,14 @@ mod tests {
             (json!({ "host": "x" }), Some("me@example.com"), Some("pass"), "does not take"),
             (json!({ "host": "x", "service_principal_oauth": true }), Some("me"), None, "as its password"),
             (json!({ "host": "x", "azure_tenant_id": "t" }), None, Some("s"), "as its login"),
-            (json!({ "host": "x", "use_azure_managed_identity": "true" }), None, None, "not possible here"),
+            (json!({ "host": "x", "use_default_azure_credential": "true" }), None, None, "not possible here"),
         ];
         for (extra, login, password, words) in table {
             let mut connection = Connection::new("databricks_default", "databricks");
             connection.extra = extra.as_object().unwrap().clone();
             connection.login = login.map(str::to_owned);
             connection.password = password.map(scheduler::connection::Secret::new);
-            let problem = Workspace::of(&connection).err().unwrap_or_default();
+            let problem = Workspace::of(&connection, &Environment::default()).err().unwrap_or_default();
             assert!(problem.contains(words), "{extra}: {problem}");
         }
     }

@@ -78,8 +78,8 @@ impl Course<'_> {
         }
         match jobs::repair(self.session, body).await {
             Ok(repair_id) => self.ctx.log.info(format_args!("Repair {repair_id} of run {run_id} was started")),
-            // It may have arrived twice: then the second was refused because of the first.
-            Err(failure) if failure.is_lasting_refusal() => {
+            // It may have arrived twice: then the second was refused because of the first. Or the answer was lost.
+            Err(failure) if failure.is_lasting_refusal() || failure.trouble.may_be_done => {
                 let now = jobs::get(self.session, run_id, false).await?;
                 if now.latest_repair() == latest {
                     return Err(failure);

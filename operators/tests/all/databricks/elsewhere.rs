@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake::{Answer, FAILED, Fake, Fault, RUNNING, SUCCESS};
 use super::stopping::Cleared;
-use super::{bench, connection, next_try, notebook, object, submit_run, xcoms};
+use super::{bench, connection, next_try, notebook, object, submit_run, withdrawn_once_it_waits, xcoms};
 use crate::support::{Bench, Connections, HeldSlot};
 
 /// Two workspaces, and a try whose connections are `databricks_default`, which leads to the first, and `other`.
@@ -225,15 +225,7 @@ async fn connections_that_cannot_be_read_for_a_while_lose_no_run() {
 async fn what_was_seen_to_be_cancelled_keeps_nobody_from_another_workspace() {
     let mut two = Two::start().await;
     two.first.script(&[RUNNING]);
-    let slot = Arc::new(HeldSlot::default());
-    two.bench.ctx.slot = slot.clone();
-    let operator = submit_run();
-    let stopping = async {
-        slot.reason().await;
-        two.bench.ctx.withdrawn.cancel();
-        two.bench.ctx.cancelled.cancel();
-    };
-    let (ended, ()) = tokio::join!(two.bench.run(&operator, notebook(json!({}))), stopping);
+    let ended = withdrawn_once_it_waits(&mut two.bench, &submit_run(), notebook(json!({}))).await;
     assert_eq!((ended.unwrap_err().verdict, two.first.runs()[0].cancels), (Verdict::Cancelled, 1));
     (two.bench.ctx.withdrawn, two.bench.ctx.cancelled) = Default::default();
     next_try(&mut two.bench);
@@ -256,16 +248,11 @@ async fn statements_that_have_ended_keep_nobody_from_another_workspace() {
         std::fs::write(two.bench.home().join("taken"), "").unwrap();
         let output = if is_cancelled { Value::Null } else { json!("taken/answer.csv") };
         let args = |output: &Value| json!({ "sql": "SELECT 1", "warehouse_id": "w1", "output_path": output });
-        let slot = Arc::new(HeldSlot::default());
-        two.bench.ctx.slot = slot.clone();
-        let stopping = async {
-            if is_cancelled {
-                slot.reason().await;
-                two.bench.ctx.withdrawn.cancel();
-                two.bench.ctx.cancelled.cancel();
-            }
+        let ended = if is_cancelled {
+            withdrawn_once_it_waits(&mut two.bench, &sql, args(&output)).await
+        } else {
+            two.bench.run(&sql, args(&output)).await
         };
-        let (ended, ()) = tokio::join!(two.bench.run(&sql, args(&output)), stopping);
         ended.unwrap_err();
         assert_eq!(two.first.inside().statements["01ef-0001"].is_cancelled, is_cancelled);
         (two.bench.ctx.withdrawn, two.bench.ctx.cancelled) = Default::default();
@@ -286,16 +273,8 @@ async fn a_try_that_goes_on_elsewhere_is_cancelled_there() {
     two.left_behind().await;
     two.second.script(&[RUNNING]);
     xcoms(bench(&two.second).run(&submit_run(), notebook(json!({ "wait_for_termination": false }))).await);
-    let slot = Arc::new(HeldSlot::default());
-    two.bench.ctx.slot = slot.clone();
-    let operator = submit_run();
-    let stopping = async {
-        slot.reason().await;
-        two.bench.ctx.withdrawn.cancel();
-        two.bench.ctx.cancelled.cancel();
-    };
 
-    let (ended, ()) = tokio::join!(two.bench.run(&operator, other(json!({}))), stopping);
+    let ended = withdrawn_once_it_waits(&mut two.bench, &submit_run(), other(json!({}))).await;
 
     assert_eq!(ended.unwrap_err().verdict, Verdict::Cancelled);
     assert_eq!((two.first.runs()[0].cancels, two.second.runs()[0].cancels), (1, 0));
@@ -494,4 +473,31 @@ async fn a_statement_is_watched_elsewhere_whatever_warehouse_the_task_names_now(
     xcoms(two.bench.run(&sql, args(now)).await);
 
     assert_eq!((two.first.inside().statements.len(), two.second.inside().statements.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_statement_of_which_nobody_heard_is_looked_for_where_it_was_sent() {
+    for is_same_try in [true, false] {
+        let mut two = Two::start().await;
+        two.first
+            .answers("SELECT 1", Answer { waits: 3, ..Answer::rows(&[("n", "INT")], vec![vec![vec![json!("1")]]]) });
+        let sql = Sql::new(Workspaces::default(), operators::location::S3::from_variables([]));
+        let args = |conn_id: &str| {
+            json!({ "sql": "SELECT 1", "warehouse_id": "w1", "databricks_conn_id": conn_id,
+                    "polling_period_seconds": 0.1, "databricks_retry_delay": 0.01 })
+        };
+        two.first.faults("sql/statements", [Fault::Hang]);
+        tokio::select! {
+            _ = two.bench.run(&sql, args("databricks_default")) => panic!("nothing answers"),
+            () = two.first.hanging() => {}
+        }
+        if !is_same_try {
+            next_try(&mut two.bench);
+        }
+
+        xcoms(two.bench.run(&sql, args("other")).await);
+
+        let sent = (two.first.inside().statements.len(), two.second.inside().statements.len());
+        assert_eq!(sent, (1, 0), "{is_same_try}");
+    }
 }

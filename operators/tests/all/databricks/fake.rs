@@ -1,9 +1,14 @@
 //! A stand-in for a workspace of Databricks, strict where the real one is.
 //!
-//! Written after the public description of the Jobs API, the Statement Execution API and the token endpoints: a request with
-//! an unknown field, or one of another type, is refused; a token of idempotency answers with the run that it has started.
-//! Beside that it can be told to throttle, to break down, to lose its answers before or after the work is done, to be away,
-//! and to run by a script.
+//! Written after the public description of the Jobs API, the Statement Execution API, the Query History API and the token
+//! endpoints: a request with an unknown field, or one of another type, is refused; a token of idempotency answers with the run
+//! that it has started. Beside that it can be told to throttle, to break down, to lose its answers before or after the work is
+//! done, to be away, and to run by a script.
+
+#[path = "fake/history.rs"]
+pub mod history;
+#[path = "fake/machine.rs"]
+pub mod machine;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -19,6 +24,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
+use self::history::History;
 use super::bomb::Bomb;
 use super::rules;
 
@@ -96,6 +102,7 @@ pub struct Inside {
     pub is_deaf: bool,
     pub statements: BTreeMap<String, Statement>,
     pub answers: HashMap<String, Answer>,
+    pub history: History,
     pub requests: Vec<(String, Value)>,
     pub headers: Vec<HeaderMap>,
     faults: Vec<(&'static str, VecDeque<Fault>)>,
@@ -113,9 +120,12 @@ pub struct Inside {
 #[derive(Clone, Debug)]
 pub struct Statement {
     pub request: Value,
-    answer: Answer,
+    pub answer: Answer,
     looks: usize,
     pub is_cancelled: bool,
+    sent_at: i64,
+    /// The history is looked at so often before it knows of it.
+    unheard: usize,
 }
 
 /// What a statement answers.
@@ -300,6 +310,9 @@ impl Inside {
         query: &HashMap<String, String>,
         body: &[u8],
     ) -> Reply {
+        if let Some(answer) = self.machine_token(path, method, headers, query) {
+            return answer;
+        }
         if path.ends_with("/token") {
             return self.give_token(path, headers, body);
         }
@@ -336,6 +349,7 @@ impl Inside {
             }
             ("POST", "2.0/workspace/mkdirs") => parsed().and_then(|body| self.make_folder(&body)),
             ("POST", "2.0/workspace/import") => parsed().and_then(|body| self.import(&body)),
+            ("GET", "2.0/sql/history/queries") => self.queries(query),
             ("POST", "2.0/sql/statements") => parsed().and_then(|body| self.send(body)),
             (method, other) => match other.strip_prefix("2.0/sql/statements/") {
                 Some(rest) => self.statement(method, rest),
@@ -381,12 +395,17 @@ impl Inside {
             let body = json!({ "error": "invalid_client", "error_description": "Client authentication failed" });
             return (StatusCode::UNAUTHORIZED, [("content-type", "application/json")], body.to_string());
         }
-        self.given += 1;
-        let token = format!("given-{}", self.given);
-        self.tokens.push(token.clone());
+        let token = self.new_token();
         ok(
             &json!({ "access_token": token, "token_type": "Bearer", "expires_in": self.token_life, "scope": "all-apis" }),
         )
+    }
+
+    fn new_token(&mut self) -> String {
+        self.given += 1;
+        let token = format!("given-{}", self.given);
+        self.tokens.push(token.clone());
+        token
     }
 
     fn begin(&mut self, body: Map<String, Value>, job_id: Option<i64>) -> Reply {
@@ -579,12 +598,19 @@ impl Inside {
         let sql = body["statement"].as_str().unwrap().to_owned();
         let answer = self
             .answers
-            .get(&sql)
+            .get(unmarked(&sql))
             .cloned()
             .unwrap_or_else(|| Answer::rows(&[("one", "INT")], vec![vec![vec![json!("1")]]]));
         let id = format!("01ef-{:04}", self.statements.len() + 1);
-        self.statements
-            .insert(id.clone(), Statement { request: Value::Object(body), answer, looks: 0, is_cancelled: false });
+        let statement = Statement {
+            request: Value::Object(body),
+            answer,
+            looks: 0,
+            is_cancelled: false,
+            sent_at: history::now(),
+            unheard: self.history.lag,
+        };
+        self.statements.insert(id.clone(), statement);
         self.statement("GET", &id)
     }
 
@@ -650,6 +676,14 @@ impl Inside {
         }
         let (id, index) = link.split_once('/').unwrap();
         ok(&json!(self.statements[id].answer.chunks[index.parse::<usize>().unwrap()]))
+    }
+}
+
+/// A statement without the mark by which it is found again.
+pub fn unmarked(sql: &str) -> &str {
+    match sql.strip_prefix("/* updraft-").and_then(|rest| rest.split_once(" */ ")) {
+        Some((_, sql)) => sql,
+        None => sql,
     }
 }
 

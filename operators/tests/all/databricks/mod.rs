@@ -11,6 +11,7 @@ mod rules;
 mod runs;
 mod signing_in;
 mod sql;
+mod sql_once;
 mod stopping;
 mod waiting;
 
@@ -18,12 +19,12 @@ use std::sync::Arc;
 
 use operators::databricks::Workspaces;
 use scheduler::connection::Connection;
-use scheduler::operator::{Outcome, TaskError};
+use scheduler::operator::{Operator, Outcome, TaskError};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::bomb;
-use crate::support::{Bench, Connections};
+use crate::support::{Bench, Connections, HeldSlot};
 use fake::{Fake, TOKEN};
 
 /// The connection as the seeds type it.
@@ -53,6 +54,22 @@ pub fn bench_with(connection: Connection) -> Bench {
 pub fn next_try(bench: &mut Bench) {
     bench.ctx.try_number += 1;
     bench.ctx.try_id = Uuid::new_v4();
+}
+
+/// Makes a try that nobody wants any more as soon as it waits.
+pub async fn withdrawn_once_it_waits<O: Operator>(
+    bench: &mut Bench,
+    operator: &O,
+    args: Value,
+) -> Result<Outcome, TaskError> {
+    let slot = Arc::new(HeldSlot::default());
+    bench.ctx.slot = slot.clone();
+    let stopping = async {
+        slot.reason().await;
+        bench.ctx.withdrawn.cancel();
+        bench.ctx.cancelled.cancel();
+    };
+    tokio::join!(bench.run(operator, args), stopping).0
 }
 
 /// Arguments that are quick: a notebook on a cluster.

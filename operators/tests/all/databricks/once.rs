@@ -109,6 +109,19 @@ async fn a_repair_of_a_named_run_is_one_whenever_the_process_dies() {
 }
 
 #[tokio::test]
+async fn a_repair_whose_answer_is_lost_is_followed() {
+    let fake = Fake::start().await;
+    let run = super::fake::Run { script: [FAILED].into(), request: json!({}), job_id: Some(7), ..Default::default() };
+    fake.inside().runs.insert(55, run);
+    fake.faults("runs/repair", [Fault::LoseAnswer]);
+    let args = json!({ "run_id": 55, "rerun_all_failed_tasks": true, "polling_period_seconds": 0.1 });
+
+    xcoms(bench(&fake).run(&RepairRun::new(Workspaces::default()), args).await);
+
+    assert_eq!((fake.runs()[0].repairs.len(), fake.runs()[0].cancels), (1, 0));
+}
+
+#[tokio::test]
 async fn an_answer_that_is_lost_starts_no_second_run() {
     let fake = Fake::start().await;
     fake.faults("runs/submit", [Fault::LoseAnswer, Fault::Answer(502, "x", None), Fault::LoseRequest]);

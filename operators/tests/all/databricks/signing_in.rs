@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use operators::databricks::{SubmitRun, Workspaces};
+use operators::notifiers::Environment;
 use scheduler::connection::{Connection, Secret};
 use scheduler::operator::Verdict;
 use serde_json::{Value, json};
 
-use super::fake::{Fake, TOKEN};
+use super::fake::machine::{ASSIGNED, IDENTITY_HEADER};
+use super::fake::{Fake, Fault, TOKEN};
 use super::{bench, bench_with, connection, notebook, object, submit_run, xcoms};
 use crate::support::Connections;
 
@@ -129,6 +131,103 @@ async fn service_principals_of_azure_sign_in_with_the_directory() {
     xcoms(bench_with(principal(&fake, manager)).run(&submit_run(), notebook(json!({}))).await);
     assert_eq!(is_managed(&fake), (Some("/subscriptions/1/workspaces/w".parse().unwrap()), true));
     assert_eq!(fake.inside().given, 3, "one for the member, two for the manager");
+}
+
+/// A connection that names nobody, because the machine is known.
+fn managed(fake: &Fake, login: Option<&str>, extra: Value) -> Connection {
+    let mut connection = Connection::new("databricks_default", "databricks");
+    connection.host = Some(fake.url());
+    connection.login = login.map(str::to_owned);
+    connection.extra = object(json!({ "use_azure_managed_identity": true }));
+    connection.extra.extend(object(extra));
+    connection
+}
+
+/// On a virtual machine whose metadata service is `url`.
+fn on_machine(url: &str) -> SubmitRun {
+    on([("AZURE_POD_IDENTITY_AUTHORITY_HOST", url.to_owned())])
+}
+
+fn on<const N: usize>(variables: [(&str, String); N]) -> SubmitRun {
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    SubmitRun::new(Workspaces::in_environment(Environment::of(variables)))
+}
+
+#[tokio::test]
+async fn a_machine_of_azure_is_known_by_itself() {
+    let fake = Fake::start().await;
+    let operator = on_machine(&format!("{}/", fake.url()));
+    for login in [None, Some(ASSIGNED)] {
+        xcoms(bench_with(managed(&fake, login, json!({}))).run(&operator, notebook(json!({}))).await);
+    }
+    assert_eq!((fake.runs().len(), fake.inside().given), (2, 2));
+    let asked = &fake.requests("/metadata/identity/oauth2/token")[1];
+    assert_eq!(asked["client_id"], ASSIGNED, "{asked}");
+
+    let manager = managed(&fake, None, json!({ "azure_resource_id": "/subscriptions/1/workspaces/w" }));
+    xcoms(bench_with(manager).run(&operator, notebook(json!({}))).await);
+
+    let inside = fake.inside();
+    let last = inside.headers.last().unwrap();
+    assert_eq!(inside.given, 4, "two for the manager");
+    assert_eq!(last["x-databricks-azure-workspace-resource-id"], "/subscriptions/1/workspaces/w");
+    assert_eq!(last["x-databricks-azure-sp-management-token"], "given-4");
+}
+
+#[tokio::test]
+async fn an_app_of_azure_is_known_by_what_its_environment_says() {
+    let fake = Fake::start().await;
+    fake.inside().token_life = 1;
+    let app = on([
+        ("IDENTITY_ENDPOINT", format!("{}/msi/token", fake.url())),
+        ("IDENTITY_HEADER", IDENTITY_HEADER.to_owned()),
+        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9".to_owned()),
+    ]);
+    let connection = managed(&fake, Some(ASSIGNED), json!({}));
+    xcoms(bench_with(connection).run(&app, notebook(json!({}))).await);
+    assert_eq!(fake.requests("/msi/token")[0]["client_id"], ASSIGNED);
+}
+
+#[tokio::test]
+async fn a_token_of_the_machine_is_asked_for_again_while_its_service_is_replaced() {
+    let fake = Fake::start().await;
+    let busy = [404, 410, 429, 500].map(|status| Fault::Answer(status, "busy", None));
+    fake.faults("/metadata/", busy);
+    let args = notebook(json!({ "databricks_retry_limit": 5 }));
+    xcoms(bench_with(managed(&fake, None, json!({}))).run(&on_machine(&fake.url()), args).await);
+    assert_eq!(fake.runs().len(), 1);
+}
+
+#[tokio::test]
+async fn a_machine_without_such_an_identity_is_one_clear_error() {
+    let fake = Fake::start().await;
+    let connection = managed(&fake, Some("somebody else"), json!({}));
+    let error = bench_with(connection).run(&on_machine(&fake.url()), notebook(json!({}))).await.unwrap_err();
+    assert_eq!(error.verdict, Verdict::Fail);
+    assert!(error.to_string().contains("invalid_request: Identity not found"), "{error}");
+
+    let elsewhere = on_machine("http://127.0.0.1:9");
+    let error = bench_with(managed(&fake, None, json!({}))).run(&elsewhere, notebook(json!({}))).await.unwrap_err();
+    let told = format!("{:#}", error.error);
+    assert!(told.contains("only a machine of Azure has a managed identity") && told.contains("127.0.0.1"), "{told}");
+
+    let wrong = on([("AZURE_POD_IDENTITY_AUTHORITY_HOST", "here".to_owned())]);
+    let error = bench_with(managed(&fake, None, json!({}))).run(&wrong, notebook(json!({}))).await.unwrap_err();
+    assert!(error.to_string().contains("`AZURE_POD_IDENTITY_AUTHORITY_HOST`: the address is not one"), "{error}");
+    assert!(fake.runs().is_empty());
+}
+
+/// A token that could not be had is no statement that may have been sent.
+#[tokio::test]
+async fn a_statement_whose_token_is_late_is_sent_all_the_same() {
+    let fake = Fake::start().await;
+    fake.faults("/oidc/", [Fault::Answer(500, "busy", None), Fault::LoseAnswer]);
+    let bench = bench_with(principal(&fake, json!({ "service_principal_oauth": true })));
+
+    xcoms(bench.run(&super::sql::sql(), super::sql::args(json!({ "sql": "INSERT INTO pins VALUES (1)" }))).await);
+
+    let sent = fake.inside().statements.len();
+    assert_eq!((sent, fake.requests("history").len()), (1, 0));
 }
 
 #[tokio::test]

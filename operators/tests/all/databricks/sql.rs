@@ -7,22 +7,21 @@ use operators::location::S3;
 use scheduler::operator::Verdict;
 use serde_json::{Value, json};
 
-use super::fake::{Answer, Fake, Fault};
+use super::fake::{Answer, Fake};
 use super::{bench, next_try, object, xcoms};
-use crate::bomb::Bomb;
 use crate::support::HeldSlot;
 
-fn sql() -> Sql {
+pub(super) fn sql() -> Sql {
     Sql::new(Workspaces::default(), S3::from_variables([]))
 }
 
-fn args(more: Value) -> Value {
+pub(super) fn args(more: Value) -> Value {
     let mut args = json!({ "warehouse_id": "w1", "polling_period_seconds": 0.1, "databricks_retry_delay": 0.01 });
     args.as_object_mut().unwrap().extend(object(more));
     args
 }
 
-fn pins() -> Answer {
+pub(super) fn pins() -> Answer {
     let columns = [("category", "STRING"), ("posts", "LONG"), ("share", "DOUBLE"), ("tags", "ARRAY")];
     let row =
         |category: &str, posts: &str, share: &str| vec![json!(category), json!(posts), json!(share), json!("[\"a\"]")];
@@ -139,48 +138,6 @@ async fn a_statement_that_fails_says_why() {
         assert_eq!(error.verdict, verdict);
         assert!(error.to_string().contains("[UNRESOLVED_COLUMN] x"), "{error}");
     }
-}
-
-#[tokio::test]
-async fn a_statement_that_is_known_is_taken_up_and_one_that_is_not_is_said_to_run_twice() {
-    for moment in 1..30 {
-        let fake = Fake::start().await;
-        fake.answers("SELECT 2", Answer { waits: 2, ..pins() });
-        let bench = bench(&fake);
-        let bomb = Bomb::after(moment);
-        fake.set_bomb(bomb.clone());
-        let all = args(json!({ "sql": "SELECT 1; SELECT 2" }));
-        let first = tokio::select! {
-            outcome = async { bench.run(&sql(), all.clone()).await } => Some(outcome),
-            () = bomb.exploded.cancelled() => None,
-        };
-        if let Some(outcome) = first {
-            xcoms(outcome);
-            assert!(moment > 6, "{moment} moments");
-            return;
-        }
-        fake.set_bomb(Bomb::dud());
-        xcoms(bench.run(&sql(), all).await);
-        let sent = fake.inside().statements.len();
-        let is_said = bench.log_text().contains("so may run twice");
-        assert!(
-            sent == 2 || (sent == 3 && is_said),
-            "{sent} statements after a kill at {moment}: {}",
-            bench.log_text()
-        );
-    }
-    panic!("it never came to its end");
-}
-
-#[tokio::test]
-async fn a_statement_is_not_sent_again_when_it_may_have_arrived() {
-    let fake = Fake::start().await;
-    fake.faults("statements", [Fault::LoseAnswer]);
-    let bench = bench(&fake);
-    let error = bench.run(&sql(), args(json!({ "sql": "INSERT INTO a VALUES (1)" }))).await.unwrap_err();
-    assert_eq!(error.verdict, Verdict::Retry);
-    assert_eq!(fake.inside().statements.len(), 1);
-    assert!(bench.log_text().contains("may have been run although there was no answer"));
 }
 
 #[tokio::test]

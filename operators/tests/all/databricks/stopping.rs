@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::fake::{FAILED, Fake, Fault, RUNNING};
-use super::{bench, next_try, notebook, object, submit_run};
+use super::{bench, next_try, notebook, object, submit_run, withdrawn_once_it_waits};
 use crate::support::{Bench, HeldSlot};
 
 /// Runs until the try waits, then stops it.
@@ -145,13 +145,7 @@ async fn whatever_started_a_run_cancels_it_with_its_try() {
 async fn stops_its_run<O: Operator>(fake: &Fake, operator: &O, args: Value, run: usize) {
     fake.script(&[RUNNING]);
     let mut bench = bench(fake);
-    let slot = Arc::new(HeldSlot::default());
-    bench.ctx.slot = slot.clone();
-    let stopping = async {
-        slot.reason().await;
-        withdraw(&bench);
-    };
-    let (ended, ()) = tokio::join!(bench.run(operator, args.clone()), stopping);
+    let ended = withdrawn_once_it_waits(&mut bench, operator, args.clone()).await;
     assert_eq!(ended.unwrap_err().verdict, Verdict::Cancelled, "{}", O::NAME);
     assert_eq!(fake.runs()[run - 1].cancels, 1, "{}", O::NAME);
     bench.ctx.cancelled = CancellationToken::new();

@@ -1,6 +1,5 @@
 //! The sensors.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use operators::databricks::{Lookout, PartitionSensor, RunSensor, Sql, SqlSensor, StatementSensor, Workspaces};
@@ -8,8 +7,7 @@ use scheduler::operator::{Operator, Outcome, Verdict};
 use serde_json::{Value, json};
 
 use super::fake::{Answer, FAILED, Fake, Fault, PENDING, RUNNING, Run, SUCCESS};
-use super::{bench, object};
-use crate::support::HeldSlot;
+use super::{bench, object, withdrawn_once_it_waits};
 
 fn lookout() -> Lookout {
     Lookout::new(Workspaces::default())
@@ -176,14 +174,6 @@ async fn stops_in_the_midst<O: Operator>(fake: &Fake, sensor: &O, args: Value, s
 }
 
 async fn stops<O: Operator>(fake: &Fake, sensor: &O, args: Value) {
-    let mut bench = bench(fake);
-    let slot = Arc::new(HeldSlot::default());
-    bench.ctx.slot = slot.clone();
-    let stop = async {
-        slot.reason().await;
-        bench.ctx.withdrawn.cancel();
-        bench.ctx.cancelled.cancel();
-    };
-    let (ended, ()) = tokio::join!(bench.run(sensor, args), stop);
+    let ended = withdrawn_once_it_waits(&mut bench(fake), sensor, args).await;
     assert_eq!(ended.unwrap_err().verdict, Verdict::Cancelled, "{}", O::NAME);
 }
