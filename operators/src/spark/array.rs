@@ -187,7 +187,8 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
 /// Seconds with a fraction as microseconds, cut off.
 fn seconds_to_micros(seconds: f64) -> Option<i64> {
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "Java saturates as well")]
-    seconds.is_finite().then_some((seconds * MICROS_PER_SECOND as f64) as i64)
+    let micros = (seconds * MICROS_PER_SECOND as f64) as i64;
+    seconds.is_finite().then_some(micros)
 }
 
 /// The same of a decimal with so many digits after the point.
