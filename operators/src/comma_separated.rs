@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::csv::WriterBuilder;
+use datafusion::arrow::csv::reader::Format;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::arrow::error::ArrowError;
 
 /// The same columns, called as Spark calls them: one without a name by its position (`_c1`), and those whose names differ in
 /// case at most by their names with their positions (`age0`, `Age3`).
@@ -24,6 +28,21 @@ pub fn named(schema: &Schema) -> Schema {
 /// The same columns, all of text: rules say what is a number.
 pub fn all_text(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect::<Vec<_>>())
+}
+
+/// The same columns of the types that the texts in these rows have; of text, where there is none.
+pub fn typed(schema: &Schema, rows: &[RecordBatch]) -> Result<Schema, ArrowError> {
+    let mut text = Vec::new();
+    let mut writer = WriterBuilder::new().with_header(false).build(&mut text);
+    rows.iter().try_for_each(|batch| writer.write(batch))?;
+    drop(writer);
+    let (found, _) = Format::default().infer_schema(text.as_slice(), None)?;
+    let typed = |(field, found): (&FieldRef, Option<&FieldRef>)| {
+        let found = found.map_or(&DataType::Null, |found| found.data_type());
+        Field::new(field.name(), if found.is_null() { DataType::Utf8 } else { found.clone() }, true)
+    };
+    let found = found.fields().iter().map(Some).chain(std::iter::repeat(None));
+    Ok(Schema::new(schema.fields().iter().zip(found).map(typed).collect::<Vec<_>>()))
 }
 
 /// Whether it is the text of a file of CSV that stopped its reading.

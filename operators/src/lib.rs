@@ -64,6 +64,7 @@ mod msk_iam;
 pub mod notifiers;
 pub mod notify;
 mod outlet_events;
+mod packed;
 mod passage;
 mod process;
 pub mod python;

@@ -128,6 +128,13 @@ pub fn beginning(text: &str, dialect: Dialect) -> usize {
     pieces.find(|piece| !matches!(piece.kind, Kind::Blank | Kind::Comment)).map_or(text.len(), |piece| piece.start)
 }
 
+/// Where texts stand whose backslashes are nothing but backslashes (`r'\d'`), as Spark has them; in bytes.
+pub fn raw_texts(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let pieces = Pieces::of(text, Dialect::Databricks);
+    let raw = pieces.filter(|piece| piece.kind == Kind::Quoted && piece.text.starts_with(['r', 'R']));
+    raw.map(|piece| piece.start..piece.start + piece.text.len())
+}
+
 /// A statement with values written where they come, for who is sent none beside it; and the places that it had.
 pub fn written<'a>(
     text: &'a str,
@@ -414,6 +421,10 @@ impl<'a> Pieces<'a> {
                 if is_escaped && rest[length..].starts_with('\'') {
                     return (Kind::Quoted, length + quoted(&rest[length..], '\'', true));
                 }
+                let may_be_raw = dialect == Dialect::Databricks && rest[..length].eq_ignore_ascii_case("r");
+                if let (true, Some(quote @ ('\'' | '"'))) = (may_be_raw, rest[length..].chars().next()) {
+                    return (Kind::Quoted, length + quoted(&rest[length..], quote, false));
+                }
                 (Kind::Word, length)
             }
             _ => (Kind::Sign(sign), sign.len_utf8()),
@@ -527,8 +538,9 @@ mod tests {
 
     #[test]
     fn each_grammar_has_texts_and_comments_of_its_own() {
-        let table: [(Dialect, &str, usize); 16] = [
+        let table: [(Dialect, &str, usize); 17] = [
             (Dialect::Databricks, r"SELECT 'it\'s; so'; SELECT 2", 2),
+            (Dialect::Databricks, r#"SELECT r'\; ', R"';\"; SELECT 2"#, 2),
             (Dialect::MySql, r"SELECT 'it\'s; so'; SELECT 2", 2),
             (Dialect::Postgres, r"SELECT 'C:\'; SELECT 2", 2),
             (Dialect::Postgres, r"SELECT E'it\'s; so'; SELECT 2", 2),

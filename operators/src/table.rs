@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
@@ -22,10 +24,13 @@ use crate::engine::parallelism;
 use crate::json::{JsonTable, ReadReport};
 use crate::listing::{InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
+use crate::packed;
 use crate::reason::reason;
 
 /// Of so many files the headers are read at a time.
 const HEADERS_AT_A_TIME: usize = 16;
+/// So many rows of a file of CSV say what the types of its columns are.
+const ROWS_FOR_TYPES: usize = 1000;
 
 /// How data is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +61,16 @@ impl Format {
         }
     }
 
+    /// The format of a file that is read, by its name, which may say besides that it is packed.
+    pub fn of_input(name: &str) -> Option<Format> {
+        Format::of_name(packed::plain_name(name))
+    }
+
+    /// Whether such a file can be read although it was packed as a whole. The others pack what is in them.
+    fn may_be_packed(self) -> bool {
+        matches!(self, Format::Csv | Format::Json)
+    }
+
     /// The format that a word means.
     pub fn of_word(word: &str) -> Option<Format> {
         [Format::Delta, Format::Parquet, Format::Csv, Format::Json].into_iter().find(|format| format.name() == word)
@@ -73,8 +88,8 @@ impl Format {
     }
 }
 
-/// How names of files end that are compressed as a whole.
-const COMPRESSED: [&str; 8] = ["bz2", "gz", "lz4", "snappy", "xz", "zip", "zst", "zstd"];
+/// How names of files end that are compressed as a whole, and not by gzip.
+const COMPRESSED: [&str; 7] = ["bz2", "lz4", "snappy", "xz", "zip", "zst", "zstd"];
 
 /// The format of files that are read as one table, given or told by all their names; none if there are no files.
 pub fn format_of(files: &[InputFile], given: Option<Format>) -> anyhow::Result<Option<Format>> {
@@ -82,9 +97,13 @@ pub fn format_of(files: &[InputFile], given: Option<Format>) -> anyhow::Result<O
     for InputFile { location, .. } in files {
         let name = location.file_name();
         if name.rsplit_once('.').is_some_and(|(_, end)| COMPRESSED.contains(&end)) {
-            bail!("`{location}` is compressed, by its name; unpack it first");
+            bail!("`{location}` is compressed, by its name, and not by gzip; unpack it first");
         }
-        match (given.or_else(|| Format::of_name(name)), told) {
+        let of_file = given.or_else(|| Format::of_input(name));
+        if let Some(format) = of_file.filter(|format| packed::is_packed(name) && !format.may_be_packed()) {
+            bail!("`{location}` is compressed, by its name, which {} is not; unpack it first", format.name());
+        }
+        match (of_file, told) {
             (None, _) => bail!("the format of `{location}` cannot be told from its name; say `format:`"),
             (Some(format), None) => told = Some((format, location)),
             (Some(format), Some((other, first))) if format != other => bail!(
@@ -195,33 +214,55 @@ async fn open_listing(
         Format::Avro => Arc::new(AvroFormat),
         _ => Arc::new(ParquetFormat::default()),
     };
-    let mut urls = Vec::with_capacity(files.len());
-    for file in files {
-        let url = file.location.file_url()?;
-        if let Location::S3 { bucket, .. } = &file.location {
-            session.register_object_store(&url, s3.bucket(bucket)?);
-        }
-        urls.push(ListingTableUrl::parse(url.as_str())?);
-    }
+    let urls = urls(files, session, s3).await?;
     let options = ListingOptions::new(file_format).with_file_extension("");
     let first = if format == Format::Csv { common_header(files, &urls, session).await? } else { 0 };
     let location = &files[first].location;
     let reading = || format!("`{location}` cannot be read as {}", format.name());
-    let inferred = options.infer_schema(&session.state(), &urls[first]).await.map_err(|error| match format {
+    let wrong = |error: DataFusionError| match format {
         Format::Csv => anyhow!(comma_separated::complaint(&location.to_string(), &reason(&error))),
         _ => anyhow!("{}: {}", reading(), reason(&error)),
-    })?;
-    let schema = match (format, csv_types) {
-        (Format::Csv, CsvTypes::Text) => Arc::new(comma_separated::all_text(&comma_separated::named(&inferred))),
-        (Format::Csv, CsvTypes::Inferred) => Arc::new(comma_separated::named(&inferred)),
-        _ => inferred,
     };
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
-    Ok(Arc::new(ListingTable::try_new(config).with_context(reading)?))
+    let mut schema = options.infer_schema(&session.state(), &urls[first]).await.map_err(wrong)?;
+    if format == Format::Csv {
+        schema = Arc::new(comma_separated::all_text(&comma_separated::named(&schema)));
+        if csv_types == CsvTypes::Inferred {
+            let texts = listing(vec![urls[first].clone()], &options, &schema)?;
+            let rows = session.read_table(texts).map_err(wrong)?.limit(0, Some(ROWS_FOR_TYPES)).map_err(wrong)?;
+            schema = Arc::new(comma_separated::typed(&schema, &rows.collect().await.map_err(wrong)?)?);
+        }
+    }
+    listing(urls, &options, &schema).with_context(reading)
 }
 
+fn listing(
+    urls: Vec<ListingTableUrl>,
+    options: &ListingOptions,
+    schema: &SchemaRef,
+) -> anyhow::Result<Arc<dyn TableProvider>> {
+    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options.clone());
+    Ok(Arc::new(ListingTable::try_new(config.with_schema(Arc::clone(schema)))?))
+}
+
+/// Where a session reads files.
+pub async fn urls(files: &[InputFile], session: &SessionContext, s3: &S3) -> anyhow::Result<Vec<ListingTableUrl>> {
+    let texts = packed::plain(files, s3).await?;
+    packed::keep(&texts, session);
+    let mut urls = Vec::with_capacity(texts.len());
+    for text in texts {
+        let place = text.place();
+        let url = place.file_url()?;
+        if let Location::S3 { bucket, .. } = &place {
+            session.register_object_store(&url, s3.bucket(bucket)?);
+        }
+        urls.push(ListingTableUrl::parse(url.as_str())?);
+    }
+    Ok(urls)
+}
+
+/// More than one record must not be looked at by DataFusion itself: it takes files apart at line ends, also within texts.
 fn csv_format() -> CsvFormat {
-    CsvFormat::default().with_has_header(true).with_newlines_in_values(true)
+    CsvFormat::default().with_has_header(true).with_newlines_in_values(true).with_schema_infer_max_rec(1)
 }
 
 /// Which of the files of CSV says first what the columns are. Fields are told apart by their position alone, so that all files
@@ -234,7 +275,7 @@ async fn common_header(
     if urls.len() < 2 {
         return Ok(0);
     }
-    let options = ListingOptions::new(Arc::new(csv_format().with_schema_infer_max_rec(1))).with_file_extension("");
+    let options = ListingOptions::new(Arc::new(csv_format())).with_file_extension("");
     let requests: Vec<_> = urls
         .iter()
         .zip(files)

@@ -150,3 +150,10 @@ SELECT * FROM VALUES (1, 'a', 10), (2, 'b', 20) AS t(k, kind, v) PIVOT (sum(v) F
 SELECT * FROM VALUES (1, 10, NULL), (2, 30, 40) AS t(k, q1, q2) UNPIVOT (v FOR quarter IN (q1, q2)) ORDER BY k, v
 SELECT * FROM VALUES (1, 10), (2, 30) AS p(k, q1) JOIN VALUES (1, 5), (2, 7) AS q(k, q2) USING (k) UNPIVOT (v FOR quarter IN (q1, q2)) ORDER BY k, v
 SELECT * FROM (SELECT * FROM VALUES (1, 'a', 10) AS t(k, kind, v) JOIN VALUES (1) AS u(j) ON k = j PIVOT (sum(v) FOR kind IN ('a'))) AS s JOIN VALUES (1, 'x') AS n(k, kind) ON s.k = n.k PIVOT (count(*) FOR kind IN ('x'))
+SELECT r'a\d\n', R'it', r"a'b\", regexp_extract('a12', r'(\d+)', 1), 'x' RLIKE r'\w', 'a_b' LIKE r'a\_b'
+SELECT sequence(5, 1), sequence(1, 1), sequence(1, 6, 2), sequence(6, 1, -2), sequence(3, NULL)
+SELECT sequence(DATE '2018-01-01', DATE '2018-01-04'), sequence(DATE '2018-01-03', DATE '2018-01-01'), sequence(TIMESTAMP '2018-01-01 00:00:00', TIMESTAMP '2018-01-03 03:00:00')
+SELECT sequence(DATE '2018-01-31', DATE '2018-04-30', INTERVAL 1 MONTH), sequence(TIMESTAMP '2018-01-01 00:00:00', TIMESTAMP '2018-01-01 03:00:00', INTERVAL 1 HOUR)
+SELECT size(sequence(0, v)) FROM VALUES (3), (-2), (NULL) AS t(v)
+SELECT cast(1.5D AS TIMESTAMP), cast(-1.5D AS TIMESTAMP), cast(1.5 AS TIMESTAMP), cast(1520139967.123456D AS TIMESTAMP), cast(CAST('NaN' AS DOUBLE) AS TIMESTAMP), cast(CAST(1.25 AS FLOAT) AS TIMESTAMP), cast(true AS TIMESTAMP), cast(CAST('-1.123456789' AS DECIMAL(20,9)) AS TIMESTAMP), timestamp_seconds(1.5D)
+SELECT cast(TIMESTAMP '2018-03-04 05:06:07.25' AS DOUBLE), cast(TIMESTAMP '1969-12-31 23:59:59.5' AS BIGINT), cast(TIMESTAMP '2018-03-04 05:06:07.25' AS INT)

@@ -114,7 +114,7 @@ fn word(change: SchemaChange) -> &'static str {
 
 /// The format of what is read: there is nobody to look into a folder before the notebook runs.
 fn format_of(args: &CleanArgs, inputs: &[Location]) -> Result<Format, TaskError> {
-    let told = args.format.or_else(|| inputs.iter().find_map(|input| Format::of_name(input.file_name())));
+    let told = args.format.or_else(|| inputs.iter().find_map(|input| Format::of_input(input.file_name())));
     told.ok_or_else(|| {
         TaskError::fail(anyhow!(
             "the name of the input does not tell its format; on Databricks say it by `format` (`delta` for a table)"

@@ -27,10 +27,19 @@ use crate::columns::hidden;
 /// The counts of one run.
 #[derive(Default)]
 pub struct Counts {
-    /// Rows that entered each stretch of rules.
-    rows_in: Vec<Arc<AtomicU64>>,
+    /// The stretches of rules, in their order.
+    stretches: Vec<Passed>,
     /// By rule: rows changed, or the stretch after which rows were removed.
     changed: Vec<(String, Changed)>,
+}
+
+/// The rows of a stretch.
+#[derive(Default)]
+struct Passed {
+    /// Those that entered it.
+    rows_in: Arc<AtomicU64>,
+    /// Those that its filters removed.
+    removed: Vec<Arc<AtomicU64>>,
 }
 
 enum Changed {
@@ -41,17 +50,22 @@ enum Changed {
 impl Counts {
     /// Rows that entered the first stretch.
     pub fn rows_in(&self) -> u64 {
-        self.rows(0)
+        self.rows_into(0)
     }
 
-    fn rows(&self, stretch: usize) -> u64 {
-        self.rows_in.get(stretch).map_or(0, |rows| rows.load(Ordering::Relaxed))
+    fn rows_into(&self, stretch: usize) -> u64 {
+        self.stretches.get(stretch).map_or(0, |passed| passed.rows_in.load(Ordering::Relaxed))
+    }
+
+    fn rows_out_of(&self, stretch: usize) -> u64 {
+        let removed = self.stretches.get(stretch).into_iter().flat_map(|passed| &passed.removed);
+        self.rows_into(stretch).saturating_sub(removed.map(|rows| rows.load(Ordering::Relaxed)).sum())
     }
 
     fn count(&self, changed: &Changed) -> u64 {
         match changed {
             Changed::Rows(rows) => rows.load(Ordering::Relaxed),
-            Changed::RemovedAfter(stretch) => self.rows(*stretch).saturating_sub(self.rows(stretch + 1)),
+            Changed::RemovedAfter(stretch) => self.rows_out_of(*stretch).saturating_sub(self.rows_into(stretch + 1)),
         }
     }
 
@@ -81,6 +95,8 @@ pub struct Planner<'a> {
     frame: DataFrame,
     schema: SchemaRef,
     stages: Vec<Stage>,
+    /// What counts the rows that filters among the stages remove.
+    removed: Vec<Arc<AtomicU64>>,
     /// Whether the rows still come in the order of the input.
     in_order: bool,
     counts: Counts,
@@ -91,7 +107,8 @@ impl<'a> Planner<'a> {
     pub fn new(frame: DataFrame, input: &str, in_order: bool, session: &'a SessionContext) -> Planner<'a> {
         let schema = Arc::clone(frame.schema().inner());
         let counts = Counts::default();
-        Planner { session, input: format!("`{input}`"), frame, schema, stages: Vec::new(), in_order, counts }
+        let (stages, removed) = (Vec::new(), Vec::new());
+        Planner { session, input: format!("`{input}`"), frame, schema, stages, removed, in_order, counts }
     }
 
     /// The columns at this point.
@@ -124,6 +141,7 @@ impl<'a> Planner<'a> {
                 let filter = Filter::plan(keeps, &self.schema, &self.session.state(), Arc::clone(&removed))
                     .with_context(|| format!("the rule `{label}` cannot be applied"))
                     .map_err(TaskError::fail)?;
+                self.removed.push(Arc::clone(&removed));
                 self.counts.changed.push((label, Changed::Rows(removed)));
                 self.push(Stage::Filter(filter));
                 Ok(())
@@ -174,7 +192,7 @@ impl<'a> Planner<'a> {
             self.number(&number)?;
         }
         self.end_stretch().await?;
-        let removed = Changed::RemovedAfter(self.counts.rows_in.len() - 1);
+        let removed = Changed::RemovedAfter(self.counts.stretches.len() - 1);
         self.counts.changed.push((label, removed));
         let frame = self.frame.clone();
         let kept = match by {
@@ -200,9 +218,9 @@ impl<'a> Planner<'a> {
     /// Puts the gathered stages behind the plan so far.
     async fn end_stretch(&mut self) -> Result<(), TaskError> {
         let plan = self.frame.clone().create_physical_plan().await.map_err(TaskError::retry)?;
-        let rows_in = Arc::new(AtomicU64::new(0));
-        self.frame = stretch(&plan, std::mem::take(&mut self.stages), &rows_in, self.session)?;
-        self.counts.rows_in.push(rows_in);
+        let passed = Passed { removed: std::mem::take(&mut self.removed), ..Passed::default() };
+        self.frame = stretch(&plan, std::mem::take(&mut self.stages), &passed.rows_in, self.session)?;
+        self.counts.stretches.push(passed);
         Ok(())
     }
 

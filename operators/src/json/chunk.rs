@@ -12,8 +12,8 @@ use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{ObjectStoreExt as _, path::Path as ObjectPath};
 
-use crate::listing::InputFile;
 use crate::location::{Location, S3};
+use crate::packed::Plain;
 
 /// Large enough that the overhead does not count, small enough that two cores share a file of some megabytes.
 const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
@@ -27,20 +27,18 @@ const LINE_ROOM_BYTES: usize = 16 * 1024;
 const S3_REQUESTS: usize = 32;
 
 /// What is read at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Chunk {
     /// Whole files, one after another.
-    Files(Vec<Location>),
+    Files(Vec<Plain>),
     /// The lines of a file that begin in this range.
     Part {
         /// The file.
-        file: Location,
+        file: Plain,
         /// The first byte.
         start: u64,
         /// The byte after the last one.
         end: u64,
-        /// How long the file is.
-        size: u64,
     },
 }
 
@@ -54,28 +52,29 @@ pub struct ChunkText {
 }
 
 /// Groups files into chunks, in their order.
-pub fn plan_chunks(files: &[InputFile]) -> Vec<Chunk> {
+pub fn plan_chunks(files: &[Plain]) -> Vec<Chunk> {
     let mut chunks = Vec::new();
-    let mut group = Vec::new();
+    let mut group: Vec<Plain> = Vec::new();
     let mut group_bytes = 0;
     for file in files {
         let can_be_cut = file.size_bytes > CHUNK_BYTES;
         let is_full = group_bytes + file.size_bytes > CHUNK_BYTES || group.len() == CHUNK_FILES;
-        if !group.is_empty() && (can_be_cut || is_full) {
+        // Those of a bucket are asked for side by side.
+        let is_elsewhere = |first: &Plain| first.local_path().is_some() != file.local_path().is_some();
+        if !group.is_empty() && (can_be_cut || is_full || group.first().is_some_and(is_elsewhere)) {
             chunks.push(Chunk::Files(std::mem::take(&mut group)));
             group_bytes = 0;
         }
         if can_be_cut {
             let starts = (0..file.size_bytes).step_by(usize::try_from(CHUNK_BYTES).unwrap_or(usize::MAX));
             chunks.extend(starts.map(|start| Chunk::Part {
-                file: file.location.clone(),
+                file: file.clone(),
                 start,
                 end: (start + CHUNK_BYTES).min(file.size_bytes),
-                size: file.size_bytes,
             }));
         } else {
             group_bytes += file.size_bytes;
-            group.push(file.location.clone());
+            group.push(file.clone());
         }
     }
     if !group.is_empty() {
@@ -88,15 +87,14 @@ impl Chunk {
     /// Reads the chunk. `room` is used anew: what the text of a chunk takes need not be found for each of them.
     pub async fn read(&self, s3: &S3, room: Vec<u8>) -> anyhow::Result<ChunkText> {
         match self {
-            Chunk::Part { file: Location::Local(path), start, end, .. } => {
-                let bytes = read_part(path, *start, *end, room).with_context(|| cannot_read(path))?;
+            Chunk::Part { file, start, end } => {
+                let bytes = match file.local_path() {
+                    Some(path) => read_part(path, *start, *end, room).with_context(|| cannot_read(&file.file))?,
+                    None => read_object_part(file, *start..*end, s3).await?,
+                };
                 Ok(ChunkText { text: into_text(bytes), starts: vec![0] })
             }
-            Chunk::Part { file, start, end, size } => {
-                let bytes = read_object_part(file, *start..*end, *size, s3).await?;
-                Ok(ChunkText { text: into_text(bytes), starts: vec![0] })
-            }
-            Chunk::Files(files) if matches!(files.first(), Some(Location::Local(_))) => read_local(files, room),
+            Chunk::Files(files) if files.iter().all(|file| file.local_path().is_some()) => read_local(files, room),
             Chunk::Files(files) => read_objects(files, s3).await,
         }
     }
@@ -104,17 +102,17 @@ impl Chunk {
     /// The file that the byte `at` of the chunk's text comes from.
     pub fn file_at(&self, starts: &[usize], at: usize) -> &Location {
         match self {
-            Chunk::Part { file, .. } => file,
+            Chunk::Part { file, .. } => &file.file,
             Chunk::Files(files) => {
                 let index = starts.partition_point(|start| *start <= at).saturating_sub(1);
-                &files[index.min(files.len() - 1)]
+                &files[index.min(files.len() - 1)].file
             }
         }
     }
 }
 
-async fn read_objects(files: &[Location], s3: &S3) -> anyhow::Result<ChunkText> {
-    let requests: Vec<_> = files.iter().map(|file| read_object(file.clone(), s3.clone())).collect();
+async fn read_objects(files: &[Plain], s3: &S3) -> anyhow::Result<ChunkText> {
+    let requests: Vec<_> = files.iter().map(|file| read_object(file.file.clone(), s3.clone())).collect();
     let contents: Vec<_> = futures::stream::iter(requests).buffered(S3_REQUESTS).try_collect().await?;
     let mut bytes = Vec::with_capacity(contents.iter().map(|content| content.len() + 1).sum());
     let mut starts = Vec::with_capacity(contents.len());
@@ -126,7 +124,8 @@ async fn read_objects(files: &[Location], s3: &S3) -> anyhow::Result<ChunkText> 
 }
 
 /// The lines of an object that begin in `range`, as [`read_part`] reads them.
-async fn read_object_part(file: &Location, range: Range<u64>, size: u64, s3: &S3) -> anyhow::Result<Vec<u8>> {
+async fn read_object_part(object: &Plain, range: Range<u64>, s3: &S3) -> anyhow::Result<Vec<u8>> {
+    let (file, size) = (&object.file, object.size_bytes);
     let Location::S3 { bucket, key } = file else { anyhow::bail!("`{file}` is not an object of S3") };
     let reading = || format!("`{file}` cannot be read");
     let (store, path) = (s3.bucket(bucket)?, ObjectPath::from(key.as_str()));
@@ -156,21 +155,22 @@ async fn read_object(file: Location, s3: S3) -> anyhow::Result<bytes::Bytes> {
     found.bytes().await.with_context(reading)
 }
 
-fn read_local(files: &[Location], mut bytes: Vec<u8>) -> anyhow::Result<ChunkText> {
+fn read_local(files: &[Plain], mut bytes: Vec<u8>) -> anyhow::Result<ChunkText> {
     bytes.clear();
     let mut starts = Vec::with_capacity(files.len());
     for file in files {
-        let Location::Local(path) = file else { anyhow::bail!("`{file}` is not a local file") };
+        let reading = || cannot_read(&file.file);
+        let path = file.local_path().with_context(|| format!("`{}` is not a local file", file.file))?;
         starts.push(bytes.len());
-        let mut open = File::open(path).with_context(|| cannot_read(path))?;
-        open.read_to_end(&mut bytes).with_context(|| cannot_read(path))?;
+        let mut open = File::open(path).with_context(reading)?;
+        open.read_to_end(&mut bytes).with_context(reading)?;
         end_line(&mut bytes);
     }
     Ok(ChunkText { text: into_text(bytes), starts })
 }
 
-fn cannot_read(path: &Path) -> String {
-    format!("`{}` cannot be read", path.display())
+fn cannot_read(file: &Location) -> String {
+    format!("`{file}` cannot be read")
 }
 
 /// The lines that begin in `start..end`: a line that goes on beyond the end belongs to the part in which it began.

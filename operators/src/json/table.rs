@@ -22,6 +22,7 @@ use super::rows::{Rows, Types, merge, schema_of, widen};
 use super::types::JsonType;
 use crate::listing::InputFile;
 use crate::location::S3;
+use crate::packed;
 
 /// Rows of the first pass that are kept for the second.
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -97,7 +98,8 @@ impl JsonTable {
         look: Look,
     ) -> anyhow::Result<JsonTable> {
         let kept_bytes_max = kept_bytes_max.min(KEPT_BYTES_MAX);
-        let chunks: Vec<KeptChunk> = plan_chunks(files).into_iter().map(KeptChunk::new).collect();
+        let texts = packed::plain(files, s3).await?;
+        let chunks: Vec<KeptChunk> = plan_chunks(&texts).into_iter().map(KeptChunk::new).collect();
         let looked_at = match look {
             Look::Whole => (0..chunks.len()).collect(),
             Look::Ahead => spread(chunks.len()),

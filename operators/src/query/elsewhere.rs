@@ -69,7 +69,7 @@ fn table(described: &Table, home: &Path) -> Result<Value, TaskError> {
     let mut told = None;
     for path in paths {
         let location = Location::parse(path, home).map_err(|error| wrong(error.to_string()))?;
-        told = told.or_else(|| Format::of_name(location.file_name()));
+        told = told.or_else(|| Format::of_input(location.file_name()));
         addresses.push(address(&location)?);
     }
     let format = format.or(told).unwrap_or(Format::Delta);
@@ -95,7 +95,7 @@ fn table(described: &Table, home: &Path) -> Result<Value, TaskError> {
 
 /// Whether it is a single file of CSV, as far as names tell.
 fn is_one_file(paths: &[String]) -> bool {
-    matches!(paths, [path] if !is_pattern(path) && Format::of_name(path) == Some(Format::Csv))
+    matches!(paths, [path] if !is_pattern(path) && Format::of_input(path) == Some(Format::Csv))
 }
 
 /// The answer with its charts.

@@ -7,7 +7,9 @@ use datafusion::arrow::array::{
     TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::arrow::error::ArrowError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use super::number::{
 use super::timestamp::{format_timestamp, text_to_date, text_to_timestamp};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
-const MICROS_PER_DAY: i64 = 24 * 60 * 60 * MICROS_PER_SECOND;
+pub(super) const MICROS_PER_DAY: i64 = 24 * 60 * 60 * MICROS_PER_SECOND;
 
 /// What a column can be cast to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -140,7 +142,12 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
             let numbers = cast(array, &DataType::Float64)?;
             Ok(Arc::new(numbers.as_primitive::<Float64Type>().unary::<_, Int64Type>(saturate_long)))
         }
-        (DataType::Timestamp(..), Target::Int | Target::Bigint | Target::Double) => {
+        (DataType::Timestamp(..), Target::Double) => {
+            #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is asked for")]
+            let seconds = |micros: i64| micros as f64 / MICROS_PER_SECOND as f64;
+            Ok(Arc::new(micros(array)?.unary::<_, Float64Type>(seconds)))
+        }
+        (DataType::Timestamp(..), Target::Int | Target::Bigint) => {
             let seconds: Int64Array =
                 micros(array)?.iter().map(|v| v.map(|v| v.div_euclid(MICROS_PER_SECOND))).collect();
             cast_array(&(Arc::new(seconds) as ArrayRef), target)
@@ -158,6 +165,16 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
             Ok(Arc::new(micros(array)?.unary::<_, Date32Type>(day)))
         }
         (DataType::Date32 | DataType::Timestamp(..), _) => cast(array, &to),
+        (DataType::Float16 | DataType::Float32 | DataType::Float64, Target::Timestamp) => {
+            let seconds = cast(array, &DataType::Float64)?;
+            Ok(timestamps(seconds.as_primitive::<Float64Type>().iter().map(|v| v.and_then(seconds_to_micros))))
+        }
+        (DataType::Decimal128(_, scale), Target::Timestamp) => {
+            let (seconds, scale) = (array.as_primitive::<Decimal128Type>(), i32::from(*scale));
+            Ok(timestamps(seconds.iter().map(|v| v.and_then(|v| decimal_to_micros(v, scale)))))
+        }
+        // True is the first microsecond.
+        (DataType::Boolean, Target::Timestamp) => Ok(timestamps(array.as_boolean().iter().map(|v| v.map(i64::from)))),
         (_, Target::Timestamp) => {
             let seconds = cast(array, &DataType::Int64)?;
             let micros = seconds.as_primitive::<Int64Type>().iter();
@@ -165,6 +182,21 @@ pub fn cast_array(array: &ArrayRef, target: Target) -> Result<ArrayRef, ArrowErr
         }
         _ => cast(array, &to),
     }
+}
+
+/// Seconds with a fraction as microseconds, cut off.
+fn seconds_to_micros(seconds: f64) -> Option<i64> {
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "Java saturates as well")]
+    let micros = (seconds * MICROS_PER_SECOND as f64) as i64;
+    seconds.is_finite().then_some(micros)
+}
+
+/// The same of a decimal with so many digits after the point.
+fn decimal_to_micros(unscaled: i128, scale: i32) -> Option<i64> {
+    let digits = scale - MICROS_PER_SECOND.ilog10().cast_signed();
+    let factor = 10_i128.checked_pow(digits.unsigned_abs())?;
+    let micros = if digits > 0 { unscaled / factor } else { unscaled.checked_mul(factor)? };
+    i64::try_from(micros).ok()
 }
 
 /// Whether the days of a zone begin when those of UTC do.

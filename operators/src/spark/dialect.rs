@@ -1,12 +1,16 @@
 //! How Spark writes SQL: as Databricks does, with backslashes in texts (`'it\'s'`, `'\\d+'`).
 
 use std::any::TypeId;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{DatabricksDialect, Dialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
+
+use crate::statements::raw_texts;
 
 /// The dialect, for the parser.
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,12 +126,16 @@ fn is_div(parser: &Parser) -> bool {
     matches!(&parser.peek_token_ref().token, Token::Word(word) if word.keyword == Keyword::DIV && word.quote_style.is_none())
 }
 
-/// The tokens of a text as Spark reads them: `"text"` is a text, and `1.5D` a number.
+/// The tokens of a text as Spark reads them: `"text"` and `r'text'` are texts, and `1.5D` a number.
 pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
     let mut tokens = Vec::new();
-    Tokenizer::new(&SparkDialect::default(), sql).tokenize_with_location_into_buf(&mut tokens)?;
+    let (sql, mut raw) = without_raw_texts(sql);
+    Tokenizer::new(&SparkDialect::default(), &sql).tokenize_with_location_into_buf(&mut tokens)?;
     let mut read: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     for mut token in tokens {
+        if let Some(text) = raw.remove(&token.span.start) {
+            token.token = Token::SingleQuotedString(text);
+        }
         match &token.token {
             Token::DoubleQuotedString(text) => token.token = Token::SingleQuotedString(text.clone()),
             Token::Word(word) if word.quote_style.is_none() => {
@@ -146,6 +154,40 @@ pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
         read.push(token);
     }
     Ok(read)
+}
+
+/// The same with other texts in the places of raw ones, which the tokenizer does not know; and these, by the places of their
+/// quotes.
+fn without_raw_texts(sql: &str) -> (Cow<'_, str>, HashMap<Location, String>) {
+    let (mut plain, mut raw) = (String::new(), HashMap::new());
+    let (mut end, mut line, mut column) = (0, 1, 1);
+    let mut pass = |text: &str| {
+        for sign in text.chars() {
+            (line, column) = if sign == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        Location { line, column }
+    };
+    for range in raw_texts(sql) {
+        let (letter, quoted) = sql[range.clone()].split_at(1);
+        let quote = &quoted[..1];
+        // One without an end is complained of.
+        let Some(text) = quoted[1..].strip_suffix(quote) else { continue };
+        plain.push_str(&sql[end..range.start]);
+        pass(&sql[end..range.start]);
+        raw.insert(pass(letter), text.to_owned());
+        pass(quoted);
+        let filler = text.chars().map(|sign| if sign == '\n' { sign } else { '-' });
+        plain.push(' ');
+        plain.push_str(quote);
+        plain.extend(filler);
+        plain.push_str(quote);
+        end = range.end;
+    }
+    if raw.is_empty() {
+        return (Cow::Borrowed(sql), raw);
+    }
+    plain.push_str(&sql[end..]);
+    (Cow::Owned(plain), raw)
 }
 
 /// The same token with its name, if it is one, in lower case.

@@ -37,7 +37,6 @@ const RENAMED: &[(&str, &str)] = &[
     ("lcase", "lower"),
     ("len", "length"),
     ("listagg", "string_agg"),
-    ("sequence", "generate_series"),
     ("sign", "signum"),
     ("some", "bool_or"),
     ("startswith", "starts_with"),
@@ -337,6 +336,10 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
             let unknown = unknown.reduce(|one, other| binary(one, BinaryOperator::Or, other)).unwrap_or_else(null);
             let together = call("if", vec![unknown, null(), call("struct", args, span)], span);
             set_args(function, "count", vec![together]);
+            None
+        }
+        ("sequence", 3) => {
+            rename(function, "generate_series");
             None
         }
         ("zeroifnull", 1) => Some(call("coalesce", vec![next(), number("0")], span)),

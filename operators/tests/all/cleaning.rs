@@ -131,6 +131,32 @@ async fn the_report_counts_what_each_rule_changed() {
 }
 
 #[tokio::test]
+async fn what_a_filter_removes_is_no_duplicate() {
+    let home = tempfile::tempdir().unwrap();
+    let lines = [r#"{"a": 1}"#, r#"{"a": 2}"#, r#"{"a": 2}"#, r#"{"a": 3}"#, r#"{"a": null}"#];
+    let rules = json!([
+        { "filter": "a > 1 OR a IS NULL" },
+        { "drop_nulls": "a" },
+        { "deduplicate": { "by": "row" } },
+        { "drop_rows": "a = 3" },
+        { "deduplicate": { "by": ["a"] } },
+        { "sql": "SELECT count(*) AS n FROM input" }
+    ]);
+    let report = clean(home.path(), &lines, rules).await;
+    assert_eq!(
+        report["changed"],
+        json!({
+            "filter a > 1 OR a IS NULL": 1,
+            "drop_nulls a": 1,
+            "deduplicate row": 1,
+            "drop_rows a = 3": 1,
+            "deduplicate a": 0
+        })
+    );
+    assert_eq!(report["duplicates"], 1);
+}
+
+#[tokio::test]
 async fn duplicates_by_columns() {
     let lines = [r#"{"a": 1, "b": 1}"#, r#"{"a": 1, "b": 2}"#, r#"{"a": 2, "b": 3}"#, r#"{"b": 4}"#, r#"{"b": 5}"#];
     let (_, rows) = cleaned(&lines, json!([{ "deduplicate": { "by": ["a"] } }])).await;

@@ -36,6 +36,27 @@ async fn rows_go_round_through_a_bucket_and_replace_older_ones() {
     }
 }
 
+/// Rows may be posted at leisure, and no answer of a server waits for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_object_is_taken_piece_by_piece() {
+    let moto = Moto::start();
+    moto.make_bucket("user-bucket").await;
+    let bench = Bench::new();
+    let rows = 30_000;
+    for (table, key) in [("pin", "index"), ("geo", "ind"), ("user", "ind")] {
+        let line = |n: usize| format!("{{\"{key}\": {n}, \"text\": \"{:0>90}\"}}\n", n % 97);
+        bench.file(&format!("rows/{table}.jsonl"), (0..rows).map(line).collect::<String>());
+    }
+    assert!(std::fs::metadata(bench.home().join("rows/pin.jsonl")).unwrap().len() > 3_000_000);
+    moto.upload("s3://user-bucket/rows", &bench.home().join("rows")).await;
+    let args = json!({ "source": "s3://user-bucket/rows", "sink": "lake", "flush_size": rows });
+    let report = return_value(bench.run(&Emulation::new(moto.settings()), args).await);
+    assert_eq!(report["pin"]["rows"], rows);
+    let landed = bench.home().join(format!("lake/topics/{USER}.pin/partition=0/{USER}.pin+0+0000000000.json"));
+    let source = bench.home().join("rows/pin.jsonl");
+    assert!(std::fs::read(landed).unwrap() == std::fs::read(source).unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_is_a_source_like_a_folder() {
     let moto = Moto::start();

@@ -40,6 +40,7 @@ mod odd_tables;
 mod odd_values;
 mod offsets;
 mod openbao;
+mod packed_files;
 mod podman;
 mod posting;
 mod proxy;

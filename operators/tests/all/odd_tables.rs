@@ -29,6 +29,23 @@ async fn a_query_reads_files_whose_columns_differ() {
     assert_eq!(answer["rows"], json!([["1", "x", null], ["two", null, true]]));
 }
 
+/// Whoever looks for the types takes a file in pieces, which may end within a text.
+#[tokio::test]
+async fn texts_in_csv_may_hold_line_ends_wherever_they_stand() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let row =
+        |n: usize| format!("{n},\"first line {n}\nsecond \"\"line\"\"\nthird, and last\",{}.5,2018-03-04,\n", n % 7);
+    let rows = (0..2000).map(row).collect::<String>();
+    write(home, "in.csv", &format!("n,text,x,day,late\n{rows}2000,end,0,2018-03-05,only here\n"));
+    let sql = "SELECT count(*), sum(n + 1), count(DISTINCT text), max(x), max(year(day)), max(late) FROM t";
+    let answer = run("query", ask("in.csv", sql), home).await;
+    assert_eq!(answer["rows"], json!([[2001, 2_003_001, 2001, 6.5, 2018, "only here"]]));
+    write(home, "empty.csv", "a,b\n");
+    let answer = run("query", ask("empty.csv", "SELECT * FROM t"), home).await;
+    assert_eq!((&answer["columns"], &answer["rows"]), (&json!(["a", "b"]), &json!([])));
+}
+
 #[tokio::test]
 async fn a_query_reads_several_files_of_csv_if_their_columns_are_the_same() {
     let home = tempfile::tempdir().unwrap();

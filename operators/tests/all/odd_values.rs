@@ -150,7 +150,7 @@ async fn rules_and_expectations_know_the_functions_of_queries() {
 }
 
 #[tokio::test]
-async fn files_of_two_formats_or_compressed_ones_are_not_read_as_one() {
+async fn files_of_two_formats_are_not_read_as_one() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     write(home, "mixed/1.csv", "a\n1\n");
@@ -159,9 +159,6 @@ async fn files_of_two_formats_or_compressed_ones_are_not_read_as_one() {
     insta::assert_snapshot!(said, @"`[HOME]/mixed/1.csv` is csv and `[HOME]/mixed/2.jsonl` is json, by their names; files that are read together have one format: narrow the pattern, or say `format:`");
     let said = fail("query", json!({ "tables": { "t": "mixed/*" }, "sql": "SELECT 1" }), home).await;
     assert!(said.contains("files that are read together have one format"), "{said}");
-    write(home, "packed.json.gz", "");
-    let said = fail("clean", json!({ "input": "packed.json.gz", "format": "json", "output": "out" }), home).await;
-    insta::assert_snapshot!(said, @"`[HOME]/packed.json.gz` is compressed, by its name; unpack it first");
     write(home, "with/1.jsonl", "{}");
     write(home, "with/README", "about");
     let said = fail("clean", json!({ "input": "with", "output": "out" }), home).await;

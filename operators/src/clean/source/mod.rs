@@ -41,7 +41,7 @@ use crate::listing::{InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
 use crate::reason::reason;
 use crate::shapes::OneOrMany;
-use crate::table::{Format, format_of};
+use crate::table::{self, Format, format_of};
 use union::Part;
 
 pub use end::End;
@@ -256,14 +256,7 @@ impl Reader<'_> {
         texts: &mut Vec<TextFile>,
     ) -> anyhow::Result<Vec<Part>> {
         let options = ListingOptions::new(file_format(format, &self.args.csv)?).with_file_extension("");
-        let mut urls = Vec::with_capacity(files.len());
-        for file in files {
-            let url = file.location.file_url()?;
-            if let Location::S3 { bucket, .. } = &file.location {
-                session.register_object_store(&url, self.s3.bucket(bucket)?);
-            }
-            urls.push(ListingTableUrl::parse(url.as_str())?);
-        }
+        let urls = table::urls(files, session, self.s3).await?;
         let requests = urls.iter().zip(files);
         let requests: Vec<_> = requests
             .map(|(url, file)| infer(options.clone(), session.state(), url.clone(), file.location.to_string(), format))

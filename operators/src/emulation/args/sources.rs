@@ -55,8 +55,8 @@ impl FileFormat {
     /// How names of such files end.
     pub(in crate::emulation) fn endings(self) -> &'static [&'static str] {
         match self {
-            FileFormat::Json => &["jsonl", "ndjson", "json"],
-            FileFormat::Csv => &["csv"],
+            FileFormat::Json => &["jsonl", "ndjson", "json", "jsonl.gz", "ndjson.gz", "json.gz"],
+            FileFormat::Csv => &["csv", "csv.gz"],
             FileFormat::Parquet => &["parquet", "pq"],
         }
     }

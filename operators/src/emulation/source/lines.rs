@@ -2,12 +2,15 @@
 //!
 //! Lines are given as they are, also those that are not JSON: what the sink makes of them is not for us to decide.
 
+use std::sync::Arc;
+
 use anyhow::anyhow;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use object_store::{GetOptions, ObjectStoreExt};
 use scheduler::operator::TaskError;
 use tokio_util::sync::CancellationToken;
 
@@ -16,9 +19,13 @@ use crate::emulation::feed::is_json;
 use crate::emulation::sink::explain;
 use crate::emulation::table::Table;
 use crate::location::{Location, Opened, cause};
+use crate::packed::{self, Unpacker};
 
 /// So many numbers of broken lines are shown.
 const BROKEN_LINES_SHOWN: usize = 5;
+
+/// So much of an object is asked for at a time.
+const PIECE_BYTES: u64 = 1024 * 1024;
 
 /// A longer line is a file without newlines, not a record.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -45,12 +52,13 @@ impl JsonLines {
         let path = self.opened.prefix.clone().join(file.as_str());
         let what = format!("cannot read {file} of the source {}", self.folder);
         let found = tokio::select! {
-            found = self.opened.store.get(&path) => found,
+            found = self.chunks(&path) => found,
             () = stop.cancelled() => return Err(TaskError::cancelled()),
         };
         match found {
-            Ok(found) => Ok(Lines {
-                chunks: found.into_stream(),
+            Ok(chunks) => Ok(Lines {
+                chunks,
+                unpacker: packed::is_packed(&file).then(|| Unpacker::new(Vec::new())),
                 rest: Vec::new(),
                 number: 0,
                 ended: false,
@@ -60,6 +68,27 @@ impl JsonLines {
             Err(object_store::Error::NotFound { .. }) => Err(self.missing(table).await),
             Err(error) => Err(TaskError::retry(anyhow!("{what}: {}", cause(&error)))),
         }
+    }
+
+    /// The bytes of a file. Those of an object are asked for piece by piece: rows may be posted at leisure, and no server waits
+    /// for minutes until somebody takes the rest of its answer.
+    async fn chunks(&self, path: &Path) -> object_store::Result<BoxStream<'static, object_store::Result<Bytes>>> {
+        if self.folder.local_path().is_some() {
+            return Ok(self.opened.store.get(path).await?.into_stream());
+        }
+        let object = self.opened.store.head(path).await?;
+        let store = Arc::clone(&self.opened.store);
+        let pieces = stream::try_unfold((0, store, object), async |(start, store, object)| {
+            if start >= object.size {
+                return Ok(None);
+            }
+            let end = (start + PIECE_BYTES).min(object.size);
+            // An object that was replaced meanwhile has other lines.
+            let options = GetOptions { if_match: object.e_tag.clone(), ..GetOptions::default() };
+            let found = store.get_opts(&object.location, options.with_range(Some(start..end))).await?;
+            Ok(Some((found.bytes().await?, (end, store, object))))
+        });
+        Ok(pieces.boxed())
     }
 
     /// What to say when a file is not there: perhaps nothing is.
@@ -136,6 +165,7 @@ impl Source for JsonLines {
 /// A file, line by line.
 struct Lines {
     chunks: BoxStream<'static, object_store::Result<Bytes>>,
+    unpacker: Option<Unpacker<Vec<u8>>>,
     rest: Vec<u8>,
     number: u64,
     ended: bool,
@@ -156,12 +186,9 @@ impl Lines {
             () = self.stop.cancelled() => return Err(TaskError::cancelled()),
         };
         let mut lines = Vec::new();
-        let Some(chunk) = chunk else {
-            self.ended = true;
-            self.take_line(&mut lines);
-            return Ok(Some(lines));
-        };
-        let mut pieces = chunk.split(|&byte| byte == b'\n');
+        self.ended = chunk.is_none();
+        let text = self.plain(chunk)?;
+        let mut pieces = text.split(|&byte| byte == b'\n');
         self.rest.extend_from_slice(pieces.next().unwrap_or_default());
         for piece in pieces {
             self.take_line(&mut lines);
@@ -171,7 +198,21 @@ impl Lines {
             let line = self.number + 1;
             return Err(TaskError::fail(anyhow!("{}: line {line} is longer than 16 MiB", self.what)));
         }
+        if self.ended {
+            self.take_line(&mut lines);
+        }
         Ok(Some(lines))
+    }
+
+    /// The text of a chunk of the file, or of its end.
+    fn plain(&mut self, chunk: Option<Bytes>) -> Result<Bytes, TaskError> {
+        let Some(unpacker) = &mut self.unpacker else { return Ok(chunk.unwrap_or_default()) };
+        let unpacked = match chunk {
+            Some(chunk) => unpacker.add(&chunk),
+            None => unpacker.finish(),
+        };
+        unpacked.map_err(|error| TaskError::retry(anyhow!("{}: {error}", self.what)))?;
+        Ok(std::mem::take(unpacker.written()).into())
     }
 
     fn take_line(&mut self, lines: &mut Vec<(u64, Vec<u8>)>) {

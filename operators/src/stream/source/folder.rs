@@ -13,6 +13,7 @@ use object_store::ObjectStoreExt as _;
 use super::{Looked, Source};
 use crate::listing::list_files;
 use crate::location::{Location, Opened, S3};
+use crate::packed;
 use crate::requests::Trouble;
 use crate::stream::position::{Position, Positions};
 
@@ -54,7 +55,11 @@ impl Folder {
         let opened = object.location.open(&self.s3).with_context(reading).map_err(Trouble::lasting)?;
         let Opened { store, prefix } = opened;
         let got = store.get(&prefix).await.with_context(reading).map_err(Trouble::passing)?;
-        let bytes = got.bytes().await.with_context(reading).map_err(Trouble::passing)?;
+        let mut bytes = got.bytes().await.with_context(reading).map_err(Trouble::passing)?;
+        if packed::is_packed(object.location.file_name()) {
+            let unpacking = || format!("`{}` cannot be unpacked", object.location);
+            bytes = packed::unpacked(&bytes).with_context(unpacking).map_err(Trouble::lasting)?;
+        }
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
         Ok(lines.map(|line| bytes.slice_ref(line)).collect())
     }
@@ -105,7 +110,7 @@ impl Source for Folder {
 
 /// The partition and the first offset that a name tells.
 fn read_name(name: &str) -> Option<(String, i64)> {
-    let mut parts = name.strip_suffix(".json")?.rsplitn(3, '+');
+    let mut parts = packed::plain_name(name).strip_suffix(".json")?.rsplitn(3, '+');
     let offset = parts.next()?.parse().ok()?;
     let partition = parts.next()?.parse::<u32>().ok()?.to_string();
     parts.next().filter(|topic| !topic.is_empty())?;
@@ -120,6 +125,7 @@ mod tests {
     fn names_tell_partition_and_offset() {
         assert_eq!(read_name("0a3db223d459.pin+0+0000000042.json"), Some(("0".to_owned(), 42)));
         assert_eq!(read_name("a+b+12+7.json"), Some(("12".to_owned(), 7)));
+        assert_eq!(read_name("t+0+7.json.gz"), Some(("0".to_owned(), 7)));
         for other in ["rows.json", "t+0.json", "+0+1.json", "t+0+x.json", "t+0+1.avro"] {
             assert_eq!(read_name(other), None, "{other}");
         }

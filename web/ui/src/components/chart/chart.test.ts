@@ -24,6 +24,16 @@ test('bars keep the order of the answer, and a null has a place', () => {
   ])
 })
 
+test('bars stand on each other in one order, whatever that of the answer is', () => {
+  const rows = [[2021, 'art', 3], [2021, 'travel', 2], [2020, 'travel', 9], [2020, 'quotes', 5], [2020, 'art', 1]]
+  const drawn = drawing({ ...BAR, x: 'year', series: 'kind', stacked: true }, { columns: ['year', 'kind', 'n'], rows })
+  const standing = (year: string) => drawn?.points.filter((point) => point.x === year).map((point) => point.series)
+
+  expect(drawn?.places).toEqual(['2021', '2020'])
+  expect(standing('2021')).toEqual(['art', 'travel'])
+  expect(standing('2020')).toEqual(['art', 'travel', 'quotes'])
+})
+
 test('years along bars are names, and along lines numbers in their order', () => {
   const answer = { columns: ['year', 'n'], rows: [[2022, 1], [2020, 2]] }
 

@@ -83,7 +83,7 @@ export function drawing(chart: Chart, answer: Pick<QueryAnswer, 'columns' | 'row
   const kept = new Set(places.map(identity))
   const points = all.filter((point) => kept.has(identity(point.x)) && series.includes(point.series))
   const [allPlaces, allSeries] = [everyPlace.length, everySeries.length]
-  return { chart, points: chart.kind === 'line' ? inOrder(points) : points, places, series, allPlaces, allSeries }
+  return { chart, points: sorted(points, chart, series), places, series, allPlaces, allSeries }
 }
 
 /** What a screen reader says instead of the picture. */
@@ -123,6 +123,13 @@ function asDate(text: string): Date {
 function seriesName(value: unknown, measured: string, severalMeasured: boolean): string {
   const name = value === null ? NULL : typeof value === 'string' ? value : JSON.stringify(value)
   return severalMeasured ? `${name} · ${measured}` : name
+}
+
+/** Lines go along their axis. Bars stand on each other in the order of the legend, at each place: else no series is found again. */
+function sorted(points: Point[], chart: Chart, series: string[]): Point[] {
+  if (chart.kind === 'line') return inOrder(points)
+  const nth = new Map(series.map((name, place) => [name, place]))
+  return chart.stacked ? [...points].sort((a, b) => (nth.get(a.series) ?? 0) - (nth.get(b.series) ?? 0)) : points
 }
 
 function inOrder(points: Point[]): Point[] {
