@@ -1,31 +1,81 @@
-//! Asks services of AWS over HTTP, with signed requests; and how a connection says who asks.
+//! Asks services of AWS over HTTP, with signed requests.
+//!
+//! [`connection`]: how a connection says who asks. [`identity`]: who that is, from [`shared_files`], in a [`role`], or as the
+//! object store finds it. [`transport`]: how Amazon's own library, which knows those files and lends roles, reaches AWS.
+
+mod connection;
+mod identity;
+mod role;
+mod shared_files;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+pub(crate) use connection::settings;
+pub(crate) use identity::{Identity, Own};
+pub(crate) use role::Role;
+pub(crate) use shared_files::{SharedFiles, Variables};
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
+use aws_sdk_sts::error::ErrorMetadata;
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::HttpRequest;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
-use scheduler::connection::{Connection, Secret};
 use serde_json::Value;
 
 use crate::location::S3;
 use crate::requests::{Reply, Trouble, client, exchange};
 
-/// How a connection reaches AWS.
-pub(crate) fn settings(connection: &Connection, surroundings: &S3) -> S3 {
-    let extra = |key: &str| connection.extra_text(key).map(str::to_owned);
-    let region = extra("region_name");
-    if connection.login.is_none() && region.is_none() && extra("endpoint_url").is_none() {
-        return surroundings.clone();
+/// Why there are no credentials.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoCredentials {
+    /// A shared file is there and cannot be read.
+    #[error("cannot read {}: {1}", .0.display())]
+    Unreadable(PathBuf, io::Error),
+    /// The shared files hold something else than profiles.
+    #[error("{0}: {1}")]
+    Malformed(String, String),
+    /// Somebody named a profile, and where it was looked for.
+    #[error("there is no profile `{0}` in {1}")]
+    NoProfile(String, String),
+    /// A profile says where to get credentials, and there are none.
+    #[error("the profile `{0}` leads to no credentials: {1}")]
+    Profile(String, String),
+    /// A role is not lent.
+    #[error("cannot assume the role {0}: {1}")]
+    Role(String, String),
+    /// What the object store says.
+    #[error(transparent)]
+    Store(#[from] object_store::Error),
+}
+
+impl From<NoCredentials> for object_store::Error {
+    fn from(error: NoCredentials) -> object_store::Error {
+        match error {
+            NoCredentials::Store(error) => error,
+            error => object_store::Error::Generic { store: "AWS", source: Box::new(error) },
+        }
     }
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", connection.login.clone()),
-        ("AWS_SECRET_ACCESS_KEY", connection.password.as_ref().map(|password| Secret::reveal(password).to_owned())),
-        ("AWS_SESSION_TOKEN", extra("aws_session_token")),
-        ("AWS_REGION", region),
-        ("AWS_ENDPOINT_URL", extra("endpoint_url")),
-    ];
-    S3::from_variables(variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))))
+}
+
+/// What AWS itself says in an error, or else what is at the bottom of it.
+fn said(error: &(dyn Error + 'static)) -> String {
+    let mut at = error;
+    loop {
+        let refusal = at.downcast_ref::<ErrorMetadata>();
+        if let Some((code, message)) = refusal.and_then(|refusal| refusal.code().zip(refusal.message())) {
+            return format!("{code}: {message}");
+        }
+        match at.source() {
+            Some(below) => at = below,
+            None => return at.to_string(),
+        }
+    }
 }
 
 /// A service of AWS, and who asks it.

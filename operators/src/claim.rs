@@ -8,10 +8,13 @@
 //! and there is none if nothing bears it. Once it is known that it was made it is never made again: if it is gone, somebody has
 //! removed it. How the work ended is kept before its traces are removed. So one try never works
 //! twice, whenever its process dies.
+//!
+//! Where it was made is kept with the token: the task, its connection or the environment may lead elsewhere by then, where nothing
+//! bears the token, or something else has the name.
 
 use std::collections::BTreeMap;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use scheduler::operator::{Outcome, TaskContext, TaskError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +27,9 @@ use crate::container_log::Bookmark;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Claim {
     try_number: u32,
+    /// Where it is made, as people and the other side call it. None is kept of what began before there were places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     /// What the try makes bears it: 32 hexadecimal digits, of which nobody else has the same.
     pub(crate) token: String,
     /// What was made, as the other side calls it.
@@ -52,21 +58,41 @@ pub(crate) struct Ended {
 }
 
 impl Claim {
-    /// That of the try, which may have begun in another process. What bears the token of an earlier one is ended first, because
-    /// two at a time would do the work twice.
+    /// That of the try, which may have begun in another process; `here` is where the task leads. What bears the token of an
+    /// earlier try is ended first, because two at a time would do the work twice.
     pub(crate) async fn of_try(
         ctx: &TaskContext,
+        here: &str,
         end_earlier: impl AsyncFnOnce(String) -> Result<(), TaskError>,
     ) -> Result<Claim, TaskError> {
-        match Claim::load(ctx).await? {
-            Some(claim) if claim.try_number == ctx.try_number => return Ok(claim),
-            Some(earlier) => end_earlier(earlier.token).await?,
-            None => {}
+        if let Some(claim) = Claim::load(ctx).await? {
+            let can_be_asked = claim.is_at(here);
+            let is_own = claim.try_number == ctx.try_number;
+            if is_own && (can_be_asked || claim.ended.is_some()) {
+                return Ok(claim);
+            }
+            if can_be_asked {
+                end_earlier(claim.token).await?;
+            } else if claim.ended.is_none() {
+                claim.give_up(here, ctx).await?;
+            }
         }
         let token = ctx.try_id.simple().to_string();
-        let claim = Claim { try_number: ctx.try_number, token, made: None, seen: BTreeMap::new(), ended: None };
+        let claim = Claim {
+            try_number: ctx.try_number,
+            place: Some(here.to_owned()),
+            token,
+            made: None,
+            seen: BTreeMap::new(),
+            ended: None,
+        };
         claim.save(ctx).await?;
         Ok(claim)
+    }
+
+    /// Where something may go on that a try has made, this or one before.
+    pub(crate) async fn place_left(ctx: &TaskContext) -> Result<Option<String>, TaskError> {
+        Ok(Claim::left(ctx).await?.and_then(|claim| claim.place))
     }
 
     /// The token of what this try may have going on.
@@ -75,13 +101,38 @@ impl Claim {
         Ok(claim.filter(|claim| claim.try_number == ctx.try_number).map(|claim| claim.token))
     }
 
-    /// The token of what the last try, whichever that was, may have left going on.
-    pub(crate) async fn left_going_on(ctx: &TaskContext) -> Result<Option<String>, TaskError> {
-        Ok(Claim::left(ctx).await?.map(|claim| claim.token))
+    /// The token of what the last try, whichever that was, may have left going on; `here` is where the task leads.
+    pub(crate) async fn left_going_on(ctx: &TaskContext, here: &str) -> Result<Option<String>, TaskError> {
+        let Some(claim) = Claim::left(ctx).await? else { return Ok(None) };
+        if !claim.is_at(here) {
+            claim.give_up(here, ctx).await?;
+            return Ok(None);
+        }
+        Ok(Some(claim.token))
     }
 
     async fn left(ctx: &TaskContext) -> Result<Option<Claim>, TaskError> {
         Ok(Claim::load(ctx).await?.filter(|claim| claim.ended.is_none()))
+    }
+
+    /// Whether what was made is to be found `here`, as far as is known.
+    pub(crate) fn is_at(&self, here: &str) -> bool {
+        self.place.as_deref().is_none_or(|place| place == here)
+    }
+
+    /// Nobody can be asked about what goes on elsewhere. Only whoever cleared the task wants it made anew all the same.
+    async fn give_up(&self, here: &str, ctx: &TaskContext) -> Result<(), TaskError> {
+        let (number, place) = (self.try_number, self.place.as_deref().unwrap_or_default());
+        let why = anyhow!(
+            "what try {number} has made is at {place}, and the task leads to {here} now; let it lead there again, or end that there \
+             by hand and clear this task"
+        );
+        let cleared = ctx.checkpoint.tries_before_clear().await.context("cannot read the checkpoint")?;
+        if number > cleared {
+            return Err(TaskError::retry(why));
+        }
+        ctx.log.error(format_args!("{why}. It may go on"));
+        Ok(())
     }
 
     /// What was kept last: by this try, by one before it, or by nobody.

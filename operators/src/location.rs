@@ -1,28 +1,22 @@
 //! Where data is: a path on this machine, or below a prefix of an S3 bucket.
 //!
 //! People write `lake/clean_pin`, `/data/pin.jsonl`, `file:///data/lake` or `s3://bucket/lake`. Relative paths begin at
-//! `UPDRAFT_HOME`. S3 is reached with the usual `AWS_*` variables; `AWS_ENDPOINT_URL` points at any server that speaks
-//! its protocol, also without TLS.
+//! `UPDRAFT_HOME`. S3 is reached as the AWS tools would (`AWS_*` variables, profiles, roles); `AWS_ENDPOINT_URL` points at any
+//! server that speaks its protocol, also without TLS.
 
+mod buckets;
 mod refusals;
 
-use std::collections::HashMap;
+pub use buckets::S3;
+
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, RetryConfig};
 use url::Url;
-
-/// The region that AWS itself assumes, and that most servers that imitate it accept.
-const DEFAULT_REGION: &str = "us-east-1";
-
-/// An S3 request is given up after this long, repeated tries included: the task's own `retries` come after that.
-const S3_RETRY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A place for data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,122 +246,6 @@ fn normalize(path: &Path) -> PathBuf {
         }
     }
     normal
-}
-
-/// Reaches buckets with one set of credentials: the `AWS_*` variables, as the AWS tools name them. Cheap to clone.
-///
-/// `AWS_ENDPOINT_URL` leads to another server than Amazon's; plain HTTP is spoken only if it says so, and buckets are
-/// then part of the path. The region is `us-east-1` unless `AWS_REGION` or `AWS_DEFAULT_REGION` says otherwise.
-#[derive(Clone)]
-pub struct S3 {
-    settings: AmazonS3Builder,
-    /// Where other services are, by their names in upper case, as far as `AWS_ENDPOINT_URL_<SERVICE>` says.
-    services: Arc<HashMap<String, String>>,
-    buckets: Arc<Mutex<HashMap<String, Arc<AmazonS3>>>>,
-}
-
-impl S3 {
-    /// What the environment of this process says.
-    pub fn from_env() -> S3 {
-        S3::from_variables(
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        )
-    }
-
-    /// A server of one's own, with these keys.
-    pub fn with_endpoint(endpoint: &str, access_key_id: &str, secret_access_key: &str) -> S3 {
-        let variables = [
-            ("AWS_ENDPOINT_URL", endpoint),
-            ("AWS_ACCESS_KEY_ID", access_key_id),
-            ("AWS_SECRET_ACCESS_KEY", secret_access_key),
-        ];
-        S3::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
-    }
-
-    /// What these variables say; those that do not concern S3 are passed over.
-    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> S3 {
-        let retry = RetryConfig { retry_timeout: S3_RETRY_TIME_MAX, ..RetryConfig::default() };
-        let mut settings = AmazonS3Builder::new().with_retry(retry);
-        let mut services = HashMap::new();
-        for (name, value) in variables {
-            if let (Some(service), false) = (name.strip_prefix("AWS_ENDPOINT_URL_"), value.is_empty()) {
-                services.insert(service.to_owned(), value.clone());
-            }
-            // An empty variable is as good as none, as for the AWS tools.
-            let setting = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse()).and_then(Result::ok);
-            if let (Some(setting), false) = (setting, value.is_empty()) {
-                settings = settings.with_config(setting, value);
-            }
-        }
-        if settings.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
-            let region = settings.get_config_value(&AmazonS3ConfigKey::DefaultRegion);
-            settings = settings.with_region(region.unwrap_or_else(|| DEFAULT_REGION.to_owned()));
-        }
-        let endpoint = settings
-            .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
-            .or_else(|| settings.get_config_value(&AmazonS3ConfigKey::Endpoint));
-        if let Some(endpoint) = endpoint {
-            let plain = endpoint.to_ascii_lowercase().starts_with("http://");
-            settings = settings.with_allow_http(plain).with_virtual_hosted_style_request(false);
-        }
-        S3 { settings, services: Arc::new(services), buckets: Arc::default() }
-    }
-
-    /// The same, giving up a request earlier or later: `after` so long, repeated tries included.
-    #[must_use]
-    pub fn giving_up(self, after: Duration) -> S3 {
-        let retry = RetryConfig { retry_timeout: after, ..RetryConfig::default() };
-        S3 { settings: self.settings.with_retry(retry), services: self.services, buckets: Arc::default() }
-    }
-
-    /// The store of a bucket; the connections to it are shared.
-    pub fn bucket(&self, bucket: &str) -> object_store::Result<Arc<AmazonS3>> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = buckets.get(bucket) {
-            return Ok(Arc::clone(store));
-        }
-        let connector = refusals::ToBucket { bucket: bucket.to_owned(), is_anonymous: self.is_anonymous() };
-        let store = self.settings.clone().with_bucket_name(bucket).with_http_connector(connector).build()?;
-        let store = Arc::new(store);
-        buckets.insert(bucket.to_owned(), Arc::clone(&store));
-        Ok(store)
-    }
-
-    /// Whether requests are not signed. The words are those that the store takes for "yes".
-    fn is_anonymous(&self) -> bool {
-        let skips = self.settings.get_config_value(&AmazonS3ConfigKey::SkipSignature).unwrap_or_default();
-        matches!(skips.to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes" | "y")
-    }
-
-    /// The region.
-    pub fn region(&self) -> String {
-        let region = self.settings.get_config_value(&AmazonS3ConfigKey::Region);
-        region.unwrap_or_else(|| DEFAULT_REGION.to_owned())
-    }
-
-    /// Where another service of AWS is: `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else Amazon's own.
-    pub fn endpoint_of(&self, service: &str) -> String {
-        let own = self.services.get(&service.to_ascii_uppercase()).cloned();
-        own.or_else(|| self.settings.get_config_value(&AmazonS3ConfigKey::Endpoint))
-            .unwrap_or_else(|| format!("https://{service}.{}.amazonaws.com", self.region()))
-    }
-
-    /// Who asks: the credentials, from wherever the AWS tools would take them, renewed when they expire.
-    pub fn credentials(&self) -> object_store::Result<AwsCredentialProvider> {
-        // The provider does not depend on the bucket.
-        let store = self.settings.clone().with_bucket_name("any").build()?;
-        Ok(Arc::clone(store.credentials()))
-    }
-}
-
-/// Without the secrets.
-impl fmt::Debug for S3 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3")
-            .field("endpoint", &self.settings.get_config_value(&AmazonS3ConfigKey::Endpoint))
-            .field("region", &self.settings.get_config_value(&AmazonS3ConfigKey::Region))
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

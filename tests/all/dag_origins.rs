@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use futures::StreamExt as _;
 use scheduler::store::{Db, dags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -85,8 +86,8 @@ impl Moto {
         variables(&self.address)
     }
 
-    /// One request; moto looks at no signature.
-    async fn ask(&self, method: &str, key: &str, body: &str) {
+    /// One request; moto looks at no signature. Answers with the version that it made or met, in a bucket that keeps them.
+    async fn ask(&self, method: &str, key: &str, body: &str) -> Option<String> {
         let mut connection = TcpStream::connect(&self.address).await.unwrap();
         let request = format!(
             "{method} /{key} HTTP/1.1\r\nHost: {}\r\nAuthorization: AWS4-HMAC-SHA256 \
@@ -98,6 +99,8 @@ impl Moto {
         let mut answer = String::new();
         connection.read_to_string(&mut answer).await.unwrap();
         assert!(matches!(answer.split(' ').nth(1), Some("200" | "204")), "{answer}");
+        let mut headers = answer.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(": "));
+        headers.find(|(name, _)| name.eq_ignore_ascii_case("x-amz-version-id")).map(|(_, id)| id.to_owned())
     }
 }
 
@@ -205,6 +208,63 @@ async fn dag_files_in_s3_are_kept_in_step() {
     there_are(&other_db, &["four"]).await;
     is_in_step(&other_db, address).await;
     assert!(server.stop().await && other.stop().await);
+}
+
+#[tokio::test]
+async fn dag_files_in_a_bucket_that_keeps_versions_are_those_of_now() {
+    let moto = Moto::start();
+    moto.ask("PUT", "team", "").await;
+    let status = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    moto.ask("PUT", "team?versioning", status).await;
+    moto.ask("PUT", "team/dags/one.yaml", &dag("first")).await.expect("the bucket keeps versions");
+    moto.ask("PUT", "team/dags/two.yaml", &dag("first")).await;
+    let installation = Installation::new(Backend::Sqlite).await;
+    let server = start(&installation, "s3://team/dags", &moto.variables()).await;
+    let db = installation.database().await;
+    assert_eq!(live(&db).await, ["one", "two"]);
+    let says = async |word: &str| {
+        let word = format!("echo {word}");
+        let source = async || dags::find(db.read(), "one").await.unwrap().map(|dag| dag.source);
+        eventually(&word, || async { source().await.filter(|source| source.contains(&word)) }).await;
+    };
+
+    let second = moto.ask("PUT", "team/dags/one.yaml", &dag("second")).await.unwrap();
+    says("second").await;
+
+    // What is deleted stays in the bucket, behind a marker.
+    let marker = moto.ask("DELETE", "team/dags/two.yaml", "").await.expect("a delete marker");
+    there_are(&db, &["one"]).await;
+    moto.ask("DELETE", &format!("team/dags/two.yaml?versionId={marker}"), "").await;
+    there_are(&db, &["one", "two"]).await;
+
+    // The version before is restored by taking away the one after it.
+    moto.ask("DELETE", &format!("team/dags/one.yaml?versionId={second}"), "").await;
+    says("first").await;
+    is_in_step(&db, "s3://team/dags").await;
+    assert!(server.stop().await);
+}
+
+/// S3 tells of a thousand objects at a time.
+#[tokio::test]
+async fn dag_files_are_found_on_every_page_of_a_listing() {
+    let moto = Moto::start();
+    moto.ask("PUT", "team", "").await;
+    moto.ask("PUT", "team/dags/a.yaml", &dag("first")).await;
+    moto.ask("PUT", "team/dags/z.yaml", &dag("first")).await;
+    let s3 = &moto;
+    let put = |number: u32| async move {
+        s3.ask("PUT", &format!("team/dags/m/{number:04}.parquet"), "").await;
+    };
+    futures::stream::iter(0..1_001).for_each_concurrent(8, put).await;
+    let installation = Installation::new(Backend::Sqlite).await;
+    let server = start(&installation, "s3://team/dags", &moto.variables()).await;
+    let db = installation.database().await;
+    assert_eq!(live(&db).await, ["a", "z"]);
+
+    moto.ask("DELETE", "team/dags/z.yaml", "").await;
+    moto.ask("PUT", "team/dags/zz.yaml", &dag("first")).await;
+    there_are(&db, &["a", "zz"]).await;
+    assert!(server.stop().await);
 }
 
 /// A bare repository, and a clone of it to work in.

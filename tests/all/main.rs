@@ -14,6 +14,7 @@ mod actions;
 mod approvals;
 mod architecture;
 mod assets;
+mod aws;
 mod backfill;
 mod bad_input;
 mod callbacks;

@@ -27,7 +27,7 @@ pub(super) struct Aws {
 #[async_trait]
 impl ConnectionTest for Aws {
     async fn test(&self, connection: &Connection) -> anyhow::Result<String> {
-        let settings = aws::settings(connection, &self.surroundings);
+        let settings = aws::settings(connection, &self.surroundings)?;
         match self.service {
             Service::Identity => identity(&settings).await,
             Service::Kinesis => streams(&settings).await,

@@ -32,9 +32,12 @@ pub(super) const DATABRICKS: &[Field] = &[
 ];
 
 pub(super) const AWS: &[Field] = &[
-    Field::own("login", "Access key id", Text).help("Empty: what the environment of Updraft says."),
+    Field::own("login", "Access key id", Text).help("Empty: what the AWS tools would take where Updraft runs."),
     Field::own("password", "Secret access key", Secret),
     Field::extra("aws_session_token", "Session token", Secret),
+    Field::extra("profile_name", "Profile", Text).like("data").help("Of ~/.aws/config, in the place of a key."),
+    Field::extra("role_arn", "Role to assume", Text).like("arn:aws:iam::123456789012:role/data"),
+    Field::extra("external_id", "External id", Text).help("When the role asks for one."),
     Field::extra("region_name", "Region", Text).like("us-east-1"),
     Field::extra("endpoint_url", "Endpoint", Text).help("When it is not Amazon's own."),
 ];

@@ -8,6 +8,7 @@ mod forms;
 mod git;
 mod kafka;
 mod kubernetes;
+mod port;
 mod smtp;
 mod web;
 
@@ -37,7 +38,7 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environme
         ("aws", "Amazon Web Services", forms::AWS, aws(aws::Service::Identity)),
         ("databricks", "Databricks", forms::DATABRICKS, Some(tried_by(databricks::Databricks(environment.clone())))),
         ("docker", "Docker registry", forms::DOCKER, Some(tried_by(container_registry::ContainerRegistry))),
-        ("generic", "Generic", forms::GENERIC, None),
+        ("generic", "Generic", forms::GENERIC, Some(tried_by(port::Port))),
         ("git", "Git repository", forms::GIT, Some(tried_by(git::Git))),
         ("http", "HTTP", forms::HTTP, web(web::Way::Plain)),
         ("kafka", "Apache Kafka", forms::KAFKA, Some(tried_by(kafka::Kafka))),

@@ -49,16 +49,18 @@ pub(super) fn scheme_of(url: &str) -> Result<Scheme, String> {
     }
 }
 
-/// Finds the engine of a task: the first that answers.
+/// Finds the engine of a task: the first that answers, that at `left_at` before all others.
 pub(super) async fn connect(
     args: &DockerArgs,
+    left_at: Option<&str>,
     environment: &Environment,
     ctx: &TaskContext,
 ) -> Result<Engine, TaskError> {
-    let urls: Vec<String> = match &args.docker_url {
+    let mut urls: Vec<String> = match &args.docker_url {
         Some(urls) => urls.names().to_vec(),
         None => vec![environment.look_up("DOCKER_HOST").unwrap_or_else(|_| USUAL_URL.to_owned())],
     };
+    urls.sort_by_key(|url| left_at != Some(url.as_str()));
     let mut silent = Vec::new();
     for url in &urls {
         let scheme = scheme_of(url).map_err(|problem| TaskError::fail(anyhow!(problem)))?;

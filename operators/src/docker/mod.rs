@@ -32,7 +32,9 @@ use serde_json::{Map, Value};
 pub use args::DockerArgs;
 pub(crate) use image::registry_of;
 
+use crate::claim::Claim;
 use crate::notifiers::Environment;
+use engine::Engine;
 
 /// The `docker` operator.
 #[derive(Clone, Debug)]
@@ -44,6 +46,12 @@ impl Docker {
     /// Asking the engine that `DOCKER_HOST` of `environment` names where a task names none.
     pub fn new(environment: Environment) -> Docker {
         Docker { environment }
+    }
+
+    /// The engine of a task: that at which something may go on, if it answers.
+    async fn engine(&self, args: &DockerArgs, ctx: &TaskContext) -> Result<Engine, TaskError> {
+        let left_at = Claim::place_left(ctx).await?;
+        engine::connect(args, left_at.as_deref(), &self.environment, ctx).await
     }
 }
 
@@ -71,12 +79,12 @@ impl Operator for Docker {
     }
 
     async fn execute(&self, args: DockerArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
-        let engine = engine::connect(&args, &self.environment, ctx).await?;
+        let engine = self.engine(&args, ctx).await?;
         run::perform(&engine, &args, ctx).await
     }
 
     async fn withdraw(&self, args: DockerArgs, ctx: &TaskContext) -> Result<(), TaskError> {
-        let engine = engine::connect(&args, &self.environment, ctx).await?;
+        let engine = self.engine(&args, ctx).await?;
         run::withdraw(&engine, &args, ctx).await
     }
 

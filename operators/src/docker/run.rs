@@ -52,7 +52,7 @@ pub(super) async fn perform(engine: &Engine, args: &DockerArgs, ctx: &TaskContex
 
 /// Ends what a try has left that nobody minds any more.
 pub(super) async fn withdraw(engine: &Engine, args: &DockerArgs, ctx: &TaskContext) -> Result<(), TaskError> {
-    match Claim::left_going_on(ctx).await? {
+    match Claim::left_going_on(ctx, &engine.url).await? {
         Some(token) => Course { engine, args, ctx }.end(&token).await,
         None => Ok(()),
     }
@@ -67,10 +67,12 @@ struct Course<'a> {
 
 impl Course<'_> {
     async fn to_the_end(&self) -> Result<Ended, TaskError> {
-        let mut claim = Claim::of_try(self.ctx, async |token| self.end_earlier(&token).await).await?;
+        let here = &self.engine.url;
+        let mut claim = Claim::of_try(self.ctx, here, async |token| self.end_earlier(&token).await).await?;
+        let is_here = claim.is_at(here);
         if let Some(ended) = claim.ended {
             self.ctx.log.info("The container of this try has ended already");
-            self.tidy(claim.made.as_deref(), &ended).await;
+            self.tidy(claim.made.as_deref().filter(|_| is_here), &ended).await;
             return Ok(ended);
         }
         let container = self.obtain(&mut claim).await?;

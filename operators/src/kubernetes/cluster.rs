@@ -70,6 +70,11 @@ impl Cluster {
         Ok(Cluster { address: access.base.clone(), namespace: config.default_namespace, access })
     }
 
+    /// Where Jobs are made, for people.
+    pub(super) fn place(&self) -> String {
+        format!("the namespace {} of {}", self.namespace, self.address)
+    }
+
     /// What is asked at a path of the API.
     fn at(&self, path: &str) -> Request {
         Request::new(format!("{}{path}", self.access.base))

@@ -79,7 +79,7 @@ pub(super) async fn perform(cluster: &Cluster, args: &JobArgs, ctx: &TaskContext
 /// Ends what a try has left that nobody minds any more, and awaits that it has ended.
 pub(super) async fn withdraw(cluster: &Cluster, args: &JobArgs, ctx: &TaskContext) -> Result<(), TaskError> {
     let course = Course { cluster, args, ctx };
-    let Some(token) = Claim::left_going_on(ctx).await? else { return Ok(()) };
+    let Some(token) = Claim::left_going_on(ctx, &cluster.place()).await? else { return Ok(()) };
     match course.end(&token).await? {
         Some(name) => course.gone(&name).await,
         None => Ok(()),
@@ -95,10 +95,13 @@ struct Course<'a> {
 
 impl Course<'_> {
     async fn to_the_end(&self) -> Result<(String, Ended), Stop> {
-        let mut claim = Claim::of_try(self.ctx, async |token| self.end_earlier(&token).await).await?;
+        let here = self.cluster.place();
+        let mut claim = Claim::of_try(self.ctx, &here, async |token| self.end_earlier(&token).await).await?;
         if let (Some(name), Some(ended)) = (claim.made.clone(), claim.ended.clone()) {
             self.ctx.log.info(format_args!("Job {name} of this try has ended already"));
-            self.tidy(&name, &ended).await;
+            if claim.is_at(&here) {
+                self.tidy(&name, &ended).await;
+            }
             return Ok((name, ended));
         }
         let name = self.obtain(&mut claim).await?;
@@ -146,8 +149,7 @@ impl Course<'_> {
         let name = name_of(&manifest);
         match self.send(&manifest).await {
             Ok(()) => {
-                let (namespace, address) = (&self.cluster.namespace, &self.cluster.address);
-                self.ctx.log.info(format_args!("Made job {name} in the namespace {namespace} of {address}"));
+                self.ctx.log.info(format_args!("Made job {name} in {}", self.cluster.place()));
                 Ok(name)
             }
             // The answer to an earlier request was lost.
@@ -262,10 +264,7 @@ impl Course<'_> {
                 Err(error) if is_passing(&error) => told_before.complain(&told(error), self.ctx),
                 Err(error) => return Err(Stop::Leaves(refused(error, "look at the Job"))),
             }
-            self.ctx.defer(format!(
-                "waits for job {name} in the namespace {} of {}",
-                self.cluster.namespace, self.cluster.address
-            ));
+            self.ctx.defer(format!("waits for job {name} in {}", self.cluster.place()));
             logs.keep(claim).await;
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use object_store::aws::AmazonS3ConfigKey;
+
 use super::*;
 
 const HOME: &str = "/home/updraft";
@@ -89,7 +91,7 @@ fn settings_follow_the_variables() {
     let settings = |variables: &[(&str, &str)]| {
         S3::from_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     };
-    let get = |settings: &S3, key: AmazonS3ConfigKey| settings.settings.get_config_value(&key);
+    let get = |settings: &S3, key: AmazonS3ConfigKey| settings.settings().get_config_value(&key);
     let allow_http = || AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp);
 
     let none = settings(&[("PATH", "/bin"), ("AWS_ENDPOINT_URL", "")]);

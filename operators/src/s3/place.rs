@@ -20,7 +20,9 @@ pub(crate) async fn reached(conn_id: Option<&str>, surroundings: &S3, ctx: &Task
     if conn_id == DEFAULT_CONNECTION && ctx.secrets.connection(conn_id).await.map_err(TaskError::retry)?.is_none() {
         return Ok(surroundings.clone());
     }
-    Ok(aws::settings(&ctx.connection(conn_id).await?, surroundings))
+    let connection = ctx.connection(conn_id).await?;
+    let settings = aws::settings(&connection, surroundings);
+    settings.map_err(|error| TaskError::fail(error.context(format!("the connection `{conn_id}`"))))
 }
 
 /// An object, or what begins with a key.

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
+use operators::location::S3;
 use scheduler::connection::{Connection, Field, Secret, test};
 use scheduler::operator::Registry;
 use serde_json::{Value, json};
@@ -149,6 +150,54 @@ async fn aws_says_who_we_are() {
     assert!(said.contains("eu-west-1") && said.contains("0 streams"), "{said}");
 }
 
+/// The session of a role is what AWS then knows us as.
+#[tokio::test(flavor = "multi_thread")]
+async fn aws_is_asked_in_a_role_and_with_a_profile() {
+    let moto = Moto::start();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".aws")).unwrap();
+    let shared = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n\
+                  [lake]\nsource_profile = default\nrole_arn = arn:aws:iam::123456789012:role/of-profile\n\
+                  role_session_name = shared\n";
+    // Without a variable that says it, the profile says where the service is that lends roles.
+    let shared = format!("{shared}endpoint_url = {}\nregion = eu-west-2\n", moto.endpoint());
+    std::fs::write(home.path().join(".aws/credentials"), shared).unwrap();
+    let variables = [
+        ("HOME", home.path().to_str().unwrap().to_owned()),
+        ("AWS_ENDPOINT_URL_STS", moto.endpoint().to_owned()),
+        ("AWS_ENDPOINT_URL", moto.endpoint().to_owned()),
+    ];
+    let s3 = S3::from_variables(variables.map(|(name, value)| (name.to_owned(), value)));
+    let registry = operators::registry_with(&s3).unwrap();
+    let said = async |kind: &str, login: Option<&str>, extra: Value| {
+        let connection = Connection {
+            login: login.map(str::to_owned),
+            password: login.map(|_| Secret::new("test-hush")),
+            ..with_extra(Connection::new("lake", kind), &extra)
+        };
+        test(&registry, &connection).await
+    };
+
+    let plain = said("aws", None, json!({})).await.unwrap();
+    assert!(plain.contains(":user/"), "{plain}");
+    let profile = said("aws", None, json!({ "profile_name": "lake" })).await.unwrap();
+    assert!(profile.ends_with(":assumed-role/of-profile/shared"), "{profile}");
+    let role = json!({ "role_arn": "arn:aws:iam::210987654321:role/other", "endpoint_url": moto.endpoint() });
+    let keys = said("aws", Some("AKIA"), role.clone()).await.unwrap();
+    assert!(keys.contains("::210987654321:assumed-role/other/Updraft_lake"), "{keys}");
+    let both = json!({ "profile_name": "lake", "role_arn": "arn:aws:iam::210987654321:role/other",
+                       "assume_role_kwargs": { "RoleSessionName": "both" } });
+    let both = said("aws", None, both).await.unwrap();
+    assert!(both.ends_with("::210987654321:assumed-role/other/both"), "{both}");
+    let streams = said("kinesis", None, json!({ "profile_name": "lake" })).await.unwrap();
+    assert!(streams.contains("eu-west-2"), "the profile says the region: {streams}");
+
+    let nobody = said("aws", None, json!({ "profile_name": "nobody" })).await.unwrap_err();
+    assert!(nobody.contains("there is no profile `nobody` in "), "{nobody}");
+    let wrong = json!({ "role_arn": "arn", "assume_role_method": "assume_role_with_saml" });
+    assert!(said("aws", None, wrong).await.unwrap_err().contains("`assume_role_method`"));
+}
+
 #[tokio::test]
 async fn mail_servers_are_greeted() {
     let open = Mailbox::start(&[]);
@@ -228,7 +277,27 @@ async fn servers_on_the_web_are_asked_as_their_type_wants() {
         ..Connection::new("x", "vault")
     };
     fails(&unencrypted, "write `http://` before its host").await;
-    fails(&Connection::new("x", "generic"), "cannot be tested").await;
+}
+
+#[tokio::test]
+async fn anything_else_is_knocked_at() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = Some(listener.local_addr().unwrap().port());
+    let at = |host: &str, port| Connection {
+        host: Some(host.to_owned()),
+        port,
+        login: Some("me".to_owned()),
+        ..Connection::new("x", "generic")
+    };
+
+    let said = works(&at("127.0.0.1", port)).await;
+    assert!(said.starts_with(&format!("something listens on 127.0.0.1:{}", port.unwrap())), "{said}");
+    drop(listener);
+    fails(&at("127.0.0.1", port), "nothing can be reached on 127.0.0.1:").await;
+    fails(&at("nowhere.invalid", port), "nothing can be reached on nowhere.invalid:").await;
+    fails(&at("127.0.0.1", None), "it has no port").await;
+    fails(&at(" ", port), "it has no host").await;
+    fails(&Connection::new("x", "generic"), "no host and no port").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,7 +163,8 @@ async fn exit_codes_decide_and_say_so() {
     assert_eq!(return_value(terminal), "b");
 }
 
-/// A way to the engine on which a process may die: before a request gets there, and before its answer gets back.
+/// A way to the engine on which a process may die: before a request gets there, and before its answer gets back. Whoever comes
+/// after it comes the same way.
 async fn mined_way(podman: &Podman, bomb: Bomb) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("tcp://{}", listener.local_addr().unwrap());
@@ -173,6 +174,7 @@ async fn mined_way(podman: &Podman, bomb: Bomb) -> String {
         while let Ok((client, _)) = listener.accept().await {
             let (bomb, socket) = (bomb.clone(), socket.clone());
             tokio::spawn(async move {
+                let bomb = if bomb.exploded.is_cancelled() { Bomb::dud() } else { bomb };
                 bomb.moment().await;
                 let engine = UnixStream::connect(socket).await.unwrap();
                 let (mut from_client, mut to_client) = client.into_split();
@@ -207,7 +209,8 @@ async fn a_try_runs_one_container_whenever_the_process_dies() {
         };
         bench.ctx.checkpoint = Arc::new(Mined { kept: Arc::clone(&kept), bomb: bomb.clone() });
         let dying = docker();
-        let first = args(mined_way(&podman, bomb.clone()).await);
+        let way = mined_way(&podman, bomb.clone()).await;
+        let first = args(way.clone());
         let outcome = tokio::select! {
             outcome = bench.run(&dying, first) => Some(outcome),
             () = bomb.exploded.cancelled() => None,
@@ -218,7 +221,7 @@ async fn a_try_runs_one_container_whenever_the_process_dies() {
             None => {
                 bench.ctx.checkpoint = Arc::new(Mined { kept, bomb: Bomb::dud() });
                 bench.ctx.try_id = Uuid::new_v4();
-                bench.run(&docker(), args(podman.url())).await
+                bench.run(&docker(), args(way)).await
             }
         };
         assert_eq!(return_value(outcome), "done", "killed at moment {moment}");
@@ -314,6 +317,37 @@ async fn what_a_killed_try_has_left_is_ended_by_whoever_comes_next() {
     bench.withdraw(&operator, args(&podman, "true", kept)).await.unwrap();
     assert_eq!(podman.containers().len(), 1);
     Bench::new().withdraw(&operator, left()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_with_one_engine_is_not_looked_for_in_another() {
+    let (first, other) = (Podman::start(), Podman::start());
+    let mut bench = Bench::new();
+    let (operator, gate) = (docker(), Gate::new());
+    let at = |urls: Value| {
+        let mut more = gate.mount();
+        more["docker_url"] = urls;
+        args(&first, WAITS, more)
+    };
+    tokio::select! {
+        ended = bench.run(&operator, at(first.url().into())) => panic!("{ended:?}"),
+        () = said(&bench, "begins\n") => {}
+    }
+    let there = format!("is at {}, and the task leads to {} now", first.url(), other.url());
+    let problem = bench.withdraw(&operator, at(other.url().into())).await.unwrap_err();
+    assert!(problem.to_string().contains(&there), "{problem}");
+    for try_number in [1, 2] {
+        bench.ctx.try_number = try_number;
+        let problem = bench.run(&operator, at(other.url().into())).await.unwrap_err();
+        assert!(problem.verdict == Verdict::Retry && problem.to_string().contains(&there), "{problem}");
+    }
+    assert_eq!((first.containers().len(), other.containers().len(), gate.runs()), (1, 0, 1));
+
+    // Of several engines, the one that has it is asked.
+    bench.ctx.try_number = 1;
+    gate.open();
+    let ended = bench.run(&operator, at(json!([other.url(), first.url()]))).await;
+    assert_eq!((return_value(ended), gate.runs()), (json!("ends"), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

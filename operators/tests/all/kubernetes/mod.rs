@@ -409,6 +409,31 @@ async fn what_a_killed_try_has_left_is_deleted_by_whoever_comes_next() {
 }
 
 #[tokio::test]
+async fn what_was_made_in_one_cluster_is_not_looked_for_in_another() {
+    let (first, other) = (Fake::start().await, Fake::start().await);
+    first.plan(&[], PodState::Running);
+    let (mut bench, operator) = (bench(&first), operator());
+    tokio::select! {
+        ended = bench.run(&operator, args(json!({}))) => panic!("{ended:?}"),
+        () = async { while first.made().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    bench.ctx.secrets = Arc::new(Connections(vec![connection(&other)]));
+    let withdrawn = bench.withdraw(&operator, args(json!({}))).await.unwrap_err();
+    let again = run(&bench, json!({})).await.unwrap_err();
+    bench.ctx.try_number = 2;
+    let further = run(&bench, json!({})).await.unwrap_err();
+    for problem in [withdrawn, again, further] {
+        let words = format!("what try 1 has made is at the namespace jobs of {}", first.url());
+        assert!(problem.verdict == Verdict::Retry && problem.to_string().contains(&words), "{problem}");
+    }
+    assert_eq!((first.jobs(), first.deleted().len(), other.made().len()), (1, 0, 0));
+
+    bench.ctx.secrets = Arc::new(Connections(vec![connection(&first)]));
+    bench.withdraw(&operator, args(json!({}))).await.unwrap();
+    assert_eq!(first.jobs(), 0);
+}
+
+#[tokio::test]
 async fn a_job_need_not_be_awaited_and_one_that_is_gone_is_not_made_again() {
     let fake = Fake::start().await;
     fake.plan(&[], PodState::Running);

@@ -1,0 +1,129 @@
+//! Who asks AWS: keys that were said, a profile of the shared files, or what the machine lends; and a role on top of that.
+//!
+//! ```text
+//!   keys that were said ──────────────────────────┐
+//!   else a profile: keys, a role of another,      ├──> [a role] ──> signs requests
+//!        a program, single sign-on                │
+//!   else a token of the pod, the container,       │
+//!        the machine (as the object store does)  ─┘
+//! ```
+//!
+//! Nothing is looked for before the first request. What ends is renewed before it does.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_credential_types::Credentials;
+use chrono::{DateTime, TimeDelta, Utc};
+use object_store::CredentialProvider;
+use object_store::aws::{AwsCredential, AwsCredentialProvider};
+use scheduler::clock::Clock;
+use tokio::sync::Mutex;
+
+use super::NoCredentials;
+use super::role::Role;
+use super::shared_files::{SharedFiles, Variables};
+
+/// What ends is renewed so long before, or when half of its life is over.
+const EARLY: TimeDelta = TimeDelta::minutes(5);
+
+/// What has no end that we know of is looked for again after this long: the files may say something else by then, and the
+/// object store renews in time what a machine lends.
+const UNTOLD: TimeDelta = TimeDelta::minutes(1);
+
+/// What could not be renewed is good for a while, and is tried again after this long.
+const PAUSE: TimeDelta = TimeDelta::seconds(20);
+
+/// Who asks.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    own: Own,
+    role: Option<Arc<Role>>,
+    region: String,
+    clock: Clock,
+    held: Mutex<Option<Held>>,
+}
+
+/// Who asks, before a role is assumed.
+#[derive(Debug)]
+pub(crate) enum Own {
+    /// What the object store finds: keys that were said, or what the machine lends.
+    Found(AwsCredentialProvider),
+    /// A profile of the shared files, if it leads to credentials.
+    Profile { variables: Arc<Variables>, otherwise: AwsCredentialProvider },
+}
+
+/// Credentials that we have.
+#[derive(Debug)]
+struct Held {
+    credential: Arc<AwsCredential>,
+    ends: Option<DateTime<Utc>>,
+    renewed_at: DateTime<Utc>,
+}
+
+impl Identity {
+    pub(crate) fn new(own: Own, role: Option<Arc<Role>>, region: String, clock: Clock) -> Identity {
+        Identity { own, role, region, clock, held: Mutex::default() }
+    }
+
+    async fn fetch(&self) -> Result<Credentials, NoCredentials> {
+        match &self.role {
+            None => self.own.credentials(&self.region).await,
+            Some(role) => {
+                let own = if role.needs_credentials() { Some(self.own.credentials(&self.region).await?) } else { None };
+                role.assume(own, &self.region).await
+            }
+        }
+    }
+}
+
+impl Own {
+    async fn credentials(&self, region: &str) -> Result<Credentials, NoCredentials> {
+        let found = match self {
+            Own::Found(found) => found,
+            Own::Profile { variables, otherwise } => match SharedFiles::read(variables)?.credentials(region).await? {
+                Some(credentials) => return Ok(credentials),
+                None => otherwise,
+            },
+        };
+        let found = found.get_credential().await?;
+        Ok(Credentials::new(&found.key_id, &found.secret_key, found.token.clone(), None, "found"))
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Identity {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut held = self.held.lock().await;
+        let now = self.clock.now();
+        if let Some(held) = held.as_ref().filter(|held| now < held.renewed_at) {
+            return Ok(Arc::clone(&held.credential));
+        }
+        match self.fetch().await {
+            Ok(credentials) => Ok(Arc::clone(&held.insert(Held::of(&credentials, now)).credential)),
+            Err(error) => match held.as_mut().filter(|held| held.ends.is_some_and(|ends| now < ends)) {
+                Some(held) => {
+                    tracing::warn!(%error, "credentials of AWS cannot be renewed; those that there are hold for a while");
+                    held.renewed_at = now + PAUSE;
+                    Ok(Arc::clone(&held.credential))
+                }
+                None => Err(error.into()),
+            },
+        }
+    }
+}
+
+impl Held {
+    fn of(credentials: &Credentials, now: DateTime<Utc>) -> Held {
+        let credential = AwsCredential {
+            key_id: credentials.access_key_id().to_owned(),
+            secret_key: credentials.secret_access_key().to_owned(),
+            token: credentials.session_token().map(str::to_owned),
+        };
+        let ends = credentials.expiry().map(DateTime::<Utc>::from);
+        let renewed_at = ends.map_or(now + UNTOLD, |ends| ends - EARLY.min((ends - now) / 2));
+        Held { credential: Arc::new(credential), ends, renewed_at }
+    }
+}

@@ -1,0 +1,61 @@
+//! Carries the requests of Amazon's library with the client that all our requests share: one pool, one TLS.
+
+use std::time::Duration;
+
+use aws_sdk_sts::config::RuntimeComponents;
+use aws_sdk_sts::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_sts::error::ConnectorError;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::http::{Headers, StatusCode};
+
+use crate::requests::{Trouble, client, reply_of, send};
+
+/// A longer answer is none that gives out credentials.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// The client, as Amazon's library wants it.
+#[derive(Clone, Debug)]
+pub(super) struct Transport;
+
+/// Carries requests, each for so long at most; the client has a limit of its own.
+#[derive(Debug)]
+struct Carrier(Option<Duration>);
+
+impl HttpClient for Transport {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let connecting = settings.connect_timeout().unwrap_or_default();
+        SharedHttpConnector::new(Carrier(settings.read_timeout().map(|reading| connecting + reading)))
+    }
+}
+
+impl HttpConnector for Carrier {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(carry(request, self.0))
+    }
+}
+
+async fn carry(request: HttpRequest, time_max: Option<Duration>) -> Result<HttpResponse, ConnectorError> {
+    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+    let (parts, body) = request.into_parts();
+    let host = parts.uri.host().unwrap_or_default().to_owned();
+    // Who asks for credentials sends a form, and no stream.
+    let body = body.bytes().map(<[u8]>::to_vec).unwrap_or_default();
+    let client = client().map_err(|error| ConnectorError::user(error.into()))?;
+    let mut request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
+    if let Some(time_max) = time_max {
+        request = request.timeout(time_max);
+    }
+    let answer = send(request, &host).await.map_err(broken_off)?;
+    let headers = answer.headers().clone();
+    let reply = reply_of(answer, ANSWER_BYTES_MAX, &host).await.map_err(broken_off)?;
+    let status = StatusCode::try_from(reply.status.as_u16()).map_err(|error| ConnectorError::user(error.into()))?;
+    let mut response = HttpResponse::new(status, reply.body.into());
+    *response.headers_mut() = Headers::try_from(headers).map_err(|error| ConnectorError::user(error.into()))?;
+    Ok(response)
+}
+
+fn broken_off(trouble: Trouble) -> ConnectorError {
+    ConnectorError::io(trouble.error.into())
+}
