@@ -142,12 +142,17 @@ pub(crate) async fn reply_of(mut response: Response, bytes_max: usize, host: &st
 
 /// That a request, or its answer, did not get through; `done` when the other side may have acted on it.
 pub(crate) fn broken_off(error: reqwest::Error, host: &str, done: bool) -> Trouble {
+    let what = if error.is_body() || error.is_decode() {
+        format!("the answer of `{host}` broke off")
+    } else {
+        format!("cannot reach `{host}`")
+    };
     Trouble {
         may_retry: !error.is_builder(),
         may_be_done: done,
         not_before: None,
         // The address may be a secret, so it is not in the error.
-        error: anyhow::Error::new(error.without_url()).context(format!("cannot reach `{host}`")),
+        error: anyhow::Error::new(error.without_url()).context(what),
     }
 }
 
@@ -163,7 +168,7 @@ async fn read(response: &mut Response, bytes_max: usize) -> Result<Bytes, reqwes
 }
 
 /// The beginning of an answer, on one line.
-fn first_words(body: &[u8]) -> String {
+pub(crate) fn first_words(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(ANSWER_CHARACTERS_MAX * 4)]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(ANSWER_CHARACTERS_MAX).collect()
