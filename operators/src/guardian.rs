@@ -32,6 +32,15 @@ const FRAME_BYTES: usize = 8;
 /// The environment variable that marks every process below an Updraft process.
 pub const MARK: &str = "UPDRAFT_GUARDED_BY";
 
+/// What stands between the mark of a process and that of one of its children.
+const OF_CHILD: char = '/';
+
+/// How often what a child has left is looked for: what forks while we look has a child that the next look finds.
+const PASSES_MAX: u32 = 100;
+
+/// What was killed needs a moment to go.
+const PASS_PAUSE: Duration = Duration::from_millis(10);
+
 /// The hidden command of the binary that runs the guardian.
 pub const COMMAND: &str = "guardian";
 
@@ -39,6 +48,22 @@ pub const COMMAND: &str = "guardian";
 pub(crate) fn identity() -> &'static str {
     static IDENTITY: OnceLock<String> = OnceLock::new();
     IDENTITY.get_or_init(|| Uuid::new_v4().to_string())
+}
+
+/// The mark of one child of this process, and of whatever that starts.
+pub(crate) fn mark_of_child() -> String {
+    format!("{}{OF_CHILD}{}", identity(), Uuid::new_v4())
+}
+
+/// Kills what bears the mark of a child, in whatever session it is. Returns when it is gone, or cannot be killed.
+pub(crate) fn end_marked(mark: &str) {
+    let mark = format!("{MARK}={mark}");
+    for _ in 0..PASSES_MAX {
+        if kill_marked(mark.as_bytes()) == 0 {
+            return;
+        }
+        std::thread::sleep(PASS_PAUSE);
+    }
 }
 
 /// A running guardian. It acts when this value is dropped, or the process dies.
@@ -130,6 +155,11 @@ fn ignore_signals_for_the_group() {
     let _ = rustix::process::setsid();
 }
 
+/// Whether a variable is `mark`, or begins with it as the mark of a child does.
+fn bears(variable: &[u8], mark: &[u8]) -> bool {
+    variable.strip_prefix(mark).is_some_and(|rest| rest.first().is_none_or(|&byte| char::from(byte) == OF_CHILD))
+}
+
 /// Kills every process whose environment holds `mark`; answers with how many there were.
 fn kill_marked(mark: &[u8]) -> usize {
     let Ok(processes) = fs::read_dir("/proc") else { return 0 };
@@ -138,7 +168,7 @@ fn kill_marked(mark: &[u8]) -> usize {
     let mut killed = 0;
     for pid in pids.filter(|&pid| pid != own) {
         let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { continue };
-        if environment.split(|&byte| byte == 0).any(|variable| variable == mark)
+        if environment.split(|&byte| byte == 0).any(|variable| bears(variable, mark))
             && let Some(pid) = Pid::from_raw(pid.cast_signed())
             && kill_process(pid, Signal::KILL).is_ok()
         {

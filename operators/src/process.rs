@@ -66,7 +66,8 @@ pub(crate) async fn run(
     log: &TaskLog,
     cancelled: &CancellationToken,
 ) -> Result<Ended, ProcessError> {
-    command.env(guardian::MARK, guardian::identity());
+    let mark = guardian::mark_of_child();
+    command.env(guardian::MARK, &mark);
     let Started { mut child, stdout, stderr } = command.spawn()?;
     drop(command);
     let stdout = follow(stdout, "stdout", log);
@@ -77,6 +78,8 @@ pub(crate) async fn run(
         status = child.wait() => Some(status?),
         () = cancelled.cancelled() => {
             stop(&mut child).await?;
+            // What has a session of its own is not in the group. Whoever looks for it cannot be interrupted.
+            let _ = tokio::task::spawn_blocking(move || guardian::end_marked(&mark)).await;
             None
         }
     };

@@ -158,8 +158,13 @@ pub(crate) async fn reply_of(mut response: Response, bytes_max: usize, host: &st
 
 /// That a request, or its answer, did not get through; `done` when the other side may have acted on it.
 pub(crate) fn broken_off(error: reqwest::Error, host: &str, done: bool) -> Trouble {
-    let port = error.url().and_then(Url::port).map(|port| format!(":{port}")).unwrap_or_default();
-    let mut what = format!("cannot reach `{host}{port}`");
+    let port = error.url().and_then(Url::port).map(|port| format!(":{port}")).filter(|port| !host.ends_with(port));
+    let place = format!("{host}{}", port.unwrap_or_default());
+    let mut what = if error.is_body() || error.is_decode() {
+        format!("the answer of `{place}` broke off")
+    } else {
+        format!("cannot reach `{place}`")
+    };
     if Chain(&error).to_string().contains(NOT_ENCRYPTED) {
         what += " with encryption (write `http://` before its host if that is how it is spoken to)";
     }
@@ -184,7 +189,7 @@ async fn read(response: &mut Response, bytes_max: usize) -> Result<Bytes, reqwes
 }
 
 /// The beginning of an answer, on one line.
-fn first_words(body: &[u8]) -> String {
+pub(crate) fn first_words(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(ANSWER_CHARACTERS_MAX * 4)]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(ANSWER_CHARACTERS_MAX).collect()

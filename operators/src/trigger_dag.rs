@@ -174,7 +174,8 @@ impl Operator for TriggerDag {
         for key in ["allowed_states", "failed_states"] {
             for word in args.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
                 if word.parse::<RunState>().is_err() && !template::holds_template(word) {
-                    problems.push(problem(key, format!("`{word}` is no state of runs")));
+                    let help = Some(format!("the states are {}", RunState::ALL.map(RunState::word).join(", ")));
+                    problems.push(ArgumentProblem { help, ..problem(key, format!("`{word}` is no state of runs")) });
                 }
             }
         }

@@ -19,6 +19,9 @@ const LASTING_NUMBERS: [u16; 8] = [1193, 1265, 1290, 1336, 1364, 1366, 1419, 402
 /// of values, a file that is no database.
 const LASTING_CODES: [i32; 6] = [1, 8, 19, 20, 25, 26];
 
+/// Postgres: what no transaction may hold.
+const IN_TRANSACTION: &str = "25001";
+
 /// What a database says of an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -28,6 +31,13 @@ pub(crate) struct Said {
     pub(crate) letter: Option<usize>,
     /// Whatever else it says, a line each.
     pub(crate) more: Vec<String>,
+}
+
+impl Said {
+    /// All of it, for errors that are about no place in a statement.
+    pub(crate) fn whole(&self) -> String {
+        std::iter::once(&self.message).chain(&self.more).map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// Whether another try would meet the same error.
@@ -66,7 +76,11 @@ pub(crate) fn said(error: &sqlx::Error) -> Said {
             _ => None,
         };
         let more = [("detail", error.detail()), ("hint", error.hint()), ("where", error.r#where())];
-        let more = more.into_iter().filter_map(|(word, text)| text.map(|text| format!("{word}: {text}"))).collect();
+        let mut more: Vec<String> =
+            more.into_iter().filter_map(|(word, text)| text.map(|text| format!("{word}: {text}"))).collect();
+        if error.code() == IN_TRANSACTION {
+            more.push("hint: `autocommit: true` makes each statement one by itself".to_owned());
+        }
         return Said { message: format!("{} (SQLSTATE {})", error.message(), error.code()), letter, more };
     }
     if let Some(error) = database.try_downcast_ref::<MySqlDatabaseError>() {

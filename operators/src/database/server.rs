@@ -15,7 +15,7 @@ use sqlx::{
 };
 use url::Url;
 
-use super::failure::lasts;
+use super::failure::{lasts, said};
 use super::row::{AnyRow, RowSink, mysql_type};
 use crate::notifiers::Environment;
 use crate::statements::Dialect;
@@ -191,8 +191,8 @@ impl Database {
     }
 
     /// What an error means to whoever wrote the address and the names of the tables.
-    fn explain(&self, error: &sqlx::Error) -> TaskError {
-        self.judge(error, format!("{}: {error}", self.shown))
+    pub(super) fn explain(&self, error: &sqlx::Error) -> TaskError {
+        self.judge(error, format!("{}: {}", self.shown, said(error).whole()))
     }
 
     /// An error in these words: wrong names, wrong passwords and missing tables stay what they are.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use scheduler::operator::TaskError;
 use sqlx::database::HasStatementCache;
@@ -26,10 +27,18 @@ use tokio_util::sync::CancellationToken;
 use super::row::{RowSink, mysql_type};
 use super::server::{Database, Server, Shown, as_mysql, as_postgres, as_sqlite};
 use crate::query::{DateValue, Scalar, TimestampValue};
+use crate::span::spoken;
 use crate::statements::{Bound, text_of};
+
+/// A server that has said nothing for so long is none, or not one that we know.
+const OPEN_MAX: Duration = Duration::from_secs(30);
 
 /// That a statement was cancelled, or a transaction rolled back, is awaited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Has Postgres look, while it works on a statement, whether we are still there: what a killed process has left would keep
+/// its locks from the next try until it is done.
+const NOTICE_END: &str = "SET client_connection_check_interval = '3s'";
 
 /// SQLite asks so often, in steps of its own, whether it is to go on.
 const SQLITE_STEPS: i32 = 10_000;
@@ -93,9 +102,24 @@ impl Fault {
 impl Database {
     /// Opens a connection. If it may write, a file of SQLite is made if there is none.
     pub(crate) async fn session(&self, may_write: bool, stop: &CancellationToken) -> Result<Session, TaskError> {
-        let wrong = |error: sqlx::Error| self.judge(&error, format!("{}: {error}", self.shown()));
+        self.session_within(OPEN_MAX, may_write, stop).await
+    }
+
+    async fn session_within(
+        &self,
+        limit: Duration,
+        may_write: bool,
+        stop: &CancellationToken,
+    ) -> Result<Session, TaskError> {
         tokio::select! {
-            opened = self.open(may_write) => opened.map_err(wrong),
+            opened = tokio::time::timeout(limit, self.open(may_write)) => match opened {
+                Ok(opened) => opened.map_err(|error| self.explain(&error)),
+                Err(_) => Err(TaskError::retry(anyhow!(
+                    "{}: nothing has answered for {}; is it a database that listens there?",
+                    self.shown(),
+                    spoken(limit)
+                ))),
+            },
             () = stop.cancelled() => Err(TaskError::cancelled()),
         }
     }
@@ -110,6 +134,8 @@ impl Database {
             }
             Server::Postgres(options) => {
                 let mut connection = options.connect().await?;
+                // Before Postgres 14, and where the system cannot tell, there is no such setting, and none is needed.
+                let _ = connection.execute(NOTICE_END).await;
                 let id = connection.fetch_one("SELECT pg_backend_pid()").await?.try_get(0)?;
                 (Link::Postgres(connection), Canceller::Postgres(options.clone(), id))
             }
@@ -501,7 +527,13 @@ fn postgres_text(value: &Scalar) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use scheduler::operator::Verdict;
+
+    use super::super::server::Address;
     use super::*;
+    use crate::notifiers::Environment;
 
     #[test]
     fn values_cannot_end_the_text_that_they_stand_in() {
@@ -513,5 +545,19 @@ mod tests {
         let (given, names) = mysql_variables(&[Scalar::Boolean(true), Scalar::Null(()), text("x")]);
         assert_eq!(given, ", @updraft_0 = true, @updraft_1 = NULL, @updraft_2 = _utf8mb4 X'78'");
         assert_eq!(names, "@updraft_0, @updraft_1, @updraft_2");
+    }
+
+    #[tokio::test]
+    async fn what_listens_and_says_nothing_is_given_up() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://me@{}/x", silent.local_addr().unwrap());
+        let address = Address { url: Some(&url), url_env: None, password_env: None };
+        let database = Database::resolve(address, &Environment::default(), Path::new("/")).unwrap();
+
+        let opened = database.session_within(Duration::from_millis(50), false, &CancellationToken::new()).await;
+
+        let Err(given_up) = opened else { panic!("it was opened") };
+        assert_eq!(given_up.verdict, Verdict::Retry);
+        assert!(given_up.to_string().contains("nothing has answered for 0.05s"), "{given_up}");
     }
 }

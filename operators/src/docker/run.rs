@@ -325,8 +325,13 @@ impl Course<'_> {
     }
 
     async fn state(&self, container: &str) -> Result<ContainerState, Error> {
-        let found = self.engine.docker.inspect_container(container, None).await?;
-        Ok(found.state.unwrap_or_default())
+        match self.engine.docker.inspect_container(container, None).await {
+            Ok(found) => Ok(found.state.unwrap_or_default()),
+            Err(error) if is_between(&error) => {
+                Ok(ContainerState { status: Some(ContainerStateStatusEnum::STOPPING), ..ContainerState::default() })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn stop(&self, container: &str) -> Result<(), Error> {
@@ -380,6 +385,11 @@ fn failure(code: i32, state: &ContainerState) -> String {
     failure
 }
 
+/// Whether the engine is Podman, whose word for a container that has stopped and is not tidied up yet is not one of Docker's.
+fn is_between(error: &Error) -> bool {
+    matches!(error, Error::JsonDataError { message, .. } if message.contains("unknown variant `stopped`"))
+}
+
 /// Whether a container may still do something.
 fn is_under_way(state: &ContainerState) -> bool {
     use ContainerStateStatusEnum as Status;
@@ -400,4 +410,16 @@ fn gone(container: &str) -> TaskError {
 /// An id as people write it.
 fn short(container: &str) -> &str {
     container.get(..12).unwrap_or(container)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podmans_word_between_the_end_and_the_tidying_is_no_fault_of_the_engine() {
+        let unread = |message: &str| Error::JsonDataError { message: message.to_owned(), column: 1 };
+        assert!(is_between(&unread("unknown variant `stopped`, expected one of ``, `created`")));
+        assert!(!is_between(&unread("unknown variant `odd`, expected one of ``, `created`")));
+    }
 }

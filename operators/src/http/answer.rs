@@ -8,6 +8,7 @@ use scheduler::dag::template::evaluate;
 use scheduler::operator::TaskError;
 use serde_json::{Map, Value};
 
+use crate::requests::first_words;
 use crate::whole_file::WholeFile;
 
 /// What expressions know of an answer.
@@ -53,7 +54,8 @@ impl Answer {
     pub(crate) fn evaluate(&self, key: &str, expression: &str) -> Result<Value, TaskError> {
         evaluate(expression, &self.values()).map_err(|mistake| {
             let hint = mistake.help.map(|help| format!(" ({help})")).unwrap_or_default();
-            TaskError::fail(anyhow!("`{key}` cannot be told of the answer: {}{hint}", mistake.message))
+            let shown = self.shown();
+            TaskError::fail(anyhow!("`{key}` cannot be told of the answer: {}{hint}{shown}", mistake.message))
         })
     }
 
@@ -105,7 +107,16 @@ impl Answer {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(bytes).map_err(|error| TaskError::fail(anyhow!("the answer is no JSON: {error}")))
+        serde_json::from_slice(bytes)
+            .map_err(|error| TaskError::fail(anyhow!("the answer is no JSON: {error}{}", self.shown())))
+    }
+
+    /// How it begins, for whoever has to find out why it is not what was wanted; to be put behind that.
+    pub(super) fn shown(&self) -> String {
+        match first_words(self.bytes()).as_str() {
+            "" => String::new(),
+            words => format!("; it begins with: {words}"),
+        }
     }
 
     fn bytes(&self) -> &[u8] {

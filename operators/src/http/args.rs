@@ -7,9 +7,8 @@ use serde_json::{Map, Value};
 
 use super::answer::{NAMES, NAMES_OF_FILE};
 use super::paging::Pagination;
-use super::request::{Expressions, RequestArgs, Statuses};
+use super::request::{Expressions, NO_PYTHON, RequestArgs, Statuses};
 
-const PYTHON: &str = "there is no Python to call; write an expression, for example `response_check: status == 200`";
 const KEEP_ALIVE: [&str; 4] =
     ["tcp_keep_alive", "tcp_keep_alive_idle", "tcp_keep_alive_count", "tcp_keep_alive_interval"];
 
@@ -104,9 +103,9 @@ pub(super) fn classes() -> Vec<AirflowClass> {
                 "pagination_function",
                 "there is no Python to call; write `pagination`, for example `next_url: json.next`",
             )
-            .refused("response_filter_name", PYTHON)
-            .refused("response_filter_file", PYTHON)
-            .refused("response_filter_lambda", PYTHON)
+            .refused("response_filter_name", NO_PYTHON)
+            .refused("response_filter_file", NO_PYTHON)
+            .refused("response_filter_lambda", NO_PYTHON)
             .refused("retry_args", "write `retry_for`, for how long a request is repeated")
     };
     paths.map(class).into()
@@ -119,9 +118,9 @@ pub(crate) fn of_any_class(class: AirflowClass) -> AirflowClass {
         .given("conn_id", "http_default")
         .unneeded("deferrable")
         .unneeded("warn_on_non_idempotent")
-        .refused("response_check_name", PYTHON)
-        .refused("response_check_file", PYTHON)
-        .refused("response_check_lambda", PYTHON)
+        .refused("response_check_name", NO_PYTHON)
+        .refused("response_check_file", NO_PYTHON)
+        .refused("response_check_lambda", NO_PYTHON)
         .refused("request_kwargs", "write `request_timeout`, `verify` and `follow_redirects`");
     KEEP_ALIVE.into_iter().fold(class, AirflowClass::unneeded)
 }

@@ -66,10 +66,13 @@ impl Caller<'_> {
             match answered {
                 Ok(answer) => return Ok(answer),
                 Err(trouble) if trouble.may_retry && trouble.may_be_done && !is_repeatable(request) => {
-                    let told = format!("{} may have been done, so it is not repeated within the try", request.method);
+                    let told = format!("{} may have been done, so it is not repeated within the try", request.shown());
                     return Err(TaskError::retry(trouble.error.context(told)));
                 }
-                Err(trouble) => patience.wait(trouble).await?,
+                Err(trouble) => {
+                    let named = Trouble { error: trouble.error.context(request.shown()), ..trouble };
+                    patience.wait(named).await?;
+                }
             }
         }
     }
@@ -165,8 +168,10 @@ fn is_repeatable(request: &Request) -> bool {
     !matches!(request.method, reqwest::Method::POST | reqwest::Method::PATCH)
 }
 
+/// A server, with its port where that is written.
 fn host_of(url: &Url) -> String {
-    url.host_str().unwrap_or_default().to_owned()
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// The request that an answer leads to, if it leads anywhere.

@@ -110,7 +110,8 @@ impl Work<'_> {
         }
         match &self.args.response_check {
             Some(expression) if !answer.holds("response_check", expression)? => {
-                Err(TaskError::retry(anyhow!("the answer does not pass `response_check`: {expression}")))
+                let shown = answer.shown();
+                Err(TaskError::retry(anyhow!("the answer does not pass `response_check`: {expression}{shown}")))
             }
             _ => Ok(()),
         }

@@ -456,6 +456,10 @@ impl Statuses {
     }
 }
 
+/// What to write instead of a function.
+pub(super) const NO_PYTHON: &str =
+    "there is no Python to call; write an expression, for example `response_check: status == 200`";
+
 /// Expressions among the arguments.
 pub(crate) struct Expressions;
 
@@ -466,7 +470,8 @@ impl Expressions {
         let found = keys.iter().filter_map(|pointer| {
             let text = args.pointer(pointer)?.as_str().filter(|text| !holds_template(text))?;
             let mistake = template::check_expression(text, names)?;
-            Some(ArgumentProblem { pointer: (*pointer).to_owned(), message: mistake.message, help: mistake.help })
+            let help = if text.trim_start().starts_with("lambda") { Some(NO_PYTHON.to_owned()) } else { mistake.help };
+            Some(ArgumentProblem { pointer: (*pointer).to_owned(), message: mistake.message, help })
         });
         found.collect()
     }

@@ -1,5 +1,6 @@
 //! A letter: to whom, what it says, and how it gets to a mail server.
 
+use std::error::Error;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -92,7 +93,8 @@ pub(crate) async fn mail(letter: Letter, server: &MailServer) -> Result<(), Deli
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(judge(error, server)),
         Err(_) => {
-            Err(DeliveryError::retry(anyhow!("the mail server `{}` did not take it within {time_max:?}", server.host)))
+            let address = server.address();
+            Err(DeliveryError::retry(anyhow!("the mail server `{address}` did not take it within {time_max:?}")))
         }
     }
 }
@@ -100,8 +102,28 @@ pub(crate) async fn mail(letter: Letter, server: &MailServer) -> Result<(), Deli
 /// A server that says no for good is not asked again.
 fn judge(error: lettre::transport::smtp::Error, server: &MailServer) -> DeliveryError {
     let is_final = error.is_permanent();
-    let error = anyhow::Error::new(error).context(format!("the mail server `{}` did not take it", server.host));
+    let said = worded(&error);
+    let cure = if said.contains("STARTTLS is not supported") {
+        "; for a server that does not encrypt, write `disable_tls: true` into the `extra` of its connection, or `tls: none`"
+    } else {
+        ""
+    };
+    let error = anyhow!("the mail server `{}` did not take it: {said}{cure}", server.address());
     if is_final { DeliveryError::fail(error) } else { DeliveryError::retry(error) }
+}
+
+/// An error with its causes, each once: the library says the first of them itself.
+fn worded(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !words.contains(&said) {
+            words = format!("{words}: {said}");
+        }
+        cause = error.source();
+    }
+    words
 }
 
 impl Letter {

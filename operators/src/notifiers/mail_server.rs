@@ -33,7 +33,7 @@ pub struct MailServer {
 /// Never with the password.
 impl fmt::Debug for MailServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MailServer({}:{})", self.host, self.port())
+        write!(f, "MailServer({})", self.address())
     }
 }
 
@@ -51,6 +51,11 @@ pub enum Tls {
 }
 
 impl MailServer {
+    /// Where it is, for people.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port())
+    }
+
     /// The port that is connected to.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(match self.tls {

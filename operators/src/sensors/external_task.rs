@@ -123,7 +123,14 @@ impl Operator for ExternalTaskSensor {
                 };
                 let whose = if is_about_tasks { "task instances" } else { "runs" };
                 if !is_known && !word.contains("{{") {
-                    problems.push(problem(key, format!("`{word}` is no state of {whose}")));
+                    let known: Vec<&str> = if is_about_tasks {
+                        TaskState::ALL.iter().filter_map(|state| state.word()).collect()
+                    } else {
+                        RunState::ALL.map(RunState::word).to_vec()
+                    };
+                    let help = Some(format!("the states are {}", known.join(", ")));
+                    let message = format!("`{word}` is no state of {whose}");
+                    problems.push(ArgumentProblem { help, ..problem(key, message) });
                 } else if named.contains(&word) {
                     problems.push(problem(key, format!("`{word}` stands in two of the lists of states")));
                 }

@@ -39,6 +39,9 @@ const INSERT_VALUES: usize = 32_000;
 /// Text of one INSERT at most: the smallest limit of servers in use is 4 MB.
 const INSERT_BYTES: usize = 1024 * 1024;
 
+/// What Postgres and SQLite call a table without the index that an upsert needs.
+const NO_INDEX: [&str; 2] = ["(SQLSTATE 42P10)", "ON CONFLICT clause does not match"];
+
 /// The table that rows are copied to before Postgres finds out which of them are new.
 const STAGE: &str = "updraft_load";
 
@@ -56,6 +59,8 @@ struct Destination<'a> {
     table: String,
     /// As the table spells them, in the order of the files.
     columns: Vec<String>,
+    /// Which of them hold what is true or false.
+    are_truths: Vec<bool>,
     key: Vec<String>,
     database: &'a Database,
 }
@@ -96,9 +101,10 @@ impl Loading {
             tell(to, &delete, "the rows that are there cannot be deleted", stop).await?;
         }
         let loaded = match database.dialect() {
-            Dialect::Postgres => self.copy(to, &into, opened, stop).await?,
-            _ => self.insert(to, &into, opened, stop).await?,
+            Dialect::Postgres => self.copy(to, &into, opened, stop).await,
+            _ => self.insert(to, &into, opened, stop).await,
         };
+        let loaded = loaded.map_err(|error| self.named(error))?;
         ctx.log.info(format_args!("{loaded} rows loaded into {}", self.table));
         Ok(loaded)
     }
@@ -132,6 +138,9 @@ impl Loading {
             )
         };
         let known = to.columns(&format!("SELECT * FROM {table}")).await.map_err(elsewhere)?;
+        let is_truth = |kind: &str| kind.eq_ignore_ascii_case("boolean") || kind.eq_ignore_ascii_case("bool");
+        let truths: Vec<String> =
+            known.iter().filter(|(_, kind)| is_truth(kind)).map(|(name, _)| name.clone()).collect();
         let known: Vec<String> = known.into_iter().map(|(name, _)| name).collect();
         let of_table = |name: &String| {
             let exact = known.iter().find(|known| *known == name);
@@ -150,7 +159,8 @@ impl Loading {
         if database.dialect() == Dialect::MySql {
             self.check_mysql(to, database, &key).await?;
         }
-        Ok(Destination { table, columns, key, database })
+        let are_truths = columns.iter().map(|name| truths.contains(name)).collect();
+        Ok(Destination { table, columns, are_truths, key, database })
     }
 
     /// MySQL has tables that know no transaction, and updates by whatever unique index a row violates.
@@ -187,12 +197,22 @@ impl Loading {
         );
         match first_value(to, &index, database).await? {
             Some(_) => Ok(()),
-            None => Err(TaskError::fail(anyhow!(
-                "the table `{}` has no unique index on {}, by which `mode: upsert` could know a row",
-                self.table,
-                columns::list(key.iter().map(String::as_str))
-            ))),
+            None => Err(self.has_no_index()),
         }
+    }
+
+    fn has_no_index(&self) -> TaskError {
+        TaskError::fail(anyhow!(
+            "the table `{}` has no unique index on {}, by which `mode: upsert` could know a row",
+            self.table,
+            columns::list(self.key.iter().map(String::as_str))
+        ))
+    }
+
+    /// Postgres and SQLite say by words of ours that the table has no unique index.
+    fn named(&self, error: TaskError) -> TaskError {
+        let said = error.to_string();
+        if NO_INDEX.iter().any(|words| said.contains(words)) { self.has_no_index() } else { error }
     }
 
     async fn copy(
@@ -252,8 +272,8 @@ impl Loading {
         while let Some(batch) = from.next().await {
             let batch = batch.map_err(|error| unread(&error))?;
             for row in rows(&batch, usize::MAX).map_err(|error| unread(&error))? {
-                for (value, is_bytes) in row.into_iter().zip(&is_bytes) {
-                    let datum = datum(value, *is_bytes)?;
+                for ((value, is_bytes), is_truth) in row.into_iter().zip(&is_bytes).zip(&into.are_truths) {
+                    let datum = datum(if *is_truth { truth(value) } else { value }, *is_bytes)?;
                     bytes += size(&datum);
                     values.push(datum);
                 }
@@ -369,6 +389,15 @@ fn text(value: Value) -> Option<String> {
         Value::Null => None,
         Value::String(text) => Some(text),
         other => Some(other.to_string()),
+    }
+}
+
+/// A text of a CSV file that says true or false: these databases have numbers for it, and take no words.
+fn truth(value: Value) -> Value {
+    match value.as_str() {
+        Some(text) if text.eq_ignore_ascii_case("true") => Value::Bool(true),
+        Some(text) if text.eq_ignore_ascii_case("false") => Value::Bool(false),
+        _ => value,
     }
 }
 

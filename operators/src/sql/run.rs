@@ -164,9 +164,7 @@ pub(super) fn judged(database: &Database, fault: Fault, deed: &str) -> TaskError
     match fault {
         Fault::Cancelled => TaskError::cancelled(),
         Fault::Database { error, .. } => {
-            let said = said(&error);
-            let more: String = said.more.iter().map(|line| format!("\n{line}")).collect();
-            database.judge(&error, format!("{}: {deed}: {}{more}", database.shown(), said.message))
+            database.judge(&error, format!("{}: {deed}: {}", database.shown(), said(&error).whole()))
         }
     }
 }

@@ -175,13 +175,16 @@ async fn what_passes_is_repeated_and_what_may_have_been_done_is_not() {
     // A 429 has done nothing.
     assert_eq!(ask(json!({ "url": other.at("/flaky"), "method": "POST" })).await.unwrap(), "done");
 
-    let missing = ask(json!({ "url": other.at("/nowhere") })).await.unwrap_err();
+    let missing = ask(json!({ "url": other.at("/nowhere?key=hush") })).await.unwrap_err();
     assert_eq!(missing.verdict, Verdict::Fail);
-    assert_eq!(missing.to_string(), "`127.0.0.1` answered 404 Not Found");
+    let host = other.url.trim_start_matches("http://");
+    let said = format!("GET {}: `{host}` answered 404 Not Found", other.at("/nowhere"));
+    assert_eq!(missing.to_string(), said, "the request is named, without what may be a key");
     let taken = ask(json!({ "url": other.at("/nowhere"), "expected_status": ["2xx", 404], "returns": "status" }));
     assert_eq!(taken.await.unwrap(), 404);
     let away = ask(json!({ "url": "http://127.0.0.1:1/", "retry_for": 0 })).await.unwrap_err();
     assert_eq!(away.verdict, Verdict::Retry, "{away}");
+    assert!(away.to_string().contains("GET http://127.0.0.1:1/: cannot reach `127.0.0.1:1`"), "{away}");
 }
 
 #[tokio::test]
@@ -246,6 +249,7 @@ async fn half_an_answer_is_no_file_and_leaves_the_old_one() {
     let args = json!({ "url": half.url("/"), "save_to": "a.txt", "retry_for": 0 });
     let broken = try_run("http", args, &context(home.path()), &nowhere()).await.unwrap_err();
     assert_eq!(broken.verdict, Verdict::Retry);
+    assert!(broken.to_string().contains("broke off"), "{broken}");
     assert_eq!(std::fs::read_to_string(home.path().join("a.txt")).unwrap(), "old");
     let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_str().unwrap().starts_with('.')), "{left:?}");
@@ -281,6 +285,7 @@ async fn an_answer_must_pass_its_check() {
     let fails = checked("json['items'] | length > 2").await.unwrap_err();
     assert_eq!(fails.verdict, Verdict::Retry);
     assert!(fails.to_string().contains("does not pass `response_check`"), "{fails}");
+    assert!(fails.to_string().contains("; it begins with: {"), "what it was instead is shown: {fails}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test that cannot set up its world may panic")]
 
 mod airflow_arguments;
+mod argument_mistakes;
 mod asking;
 mod bad_buckets;
 mod bomb;

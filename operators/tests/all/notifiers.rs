@@ -290,7 +290,8 @@ async fn starttls_sends_nothing_to_a_server_that_cannot_do_it() {
     let server = MailServer { tls: Tls::StartTls, ..open_server(mailbox.port) };
     let error =
         deliver_as(&registry(Some(server)), "email", json!({ "to": "a@example.com" }), &failure()).await.unwrap_err();
-    assert!(error.to_string().contains("the mail server `127.0.0.1` did not take it"), "{error}");
+    let said = format!("the mail server `127.0.0.1:{}` did not take it", mailbox.port);
+    assert!(error.to_string().contains(&said) && error.to_string().contains("`tls: none`"), "{error}");
 }
 
 #[tokio::test]

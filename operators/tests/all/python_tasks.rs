@@ -237,6 +237,28 @@ async fn a_cancelled_function_ends_with_all_that_it_started() {
     assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled);
 }
 
+#[tokio::test]
+async fn what_has_a_session_of_its_own_ends_with_a_cancelled_task_too() {
+    let bench = bench();
+    let code = "import subprocess, time\n\
+                child = subprocess.Popen(['sleep', '10000'], start_new_session=True)\n\
+                print('started', child.pid, flush=True)\n\
+                time.sleep(10000)";
+    let works = try_run(&bench, json!({ "code": code }));
+    let cancels = async {
+        while !bench.has_said("started ") {
+            tokio::task::yield_now().await;
+        }
+        bench.ctx.cancelled.cancel();
+    };
+    let (stopped, ()) = tokio::join!(works, cancels);
+    assert_eq!(stopped.unwrap_err().verdict, Verdict::Cancelled);
+    let log = bench.log_text();
+    let pid = log.lines().find_map(|line| line.strip_prefix("started ")).unwrap();
+    let left = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    assert!(left.is_empty(), "it goes on: {}", String::from_utf8_lossy(&left));
+}
+
 /// A package with one module, as a wheel: nothing has to be fetched to install it.
 fn make_wheel(path: &str) {
     let code = "

@@ -212,6 +212,8 @@ async fn the_database_tells_what_is_wrong_and_by_which_number_its_manual_knows_i
     }
     let server = Server::postgres().await;
     let bench = Bench::new();
+    let alone = server.fail(&bench, json!({ "sql": "VACUUM" })).await.to_string();
+    assert!(alone.contains("hint: `autocommit: true` makes each statement one by itself"), "{alone}");
     let vacuum = json!({ "sql": ["CREATE TABLE t (id INT)", "VACUUM t"], "autocommit": true });
     assert_eq!(server.run(&bench, vacuum).await, Value::Null);
     let detailed = "CREATE TABLE u (id INT PRIMARY KEY); INSERT INTO u VALUES (1), (1)";
@@ -326,6 +328,12 @@ async fn files_are_loaded_into_tables_whole_or_not_at_all() {
         assert_eq!(server.value(&bench, "SELECT name FROM t WHERE id = 5").await, Value::Null);
         let by_name = server.fail(&bench, load("in/c.jsonl", json!({ "mode": "upsert", "key": ["name"] }))).await;
         assert_eq!(by_name.verdict, Verdict::Fail, "{by_name}");
+        assert!(by_name.to_string().contains("the table `t` has no unique index on `name`"), "{by_name}");
+
+        server.run(&bench, json!({ "sql": "SELECT id, ok FROM t WHERE id IN (6, 7)", "output": "out/u.csv" })).await;
+        assert!(read(&bench.home().join("out/u.csv")).contains("6,false\n7,true\n"), "{}", server.kind);
+        server.run(&bench, load("out/u.csv", json!({ "mode": "replace" }))).await;
+        assert_eq!(server.value(&bench, "SELECT id FROM t WHERE ok").await, 7, "{}: as it was unloaded", server.kind);
 
         let both = json!({
             "sql": "CREATE TABLE IF NOT EXISTS t (id INT)",
@@ -449,6 +457,29 @@ async fn a_lost_connection_is_worth_another_try_and_shows_no_password() {
     let away = bench.run(&sql(), args).await.unwrap_err();
     assert_eq!(away.verdict, Verdict::Retry);
     assert!(!away.to_string().contains("hush"), "{away}");
+
+    let nowhere = json!({ "sql": "SELECT 1", "database": "nowhere_at_all" });
+    let nowhere = server.fail(&bench, nowhere).await.to_string();
+    assert!(nowhere.ends_with("database \"nowhere_at_all\" does not exist (SQLSTATE 3D000)"), "{nowhere}");
+}
+
+#[tokio::test]
+async fn a_statement_of_a_killed_process_does_not_go_on() {
+    let server = Server::postgres().await;
+    let (bench, watcher) = (Bench::new(), Bench::new());
+    let running = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND query = 'SELECT pg_sleep(1000)' AND state = 'active'";
+    {
+        let works = server.try_run(&bench, json!({ "sql": "SELECT pg_sleep(1000)" }));
+        let begins = async { while server.value(&watcher, running).await != 1 {} };
+        // Dropped in the middle, as when its process is killed: nobody cancels anything.
+        tokio::select! {
+            ended = works => panic!("it ended: {ended:?}"),
+            () = begins => {}
+        }
+    }
+    let ends = async { while server.value(&watcher, running).await != 0 {} };
+    tokio::time::timeout(Duration::from_mins(2), ends).await.expect("the server notices that nobody waits any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,7 +84,8 @@ async fn a_connection_says_which_server_and_its_password_is_masked() {
 
     bench.ctx.secrets = with(connection("wrong"));
     let failed = bench.run(&task, mail()).await.unwrap_err();
-    assert!(failed.to_string().contains("the mail server `127.0.0.1` did not take it"), "{failed}");
+    let said = format!("the mail server `127.0.0.1:{}` did not take it", mailbox.port);
+    assert!(failed.to_string().contains(&said), "{failed}");
     let mut named = mail();
     named["conn_id"] = json!("other");
     let failed = bench.run(&task, named).await.unwrap_err();
@@ -103,6 +104,7 @@ async fn a_mail_that_cannot_be_sent_says_why_and_whether_another_try_may_help() 
     assert_eq!(nobody.verdict, Verdict::Fail, "{nobody}");
     let later = send("later@example.com", json!([])).await.unwrap_err();
     assert_eq!(later.verdict, Verdict::Retry, "{later}");
+    assert!(later.to_string().ends_with("did not take it: transient error (450): the mailbox is busy"), "{later}");
     let wrong = send("ann", json!([])).await.unwrap_err();
     assert!(wrong.verdict == Verdict::Fail && wrong.to_string().starts_with("`ann` is not an address"), "{wrong}");
     let missing = send("ann@example.com", json!(["nothing.csv"])).await.unwrap_err();

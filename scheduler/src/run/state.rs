@@ -134,6 +134,9 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// All of them.
+    pub const ALL: [RunState; 4] = [RunState::Queued, RunState::Running, RunState::Success, RunState::Failed];
+
     /// Airflow's word.
     pub fn word(self) -> &'static str {
         match self {
@@ -160,10 +163,7 @@ impl FromStr for RunState {
     type Err = UnknownState;
 
     fn from_str(word: &str) -> Result<RunState, UnknownState> {
-        [RunState::Queued, RunState::Running, RunState::Success, RunState::Failed]
-            .into_iter()
-            .find(|state| state.word() == word)
-            .ok_or_else(|| UnknownState(word.to_owned()))
+        RunState::ALL.into_iter().find(|state| state.word() == word).ok_or_else(|| UnknownState(word.to_owned()))
     }
 }
 

@@ -207,25 +207,53 @@ impl Arguments<'_> {
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
                 match closest_branch(context, error.instance()) {
                     Some(branch) => branch.iter().for_each(|error| self.report(error, problems)),
-                    None => self.other(error, problems),
+                    None => match Alternatives::of(context, error.instance()) {
+                        Alternatives { choices, .. } if !choices.is_empty() => {
+                            self.not_chosen(error, &choices, problems);
+                        }
+                        Alternatives { kinds, .. } if !kinds.is_empty() => {
+                            self.of_wrong_kind(error, &kinds.join(" or "), problems);
+                        }
+                        Alternatives { .. } => self.other(error, problems),
+                    },
                 }
             }
-            ValidationErrorKind::Type { kind } => {
-                let (wanted, got) = (wanted(kind), said(error.instance()));
-                let message = format!("{} must be {wanted}, and is {got}", self.subject(pointer));
-                problems.push(Problem::new(Code::InvalidArgument, message, self.place(pointer), got));
-            }
+            ValidationErrorKind::Type { kind } => self.of_wrong_kind(error, &wanted(kind), problems),
             ValidationErrorKind::Enum { options } => {
                 let known: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                let message = format!("{} cannot be {}", self.subject(pointer), error.instance());
-                let problem =
-                    Problem::new(Code::InvalidArgument, message, self.place(pointer), "not one of the choices");
-                let choices = (!known.is_empty()).then(|| format!("the choices are {}", known.join(", ")));
-                let near = error.instance().as_str().and_then(|word| did_you_mean(word, known.iter().copied()));
-                problems.push(problem.maybe_help(choices).maybe_help(near));
+                self.not_chosen(error, &known, problems);
+            }
+            ValidationErrorKind::MinProperties { .. } => {
+                let message = format!("{} needs one of {}", self.subject(pointer), self.keys_in_words(pointer));
+                problems.push(Problem::new(Code::MissingArgument, message, self.place(pointer), "here"));
+            }
+            ValidationErrorKind::MaxProperties { limit: 1 } => {
+                // Its values are not shown: there may be a secret among them.
+                let written: Vec<String> = error.instance().as_object().into_iter().flatten().map(in_quotes).collect();
+                let message = format!("{} takes one of {}", self.subject(pointer), written.join(" and "));
+                problems.push(Problem::new(Code::InvalidArgument, message, self.place(pointer), "one too many"));
             }
             _ => self.other(error, problems),
         }
+    }
+
+    fn of_wrong_kind(&self, error: &ValidationError<'_>, wanted: &str, problems: &mut Problems) {
+        let (pointer, got) = (error.instance_path().as_str(), said(error.instance()));
+        let message = format!("{} must be {wanted}, and is {got}", self.subject(pointer));
+        problems.push(Problem::new(Code::InvalidArgument, message, self.place(pointer), got));
+    }
+
+    fn not_chosen(&self, error: &ValidationError<'_>, known: &[&str], problems: &mut Problems) {
+        let pointer = error.instance_path().as_str();
+        let message = format!("{} cannot be {}", self.subject(pointer), error.instance());
+        let problem = Problem::new(Code::InvalidArgument, message, self.place(pointer), "not one of the choices");
+        let choices = (!known.is_empty()).then(|| format!("the choices are {}", known.join(", ")));
+        let near = error.instance().as_str().and_then(|word| did_you_mean(word, known.iter().copied()));
+        problems.push(problem.maybe_help(choices).maybe_help(near));
+    }
+
+    fn keys_in_words(&self, pointer: &str) -> String {
+        self.known_keys(pointer).into_iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
     }
 
     fn missing(&self, pointer: &str, property: &Value, problems: &mut Problems) {
@@ -274,6 +302,49 @@ fn will_be_rendered(error: &ValidationError<'_>) -> bool {
     }
 }
 
+fn in_quotes((key, _): (&String, &Value)) -> String {
+    format!("`{key}`")
+}
+
+/// What a value could have been where none of the alternatives is meant more than the others.
+#[derive(Default)]
+struct Alternatives<'a> {
+    /// Words, when it is a text.
+    choices: Vec<&'a str>,
+    /// Kinds of values, when it is of none of them.
+    kinds: Vec<String>,
+}
+
+impl<'a> Alternatives<'a> {
+    fn of(context: &'a [Vec<ValidationError<'static>>], instance: &Value) -> Alternatives<'a> {
+        let mut all = Alternatives::default();
+        for error in context.iter().flatten().filter(|error| error.instance().as_ref() == instance) {
+            match error.kind() {
+                ValidationErrorKind::Constant { expected_value } => all.choices.extend(expected_value.as_str()),
+                ValidationErrorKind::Enum { options } => {
+                    all.choices.extend(options.as_array().into_iter().flatten().filter_map(Value::as_str));
+                }
+                ValidationErrorKind::Type { kind } => {
+                    let wanted = wanted(kind);
+                    if wanted != NOTHING && !all.kinds.contains(&wanted) {
+                        all.kinds.push(wanted);
+                    }
+                }
+                ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                    let inner = Alternatives::of(context, instance);
+                    all.choices.extend(inner.choices);
+                    all.kinds.extend(inner.kinds);
+                }
+                _ => {}
+            }
+        }
+        if !instance.is_string() {
+            all.choices.clear();
+        }
+        all
+    }
+}
+
 /// Of several alternatives, the one that was most likely meant: it gets furthest into the value, with the fewest faults.
 fn closest_branch<'a>(
     context: &'a [Vec<ValidationError<'static>>],
@@ -296,6 +367,9 @@ fn closest_branch<'a>(
         .map(Vec::as_slice)
 }
 
+/// What `null` is called.
+const NOTHING: &str = "nothing";
+
 fn wanted(kind: &TypeKind) -> String {
     let word = |name: &str| match name {
         "string" => "text",
@@ -304,13 +378,13 @@ fn wanted(kind: &TypeKind) -> String {
         "boolean" => "true or false",
         "array" => "a list",
         "object" => "a mapping",
-        _ => "nothing",
+        _ => NOTHING,
     };
     match kind {
         TypeKind::Single(name) => word(name.as_str()).to_owned(),
         TypeKind::Multiple(names) => {
             let words: Vec<&str> =
-                names.iter().map(|name| word(name.as_str())).filter(|word| *word != "nothing").collect();
+                names.iter().map(|name| word(name.as_str())).filter(|word| *word != NOTHING).collect();
             words.join(" or ")
         }
     }

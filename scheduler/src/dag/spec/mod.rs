@@ -27,6 +27,7 @@ mod keys;
 mod links;
 mod load;
 mod node;
+mod objects;
 mod operator_schema;
 mod problem;
 pub(in crate::dag) mod read_callbacks;

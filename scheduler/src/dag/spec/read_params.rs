@@ -9,7 +9,7 @@ use super::suggest::did_you_mean;
 use super::values::OBJECT_KEY;
 use crate::dag::{Param, params};
 
-const PARAM_CLASSES: &[&str] =
+pub(super) const PARAM_CLASSES: &[&str] =
     &["airflow.sdk.definitions.param.Param", "airflow.sdk.Param", "airflow.models.param.Param", "airflow.models.Param"];
 
 /// Words of JSON Schema 2020-12, and those that Airflow's form understands beside them.

@@ -20,7 +20,7 @@ use super::refused::{REFUSED_IN_TASKS, find_refused};
 use super::source::Place;
 use super::suggest::did_you_mean;
 use super::template_files::FileMention;
-use super::{read_dates, read_params, read_retry, schedule, values};
+use super::{objects, read_dates, read_params, read_retry, schedule, values};
 use crate::dag::callback::TaskCallbacks;
 use crate::dag::{AnswerPolicy, PastDependency, Task, TaskRole, TriggerRule, WeightRule, template};
 use crate::operator::{AirflowClass, ErasedOperator, Registry};
@@ -345,6 +345,7 @@ impl TaskReader<'_> {
         };
         let operator_place = mapping.get("operator").map_or(id_place, |entry| entry.value.place);
         let complete = self.with_defaults(own, group, mapping, &operator);
+        let complete = objects::plain(&complete, self.timezone, within, problems);
         if is_mapped {
             read_mapping::check(self, &operator, operator_place, &complete, mapping, within, problems);
         } else {

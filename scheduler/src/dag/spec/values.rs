@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
+use serde_json::Number;
 
 use super::collect::{Problems, Subject, wrong_type};
 use super::node::{Node, Yaml};
@@ -18,6 +19,12 @@ const ID_CHARACTERS_MAX: usize = 250;
 
 /// The key with which dag-factory names a Python class to make an object of.
 pub(super) const OBJECT_KEY: &str = "__type__";
+
+/// The class of lengths of time.
+pub(super) const TIMEDELTA: &str = "datetime.timedelta";
+
+/// The classes of dates.
+pub(super) const DATE_CLASSES: &[&str] = &["datetime.datetime", "datetime.date", "pendulum.datetime"];
 
 pub(super) fn text(subject: Subject<'_>, node: &Node) -> Result<String, Problem> {
     match &node.value {
@@ -125,7 +132,22 @@ pub(super) fn duration(subject: Subject<'_>, node: &Node) -> Result<Duration, Pr
 
 /// dag-factory's `{__type__: datetime.timedelta, minutes: 5}`.
 fn timedelta(subject: Subject<'_>, node: &Node) -> Result<Duration, Problem> {
-    let fields = object(subject, node, &["datetime.timedelta"], "a duration")?;
+    duration::from_seconds(seconds_of(subject, node)?)
+        .map_err(|why| Problem::new(Code::InvalidValue, format!("{subject} {why}"), node.place, "not a duration"))
+}
+
+/// The same as a number of seconds, which may be negative.
+pub(super) fn timedelta_seconds(subject: Subject<'_>, node: &Node) -> Result<Number, Problem> {
+    let seconds = seconds_of(subject, node)?;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within the bounds of the comparison")]
+    let whole = (seconds.fract() == 0.0 && seconds.abs() < 1e15).then_some(seconds as i64);
+    whole.map(Number::from).or_else(|| Number::from_f64(seconds)).ok_or_else(|| {
+        Problem::new(Code::InvalidValue, format!("{subject} is not a duration"), node.place, "not a duration")
+    })
+}
+
+fn seconds_of(subject: Subject<'_>, node: &Node) -> Result<f64, Problem> {
+    let fields = object(subject, node, &[TIMEDELTA], "a duration")?;
     let mut seconds = 0.0;
     for entry in fields {
         let unit = match entry.key.as_str() {
@@ -136,15 +158,14 @@ fn timedelta(subject: Subject<'_>, node: &Node) -> Result<Duration, Problem> {
             "seconds" => 1.0,
             "milliseconds" => 0.001,
             "microseconds" => 0.000_001,
-            _ => return Err(unknown_field(entry, "datetime.timedelta")),
+            _ => return Err(unknown_field(entry, TIMEDELTA)),
         };
         match &entry.value.value {
             Yaml::Number(number) => seconds += number.as_f64().unwrap_or(f64::NAN) * unit,
             _ => return Err(wrong_type(Subject { key: &entry.key, ..subject }, &entry.value, "a number")),
         }
     }
-    duration::from_seconds(seconds)
-        .map_err(|why| Problem::new(Code::InvalidValue, format!("{subject} {why}"), node.place, "not a duration"))
+    Ok(seconds)
 }
 
 /// The fields of an object in dag-factory's notation, if it is of one of these classes.
@@ -219,10 +240,10 @@ fn within_years(instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
 }
 
 /// dag-factory's `{__type__: datetime.datetime, year: 2026, month: 1, day: 1}`.
-fn datetime_object(subject: Subject<'_>, node: &Node, timezone: Tz) -> Result<DateTime<Utc>, Problem> {
+pub(super) fn datetime_object(subject: Subject<'_>, node: &Node, timezone: Tz) -> Result<DateTime<Utc>, Problem> {
     const NAMES: [&str; 6] = ["year", "month", "day", "hour", "minute", "second"];
     let mut parts = [0u32; 6];
-    for entry in object(subject, node, &["datetime.datetime", "datetime.date", "pendulum.datetime"], "a date")? {
+    for entry in object(subject, node, DATE_CLASSES, "a date")? {
         let Some(position) = NAMES.iter().position(|name| *name == entry.key) else {
             return Err(unknown_field(entry, "datetime.datetime"));
         };

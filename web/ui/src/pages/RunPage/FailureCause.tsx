@@ -9,6 +9,7 @@ import { LinkButton } from '../../components/LinkButton'
 import { shownLines } from '../../components/log/lines'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
+import { ErrorText } from '../../ui/ErrorText'
 import { Icon } from '../../ui/Icon'
 import classes from './RunPage.module.css'
 
@@ -49,7 +50,11 @@ export function FailureCause({ run, instances }: Props) {
           hasDate={run.logical_date !== null}
         />
       </header>
-      {first.error !== null && <p className={classes.causeError}>{first.error}</p>}
+      {first.error !== null && (
+        <p className={classes.causeError}>
+          <ErrorText>{first.error}</ErrorText>
+        </p>
+      )}
       <LogEnd instance={first} />
       {others.length > 0 && (
         <p className={classes.causeOthers}>

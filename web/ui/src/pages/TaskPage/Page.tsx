@@ -20,6 +20,7 @@ import { formatDateTime } from '../../lib/dates'
 import { paths } from '../../paths'
 import { TASK_TABS } from '../../search'
 import { KeyFacts } from '../../ui/Facts'
+import { ErrorText } from '../../ui/ErrorText'
 import { Icon } from '../../ui/Icon'
 import { Notice } from '../../ui/Notice'
 import { Panel } from '../../ui/Panel'
@@ -246,7 +247,7 @@ function Callout({ instance, error }: { instance: TaskInstance; error: string | 
     return (
       <div className={classes.callout}>
         <Notice tone="bad" icon="alert">
-          {error}
+          <ErrorText>{error}</ErrorText>
         </Notice>
       </div>
     )
