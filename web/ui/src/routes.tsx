@@ -16,7 +16,7 @@ import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
 import { LoginPage } from './pages/LoginPage/Page'
 import { paths } from './paths'
-import { assetSearch, assetsSearch, backfillsSearch, callbacksSearch, dagSearch, dagsSearch, loginSearch, runSearch, secretsSearch, taskSearch } from './search'
+import { assetSearch, backfillsSearch, callbacksSearch, dagSearch, dagsSearch, listSearch, loginSearch, runSearch, taskSearch } from './search'
 
 interface Context {
   queries: QueryClient
@@ -88,21 +88,21 @@ const pools = createRoute({
 const connections = createRoute({
   getParentRoute: () => signedIn,
   path: '/connections',
-  validateSearch: secretsSearch,
+  validateSearch: listSearch,
   component: lazyRouteComponent(() => import('./pages/ConnectionsPage/Page'), 'ConnectionsPage'),
 })
 
 const variables = createRoute({
   getParentRoute: () => signedIn,
   path: '/variables',
-  validateSearch: secretsSearch,
+  validateSearch: listSearch,
   component: lazyRouteComponent(() => import('./pages/VariablesPage/Page'), 'VariablesPage'),
 })
 
 const assets = createRoute({
   getParentRoute: () => signedIn,
   path: '/assets',
-  validateSearch: assetsSearch,
+  validateSearch: listSearch,
   component: lazyRouteComponent(() => import('./pages/AssetsPage/Page'), 'AssetsPage'),
 })
 

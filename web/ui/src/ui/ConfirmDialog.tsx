@@ -1,5 +1,6 @@
 import { Button, Modal } from '@mantine/core'
 import classes from './ConfirmDialog.module.css'
+import { DialogButtons } from './Form'
 
 interface Props {
   opened: boolean
@@ -15,9 +16,9 @@ interface Props {
 /** Asks before what cannot be taken back. */
 export function ConfirmDialog({ opened, onClose, question, consequence, label, danger = false, onConfirm }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title={<b>{question}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal opened={opened} onClose={onClose} title={question}>
       <p className={classes.text}>{consequence}</p>
-      <div className={classes.actions}>
+      <DialogButtons>
         <Button variant="default" onClick={onClose} data-autofocus>
           Cancel
         </Button>
@@ -30,7 +31,7 @@ export function ConfirmDialog({ opened, onClose, question, consequence, label, d
         >
           {label}
         </Button>
-      </div>
+      </DialogButtons>
     </Modal>
   )
 }

@@ -34,7 +34,7 @@ interface Props<Key extends readonly unknown[]> {
 export function ActionDialog<Key extends readonly unknown[]>(props: Props<Key>) {
   const { title, opened, onClose } = props
   return (
-    <Modal opened={opened} onClose={onClose} size="lg" title={<b>{title}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal opened={opened} onClose={onClose} size="lg" title={title}>
       <Body {...props} />
     </Modal>
   )
