@@ -145,6 +145,7 @@ const task = createRoute({
   getParentRoute: () => signedIn,
   path: '/dags/$dagId/runs/$runId/tasks/$taskId',
   validateSearch: taskSearch,
+  remountDeps: ({ params, search }) => ({ ...params, map: search.map }),
   component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
 })
 
@@ -158,6 +159,8 @@ export function makeRouter(context: Context) {
     defaultPendingComponent: PagePending,
     defaultNotFoundComponent: NotFound,
     scrollRestoration: true,
+    // What was opened or typed belongs to its page: a dialog about one run must not be there for the next one.
+    defaultRemountDeps: ({ params }) => params,
   })
 }
 
