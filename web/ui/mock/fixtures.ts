@@ -325,7 +325,7 @@ DAGS.push({
   words: 'On the first of every month at 00:00',
   timezone: 'UTC',
   paused: true,
-  owners: ['auditors', 'ledger-team'],
+  owners: ['ledger-team', 'auditors'],
   ownerLinks: { 'ledger-team': 'mailto:ledger@example.com' },
   runTypes: ['scheduled', 'backfill'],
   tasks: [

@@ -1,7 +1,8 @@
 import { createTheme, MantineThemeProvider, Portal } from '@mantine/core'
 import { useRouter, useRouterState } from '@tanstack/react-router'
-import { createContext, useCallback, useContext, useEffect, useLayoutEffect, useRef, type ReactNode } from 'react'
+import { createContext, useCallback, useContext, useEffect, useLayoutEffect, useRef, type FocusEvent, type ReactNode } from 'react'
 import { pageOf } from '../paths'
+import { FocusBack } from '../ui/focusBack'
 
 /** What pages draw above themselves stands here: dialogs, menus and tooltips. */
 const OVERLAYS = 'overlays'
@@ -25,6 +26,12 @@ export function PageFrame({ className, children }: { className?: string; childre
       status === 'pending' && resolvedLocation !== undefined && pageOf(location) !== pageOf(resolvedLocation),
   })
   const arrive = useArrival()
+  const last = useRef<HTMLElement>(null)
+  const focusBack = useCallback(() => last.current?.focus({ preventScroll: true }), [])
+  const remember = ({ target }: FocusEvent) => {
+    // What is drawn above the page is part of it for React.
+    if (target instanceof HTMLElement && main.current?.contains(target) === true) last.current = target
+  }
   useLayoutEffect(() => {
     if (isLeaving) {
       // The browser would take the focus away only with the next picture, and a key may come before.
@@ -36,8 +43,10 @@ export function PageFrame({ className, children }: { className?: string; childre
   }, [isLeaving, arrive])
   return (
     <MantineThemeProvider theme={overlays}>
-      <main ref={main} id="content" className={className} inert={isLeaving}>
-        <Arrival value={arrive}>{children}</Arrival>
+      <main ref={main} id="content" className={className} inert={isLeaving} onFocus={remember}>
+        <FocusBack value={focusBack}>
+          <Arrival value={arrive}>{children}</Arrival>
+        </FocusBack>
       </main>
       <div ref={above} id={OVERLAYS} inert={isLeaving} />
     </MantineThemeProvider>

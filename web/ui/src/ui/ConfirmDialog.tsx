@@ -1,5 +1,6 @@
 import { Button, Modal } from '@mantine/core'
 import classes from './ConfirmDialog.module.css'
+import { useFocusBack } from './focusBack'
 import { DialogButtons } from './Form'
 
 interface Props {
@@ -14,9 +15,18 @@ interface Props {
 }
 
 /** Asks before what cannot be taken back. */
-export function ConfirmDialog({ opened, onClose, question, consequence, label, danger = false, onConfirm }: Props) {
+export function ConfirmDialog({ opened, onClose, question, ...answer }: Props) {
   return (
     <Modal opened={opened} onClose={onClose} title={question}>
+      <Answer {...answer} onClose={onClose} />
+    </Modal>
+  )
+}
+
+function Answer({ onClose, consequence, label, danger = false, onConfirm }: Omit<Props, 'opened' | 'question'>) {
+  useFocusBack()
+  return (
+    <>
       <p className={classes.text}>{consequence}</p>
       <DialogButtons>
         <Button variant="default" onClick={onClose} data-autofocus>
@@ -32,6 +42,6 @@ export function ConfirmDialog({ opened, onClose, question, consequence, label, d
           {label}
         </Button>
       </DialogButtons>
-    </Modal>
+    </>
   )
 }
