@@ -10,7 +10,7 @@ import {
 import { isSignedOut } from './api/errors'
 import type { Live } from './api/live'
 import { meQuery } from './api/queries/session'
-import { NotFound, PageError } from './components/PageError'
+import { NotFound, Nowhere, PageError } from './components/PageError'
 import { PagePending } from './components/PagePending'
 import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
@@ -23,7 +23,7 @@ interface Context {
   live: Live
 }
 
-const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: NotFound })
+const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: Nowhere })
 
 const login = createRoute({
   getParentRoute: () => root,

@@ -35,6 +35,15 @@ export function PageError({ error, reset }: ErrorComponentProps) {
   )
 }
 
+/** At an address of no page, where nothing stands around it. */
+export function Nowhere() {
+  return (
+    <main>
+      <NotFound />
+    </main>
+  )
+}
+
 export function NotFound() {
   return (
     <EmptyMessage icon="search" title={<Heading text="There is no such page" />}>
