@@ -1,5 +1,5 @@
 import { expectAccessible } from './axe'
-import { expect, LONG, setPaused, test } from './start'
+import { endedRun, expect, LONG, setPaused, test } from './start'
 
 const PAGES: [name: string, url: string][] = [
   ['the list of DAGs', '/dags'],
@@ -14,6 +14,8 @@ const PAGES: [name: string, url: string][] = [
   ['pools', '/pools'],
   ['connections', '/connections'],
   ['variables', '/variables'],
+  ['a DAG that is not there', '/dags/no_such_dag'],
+  ['an address of no page', '/nowhere'],
 ]
 
 for (const colorScheme of ['light', 'dark'] as const) {
@@ -61,3 +63,16 @@ for (const colorScheme of ['light', 'dark'] as const) {
     })
   })
 }
+
+test.describe('on a narrow screen', () => {
+  test.use({ viewport: { width: 400, height: 900 } })
+
+  test('tables that scroll are reached with the keyboard', async ({ signedIn: page }, info) => {
+    await page.goto('/dags/pinterest_batch?tab=details')
+    await expect(page.getByRole('cell', { name: 'follower_rule' })).toBeVisible()
+    await expectAccessible(page)
+    await page.goto(`${await endedRun(page, info, 'flaky_import', 'failed')}/tasks/check?tab=details`)
+    await expect(page.getByRole('region', { name: 'Table of tries' }).getByRole('row')).not.toHaveCount(0)
+    await expectAccessible(page)
+  })
+})

@@ -79,6 +79,35 @@ test('a DAG and its groups are shown by their second names, and the DAG with its
   await expect(page.getByText('close', { exact: true })).toBeHidden()
 })
 
+test('an owner of whom the DAG says where to reach them is a link', async ({ signedIn: page }) => {
+  await page.goto('/dags/monthly_closing')
+  const owners = page.getByRole('main').locator('dt', { hasText: 'Owner' }).first().locator('..')
+  await expect(owners).toContainText('auditors')
+  await expect(owners.getByRole('link')).toHaveText(['ledger-team'])
+  await expect(owners.getByRole('link', { name: 'ledger-team' })).toHaveAttribute('href', 'mailto:ledger@example.com')
+})
+
+test('a DAG that allows no runs by hand cannot be triggered, and says why to whoever comes there with the keyboard', async ({ signedIn: page }) => {
+  const why = page.getByRole('tooltip', { name: 'This DAG allows no manual runs (allowed_run_types)' })
+  await page.goto('/dags/monthly_closing')
+  const trigger = page.getByRole('button', { name: 'Trigger', exact: true })
+  await expect(trigger).toBeDisabled()
+  await trigger.focus()
+  await expect(why).toBeVisible()
+  await page.keyboard.press('Enter')
+  await trigger.click({ force: true })
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+
+  await page.getByRole('tab', { name: 'Runs' }).click()
+  await expect(page.getByRole('tabpanel').getByRole('button', { name: 'Trigger', exact: true })).toBeDisabled()
+
+  await page.goto('/dags')
+  await expect(page.getByRole('button', { name: 'Trigger monthly_closing' })).toBeDisabled()
+  await page.getByRole('button', { name: 'Trigger monthly_closing' }).focus()
+  await expect(why).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Trigger hello' })).toBeEnabled()
+})
+
 test('the colours that were chosen are remembered', async ({ signedIn: page }) => {
   await page.goto('/dags')
 

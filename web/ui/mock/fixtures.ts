@@ -28,6 +28,12 @@ export interface MockDag {
   timezone: string
   paused: boolean
   favorite?: boolean
+  /** `data` when absent. */
+  owners?: string[]
+  /** Where owners are reached. */
+  ownerLinks?: Record<string, string>
+  /** The kinds of runs that are made; all when absent. */
+  runTypes?: NonNullable<components['schemas']['DAGResponse']['allowed_run_types']>
   tasks: MockTask[]
   params: Record<string, { value: unknown; description: string | null; schema: object; source: null }>
   source: string
@@ -328,6 +334,26 @@ DAGS.push({
   params: {},
   source: 'schedule: [orders, customers]\n',
   history: { count: 2, failed: [] },
+})
+
+DAGS.push({
+  id: 'monthly_closing',
+  description: 'Closes the month; never by hand.',
+  tags: ['example', 'ledger'],
+  cron: '@monthly',
+  words: 'On the first of every month at 00:00',
+  timezone: 'UTC',
+  paused: true,
+  owners: ['ledger-team', 'auditors'],
+  ownerLinks: { 'ledger-team': 'mailto:ledger@example.com' },
+  runTypes: ['scheduled', 'backfill'],
+  tasks: [
+    { id: 'close', operator: 'bash', after: [], seconds: 1 },
+    { id: 'audit', operator: 'bash', after: ['close'], seconds: 1 },
+  ],
+  params: {},
+  source: 'schedule: "@monthly"\n',
+  history: { count: 0, failed: [] },
 })
 
 DAGS.push({

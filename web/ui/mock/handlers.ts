@@ -170,6 +170,7 @@ function listRuns(db: Db, params: Params, _: Request, url: URL): Response {
 
 function trigger(db: Db, params: Params, request: Request): Response | Promise<Response> {
   return withDag(db, params, async (dag) => {
+    if (dag.runTypes?.includes('manual') === false) return problem(400, `Dag with dag_id: '${dag.id}' does not allow manual runs`)
     const body = (await request.json()) as Schemas['TriggerDAGRunPostBody']
     if (body.conf?.user_id === 'ffffffffffff') return problem(400, 'Invalid input for param user_id: no such user')
     if (body.dag_run_id != null && db.record(dag.id, body.dag_run_id)) return problem(409, 'There is a run of this id already')

@@ -19,7 +19,7 @@ export function dagView(dag: MockDag): Schemas['DAGResponse'] {
     max_active_tasks: 16, max_active_runs: 16, max_consecutive_failed_dag_runs: 0, has_task_concurrency_limits: false,
     has_import_errors: false, next_dagrun_logical_date: next ?? null, next_dagrun_data_interval_start: next ?? null,
     next_dagrun_data_interval_end: next ?? null, next_dagrun_run_after: dag.paused ? null : (next ?? null),
-    allowed_run_types: null, owners: ['data'], is_backfillable: dag.cron !== null, file_token: 'token',
+    allowed_run_types: dag.runTypes ?? null, owners: dag.owners ?? ['data'], is_backfillable: dag.cron !== null, file_token: 'token',
   }
 }
 
@@ -28,7 +28,7 @@ export function detailsView(dag: MockDag, active: number): Schemas['DAGDetailsRe
     ...dagView(dag), catchup: false, dag_run_timeout: null, asset_expression: dag.assets === true ? { all: [{ asset: { name: 'orders', uri: 's3://lake/orders', group: 'asset' } }, { asset: { name: 'customers', uri: 's3://lake/customers', group: 'asset' } }] } : null, doc_md: null,
     start_date: '2026-01-01T00:00:00Z', end_date: null, is_paused_upon_creation: null, params: dag.params,
     render_template_as_native_obj: false, template_search_path: null, timezone: dag.timezone, last_parsed: PARSED,
-    default_args: { owner: 'data', retries: 1, retry_delay: '2s' }, active_runs_count: active, rerun_with_latest_version: null, owner_links: null, is_favorite: dag.favorite === true, concurrency: 16,
+    default_args: { owner: 'data', retries: 1, retry_delay: '2s' }, active_runs_count: active, rerun_with_latest_version: null, owner_links: dag.ownerLinks ?? null, is_favorite: dag.favorite === true, concurrency: 16,
     latest_dag_version: {
       id: '019a0000-0000-7000-8000-000000000000', version_number: 3, dag_id: dag.id, bundle_name: 'dags-folder',
       bundle_version: null, created_at: PARSED, dag_display_name: dag.id, bundle_url: null,

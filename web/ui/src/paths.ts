@@ -47,6 +47,12 @@ export const hrefs = {
   task: (dagId: string, runId: string, taskId: string) => `${hrefs.run(dagId, runId)}/tasks/${part(taskId)}`,
 }
 
+/** Which page an address is of. A tab or a filter changes the page, and does not leave it. */
+export function pageOf({ pathname, search }: { pathname: string; search: { map?: number } }): string {
+  // Each instance of a mapped task has a page of its own.
+  return search.map === undefined ? pathname : `${pathname}?map=${search.map}`
+}
+
 /** The server's streams: an `EventSource` takes a URL, not a call of the typed client. */
 export const streams = {
   events: () => '/api/v2/updraft/events',

@@ -10,20 +10,20 @@ import {
 import { isSignedOut } from './api/errors'
 import type { Live } from './api/live'
 import { meQuery } from './api/queries/session'
-import { NotFound, PageError } from './components/PageError'
+import { NotFound, Nowhere, PageError } from './components/PageError'
 import { PagePending } from './components/PagePending'
 import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
 import { LoginPage } from './pages/LoginPage/Page'
 import { paths } from './paths'
-import { assetSearch, assetsSearch, backfillsSearch, callbacksSearch, dagSearch, dagsSearch, loginSearch, runSearch, secretsSearch, taskSearch } from './search'
+import { assetSearch, backfillsSearch, callbacksSearch, dagSearch, dagsSearch, listSearch, loginSearch, runSearch, taskSearch } from './search'
 
 interface Context {
   queries: QueryClient
   live: Live
 }
 
-const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: NotFound })
+const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: Nowhere })
 
 const login = createRoute({
   getParentRoute: () => root,
@@ -88,21 +88,21 @@ const pools = createRoute({
 const connections = createRoute({
   getParentRoute: () => signedIn,
   path: '/connections',
-  validateSearch: secretsSearch,
+  validateSearch: listSearch,
   component: lazyRouteComponent(() => import('./pages/ConnectionsPage/Page'), 'ConnectionsPage'),
 })
 
 const variables = createRoute({
   getParentRoute: () => signedIn,
   path: '/variables',
-  validateSearch: secretsSearch,
+  validateSearch: listSearch,
   component: lazyRouteComponent(() => import('./pages/VariablesPage/Page'), 'VariablesPage'),
 })
 
 const assets = createRoute({
   getParentRoute: () => signedIn,
   path: '/assets',
-  validateSearch: assetsSearch,
+  validateSearch: listSearch,
   component: lazyRouteComponent(() => import('./pages/AssetsPage/Page'), 'AssetsPage'),
 })
 
@@ -145,6 +145,7 @@ const task = createRoute({
   getParentRoute: () => signedIn,
   path: '/dags/$dagId/runs/$runId/tasks/$taskId',
   validateSearch: taskSearch,
+  remountDeps: ({ params, search }) => ({ ...params, map: search.map }),
   component: lazyRouteComponent(() => import('./pages/TaskPage/Page'), 'TaskPage'),
 })
 
@@ -158,6 +159,8 @@ export function makeRouter(context: Context) {
     defaultPendingComponent: PagePending,
     defaultNotFoundComponent: NotFound,
     scrollRestoration: true,
+    // What was opened or typed belongs to its page: a dialog about one run must not be there for the next one.
+    defaultRemountDeps: ({ params }) => params,
   })
 }
 

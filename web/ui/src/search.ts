@@ -26,24 +26,14 @@ export function dagsSearch(raw: Raw): DagsSearch {
   }
 }
 
-export interface AssetsSearch {
+export interface ListSearch {
   q?: string
   /** From one. */
   page?: number
 }
 
-export function assetsSearch(raw: Raw): AssetsSearch {
-  return { q: text(raw.q), page: pageNumber(raw.page) }
-}
-
-export interface SecretsSearch {
-  q?: string
-  /** From one. */
-  page?: number
-}
-
-/** Of the lists of connections and of variables. */
-export function secretsSearch(raw: Raw): SecretsSearch {
+/** Of the lists of assets, of connections and of variables. */
+export function listSearch(raw: Raw): ListSearch {
   return { q: text(raw.q), page: pageNumber(raw.page) }
 }
 

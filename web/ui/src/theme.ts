@@ -94,11 +94,12 @@ export const theme = createTheme({
     Modal: Modal.extend({
       defaultProps: {
         centered: true,
+        closeButtonProps: { 'aria-label': 'Close' },
         overlayProps: { backgroundOpacity: 0.45, blur: 2 },
         // The page has one banner; the head of a dialog is none.
         attributes: { header: { role: 'presentation' } },
       },
-      styles: { content: { background: 'var(--surface)' }, header: { background: 'var(--surface)' } },
+      styles: { content: { background: 'var(--surface)' }, header: { background: 'var(--surface)' }, title: { fontWeight: 700 } },
     }),
     Menu: Menu.extend({ defaultProps: { shadow: 'md', withinPortal: true } }),
     Switch: Switch.extend({ defaultProps: { color: 'var(--good)', withThumbIndicator: false } }),

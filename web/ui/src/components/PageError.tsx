@@ -1,4 +1,5 @@
 import { Button } from '@mantine/core'
+import { useDocumentTitle } from '@mantine/hooks'
 import { useQueryErrorResetBoundary } from '@tanstack/react-query'
 import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router'
 import { ApiError, messageOf } from '../api/errors'
@@ -6,6 +7,8 @@ import { paths } from '../paths'
 import { EmptyMessage } from '../ui/EmptyMessage'
 import { Icon } from '../ui/Icon'
 import { LinkButton } from './LinkButton'
+import classes from './PageError.module.css'
+import { PageHeading } from './PageFrame'
 
 /** What a page shows that cannot be shown: the server's words, and a way on. */
 export function PageError({ error, reset }: ErrorComponentProps) {
@@ -18,7 +21,7 @@ export function PageError({ error, reset }: ErrorComponentProps) {
   }
   const missing = error instanceof ApiError && error.status === 404
   return (
-    <EmptyMessage icon={missing ? 'search' : 'alert'} title={missing ? 'There is nothing here' : 'This page did not load'}>
+    <EmptyMessage icon={missing ? 'search' : 'alert'} title={<Heading text={missing ? 'There is nothing here' : 'This page did not load'} />}>
       <p>{messageOf(error)}</p>
       <Button.Group style={{ justifyContent: 'center' }}>
         <Button variant="default" onClick={again} leftSection={<Icon name="retry" />}>
@@ -32,12 +35,26 @@ export function PageError({ error, reset }: ErrorComponentProps) {
   )
 }
 
+/** At an address of no page, where nothing stands around it. */
+export function Nowhere() {
+  return (
+    <main>
+      <NotFound />
+    </main>
+  )
+}
+
 export function NotFound() {
   return (
-    <EmptyMessage icon="search" title="There is no such page">
+    <EmptyMessage icon="search" title={<Heading text="There is no such page" />}>
       <p>
         The address may be mistyped. <Link {...paths.dags()}>All DAGs</Link>
       </p>
     </EmptyMessage>
   )
+}
+
+function Heading({ text }: { text: string }) {
+  useDocumentTitle(`${text} · Updraft`)
+  return <PageHeading className={classes.heading}>{text}</PageHeading>
 }

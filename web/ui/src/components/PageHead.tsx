@@ -1,5 +1,6 @@
 import { useDocumentTitle } from '@mantine/hooks'
 import type { ReactNode } from 'react'
+import { PageHeading } from './PageFrame'
 import classes from './PageHead.module.css'
 
 interface Props {
@@ -31,7 +32,7 @@ export function PageHead({ documentTitle, crumbs = [], title, badge, description
       )}
       <div className={classes.row}>
         <div className={classes.titles}>
-          <h1 className={classes.title}>{title}</h1>
+          <PageHeading className={classes.title}>{title}</PageHeading>
           {badge}
         </div>
         {actions !== undefined && <div className={classes.actions}>{actions}</div>}

@@ -11,6 +11,7 @@ import { Icon } from '../ui/Icon'
 import { Logo } from '../ui/Logo'
 import { toast } from '../ui/toast'
 import { LostStrip } from './LiveStatus'
+import { PageFrame } from './PageFrame'
 import { PagePending } from './PagePending'
 import classes from './Shell.module.css'
 
@@ -58,9 +59,9 @@ export function Shell() {
         <UserMenu />
       </header>
       <LostStrip live={live} />
-      <main id="content" className={classes.main}>
+      <PageFrame className={classes.main}>
         <Outlet />
-      </main>
+      </PageFrame>
     </>
   )
 }

@@ -1,7 +1,8 @@
-import { ActionIcon, Button, Tooltip } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { useState } from 'react'
 import { ConfirmDialog } from './ConfirmDialog'
 import { Icon, type IconName } from './Icon'
+import { IconButton } from './IconButton'
 
 interface Props {
   label: string
@@ -24,11 +25,7 @@ export function ConfirmButton({ label, icon, busy = false, compact = false, conf
   return (
     <>
       {compact ? (
-        <Tooltip label={label}>
-          <ActionIcon size={32} aria-label={label} loading={busy} onClick={() => setOpen(true)}>
-            <Icon name={icon} size={15} />
-          </ActionIcon>
-        </Tooltip>
+        <IconButton icon={icon} label={label} busy={busy} onClick={() => setOpen(true)} />
       ) : (
         <Button variant="default" leftSection={<Icon name={icon} size={14} />} loading={busy} onClick={() => setOpen(true)}>
           {label}

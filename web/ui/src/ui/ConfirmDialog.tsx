@@ -1,5 +1,7 @@
 import { Button, Modal } from '@mantine/core'
 import classes from './ConfirmDialog.module.css'
+import { useFocusBack } from './focusBack'
+import { DialogButtons } from './Form'
 
 interface Props {
   opened: boolean
@@ -13,11 +15,20 @@ interface Props {
 }
 
 /** Asks before what cannot be taken back. */
-export function ConfirmDialog({ opened, onClose, question, consequence, label, danger = false, onConfirm }: Props) {
+export function ConfirmDialog({ opened, onClose, question, ...answer }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title={<b>{question}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal opened={opened} onClose={onClose} title={question}>
+      <Answer {...answer} onClose={onClose} />
+    </Modal>
+  )
+}
+
+function Answer({ onClose, consequence, label, danger = false, onConfirm }: Omit<Props, 'opened' | 'question'>) {
+  useFocusBack()
+  return (
+    <>
       <p className={classes.text}>{consequence}</p>
-      <div className={classes.actions}>
+      <DialogButtons>
         <Button variant="default" onClick={onClose} data-autofocus>
           Cancel
         </Button>
@@ -30,7 +41,7 @@ export function ConfirmDialog({ opened, onClose, question, consequence, label, d
         >
           {label}
         </Button>
-      </div>
-    </Modal>
+      </DialogButtons>
+    </>
   )
 }

@@ -4,7 +4,7 @@ import { Icon, type IconName } from './Icon'
 
 interface Props {
   icon: IconName
-  title: string
+  title: ReactNode
   children?: ReactNode
 }
 
@@ -15,7 +15,7 @@ export function EmptyMessage({ icon, title, children }: Props) {
       <span className={classes.icon}>
         <Icon name={icon} size={20} />
       </span>
-      <p className={classes.title}>{title}</p>
+      <div className={classes.title}>{title}</div>
       {children !== undefined && <div className={classes.text}>{children}</div>}
     </div>
   )

@@ -4,7 +4,9 @@ import type { ReactNode } from 'react'
 import { messageOf } from '../../api/errors'
 import type { AffectedInstance } from '../../api/model'
 import { plural } from '../../lib/numbers'
+import { useFocusBack } from '../../ui/focusBack'
 import { Notice } from '../../ui/Notice'
+import { pressable } from '../../ui/pressable'
 import classes from './Action.module.css'
 import { Affected } from './Affected'
 
@@ -34,7 +36,7 @@ interface Props<Key extends readonly unknown[]> {
 export function ActionDialog<Key extends readonly unknown[]>(props: Props<Key>) {
   const { title, opened, onClose } = props
   return (
-    <Modal opened={opened} onClose={onClose} size="lg" title={<b>{title}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal opened={opened} onClose={onClose} size="lg" title={title}>
       <Body {...props} />
     </Modal>
   )
@@ -42,6 +44,7 @@ export function ActionDialog<Key extends readonly unknown[]>(props: Props<Key>) 
 
 function Body<Key extends readonly unknown[]>({ onClose, lead, options, preview, verb, nothing, danger, mutation, onConfirm }: Props<Key>) {
   const affected = useQuery(preview)
+  useFocusBack()
   const count = affected.data?.length ?? 0
   const running = affected.data?.filter((each) => each.state === 'running').length ?? 0
   const error = affected.error ?? mutation.error
@@ -70,12 +73,12 @@ function Body<Key extends readonly unknown[]>({ onClose, lead, options, preview,
         <Button variant="default" onClick={onClose}>
           Cancel
         </Button>
+        {/* Not `disabled` while the answer is awaited: it would not take the focus, which then stayed behind the dialog. */}
         <Button
           color={danger === true ? 'var(--bad)' : undefined}
-          disabled={!settled || count === 0}
           loading={mutation.isPending}
-          onClick={() => void onConfirm().catch(() => undefined)}
           data-autofocus
+          {...pressable(settled && count > 0 ? undefined : nothing, () => void onConfirm().catch(() => undefined))}
         >
           {count === 0 ? verb : `${verb} ${plural(count, 'task instance')}`}
         </Button>

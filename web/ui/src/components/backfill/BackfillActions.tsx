@@ -1,10 +1,9 @@
-import { ActionIcon, Tooltip } from '@mantine/core'
 import { messageOf } from '../../api/errors'
 import type { Backfill } from '../../api/model'
 import { useCancelBackfill, usePauseBackfill } from '../../api/queries/backfills'
 import { plural } from '../../lib/numbers'
 import { ConfirmButton } from '../../ui/ConfirmButton'
-import { Icon } from '../../ui/Icon'
+import { IconButton } from '../../ui/IconButton'
 import { toast } from '../../ui/toast'
 import classes from './Backfill.module.css'
 
@@ -26,13 +25,7 @@ function PauseButton({ backfill: { id, is_paused: isPaused } }: { backfill: Back
       () => toast.good(isPaused ? `Backfill ${id} goes on` : `Backfill ${id} is paused`, isPaused ? undefined : 'What runs goes on; nothing more begins.'),
       (error: unknown) => toast.bad(`Backfill ${id} did not change`, messageOf(error)),
     )
-  return (
-    <Tooltip label={label}>
-      <ActionIcon size={32} aria-label={label} loading={pause.isPending} onClick={change}>
-        <Icon name={isPaused ? 'play' : 'pause'} size={15} />
-      </ActionIcon>
-    </Tooltip>
-  )
+  return <IconButton icon={isPaused ? 'play' : 'pause'} label={label} busy={pause.isPending} onClick={change} />
 }
 
 function CancelButton({ backfill: { id, runs } }: { backfill: Backfill }) {

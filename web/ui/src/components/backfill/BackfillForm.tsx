@@ -6,9 +6,10 @@ import { messageOf } from '../../api/errors'
 import type { BackfillBody } from '../../api/model'
 import { backfillPreview, useCreateBackfill } from '../../api/queries/backfills'
 import { plural } from '../../lib/numbers'
+import { DialogButtons, Form } from '../../ui/Form'
 import { Notice } from '../../ui/Notice'
-import { Prose } from '../../ui/Prose'
 import { toast } from '../../ui/toast'
+import { Refusal } from '../Refusal'
 import classes from './Backfill.module.css'
 import { freshDraft, readDraft, type Draft, type Reprocess } from './draft'
 import { PlannedRuns } from './PlannedRuns'
@@ -54,19 +55,8 @@ export function BackfillForm({ dagId, isPaused, zone, keepsVersion, onDone }: Pr
   }
 
   return (
-    <form
-      noValidate
-      className={classes.form}
-      onSubmit={(event) => {
-        event.preventDefault()
-        submit()
-      }}
-    >
-      {create.isError && (
-        <Notice urgent tone="bad" icon="alert" title="The backfill was not made">
-          <Prose text={messageOf(create.error)} />
-        </Notice>
-      )}
+    <Form onSubmit={submit}>
+      <Refusal title="The backfill was not made" error={create.error} />
       {isPaused && (
         <Notice tone="notice" icon="pause" title="This DAG is paused">
           Runs stay queued until the DAG is unpaused.
@@ -143,15 +133,15 @@ export function BackfillForm({ dagId, isPaused, zone, keepsVersion, onDone }: Pr
         />
       </details>
       {body !== undefined && <PlannedRuns dates={dates} zone={zone} stale={!settled} refusal={error === null ? undefined : messageOf(error)} />}
-      <footer className={classes.buttons}>
+      <DialogButtons sticky>
         <Button variant="default" onClick={onDone}>
           Cancel
         </Button>
         <Button type="submit" disabled={!settled || count === 0} loading={create.isPending}>
           {count === 0 ? 'Run' : `Run ${plural(count, 'date')}`}
         </Button>
-      </footer>
-    </form>
+      </DialogButtons>
+    </Form>
   )
 }
 

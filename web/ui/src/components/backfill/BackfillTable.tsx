@@ -3,12 +3,14 @@ import type { Backfill } from '../../api/model'
 import { formatCount } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
+import { ShareBar } from '../../ui/ShareBar'
+import { ActionsHead, Table } from '../../ui/Table'
 import { RUN_FACES } from '../faces'
 import { FaceBadge } from '../StateBadge'
 import { Time } from '../Time'
 import classes from './Backfill.module.css'
 import { BackfillActions } from './BackfillActions'
-import { backfillFace, progressOf, progressText } from './progress'
+import { backfillFace, progressOf, progressText, type Progress } from './progress'
 
 interface Props {
   backfills: Backfill[]
@@ -19,28 +21,24 @@ interface Props {
 /** Backfills with how far each is. */
 export function BackfillTable({ backfills, zone }: Props) {
   return (
-    <div className={classes.tableScroll}>
-      <table className={classes.table}>
-        <thead>
-          <tr>
-            {zone === undefined && <th>DAG</th>}
-            <th>Dates</th>
-            <th>State</th>
-            <th>Runs</th>
-            <th className={classes.wide}>How</th>
-            <th className={classes.wide}>Made</th>
-            <th>
-              <span className="visually-hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {backfills.map((backfill) => (
-            <Row key={backfill.id} backfill={backfill} zone={zone} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className={classes.table}
+      head={
+        <>
+          {zone === undefined && <th>DAG</th>}
+          <th>Dates</th>
+          <th>State</th>
+          <th>Runs</th>
+          <th className={classes.wide}>How</th>
+          <th className={classes.wide}>Made</th>
+          <ActionsHead />
+        </>
+      }
+    >
+      {backfills.map((backfill) => (
+        <Row key={backfill.id} backfill={backfill} zone={zone} />
+      ))}
+    </Table>
   )
 }
 
@@ -86,6 +84,11 @@ function Row({ backfill, zone }: { backfill: Backfill; zone: string | undefined 
   )
 }
 
+/** What has not begun is the empty part of the bar. */
+function shareOf({ state, percent }: Progress['parts'][number]) {
+  return { key: state, tone: state === 'queued' ? undefined : RUN_FACES[state].tone, percent }
+}
+
 /** How many runs are in each state, as a bar and in numbers that lead to them. */
 function RunsOf({ backfill }: { backfill: Backfill }) {
   const progress = progressOf(backfill.runs)
@@ -93,11 +96,7 @@ function RunsOf({ backfill }: { backfill: Backfill }) {
   return (
     <>
       <div className={classes.bar}>
-        <div className={classes.track} role="img" aria-label={progressText(progress)}>
-          {progress.parts.map(({ state, percent }) => (
-            <span key={state} className={classes.share} data-tone={RUN_FACES[state].tone} data-state={state} style={{ width: `${percent}%` }} />
-          ))}
-        </div>
+        <ShareBar label={progressText(progress)} shares={progress.parts.map(shareOf)} />
         <span className={classes.over}>
           {formatCount(progress.over)} of {formatCount(progress.total)}
         </span>

@@ -1,11 +1,11 @@
-import { ActionIcon, Tooltip } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import { messageOf } from '../../api/errors'
 import type { Callback, CallbackState } from '../../api/model'
 import { useRetryCallback } from '../../api/queries/callbacks'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
-import { Icon } from '../../ui/Icon'
+import { IconButton } from '../../ui/IconButton'
+import { ActionsHead, Table } from '../../ui/Table'
 import { toast } from '../../ui/toast'
 import { instanceName } from '../actions/affected'
 import type { Face } from '../faces'
@@ -32,27 +32,23 @@ interface Props {
 /** What was told to whom, and what could not be. */
 export function CallbackTable({ callbacks, ofSeveral = false }: Props) {
   return (
-    <div className={classes.scroll}>
-      <table className={classes.table}>
-        <thead>
-          <tr>
-            <th>State</th>
-            <th>Callback</th>
-            {ofSeveral && <th>Run</th>}
-            <th>To</th>
-            <th className={classes.wide}>Called</th>
-            <th>
-              <span className="visually-hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {callbacks.map((callback) => (
-            <Row key={callback.id} callback={callback} ofSeveral={ofSeveral} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className={classes.table}
+      head={
+        <>
+          <th>State</th>
+          <th>Callback</th>
+          {ofSeveral && <th>Run</th>}
+          <th>To</th>
+          <th className={classes.wide}>Called</th>
+          <ActionsHead />
+        </>
+      }
+    >
+      {callbacks.map((callback) => (
+        <Row key={callback.id} callback={callback} ofSeveral={ofSeveral} />
+      ))}
+    </Table>
   )
 }
 
@@ -122,17 +118,10 @@ function Attempts({ callback: { attempts, next_attempt_at: next, ended_at: ended
 
 function RetryButton({ callback: { id, kind } }: { callback: Callback }) {
   const retry = useRetryCallback(id)
-  const label = `Tell ${kind} again now`
   const tell = () =>
     void retry.mutateAsync().then(
       () => toast.good('It is told again'),
       (error: unknown) => toast.bad('It is not told again', messageOf(error)),
     )
-  return (
-    <Tooltip label={label}>
-      <ActionIcon size={32} aria-label={label} loading={retry.isPending} onClick={tell}>
-        <Icon name="retry" size={15} />
-      </ActionIcon>
-    </Tooltip>
-  )
+  return <IconButton icon="retry" label={`Tell ${kind} again now`} busy={retry.isPending} onClick={tell} />
 }

@@ -5,8 +5,8 @@ import type { HitlDetail } from '../../api/model'
 import { useRespond } from '../../api/queries/hitl'
 import { Icon } from '../../ui/Icon'
 import { Markdown } from '../../ui/Markdown'
-import { Notice } from '../../ui/Notice'
 import { toast } from '../../ui/toast'
+import { Refusal } from '../Refusal'
 import { Time } from '../Time'
 import { ParamField } from '../trigger/ParamField'
 import { readParams } from '../trigger/params'
@@ -77,11 +77,7 @@ function Form({ detail }: { detail: HitlDetail }) {
 
   return (
     <>
-      {respond.isError && (
-        <Notice urgent tone="bad" icon="alert" title="The answer was not taken">
-          {messageOf(respond.error)}
-        </Notice>
-      )}
+      <Refusal title="The answer was not taken" error={respond.error} />
       {params.map((param) => (
         <ParamField
           key={param.name}

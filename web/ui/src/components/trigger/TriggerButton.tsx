@@ -1,5 +1,6 @@
-import { Button } from '@mantine/core'
+import { Button, Tooltip } from '@mantine/core'
 import { Icon, type IconName } from '../../ui/Icon'
+import { pressable } from '../../ui/pressable'
 
 interface Props {
   label?: string
@@ -16,8 +17,10 @@ interface Props {
  */
 export function TriggerButton({ label = 'Trigger', icon = 'play', variant = 'filled', refusal, onClick }: Props) {
   return (
-    <Button variant={variant} leftSection={<Icon name={icon} size={14} />} disabled={refusal !== undefined} title={refusal} onClick={onClick}>
-      {label}
-    </Button>
+    <Tooltip label={refusal} disabled={refusal === undefined}>
+      <Button variant={variant} leftSection={<Icon name={icon} size={14} />} {...pressable(refusal, onClick)}>
+        {label}
+      </Button>
+    </Tooltip>
   )
 }

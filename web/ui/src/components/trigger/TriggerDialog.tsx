@@ -19,7 +19,7 @@ interface Props {
 export function TriggerDialog({ dagId, isPaused, opened, onClose, conf }: Props) {
   const details = useQuery({ ...dagDetailsQuery(dagId), enabled: opened })
   return (
-    <Modal opened={opened} onClose={onClose} size="lg" title={<b>Trigger {dagId}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal opened={opened} onClose={onClose} size="lg" title={`Trigger ${dagId}`}>
       {details.isError ? (
         <Notice tone="bad" icon="alert">
           {messageOf(details.error)}

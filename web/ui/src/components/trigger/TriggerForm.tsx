@@ -1,15 +1,16 @@
 import { Button, SegmentedControl, Textarea, TextInput } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
-import { messageOf } from '../../api/errors'
 import type { TriggerBody } from '../../api/model'
 import { usePauseDag } from '../../api/queries/dags'
 import { useTriggerRun } from '../../api/queries/runs'
 import { instantFromWallClock } from '../../lib/dates'
 import { paths } from '../../paths'
+import { DialogButtons, Form } from '../../ui/Form'
 import { Icon } from '../../ui/Icon'
 import { Notice } from '../../ui/Notice'
 import { toast } from '../../ui/toast'
+import { Refusal } from '../Refusal'
 import { ParamField } from './ParamField'
 import { readConf, type Param } from './params'
 import classes from './TriggerForm.module.css'
@@ -28,7 +29,7 @@ interface Props {
 export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Props) {
   const form = useConfForm(params, conf)
   const [more, setMore] = useState({ logicalDate: '', runId: '', note: '' })
-  const [problem, setProblem] = useState<string>()
+  const [refused, setRefused] = useState<unknown>(null)
   const trigger = useTriggerRun(dagId)
   const pause = usePauseDag(dagId)
   const navigate = useNavigate()
@@ -44,7 +45,7 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
       dag_run_id: more.runId === '' ? null : more.runId,
       note: more.note === '' ? null : more.note,
     }
-    setProblem(undefined)
+    setRefused(null)
     try {
       if (unpause) await pause.mutateAsync(false)
       const run = await trigger.mutateAsync(body)
@@ -52,26 +53,15 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
       onDone()
       await navigate(paths.run(dagId, run.dag_run_id))
     } catch (error) {
-      setProblem(messageOf(error))
+      setRefused(error)
       top.current?.scrollIntoView({ block: 'nearest' })
     }
   }
 
   return (
-    <form
-      noValidate
-      className={classes.form}
-      onSubmit={(event) => {
-        event.preventDefault()
-        void submit(isPaused)
-      }}
-    >
+    <Form className={classes.form} onSubmit={() => void submit(isPaused)}>
       <div ref={top} className={classes.notices}>
-        {problem !== undefined && (
-          <Notice urgent tone="bad" icon="alert" title="The run was not created">
-            {problem}
-          </Notice>
-        )}
+        <Refusal title="The run was not created" error={refused} />
         {isPaused && (
           <Notice tone="notice" icon="pause" title="This DAG is paused">
             A run that is triggered now stays queued until the DAG is unpaused.
@@ -148,7 +138,7 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
         </div>
       </details>
 
-      <footer className={classes.actions}>
+      <DialogButtons sticky>
         {isPaused && (
           <Button variant="default" disabled={busy} onClick={() => void submit(false)}>
             Trigger only
@@ -157,8 +147,8 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
         <Button type="submit" loading={busy} leftSection={<Icon name="play" size={14} />}>
           {isPaused ? 'Unpause and trigger' : 'Trigger'}
         </Button>
-      </footer>
-    </form>
+      </DialogButtons>
+    </Form>
   )
 }
 

@@ -9,6 +9,7 @@ import { paths } from '../../paths'
 import { EmptyMessage } from '../../ui/EmptyMessage'
 import { Pages } from '../../ui/Pages'
 import { Panel } from '../../ui/Panel'
+import { Table } from '../../ui/Table'
 import classes from './AssetPage.module.css'
 
 interface Props {
@@ -28,37 +29,35 @@ export function EventsPanel({ events, page, onPage }: Props) {
           <p>An update is listed here when a task that makes it succeeds, or when one is recorded by hand or by the REST API.</p>
         </EmptyMessage>
       ) : (
-        <div className={classes.scroll}>
-          <table className={classes.table}>
-            <thead>
-              <tr>
-                <th>Updated</th>
-                <th>By</th>
-                <th>Started</th>
-              </tr>
-            </thead>
-            <tbody>
-              {events.asset_events.map((event) => (
-                <tr key={event.id}>
-                  <td className={classes.when}>
-                    <Time at={event.timestamp} seconds />
-                  </td>
-                  <td>
-                    <EventSource event={event} />
-                    <ExtraOf event={event} />
-                  </td>
-                  <td>
-                    {event.created_dagruns.length === 0 ? <span className={classes.quiet}>–</span> : event.created_dagruns.map((run) => (
-                      <div key={`${run.dag_id} ${run.run_id}`}>
-                        <Link {...paths.run(run.dag_id, run.run_id)}>{run.dag_id}</Link>
-                      </div>
-                    ))}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          className={classes.table}
+          head={
+            <>
+              <th>Updated</th>
+              <th>By</th>
+              <th>Started</th>
+            </>
+          }
+        >
+          {events.asset_events.map((event) => (
+            <tr key={event.id}>
+              <td className={classes.when}>
+                <Time at={event.timestamp} seconds />
+              </td>
+              <td>
+                <EventSource event={event} />
+                <ExtraOf event={event} />
+              </td>
+              <td>
+                {event.created_dagruns.length === 0 ? <span className={classes.quiet}>–</span> : event.created_dagruns.map((run) => (
+                  <div key={`${run.dag_id} ${run.run_id}`}>
+                    <Link {...paths.run(run.dag_id, run.run_id)}>{run.dag_id}</Link>
+                  </div>
+                ))}
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
       <Pages total={pages} page={page} onChange={onPage} />
     </Panel>

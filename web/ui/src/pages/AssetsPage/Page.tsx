@@ -4,14 +4,12 @@ import { useDeferredValue } from 'react'
 import type { Asset } from '../../api/model'
 import { ASSETS_PER_PAGE, assetsQuery } from '../../api/queries/assets'
 import { DagLinks } from '../../components/assets/DagLinks'
+import { ListPanel } from '../../components/ListPanel'
 import { PageHead } from '../../components/PageHead'
 import { Time } from '../../components/Time'
-import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { EmptyMessage } from '../../ui/EmptyMessage'
-import { Pages } from '../../ui/Pages'
-import { Panel } from '../../ui/Panel'
-import { SearchField } from '../../ui/SearchField'
+import { Table } from '../../ui/Table'
 import classes from './AssetsPage.module.css'
 
 const route = getRouteApi('/signed-in/assets')
@@ -20,11 +18,9 @@ const route = getRouteApi('/signed-in/assets')
 export function AssetsPage() {
   const search = route.useSearch()
   const navigate = route.useNavigate()
-  const page = search.page ?? 1
   // The list stays while another is asked for.
-  const filter = useDeferredValue({ search: search.q, page: page - 1 })
+  const filter = useDeferredValue({ search: search.q, page: (search.page ?? 1) - 1 })
   const { data } = useSuspenseQuery(assetsQuery(filter))
-  const pages = Math.ceil(data.total_entries / ASSETS_PER_PAGE)
   return (
     <>
       <PageHead
@@ -32,72 +28,61 @@ export function AssetsPage() {
         title="Assets"
         description="Data that tasks make (their outlets) and that DAGs wait for (their schedule). A DAG runs as soon as what it waits for is new."
       />
-      <Panel
-        flush
-        title={plural(data.total_entries, 'asset')}
-        aside={
-          <SearchField
-            label="Search assets by name"
-            className={classes.search}
-            value={search.q ?? ''}
-            onChange={(q) => void navigate({ search: { q: q === '' ? undefined : q }, replace: true })}
-          />
-        }
-      >
-        {data.assets.length > 0 ? (
-          <AssetTable assets={data.assets} />
-        ) : search.q === undefined ? (
+      <ListPanel
+        noun="asset"
+        by="name"
+        search={search}
+        onSearch={(to, options) => void navigate({ search: to, ...options })}
+        list={{ shown: data.assets.length, total: data.total_entries, perPage: ASSETS_PER_PAGE }}
+        empty={
           <EmptyMessage icon="database" title="No DAG names an asset yet">
             <p>
               Give a task <code>outlets</code> to say what it makes, and a DAG a <code>schedule</code> of assets to run when they
               are new.
             </p>
           </EmptyMessage>
-        ) : (
-          <EmptyMessage icon="search" title="No asset has that in its name" />
-        )}
-        <Pages total={pages} page={page} onChange={(to) => void navigate({ search: { ...search, page: to > 1 ? to : undefined } })} />
-      </Panel>
+        }
+      >
+        <AssetTable assets={data.assets} />
+      </ListPanel>
     </>
   )
 }
 
 function AssetTable({ assets }: { assets: Asset[] }) {
   return (
-    <div className={classes.scroll}>
-      <table className={classes.table}>
-        <thead>
-          <tr>
-            <th>Asset</th>
-            <th>Last update</th>
-            <th className={classes.wide}>Made by</th>
-            <th className={classes.wide}>Starts</th>
-            <th className={classes.wide}>Read by</th>
-          </tr>
-        </thead>
-        <tbody>
-          {assets.map((asset) => (
-            <tr key={asset.id}>
-              <td className={classes.name}>
-                <Link {...paths.asset(asset.id)}>{asset.name}</Link>
-                {asset.uri !== asset.name && <div className={classes.uri}>{asset.uri}</div>}
-              </td>
-              <td className={classes.when}>
-                {asset.last_asset_event?.timestamp == null ? <span className={classes.none}>never</span> : <Time at={asset.last_asset_event.timestamp} as="relative" />}
-              </td>
-              <td className={classes.wide}>
-                <DagLinks dags={asset.producing_tasks.map((task) => task.dag_id)} />
-              </td>
-              <td className={classes.wide}>
-                <DagLinks dags={asset.scheduled_dags.map((dag) => dag.dag_id)} />
-              </td>
-              <td className={classes.wide}>
-                <DagLinks dags={asset.consuming_tasks.map((task) => task.dag_id)} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className={classes.table}
+      head={
+        <>
+          <th>Asset</th>
+          <th>Last update</th>
+          <th className={classes.wide}>Made by</th>
+          <th className={classes.wide}>Starts</th>
+          <th className={classes.wide}>Read by</th>
+        </>
+      }
+    >
+      {assets.map((asset) => (
+        <tr key={asset.id}>
+          <td className={classes.name}>
+            <Link {...paths.asset(asset.id)}>{asset.name}</Link>
+            {asset.uri !== asset.name && <div className={classes.uri}>{asset.uri}</div>}
+          </td>
+          <td className={classes.when}>
+            {asset.last_asset_event?.timestamp == null ? <span className={classes.none}>never</span> : <Time at={asset.last_asset_event.timestamp} as="relative" />}
+          </td>
+          <td className={classes.wide}>
+            <DagLinks dags={asset.producing_tasks.map((task) => task.dag_id)} />
+          </td>
+          <td className={classes.wide}>
+            <DagLinks dags={asset.scheduled_dags.map((dag) => dag.dag_id)} />
+          </td>
+          <td className={classes.wide}>
+            <DagLinks dags={asset.consuming_tasks.map((task) => task.dag_id)} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   )
 }

@@ -1,12 +1,13 @@
-import { Button, Checkbox, Modal, Select, Textarea, TextInput } from '@mantine/core'
+import { Button, Checkbox, Select, Textarea, TextInput } from '@mantine/core'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
-import { messageOf } from '../../api/errors'
 import type { Connection, ConnectionField, ConnectionType } from '../../api/model'
 import { connectionTypesQuery, useChangeConnection, useCreateConnection, useTestConnection } from '../../api/queries/connections'
+import { RecordDialog, type Shown } from '../../components/records/RecordDialog'
+import { RecordForm } from '../../components/records/RecordForm'
+import { Refusal } from '../../components/Refusal'
 import { Icon } from '../../ui/Icon'
 import { Notice } from '../../ui/Notice'
-import { toast } from '../../ui/toast'
 import classes from './ConnectionsPage.module.css'
 import { bodyOf, draftOf, emptyDraft, faultsOf, fieldsOf, type Draft } from './draft'
 import { SecretField } from './SecretField'
@@ -14,20 +15,17 @@ import { SecretField } from './SecretField'
 /** What a new connection is, until somebody says otherwise. */
 const FIRST_TYPE = 'http'
 
-interface Props {
+interface Props extends Shown {
   /** The connection to change; a new one is made when absent. */
   connection?: Connection
-  opened: boolean
-  onClose: () => void
 }
 
 /** Asks for what a connection of its type needs. */
-export function ConnectionDialog({ connection, opened, onClose }: Props) {
-  const title = connection === undefined ? 'New connection' : `Edit ${connection.connection_id}`
+export function ConnectionDialog({ connection, ...shown }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} size="lg" title={<b>{title}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
-      <ConnectionForm connection={connection} onDone={onClose} />
-    </Modal>
+    <RecordDialog kind="connection" name={connection?.connection_id} {...shown}>
+      <ConnectionForm connection={connection} onDone={shown.onClose} />
+    </RecordDialog>
   )
 }
 
@@ -40,14 +38,13 @@ function ConnectionForm({ connection, onDone }: { connection?: Connection; onDon
   const create = useCreateConnection()
   const change = useChangeConnection()
   const test = useTestConnection()
-  const save = connection === undefined ? create : change
   const fields = fieldsOf(types, draft.type)
   const faults = faultsOf(draft)
-  const end = useRef<HTMLElement>(null)
-  // A long form is longer than the window, and what came of the test stands at its end.
+  const told = useRef<HTMLDivElement>(null)
+  // A long form is longer than the window, and what came of the test stands near its end.
   const isTold = test.isError || test.data !== undefined
   useEffect(() => {
-    if (isTold) end.current?.scrollIntoView({ block: 'end' })
+    if (isTold) told.current?.scrollIntoView({ block: 'center' })
   }, [isTold])
   const canTest = types.find((type) => type.conn_type === draft.type)?.can_test ?? false
 
@@ -55,36 +52,31 @@ function ConnectionForm({ connection, onDone }: { connection?: Connection; onDon
     setDraft({ ...draft, ...part })
     test.reset()
   }
-  /** Hands on what is typed, if nothing is wrong with it. */
-  const send = (to: (body: ReturnType<typeof bodyOf>) => void) => {
+  const read = () => {
     setTried(true)
-    if (Object.keys(faults).length === 0) to(bodyOf(draft, fields))
+    return Object.keys(faults).length === 0 ? { name: draft.id, body: bodyOf(draft, fields) } : undefined
   }
-  const submit = () =>
-    send((body) =>
-      save.mutate(body, {
-        onSuccess: () => {
-          toast.good(connection === undefined ? `The connection ${draft.id} is there` : `The connection ${draft.id} is changed`)
-          onDone()
-        },
-      }),
-    )
+  const tryOut = () => {
+    const given = read()
+    if (given !== undefined) test.mutate(given.body)
+  }
 
   return (
-    <form
-      noValidate
-      className={classes.form}
-      autoComplete="off"
-      onSubmit={(event) => {
-        event.preventDefault()
-        submit()
-      }}
+    <RecordForm
+      kind="connection"
+      isNew={connection === undefined}
+      create={create}
+      change={change}
+      read={read}
+      onDone={onDone}
+      aside={
+        canTest && (
+          <Button className={classes.test} variant="default" leftSection={<Icon name="play" size={13} />} loading={test.isPending} onClick={tryOut}>
+            Test
+          </Button>
+        )
+      }
     >
-      {save.isError && (
-        <Notice urgent tone="bad" icon="alert" title="The connection was not saved">
-          {messageOf(save.error)}
-        </Notice>
-      )}
       <div className={classes.pair}>
         {connection === undefined && (
           <TextInput
@@ -131,38 +123,17 @@ function ConnectionForm({ connection, onDone }: { connection?: Connection; onDon
         spellCheck={false}
       />
       <TextInput label="Description" value={draft.description} onChange={(event) => edit({ description: event.currentTarget.value })} />
-      <TestResult test={test} />
-      <footer ref={end} className={classes.formActions}>
-        {canTest && (
-          <Button
-            className={classes.test}
-            variant="default"
-            leftSection={<Icon name="play" size={13} />}
-            loading={test.isPending}
-            onClick={() => send((body) => test.mutate(body))}
-          >
-            Test
-          </Button>
-        )}
-        <Button variant="default" onClick={onDone}>
-          Cancel
-        </Button>
-        <Button type="submit" loading={save.isPending}>
-          {connection === undefined ? 'Make the connection' : 'Save'}
-        </Button>
-      </footer>
-    </form>
+      {isTold && (
+        <div ref={told}>
+          <TestResult test={test} />
+        </div>
+      )}
+    </RecordForm>
   )
 }
 
 function TestResult({ test }: { test: ReturnType<typeof useTestConnection> }) {
-  if (test.isError) {
-    return (
-      <Notice urgent tone="bad" icon="alert" title="The connection was not tested">
-        {messageOf(test.error)}
-      </Notice>
-    )
-  }
+  if (test.isError) return <Refusal title="The connection was not tested" error={test.error} />
   if (test.data === undefined) return null
   return test.data.status ? (
     <Notice urgent tone="good" icon="check" title="The connection works">

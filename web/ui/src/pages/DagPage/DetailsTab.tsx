@@ -105,7 +105,8 @@ function ParamsPanel({ dag }: { dag: DagDetails }) {
       {params.length === 0 ? (
         <span className={classes.quiet}>None</span>
       ) : (
-        <div className={classes.scroll}>
+        // What scrolls on a narrow screen is reached with the keyboard too.
+        <div className={classes.scroll} tabIndex={0} role="region" aria-label="Table of params">
           <table className={classes.table}>
             <thead>
               <tr>

@@ -19,6 +19,7 @@ import { EmptyMessage } from '../../ui/EmptyMessage'
 import { Icon } from '../../ui/Icon'
 import { Pages } from '../../ui/Pages'
 import { Panel } from '../../ui/Panel'
+import { Table } from '../../ui/Table'
 import classes from './RunsTab.module.css'
 
 const route = getRouteApi('/signed-in/dags/$dagId')
@@ -107,51 +108,49 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
   const longest = Math.max(0.001, ...runs.map((run) => run.duration ?? 0))
   const hasNotes = runs.some((run) => run.note !== null)
   return (
-    <div className={classes.scroll}>
-      <table className={classes.table}>
-        <thead>
-          <tr>
-            <th>Logical date</th>
-            <th>State</th>
-            <th className={classes.wide}>Type</th>
-            <th className={classes.wide}>Started</th>
-            <th>Duration</th>
-            <th className={classes.wide}>Started by</th>
-            {hasNotes && <th className={classes.wide}>Note</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map((run) => (
-            <tr key={run.dag_run_id}>
-              <td>
-                <Link {...paths.run(run.dag_id, run.dag_run_id)} className={classes.run}>
-                  <Time at={run.logical_date ?? run.run_after} zone={zone} as="zoned" />
-                </Link>
-              </td>
-              <td>
-                <RunStateBadge state={run.state} />
-                {run.reason !== null && (
-                  <div className={classes.reason}>
-                    <Reason text={run.reason} zone={zone} />
-                  </div>
-                )}
-              </td>
-              <td className={classes.wide}>
-                <span className={classes.type}>
-                  <Icon name={RUN_TYPES[run.run_type].icon} size={13} /> {RUN_TYPES[run.run_type].label}
-                </span>
-              </td>
-              <td className={classes.wide}>{run.start_date === null ? '–' : <Time at={run.start_date} zone={zone} as="relative" />}</td>
-              <td>
-                <Length run={run} longest={longest} />
-              </td>
-              <td className={classes.wide}>{triggeredBy(run) ?? '–'}</td>
-              {hasNotes && <td className={classes.note}>{run.note}</td>}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className={classes.table}
+      head={
+        <>
+          <th>Logical date</th>
+          <th>State</th>
+          <th className={classes.wide}>Type</th>
+          <th className={classes.wide}>Started</th>
+          <th>Duration</th>
+          <th className={classes.wide}>Started by</th>
+          {hasNotes && <th className={classes.wide}>Note</th>}
+        </>
+      }
+    >
+      {runs.map((run) => (
+        <tr key={run.dag_run_id}>
+          <td>
+            <Link {...paths.run(run.dag_id, run.dag_run_id)} className={classes.run}>
+              <Time at={run.logical_date ?? run.run_after} zone={zone} as="zoned" />
+            </Link>
+          </td>
+          <td>
+            <RunStateBadge state={run.state} />
+            {run.reason !== null && (
+              <div className={classes.reason}>
+                <Reason text={run.reason} zone={zone} />
+              </div>
+            )}
+          </td>
+          <td className={classes.wide}>
+            <span className={classes.type}>
+              <Icon name={RUN_TYPES[run.run_type].icon} size={13} /> {RUN_TYPES[run.run_type].label}
+            </span>
+          </td>
+          <td className={classes.wide}>{run.start_date === null ? '–' : <Time at={run.start_date} zone={zone} as="relative" />}</td>
+          <td>
+            <Length run={run} longest={longest} />
+          </td>
+          <td className={classes.wide}>{triggeredBy(run) ?? '–'}</td>
+          {hasNotes && <td className={classes.note}>{run.note}</td>}
+        </tr>
+      ))}
+    </Table>
   )
 }
 

@@ -11,6 +11,7 @@ import { Time } from '../../components/Time'
 import { triggerRefusal } from '../../components/trigger/refusal'
 import { paths } from '../../paths'
 import { Icon } from '../../ui/Icon'
+import { pressable } from '../../ui/pressable'
 import { Prose } from '../../ui/Prose'
 import classes from './DagsPage.module.css'
 
@@ -115,15 +116,8 @@ function Row({ dag, tags, toggleTag, onTrigger }: RowProps) {
         </div>
       </td>
       <td className={classes.cellTrigger}>
-        <Tooltip label={`Trigger ${dag.dag_id}`} disabled={refusal !== undefined}>
-          <ActionIcon
-            variant="default"
-            size={32}
-            aria-label={`Trigger ${dag.dag_id}`}
-            disabled={refusal !== undefined}
-            title={refusal}
-            onClick={onTrigger}
-          >
+        <Tooltip label={refusal ?? `Trigger ${dag.dag_id}`}>
+          <ActionIcon variant="default" size={32} aria-label={`Trigger ${dag.dag_id}`} {...pressable(refusal, onTrigger)}>
             <Icon name="play" size={14} />
           </ActionIcon>
         </Tooltip>

@@ -1,26 +1,22 @@
-import { Button, Checkbox, Modal, NumberInput, Textarea, TextInput } from '@mantine/core'
+import { Checkbox, NumberInput, Textarea, TextInput } from '@mantine/core'
 import { useState } from 'react'
-import { messageOf } from '../../api/errors'
 import type { Pool } from '../../api/model'
 import { DEFAULT_POOL, useChangePool, useCreatePool } from '../../api/queries/pools'
-import { Notice } from '../../ui/Notice'
-import { toast } from '../../ui/toast'
+import { RecordDialog, type Shown } from '../../components/records/RecordDialog'
+import { RecordForm } from '../../components/records/RecordForm'
 import classes from './PoolsPage.module.css'
 
-interface Props {
+interface Props extends Shown {
   /** The pool to change; a new one is made when absent. */
   pool?: Pool
-  opened: boolean
-  onClose: () => void
 }
 
 /** Asks for what a pool is made of. */
-export function PoolDialog({ pool, opened, onClose }: Props) {
-  const title = pool === undefined ? 'New pool' : `Edit ${pool.name}`
+export function PoolDialog({ pool, ...shown }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title={<b>{title}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
-      <PoolForm pool={pool} onDone={onClose} />
-    </Modal>
+    <RecordDialog kind="pool" name={pool?.name} size="md" {...shown}>
+      <PoolForm pool={pool} onDone={shown.onClose} />
+    </RecordDialog>
   )
 }
 
@@ -33,41 +29,23 @@ function PoolForm({ pool, onDone }: { pool?: Pool; onDone: () => void }) {
   const [tried, setTried] = useState(false)
   const create = useCreatePool()
   const change = useChangePool()
-  const save = pool === undefined ? create : change
   const wrongName = name.trim() === '' ? 'A pool needs a name' : undefined
   const wrongSlots = !endless && typeof slots !== 'number' ? 'A whole number from 0' : undefined
 
-  const submit = () => {
+  const read = () => {
     setTried(true)
-    if (wrongName !== undefined || wrongSlots !== undefined) return
+    if (wrongName !== undefined || wrongSlots !== undefined) return undefined
     const body = {
       name: name.trim(),
       slots: endless ? -1 : Number(slots),
       description: description === '' ? null : description,
       include_deferred: includeDeferred,
     }
-    save.mutate(body, {
-      onSuccess: () => {
-        toast.good(pool === undefined ? `The pool ${body.name} is there` : `The pool ${body.name} is changed`)
-        onDone()
-      },
-    })
+    return { name: body.name, body }
   }
 
   return (
-    <form
-      noValidate
-      className={classes.form}
-      onSubmit={(event) => {
-        event.preventDefault()
-        submit()
-      }}
-    >
-      {save.isError && (
-        <Notice urgent tone="bad" icon="alert" title="The pool was not saved">
-          {messageOf(save.error)}
-        </Notice>
-      )}
+    <RecordForm kind="pool" isNew={pool === undefined} create={create} change={change} read={read} onDone={onDone}>
       {pool === undefined && (
         <TextInput
           label="Name"
@@ -110,14 +88,6 @@ function PoolForm({ pool, onDone }: { pool?: Pool; onDone: () => void }) {
           minRows={2}
         />
       )}
-      <footer className={classes.formActions}>
-        <Button variant="default" onClick={onDone}>
-          Cancel
-        </Button>
-        <Button type="submit" loading={save.isPending}>
-          {pool === undefined ? 'Make the pool' : 'Save'}
-        </Button>
-      </footer>
-    </form>
+    </RecordForm>
   )
 }

@@ -1,49 +1,40 @@
-import { ActionIcon, Tooltip } from '@mantine/core'
-import { useState } from 'react'
-import { messageOf } from '../../api/errors'
 import type { Pool } from '../../api/model'
 import { DEFAULT_POOL, useDeletePool } from '../../api/queries/pools'
+import { DeleteButton, EditButton } from '../../components/records/RecordButtons'
+import { ActionsCell, NameCell } from '../../components/records/RecordCells'
 import { formatCount, plural } from '../../lib/numbers'
-import { ConfirmButton } from '../../ui/ConfirmButton'
 import { Icon } from '../../ui/Icon'
-import { toast } from '../../ui/toast'
+import { ActionsHead, Table } from '../../ui/Table'
 import { PoolDialog } from './PoolDialog'
 import classes from './PoolsPage.module.css'
 import { SlotBar } from './SlotBar'
 
 export function PoolTable({ pools }: { pools: Pool[] }) {
   return (
-    <div className={classes.sheet}>
-      <table className={classes.table}>
-        <thead>
-          <tr>
-            <th>Pool</th>
-            <th className={classes.right}>Slots</th>
-            <th>Used</th>
-            <th className={classes.right}>Waiting</th>
-            <th>
-              <span className="visually-hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {pools.map((pool) => (
-            <Row key={pool.name} pool={pool} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className={classes.table}
+      head={
+        <>
+          <th>Pool</th>
+          <th className={classes.right}>Slots</th>
+          <th>Used</th>
+          <th className={classes.right}>Waiting</th>
+          <ActionsHead />
+        </>
+      }
+    >
+      {pools.map((pool) => (
+        <Row key={pool.name} pool={pool} />
+      ))}
+    </Table>
   )
 }
 
 function Row({ pool }: { pool: Pool }) {
+  const remove = useDeletePool()
   return (
     <tr>
-      <td className={classes.cellName}>
-        <div className={classes.name}>{pool.name}</div>
-        {pool.description !== null && <div className={classes.description}>{pool.description}</div>}
-        {pool.include_deferred && <div className={classes.description}>Deferred tasks take slots, too.</div>}
-      </td>
+      <NameCell name={pool.name} notes={[pool.description, pool.include_deferred && 'Deferred tasks take slots, too.']} />
       <td className={classes.right}>{pool.slots < 0 ? 'No limit' : formatCount(pool.slots)}</td>
       <td className={classes.cellBar}>
         <SlotBar pool={pool} />
@@ -57,49 +48,11 @@ function Row({ pool }: { pool: Pool }) {
           </span>
         )}
       </td>
-      <td className={classes.cellActions}>
-        <EditButton pool={pool} />
-        {pool.name !== DEFAULT_POOL && <DeleteButton pool={pool} />}
-      </td>
+      <ActionsCell>
+        <EditButton name={pool.name} dialog={(shown) => <PoolDialog pool={pool} {...shown} />} />
+        {pool.name !== DEFAULT_POOL && <DeleteButton kind="pool" name={pool.name} consequence={consequence(pool)} remove={remove} />}
+      </ActionsCell>
     </tr>
-  )
-}
-
-function EditButton({ pool }: { pool: Pool }) {
-  const [open, setOpen] = useState(false)
-  const label = `Edit ${pool.name}`
-  return (
-    <>
-      <Tooltip label={label}>
-        <ActionIcon size={32} aria-label={label} onClick={() => setOpen(true)}>
-          <Icon name="pencil" size={15} />
-        </ActionIcon>
-      </Tooltip>
-      <PoolDialog pool={pool} opened={open} onClose={() => setOpen(false)} />
-    </>
-  )
-}
-
-function DeleteButton({ pool }: { pool: Pool }) {
-  const remove = useDeletePool()
-  return (
-    <ConfirmButton
-      compact
-      danger
-      label={`Delete ${pool.name}`}
-      confirm="Delete"
-      icon="trash"
-      question={`Delete the pool ${pool.name}?`}
-      consequence={consequence(pool)}
-      busy={remove.isPending}
-      onConfirm={() =>
-        // Not by callbacks of `mutate`: the list may be without this row before the answer is here.
-        void remove.mutateAsync(pool.name).then(
-          () => toast.good(`The pool ${pool.name} is deleted`),
-          (error: unknown) => toast.bad('The pool was not deleted', messageOf(error)),
-        )
-      }
-    />
   )
 }
 

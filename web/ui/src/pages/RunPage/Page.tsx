@@ -1,8 +1,9 @@
 import { useSuspenseQuery } from '@tanstack/react-query'
-import { getRouteApi, Link } from '@tanstack/react-router'
+import { getRouteApi } from '@tanstack/react-router'
 import { isRunFinished, type DagRun, type TaskInstance } from '../../api/model'
 import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runQuery, runTasksQuery } from '../../api/queries/runs'
+import { crumbsOfRun } from '../../components/crumbs'
 import { Duration } from '../../components/Duration'
 import { RUN_TYPES, triggeredBy } from '../../components/faces'
 import { RunCallbacks } from '../../components/callbacks/RunCallbacks'
@@ -16,7 +17,6 @@ import { Time } from '../../components/Time'
 import { triggerRefusal } from '../../components/trigger/refusal'
 import { formatDateTime } from '../../lib/dates'
 import { plural } from '../../lib/numbers'
-import { paths } from '../../paths'
 import { CopyText } from '../../ui/CopyText'
 import { KeyFacts } from '../../ui/Facts'
 import { Icon } from '../../ui/Icon'
@@ -47,14 +47,7 @@ export function RunPage() {
     <>
       <PageHead
         documentTitle={`${dagId} · ${formatDateTime(when, { zone })}`}
-        crumbs={[
-          <Link key="dags" {...paths.dags()}>
-            DAGs
-          </Link>,
-          <Link key="dag" {...paths.dag(dagId)}>
-            {dagId}
-          </Link>,
-        ]}
+        crumbs={crumbsOfRun(dagId)}
         title={<Time at={when} zone={zone} as="zoned" />}
         badge={<RunStateBadge state={run.state} size="large" />}
         description={run.note}

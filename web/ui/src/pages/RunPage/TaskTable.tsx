@@ -13,6 +13,7 @@ import { formatDuration } from '../../lib/durations'
 import { plural } from '../../lib/numbers'
 import { useNow } from '../../lib/useNow'
 import { paths } from '../../paths'
+import { ActionsHead, Table } from '../../ui/Table'
 import classes from './TaskTable.module.css'
 import { barOf, frameOf, spanOf, type Frame } from './timeline'
 
@@ -29,39 +30,35 @@ export function TaskTable({ run, instances, live }: Props) {
   const rows = [...byTask(instances).values()].sort((a, b) => byStart(firstOf(a), firstOf(b)))
   const until = live ? now : (frame?.end ?? now)
   return (
-    <div className={classes.scroll}>
-      <table className={classes.table}>
-        <thead>
-          <tr>
-            <th>Task</th>
-            <th>State</th>
-            <th className={classes.wide}>Operator</th>
-            <th className={`${classes.right} ${classes.try}`}>Try</th>
-            <th className={classes.wide}>Start</th>
-            <th className={`${classes.right} ${classes.length}`}>Duration</th>
-            <th className={classes.line}>
-              <span className={classes.scale}>
-                <span>Timeline</span>
-                <span>{frame === null ? '' : formatDuration((frame.end - frame.start) / 1000)}</span>
-              </span>
-            </th>
-            <th className={classes.actions}>
-              <span className="visually-hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => {
-            const first = firstOf(row)
-            return first.map_index < 0 ? (
-              <Row key={first.task_id} instance={first} frame={frame} now={until} />
-            ) : (
-              <MappedRow key={first.task_id} instances={row} frame={frame} now={until} />
-            )
-          })}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className={classes.table}
+      head={
+        <>
+          <th>Task</th>
+          <th>State</th>
+          <th className={classes.wide}>Operator</th>
+          <th className={`${classes.right} ${classes.try}`}>Try</th>
+          <th className={classes.wide}>Start</th>
+          <th className={`${classes.right} ${classes.length}`}>Duration</th>
+          <th className={classes.line}>
+            <span className={classes.scale}>
+              <span>Timeline</span>
+              <span>{frame === null ? '' : formatDuration((frame.end - frame.start) / 1000)}</span>
+            </span>
+          </th>
+          <ActionsHead className={classes.actions} />
+        </>
+      }
+    >
+      {rows.map((row) => {
+        const first = firstOf(row)
+        return first.map_index < 0 ? (
+          <Row key={first.task_id} instance={first} frame={frame} now={until} />
+        ) : (
+          <MappedRow key={first.task_id} instances={row} frame={frame} now={until} />
+        )
+      })}
+    </Table>
   )
 }
 

@@ -89,7 +89,8 @@ function retriesOf(task: Task): string {
 
 function Attempts({ tries, zone }: { tries: TaskTry[]; zone: string }) {
   return (
-    <div className={classes.scroll}>
+    // What scrolls on a narrow screen is reached with the keyboard too.
+    <div className={classes.scroll} tabIndex={0} role="region" aria-label="Table of tries">
       <table className={classes.table}>
         <thead>
           <tr>

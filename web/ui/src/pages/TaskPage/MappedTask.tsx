@@ -6,6 +6,7 @@ import { dagDetailsQuery, dagTasksQuery } from '../../api/queries/dags'
 import { runTasksQuery } from '../../api/queries/runs'
 import { instanceName } from '../../components/actions/affected'
 import { TaskActions } from '../../components/actions/TaskActions'
+import { crumbsOfTask } from '../../components/crumbs'
 import { TaskDuration } from '../../components/Duration'
 import { PageHead } from '../../components/PageHead'
 import { Reason } from '../../components/Reason'
@@ -13,7 +14,6 @@ import { TaskStateBadge } from '../../components/StateBadge'
 import { StateFilter } from '../../components/StateFilter'
 import { summaryOf } from '../../components/tasks/summary'
 import { Time } from '../../components/Time'
-import { formatDateTime } from '../../lib/dates'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
 import { KeyFacts } from '../../ui/Facts'
@@ -39,17 +39,7 @@ export function MappedTask({ instances }: { instances: TaskInstance[] }) {
     <>
       <PageHead
         documentTitle={`${taskId} · ${dagId}`}
-        crumbs={[
-          <Link key="dags" {...paths.dags()}>
-            DAGs
-          </Link>,
-          <Link key="dag" {...paths.dag(dagId)}>
-            {dagId}
-          </Link>,
-          <Link key="run" {...paths.run(dagId, runId)}>
-            {formatDateTime(first.logical_date ?? first.run_after, { zone, showZone: true })}
-          </Link>,
-        ]}
+        crumbs={crumbsOfTask(first, zone)}
         title={taskId}
         badge={<TaskStateBadge state={summary.state} size="large" />}
         actions={

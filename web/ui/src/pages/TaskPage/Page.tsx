@@ -9,6 +9,7 @@ import { runTasksQuery } from '../../api/queries/runs'
 import { taskInstancesQuery, taskQuery, taskTriesQuery } from '../../api/queries/tasks'
 import { instanceName } from '../../components/actions/affected'
 import { TaskActions } from '../../components/actions/TaskActions'
+import { crumbsOfTask } from '../../components/crumbs'
 import { TaskDuration } from '../../components/Duration'
 import { TASK_FACES } from '../../components/faces'
 import { Question } from '../../components/hitl/Question'
@@ -16,7 +17,6 @@ import { PageHead } from '../../components/PageHead'
 import { Reason } from '../../components/Reason'
 import { TaskStateBadge } from '../../components/StateBadge'
 import { Time } from '../../components/Time'
-import { formatDateTime } from '../../lib/dates'
 import { paths } from '../../paths'
 import { TASK_TABS } from '../../search'
 import { KeyFacts } from '../../ui/Facts'
@@ -86,15 +86,7 @@ function InstancePage({ dagId, runId, taskId, mapIndex }: InstanceProps) {
       <PageHead
         documentTitle={`${instanceName(instance)} · ${dagId}`}
         crumbs={[
-          <Link key="dags" {...paths.dags()}>
-            DAGs
-          </Link>,
-          <Link key="dag" {...paths.dag(dagId)}>
-            {dagId}
-          </Link>,
-          <Link key="run" {...paths.run(dagId, runId)}>
-            {formatDateTime(instance.logical_date ?? instance.run_after, { zone, showZone: true })}
-          </Link>,
+          ...crumbsOfTask(instance, zone),
           mapIndex >= 0 && (
             <Link key="mapped" {...paths.task(dagId, runId, taskId)}>
               {taskId}

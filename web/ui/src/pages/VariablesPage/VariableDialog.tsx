@@ -1,29 +1,25 @@
-import { Button, Modal, Textarea, TextInput } from '@mantine/core'
+import { Textarea, TextInput } from '@mantine/core'
 import { useState } from 'react'
-import { messageOf } from '../../api/errors'
 import type { Variable } from '../../api/model'
 import { useChangeVariable, useCreateVariable } from '../../api/queries/variables'
-import { Notice } from '../../ui/Notice'
-import { toast } from '../../ui/toast'
+import { RecordDialog, type Shown } from '../../components/records/RecordDialog'
+import { RecordForm } from '../../components/records/RecordForm'
 import classes from './VariablesPage.module.css'
 
 /** What stands where a secret is not shown; sent back, it leaves the secret as it is. */
 const MASK = '***'
 
-interface Props {
+interface Props extends Shown {
   /** The variable to change; a new one is made when absent. */
   variable?: Variable
-  opened: boolean
-  onClose: () => void
 }
 
 /** Asks for the name and the value of a variable. */
-export function VariableDialog({ variable, opened, onClose }: Props) {
-  const title = variable === undefined ? 'New variable' : `Edit ${variable.key}`
+export function VariableDialog({ variable, ...shown }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} size="lg" title={<b>{title}</b>} closeButtonProps={{ 'aria-label': 'Close' }}>
-      <VariableForm variable={variable} onDone={onClose} />
-    </Modal>
+    <RecordDialog kind="variable" name={variable?.key} {...shown}>
+      <VariableForm variable={variable} onDone={shown.onClose} />
+    </RecordDialog>
   )
 }
 
@@ -35,39 +31,21 @@ function VariableForm({ variable, onDone }: { variable?: Variable; onDone: () =>
   const [tried, setTried] = useState(false)
   const create = useCreateVariable()
   const change = useChangeVariable()
-  const save = variable === undefined ? create : change
   const wrongKey = key.trim() === '' ? 'A variable needs a name' : undefined
 
-  const submit = () => {
+  const read = () => {
     setTried(true)
-    if (wrongKey !== undefined) return
+    if (wrongKey !== undefined) return undefined
     const body = {
       key: key.trim(),
       value: isHidden && value === '' ? MASK : value,
       description: description === '' ? null : description,
     }
-    save.mutate(body, {
-      onSuccess: () => {
-        toast.good(variable === undefined ? `The variable ${body.key} is there` : `The variable ${body.key} is changed`)
-        onDone()
-      },
-    })
+    return { name: body.key, body }
   }
 
   return (
-    <form
-      noValidate
-      className={classes.form}
-      onSubmit={(event) => {
-        event.preventDefault()
-        submit()
-      }}
-    >
-      {save.isError && (
-        <Notice urgent tone="bad" icon="alert" title="The variable was not saved">
-          {messageOf(save.error)}
-        </Notice>
-      )}
+    <RecordForm kind="variable" isNew={variable === undefined} create={create} change={change} read={read} onDone={onDone}>
       {variable === undefined && (
         <TextInput
           label="Name"
@@ -92,14 +70,6 @@ function VariableForm({ variable, onDone }: { variable?: Variable; onDone: () =>
         data-autofocus={variable !== undefined || undefined}
       />
       <TextInput label="Description" value={description} onChange={(event) => setDescription(event.currentTarget.value)} />
-      <footer className={classes.formActions}>
-        <Button variant="default" onClick={onDone}>
-          Cancel
-        </Button>
-        <Button type="submit" loading={save.isPending}>
-          {variable === undefined ? 'Make the variable' : 'Save'}
-        </Button>
-      </footer>
-    </form>
+    </RecordForm>
   )
 }

@@ -1,0 +1,20 @@
+import { messageOf } from '../api/errors'
+import { Notice } from '../ui/Notice'
+import { Prose } from '../ui/Prose'
+
+interface Props {
+  /** What was not done: `The pool was not saved`. */
+  title: string
+  /** Nothing is shown without one. */
+  error: unknown
+}
+
+/** Why the server did not do what a person just asked for. */
+export function Refusal({ title, error }: Props) {
+  if (error === null || error === undefined) return null
+  return (
+    <Notice urgent tone="bad" icon="alert" title={title}>
+      <Prose text={messageOf(error)} />
+    </Notice>
+  )
+}
