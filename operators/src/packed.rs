@@ -127,7 +127,7 @@ impl<W: std::io::Write> Unpacker<W> {
 #[derive(Default)]
 struct Kept(Mutex<Vec<Plain>>);
 
-/// Keeps what was unpacked for as long as a session, or a query of it, is there.
+/// Keeps what was unpacked for as long as the session is there. Rows that are still to come do not keep it.
 pub fn keep(texts: &[Plain], session: &SessionContext) {
     let unpacked = texts.iter().filter(|text| text.unpacked.is_some()).cloned();
     let state = session.state_ref();

@@ -96,7 +96,7 @@ async fn what_is_not_whole_or_otherwise_packed_is_named() {
     let home = home.path();
     let whole = packed(&"{\"n\": 1}\n".repeat(1000));
     write(home, "cut.json.gz", &whole[..whole.len() / 2]);
-    write(home, "plain.json.gz", "{\"n\": 1}");
+    write(home, "plain.json.gz", "{\"n\": 1, \"text\": \"as it is\"}");
     for (input, said) in [
         (
             "cut.json.gz",

@@ -81,17 +81,19 @@ impl Inner {
         format!("{table}.{}", self.ending)
     }
 
-    async fn frame(&self, table: Table) -> Result<DataFrame, TaskError> {
+    /// The rows, and the session that keeps their file for as long as it is there.
+    async fn frame(&self, table: Table) -> Result<(SessionContext, DataFrame), TaskError> {
         let file = self.folder.join(&self.file(table));
         let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
         let opening = || format!("cannot read {} of the source {}", self.file(table), self.folder);
         let input = table::open(&file, Some(self.format), CsvTypes::Text, &session, &self.s3).await;
         let input = input.with_context(opening)?;
-        Ok(session.read_table(input.provider).with_context(opening)?)
+        let frame = session.read_table(input.provider).with_context(opening)?;
+        Ok((session, frame))
     }
 
     async fn look_through(&self, table: Table) -> Result<Inspection, TaskError> {
-        let frame = self.frame(table).await?;
+        let (_session, frame) = self.frame(table).await?;
         let broken = |error| self.broken(table, error);
         if self.format == Format::Parquet {
             let rows = frame.count().await.map_err(broken)? as u64;
@@ -125,7 +127,7 @@ impl Inner {
         let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner)[table].clone();
         let broken = |error| self.broken(table, error);
         let [from, limit] = [from, limit].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
-        let frame = self.frame(table).await?;
+        let (_session, frame) = self.frame(table).await?;
         let frame = frame.limit(from, Some(limit.min(isize::MAX.unsigned_abs()))).map_err(broken)?;
         let mut batches = frame.execute_stream().await.map_err(broken)?;
         while let Some(batch) = batches.next().await {
