@@ -35,7 +35,7 @@ use crate::requests::{Reply, Trouble, client, exchange};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoCredentials {
     /// A shared file is there and cannot be read.
-    #[error("cannot read {}: {1}", .0.display())]
+    #[error("cannot read {}: {}", .0.display(), .1)]
     Unreadable(PathBuf, io::Error),
     /// The shared files hold something else than profiles.
     #[error("{0}: {1}")]
