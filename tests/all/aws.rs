@@ -54,7 +54,7 @@ async fn portal() -> (String, Arc<Mutex<Vec<String>>>) {
         let lent = json!({
             "accessKeyId": "ASIASSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 4_070_908_800_000_i64,
         });
-        async { Json(json!({ "roleCredentials": lent })) }
+        async move { Json(json!({ "roleCredentials": lent })) }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

@@ -48,7 +48,8 @@ fn every_key_has_an_example_and_a_case() {
     for (what, files) in [("example", examples), ("conformance case", cases)] {
         let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
         let is_written = |key: &str| {
-            let mut found = text.match_indices(&format!("{key}:")).map(|(at, _)| text[..at].chars().next_back());
+            let written = format!("{key}:");
+            let mut found = text.match_indices(&written).map(|(at, _)| text[..at].chars().next_back());
             found.any(|before| before.is_none_or(|sign| sign.is_whitespace() || "{,".contains(sign)))
         };
         let missing: Vec<&str> = keys().filter(|key| !is_written(key)).collect();

@@ -69,8 +69,6 @@ fn tried_by(test: impl ConnectionTest + 'static) -> Arc<dyn ConnectionTest> {
 mod tests {
     use scheduler::connection::{FieldKind, is_sensitive};
 
-    use super::*;
-
     #[test]
     fn what_a_form_hides_is_hidden_everywhere() {
         let registry = crate::registry().unwrap();
