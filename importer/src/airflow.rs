@@ -565,15 +565,18 @@ impl<'t> Interpreter<'t> {
             _ => None,
         });
         let task_id = task_id.unwrap_or_else(|| name.to_owned());
+        // Tasks that are made among the arguments are there before this one.
+        let mut given = Vec::new();
+        for node in called.partial.iter().chain([&call]) {
+            let Arguments { positional, named, .. } = self.arguments(*node)?;
+            let arguments = positional.into_iter().chain(named.into_iter().map(|(_, argument)| argument));
+            given.extend(arguments.filter_map(|argument| argument.value.ok()));
+        }
         let task = self.new_task(&task_id, &mut Arguments::none(call.byte_range()))?;
         self.draft.tasks[task].name = self.free_name(task, &task_id);
         TASK_DECORATOR.clone_into(&mut self.draft.tasks[task].operator);
-        for node in called.partial.iter().chain([&call]) {
-            let given = self.arguments(*node)?;
-            let values = given.positional.into_iter().chain(given.named.into_iter().map(|(_, argument)| argument));
-            for value in values.filter_map(|argument| argument.value.ok()) {
-                self.with_outputs(task, value);
-            }
+        for value in given {
+            self.with_outputs(task, value);
         }
         let reason = format!("`{name}` is Python code by `@task`");
         let place = first_line(self.source, function.byte_range());

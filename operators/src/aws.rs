@@ -63,6 +63,16 @@ impl From<NoCredentials> for object_store::Error {
     }
 }
 
+/// Whether nothing but a change of the configuration mends it.
+fn is_lasting(error: &object_store::Error) -> bool {
+    let object_store::Error::Generic { source, .. } = error else { return false };
+    match source.downcast_ref() {
+        Some(NoCredentials::Unreadable(..) | NoCredentials::Malformed(..) | NoCredentials::NoProfile(..)) => true,
+        Some(NoCredentials::Role(_, said)) => said.starts_with("AccessDenied"),
+        _ => false,
+    }
+}
+
 /// What AWS itself says in an error, or else what is at the bottom of it.
 fn said(error: &(dyn Error + 'static)) -> String {
     let mut at = error;
@@ -142,8 +152,10 @@ impl Service {
     ) -> Result<Reply, Trouble> {
         let name = self.name;
         let credential = self.credentials.get_credential().await;
-        let credential =
-            credential.with_context(|| format!("cannot get credentials for {name}")).map_err(Trouble::passing)?;
+        let credential = credential.map_err(|error| {
+            let trouble = if is_lasting(&error) { Trouble::lasting } else { Trouble::passing };
+            trouble(anyhow::Error::new(error).context(format!("cannot get credentials for {name}")))
+        })?;
         let mut request = HttpRequest::new(body.clone().into());
         *request.method_mut() = method.clone();
         *request.uri_mut() = url.as_str().parse().context("the endpoint of a service").map_err(Trouble::lasting)?;

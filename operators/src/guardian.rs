@@ -88,6 +88,8 @@ pub fn start(lock: &File) -> io::Result<Guardian> {
     let child = Command::new(std::env::current_exe()?)
         .arg(COMMAND)
         .arg(identity())
+        // That of a process that a task runs is not ended with the task before it has done its work.
+        .env_remove(MARK)
         .stdin(Stdio::piped())
         // Not for writing: an open file keeps its lock as long as anybody holds it.
         .stdout(Stdio::from(lock.try_clone()?))

@@ -68,7 +68,7 @@ async fn text_of(file: InputFile, s3: S3) -> anyhow::Result<Plain> {
     if !is_packed(file.location.file_name()) {
         return Ok(Plain { file: file.location, size_bytes: file.size_bytes, unpacked: None });
     }
-    // On a thread of its own, and no longer than somebody waits for it.
+    // Beside others, and no longer than somebody waits for it.
     AbortOnDropHandle::new(tokio::spawn(unpack(file.location, s3))).await?
 }
 

@@ -1,7 +1,7 @@
 //! Where template files are looked for, and reading them.
 //!
 //! A file is looked for in the folder of the DAG file and then in the folders of `template_searchpath`, in their order
-//! (Airflow 3: the same). All of them are within the folder of DAG files. It is read when a try begins, so what a task does
+//! (Airflow 3: the same). All of them are within the folder of DAG files, where links are followed. It is read when a try begins, so what a task does
 //! with it follows the file and not the version of the DAG.
 
 use std::io;
@@ -70,8 +70,9 @@ impl SearchPath {
     /// Those of a DAG with that file.
     pub fn of(dag: &Dag, file: &DagFile) -> Result<SearchPath, TemplateFileError> {
         let mut folders = vec![file.folder.clone()];
+        let root = plain(&file.root).unwrap_or_else(|| file.root.clone());
         for written in &dag.template_searchpath {
-            let folder = plain(&file.folder.join(written)).filter(|folder| folder.starts_with(&file.root));
+            let folder = plain(&file.folder.join(written)).filter(|folder| folder.starts_with(&root));
             let outside = || TemplateFileError::Outside { folder: written.clone(), root: file.root.clone() };
             folders.push(folder.ok_or_else(outside)?);
         }
@@ -85,8 +86,15 @@ impl SearchPath {
         }
         // As in Airflow, a name that begins at the root begins at each of the folders.
         let below = name.trim_start_matches('/');
-        let path = self.0.iter().map(|folder| folder.join(below)).find(|path| path.is_file());
-        path.map(|path| read(&path, name)).transpose()
+        for path in self.0.iter().map(|folder| folder.join(below)) {
+            match std::fs::metadata(&path) {
+                Ok(found) if found.is_file() => return read(&path, found.len(), name).map(Some),
+                Ok(_) => (),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => (),
+                Err(source) => return Err(TemplateFileError::Unreadable { name: name.to_owned(), source }),
+            }
+        }
+        Ok(None)
     }
 
     /// The text of a file that an argument names.
@@ -101,17 +109,15 @@ impl SearchPath {
     }
 }
 
-fn read(path: &Path, name: &str) -> Result<String, TemplateFileError> {
-    let unreadable = |source| TemplateFileError::Unreadable { name: name.to_owned(), source };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+fn read(path: &Path, length: u64, name: &str) -> Result<String, TemplateFileError> {
     if length > TEXT_BYTES_MAX {
         return Err(TemplateFileError::TooLong { name: name.to_owned(), length });
     }
-    std::fs::read_to_string(path).map_err(unreadable)
+    std::fs::read_to_string(path).map_err(|source| TemplateFileError::Unreadable { name: name.to_owned(), source })
 }
 
 /// A path without `.` and `..`; none when it leads above the root.
-fn plain(path: &Path) -> Option<PathBuf> {
+pub fn plain(path: &Path) -> Option<PathBuf> {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
@@ -151,7 +157,8 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let file = DagFile { root: root.path().to_owned(), folder: root.path().join("team") };
+        // As a folder is given on the command line.
+        let file = DagFile { root: root.path().join("sql/.."), folder: root.path().join("sql/../team") };
         let absolute = format!("template_searchpath: [{}]", root.path().join("sql").display());
         for searchpath in ["template_searchpath: ../sql", absolute.as_str()] {
             let path = SearchPath::of(&dag(searchpath), &file).unwrap();
@@ -159,7 +166,7 @@ mod tests {
             assert_eq!(path.read(&named("./deep/b.sql")).unwrap(), "deep");
             assert_eq!(path.read(&named("/deep/b.sql")).unwrap(), "deep");
             let missing = path.read(&named("c.sql")).unwrap_err().to_string();
-            let (own, sql) = (root.path().join("team"), root.path().join("sql"));
+            let (own, sql) = (file.folder.clone(), root.path().join("sql"));
             let places = format!("there is no file `c.sql` in `{}` or `{}`", own.display(), sql.display());
             assert!(missing.starts_with(&places) && missing.contains("unless a space is behind it"), "{missing}");
             assert!(path.read(&named("../sql/a.sql")).unwrap_err().to_string().contains("leads away"));

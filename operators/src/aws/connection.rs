@@ -32,13 +32,17 @@ pub(crate) fn settings(connection: &Connection, surroundings: &S3) -> anyhow::Re
         variables.retain(|name, _| !KEYS.contains(&name.as_str()));
         variables.insert("AWS_PROFILE".to_owned(), profile);
     }
+    if role.is_some() || variables.contains_key("AWS_PROFILE") {
+        // Who is somebody signs.
+        variables.remove("AWS_SKIP_SIGNATURE");
+    }
     if !keys.is_empty() && endpoint.is_none() {
         // Amazon's own services, in the region that everything else is in.
         region = region.or_else(|| Some(surroundings.region()));
     }
     variables.extend(keys);
     if let Some(endpoint) = endpoint {
-        variables.retain(|name, _| !name.starts_with("AWS_ENDPOINT_URL"));
+        variables.retain(|name, _| !name.starts_with("AWS_ENDPOINT"));
         variables.insert("AWS_ENDPOINT_URL".to_owned(), endpoint);
     }
     if let Some(region) = region {

@@ -46,14 +46,22 @@ pub(crate) struct SharedFiles {
 }
 
 impl SharedFiles {
-    /// Reads them where the variables say that they are. A file that is not there is as good as an empty one.
+    /// Reads them where the variables say that they are. A file that is not there is as good as an empty one, and so is one that
+    /// nobody named and this user may not read: a machine's own role must not be lost by it.
     pub(crate) fn read(variables: &Variables) -> Result<SharedFiles, NoCredentials> {
+        let named = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].into_iter().find_map(|name| variables.get(name));
         let (mut files, mut paths) = (EnvConfigFiles::builder(), Vec::new());
         for (kind, variable, default) in FILES {
             let written = variables.get(variable).map_or(default, String::as_str);
             let mut text = String::new();
             if let Some(path) = below_home(written, variables) {
-                text = text_of(&path)?;
+                text = match text_of(&path) {
+                    Err(error) if named.is_none() && !variables.contains_key(variable) => {
+                        tracing::warn!(%error, "what the AWS tools share is passed over");
+                        String::new()
+                    }
+                    text => text?,
+                };
                 paths.push(path.display().to_string());
             }
             files = files.with_contents(kind, text);
@@ -71,13 +79,12 @@ impl SharedFiles {
         };
         let sections = EnvConfigSections::parse(source.map_err(|error| malformed(&error))?);
         let sections = sections.map_err(|error| malformed(&error))?;
-        let named = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].into_iter().find_map(|name| variables.get(name));
         let profile = named.map_or(DEFAULT_PROFILE, String::as_str).to_owned();
         Ok(SharedFiles { files, sections, profile, is_named: named.is_some(), paths })
     }
 
     /// Whether it is worth asking them for credentials.
-    pub(crate) fn may_know(&self) -> bool {
+    fn may_know(&self) -> bool {
         self.is_named || !self.sections.is_empty()
     }
 
@@ -90,6 +97,9 @@ impl SharedFiles {
     pub(crate) async fn credentials(&self, region: &str) -> Result<Option<Credentials>, NoCredentials> {
         if self.is_named && self.sections.get_profile(&self.profile).is_none() {
             return Err(NoCredentials::NoProfile(self.profile.clone(), self.paths.clone()));
+        }
+        if !self.may_know() {
+            return Ok(None);
         }
         let region = Region::new(region.to_owned());
         let surroundings = ProviderConfig::without_region().with_region(Some(region)).with_http_client(Transport);

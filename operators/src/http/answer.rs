@@ -6,6 +6,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{StatusCode, Url};
 use scheduler::dag::template::evaluate;
 use scheduler::operator::TaskError;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::requests::first_words;
@@ -111,10 +112,14 @@ impl Answer {
             .map_err(|error| TaskError::fail(anyhow!("the answer is no JSON: {error}{}", self.shown())))
     }
 
-    /// How it begins, for whoever has to find out why it is not what was wanted; to be put behind that.
+    /// How it begins, for whoever has to find out why it is not what was wanted; to be put behind that. JSON may hold a token of
+    /// which nobody knows that it is secret, so that is shown only when it is asked for.
     pub(super) fn shown(&self) -> String {
         match first_words(self.bytes()).as_str() {
             "" => String::new(),
+            _ if serde_json::from_slice::<IgnoredAny>(self.bytes()).is_ok() => {
+                "; `log_response: true` shows the answer in the log".to_owned()
+            }
             words => format!("; it begins with: {words}"),
         }
     }

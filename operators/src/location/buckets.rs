@@ -163,7 +163,8 @@ impl S3 {
         let has_keys = [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey]
             .iter()
             .any(|key| settings.get_config_value(key).is_some());
-        let asks_profile = !has_keys && shared.as_ref().map_or(true, SharedFiles::may_know);
+        // Also when there is none yet: what is written into the files later counts.
+        let asks_profile = !has_keys;
         if let (Err(error), true) = (shared, has_keys) {
             tracing::warn!(%error, "what the AWS tools share is passed over");
         }

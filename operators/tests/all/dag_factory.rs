@@ -175,7 +175,7 @@ fn keys_of_tasks_are_refused() {
         ),
         ("operator: HttpSensor\nendpoint: x\nresponse_check_lambda: 'lambda x: x'", "write an expression"),
         ("operator: HttpSensor\nendpoint: x\nresponse_check_name: f", "write an expression"),
-        ("operator: x.y.MyOperator\na: 1", "the operators are"),
+        ("operator: x.y.MyOperator\na: 1", "there is no operator `x.y.MyOperator`"),
     ] {
         let problems = problems(&task(keys));
         let told: Vec<String> = problems
@@ -193,7 +193,10 @@ fn keys_of_groups_work() {
         "{group_name: load}\n    - {group_name: inner, parent_group_name: load}",
         "{group_name: load, add_suffix_on_collision: false}",
     ] {
-        works(&format!("a_dag:\n  task_groups:\n    - {group}\n  tasks: [{{task_id: a, operator: EmptyOperator}}]\n"));
+        let member = "{task_id: b, operator: EmptyOperator, task_group_name: load}";
+        works(&format!(
+            "a_dag:\n  task_groups:\n    - {group}\n  tasks: [{{task_id: a, operator: EmptyOperator}}, {member}]\n"
+        ));
     }
 }
 

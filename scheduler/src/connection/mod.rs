@@ -15,7 +15,7 @@ pub use types::{ConnectionTest, ConnectionType, Field, FieldKind, TEST_TIME_MAX,
 
 /// Keys of `extra`, and names of variables, whose values nobody may read when the name contains one of these words (Airflow
 /// 3: masking sensitive data).
-const SENSITIVE_WORDS: [&str; 22] = [
+const SENSITIVE_WORDS: [&str; 23] = [
     "access_key",
     "access_token",
     "api_key",
@@ -25,6 +25,8 @@ const SENSITIVE_WORDS: [&str; 22] = [
     "bearer",
     "connection_string",
     "dsn",
+    // Of a kubeconfig.
+    "key-data",
     "keyfile_dict",
     "passphrase",
     "passwd",
@@ -46,6 +48,10 @@ const KUBECONFIG: &str = "kube_config";
 
 /// What stands where a secret is not shown.
 pub const MASK: &str = "***";
+
+/// A secret that is shorter is not looked for in texts: masking it would tell where its letters stand (Airflow 3:
+/// `min_length_masked_secret`). In bytes.
+pub const MASKED_LENGTH_MIN: usize = 5;
 
 /// The longest id of a connection (Airflow 3: 200 characters).
 pub const CONN_ID_CHARS_MAX: usize = 200;
@@ -162,7 +168,7 @@ impl Connection {
     /// All that must never be read in a log: the password, and the sensitive texts and numbers of `extra` at any depth.
     pub fn secrets(&self) -> Vec<Cow<'_, str>> {
         let mut secrets: Vec<Cow<'_, str>> = self.password.iter().map(|secret| secret.reveal().into()).collect();
-        self.extra.iter().for_each(|(key, value)| collect_secrets(is_sensitive(key), value, &mut secrets));
+        self.extra.iter().for_each(|(key, value)| collect_named(key, value, &mut secrets));
         secrets
     }
 
@@ -249,8 +255,45 @@ pub fn unmasked(new: Value, old: Option<&Value>) -> Value {
 /// All texts that nobody may read in the value of a variable, or of anything else with a name.
 pub fn secrets_of<'a>(name: &str, value: &'a Value) -> Vec<Cow<'a, str>> {
     let mut secrets = Vec::new();
-    collect_secrets(is_sensitive(name), value, &mut secrets);
+    collect_named(name, value, &mut secrets);
     secrets
+}
+
+fn collect_named<'a>(key: &str, value: &'a Value, secrets: &mut Vec<Cow<'a, str>>) {
+    if key.to_lowercase().ends_with(KUBECONFIG) {
+        collect_of_kubeconfig(value, secrets);
+    } else {
+        collect_secrets(is_sensitive(key), value, secrets);
+    }
+}
+
+/// Not all of a kubeconfig is secret: without the names and addresses in it nobody could read what went wrong.
+fn collect_of_kubeconfig<'a>(value: &'a Value, secrets: &mut Vec<Cow<'a, str>>) {
+    match value {
+        Value::String(text) => match serde_yaml::from_str::<Value>(text) {
+            Ok(config) if config.is_object() => {
+                let mut found = Vec::new();
+                collect_of_kubeconfig(&config, &mut found);
+                secrets.extend(found.into_iter().map(|secret| Cow::Owned(secret.into_owned())));
+            }
+            _ => secrets.push(text.into()),
+        },
+        config => {
+            collect_secrets(false, config, secrets);
+            let users = config["users"].as_array().into_iter().flatten();
+            users.for_each(|user| collect_of_program(&user["user"]["exec"], secrets));
+        }
+    }
+}
+
+/// What a program is given that says who a user is: its environment, and arguments that speak of something secret.
+fn collect_of_program<'a>(exec: &'a Value, secrets: &mut Vec<Cow<'a, str>>) {
+    let variables = exec["env"].as_array().into_iter().flatten();
+    variables.for_each(|variable| collect_secrets(true, &variable["value"], secrets));
+    let arguments = exec["args"].as_array().into_iter().flatten();
+    let telling =
+        arguments.filter(|argument| argument.as_str().is_some_and(|text| text.contains('=') && is_sensitive(text)));
+    telling.for_each(|argument| collect_secrets(true, argument, secrets));
 }
 
 fn collect_secrets<'a>(is_secret: bool, value: &'a Value, secrets: &mut Vec<Cow<'a, str>>) {
@@ -258,9 +301,10 @@ fn collect_secrets<'a>(is_secret: bool, value: &'a Value, secrets: &mut Vec<Cow<
         Value::String(text) if is_secret && !text.is_empty() => secrets.push(text.into()),
         Value::Number(number) if is_secret => secrets.push(number.to_string().into()),
         Value::Array(values) => values.iter().for_each(|value| collect_secrets(is_secret, value, secrets)),
-        Value::Object(values) => {
-            values.iter().for_each(|(key, value)| collect_secrets(is_secret || is_sensitive(key), value, secrets));
+        Value::Object(values) if is_secret => {
+            values.values().for_each(|value| collect_secrets(true, value, secrets));
         }
+        Value::Object(values) => values.iter().for_each(|(key, value)| collect_named(key, value, secrets)),
         _ => {}
     }
 }
@@ -294,6 +338,20 @@ mod tests {
         );
         assert_eq!(unmasked(shown, Some(&old)), old);
         assert_eq!(unmasked(json!({"token": "new"}), Some(&old)), json!({"token": "new"}));
+    }
+
+    #[test]
+    fn of_a_kubeconfig_only_its_secrets_are_masked() {
+        let config = json!({
+            "clusters": [{ "name": "prod", "cluster": { "server": "https://k8s.example" } }],
+            "users": [{ "name": "admin", "user": { "token": "t0ken", "client-key-data": "a2V5", "client-certificate-data": "Y2VydA" } }],
+        });
+        assert_eq!(secrets_of("kube_config", &config), ["t0ken", "a2V5"]);
+        let exec = json!({ "args": ["get-token", "--token=abc"], "env": [{ "name": "KEY", "value": "v4lue" }] });
+        let config_of_program = json!({ "users": [{ "name": "admin", "user": { "exec": exec } }] });
+        assert_eq!(secrets_of("kube_config", &config_of_program), ["v4lue", "--token=abc"]);
+        assert_eq!(secrets_of("kube_config", &json!(config.to_string())), ["t0ken", "a2V5"]);
+        assert_eq!(secrets_of("kube_config", &json!("users: [{token: t0ken")), ["users: [{token: t0ken"]);
     }
 
     #[test]

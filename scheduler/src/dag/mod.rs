@@ -16,7 +16,7 @@ mod run_policy;
 mod run_type;
 pub mod schedule;
 mod scope;
-mod shape;
+pub(crate) mod shape;
 pub mod spec;
 pub mod template;
 pub mod timetable;

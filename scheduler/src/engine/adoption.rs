@@ -234,7 +234,9 @@ impl Coordinator {
         let (id, dag_id) = (active.row.id, active.row.dag_id.clone());
         self.settings.changes.send(Change::dag_run(&dag_id, &active.row.run_id, active.run.state.word()));
         self.take_in(id, active);
-        self.set_deadlines(id).await?;
+        if !self.runs[&id].run.state.is_finished() {
+            self.set_deadlines(id).await?;
+        }
         self.file(id);
         if self.runs[&id].run.dag.depends_on_past() {
             self.todo.past.insert(dag_id);

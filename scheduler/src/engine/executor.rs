@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::active_run::Rendered;
 use super::leash::Leash;
 use super::people::{Answers, StoredPeople};
-use super::rendering::{self, Given};
+use super::rendering::{self, Given, Purpose};
 use super::try_storage::{LeftCheckpoint, StoredCheckpoint, StoredPushes, StoredRuns, StoredXComs};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -542,7 +542,7 @@ impl Shared {
                 &signs,
             )
         };
-        let Given { args, files, .. } = Box::pin(rendering::render(operator, order, &ctx)).await?;
+        let Given { args, files, .. } = Box::pin(rendering::render(operator, order, &ctx, Purpose::Withdrawal)).await?;
         operator.withdraw(args, &TaskContext { files: Arc::new(files), ..ctx }).await
     }
 }
@@ -582,7 +582,7 @@ async fn supervise(
     let token = CancellationToken::new();
     let ctx = context(shared, order, facts, task_log.clone(), token.clone(), signs);
     // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
-    let Given { args, label, files } = Box::pin(rendering::render(&operator, order, &ctx)).await?;
+    let Given { args, label, files } = Box::pin(rendering::render(&operator, order, &ctx, Purpose::Try)).await?;
     let ctx = TaskContext { files: Arc::new(files), ..ctx };
     let mut fields = task_log.masked(Value::Object(args.clone()));
     rendering::cut(&mut fields);

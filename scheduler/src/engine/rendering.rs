@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 use super::executor::Order;
 use super::mapped::{self, Element};
 use crate::connection::secrets_of;
-use crate::dag::Dag;
 use crate::dag::template::{
     FileText, NamedFile, RenderError, SecretRef, SecretValue, TemplateContext, XComs, named_files, render_args_with,
     render_text,
 };
 use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
+use crate::dag::{Dag, shape};
 use crate::log::TaskLog;
 use crate::operator::{ErasedOperator, RunFacts, RunReader, SecretReader, TaskContext, TaskError, XComReader};
 use crate::store::entity::dag_run;
@@ -34,10 +34,24 @@ pub(super) struct Given {
     pub(super) files: BTreeMap<String, String>,
 }
 
+/// What the arguments are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A try does with them what the task is there for.
+    Try,
+    /// What a try began elsewhere is ended. What stands in template files is not needed for that, and they may be gone.
+    Withdrawal,
+}
+
 /// What the task of `order` is given.
 ///
 /// What other tasks left is data: mapped over, it goes into the arguments after the templates were filled in.
-pub(super) async fn render(operator: &ErasedOperator, order: &Order, ctx: &TaskContext) -> Result<Given, TaskError> {
+pub(super) async fn render(
+    operator: &ErasedOperator,
+    order: &Order,
+    ctx: &TaskContext,
+    purpose: Purpose,
+) -> Result<Given, TaskError> {
     let dag = &order.around.dag;
     let task = dag.task(order.at.task);
     let element = mapped::element(order, ctx).await?;
@@ -56,8 +70,12 @@ pub(super) async fn render(operator: &ErasedOperator, order: &Order, ctx: &TaskC
     let Element { written, left, .. } = if task.mapping.is_some() { element } else { Element::default() };
     let mut templates = task.args.clone();
     templates.extend(written);
-    let shelf = Shelf { dag, runs: &*ctx.runs };
-    let files = shelf.read_all(named_files(operator, &templates)).await?;
+    let mut files = named_files(operator, &templates);
+    if purpose == Purpose::Withdrawal {
+        leave_out(&mut templates, operator, std::mem::take(&mut files));
+    }
+    let shelf = Shelf { dag, runs: &*ctx.runs, is_shut: purpose == Purpose::Withdrawal };
+    let files = shelf.read_all(files).await?;
     let sources = Sources { xcoms: &*ctx.xcom, secrets: &*ctx.secrets, log: &ctx.log, shelf };
     let mut args = sources.fetching(|xcoms| render_args_with(operator, &templates, &files, &context, xcoms)).await?;
     args.extend(left);
@@ -69,6 +87,17 @@ pub(super) async fn render(operator: &ErasedOperator, order: &Order, ctx: &TaskC
     };
     let files = files.into_iter().map(|read| (read.file.pointer, read.file.name)).collect();
     Ok(Given { args, label, files })
+}
+
+/// Takes away the arguments that name files, save where the name is as good as what stands in the file.
+fn leave_out(args: &mut Map<String, Value>, operator: &ErasedOperator, files: Vec<NamedFile>) {
+    for file in files {
+        let Some(key) = file.pointer.split('/').nth(1) else { continue };
+        let place = shape::at(operator.schema.as_value(), &[key]);
+        if !shape::types(&place).contains("string") {
+            args.remove(key);
+        }
+    }
 }
 
 /// Characters of a text that people are shown of what a task was given (Airflow 3: `max_templated_field_length`).
@@ -113,6 +142,8 @@ impl From<Stuck> for TaskError {
 pub(super) struct Shelf<'a> {
     pub(super) dag: &'a Dag,
     pub(super) runs: &'a dyn RunReader,
+    /// Whether every file counts as empty.
+    pub(super) is_shut: bool,
 }
 
 impl Shelf<'_> {
@@ -127,6 +158,9 @@ impl Shelf<'_> {
 
     /// The text of a file that a template names, if there is one.
     async fn find(&self, name: String) -> Result<Option<String>, Stuck> {
+        if self.is_shut {
+            return Ok(Some(String::new()));
+        }
         let path = self.search_path().await?;
         off_thread(move || path.find(&name)).await
     }
@@ -143,7 +177,10 @@ async fn off_thread<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, TemplateFileError> + Send + 'static,
 ) -> Result<T, Stuck> {
     let read = tokio::task::spawn_blocking(read).await.map_err(|panic| Stuck::Fetching(panic.into()))?;
-    read.map_err(|error| Stuck::Rendering(error.into()))
+    read.map_err(|error| match error {
+        TemplateFileError::Unreadable { .. } => Stuck::Fetching(error.into()),
+        error => Stuck::Rendering(error.into()),
+    })
 }
 
 /// Where that which templates ask for is fetched from.

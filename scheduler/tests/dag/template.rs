@@ -241,10 +241,6 @@ fn as_python_does(#[case] template: &str, #[case] expected: &str) {
 )]
 #[case("{{ logical_date.strftime('%Q') }}", "1:4 `%Q` is not a format of dates")]
 #[case("{{ macros.ds_add('x', 1) }}", "1:4 `x` is not a day such as 2026-01-31, or too far away")]
-#[case(
-    "{% include 'secrets' %}",
-    "1:4 template not found: tried to include non-existing template 'secrets' [a template stands by itself; there are no others to include]"
-)]
 fn mistakes_say_what_is_missing(#[case] template: &str, #[case] expected: &str) {
     assert_eq!(mistake(template), expected);
 }

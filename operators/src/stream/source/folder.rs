@@ -58,7 +58,7 @@ impl Folder {
         let mut bytes = got.bytes().await.with_context(reading).map_err(Trouble::passing)?;
         if packed::is_packed(object.location.file_name()) {
             let unpacking = || format!("`{}` cannot be unpacked", object.location);
-            bytes = packed::unpacked(&bytes).with_context(unpacking).map_err(Trouble::lasting)?;
+            bytes = packed::unpacked(&bytes).with_context(unpacking).map_err(Trouble::passing)?;
         }
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
         Ok(lines.map(|line| bytes.slice_ref(line)).collect())

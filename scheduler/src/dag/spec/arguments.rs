@@ -77,7 +77,10 @@ pub(super) fn check(
     for file in files {
         if let Some(message) = template::leads_away(&file.name) {
             let message = format!("{}: {message}", at.subject(&file.pointer));
-            problems.push(Problem::new(Code::InvalidArgument, message, at.place(&file.pointer), "here"));
+            let problem = Problem::new(Code::InvalidArgument, message, at.place(&file.pointer), "here");
+            let help =
+                format!("a text that ends in `{}` is the name of a file, unless a space is behind it", file.ending);
+            problems.push(problem.help(help));
         }
         // What is in the file is as little known yet as what a template makes.
         if let Some(argument) = value_at(&mut args, &file.pointer) {

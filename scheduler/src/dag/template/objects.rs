@@ -201,10 +201,10 @@ impl Object for TaskInstance {
 }
 
 impl TaskInstance {
-    /// `xcom_pull(task_ids, dag_id, key, …)`, each positional or by name (Airflow 3).
+    /// `xcom_pull(task_ids, dag_id, key, include_prior_dates, …)`, each positional or by name (Airflow 3).
     fn xcom_pull(&self, args: &[Value]) -> Result<Value, Error> {
-        type Positional = (Option<Value>, Option<Value>, Option<Value>, Kwargs);
-        let (task_ids, dag_id, key, kwargs): Positional = from_args(args)?;
+        type Positional = (Option<Value>, Option<Value>, Option<Value>, Option<Value>, Kwargs);
+        let (task_ids, dag_id, key, include_prior_dates, kwargs): Positional = from_args(args)?;
         let named = |name: &str, positional: Option<Value>| match positional {
             Some(value) => Ok(Some(value)),
             None => kwargs.get::<Option<Value>>(name),
@@ -215,7 +215,7 @@ impl TaskInstance {
         let default = kwargs.get::<Option<Value>>("default")?.unwrap_or_else(|| Value::from(()));
         let map_indexes = kwargs.get::<Option<Value>>("map_indexes")?;
         let run_id = kwargs.get::<Option<Value>>("run_id")?;
-        let include_prior_dates = kwargs.get::<Option<bool>>("include_prior_dates")?;
+        let include_prior_dates = named("include_prior_dates", include_prior_dates)?;
         kwargs.assert_all_used()?;
         let context = &self.0.context;
         let other = |name: &str, value: Option<Value>, own: &str| -> Result<Option<String>, Error> {
@@ -226,7 +226,7 @@ impl TaskInstance {
         let run = XComRun {
             dag_id: other("dag_id", dag_id, &context.dag.dag_id)?,
             run_id: other("run_id", run_id, &context.run_id)?,
-            or_before: include_prior_dates.unwrap_or_default(),
+            or_before: include_prior_dates.is_some_and(|is_wanted| is_wanted.is_true()),
         };
         let indexes = map_indexes.filter(|indexes| !indexes.is_none()).map(|indexes| MapIndexes::read(&indexes));
         let indexes = indexes.transpose()?;

@@ -191,7 +191,8 @@ impl Model<'_> {
         let task = self.task(which);
         let (dag, _) = self.world.runs[which.0];
         let policy = &self.world.dags[dag].runs;
-        let is_active = TaskState::is_held;
+        // Airflow 3: of what is rescheduled, no limit takes account.
+        let is_active = |state: TaskState| state.is_held() && state != TaskState::UpForReschedule;
         let same_task = |other: Which| self.world.runs[other.0].0 == dag && other.1 == which.1;
         let of_run = self.count(|other, state| other.0 == which.0 && runs(state));
         let of_task = self.count(|other, state| same_task(other) && is_active(state));

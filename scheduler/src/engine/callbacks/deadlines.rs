@@ -14,9 +14,7 @@ use crate::store::{StoreError, commit, deadlines, leases};
 impl Coordinator {
     /// Brings the deadlines of a run that was taken over, or queued anew, in line with its DAG.
     pub(in crate::engine) async fn set_deadlines(&mut self, id: Uuid) -> Result<(), StoreError> {
-        let Some(active) = self.runs.get(&id).filter(|active| !active.run.state.is_finished()) else {
-            return Ok(());
-        };
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
         if active.run.dag.callbacks.deadlines.is_empty() {
             return Ok(());
         }

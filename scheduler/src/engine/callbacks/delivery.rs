@@ -192,7 +192,8 @@ async fn render(
     let xcoms = StoredXComs { db: tools.db.clone(), run: row.id, dag: Arc::clone(dag), reader };
     let schema = notifier.schema.as_value();
     let runs = StoredRuns { db: tools.db.clone(), catalog: tools.catalog.clone() };
-    let sources = Sources { xcoms: &xcoms, secrets: &tools.secrets, log, shelf: Shelf { dag, runs: &runs } };
+    let sources =
+        Sources { xcoms: &xcoms, secrets: &tools.secrets, log, shelf: Shelf { dag, runs: &runs, is_shut: false } };
     let rendered = sources.fetching(|xcoms| render_values(schema, &callback.args, &context, xcoms)).await;
     rendered.map_err(|stuck| match stuck {
         Stuck::Fetching(error) => DeliveryError::retry(error),
