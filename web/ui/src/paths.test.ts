@@ -2,7 +2,7 @@ import { createMemoryHistory, createRouter } from '@tanstack/react-router'
 import { expect, test } from 'vitest'
 import { makeQueryClient } from './api/cache'
 import { makeLive } from './api/live'
-import { hrefs, paths, streams } from './paths'
+import { hrefs, pageOf, paths, streams } from './paths'
 import { makeRouter } from './routes'
 
 test('every URL of the app', () => {
@@ -53,4 +53,18 @@ test('every URL of the app', () => {
 
   expect(hrefs.run('pinterest_batch', run)).toBe(url(paths.run('pinterest_batch', run)))
   expect(hrefs.task('pinterest_batch', run, 'group/task 5')).toBe(url(paths.task('pinterest_batch', run, 'group/task 5')))
+})
+
+test('a page has one name, however its address is spelled', () => {
+  const page = (pathname: string, search: { map?: number } = {}) => pageOf({ pathname, search })
+
+  expect(page('/dags/')).toBe(page('/dags'))
+  const run = '/dags/hello/runs/manual__2026-11-21T08:00:00+00:00'
+  const spelled = '/dags/hello/runs/manual__2026-11-21T08%3A00%3A00%2B00%3A00'
+  expect(page(run)).toBe(page(spelled))
+  expect(page(`${run}/`, { map: 1 })).toBe(page(spelled, { map: 1 }))
+  expect(page(run, { map: 1 })).not.toBe(page(run))
+  // A slash within an id is not one between two parts.
+  expect(page('/dags/a%2Fb')).not.toBe(page('/dags/a/b'))
+  expect(page('/dags/100%')).toBe('/dags/100%')
 })

@@ -49,8 +49,19 @@ export const hrefs = {
 
 /** Which page an address is of. A tab or a filter changes the page, and does not leave it. */
 export function pageOf({ pathname, search }: { pathname: string; search: { map?: number } }): string {
+  // By hand or from elsewhere an address comes in other spellings than ours: `/dags/`, or a run's id with its colons.
+  const page = pathname.replace(/\/$/, '').split('/').map(ourSpelling).join('/')
   // Each instance of a mapped task has a page of its own.
-  return search.map === undefined ? pathname : `${pathname}?map=${search.map}`
+  return search.map === undefined ? page : `${page}?map=${search.map}`
+}
+
+function ourSpelling(written: string): string {
+  try {
+    return part(decodeURIComponent(written))
+  } catch {
+    // A `%` that begins nothing stays as it is.
+    return written
+  }
 }
 
 /** The server's streams: an `EventSource` takes a URL, not a call of the typed client. */

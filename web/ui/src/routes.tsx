@@ -10,7 +10,7 @@ import {
 import { isSignedOut } from './api/errors'
 import type { Live } from './api/live'
 import { meQuery } from './api/queries/session'
-import { NotFound, Nowhere, PageError } from './components/PageError'
+import { NotFound, Nowhere, PageError, Unreached } from './components/PageError'
 import { PagePending } from './components/PagePending'
 import { Shell, ShellPending } from './components/Shell'
 import { DagsPage } from './pages/DagsPage/Page'
@@ -49,7 +49,7 @@ const signedIn = createRoute({
   component: Shell,
   // What comes before the shell stands where the page will.
   pendingComponent: ShellPending,
-  errorComponent: PageError,
+  errorComponent: Unreached,
 })
 
 const home = createRoute({

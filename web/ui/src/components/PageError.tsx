@@ -2,6 +2,7 @@ import { Button } from '@mantine/core'
 import { useDocumentTitle } from '@mantine/hooks'
 import { useQueryErrorResetBoundary } from '@tanstack/react-query'
 import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
 import { ApiError, messageOf } from '../api/errors'
 import { paths } from '../paths'
 import { EmptyMessage } from '../ui/EmptyMessage'
@@ -35,13 +36,27 @@ export function PageError({ error, reset }: ErrorComponentProps) {
   )
 }
 
-/** At an address of no page, where nothing stands around it. */
+/** In place of everything behind the sign-in, when it is not known who is there. */
+export function Unreached(props: ErrorComponentProps) {
+  return (
+    <Alone>
+      <PageError {...props} />
+    </Alone>
+  )
+}
+
+/** At an address of no page. */
 export function Nowhere() {
   return (
-    <main>
+    <Alone>
       <NotFound />
-    </main>
+    </Alone>
   )
+}
+
+/** Around what stands without the shell, whose landmark it does not have. */
+function Alone({ children }: { children: ReactNode }) {
+  return <main>{children}</main>
 }
 
 export function NotFound() {

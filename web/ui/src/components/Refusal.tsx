@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'react'
 import { messageOf } from '../api/errors'
 import { Notice } from '../ui/Notice'
 import { Prose } from '../ui/Prose'
@@ -11,9 +12,12 @@ interface Props {
 
 /** Why the server did not do what a person just asked for. */
 export function Refusal({ title, error }: Props) {
+  const notice = useRef<HTMLDivElement>(null)
+  // It stands at the top of a form, whose buttons are at its end: of a long one only those are in sight.
+  useEffect(() => notice.current?.scrollIntoView({ block: 'nearest' }), [error])
   if (error === null || error === undefined) return null
   return (
-    <Notice urgent tone="bad" icon="alert" title={title}>
+    <Notice ref={notice} urgent tone="bad" icon="alert" title={title}>
       <Prose text={messageOf(error)} />
     </Notice>
   )

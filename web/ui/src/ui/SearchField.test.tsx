@@ -9,9 +9,11 @@ afterEach(() => void vi.useRealTimers())
 /** A field on a page whose address follows only when the test says so. */
 function field() {
   const told = vi.fn<(value: string) => void>()
-  const shown = (value: string) => (
+  const shown = (value: string, isLeft = false) => (
     <MantineProvider>
-      <SearchField label="Search" value={value} onChange={told} />
+      <main inert={isLeft}>
+        <SearchField label="Search" value={value} onChange={told} />
+      </main>
     </MantineProvider>
   )
   const { rerender } = render(shown(''))
@@ -26,6 +28,7 @@ function field() {
       })
     },
     addressBecomes: (value: string) => rerender(shown(value)),
+    pageIsLeft: () => rerender(shown('', true)),
   }
 }
 
@@ -88,4 +91,12 @@ test('what was typed and taken back is not waited for', () => {
   addressBecomes('x')
   addressBecomes('')
   expect(input.value).toBe('')
+})
+
+test('a page that is left is not led back to by what was typed there', () => {
+  const { told, type, pause, pageIsLeft } = field()
+  type('order')
+  pageIsLeft()
+  pause()
+  expect(told).not.toHaveBeenCalled()
 })

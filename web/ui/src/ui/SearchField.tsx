@@ -23,6 +23,8 @@ export function SearchField({ label, className, value, onChange }: Props) {
   const [changes, setChanges] = useState(0)
   const tell = useDebouncedCallback((text: string, since: number) => {
     if (since !== changes) return
+    // The page is being left: it would lead back to itself.
+    if (field.current?.closest('[inert]')) return
     setTold((before) => (text === (before.at(-1) ?? value) ? before : [...before, text]))
     onChange(text)
   }, TYPING_MS)

@@ -1,5 +1,6 @@
 import ELK from 'elkjs/lib/elk.bundled.js'
 import { expect, test } from 'vitest'
+import { BY_ID } from '../tasks/byId'
 import { groupingOf } from '../tasks/tree'
 import { elkGraph, layoutGraph, NODE, roundedPath, type GraphTask } from './layout'
 
@@ -13,8 +14,10 @@ const PIPELINE: GraphTask[] = [
   { id: 'report', downstream: [] },
 ]
 
+const laidOut = (tasks: GraphTask[], folded = new Set<string>(), grouping = BY_ID) => layoutGraph(new ELK(), tasks, folded, grouping)
+
 test('tasks stand in layers, from left to right', async () => {
-  const { nodes } = await layoutGraph(new ELK(), PIPELINE)
+  const { nodes } = await laidOut(PIPELINE)
   const x = (id: string) => nodes.find((node) => node.id === id)?.x ?? Number.NaN
 
   const layers = [['emulate'], CLEAN, QUESTIONS, ['report']].map((ids) => [...new Set(ids.map(x))])
@@ -24,7 +27,7 @@ test('tasks stand in layers, from left to right', async () => {
 })
 
 test('no two tasks overlap', async () => {
-  const { nodes } = await layoutGraph(new ELK(), PIPELINE)
+  const { nodes } = await laidOut(PIPELINE)
 
   const pairs = nodes.flatMap((a, place) => nodes.slice(place + 1).map((b) => [a, b] as const))
   const overlapping = pairs.filter(
@@ -34,7 +37,7 @@ test('no two tasks overlap', async () => {
 })
 
 test('an edge leaves its source on the right and enters its target on the left', async () => {
-  const { nodes, edges } = await layoutGraph(new ELK(), PIPELINE)
+  const { nodes, edges } = await laidOut(PIPELINE)
   const place = new Map(nodes.map((node) => [node.id, node]))
 
   expect(edges).toHaveLength(3 + 27 + 9)
@@ -48,19 +51,19 @@ test('an edge leaves its source on the right and enters its target on the left',
 test('a large DAG is laid out with less effort, and whole', async () => {
   const tasks = Array.from({ length: 300 }, (_, place) => ({ id: `t${place}`, downstream: [`t${place + 30}`, `t${place + 31}`] }))
 
-  const { nodes, edges } = await layoutGraph(new ELK(), tasks)
+  const { nodes, edges } = await laidOut(tasks)
 
   expect(nodes).toHaveLength(300)
   expect(edges).toHaveLength(270 + 269)
 }, 60_000)
 
 test('the same DAG is laid out the same way', async () => {
-  expect(await layoutGraph(new ELK(), PIPELINE)).toEqual(await layoutGraph(new ELK(), PIPELINE))
+  expect(await laidOut(PIPELINE)).toEqual(await laidOut(PIPELINE))
 })
 
 test('an edge to a task that is not there is left out, and no task at all is a layout too', async () => {
-  expect(elkGraph([{ id: 'a', downstream: ['gone'] }]).edges).toEqual([])
-  expect(await layoutGraph(new ELK(), [])).toMatchObject({ nodes: [], edges: [] })
+  expect(elkGraph([{ id: 'a', downstream: ['gone'] }], new Set(), BY_ID).edges).toEqual([])
+  expect(await laidOut([])).toMatchObject({ nodes: [], edges: [] })
 })
 
 const GROUPED: GraphTask[] = [
@@ -72,7 +75,7 @@ const GROUPED: GraphTask[] = [
 ]
 
 test('a group is a box around its tasks', async () => {
-  const { nodes, edges } = await layoutGraph(new ELK(), GROUPED)
+  const { nodes, edges } = await laidOut(GROUPED)
   const place = (id: string) => nodes.find((node) => node.of === id) ?? { x: 0, y: 0, width: 0, height: 0 }
 
   expect(nodes.map((node) => [node.of, node.kind])).toEqual([
@@ -94,7 +97,7 @@ test('a group is a box around its tasks', async () => {
 })
 
 test('a folded group is one node with the edges of all its tasks', async () => {
-  const { nodes, edges } = await layoutGraph(new ELK(), GROUPED, new Set(['extract']))
+  const { nodes, edges } = await laidOut(GROUPED, new Set(['extract']))
 
   expect(nodes.map((node) => [node.of, node.kind])).toEqual([['start', 'task'], ['extract', 'folded'], ['publish', 'task']])
   expect(edges.map(({ source, target }) => [source, target])).toEqual([['start', 'group extract'], ['group extract', 'publish']])
@@ -104,8 +107,8 @@ test('a group holds the tasks that the DAG says, whatever their ids are', async 
   const grouping = groupingOf([{ task_id: 'orders', task_group_id: 'load' }, { task_id: 'a.b', task_group_id: null }], [{ group_id: 'load', parent_group_id: null, group_display_name: null }])
   const tasks = [{ id: 'orders', downstream: ['a.b'] }, { id: 'a.b', downstream: [] }]
 
-  const { nodes } = await layoutGraph(new ELK(), tasks, new Set(), grouping)
-  const folded = await layoutGraph(new ELK(), tasks, new Set(['load']), grouping)
+  const { nodes } = await laidOut(tasks, new Set(), grouping)
+  const folded = await laidOut(tasks, new Set(['load']), grouping)
 
   expect(nodes.map((node) => [node.of, node.kind])).toEqual([['load', 'group'], ['orders', 'task'], ['a.b', 'task']])
   expect(folded.edges.map(({ source, target }) => [source, target])).toEqual([['group load', 'a.b']])

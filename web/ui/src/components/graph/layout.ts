@@ -1,5 +1,5 @@
 import type { ELK, ElkExtendedEdge, ElkNode } from 'elkjs/lib/elk-api'
-import { BY_ID, taskTree, type Grouping, type TaskTreeNode } from '../tasks/tree'
+import { taskTree, type Grouping, type TaskTreeNode } from '../tasks/tree'
 
 export interface GraphTask {
   id: string
@@ -78,7 +78,7 @@ const GROUP_OPTIONS = { 'elk.padding': '[top=38,left=14,bottom=14,right=14]' }
  * What the layout engine is asked: the tasks in their order, in their groups, and every edge between two of them. A
  * group that is folded is one node, which has the edges of all its tasks.
  */
-export function elkGraph(tasks: readonly GraphTask[], folded: ReadonlySet<string> = new Set(), grouping: Grouping = BY_ID): ElkNode {
+export function elkGraph(tasks: readonly GraphTask[], folded: ReadonlySet<string>, grouping: Grouping): ElkNode {
   const known = new Set(tasks.map((task) => task.id))
   const tree = taskTree(tasks.map((task) => task.id), grouping)
   const hasGroups = tree.some((node) => node.kind === 'group')
@@ -150,8 +150,8 @@ function readNode({ id, x = 0, y = 0, width = 0, height = 0, children = [] }: El
 export async function layoutGraph(
   elk: ELK,
   tasks: readonly GraphTask[],
-  folded: ReadonlySet<string> = new Set(),
-  grouping: Grouping = BY_ID,
+  folded: ReadonlySet<string>,
+  grouping: Grouping,
 ): Promise<GraphLayout> {
   return readLayout(await elk.layout(elkGraph(tasks, folded, grouping)))
 }

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import type { GridInstances } from '../../api/model'
+import { BY_ID } from '../tasks/byId'
 import { taskTree, treeRows } from '../tasks/tree'
 import { gridColumn, gridTree, movedPlace } from './model'
 
-const ROWS = treeRows(taskTree(['start', 'load.orders', 'load.items']), new Set())
+const ROWS = treeRows(taskTree(['start', 'load.orders', 'load.items'], BY_ID), new Set())
 
 function instance(task_id: string, state: GridInstances['state'], mapped = 0): GridInstances {
   return { task_id, state, count: Math.max(1, mapped), is_mapped: mapped > 0 } as GridInstances
@@ -45,7 +46,7 @@ test('rows follow the run and its groups, and what the DAG no longer has comes l
 
 test('two hundred tasks of fifty runs are summed up', () => {
   const ids = Array.from({ length: 200 }, (_, place) => `part_${place % 20}.step_${place}`)
-  const rows = treeRows(taskTree(ids), new Set())
+  const rows = treeRows(taskTree(ids, BY_ID), new Set())
   const columns = Array.from({ length: 50 }, () => gridColumn(rows, ids.map((id) => instance(id, 'success'))))
 
   expect(columns.every((column) => column.length === 220 && column.every((cell) => cell?.summary.state === 'success'))).toBe(true)

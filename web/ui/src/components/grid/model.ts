@@ -1,20 +1,15 @@
 import type { Grid, GridInstances } from '../../api/model'
 import { inOrder } from '../tasks/order'
 import { summaryOf, type Summary } from '../tasks/summary'
-import { treeOf, type TaskTreeNode, type TreeRow } from '../tasks/tree'
+import { groupingOf, taskTree, type TaskTreeNode, type TreeRow } from '../tasks/tree'
 
 /** The rows of the grid as a tree: tasks as they come in a run, and below them those that the DAG no longer has. */
 export function gridTree({ tasks, groups }: Pick<Grid, 'tasks' | 'groups'>): TaskTreeNode[] {
-  const outer = new Map(groups.map((group) => [group.group_id, group.parent_group_id ?? '']))
-  const within = new Map(tasks.map((task) => [task.task_id, task.group_id ?? '']))
+  const grouping = groupingOf(tasks.map((task) => ({ ...task, task_group_id: task.group_id })), groups)
   const current = inOrder(tasks.filter((task) => !task.is_removed)).map((task) => task.id)
   const removed = tasks.filter((task) => task.is_removed).map((task) => task.task_id)
-  const placed = [...current, ...removed].map((id) => [id, within.get(id) ?? ''] as const)
-  const shown = new Map([
-    ...tasks.flatMap((task) => (task.task_display_name === task.task_id ? [] : [[task.task_id, task.task_display_name] as const])),
-    ...groups.flatMap((group) => (group.group_display_name === null ? [] : [[group.group_id, group.group_display_name] as const])),
-  ])
-  return treeOf(placed, (group) => outer.get(group) ?? '', shown)
+  const named = tasks.flatMap((task) => (task.task_display_name === task.task_id ? [] : [[task.task_id, task.task_display_name] as const]))
+  return taskTree([...current, ...removed], { ...grouping, shown: new Map([...named, ...grouping.shown]) })
 }
 
 /** What one row shows of one run. */

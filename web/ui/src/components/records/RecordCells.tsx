@@ -3,7 +3,7 @@ import classes from './RecordCells.module.css'
 
 interface NameProps {
   name: string
-  /** What is said about it, in a line each; none of those that are null or false. */
+  /** What is said about it, in a line each; none of those that are null, false or empty. */
   notes: (string | null | false)[]
 }
 
@@ -13,9 +13,9 @@ export function NameCell({ name, notes }: NameProps) {
     <td className={classes.nameCell}>
       <div className={classes.name}>{name}</div>
       {notes
-        .filter((note) => note !== null && note !== false)
-        .map((note) => (
-          <div key={note} className={classes.note}>
+        .filter((note) => note !== null && note !== false && note !== '')
+        .map((note, place) => (
+          <div key={place} className={classes.note}>
             {note}
           </div>
         ))}

@@ -1,15 +1,16 @@
 import { expect, test } from 'vitest'
-import { allGroups, groupingOf, taskTree, treeOf, treeRows } from './tree'
+import { BY_ID } from './byId'
+import { allGroups, groupingOf, taskTree, treeRows } from './tree'
 
 const IDS = ['start', 'extract.orders', 'extract.check.totals', 'extract.customers', 'publish']
 
 function lines(folded: string[]): string[] {
-  return treeRows(taskTree(IDS), new Set(folded)).map(({ node, depth, taskIds }) => `${'  '.repeat(depth)}${node.label}${node.kind === 'group' ? ` (${taskIds.length})` : ''}`)
+  return treeRows(taskTree(IDS, BY_ID), new Set(folded)).map(({ node, depth, taskIds }) => `${'  '.repeat(depth)}${node.label}${node.kind === 'group' ? ` (${taskIds.length})` : ''}`)
 }
 
 test('groups are read from dotted ids, and stand where their first task does', () => {
   expect(lines([])).toEqual(['start', 'extract (3)', '  orders', '  check (1)', '    totals', '  customers', 'publish'])
-  expect(allGroups(taskTree(IDS))).toEqual(['extract', 'extract.check'])
+  expect(allGroups(taskTree(IDS, BY_ID))).toEqual(['extract', 'extract.check'])
 })
 
 test('a folded group hides what is in it, and counts it all the same', () => {
@@ -18,8 +19,10 @@ test('a folded group hides what is in it, and counts it all the same', () => {
 })
 
 test('groups whose ids are not in those of their tasks', () => {
-  const outer: Record<string, string> = { check: 'load' }
-  const rows = treeRows(treeOf([['orders', 'load'], ['load.items', 'load'], ['totals', 'check'], ['a.b', '']], (group) => outer[group] ?? ''), new Set())
+  const within: Record<string, string> = { orders: 'load', 'load.items': 'load', totals: 'check' }
+  const around: Record<string, string> = { check: 'load' }
+  const grouping = { ofTask: (id: string) => within[id] ?? '', around: (group: string) => around[group] ?? '', shown: new Map<string, string>() }
+  const rows = treeRows(taskTree(['orders', 'load.items', 'totals', 'a.b'], grouping), new Set())
 
   expect(rows.map(({ node, depth }) => [depth, node.label])).toEqual([[0, 'load'], [1, 'orders'], [1, 'items'], [1, 'check'], [2, 'totals'], [0, 'a.b']])
 })
@@ -40,5 +43,5 @@ test('groups of the DAG, whatever ids say, by their second names', () => {
 })
 
 test('no tasks, no tree', () => {
-  expect(taskTree([])).toEqual([])
+  expect(taskTree([], BY_ID)).toEqual([])
 })

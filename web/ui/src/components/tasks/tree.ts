@@ -1,6 +1,6 @@
 /**
- * Task groups, read from the ids of tasks: `extract.check.totals` is the task `totals` in the group `extract.check`,
- * which is in the group `extract` (Airflow 3: `prefix_group_id`).
+ * Tasks in their groups. Ids mostly begin with those of the groups around them (Airflow 3: `prefix_group_id`):
+ * `extract.check.totals` is the task `totals` in the group `extract.check`, which is in the group `extract`.
  */
 export interface TaskLeaf {
   kind: 'task'
@@ -22,12 +22,9 @@ export type TaskTreeNode = TaskLeaf | TaskGroup
 export interface Grouping {
   ofTask: (id: string) => string
   around: (group: string) => string
-  /** The second names of groups. */
+  /** Second names: what has one is shown by it. */
   shown: ReadonlyMap<string, string>
 }
-
-/** As ids have it. */
-export const BY_ID: Grouping = { ofTask: groupOf, around: groupOf, shown: new Map() }
 
 /** As the DAG has it: ids need not begin with those of the groups around them. */
 export function groupingOf(
@@ -41,19 +38,7 @@ export function groupingOf(
 }
 
 /** The tasks as a tree. A group stands where its first task does. */
-export function taskTree(ids: readonly string[], { ofTask, around, shown }: Grouping = BY_ID): TaskTreeNode[] {
-  return treeOf(ids.map((id) => [id, ofTask(id)]), around, shown)
-}
-
-/**
- * The same where it is known which group is around what; empty is the top. Ids need not begin with the group's then. What
- * has a second name is shown by it.
- */
-export function treeOf(
-  tasks: readonly (readonly [id: string, group: string])[],
-  around: (group: string) => string,
-  shown: ReadonlyMap<string, string> = new Map(),
-): TaskTreeNode[] {
+export function taskTree(ids: readonly string[], { ofTask, around, shown }: Grouping): TaskTreeNode[] {
   const roots: TaskTreeNode[] = []
   const groups = new Map<string, TaskGroup>()
   const siblings = (groupId: string): TaskTreeNode[] => {
@@ -66,11 +51,14 @@ export function treeOf(
     siblings(outer).push(group)
     return group.children
   }
-  for (const [id, group] of tasks) siblings(group).push({ kind: 'task', id, label: shown.get(id) ?? labelIn(id, group) })
+  for (const id of ids) {
+    const group = ofTask(id)
+    siblings(group).push({ kind: 'task', id, label: shown.get(id) ?? labelIn(id, group) })
+  }
   return roots
 }
 
-/** The group that a task or group is in; empty at the top. */
+/** The group that a task or group is in, going by its id; empty at the top. */
 export function groupOf(id: string): string {
   return id.slice(0, Math.max(0, id.lastIndexOf('.')))
 }

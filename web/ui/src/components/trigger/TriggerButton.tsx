@@ -1,6 +1,5 @@
-import { Button, Tooltip } from '@mantine/core'
-import { Icon, type IconName } from '../../ui/Icon'
-import { pressable } from '../../ui/pressable'
+import type { IconName } from '../../ui/Icon'
+import { RefusableButton } from '../../ui/RefusableButton'
 
 interface Props {
   label?: string
@@ -17,10 +16,8 @@ interface Props {
  */
 export function TriggerButton({ label = 'Trigger', icon = 'play', variant = 'filled', refusal, onClick }: Props) {
   return (
-    <Tooltip label={refusal} disabled={refusal === undefined}>
-      <Button variant={variant} leftSection={<Icon name={icon} size={14} />} {...pressable(refusal, onClick)}>
-        {label}
-      </Button>
-    </Tooltip>
+    <RefusableButton icon={icon} variant={variant} refusal={refusal} onClick={onClick}>
+      {label}
+    </RefusableButton>
   )
 }

@@ -1,6 +1,6 @@
 import { Button, SegmentedControl, Textarea, TextInput } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
-import { useRef, useState } from 'react'
+import { useState } from 'react'
 import type { TriggerBody } from '../../api/model'
 import { usePauseDag } from '../../api/queries/dags'
 import { useTriggerRun } from '../../api/queries/runs'
@@ -33,7 +33,6 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
   const trigger = useTriggerRun(dagId)
   const pause = usePauseDag(dagId)
   const navigate = useNavigate()
-  const top = useRef<HTMLDivElement>(null)
   const busy = trigger.isPending || pause.isPending
 
   const submit = async (unpause: boolean) => {
@@ -54,13 +53,12 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
       await navigate(paths.run(dagId, run.dag_run_id))
     } catch (error) {
       setRefused(error)
-      top.current?.scrollIntoView({ block: 'nearest' })
     }
   }
 
   return (
     <Form className={classes.form} onSubmit={() => void submit(isPaused)}>
-      <div ref={top} className={classes.notices}>
+      <div className={classes.notices}>
         <Refusal title="The run was not created" error={refused} />
         {isPaused && (
           <Notice tone="notice" icon="pause" title="This DAG is paused">

@@ -1,11 +1,10 @@
-import { Button } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
 import { messageOf } from '../../api/errors'
 import type { Asset } from '../../api/model'
 import { useMaterialize, useRecordUpdate } from '../../api/queries/assets'
 import { paths } from '../../paths'
 import { ConfirmButton } from '../../ui/ConfirmButton'
-import { Icon } from '../../ui/Icon'
+import { RefusableButton } from '../../ui/RefusableButton'
 import { toast } from '../../ui/toast'
 
 /** What a person may do to an asset: have it made, or say that it was. */
@@ -43,15 +42,15 @@ export function AssetActions({ asset }: { asset: Asset }) {
         busy={record.isPending}
         onConfirm={tell}
       />
-      <Button
-        leftSection={<Icon name="play" size={14} />}
-        disabled={makers.length !== 1}
-        title={makers.length === 0 ? 'No task makes this asset' : makers.length > 1 ? `Several DAGs make it: ${makers.join(', ')}. Trigger one of them.` : `Runs ${maker}`}
-        loading={materialize.isPending}
-        onClick={make}
-      >
+      <RefusableButton icon="play" refusal={refusalOf(makers)} hint={`Runs ${maker}`} loading={materialize.isPending} onClick={make}>
         Materialize
-      </Button>
+      </RefusableButton>
     </>
   )
+}
+
+/** Why an asset cannot be made from here. */
+function refusalOf(makers: string[]): string | undefined {
+  if (makers.length === 0) return 'No task makes this asset'
+  return makers.length === 1 ? undefined : `Several DAGs make it: ${makers.join(', ')}. Trigger one of them.`
 }

@@ -39,7 +39,7 @@ function ConnectionForm({ connection, onDone }: { connection?: Connection; onDon
   const change = useChangeConnection()
   const test = useTestConnection()
   const fields = fieldsOf(types, draft.type)
-  const faults = faultsOf(draft)
+  const faults = faultsOf(draft, fields)
   const told = useRef<HTMLDivElement>(null)
   // A long form is longer than the window, and what came of the test stands near its end.
   const isTold = test.isError || test.data !== undefined

@@ -40,8 +40,18 @@ test('what is not touched in `extra` keeps its kind, and its spelling', () => {
 
 test('what the server could not read of `extra` stays as it is', () => {
   const draft = draftOf({ ...CONNECTION, extra: '***' }, FIELDS)
-  expect(faultsOf(draft)).toEqual({})
+  expect(faultsOf(draft, FIELDS)).toEqual({})
   expect(bodyOf(draft, FIELDS).extra).toBe('***')
+})
+
+test('a field of an `extra` that the server could not read is not saved in place of all of it', () => {
+  const unread = draftOf({ ...CONNECTION, extra: '***' }, FIELDS)
+  const draft = { ...unread, values: { ...unread.values, token: 'new', verify: false } }
+  expect(faultsOf(draft, FIELDS)).toEqual({
+    more: '*** leaves all of it as it is: empty token above, or write here what else it holds',
+  })
+  expect(faultsOf({ ...draft, more: '{"list":[1]}' }, FIELDS)).toEqual({})
+  expect(faultsOf(draft, []), 'a type that does not have the field does not send it').toEqual({})
 })
 
 test('secrets are replaced and removed, and what is empty is null', () => {
@@ -51,12 +61,12 @@ test('secrets are replaced and removed, and what is empty is null', () => {
 })
 
 test('what cannot be sent is said beside its field', () => {
-  expect(faultsOf({ ...emptyDraft('http'), id: 'a b', more: '[1]', values: { port: '70000' } })).toEqual({
+  expect(faultsOf({ ...emptyDraft('http'), id: 'a b', more: '[1]', values: { port: '70000' } }, [])).toEqual({
     id: 'Letters, digits, dots, hyphens and underscores',
     port: 'A whole number from 0 to 65535',
     more: 'A JSON object, such as {"key": "value"}',
   })
-  expect(faultsOf({ ...emptyDraft('http'), id: 'my_db-1.x', more: ' ', values: { port: '0' } })).toEqual({})
+  expect(faultsOf({ ...emptyDraft('http'), id: 'my_db-1.x', more: ' ', values: { port: '0' } }, [])).toEqual({})
 })
 
 test('a type that is not known has the fields of any', () => {

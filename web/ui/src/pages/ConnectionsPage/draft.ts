@@ -92,15 +92,27 @@ export interface Faults {
 }
 
 /** What keeps a form from being sent. */
-export function faultsOf(draft: Draft): Faults {
+export function faultsOf(draft: Draft, fields: ConnectionField[]): Faults {
   const faults: Faults = {}
   if (!/^[\w.-]+$/u.test(draft.id)) faults.id = 'Letters, digits, dots, hyphens and underscores'
   const { port } = draft.values
   if (typeof port === 'string' && port !== '' && !(Number.isInteger(Number(port)) && Number(port) >= 0 && Number(port) <= 65_535)) {
     faults.port = 'A whole number from 0 to 65535'
   }
-  if (draft.more.trim() !== '' && !isUnread(draft) && parseObject(draft.more) === undefined) faults.more = 'A JSON object, such as {"key": "value"}'
+  if (isUnread(draft)) {
+    // `extra` is sent as it is or anew: with a field of it the rest, which nobody can see here, would be lost.
+    const filled = fields.filter(({ name, is_extra: isExtra }) => isExtra && isFilled(draft.values[name]))
+    if (filled.length > 0) {
+      faults.more = `*** leaves all of it as it is: empty ${filled.map((field) => field.label).join(', ')} above, or write here what else it holds`
+    }
+  } else if (draft.more.trim() !== '' && parseObject(draft.more) === undefined) {
+    faults.more = 'A JSON object, such as {"key": "value"}'
+  }
   return faults
+}
+
+function isFilled(value: string | boolean | undefined): boolean {
+  return value !== undefined && value !== '' && value !== false
 }
 
 /** Whether `extra` is to stay as it is, whatever it is. */
@@ -120,7 +132,7 @@ export function bodyOf(draft: Draft, fields: ConnectionField[]): ConnectionBody 
     const value = draft.values[name] ?? ''
     if (isExtra) {
       if (name in draft.kept && shown(field, draft.kept[name]) === value) extra[name] = draft.kept[name]
-      else if (value !== '' && value !== false) extra[name] = value
+      else if (isFilled(value)) extra[name] = value
     } else if (name === 'port') {
       body.port = value === '' ? null : Number(value)
     } else if (name === 'host' || name === 'login' || name === 'password' || name === 'schema') {

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Menu } from '@mantine/core'
+import { ActionIcon, Button, Menu, Tooltip } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { isRunFinished, type DagRun } from '../../api/model'
@@ -71,15 +71,7 @@ export function RunActions({ run, isPaused, refusal }: Props) {
               Mark failed
             </Menu.Item>
           )}
-          <Menu.Item
-            color="var(--bad-text)"
-            leftSection={<Icon name="trash" size={14} />}
-            disabled={run.state === 'running'}
-            title={run.state === 'running' ? 'Stop it first' : undefined}
-            onClick={() => setOpen('delete')}
-          >
-            Delete this run
-          </Menu.Item>
+          <DeleteItem refusal={run.state === 'running' ? 'Stop it first' : undefined} onClick={() => setOpen('delete')} />
         </Menu.Dropdown>
       </Menu>
       <TriggerDialog dagId={run.dag_id} isPaused={isPaused} conf={run.conf ?? {}} {...ask('copy')} />
@@ -112,6 +104,24 @@ export function RunActions({ run, isPaused, refusal }: Props) {
         onConfirm={removeIt}
       />
     </>
+  )
+}
+
+/** As [`RefusableButton`]. The menu passes over an entry that is `data-disabled`, so that it only looks like one. */
+function DeleteItem({ refusal, onClick }: { refusal: string | undefined; onClick: () => void }) {
+  const isRefused = refusal !== undefined
+  return (
+    <Tooltip label={refusal} disabled={!isRefused}>
+      <Menu.Item
+        color={isRefused ? 'var(--mantine-color-disabled-color)' : 'var(--bad-text)'}
+        leftSection={<Icon name="trash" size={14} />}
+        aria-disabled={isRefused}
+        closeMenuOnClick={!isRefused}
+        onClick={isRefused ? undefined : onClick}
+      >
+        Delete this run
+      </Menu.Item>
+    </Tooltip>
   )
 }
 
