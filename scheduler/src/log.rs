@@ -22,7 +22,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::connection::{Connection, MASKED_LENGTH_MIN, spellings};
+use crate::connection::{Connection, spellings};
 use crate::operator::TaskKey;
 use crate::store::try_logs::LogOf;
 
@@ -36,6 +36,10 @@ pub const TRY_LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A line longer than this is cut: a page that shows it must stay usable.
 pub const LOG_EVENT_BYTES_MAX: usize = 64 * 1024;
+
+/// A secret that is shorter is not looked for: masking it would tell where its letters stand (Airflow 3:
+/// `min_length_masked_secret`).
+const MASKED_LENGTH_MIN: usize = 5;
 
 /// How loud a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

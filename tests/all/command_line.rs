@@ -96,9 +96,9 @@ async fn dags_validate_and_render_look_at_template_files() {
     });
     let said = told.collect::<Vec<_>>().join("\n");
     for expected in [
-        "files.yaml:4:51",
+        "files.yaml:4:52",
         "the template in `wrong.sh`, line 2, column 9: nothing is called `nope`",
-        "files.yaml:5:50",
+        "files.yaml:5:51",
         "there is no file `./gone.sh` in",
         "unless a space is behind it",
         "`template_searchpath` names `/opt`, which is outside of the folder of DAG files",

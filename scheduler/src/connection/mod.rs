@@ -49,10 +49,6 @@ const KUBECONFIG: &str = "kube_config";
 /// What stands where a secret is not shown.
 pub const MASK: &str = "***";
 
-/// A secret that is shorter is not looked for in texts: masking it would tell where its letters stand (Airflow 3:
-/// `min_length_masked_secret`). In bytes.
-pub const MASKED_LENGTH_MIN: usize = 5;
-
 /// The longest id of a connection (Airflow 3: 200 characters).
 pub const CONN_ID_CHARS_MAX: usize = 200;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Connection, MASK, MASKED_LENGTH_MIN, spellings};
+use super::{Connection, MASK, spellings};
 use crate::chain::Chain;
 use crate::operator::Registry;
 
@@ -106,7 +106,6 @@ pub async fn test(registry: &Registry, connection: &Connection) -> Result<String
     let mask = |text: String| {
         let mut hidden: Vec<String> = connection.secrets().iter().flat_map(|secret| spellings(secret)).collect();
         hidden.extend(connection.basic_credentials());
-        hidden.retain(|secret| secret.len() >= MASKED_LENGTH_MIN);
         // One may be part of another.
         hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         hidden.into_iter().fold(text, |text, secret| text.replace(&secret, MASK))
