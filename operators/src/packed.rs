@@ -156,7 +156,9 @@ mod tests {
         let both = [packed("one\n"), packed("two\n")].concat();
         assert_eq!(unpacked(&both).unwrap(), "one\ntwo\n");
         let mut unpacker = Unpacker::new(Vec::new());
-        both.iter().for_each(|byte| unpacker.add(&[*byte]).unwrap());
+        for byte in &both {
+            unpacker.add(&[*byte]).unwrap();
+        }
         unpacker.finish().unwrap();
         assert_eq!(unpacker.written(), b"one\ntwo\n");
         assert_eq!(unpacked(b"").unwrap(), "");

@@ -158,7 +158,11 @@ fn says_more(fields: &Map<String, Value>) -> bool {
 /// would come back as `1.1`.
 fn as_json(text: &str) -> Value {
     let parsed = serde_json::from_str::<Value>(text).ok();
-    let same = parsed.filter(|value| !value.is_string() && value.to_string() == without_blanks(text));
+    let comes_back = |value: &Value| {
+        let written = value.to_string();
+        written == without_blanks(text)
+    };
+    let same = parsed.filter(|value| !value.is_string() && comes_back(value));
     same.unwrap_or_else(|| Value::from(text))
 }
 

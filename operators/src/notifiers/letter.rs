@@ -91,7 +91,7 @@ pub(crate) async fn mail(letter: Letter, server: &MailServer) -> Result<(), Deli
     let transport = server.transport().map_err(DeliveryError::retry)?;
     match tokio::time::timeout(time_max, transport.send(message)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(judge(error, server)),
+        Ok(Err(error)) => Err(judge(&error, server)),
         Err(_) => {
             let address = server.address();
             Err(DeliveryError::retry(anyhow!("the mail server `{address}` did not take it within {time_max:?}")))
@@ -100,9 +100,9 @@ pub(crate) async fn mail(letter: Letter, server: &MailServer) -> Result<(), Deli
 }
 
 /// A server that says no for good is not asked again.
-fn judge(error: lettre::transport::smtp::Error, server: &MailServer) -> DeliveryError {
+fn judge(error: &lettre::transport::smtp::Error, server: &MailServer) -> DeliveryError {
     let is_final = error.is_permanent();
-    let said = worded(&error);
+    let said = worded(error);
     let cure = if said.contains("STARTTLS is not supported") {
         "; for a server that does not encrypt, write `disable_tls: true` into the `extra` of its connection, or `tls: none`"
     } else {

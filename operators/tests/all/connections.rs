@@ -282,7 +282,7 @@ async fn servers_on_the_web_are_asked_as_their_type_wants() {
 #[tokio::test]
 async fn anything_else_is_knocked_at() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = Some(listener.local_addr().unwrap().port());
+    let port = listener.local_addr().unwrap().port();
     let at = |host: &str, port| Connection {
         host: Some(host.to_owned()),
         port,
@@ -290,13 +290,13 @@ async fn anything_else_is_knocked_at() {
         ..Connection::new("x", "generic")
     };
 
-    let said = works(&at("127.0.0.1", port)).await;
-    assert!(said.starts_with(&format!("something listens on 127.0.0.1:{}", port.unwrap())), "{said}");
+    let said = works(&at("127.0.0.1", Some(port))).await;
+    assert!(said.starts_with(&format!("something listens on 127.0.0.1:{port}")), "{said}");
     drop(listener);
-    fails(&at("127.0.0.1", port), "nothing can be reached on 127.0.0.1:").await;
-    fails(&at("nowhere.invalid", port), "nothing can be reached on nowhere.invalid:").await;
+    fails(&at("127.0.0.1", Some(port)), "nothing can be reached on 127.0.0.1:").await;
+    fails(&at("nowhere.invalid", Some(port)), "nothing can be reached on nowhere.invalid:").await;
     fails(&at("127.0.0.1", None), "it has no port").await;
-    fails(&at(" ", port), "it has no host").await;
+    fails(&at(" ", Some(port)), "it has no host").await;
     fails(&Connection::new("x", "generic"), "no host and no port").await;
 }
 
