@@ -28,6 +28,8 @@ pub(crate) struct ActiveRun {
     places: HashMap<InstanceIndex, Place>,
     /// What its tries share, as last handed to one.
     around: Option<Arc<RunAround>>,
+    /// Tasks that no run before this one had. To find that out of one, all of them are looked at, so it is found out once.
+    pub(crate) known_new: HashSet<String>,
     /// Whether there are task instances whose rows were never written.
     is_new: bool,
     /// Whether any of them was written before.
@@ -67,7 +69,8 @@ impl ActiveRun {
         run.end_date = row.end_date;
         run.keeps_to_dates = row.run_type != "backfill";
         run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
-        Ok(ActiveRun { row, run, rendered, places, around: None, is_new, has_begun })
+        let known_new = HashSet::new();
+        Ok(ActiveRun { row, run, rendered, places, around: None, known_new, is_new, has_begun })
     }
 
     /// What the tries of the run share. A run that begins again is told anew.
