@@ -204,8 +204,12 @@ impl Sources<'_> {
                 Ok(rendered) => return Ok(rendered),
                 Err(RenderError::NeedsXCom(wanted)) => {
                     for xcom in wanted {
+                        if !xcom.run.is_own() {
+                            let left = self.xcoms.pull_from(&xcom).await.map_err(Stuck::Fetching)?;
+                            xcoms.insert_left(xcom, left);
+                            continue;
+                        }
                         let value = match xcom.map_index {
-                            _ if !xcom.run.is_own() => self.xcoms.pull_from(&xcom).await,
                             None => self.xcoms.pull(&xcom.task_id, &xcom.key).await,
                             Some(index) => self.xcoms.pull_of(&xcom.task_id, &xcom.key, index).await,
                         };
