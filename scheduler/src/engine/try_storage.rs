@@ -53,7 +53,8 @@ impl XComReader for StoredXComs {
         let XComRef { run: XComRun { dag_id, run_id, or_before }, task_id, key, map_index } = xcom;
         let here = self.dag.find(task_id).filter(|_| dag_id.is_none());
         // In a mapped group, an instance sees what the one beside it left, in earlier runs as well.
-        let beside = self.reader.filter(|reader| here.is_some_and(|task| self.dag.are_mapped_together(task, reader.task)));
+        let beside =
+            self.reader.filter(|reader| here.is_some_and(|task| self.dag.are_mapped_together(task, reader.task)));
         let map_index = map_index.or(beside.map(|reader| reader.map_index));
         let of = LeftXCom { task_id, key, map_index };
         let run = WhichRun { own: self.run, dag_id: dag_id.as_deref(), run_id: run_id.as_deref() };
