@@ -221,32 +221,8 @@ impl ActiveRun {
         place: &Place,
         now: DateTime<Utc>,
     ) -> task_instance_history::Model {
-        let row = self.row_of(at, ended, place, now);
-        task_instance_history::Model {
-            dag_run_id: row.dag_run_id,
-            task_id: row.task_id,
-            map_index: row.map_index,
-            try_number: row.try_number,
-            dag_id: row.dag_id,
-            run_id: row.run_id,
-            // Airflow shows an earlier try in the state in which it ended.
-            state: row.state,
-            max_tries: row.max_tries,
-            try_id: row.try_id,
-            operator: row.operator,
-            pool: row.pool,
-            pool_slots: row.pool_slots,
-            queue: row.queue,
-            priority_weight: row.priority_weight,
-            scheduled_when: row.scheduled_when,
-            queued_when: row.queued_when,
-            start_date: row.start_date,
-            end_date: row.end_date,
-            hostname: row.hostname,
-            pid: row.pid,
-            error: row.error,
-            rendered_fields: row.rendered_fields,
-        }
+        // Airflow shows an earlier try in the state in which it ended.
+        self.row_of(at, ended, place, now).into()
     }
 
     /// The instances that a request names.
