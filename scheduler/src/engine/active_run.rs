@@ -92,6 +92,12 @@ impl ActiveRun {
         self.has_begun
     }
 
+    /// When it will have run for longer than it may (Airflow 3: `dagrun_timeout`).
+    pub(crate) fn times_out_at(&self) -> Option<DateTime<Utc>> {
+        let started = self.run.start_date.filter(|_| self.run.state == RunState::Running)?;
+        self.run.dag.runs.dagrun_timeout.map(|limit| started + limit)
+    }
+
     /// The date by which its task instances are put in order: what the run is about, or else when it could begin.
     pub(crate) fn date(&self) -> DateTime<Utc> {
         self.run.logical_date.unwrap_or(self.row.run_after)

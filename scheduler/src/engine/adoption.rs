@@ -338,6 +338,8 @@ impl Coordinator {
         let step = Step { changed, superseded, ..Step::default() };
         let state = active.run.state;
         self.take_in(id, active);
+        // It may have another `dagrun_timeout`.
+        self.file(id);
         self.settled(id, state, &step);
         Ok(())
     }

@@ -466,11 +466,11 @@ impl Coordinator {
         let running = self.running.entry(dag_id).or_default();
         if state == RunState::Running {
             running.insert(id);
-            if let (Some(limit), Some(started)) = (active.run.dag.runs.dagrun_timeout, active.run.start_date) {
-                self.timers.set(started + limit, Timer::RunTimeout(id));
-            }
         } else {
             running.remove(&id);
+        }
+        if let Some(due) = active.times_out_at() {
+            self.timers.set(due, Timer::RunTimeout(id));
         }
     }
 
@@ -508,8 +508,9 @@ impl Coordinator {
                     }
                 }
                 Timer::RunTimeout(run) => {
-                    let is_running = self.runs.get(&run).is_some_and(|active| active.run.state == RunState::Running);
-                    if is_running {
+                    // It may have begun anew since, or have another limit.
+                    let is_due = self.runs.get(&run).and_then(ActiveRun::times_out_at).is_some_and(|due| due <= now);
+                    if is_due {
                         self.step(run, Event::TimedOut);
                     }
                 }

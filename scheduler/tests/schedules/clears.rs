@@ -63,6 +63,32 @@ async fn a_clear_counts_whatever_its_run_does(#[case] backend: Backend) {
     world.stop().await;
 }
 
+/// §2: `dagrun_timeout` is measured from the beginning of the run, also where it is the second.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_run_that_begins_again_has_all_of_its_time(#[case] backend: Backend) {
+    let mut world = World::new(backend, "2026-11-21T05:00:00Z").await;
+    world.dag("dag", "dagrun_timeout: 1h\ntasks: [{task_id: a, operator: hold}]\n").await;
+    world.start().await;
+    let made = world.trigger("dag", "one").await;
+    world.task_becomes(&made, "a", "running", "").await;
+    world.becomes("2026-11-21T05:40:00Z").await;
+    world.release();
+    world.become_states("dag", &["success"]).await;
+    world.hold();
+    clear(&world).await;
+    world.task_becomes(&made, "a", "running", "").await;
+
+    world.becomes("2026-11-21T06:10:00Z").await;
+    assert_eq!(run(&world).await.state, "running");
+    world.becomes("2026-11-21T06:50:00Z").await;
+    world.become_states("dag", &["failed"]).await;
+    world.task_becomes(&made, "a", "skipped", "").await;
+    world.stop().await;
+}
+
 /// §3: a task that one version of the DAG took away and a later one has again is restored, and its tries go on, whether its
 /// run is over or goes on.
 #[rstest]
