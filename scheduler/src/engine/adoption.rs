@@ -233,6 +233,7 @@ impl Coordinator {
     async fn take_up(&mut self, active: ActiveRun) -> Result<(), StoreError> {
         let (id, dag_id) = (active.row.id, active.row.dag_id.clone());
         self.settings.changes.send(Change::dag_run(&dag_id, &active.row.run_id, active.run.state.word()));
+        self.todo.backfills |= active.row.backfill_id.is_some_and(|backfill| !self.backfills.contains_key(&backfill));
         self.take_in(id, active);
         if !self.runs[&id].run.state.is_finished() {
             self.set_deadlines(id).await?;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::active_run::{ActiveRun, Place};
 use super::admission::Admission;
 use super::assets::{AssetQueue, updates};
-use super::backfills::ActiveBackfills;
+use super::backfills::KnownBackfills;
 use super::callbacks::{self, CallbackService, Cause};
 use super::executor::{Deferral, LocalExecutor, Order, Report, Surroundings, Told};
 use super::lease::{self, KeptLease};
@@ -64,7 +64,7 @@ pub(super) struct Coordinator {
     /// Running runs by DAG; derived from `runs`.
     pub(super) running: HashMap<String, HashSet<Uuid>>,
     /// As last read.
-    pub(super) backfills: ActiveBackfills,
+    pub(super) backfills: KnownBackfills,
     /// As last read.
     pub(super) asset_queue: AssetQueue,
     /// Who starts next; derived from `runs`.
@@ -199,7 +199,7 @@ impl Coordinator {
             runs: HashMap::new(),
             queued: HashMap::new(),
             running: HashMap::new(),
-            backfills: ActiveBackfills::new(),
+            backfills: KnownBackfills::new(),
             asset_queue: AssetQueue::new(),
             admission: Admission::new(parallelism),
             timers: Timers::default(),
