@@ -1,6 +1,6 @@
 //! What the coordinator fetches from the database: DAGs, runs to take over, requests.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -90,6 +90,10 @@ impl Coordinator {
                 self.todo.dags.insert(row.dag_id);
             }
         }
+        let is_well = |active: &ActiveRun| active.run.blocked_by_past().is_some_and(BTreeMap::is_empty);
+        let running = self.running.values().flatten().filter_map(|id| self.runs.get(id));
+        let waiting = running.filter(|active| active.run.dag.depends_on_past() && !is_well(active));
+        self.todo.past.extend(waiting.map(|active| active.row.dag_id.clone()));
         self.todo.adopt = true;
         self.todo.requests = true;
         self.todo.pools = true;
@@ -345,12 +349,11 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Tells the runs of a DAG how the runs before them stand, as far as tasks wait for that.
+    /// Tells the running runs of a DAG how the runs before them stand, as far as tasks wait for that. Those that are queued are
+    /// told when they begin: there may be thousands of them.
     async fn look_at_past(&mut self, dag_id: &str) -> Result<(), StoreError> {
-        let queued = self.queued.get(dag_id).into_iter().flatten().map(|(_, id)| *id);
-        let running = self.running.get(dag_id).into_iter().flatten().copied();
-        let runs: Vec<Uuid> = queued.chain(running).collect();
-        for id in runs {
+        let running: Vec<Uuid> = self.running.get(dag_id).into_iter().flatten().copied().collect();
+        for id in running {
             let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) else { continue };
             let without_manual = active.run.dag.runs.catchup.is_on();
             let dag = Arc::clone(&active.run.dag);
