@@ -606,7 +606,7 @@ impl Coordinator {
         }
         if had_tries {
             // All XComs of a task go whenever a try begins, save one that goes on waiting (Airflow 3: XCom).
-            self.pending.forget_xcoms.push(key.clone());
+            self.pending.forget_xcoms_of(key.clone());
         }
         if is_handed_out {
             self.hand_out(id, at, try_id);

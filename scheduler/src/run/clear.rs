@@ -19,6 +19,9 @@ impl Run {
         self.unschedule_behind(instances, step);
         if reopens && self.state.is_finished() {
             self.reopen();
+        } else if reopens && !instances.is_empty() {
+            // How it was to end was said before.
+            self.decided = None;
         }
         self.settle_if_running(now, step);
     }

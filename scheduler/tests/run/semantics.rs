@@ -435,6 +435,27 @@ fn setups_are_needed_and_teardowns_run_whatever_happens() {
     );
 }
 
+/// Section 14: what a person, or `fail_fast`, said of the end of a run does not hold for what is cleared after that, while the
+/// teardowns run.
+#[test]
+fn what_is_cleared_decides_the_run_anew() {
+    let mut play = Play::of(dag("make > work > drop, make > drop", |task| match task.task_id.as_str() {
+        "make" => task.role = TaskRole::Setup,
+        "drop" => {
+            task.role = TaskRole::Teardown { fails_run: false };
+            task.trigger_rule = TriggerRule::AllDoneSetupSuccess;
+        }
+        _ => {}
+    }));
+    play.succeed("make");
+    play.tell(Event::Marked { state: RunState::Failed });
+    assert_eq!(play.states(), "make=success work=skipped drop=scheduled");
+    play.clear("work");
+    assert_eq!(play.states(), "make=success work=scheduled drop=none");
+    play.succeed("work drop");
+    assert_eq!(play.run.state, RunState::Success);
+}
+
 /// Section 2: `fail_fast` fails what runs and skips what waits.
 #[test]
 fn fail_fast_ends_a_run_at_its_first_failure() {
