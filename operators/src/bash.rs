@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::outlet_events;
-use crate::process::{self, Ended};
+use crate::process::{self, Ended, RunFor};
 use crate::spawn::Command;
 
 /// The `bash` operator.
@@ -194,17 +194,8 @@ pub(crate) fn set_environment(
     for (name, value) in env.into_iter().flatten() {
         command.env(name, value.text());
     }
-    let logical_date = ctx.run.logical_date.map(|date| date.format("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string());
-    command
-        .env("AIRFLOW_CTX_DAG_ID", &ctx.key.dag_id)
-        .env("AIRFLOW_CTX_TASK_ID", &ctx.key.task_id)
-        .env("AIRFLOW_CTX_DAG_RUN_ID", &ctx.key.run_id)
-        .env("AIRFLOW_CTX_TRY_NUMBER", ctx.try_number.to_string())
-        .env("AIRFLOW_CTX_DAG_OWNER", &ctx.task.owner)
-        .env("AIRFLOW_CTX_LOGICAL_DATE", logical_date.unwrap_or_default());
-    if !ctx.task.email.is_empty() {
-        command.env("AIRFLOW_CTX_DAG_EMAIL", ctx.task.email.join(","));
-    }
+    let task = Some((ctx.key.task_id.as_str(), ctx.try_number, &*ctx.task));
+    RunFor { dag_id: &ctx.key.dag_id, run_id: &ctx.key.run_id, run: &ctx.run, task }.tell(command);
 }
 
 fn outcome(ended: Ended, skip_on: Option<&ExitCodes>, processor: OutputProcessor) -> Result<Outcome, TaskError> {

@@ -175,7 +175,12 @@ fn notice(ctx: &TaskContext) -> Notice {
         run_id: ctx.key.run_id.clone(),
         run: Arc::clone(&ctx.run),
         run_state: "running".to_owned(),
-        instance: Some(NoticedTry { key: ctx.key.clone(), try_number: ctx.try_number, state: "running".to_owned() }),
+        instance: Some(NoticedTry {
+            key: ctx.key.clone(),
+            try_number: ctx.try_number,
+            state: "running".to_owned(),
+            task: (*ctx.task).clone(),
+        }),
         reason: None,
         exception: None,
         deadline: None,

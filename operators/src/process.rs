@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use scheduler::log::{Level, TaskLog};
+use scheduler::operator::{RunFacts, TaskFacts};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,37 @@ pub(crate) fn is_private(variable: &str) -> bool {
 /// Keeps the settings of Updraft from a child process.
 pub(crate) fn hide_settings(command: &mut Command) {
     command.env_retain(|name| !is_private(&name.to_string_lossy()));
+}
+
+/// What a child process is run for, as it learns it from its environment (Airflow 3: `AIRFLOW_CTX_…`).
+pub(crate) struct RunFor<'a> {
+    /// The DAG.
+    pub(crate) dag_id: &'a str,
+    /// The run, as people name it.
+    pub(crate) run_id: &'a str,
+    /// What is known of the run.
+    pub(crate) run: &'a RunFacts,
+    /// The task, which of its tries, and what is known of it; none where it is about a run alone.
+    pub(crate) task: Option<(&'a str, u32, &'a TaskFacts)>,
+}
+
+impl RunFor<'_> {
+    /// Tells it.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        let logical_date = self.run.logical_date.map(|date| date.format("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string());
+        let owner = self.task.map_or(&self.run.owner, |(_, _, task)| &task.owner);
+        command
+            .env("AIRFLOW_CTX_DAG_ID", self.dag_id)
+            .env("AIRFLOW_CTX_DAG_RUN_ID", self.run_id)
+            .env("AIRFLOW_CTX_DAG_OWNER", owner)
+            .env("AIRFLOW_CTX_LOGICAL_DATE", logical_date.unwrap_or_default());
+        if let Some((task_id, try_number, task)) = self.task {
+            command.env("AIRFLOW_CTX_TASK_ID", task_id).env("AIRFLOW_CTX_TRY_NUMBER", try_number.to_string());
+            if !task.email.is_empty() {
+                command.env("AIRFLOW_CTX_DAG_EMAIL", task.email.join(","));
+            }
+        }
+    }
 }
 
 /// Runs `command`, with its output in the log, until it ends or is cancelled.

@@ -16,7 +16,7 @@ use crate::dag::template::{
 };
 use crate::dag::timetable::{DataInterval, Timetable};
 use crate::dag::{Dag, TaskIndex};
-use crate::operator::{DagFile, ErasedOperator, RunFacts, TaskKey};
+use crate::operator::{ErasedOperator, RunFacts, TaskKey};
 use crate::run::RunType;
 use crate::run_id;
 use crate::template_files::{SearchPath, TemplateFileError};
@@ -38,16 +38,16 @@ pub enum RehearsalError {
 /// A run that nobody makes.
 pub struct Rehearsal {
     dag: Arc<Dag>,
-    file: DagFile,
+    files: SearchPath,
     run_id: String,
     facts: Arc<RunFacts>,
     now: DateTime<Utc>,
 }
 
 impl Rehearsal {
-    /// A manual run, with that `conf`, of a DAG with that file. Fails when the params do not fit.
+    /// A manual run, with that `conf`, of a DAG whose template files are there. Fails when the params do not fit.
     pub fn of(
-        (dag, file): (Arc<Dag>, DagFile),
+        (dag, files): (Arc<Dag>, SearchPath),
         conf: &Map<String, Value>,
         logical_date: DateTime<Utc>,
         now: DateTime<Utc>,
@@ -71,7 +71,7 @@ impl Rehearsal {
             timezone: dag.timezone,
         };
         let run_id = run_id::generate(RunType::Manual, now, Some(logical_date));
-        Ok(Rehearsal { dag, file, run_id, facts: Arc::new(facts), now })
+        Ok(Rehearsal { dag, files, run_id, facts: Arc::new(facts), now })
     }
 
     /// How the instance of a task would be named.
@@ -87,8 +87,7 @@ impl Rehearsal {
     /// What a task would be given. Of a mapped one, without what it is mapped over.
     pub fn arguments(&self, task: TaskIndex, operator: &ErasedOperator) -> Result<Map<String, Value>, RehearsalError> {
         let definition = self.dag.task(task);
-        let path = SearchPath::of(&self.dag, &self.file)?;
-        let files = path.read_all(named_files(operator, &definition.args))?;
+        let files = self.files.read_all(named_files(operator, &definition.args))?;
         // What does not fit its schema is said when the task runs; here the values are looked at.
         let facts = match params::of_task(&self.dag, definition, &self.facts.conf) {
             Ok(params) if !definition.params.is_empty() => Arc::new(RunFacts { params, ..(*self.facts).clone() }),
@@ -128,7 +127,7 @@ impl Rehearsal {
                 }
                 Err(RenderError::NeedsFiles(wanted)) => {
                     for name in wanted {
-                        let text = path.find(&name)?;
+                        let text = self.files.find(&name)?;
                         found.insert_file(name, text);
                     }
                 }

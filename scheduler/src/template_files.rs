@@ -22,8 +22,9 @@ pub enum TemplateFileError {
     LeadsAway(String),
     /// It is in none of the folders.
     #[error(
-        "there is no file `{}` in {}; a text that ends in `{}` is the name of a file, unless a space is behind it",
-        .file.name, shown(.folders), .file.ending
+        "there is no file `{}` in {}; a text that ends in `{}` is the name of a file, unless a space is behind it or it is a \
+         template: `{{{{ '{}' }}}}`",
+        .file.name, shown(.folders), .file.ending, .file.name
     )]
     Missing {
         /// What is looked for.
@@ -169,6 +170,7 @@ mod tests {
             let (own, sql) = (file.folder.clone(), root.path().join("sql"));
             let places = format!("there is no file `c.sql` in `{}` or `{}`", own.display(), sql.display());
             assert!(missing.starts_with(&places) && missing.contains("unless a space is behind it"), "{missing}");
+            assert!(missing.ends_with("a template: `{{ 'c.sql' }}`"), "{missing}");
             assert!(path.read(&named("../sql/a.sql")).unwrap_err().to_string().contains("leads away"));
         }
     }

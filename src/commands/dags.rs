@@ -335,19 +335,16 @@ fn validate(paths: Vec<PathBuf>, config: &Config, output: Output) -> anyhow::Res
 
 /// What is wrong with the template files that the tasks of a DAG name.
 fn file_problems(loaded: &LoadedDag, source: &SourceFile, path: &Path, config: &Config) -> Vec<spec::Problem> {
-    let search = SearchPath::of(&loaded.dag, &dag_file(path, config));
-    loaded.file_problems(source, |file| {
-        let text = match &search {
-            Ok(search) => search.read(file),
-            Err(problem) => return vec![problem.to_string()],
-        };
-        match text {
-            Ok(text) => {
-                let read = FileText { file: file.clone(), text };
-                check_file(&read).iter().map(ToString::to_string).collect()
-            }
-            Err(problem) => vec![Chain(&problem).to_string()],
+    let search = match SearchPath::of(&loaded.dag, &dag_file(path, config)) {
+        Ok(search) => search,
+        Err(problem) => return vec![loaded.search_path_problem(source, problem.to_string())],
+    };
+    loaded.file_problems(source, |file| match search.read(file) {
+        Ok(text) => {
+            let read = FileText { file: file.clone(), text };
+            check_file(&read).iter().map(ToString::to_string).collect()
         }
+        Err(problem) => vec![Chain(&problem).to_string()],
     })
 }
 

@@ -8,6 +8,7 @@ use scheduler::clock::Clock;
 use scheduler::dag::TaskIndex;
 use scheduler::operator::ErasedOperator;
 use scheduler::rehearsal::Rehearsal;
+use scheduler::template_files::SearchPath;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -38,8 +39,9 @@ pub fn run(args: &RenderArgs, config: &Config, output: Output) -> anyhow::Result
     let now = Clock::System.now();
     let logical_date = args.source.logical_date.as_deref().map(parse_date).transpose()?.unwrap_or(now);
     let conf = parse_conf(args.source.conf.as_deref())?;
-    let file = dag_file(&args.source.file, config);
-    let rehearsal = Rehearsal::of((Arc::clone(&dag), file), &conf, logical_date, now)
+    let files = SearchPath::of(&dag, &dag_file(&args.source.file, config))
+        .map_err(|problem| BadInput::new(problem.to_string()))?;
+    let rehearsal = Rehearsal::of((Arc::clone(&dag), files), &conf, logical_date, now)
         .map_err(|problems| BadInput::new(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     if let Some(unknown) = args.tasks.iter().find(|task| dag.find(task).is_none()) {
         return Err(BadInput::new(format!("the DAG `{}` has no task `{unknown}`", dag.dag_id)).into());

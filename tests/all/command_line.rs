@@ -80,15 +80,16 @@ async fn dags_validate_and_render_look_at_template_files() {
     );
     installation.write_dag(
         "team/out.yaml",
-        "template_searchpath: /opt\ntasks:\n  - {task_id: a, operator: bash, bash_command: good.sh}\n",
+        "template_searchpath: /opt\ntasks:\n  - {task_id: a, operator: bash, bash_command: 'true'}\n",
     );
 
     let output = installation.run(&["dags", "validate", "--output", "json"]).await;
     let file = "dags/team/files.yaml";
     let date = "2026-01-02T00:00:00Z";
     let rendered = installation.json(&["dags", "render", file, "--logical-date", date, "--task", "good"]).await;
+    let refused = installation.run(&["dags", "render", "dags/team/out.yaml"]).await;
 
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!((output.status.code(), refused.status.code()), (Some(2), Some(2)));
     let problems: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let told = problems.as_array().unwrap().iter().map(|problem| {
         let text = |key: &str| problem[key].as_str().unwrap().to_owned();
@@ -101,10 +102,13 @@ async fn dags_validate_and_render_look_at_template_files() {
         "files.yaml:5:51",
         "there is no file `./gone.sh` in",
         "unless a space is behind it",
-        "`template_searchpath` names `/opt`, which is outside of the folder of DAG files",
+        "out.yaml:1:22 `template_searchpath` names `/opt`, which is outside of the folder of DAG files",
     ] {
         assert!(said.contains(expected), "{expected} is missing in\n{said}");
     }
+    let refusal = String::from_utf8(refused.stderr).unwrap();
+    let outside = "`template_searchpath` names `/opt`, which is outside of the folder of DAG files";
+    assert_eq!(refusal.matches(outside).count(), 1, "{refusal}");
     assert_eq!(rendered[0]["arguments"]["bash_command"], "echo 2026-01-02");
 }
 

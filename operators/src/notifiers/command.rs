@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::process::{self, Ended};
+use crate::process::{self, Ended, RunFor};
 use crate::spawn::Command as Process;
 
 /// A command that takes longer is ended, and run again later.
@@ -115,15 +115,9 @@ fn words(words: &Words) -> Result<Process, DeliveryError> {
 /// What a command learns without being told in its arguments; the names are those that tasks in bash know.
 fn set_environment(command: &mut Process, args: &CommandArgs, notice: &Notice) {
     process::hide_settings(command);
-    command
-        .env("AIRFLOW_CTX_DAG_ID", &notice.dag_id)
-        .env("AIRFLOW_CTX_DAG_RUN_ID", &notice.run_id)
-        .env("AIRFLOW_CTX_DAG_OWNER", &notice.run.owner);
-    if let Some(instance) = &notice.instance {
-        command
-            .env("AIRFLOW_CTX_TASK_ID", &instance.key.task_id)
-            .env("AIRFLOW_CTX_TRY_NUMBER", instance.try_number.to_string());
-    }
+    let instance = notice.instance.as_ref();
+    let task = instance.map(|instance| (instance.key.task_id.as_str(), instance.try_number, &instance.task));
+    RunFor { dag_id: &notice.dag_id, run_id: &notice.run_id, run: &notice.run, task }.tell(command);
     for (name, value) in &args.env {
         command.env(name, value);
     }

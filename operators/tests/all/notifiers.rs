@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use operators::notifiers::{Environment, MailServer, Tls, register};
 use scheduler::clock::Clock;
 use scheduler::log::TaskLog;
-use scheduler::operator::{CallbackKind, DeliveryError, Notice, NoticedTry, Registry, RunFacts, TaskKey};
+use scheduler::operator::{CallbackKind, DeliveryError, Notice, NoticedTry, Registry, RunFacts, TaskFacts, TaskKey};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -48,7 +48,12 @@ fn failure() -> Notice {
             timezone: chrono_tz::UTC,
         }),
         run_state: "running".to_owned(),
-        instance: Some(NoticedTry { key, try_number: 2, state: "failed".to_owned() }),
+        instance: Some(NoticedTry {
+            key,
+            try_number: 2,
+            state: "failed".to_owned(),
+            task: TaskFacts { owner: "etl".to_owned(), email: vec!["a@x".to_owned(), "b@x".to_owned()] },
+        }),
         reason: None,
         exception: Some("a < b".to_owned()),
         deadline: None,
@@ -317,6 +322,32 @@ async fn commands_run_with_their_arguments_as_they_are() {
     deliver("command", json!({ "command": text, "env": { "MORE": "a b" } })).await.unwrap();
 
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "load 2 a b\n");
+}
+
+/// Airflow 3: `AIRFLOW_CTX_…`, as a task in bash knows them.
+#[tokio::test]
+async fn commands_know_what_they_are_run_for() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("told");
+    let text = format!("env | grep ^AIRFLOW_CTX | sort > {}", file.display());
+    deliver("command", json!({ "command": text })).await.unwrap();
+
+    let expected = [
+        "AIRFLOW_CTX_DAG_EMAIL=a@x,b@x",
+        "AIRFLOW_CTX_DAG_ID=sales",
+        "AIRFLOW_CTX_DAG_OWNER=etl",
+        "AIRFLOW_CTX_DAG_RUN_ID=manual__1",
+        "AIRFLOW_CTX_LOGICAL_DATE=2026-11-21T00:00:00+00:00",
+        "AIRFLOW_CTX_TASK_ID=load",
+        "AIRFLOW_CTX_TRY_NUMBER=2",
+    ];
+    let told = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+
+    let of_run = Notice { instance: None, ..failure() };
+    deliver_as(&registry(None), "command", json!({ "command": text }), &of_run).await.unwrap();
+    let told = std::fs::read_to_string(&file).unwrap();
+    assert!(told.contains("AIRFLOW_CTX_DAG_OWNER=data\n") && !told.contains("TASK_ID"), "{told}");
 }
 
 #[tokio::test]

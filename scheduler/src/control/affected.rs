@@ -77,9 +77,11 @@ impl Meant {
             .collect()
     }
 
-    /// The tasks of another version of the DAG of which the run has no instance.
+    /// The tasks of another version of the DAG of which the run has no instance, or had it taken away.
     pub fn new_tasks(&self, other: &Dag) -> Vec<String> {
-        let is_new = |task_id: &str| !self.instances.iter().any(|row| row.task_id == task_id);
+        let is_new = |task_id: &str| {
+            self.dag.find(task_id).is_none() || !self.instances.iter().any(|row| row.task_id == task_id)
+        };
         other.tasks().map(|(_, task)| task.task_id.clone()).filter(|task_id| is_new(task_id)).collect()
     }
 

@@ -5,6 +5,7 @@ use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
 use super::{Control, ControlError, RunPatch};
+use crate::engine::wake::Wake;
 use crate::events::Change;
 use crate::run::RunState;
 use crate::store::audit::{self, Deed};
@@ -46,6 +47,8 @@ impl Control {
         audit::record(&txn, deed, now).await?;
         commit(txn).await?;
         self.changes.send(Change::dag(dag_id));
+        // A later run may have waited for it.
+        self.waker.wake(Wake::Dags(vec![dag_id.to_owned()]));
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Changing runs that are over: nobody owns them, so the step is made here.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
@@ -38,23 +40,27 @@ impl Control {
         request: &Request,
         now: DateTime<Utc>,
     ) -> Result<(), ControlError> {
-        let Meant { mut row, mut dag, instances } = meant;
+        let Meant { mut row, dag: dag_before, instances } = meant;
+        let mut dag = Arc::clone(&dag_before);
         if let Some(version) = request.version() {
             row.dag_version_id = version;
             dag = self.definition_of(txn, version).await?;
         }
         let mut active = ActiveRun::restore(row, dag, instances)?;
         let before = active.run.state;
+        let back = active.run.bring_back(&dag_before, now);
         let Some(event) = active.event_of(request) else { return Ok(()) };
         // Nobody holds a try of a run that is over.
         let step = active.run.step(event, now).map_err(|error| ControlError::Invalid(error.to_string()))?;
         let place = Place::nowhere();
+        let superseded = back.superseded.iter().chain(&step.superseded);
         let mut batch = runs::Batch {
-            history: step.superseded.iter().map(|(at, ended)| active.history_row(*at, ended, &place, now)).collect(),
+            history: superseded.map(|(at, ended)| active.history_row(*at, ended, &place, now)).collect(),
             withdrawn: step.withdrawn.iter().map(|at| active.key(*at)).collect(),
             ..runs::Batch::default()
         };
-        let changed = active.take_all_if_new().unwrap_or(step.changed);
+        let all_if_new = active.take_all_if_new();
+        let changed = all_if_new.unwrap_or_else(|| back.changed.into_iter().chain(step.changed).collect());
         batch.instances = changed.into_iter().map(|at| active.instance_row(at, &place, now)).collect();
         if before != active.run.state && !active.run.state.is_finished() {
             active.row.queued_at = Some(now);
@@ -71,7 +77,7 @@ impl Control {
         &self,
         txn: &DatabaseTransaction,
         version: Uuid,
-    ) -> Result<std::sync::Arc<crate::dag::Dag>, ControlError> {
+    ) -> Result<Arc<crate::dag::Dag>, ControlError> {
         let version = versions::find(txn, version)
             .await?
             .ok_or_else(|| StoreError::NotFound { what: "DAG version", id: version.to_string() })?;

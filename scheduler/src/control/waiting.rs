@@ -1,7 +1,7 @@
 //! What people ask about what does not run: everything that is in its way.
 
 use super::{Control, ControlError};
-use crate::run::{Obstacle, RunState, TaskState, Waiting};
+use crate::run::{Limit, Obstacle, RunState, TaskState, Waiting};
 use crate::store::entity::{dag_run, task_instance};
 use crate::store::{StoreError, dags, runs};
 
@@ -24,17 +24,22 @@ impl Control {
         task_id: Option<&str>,
     ) -> Result<Vec<Waited>, ControlError> {
         let run = runs::get(self.db.read(), dag_id, run_id).await?;
-        let is_paused = dags::find(self.db.read(), dag_id).await?.is_some_and(|dag| dag.is_paused);
+        let dag = dags::find(self.db.read(), dag_id).await?;
+        let held_back = dag.and_then(|dag| Limit::of_dag(dag.is_paused, dag.is_stale));
         let instances = runs::instances(self.db.read(), run.id).await?;
         let asked = instances.into_iter().filter(|instance| task_id.is_none_or(|task_id| instance.task_id == task_id));
-        asked.map(|instance| waited(&run, is_paused, instance)).collect()
+        asked.map(|instance| waited(&run, held_back.clone(), instance)).collect()
     }
 }
 
-fn waited(run: &dag_run::Model, is_paused: bool, instance: task_instance::Model) -> Result<Waited, ControlError> {
+fn waited(
+    run: &dag_run::Model,
+    held_back: Option<Limit>,
+    instance: task_instance::Model,
+) -> Result<Waited, ControlError> {
     let waiting = Waiting {
         dag_id: &run.dag_id,
-        is_paused,
+        held_back,
         run: run.state.parse::<RunState>().map_err(|_| corrupt("dag_run", &run.state))?,
         run_reason: run.reason.as_deref(),
         state: state(&instance)?,

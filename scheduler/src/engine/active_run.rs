@@ -28,6 +28,8 @@ pub(crate) struct ActiveRun {
     places: HashMap<InstanceIndex, Place>,
     /// What its tries share, as last handed to one.
     around: Option<Arc<RunAround>>,
+    /// Tasks that no run before this one had. To find that out of one, all of them are looked at, so it is found out once.
+    pub(crate) known_new: HashSet<String>,
     /// Whether there are task instances whose rows were never written.
     is_new: bool,
     /// Whether any of them was written before.
@@ -67,7 +69,8 @@ impl ActiveRun {
         run.end_date = row.end_date;
         run.keeps_to_dates = row.run_type != "backfill";
         run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
-        Ok(ActiveRun { row, run, rendered, places, around: None, is_new, has_begun })
+        let known_new = HashSet::new();
+        Ok(ActiveRun { row, run, rendered, places, around: None, known_new, is_new, has_begun })
     }
 
     /// What the tries of the run share. A run that begins again is told anew.
@@ -87,6 +90,12 @@ impl ActiveRun {
     /// Whether the run has ever begun: its task instances are written when it does.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun
+    }
+
+    /// When it will have run for longer than it may (Airflow 3: `dagrun_timeout`).
+    pub(crate) fn times_out_at(&self) -> Option<DateTime<Utc>> {
+        let started = self.run.start_date.filter(|_| self.run.state == RunState::Running)?;
+        self.run.dag.runs.dagrun_timeout.map(|limit| started + limit)
     }
 
     /// The date by which its task instances are put in order: what the run is about, or else when it could begin.
@@ -218,32 +227,8 @@ impl ActiveRun {
         place: &Place,
         now: DateTime<Utc>,
     ) -> task_instance_history::Model {
-        let row = self.row_of(at, ended, place, now);
-        task_instance_history::Model {
-            dag_run_id: row.dag_run_id,
-            task_id: row.task_id,
-            map_index: row.map_index,
-            try_number: row.try_number,
-            dag_id: row.dag_id,
-            run_id: row.run_id,
-            // Airflow shows an earlier try in the state in which it ended.
-            state: row.state,
-            max_tries: row.max_tries,
-            try_id: row.try_id,
-            operator: row.operator,
-            pool: row.pool,
-            pool_slots: row.pool_slots,
-            queue: row.queue,
-            priority_weight: row.priority_weight,
-            scheduled_when: row.scheduled_when,
-            queued_when: row.queued_when,
-            start_date: row.start_date,
-            end_date: row.end_date,
-            hostname: row.hostname,
-            pid: row.pid,
-            error: row.error,
-            rendered_fields: row.rendered_fields,
-        }
+        // Airflow shows an earlier try in the state in which it ended.
+        self.row_of(at, ended, place, now).into()
     }
 
     /// The instances that a request names.

@@ -1,6 +1,6 @@
 //! What the coordinator fetches from the database: DAGs, runs to take over, requests.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -90,6 +90,10 @@ impl Coordinator {
                 self.todo.dags.insert(row.dag_id);
             }
         }
+        let is_well = |active: &ActiveRun| active.run.blocked_by_past().is_some_and(BTreeMap::is_empty);
+        let running = self.running.values().flatten().filter_map(|id| self.runs.get(id));
+        let waiting = running.filter(|active| active.run.dag.depends_on_past() && !is_well(active));
+        self.todo.past.extend(waiting.map(|active| active.row.dag_id.clone()));
         self.todo.adopt = true;
         self.todo.requests = true;
         self.todo.pools = true;
@@ -233,6 +237,7 @@ impl Coordinator {
     async fn take_up(&mut self, active: ActiveRun) -> Result<(), StoreError> {
         let (id, dag_id) = (active.row.id, active.row.dag_id.clone());
         self.settings.changes.send(Change::dag_run(&dag_id, &active.row.run_id, active.run.state.word()));
+        self.todo.backfills |= active.row.backfill_id.is_some_and(|backfill| !self.backfills.contains_key(&backfill));
         self.take_in(id, active);
         if !self.runs[&id].run.state.is_finished() {
             self.set_deadlines(id).await?;
@@ -306,47 +311,56 @@ impl Coordinator {
         commit(txn).await
     }
 
-    /// Lets a run go on with another version of its DAG: what both have keeps its state, what is gone is stopped.
+    /// Lets a run go on with another version of its DAG: what both have keeps its state, what is gone is stopped, and what was
+    /// gone and is there again begins anew.
     async fn go_on_with(&mut self, id: Uuid, version: Uuid) -> Result<(), StoreError> {
         let Some(active) = self.runs.get(&id).filter(|active| active.row.dag_version_id != version) else {
             return Ok(());
         };
+        let before = Arc::clone(&active.run.dag);
         let Some(found) = versions::find(self.settings.db.read(), version).await? else { return Ok(()) };
         let Ok(definition) = self.definition(&found) else { return Ok(()) };
+        // What an earlier version took away is not in memory, but its tries were made, and count.
+        let stored = runs::instances(self.settings.db.read(), id).await?;
+        let is_back = |row: &task_instance::Model| before.find(&row.task_id).is_none();
+        let Some(active) = self.runs.get(&id) else { return Ok(()) };
         let gone = active.run.instances().filter(|(at, instance)| {
-            instance.state.is_held() && definition.find(&active.run.dag.task(at.task).task_id).is_none()
+            instance.state.is_held() && definition.find(&before.task(at.task).task_id).is_none()
         });
         let gone: Vec<Uuid> = gone.map(|(_, instance)| instance.try_id).collect();
+        let now = self.settings.clock.now();
+        let mut rows = active.rows(self.place(), now);
+        rows.extend(stored.into_iter().filter(is_back));
+        let row = dag_run::Model { dag_version_id: version, ..active.row.clone() };
+        let mut active = ActiveRun::restore(row, definition, rows)?;
         for try_id in gone {
             self.stop_try(try_id);
         }
-        let Some(active) = self.runs.get(&id) else { return Ok(()) };
-        let now = self.settings.clock.now();
-        let rows = active.rows(self.place(), now);
-        let row = dag_run::Model { dag_version_id: version, ..active.row.clone() };
-        let active = ActiveRun::restore(row, definition, rows)?;
+        let superseded = active.run.bring_back(&before, now).superseded;
         self.pending.vanished.push(active.vanished());
         self.pending.touch_run(id);
-        let step = Step { changed: active.run.instances().map(|(at, _)| at).collect(), ..Step::default() };
+        let changed = active.run.instances().map(|(at, _)| at).collect();
+        let step = Step { changed, superseded, ..Step::default() };
         let state = active.run.state;
         self.take_in(id, active);
+        // It may have another `dagrun_timeout`.
+        self.file(id);
         self.settled(id, state, &step);
         Ok(())
     }
 
-    /// Tells the runs of a DAG how the runs before them stand, as far as tasks wait for that.
+    /// Tells the running runs of a DAG how the runs before them stand, as far as tasks wait for that. Those that are queued are
+    /// told when they begin: there may be thousands of them.
     async fn look_at_past(&mut self, dag_id: &str) -> Result<(), StoreError> {
-        let queued = self.queued.get(dag_id).into_iter().flatten().map(|(_, id)| *id);
-        let running = self.running.get(dag_id).into_iter().flatten().copied();
-        let runs: Vec<Uuid> = queued.chain(running).collect();
-        for id in runs {
+        let running: Vec<Uuid> = self.running.get(dag_id).into_iter().flatten().copied().collect();
+        for id in running {
             let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) else { continue };
             let without_manual = active.run.dag.runs.catchup.is_on();
             let dag = Arc::clone(&active.run.dag);
             // The first run of a backfill begins anew, whatever became of what was before it (Airflow 3).
             let begins_backfill = active.row.backfill_id.is_some() && active.row.sort_ordinal == Some(1);
             let before = match active.run.logical_date.filter(|_| !begins_backfill) {
-                Some(date) => self.run_before(&dag, date, without_manual).await?,
+                Some(date) => self.run_before(id, &dag, date, without_manual).await?,
                 None => None,
             };
             let blocked = past::blocked(&dag, before.as_ref());
@@ -358,7 +372,8 @@ impl Coordinator {
     }
 
     async fn run_before(
-        &self,
+        &mut self,
+        id: Uuid,
         dag: &crate::dag::Dag,
         date: DateTime<Utc>,
         without_manual: bool,
@@ -375,7 +390,12 @@ impl Coordinator {
             let state = TaskState::from_word(row.state.as_deref()).unwrap_or(TaskState::None);
             states.entry(row.task_id).or_default().push(state);
         }
-        let had_earlier = runs::had_before(db, &dag.dag_id, date, &past::maybe_new(dag, &states)).await?;
+        let mut asked = past::maybe_new(dag, &states);
+        let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
+        asked.retain(|task_id| !active.known_new.contains(*task_id));
+        let had_earlier = runs::had_before(db, &dag.dag_id, date, &asked).await?;
+        let new = asked.into_iter().filter(|task_id| !had_earlier.contains(*task_id)).map(str::to_owned);
+        active.known_new.extend(new);
         Ok(Some(past::RunBefore { logical_date: before.logical_date, states, had_earlier }))
     }
 

@@ -1,6 +1,6 @@
 //! Backfills as the engine knows them: which are active, and how many of their runs may run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
@@ -9,8 +9,8 @@ use crate::run::Limit;
 use crate::store::entity::backfill;
 use crate::store::{StoreError, backfills, commit};
 
-/// The active backfills by id.
-pub(super) type ActiveBackfills = HashMap<i64, backfill::Model>;
+/// The backfills that are active, and those that are over of which runs are in memory: they were cleared since. By id.
+pub(super) type KnownBackfills = HashMap<i64, backfill::Model>;
 
 impl Coordinator {
     /// Completes backfills whose last run has ended, and reads the others anew.
@@ -25,11 +25,15 @@ impl Coordinator {
             }
         }
         let active = backfills::active(self.settings.db.read()).await?;
-        let active: ActiveBackfills = active.into_iter().map(|backfill| (backfill.id, backfill)).collect();
-        let is_paused = |known: Option<&backfill::Model>| known.map(|backfill| backfill.is_paused);
-        // Its runs wait for something else now.
-        self.todo.explain |= active.iter().any(|(id, now)| is_paused(self.backfills.get(id)) != is_paused(Some(now)));
-        self.backfills = active;
+        let mut known: KnownBackfills = active.into_iter().map(|backfill| (backfill.id, backfill)).collect();
+        let of_runs = self.runs.values().filter_map(|active| active.row.backfill_id);
+        let over: BTreeSet<i64> = of_runs.filter(|id| !known.contains_key(id)).collect();
+        let over = backfills::find_all(self.settings.db.read(), over).await?;
+        known.extend(over.into_iter().map(|backfill| (backfill.id, backfill)));
+        // Their runs wait for something else now.
+        self.todo.explain |=
+            known.iter().any(|(id, now)| self.backfills.get(id).map(keeps_waiting) != Some(keeps_waiting(now)));
+        self.backfills = known;
         Ok(())
     }
 
@@ -49,7 +53,7 @@ impl Coordinator {
         let mut free: HashMap<i64, usize> = HashMap::new();
         let mut begin = Vec::new();
         for (backfill, _, id) in waiting {
-            let Some(known) = self.backfills.get(&backfill).filter(|known| !known.is_paused) else { continue };
+            let Some(known) = self.backfills.get(&backfill).filter(|known| !keeps_waiting(known)) else { continue };
             let free = free.entry(backfill).or_insert_with(|| {
                 let limit = usize::try_from(known.max_active_runs).unwrap_or(0);
                 limit.saturating_sub(self.running_of_backfill(&known.dag_id, backfill))
@@ -65,7 +69,7 @@ impl Coordinator {
     /// What keeps the runs of a backfill from beginning.
     pub(super) fn limit_of_backfill(&self, backfill: i64) -> Option<Limit> {
         let known = self.backfills.get(&backfill)?;
-        if known.is_paused {
+        if keeps_waiting(known) {
             return Some(Limit::BackfillPaused);
         }
         let most = usize::try_from(known.max_active_runs).unwrap_or(0);
@@ -82,4 +86,10 @@ impl Coordinator {
     pub(super) fn backfill_of(&self, run: Uuid) -> Option<i64> {
         self.runs.get(&run)?.row.backfill_id
     }
+}
+
+/// Whether the runs of a backfill wait because it is paused. One that was cancelled is paused for ever, and over: who clears a
+/// run of it wants the run.
+fn keeps_waiting(backfill: &backfill::Model) -> bool {
+    backfill.is_paused && backfill.completed_at.is_none()
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::active_run::{ActiveRun, Place};
 use super::admission::Admission;
 use super::assets::{AssetQueue, updates};
-use super::backfills::ActiveBackfills;
+use super::backfills::KnownBackfills;
 use super::callbacks::{self, CallbackService, Cause};
 use super::executor::{Deferral, LocalExecutor, Order, Report, Surroundings, Told};
 use super::lease::{self, KeptLease};
@@ -64,7 +64,7 @@ pub(super) struct Coordinator {
     /// Running runs by DAG; derived from `runs`.
     pub(super) running: HashMap<String, HashSet<Uuid>>,
     /// As last read.
-    pub(super) backfills: ActiveBackfills,
+    pub(super) backfills: KnownBackfills,
     /// As last read.
     pub(super) asset_queue: AssetQueue,
     /// Who starts next; derived from `runs`.
@@ -199,7 +199,7 @@ impl Coordinator {
             runs: HashMap::new(),
             queued: HashMap::new(),
             running: HashMap::new(),
-            backfills: ActiveBackfills::new(),
+            backfills: KnownBackfills::new(),
             asset_queue: AssetQueue::new(),
             admission: Admission::new(parallelism),
             timers: Timers::default(),
@@ -466,11 +466,11 @@ impl Coordinator {
         let running = self.running.entry(dag_id).or_default();
         if state == RunState::Running {
             running.insert(id);
-            if let (Some(limit), Some(started)) = (active.run.dag.runs.dagrun_timeout, active.run.start_date) {
-                self.timers.set(started + limit, Timer::RunTimeout(id));
-            }
         } else {
             running.remove(&id);
+        }
+        if let Some(due) = active.times_out_at() {
+            self.timers.set(due, Timer::RunTimeout(id));
         }
     }
 
@@ -508,8 +508,9 @@ impl Coordinator {
                     }
                 }
                 Timer::RunTimeout(run) => {
-                    let is_running = self.runs.get(&run).is_some_and(|active| active.run.state == RunState::Running);
-                    if is_running {
+                    // It may have begun anew since, or have another limit.
+                    let is_due = self.runs.get(&run).and_then(ActiveRun::times_out_at).is_some_and(|due| due <= now);
+                    if is_due {
                         self.step(run, Event::TimedOut);
                     }
                 }
@@ -605,7 +606,7 @@ impl Coordinator {
         }
         if had_tries {
             // All XComs of a task go whenever a try begins, save one that goes on waiting (Airflow 3: XCom).
-            self.pending.forget_xcoms.push(key.clone());
+            self.pending.forget_xcoms_of(key.clone());
         }
         if is_handed_out {
             self.hand_out(id, at, try_id);

@@ -34,8 +34,7 @@ use crate::dag::{AnswerPolicy, Dag, Task, params};
 use crate::events::Changes;
 use crate::log::{self, LogKey, Logs, TaskLog};
 use crate::operator::{
-    Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError, TaskFacts,
-    TaskKey, Verdict,
+    Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict,
 };
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::secrets::Secrets;
@@ -457,7 +456,7 @@ fn context(
         started_at: order.started_at,
         clock: clock.clone(),
         run,
-        task: Arc::new(TaskFacts { owner: task.owner.clone(), email: task.email.clone() }),
+        task: Arc::new(rendering::task_facts(task)),
         home: home.clone(),
         log,
         cancelled,

@@ -21,7 +21,7 @@ pub(super) struct Pending {
     pub(super) history: Vec<task_instance_history::Model>,
     /// Task instances that have become several.
     pub(super) expanded: Vec<InstanceKey>,
-    pub(super) forget_xcoms: Vec<InstanceKey>,
+    forget_xcoms: Vec<InstanceKey>,
     pub(super) xcoms: Vec<NewXCom>,
     pub(super) requests_done: Vec<i64>,
     /// Runs that went on with another version of their DAG, with the tasks that it has.
@@ -58,6 +58,13 @@ impl Pending {
         if instances.peek().is_some() {
             self.touched.entry(run).or_default().instances.extend(instances);
         }
+    }
+
+    /// Another try of a task instance begins: what those before it left goes, also what is still to be written
+    /// (Airflow 3: XCom).
+    pub(super) fn forget_xcoms_of(&mut self, instance: InstanceKey) {
+        self.xcoms.retain(|left| left.instance != instance);
+        self.forget_xcoms.push(instance);
     }
 
     /// Whether there is nothing to write.
@@ -126,5 +133,34 @@ impl Pending {
     /// The runs that were touched.
     pub(super) fn runs(&self) -> impl Iterator<Item = Uuid> {
         self.touched.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn instance(task_id: &str) -> InstanceKey {
+        InstanceKey {
+            dag_run_id: Uuid::nil(),
+            dag_id: "a".to_owned(),
+            run_id: "one".to_owned(),
+            task_id: task_id.to_owned(),
+            map_index: -1,
+        }
+    }
+
+    /// A task that is cleared before its end is durable leaves nothing of that to its next try.
+    #[test]
+    fn what_is_not_written_yet_is_forgotten_as_well() {
+        let left = |task_id: &str| NewXCom { instance: instance(task_id), key: "k".to_owned(), value: json!(1) };
+        let mut pending = Pending { xcoms: vec![left("again"), left("other")], ..Pending::default() };
+
+        pending.forget_xcoms_of(instance("again"));
+
+        assert_eq!(pending.xcoms, [left("other")]);
+        assert_eq!(pending.forget_xcoms, [instance("again")]);
     }
 }

@@ -15,9 +15,11 @@ use crate::dag::template::{
     render_text,
 };
 use crate::dag::timetable::{Catchup, CatchupMode, DataInterval, Past, Restriction, Timetable};
-use crate::dag::{Dag, shape};
+use crate::dag::{Dag, Task, shape};
 use crate::log::TaskLog;
-use crate::operator::{ErasedOperator, RunFacts, RunReader, SecretReader, TaskContext, TaskError, XComReader};
+use crate::operator::{
+    ErasedOperator, RunFacts, RunReader, SecretReader, TaskContext, TaskError, TaskFacts, XComReader,
+};
 use crate::store::entity::dag_run;
 use crate::template_files::{SearchPath, TemplateFileError};
 
@@ -204,8 +206,12 @@ impl Sources<'_> {
                 Ok(rendered) => return Ok(rendered),
                 Err(RenderError::NeedsXCom(wanted)) => {
                     for xcom in wanted {
+                        if !xcom.run.is_own() {
+                            let left = self.xcoms.pull_from(&xcom).await.map_err(Stuck::Fetching)?;
+                            xcoms.insert_left(xcom, left);
+                            continue;
+                        }
                         let value = match xcom.map_index {
-                            _ if !xcom.run.is_own() => self.xcoms.pull_from(&xcom).await,
                             None => self.xcoms.pull(&xcom.task_id, &xcom.key).await,
                             Some(index) => self.xcoms.pull_of(&xcom.task_id, &xcom.key, index).await,
                         };
@@ -279,6 +285,11 @@ pub(super) fn run_facts(
         owner: dag.owner.clone(),
         timezone: dag.timezone,
     }
+}
+
+/// What tasks and callbacks may know of a task.
+pub(super) fn task_facts(task: &Task) -> TaskFacts {
+    TaskFacts { owner: task.owner.clone(), email: task.email.clone() }
 }
 
 /// What the run after this one is about, whenever that is due.

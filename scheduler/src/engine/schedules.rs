@@ -173,10 +173,7 @@ impl ScheduledDag {
 
 /// What keeps everything of a DAG from starting (Airflow 3: pause, stale DAGs).
 pub(super) fn held_back_by(row: &dag::Model) -> Option<Limit> {
-    if row.is_stale {
-        return Some(Limit::DagStale);
-    }
-    row.is_paused.then_some(Limit::DagPaused)
+    Limit::of_dag(row.is_paused, row.is_stale)
 }
 
 /// The DAGs by id.

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::assets;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::dag::template::{AssetEvents, LastSuccess, XComRef, XComRun};
+use crate::dag::template::{AssetEvents, LastSuccess, Left, XComRef, XComRun};
 use crate::dag::{Dag, TaskGroup, TaskIndex};
 use crate::operator::{Checkpoint, DagFile, Outline, RunReader, RunStanding, TaskKey, XComReader, XComWriter};
-use crate::run::InstanceIndex;
+use crate::run::{InstanceIndex, UNMAPPED};
 use crate::storable;
 use crate::store::checkpoints::{self, Keeper};
 use crate::store::entity::task_instance;
@@ -49,24 +49,20 @@ impl XComReader for StoredXComs {
         Ok(xcoms::value(self.db.read(), self.run, task_id, map_index, key).await?)
     }
 
-    async fn pull_from(&self, xcom: &XComRef) -> anyhow::Result<Option<Value>> {
+    async fn pull_from(&self, xcom: &XComRef) -> anyhow::Result<Option<Left>> {
         let XComRef { run: XComRun { dag_id, run_id, or_before }, task_id, key, map_index } = xcom;
+        let here = self.dag.find(task_id).filter(|_| dag_id.is_none());
         // In a mapped group, an instance sees what the one beside it left, in earlier runs as well.
-        let beside = self.reader.filter(|reader| {
-            let task = self.dag.find(task_id).filter(|_| dag_id.is_none());
-            task.is_some_and(|task| self.dag.are_mapped_together(task, reader.task))
-        });
+        let beside =
+            self.reader.filter(|reader| here.is_some_and(|task| self.dag.are_mapped_together(task, reader.task)));
         let map_index = map_index.or(beside.map(|reader| reader.map_index));
         let of = LeftXCom { task_id, key, map_index };
         let run = WhichRun { own: self.run, dag_id: dag_id.as_deref(), run_id: run_id.as_deref() };
-        let found = xcoms::of_run(self.db.read(), &run, *or_before, &of).await?;
-        let is_mapped = match self.dag.find(task_id).filter(|_| dag_id.is_none()) {
-            Some(task) => self.dag.mapping(task).is_some(),
-            None => found.iter().any(|(index, _)| *index >= 0),
-        };
-        let mut values = found.into_iter().map(|(_, value)| value);
-        // As in this run: what all instances left is a list, also of none.
-        if map_index.is_none() && is_mapped { Ok(Some(values.collect())) } else { Ok(values.next()) }
+        let mut found = xcoms::of_run(self.db.read(), &run, *or_before, &of).await?;
+        if map_index.is_some() {
+            return Ok(found.pop().map(|(_, value)| Left::One(value)));
+        }
+        Ok(left_by_all(found, here.is_some_and(|task| self.dag.mapping(task).is_some())))
     }
 
     async fn asset_events(&self) -> anyhow::Result<AssetEvents> {
@@ -83,6 +79,14 @@ impl XComReader for StoredXComs {
             end_date: run.end_date,
         }))
     }
+}
+
+/// What all instances of a task left in another run: a list where it was mapped there, as in this run. Where nothing was left,
+/// whether it is mapped here tells.
+fn left_by_all(found: Vec<(i32, Value)>, is_mapped_here: bool) -> Option<Left> {
+    let was_mapped = found.first().map_or(is_mapped_here, |(index, _)| *index != UNMAPPED);
+    let mut values = found.into_iter().map(|(_, value)| value);
+    if was_mapped { Some(Left::Several(values.collect())) } else { values.next().map(Left::One) }
 }
 
 /// What a try leaves before its end.
@@ -219,5 +223,22 @@ impl RunReader for StoredRuns {
 
     async fn state(&self, dag_id: &str, run_id: &str) -> anyhow::Result<Option<String>> {
         Ok(runs::find(self.db.read(), dag_id, run_id).await?.map(|run| run.state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_another_run_left_has_the_shape_of_the_task_there() {
+        let list = |values: &[i32]| Some(Left::Several(values.iter().map(|value| json!(value)).collect()));
+        assert_eq!(left_by_all(vec![(0, json!(7))], false), list(&[7]), "it is mapped no more, or in another DAG");
+        assert_eq!(left_by_all(vec![(0, json!(7)), (2, json!(8))], true), list(&[7, 8]));
+        assert_eq!(left_by_all(vec![(UNMAPPED, json!(7))], true), Some(Left::One(json!(7))), "it was not mapped then");
+        assert_eq!(left_by_all(Vec::new(), true), list(&[]));
+        assert_eq!(left_by_all(Vec::new(), false), None);
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Outlets, People, RunMaker, TaskError};
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::dag::template::{AssetEvents, LastSuccess, XComRef};
+use crate::dag::template::{AssetEvents, LastSuccess, Left, XComRef};
 use crate::log::TaskLog;
 
 /// Which task instance: a task within a run.
@@ -80,8 +80,8 @@ pub trait XComReader: Send + Sync {
         Ok(None)
     }
 
-    /// The value that a task left in another run, if there is one.
-    async fn pull_from(&self, xcom: &XComRef) -> anyhow::Result<Option<Value>> {
+    /// What a task left in another run, if it left anything.
+    async fn pull_from(&self, xcom: &XComRef) -> anyhow::Result<Option<Left>> {
         let _ = xcom;
         Ok(None)
     }

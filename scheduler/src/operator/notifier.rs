@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{ArgumentProblem, RunFacts, TaskKey};
+use super::{ArgumentProblem, RunFacts, TaskFacts, TaskKey};
 use crate::log::TaskLog;
 
 /// An attempt to deliver that takes longer is given up, and counts as one that may be made again.
@@ -113,6 +113,8 @@ pub struct NoticedTry {
     pub try_number: u32,
     /// Where it stood, in Airflow's word.
     pub state: String,
+    /// What is known of the task.
+    pub task: TaskFacts,
 }
 
 /// The occasions on which something is told (Airflow 3: callbacks, deadline alerts).

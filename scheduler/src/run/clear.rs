@@ -8,7 +8,7 @@ use super::instance::{Instance, InstanceIndex, Pushed};
 use super::run::Run;
 use super::state::{RunState, TaskState};
 use super::step::Step;
-use crate::dag::{Direction, TaskIndex, TaskRole};
+use crate::dag::{Dag, Direction, TaskIndex, TaskRole};
 
 impl Run {
     /// Makes task instances run anew (Airflow 3: clear). A run that is over begins again, or is left as it is.
@@ -19,6 +19,9 @@ impl Run {
         self.unschedule_behind(instances, step);
         if reopens && self.state.is_finished() {
             self.reopen();
+        } else if reopens && !instances.is_empty() {
+            // How it was to end was said before.
+            self.decided = None;
         }
         self.settle_if_running(now, step);
     }
@@ -81,6 +84,24 @@ impl Run {
             max_tries: instance.try_number + retries,
             ..Instance::new(retries)
         };
+    }
+
+    /// Lets tasks begin anew that the version `before` of the DAG did not have, and one before that had (Airflow 3: restored).
+    /// No process holds what is left of them. How many instances of a mapped task are wanted is found out anew.
+    pub fn bring_back(&mut self, before: &Dag, now: DateTime<Utc>) -> Step {
+        let mut step = Step::default();
+        let is_back = |at: &InstanceIndex| before.find(&self.dag.task(at.task).task_id).is_none();
+        let back: Vec<InstanceIndex> = self.instances().map(|(at, _)| at).filter(is_back).collect();
+        for at in back {
+            let instance = self.instance(at).clone();
+            if instance.has_begun() {
+                let end_date = instance.end_date.or(Some(now));
+                step.superseded.push((at, Instance { state: TaskState::Removed, end_date, ..instance }));
+            }
+            self.reset(at, self.dag.task(at.task).retries);
+            step.changed.push(at);
+        }
+        step
     }
 
     /// A try that was cleared while it ran has stopped.

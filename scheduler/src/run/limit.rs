@@ -64,6 +64,15 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// What keeps a DAG from starting anything at all.
+    pub fn of_dag(is_paused: bool, is_stale: bool) -> Option<Limit> {
+        match (is_stale, is_paused) {
+            (true, _) => Some(Limit::DagStale),
+            (false, true) => Some(Limit::DagPaused),
+            (false, false) => None,
+        }
+    }
+
     /// What Airflow's API calls the dependency that is not met (Airflow 3: `ti_deps/deps`).
     pub fn dependency(&self) -> &'static str {
         match self {

@@ -28,8 +28,8 @@ pub struct Obstacle {
 pub struct Waiting<'a> {
     /// Its DAG.
     pub dag_id: &'a str,
-    /// Whether its DAG is paused.
-    pub is_paused: bool,
+    /// What keeps its DAG from starting anything: it is paused, or its file is gone.
+    pub held_back: Option<Limit>,
     /// Where its run stands.
     pub run: RunState,
     /// Why its run does not begin.
@@ -69,10 +69,9 @@ impl Waiting<'_> {
             RunState::Running => {}
         }
         let own = self.own();
-        let says_paused = |obstacle: &Obstacle| obstacle.reason == Limit::DagPaused.to_string();
-        if self.is_paused && !obstacles.iter().chain(&own).any(says_paused) {
-            obstacles.push(limited(&Limit::DagPaused, self.dag_id));
-        }
+        let held_back = self.held_back.as_ref().map(|limit| limited(limit, self.dag_id));
+        let is_said = obstacles.iter().chain(&own).any(|said| Some(said) == held_back.as_ref());
+        obstacles.extend(held_back.filter(|_| !is_said));
         obstacles.extend(own);
         obstacles
     }
@@ -130,7 +129,7 @@ mod tests {
     use super::*;
 
     fn asked(state: TaskState, reason: Option<&'static str>) -> Waiting<'static> {
-        Waiting { dag_id: "sales", is_paused: false, run: RunState::Running, run_reason: None, state, reason }
+        Waiting { dag_id: "sales", held_back: None, run: RunState::Running, run_reason: None, state, reason }
     }
 
     fn said(waiting: &Waiting<'_>) -> Vec<(&'static str, String)> {
@@ -172,12 +171,24 @@ mod tests {
     #[test]
     fn a_paused_dag_is_said_once() {
         let mut waiting = asked(TaskState::None, None);
-        (waiting.is_paused, waiting.run, waiting.run_reason) = (true, RunState::Queued, Some("DAG paused"));
+        waiting.held_back = Some(Limit::DagPaused);
+        (waiting.run, waiting.run_reason) = (RunState::Queued, Some("DAG paused"));
         assert_eq!(said(&waiting), [("Dag Not Paused", "DAG paused".to_owned())]);
 
         waiting.run_reason = Some("max_active_runs 1 reached");
         assert_eq!(said(&waiting)[0], ("Dagrun Running", "max_active_runs 1 reached".to_owned()));
         assert_eq!(said(&waiting)[1], ("Dag Not Paused", "DAG paused".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_ready_waits_for_a_file_that_is_gone_as_well() {
+        let mut waiting = asked(TaskState::None, Some("waits for extract"));
+        waiting.held_back = Some(Limit::DagStale);
+        let gone = ("Dagrun Running", "DAG file is gone".to_owned());
+        assert_eq!(said(&waiting), [gone.clone(), ("Trigger Rule", "waits for extract".to_owned())]);
+
+        (waiting.state, waiting.reason) = (TaskState::Scheduled, Some("DAG file is gone"));
+        assert_eq!(said(&waiting), [gone], "it is said once");
     }
 
     #[test]
@@ -190,7 +201,7 @@ mod tests {
     #[test]
     fn what_is_deferred_tells_what_it_waits_for_and_no_limit() {
         let mut waiting = asked(TaskState::Deferred, Some("waits for file /data/x; looks again every 1m"));
-        waiting.is_paused = true;
+        waiting.held_back = Some(Limit::DagPaused);
         let expected = "waits for file /data/x; looks again every 1m".to_owned();
         assert_eq!(said(&waiting), [("Task Instance Deferred", expected)]);
     }

@@ -90,10 +90,7 @@ impl Run {
         let retries = self.dag.task(at.task).retries;
         let slot = &mut self.instances[at.task.index()];
         let Ok(place) = usize::try_from(at.map_index) else {
-            // It was removed with its task, which this version of the DAG has again (Airflow 3: restored).
-            let is_back = instance.state == TaskState::Removed;
-            let state = if is_back { TaskState::None } else { instance.state };
-            *slot = Instances::One(Instance { state, ..instance });
+            *slot = Instances::One(instance);
             return;
         };
         let mut mapped = match std::mem::replace(slot, Instances::Mapped(Vec::new())) {
@@ -255,11 +252,13 @@ impl Run {
         for place in 0..known {
             let at = InstanceIndex { task, map_index: i32::try_from(place).unwrap_or(i32::MAX) };
             let state = self.instance(at).state;
-            // One that was removed when there were fewer is wanted again.
+            let is_held_by_nobody = state == TaskState::None || state.is_finished();
             if place < length && state == TaskState::Removed {
+                // There were fewer before: it is wanted again.
                 self.put(at, TaskState::None);
                 changed.push(at);
-            } else if place >= length && state == TaskState::None {
+            } else if place >= length && is_held_by_nobody && state != TaskState::Removed {
+                // How it ended says nothing of the run any more.
                 self.put(at, TaskState::Removed);
                 changed.push(at);
             }

@@ -231,6 +231,8 @@ impl Run {
         if self.state == RunState::Queued {
             self.state = RunState::Running;
             self.start_date = Some(now);
+            // The run before may have gone on since somebody looked.
+            self.blocked_by_past = None;
             self.settle_if_running(now, step);
         }
     }

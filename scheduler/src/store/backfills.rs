@@ -31,6 +31,19 @@ pub async fn list(db: &impl ConnectionTrait, dag_id: Option<&str>) -> Result<Vec
     query.all(db).await.map_err(doing("listing backfills"))
 }
 
+/// Those with these ids, as far as they are there.
+pub async fn find_all(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<backfill::Model>, StoreError> {
+    let mut ids = ids.into_iter().peekable();
+    if ids.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let found = backfill::Entity::find().filter(backfill::Column::Id.is_in(ids)).all(db).await;
+    found.map_err(doing("looking for backfills"))
+}
+
 /// Those that are not complete.
 pub async fn active(db: &impl ConnectionTrait) -> Result<Vec<backfill::Model>, StoreError> {
     backfill::Entity::find()

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::sea_query::{Expr, OnConflict, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, TryInsertResult,
+    QueryOrder, QuerySelect, TryInsertResult,
 };
 use uuid::Uuid;
 
@@ -154,29 +154,40 @@ pub async fn had_before(
     date: DateTime<Utc>,
     task_ids: &[&str],
 ) -> Result<BTreeSet<String>, StoreError> {
+    use sea_orm::sea_query::ExprTrait as _;
     let mut had = BTreeSet::new();
-    let earlier = || {
-        dag_run::Entity::find()
+    for &task_id in task_ids {
+        let in_it = Query::select()
+            .expr(Expr::val(1))
+            .from(task_instance::Entity)
+            .and_where(
+                Expr::col((task_instance::Entity, task_instance::Column::DagRunId))
+                    .equals((dag_run::Entity, dag_run::Column::Id)),
+            )
+            .and_where(Expr::col((task_instance::Entity, task_instance::Column::TaskId)).eq(task_id))
+            .to_owned();
+        let found: Option<Uuid> = dag_run::Entity::find()
             .select_only()
             .column(dag_run::Column::Id)
             .filter(dag_run::Column::DagId.eq(dag_id))
             .filter(dag_run::Column::LogicalDate.lt(date))
-            .into_query()
-    };
-    for task_ids in task_ids.chunks(ROWS_MAX) {
-        let found: Vec<String> = task_instance::Entity::find()
-            .select_only()
-            .column(task_instance::Column::TaskId)
-            .filter(task_instance::Column::TaskId.is_in(task_ids.iter().copied()))
-            .filter(task_instance::Column::DagRunId.in_subquery(earlier()))
-            .distinct()
+            .filter(in_each(in_it))
+            .order_by_desc(dag_run::Column::LogicalDate)
             .into_tuple()
-            .all(db)
+            .one(db)
             .await
-            .map_err(doing("looking for tasks in earlier runs"))?;
-        had.extend(found);
+            .map_err(doing("looking for a task in earlier runs"))?;
+        if found.is_some() {
+            had.insert(task_id.to_owned());
+        }
     }
     Ok(had)
+}
+
+/// Whether a row that belongs to a run is there, looked for in one run after the other, until one has it. Without the offset
+/// Postgres may join instead, and read such rows of all DAGs to find out that this one has none.
+pub(super) fn in_each(mut of_run: SelectStatement) -> Expr {
+    Expr::exists(of_run.limit(1).offset(0).take())
 }
 
 /// The state of the run of a DAG about a logical date, and the states of its instances of these tasks.

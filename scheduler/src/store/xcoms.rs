@@ -1,7 +1,7 @@
 //! XComs that people write, one by one. What tries leave is written with their end (`runs.rs`).
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
@@ -136,7 +136,6 @@ async fn newest(
     of: &LeftXCom<'_>,
 ) -> Result<Option<Uuid>, StoreError> {
     use dag_run::Column as C;
-    let date = || Expr::from(Func::coalesce([Expr::col(C::LogicalDate), Expr::col(C::RunAfter)]));
     let mut left = Query::select()
         .expr(Expr::val(1))
         .from(xcom::Entity)
@@ -147,19 +146,28 @@ async fn newest(
     if let Some(index) = of.map_index {
         left.and_where(Expr::col((xcom::Entity, xcom::Column::MapIndex)).eq(index));
     }
-    let found = dag_run::Entity::find()
-        .select_only()
-        .column(C::Id)
-        .filter(C::DagId.eq(dag_id))
-        .filter(date().lte(until))
-        .filter(Expr::exists(left))
-        .order_by(date(), Order::Desc)
-        .order_by_desc(C::RunAfter)
-        .limit(1)
+    let runs = dag_run::Entity::find().select_only().filter(C::DagId.eq(dag_id)).filter(runs::in_each(left));
+    // Two looks, each along an index from its end; one by whichever date a run has would read all runs of the DAG.
+    let dated: Option<(Uuid, DateTime<Utc>)> = runs
+        .clone()
+        .columns([C::Id, C::LogicalDate])
+        .filter(C::LogicalDate.lte(until))
+        .order_by_desc(C::LogicalDate)
         .into_tuple()
         .one(db)
-        .await;
-    found.map_err(doing("looking for the newest run with an XCom"))
+        .await
+        .map_err(doing("looking for the newest run with an XCom"))?;
+    let mut undated = runs.column(C::Id).filter(C::LogicalDate.is_null()).filter(C::RunAfter.lte(until));
+    if let Some((_, date)) = dated {
+        undated = undated.filter(C::RunAfter.gt(date));
+    }
+    let undated: Option<Uuid> = undated
+        .order_by_desc(C::RunAfter)
+        .into_tuple()
+        .one(db)
+        .await
+        .map_err(doing("looking for the newest run with an XCom"))?;
+    Ok(undated.or(dated.map(|(run, _)| run)))
 }
 
 /// Gives an XCom another value; false when there is none.

@@ -6,7 +6,7 @@ use rstest::rstest;
 use scheduler::connection::Connection;
 use scheduler::dag::asset::Asset;
 use scheduler::dag::template::{
-    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, FileText, LastSuccess, NamedFile,
+    AssetEvents, CallbackFacts, DeadlineFacts, EventFacts, EventsOfAsset, FileText, LastSuccess, Left, NamedFile,
     RenderError, SecretRef, SecretValue, SourceFacts, TemplateContext, TryFacts, XComRef, XComRun, XComs, check,
     check_in_callback, named_files, render_args, render_args_with,
 };
@@ -499,6 +499,21 @@ fn what_several_tasks_left_is_one_list() {
         "[['b'], ['a'], ['c'], None]"
     );
     assert_eq!(render("{{ ti.xcom_pull(task_ids=['many', 'one'], map_indexes=1) }}"), "[['b'], ['c']]");
+}
+
+/// So is what they left elsewhere, where it is known only of what was found whether the task was mapped.
+#[test]
+fn what_several_tasks_left_elsewhere_is_one_list() {
+    let run = XComRun { dag_id: Some("other".to_owned()), ..XComRun::default() };
+    let elsewhere = |task_id| XComRef { run: run.clone(), ..xcom(task_id, "return_value") };
+    let template = "{{ ti.xcom_pull(task_ids=['one', 'many', 'none'], dag_id='other') }}";
+    let mut xcoms = XComs::new();
+    let wanted = vec![elsewhere("many"), elsewhere("none"), elsewhere("one")];
+    assert_eq!(render_text(template, &context(), &xcoms), Err(RenderError::NeedsXCom(wanted)));
+    xcoms.insert_left(elsewhere("one"), Some(Left::One(json!(["o"]))));
+    xcoms.insert_left(elsewhere("many"), Some(Left::Several(vec![json!(["a"]), json!("b")])));
+    xcoms.insert_left(elsewhere("none"), None);
+    assert_eq!(render_text(template, &context(), &xcoms).unwrap(), "[['o'], ['a'], 'b', None]");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use scheduler::dag::timetable::CatchupMode;
 use scheduler::dag::{
     Dag, DagRunPolicy, MappedValues, Mapping, PastDependency, Task, TaskGroup, TaskRole, TriggerRule,
 };
-use scheduler::run::{Event, InstanceIndex, Next, Pushed, Run, RunState, TaskState, TryEnd, past};
+use scheduler::run::{Event, Instance, InstanceIndex, Next, Pushed, Run, RunState, TaskState, TryEnd, past};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -329,6 +329,56 @@ fn a_mapped_task_that_runs_again_takes_the_new_length() {
     assert_eq!(play.states(), "items=success work[0]=scheduled work[1]=scheduled work[2]=removed");
 }
 
+/// Section 8: that holds of instances, too, that nobody cleared: how they ended says nothing of the run any more.
+#[test]
+fn what_a_mapped_task_has_too_many_of_is_removed_however_it_ended() {
+    let mut play = Play::of(dag("items > work", |task| {
+        if task.task_id == "work" {
+            task.mapping = Some(over("items"));
+        }
+    }));
+    play.leave("items", 3);
+    play.succeed("work[0] work[1]");
+    play.fail("work[2]");
+    play.clear("items work[0]");
+    play.leave("items", 1);
+    assert_eq!(play.states(), "items=success work[0]=scheduled work[1]=removed work[2]=removed");
+    play.succeed("work[0]");
+    assert_eq!(play.run.state, RunState::Success);
+}
+
+/// Section 3: a task that one version took away and a later one has again is restored, mapped or not. Its tries go on.
+#[test]
+fn a_task_that_is_there_again_begins_anew_after_its_earlier_tries() {
+    let mut play = Play::of(dag("items > work, items > end", |task| {
+        if task.task_id == "work" {
+            task.mapping = Some(over("items"));
+        }
+    }));
+    play.leave("items", 2);
+    play.succeed("work[0] work[1] end");
+    let away = dag("items", |_| {});
+    let removed = |(at, instance): (InstanceIndex, &Instance)| {
+        let is_away = away.find(&play.run.dag.task(at.task).task_id).is_none();
+        let state = if is_away { TaskState::Removed } else { instance.state };
+        (at, Instance { state, ..instance.clone() })
+    };
+    let stored: Vec<_> = play.run.instances().map(removed).collect();
+    let mut run = Run::restore(Arc::clone(&play.run.dag), "one".to_owned(), None, RunState::Success, stored);
+    let step = run.bring_back(&away, NOW);
+    let tries: Vec<u32> = step.superseded.iter().map(|(_, ended)| ended.try_number).collect();
+    assert_eq!(tries, [1, 1, 1], "what was tried goes into history");
+
+    let mut play = Play::with(run);
+    assert_eq!(play.states(), "items=success work[0]=none work[1]=none end=none");
+    play.tell(Event::Cleared { instances: Vec::new(), reopens: true });
+    play.tell(Event::Begin);
+    assert_eq!(play.states(), "items=success work[0]=scheduled work[1]=scheduled end=scheduled");
+    for name in ["work[0]", "work[1]", "end"] {
+        assert_eq!(play.run.instance(play.at(name)).try_number, 2, "{name}");
+    }
+}
+
 /// Section 8: within a mapped group the instances go in pairs; what comes after the group waits for all of them.
 #[test]
 fn a_mapped_group_goes_in_pairs() {
@@ -383,6 +433,27 @@ fn setups_are_needed_and_teardowns_run_whatever_happens() {
         (play.states().as_str(), play.run.state),
         ("make=success a=failed b=success drop=failed", RunState::Success)
     );
+}
+
+/// Section 14: what a person, or `fail_fast`, said of the end of a run does not hold for what is cleared after that, while the
+/// teardowns run.
+#[test]
+fn what_is_cleared_decides_the_run_anew() {
+    let mut play = Play::of(dag("make > work > drop, make > drop", |task| match task.task_id.as_str() {
+        "make" => task.role = TaskRole::Setup,
+        "drop" => {
+            task.role = TaskRole::Teardown { fails_run: false };
+            task.trigger_rule = TriggerRule::AllDoneSetupSuccess;
+        }
+        _ => {}
+    }));
+    play.succeed("make");
+    play.tell(Event::Marked { state: RunState::Failed });
+    assert_eq!(play.states(), "make=success work=skipped drop=scheduled");
+    play.clear("work");
+    assert_eq!(play.states(), "make=success work=scheduled drop=none");
+    play.succeed("work drop");
+    assert_eq!(play.run.state, RunState::Success);
 }
 
 /// Section 2: `fail_fast` fails what runs and skips what waits.

@@ -1,7 +1,7 @@
 //! §15: backfills, over a DAG whose first days have runs already.
 
 use rstest::rstest;
-use scheduler::control::{ControlError, Fate, NewBackfill, Reprocess};
+use scheduler::control::{ClearRun, ControlError, Fate, NewBackfill, Reprocess};
 use scheduler::run::RunState;
 use scheduler::store::runs;
 
@@ -92,6 +92,33 @@ async fn runs_that_are_reused_become_part_of_the_backfill(#[case] backend: Backe
             row.completed_at
         })
         .await;
+    world.stop().await;
+}
+
+/// A run of a backfill that is over is cleared like any other, also where the backfill was cancelled and so is paused for ever.
+#[rstest]
+#[case::done(false)]
+#[case::cancelled(true)]
+#[tokio::test]
+async fn a_run_of_a_backfill_that_is_over_can_be_cleared(#[case] is_cancelled: bool) {
+    let mut world = World::new(Backend::Sqlite, NOW).await;
+    let text = "schedule: '@daily'\ncatchup: none\ntasks: [{task_id: a, operator: hold}]\n";
+    world.dag("days", text).await;
+    world.start().await;
+    let new = NewBackfill { max_active_runs: 1, ..days("01", "02") };
+    let (made, _) = world.control.create_backfill(new, None).await.unwrap();
+    world.become_states("days", &["running", "queued"]).await;
+    if is_cancelled {
+        world.control.cancel_backfill(made.id, None).await.unwrap();
+    }
+    world.release();
+    world.become_states("days", &["success", if is_cancelled { "failed" } else { "success" }]).await;
+    world.settle().await;
+    assert!(scheduler::store::backfills::get(world.db.read(), made.id).await.unwrap().completed_at.is_some());
+
+    let run_id = world.runs("days").await[1].run_id.clone();
+    world.control.clear_run("days", &run_id, ClearRun::default(), None).await.unwrap();
+    world.become_states("days", &["success", "success"]).await;
     world.stop().await;
 }
 

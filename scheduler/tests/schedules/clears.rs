@@ -1,8 +1,9 @@
 //! §14: what clearing does to the run.
 
 use rstest::rstest;
-use scheduler::control::{ClearTasks, Relatives, Runs, StatesMeant};
+use scheduler::control::{ClearRun, ClearTasks, Relatives, Runs, StatesMeant};
 use scheduler::store::entity::dag_run;
+use scheduler::store::runs;
 
 use crate::world::{Backend, World};
 
@@ -60,4 +61,70 @@ async fn a_clear_counts_whatever_its_run_does(#[case] backend: Backend) {
     world.unpause("dag").await;
     world.become_states("dag", &["success"]).await;
     world.stop().await;
+}
+
+/// §2: `dagrun_timeout` is measured from the beginning of the run, also where it is the second.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_run_that_begins_again_has_all_of_its_time(#[case] backend: Backend) {
+    let mut world = World::new(backend, "2026-11-21T05:00:00Z").await;
+    world.dag("dag", "dagrun_timeout: 1h\ntasks: [{task_id: a, operator: hold}]\n").await;
+    world.start().await;
+    let made = world.trigger("dag", "one").await;
+    world.task_becomes(&made, "a", "running", "").await;
+    world.becomes("2026-11-21T05:40:00Z").await;
+    world.release();
+    world.become_states("dag", &["success"]).await;
+    world.hold();
+    clear(&world).await;
+    world.task_becomes(&made, "a", "running", "").await;
+
+    world.becomes("2026-11-21T06:10:00Z").await;
+    assert_eq!(run(&world).await.state, "running");
+    world.becomes("2026-11-21T06:50:00Z").await;
+    world.become_states("dag", &["failed"]).await;
+    world.task_becomes(&made, "a", "skipped", "").await;
+    world.stop().await;
+}
+
+/// §3: a task that one version of the DAG took away and a later one has again is restored, and its tries go on, whether its
+/// run is over or goes on.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_task_that_is_there_again_is_restored(#[case] backend: Backend, #[values(false, true)] is_over: bool) {
+    let both = "tasks: [{task_id: a, operator: hold}, {task_id: b, operator: empty}]\n";
+    let mut world = World::new(backend, "2026-11-21T05:11:40Z").await;
+    world.dag("dag", both).await;
+    world.start().await;
+    if is_over {
+        world.release();
+    }
+    let made = world.trigger("dag", "one").await;
+    world.task_becomes(&made, "a", if is_over { "success" } else { "running" }, "").await;
+    world.task_becomes(&made, "b", "success", "").await;
+    world.settle().await;
+
+    world.dag("dag", "tasks: [{task_id: a, operator: hold}]\n").await;
+    assert_eq!(go_on_with_newest(&world).await, [""; 0]);
+    world.task_becomes(&made, "b", "removed", "").await;
+    world.settle().await;
+    world.dag("dag", both).await;
+    assert_eq!(go_on_with_newest(&world).await, ["b"]);
+    world.task_becomes(&made, "b", "success", "").await;
+    let rows = runs::instances(world.db.read(), made.id).await.unwrap();
+    let restored = rows.iter().find(|row| row.task_id == "b").unwrap();
+    assert_eq!((restored.try_number, restored.max_tries), (2, 1));
+    world.release();
+    world.become_states("dag", &["success"]).await;
+    world.stop().await;
+}
+
+/// Has the run go on with the newest version of its DAG; answers with the tasks that are new to it.
+async fn go_on_with_newest(world: &World) -> Vec<String> {
+    let only_new = ClearRun { only_new: true, ..ClearRun::default() };
+    world.control.clear_run("dag", "one", only_new, None).await.unwrap().new_tasks
 }

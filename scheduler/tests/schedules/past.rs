@@ -4,6 +4,7 @@ use rstest::rstest;
 use scheduler::control::{MarkTasks, Relatives, TaskRef};
 use scheduler::run::TaskState;
 use scheduler::store::entity::dag_run;
+use scheduler::store::{commit, runs};
 
 use crate::world::{Backend, World, at};
 
@@ -62,5 +63,33 @@ async fn a_new_task_waits_unless_it_may_not(#[case] backend: Backend) {
     let fourth = run_of(&world, "04").await;
     world.task_becomes(&fourth, "new", "success", "").await;
     world.task_becomes(&fourth, "may", "none", ABSENT).await;
+    world.stop().await;
+}
+
+/// A run that waits for the run before goes on when that is deleted, also when nobody hears of it.
+#[rstest]
+#[tokio::test]
+async fn a_run_goes_on_when_the_run_before_is_gone(#[values(false, true)] is_said: bool) {
+    let mut world = World::new(Backend::Sqlite, "2026-02-01T00:00:00Z").await;
+    let tasks = |operator: &str| {
+        format!("default_args: {{depends_on_past: true}}\ntasks: [{{task_id: a, operator: {operator}}}]\n")
+    };
+    world.start().await;
+    world.dag("dag", &tasks("fail")).await;
+    let first = run_of(&world, "01").await;
+    world.become_states("dag", &["failed"]).await;
+    world.dag("dag", &tasks("empty")).await;
+    let second = run_of(&world, "02").await;
+    world.task_becomes(&second, "a", "none", "waits for the run before").await;
+
+    if is_said {
+        world.control.delete_run("dag", "01", None).await.unwrap();
+    } else {
+        let txn = world.db.begin_write().await.unwrap();
+        runs::delete(&txn, first.id).await.unwrap();
+        commit(txn).await.unwrap();
+        world.settle().await;
+    }
+    world.task_becomes(&second, "a", "success", "").await;
     world.stop().await;
 }

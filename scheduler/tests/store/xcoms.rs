@@ -78,6 +78,37 @@ async fn the_newest_run_up_to_a_date_that_left_something_counts(#[case] backend:
     assert_eq!(find(&db, WhichRun { run_id: Some("none"), ..from(&own) }, true, None).await, []);
 }
 
+/// A run without a logical date stands among those that have one, by when it might start.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn runs_with_and_without_a_date_are_in_one_order(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let dated = |name: &str, ago| a_run(name, Uuid::now_v7(), Some(days(ago)));
+    let undated = |name: &str, ago| dag_run::Model { run_after: days(ago), ..a_run(name, Uuid::now_v7(), None) };
+    let (own, between, yesterday) = (dated("own", 0), undated("between", 2), undated("yesterday", 1));
+    let (dated_3, undated_4) = (dated("dated", 3), undated("undated", 4));
+    let left = [(-1, json!("dated"))];
+    with_runs(&db, &[(&own, &[]), (&yesterday, &[]), (&dated_3, &left), (&undated_4, &[(-1, json!("undated"))])]).await;
+    let from = WhichRun { own: own.id, dag_id: None, run_id: None };
+    assert_eq!(find(&db, from, true, None).await, left);
+
+    let txn = db.begin_write().await.unwrap();
+    runs::insert(&txn, between.clone()).await.unwrap();
+    let instance = InstanceKey {
+        dag_run_id: between.id,
+        dag_id: between.dag_id.clone(),
+        run_id: between.run_id.clone(),
+        task_id: "t".to_owned(),
+        map_index: -1,
+    };
+    xcoms::insert(&txn, &instance, "mark", json!("between"), noon()).await.unwrap();
+    commit(txn).await.unwrap();
+    assert_eq!(find(&db, from, true, None).await, [(-1, json!("between"))]);
+    assert_eq!(find(&db, WhichRun { run_id: Some("undated"), ..from }, true, None).await, [(-1, json!("undated"))]);
+}
+
 /// Another DAG's run goes by the name of this one unless another is given; what counts before it is its date.
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]

@@ -170,8 +170,8 @@ async fn all(
     // A task instance that was cleared keeps the number of its last try, which is in the history already.
     let is_earlier = tries.earlier.last().is_some_and(|last| last.try_number == tries.latest.instance.try_number);
     if tries.latest.instance.try_number > 0 && !is_earlier {
-        let latest = TaskInstanceHistoryResponse::latest(&tries.latest.instance, run)?;
-        shown.push((tries.latest.instance.try_number, latest));
+        let latest = tries.latest.instance;
+        shown.push((latest.try_number, TaskInstanceHistoryResponse::latest(latest, run)?));
     }
     Ok(shown)
 }

@@ -127,7 +127,7 @@ impl HitlDetailHistory {
             Some(earlier) => TaskInstanceHistoryResponse::earlier(earlier, &latest.run)?,
             // One that goes on in another process is counted anew when it does.
             None if try_number >= latest.instance.try_number => {
-                TaskInstanceHistoryResponse::latest(&latest.instance, &latest.run)?
+                TaskInstanceHistoryResponse::latest(latest.instance.clone(), &latest.run)?
             }
             None => return Ok(None),
         };

@@ -51,38 +51,10 @@ pub(crate) struct TaskInstanceHistoryResponse {
 impl TaskInstanceHistoryResponse {
     /// The latest try, as the task instance has it.
     pub(crate) fn latest(
-        instance: &task_instance::Model,
+        instance: task_instance::Model,
         run: &RunRow,
     ) -> Result<TaskInstanceHistoryResponse, ApiError> {
-        Ok(TaskInstanceHistoryResponse {
-            task_id: instance.task_id.clone(),
-            dag_id: instance.dag_id.clone(),
-            dag_run_id: instance.run_id.clone(),
-            map_index: instance.map_index,
-            start_date: instance.start_date.map(DateTime),
-            end_date: instance.end_date.map(DateTime),
-            duration: seconds_between(instance.start_date, instance.end_date),
-            state: instance.state.as_deref().map(TaskInstanceState::read).transpose()?,
-            try_number: instance.try_number,
-            max_tries: instance.max_tries,
-            task_display_name: display_name::of_task_then(run.version.as_ref(), &instance.task_id),
-            dag_display_name: display_name::of_dag_then(run.version.as_ref(), &instance.dag_id),
-            hostname: instance.hostname.clone(),
-            unixname: None,
-            pool: instance.pool.clone(),
-            pool_slots: instance.pool_slots,
-            queue: Some(instance.queue.clone()),
-            priority_weight: Some(instance.priority_weight),
-            operator: Some(instance.operator.clone()),
-            operator_name: Some(instance.operator.clone()),
-            queued_when: instance.queued_when.map(DateTime),
-            scheduled_when: instance.scheduled_when.map(DateTime),
-            pid: instance.pid,
-            executor: None,
-            executor_config: "{}".to_owned(),
-            dag_version: run.version.as_ref().map(DagVersionResponse::from),
-            error: instance.error.clone(),
-        })
+        TaskInstanceHistoryResponse::earlier(&instance.into(), run)
     }
 
     /// A try before the latest.
@@ -147,20 +119,20 @@ pub(crate) struct TaskInstanceResponse {
 impl TryFrom<TaskInstanceRow> for TaskInstanceResponse {
     type Error = ApiError;
 
-    fn try_from(TaskInstanceRow { instance, run }: TaskInstanceRow) -> Result<TaskInstanceResponse, ApiError> {
+    fn try_from(TaskInstanceRow { mut instance, run }: TaskInstanceRow) -> Result<TaskInstanceResponse, ApiError> {
+        let index = (instance.map_index >= 0).then(|| instance.map_index.to_string());
+        let rendered = instance.rendered_fields.take();
         Ok(TaskInstanceResponse {
             id: instance.try_id,
-            latest: TaskInstanceHistoryResponse::latest(&instance, &run)?,
             logical_date: run.run.logical_date.map(DateTime),
             run_after: DateTime(run.run.run_after),
-            note: instance.note,
-            rendered_map_index: instance
-                .rendered_map_index
-                .or_else(|| (instance.map_index >= 0).then(|| instance.map_index.to_string())),
-            rendered_fields: instance.rendered_fields.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
+            note: instance.note.take(),
+            rendered_map_index: instance.rendered_map_index.take().or(index),
+            rendered_fields: rendered.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
             trigger: None,
             triggerer_job: None,
-            reason: instance.reason,
+            reason: instance.reason.take(),
+            latest: TaskInstanceHistoryResponse::latest(instance, &run)?,
         })
     }
 }

@@ -71,7 +71,9 @@ fn read_file(source: &SourceFile, registry: &Registry, schemas: &mut OperatorSch
         if let Some((dag, files)) = dag.filter(|_| file_is_sound) {
             if taken.insert(dag.dag_id.clone()) {
                 let document = version::document(&dag);
-                dags.push(LoadedDag { hash: version::hash(&document), document, dag: Arc::new(dag), files });
+                let search_path = text.mapping.get("template_searchpath").map(|entry| entry.value.place);
+                let (hash, dag) = (version::hash(&document), Arc::new(dag));
+                dags.push(LoadedDag { hash, document, dag, files, search_path });
             } else {
                 let message = format!("two DAGs of this file are called `{}`", dag.dag_id);
                 let place = text.mapping.get("dag_id").map_or(text.id_place, |entry| entry.value.place);

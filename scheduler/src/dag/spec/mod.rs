@@ -86,4 +86,6 @@ pub struct LoadedDag {
     pub document: Value,
     /// The template files that its tasks name.
     files: Vec<FileMention>,
+    /// Where it says in which folders else they are looked for.
+    search_path: Option<Place>,
 }

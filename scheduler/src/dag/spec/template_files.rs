@@ -28,4 +28,11 @@ impl LoadedDag {
         };
         self.files.iter().flat_map(told).collect()
     }
+
+    /// What is wrong with the folders in which they are looked for, told where the DAG names those.
+    pub fn search_path_problem(&self, source: &SourceFile, message: String) -> Problem {
+        let place = self.search_path.unwrap_or_default();
+        let problem = Problem::new(Code::InvalidValue, message, place, "this path");
+        Problem { dag_id: Some(self.dag.dag_id.clone()), ..problem }.located(source)
+    }
 }

@@ -28,7 +28,7 @@ mod session;
 mod span;
 mod typed;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -102,6 +102,15 @@ impl XComRun {
     }
 }
 
+/// What a task left in a run of which this version of this DAG does not tell whether it was mapped there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// What its only instance left, or the one that was asked for.
+    One(Value),
+    /// What the instances of a mapped task left, in their order.
+    Several(Vec<Value>),
+}
+
 /// A connection or a variable, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SecretRef {
@@ -148,6 +157,7 @@ pub struct LastSuccess {
 #[derive(Clone, Debug, Default)]
 pub struct XComs {
     values: Arc<HashMap<XComRef, Option<Value>>>,
+    of_several: Arc<HashSet<XComRef>>,
     asset_events: Option<Arc<AssetEvents>>,
     secrets: Arc<HashMap<SecretRef, Option<SecretValue>>>,
     last_success: Option<LastSuccess>,
@@ -163,6 +173,23 @@ impl XComs {
     /// Keeps what was found, or that nothing was.
     pub fn insert(&mut self, xcom: XComRef, value: Option<Value>) {
         Arc::make_mut(&mut self.values).insert(xcom, value);
+    }
+
+    /// Keeps what was found in another run, or that nothing was.
+    pub fn insert_left(&mut self, xcom: XComRef, left: Option<Left>) {
+        let value = left.map(|left| match left {
+            Left::One(value) => value,
+            Left::Several(values) => {
+                Arc::make_mut(&mut self.of_several).insert(xcom.clone());
+                Value::Array(values)
+            }
+        });
+        self.insert(xcom, value);
+    }
+
+    /// Whether it was found in another run, as the list of what several instances left.
+    pub fn is_of_several(&self, xcom: &XComRef) -> bool {
+        self.of_several.contains(xcom)
     }
 
     /// Keeps the connection or variable that was found, or that there is none.

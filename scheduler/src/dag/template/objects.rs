@@ -268,7 +268,8 @@ impl TaskInstance {
             };
             let left = self.of_task(task_id, pull)?;
             let is_of_several = match &pull.indexes {
-                None => pull.run.dag_id.is_none() && self.is_of_several(task_id),
+                None if pull.run.is_own() => self.is_of_several(task_id),
+                None => self.0.is_of_several(&pull.xcom(task_id, None)),
                 Some(MapIndexes::One(_)) => false,
                 Some(MapIndexes::Several(_)) => true,
             };
@@ -300,9 +301,7 @@ impl TaskInstance {
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             return Err(invalid(format!("there is no task `{task_id}` to pull an XCom from{hint}")));
         }
-        let Pull { run, key, default, .. } = pull;
-        let xcom = XComRef { run: run.clone(), task_id: task_id.to_owned(), key: key.clone(), map_index };
-        Ok(self.0.pull(xcom, default))
+        Ok(self.0.pull(pull.xcom(task_id, map_index), &pull.default))
     }
 }
 
@@ -312,6 +311,12 @@ struct Pull {
     key: String,
     indexes: Option<MapIndexes>,
     default: Value,
+}
+
+impl Pull {
+    fn xcom(&self, task_id: &str, map_index: Option<i32>) -> XComRef {
+        XComRef { run: self.run.clone(), task_id: task_id.to_owned(), key: self.key.clone(), map_index }
+    }
 }
 
 /// Of which instances an XCom is pulled (Airflow 3: `map_indexes`).

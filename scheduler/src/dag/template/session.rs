@@ -58,6 +58,11 @@ impl Session {
         }
     }
 
+    /// Whether an XCom of another run is the list of what several instances left.
+    pub fn is_of_several(&self, xcom: &XComRef) -> bool {
+        self.xcoms.is_of_several(xcom)
+    }
+
     /// The connection or variable. One that has to be fetched first is noted.
     pub fn secret(&self, secret: &SecretRef) -> Looked<'_> {
         match self.xcoms.secret(secret) {

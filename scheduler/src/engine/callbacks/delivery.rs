@@ -218,7 +218,9 @@ fn notice(
     log: TaskLog,
 ) -> Notice {
     let run = Arc::new(run_facts(dag, row, &facts));
+    let task = |task_id: &str| dag.find(task_id).map(|task| rendering::task_facts(dag.task(task))).unwrap_or_default();
     let instance = facts.instance.map(|instance| NoticedTry {
+        task: task(&instance.task_id),
         key: TaskKey {
             dag_id: request.dag_id.clone(),
             run_id: request.run_id.clone(),

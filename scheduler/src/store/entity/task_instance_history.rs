@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::task_instance;
+
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "task_instance_history")]
@@ -61,3 +63,33 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// The latest try, as it would be kept if another followed.
+impl From<task_instance::Model> for Model {
+    fn from(latest: task_instance::Model) -> Model {
+        Model {
+            dag_run_id: latest.dag_run_id,
+            task_id: latest.task_id,
+            map_index: latest.map_index,
+            try_number: latest.try_number,
+            dag_id: latest.dag_id,
+            run_id: latest.run_id,
+            state: latest.state,
+            max_tries: latest.max_tries,
+            try_id: latest.try_id,
+            operator: latest.operator,
+            pool: latest.pool,
+            pool_slots: latest.pool_slots,
+            queue: latest.queue,
+            priority_weight: latest.priority_weight,
+            scheduled_when: latest.scheduled_when,
+            queued_when: latest.queued_when,
+            start_date: latest.start_date,
+            end_date: latest.end_date,
+            hostname: latest.hostname,
+            pid: latest.pid,
+            error: latest.error,
+            rendered_fields: latest.rendered_fields,
+        }
+    }
+}
