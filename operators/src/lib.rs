@@ -73,6 +73,7 @@ mod reason;
 mod requests;
 pub mod retention;
 pub mod s3;
+mod scratch;
 pub mod secrets;
 pub mod sensors;
 pub mod shapes;

@@ -31,6 +31,7 @@ pub(super) struct Kinesis {
     open: VecDeque<Shard>,
 }
 
+#[derive(Clone)]
 struct Shard {
     id: String,
     at: IteratorAt,
@@ -97,6 +98,18 @@ impl Kinesis {
         }
         Ok((records, position))
     }
+
+    /// Opens the shards that go on where one ended.
+    async fn go_on_after_end(&mut self) -> Result<(), Trouble> {
+        for id in self.list().await? {
+            if !self.known.contains(&id) {
+                let at = IteratorAt::TrimHorizon;
+                self.open.push_back(Shard { id: id.clone(), at, iterator: None, is_caught_up: false });
+                self.known.push(id);
+            }
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -135,21 +148,23 @@ impl Source for Kinesis {
 
     async fn look(&mut self, room: usize) -> Result<Looked, Trouble> {
         let Some(mut shard) = self.open.pop_front() else { return Ok(Looked { is_empty: true, ..Looked::default() }) };
-        let read = self.read(&mut shard, room).await;
-        let id = shard.id.clone();
-        let has_ended = matches!(&read, Ok((_, Some(Position::Ended))));
-        if !has_ended {
-            self.open.push_back(shard);
-        }
-        let (records, position) = read?;
-        if has_ended {
-            for id in self.list().await? {
-                if !self.known.contains(&id) {
-                    let at = IteratorAt::TrimHorizon;
-                    self.open.push_back(Shard { id: id.clone(), at, iterator: None, is_caught_up: false });
-                    self.known.push(id);
-                }
+        let before = shard.clone();
+        let (records, position) = match self.read(&mut shard, room).await {
+            Ok(read) => read,
+            Err(trouble) => {
+                self.open.push_back(shard);
+                return Err(trouble);
             }
+        };
+        let id = shard.id.clone();
+        if position == Some(Position::Ended) {
+            if let Err(trouble) = self.go_on_after_end().await {
+                // Nobody has got what was read: it is read once more.
+                self.open.push_back(before);
+                return Err(trouble);
+            }
+        } else {
+            self.open.push_back(shard);
         }
         let positions = Positions(position.map(|position| (id, position)).into_iter().collect::<BTreeMap<_, _>>());
         let is_empty = records.is_empty() && self.open.iter().all(|shard| shard.is_caught_up);
