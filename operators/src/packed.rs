@@ -73,10 +73,8 @@ impl Plain {
 /// The texts of files, in the same order.
 pub async fn plain(files: &[InputFile], s3: &S3) -> anyhow::Result<Vec<Plain>> {
     let is_packed = |file: &InputFile| is_packed(file.location.file_name());
-    let folder = match files.iter().find(|file| is_packed(file)) {
-        Some(file) => Some(Arc::new(folder_for(&file.location)?)),
-        None => None,
-    };
+    let first = files.iter().find(|file| is_packed(file));
+    let folder = first.map(|file| folder_for(&file.location)).transpose()?.map(Arc::new);
     let texts: Vec<_> = files
         .iter()
         .map(|file| text_of(file.clone(), s3.clone(), folder.clone().filter(|_| is_packed(file))))
