@@ -82,6 +82,7 @@ pub mod slack;
 mod span;
 pub mod spark;
 mod spawn;
+mod spills;
 pub mod spool;
 pub mod sql;
 pub mod sql_check;
