@@ -22,6 +22,7 @@ mod m20261129_000140_task_state;
 mod m20261129_000150_checkpoint_version;
 mod m20261129_000210_asset_alias_reference;
 mod m20261129_000300_display_names;
+mod m20261129_000310_order_of_keys;
 
 use sea_orm_migration::prelude::*;
 
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000150_checkpoint_version::Migration),
             Box::new(m20261129_000210_asset_alias_reference::Migration),
             Box::new(m20261129_000300_display_names::Migration),
+            Box::new(m20261129_000310_order_of_keys::Migration),
         ]
     }
 }

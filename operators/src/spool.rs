@@ -1,4 +1,4 @@
-//! Rows set aside on disk, to be read again within the same try; the file goes away with the value.
+//! Rows set aside on disk, to be read again within the same try; the file goes away with the value, or after its process.
 
 use std::fmt;
 use std::fs::File;
@@ -15,11 +15,15 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use tempfile::{NamedTempFile, TempPath};
+
+use crate::scratch::Scratch;
+
+/// The name of the file in its folder.
+const FILE: &str = "rows.arrow";
 
 /// Rows that are being set aside.
 pub struct SpoolWriter {
-    path: TempPath,
+    folder: Scratch,
     writer: FileWriter<BufWriter<File>>,
     rows: usize,
 }
@@ -27,15 +31,16 @@ pub struct SpoolWriter {
 /// Rows that were set aside.
 pub struct Spool {
     schema: SchemaRef,
-    path: Arc<TempPath>,
+    folder: Arc<Scratch>,
     rows: usize,
 }
 
 impl SpoolWriter {
     /// Begins a file in the folder for temporary files.
     pub fn begin(schema: &SchemaRef) -> Result<SpoolWriter> {
-        let (file, path) = NamedTempFile::new()?.into_parts();
-        Ok(SpoolWriter { path, writer: FileWriter::try_new(BufWriter::new(file), schema)?, rows: 0 })
+        let folder = Scratch::begin()?;
+        let file = File::create(folder.path().join(FILE))?;
+        Ok(SpoolWriter { folder, writer: FileWriter::try_new(BufWriter::new(file), schema)?, rows: 0 })
     }
 
     /// Appends rows.
@@ -48,7 +53,7 @@ impl SpoolWriter {
     pub fn finish(mut self) -> Result<Spool> {
         self.writer.finish()?;
         let schema = Arc::clone(self.writer.schema());
-        Ok(Spool { schema, path: Arc::new(self.path), rows: self.rows })
+        Ok(Spool { schema, folder: Arc::new(self.folder), rows: self.rows })
     }
 }
 
@@ -60,14 +65,14 @@ impl Spool {
 
     /// The rows as a table, in the order in which they were set aside. The file lives as long as the table.
     pub fn table(&self) -> Result<StreamingTable> {
-        let partition = SpoolPartition { schema: Arc::clone(&self.schema), path: Arc::clone(&self.path) };
+        let partition = SpoolPartition { schema: Arc::clone(&self.schema), folder: Arc::clone(&self.folder) };
         StreamingTable::try_new(Arc::clone(&self.schema), vec![Arc::new(partition)])
     }
 }
 
 struct SpoolPartition {
     schema: SchemaRef,
-    path: Arc<TempPath>,
+    folder: Arc<Scratch>,
 }
 
 impl fmt::Debug for SpoolPartition {
@@ -82,11 +87,10 @@ impl PartitionStream for SpoolPartition {
     }
 
     fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let path = Arc::clone(&self.path);
-        let open = move || -> Result<FileReader<BufReader<File>>> {
-            Ok(FileReader::try_new_buffered(File::open(&*path)?, None)?)
+        let open = || -> Result<FileReader<BufReader<File>>> {
+            Ok(FileReader::try_new_buffered(File::open(self.folder.path().join(FILE))?, None)?)
         };
-        // On this system an open file can be read after its name is gone, so the stream need not keep the path.
+        // On this system an open file can be read after its name is gone, so the stream need not keep the folder.
         let batches = match open() {
             Ok(reader) => futures::future::Either::Left(futures::stream::iter(
                 reader.map(|batch| batch.map_err(DataFusionError::from)),

@@ -13,30 +13,33 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::location::{Location, S3};
+use crate::scratch::Scratch;
 use crate::upload::Upload;
 
 /// A file that grows. Dropped before [`WholeFile::publish`], it leaves nothing behind.
 pub(crate) struct WholeFile {
     location: Location,
     temporary: NamedTempFile,
+    /// The folder of one whose place is in S3.
+    folder: Option<Scratch>,
 }
 
 impl WholeFile {
     /// Begins a file that will be at `location`. What a killed try left of the same file is removed.
     pub(crate) fn begin(location: &Location, try_id: Uuid) -> anyhow::Result<WholeFile> {
         let writing = || format!("`{location}` cannot be written");
-        let mut builder = tempfile::Builder::new();
-        let prefix = format!(".{}.{try_id}.", location.file_name());
+        let mut folder = None;
         let temporary = match location {
             Location::Local(path) => {
-                let folder = path.parent().with_context(writing)?;
-                std::fs::create_dir_all(folder).with_context(writing)?;
-                remove_leftovers(folder, location.file_name());
-                builder.prefix(&prefix).tempfile_in(folder)
+                let beside = path.parent().with_context(writing)?;
+                std::fs::create_dir_all(beside).with_context(writing)?;
+                remove_leftovers(beside, location.file_name());
+                let prefix = format!(".{}.{try_id}.", location.file_name());
+                tempfile::Builder::new().prefix(&prefix).tempfile_in(beside)
             }
-            Location::S3 { .. } => builder.tempfile(),
+            Location::S3 { .. } => NamedTempFile::new_in(folder.insert(Scratch::begin().with_context(writing)?).path()),
         };
-        Ok(WholeFile { location: location.clone(), temporary: temporary.with_context(writing)? })
+        Ok(WholeFile { location: location.clone(), temporary: temporary.with_context(writing)?, folder })
     }
 
     /// The file to write into, from its beginning.
@@ -46,7 +49,7 @@ impl WholeFile {
 
     /// Puts the file in its place; whatever was written into it must have been flushed.
     pub(crate) async fn publish(self, s3: &S3, stop: &CancellationToken) -> anyhow::Result<()> {
-        let WholeFile { location, temporary } = self;
+        let WholeFile { location, temporary, folder: _until_then } = self;
         let writing = || format!("`{location}` cannot be written");
         temporary.as_file().sync_all().with_context(writing)?;
         match &location {

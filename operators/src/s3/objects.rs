@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::place::ObjectPlace;
 use super::requests::Buckets;
 use crate::location::{Location, S3};
+use crate::scratch::Scratch;
 use crate::upload::{Upload, judged, refusal};
 use crate::whole_file::WholeFile;
 
@@ -99,7 +100,7 @@ impl Objects<'_> {
             buckets.copy(from, to).await?;
             return Ok(size);
         }
-        let folder = tempfile::tempdir().context("cannot make a folder for a large object")?;
+        let folder = Scratch::begin().context("cannot make a folder for a large object")?;
         let between = folder.path().join("object");
         self.unless_stopped(self.fetch(from, &between)).await?;
         let sent = self.upload(to, None)?.file(&between, &self.ctx.cancelled).await;

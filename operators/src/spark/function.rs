@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -20,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::array::{Target, cast_array, text_array, timestamps};
+use super::known_patterns::known;
 use super::number::{SuffixLetter, SuffixRule, suffixed_long, suffixed_number};
 use super::timestamp::{TimestampFormat, text_to_timestamp};
 
@@ -336,8 +338,8 @@ impl Lengths {
     }
 }
 
-fn compiled(pattern: &str) -> Result<Regex> {
-    Regex::new(pattern).map_err(|error| DataFusionError::External(error.into()))
+fn compiled(pattern: &str) -> Result<Rc<Regex>> {
+    known(pattern).map_err(|error| DataFusionError::External(error.into()))
 }
 
 fn is_text(array: &ArrayRef) -> bool {

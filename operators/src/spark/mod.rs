@@ -12,6 +12,7 @@ mod fields;
 mod function;
 mod generator;
 mod implicit;
+mod known_patterns;
 mod lateral_alias;
 mod left_keys;
 mod lists;

@@ -113,7 +113,14 @@ fn digits(text: &str) -> String {
 /// two of them keeps the other one, and is no number any more.
 fn split_suffix<'a>(text: &'a str, letters: &[SuffixLetter]) -> (Cow<'a, str>, u32) {
     match letters.iter().find(|letter| text.contains(letter.letter())) {
-        Some(letter) => (Cow::Owned(text.replace(letter.letter(), "")), letter.zeros()),
+        Some(letter) => {
+            let sign = letter.letter();
+            let rest = match text.strip_suffix(sign).filter(|rest| !rest.contains(sign)) {
+                Some(rest) => Cow::Borrowed(rest),
+                None => Cow::Owned(text.replace(sign, "")),
+            };
+            (rest, letter.zeros())
+        }
         None => (Cow::Borrowed(text), 0),
     }
 }

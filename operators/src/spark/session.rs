@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use datafusion::error::Result;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
@@ -20,6 +20,7 @@ use super::percentile::Percentile;
 use super::pivot::Pivots;
 use super::{calendar, casts, implicit, lists, mathematics, text};
 use crate::memory::batch_rows;
+use crate::spills::Spills;
 
 /// The catalogue and schema of tables that are named without them.
 const CATALOG: &str = "spark_catalog";
@@ -46,7 +47,7 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
     options.execution.time_zone = Some("UTC".to_owned());
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_temp_file_factory(Arc::new(Spills::default())))
         .build_arc()?;
     let mut state = SessionStateBuilder::new()
         .with_config(config)

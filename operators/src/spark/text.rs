@@ -1,6 +1,7 @@
 //! Functions of text.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray as _, Int32Array, ListBuilder, StringArray, StringBuilder};
@@ -10,6 +11,7 @@ use datafusion::error::Result;
 use regex::Regex;
 
 use super::array::{Target, cast_array};
+use super::known_patterns::known;
 use super::scalar::{Scalar, int_type, text, text_type, whole, whole_or};
 
 /// All of them.
@@ -32,12 +34,12 @@ fn texts_type(_: &[DataType]) -> DataType {
 
 /// Regular expressions that were met. Most columns have one.
 #[derive(Default)]
-struct Patterns(HashMap<String, Regex>);
+struct Patterns(HashMap<String, Rc<Regex>>);
 
 impl Patterns {
     fn get(&mut self, pattern: &str) -> Result<&Regex> {
         if !self.0.contains_key(pattern) {
-            match Regex::new(pattern) {
+            match known(pattern) {
                 Ok(regex) => self.0.insert(pattern.to_owned(), regex),
                 Err(error) => return exec_err!("`{pattern}` is no pattern that Updraft understands: {error}"),
             };

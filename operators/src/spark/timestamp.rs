@@ -1,5 +1,7 @@
 //! Timestamps and dates in text.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 
@@ -15,6 +17,10 @@ const YEAR_DIGITS_MAX: usize = 6;
 /// to UTC. A time without a date is NULL here (Spark would take today's date, and another answer tomorrow).
 pub fn text_to_timestamp(text: &str) -> Option<i64> {
     let text = trim(text);
+    if let Some([year, month, day, hour, minute, second]) = usual(text) {
+        let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+        return Some(date.and_hms_opt(hour, minute, second)?.and_utc().timestamp_micros());
+    }
     let split = text.find([' ', 'T']).unwrap_or(text.len());
     let date = parse_date(&text[..split])?;
     let time = match text.get(split + 1..) {
@@ -26,6 +32,21 @@ pub fn text_to_timestamp(text: &str) -> Option<i64> {
         None => Some(local.and_utc().timestamp_micros()),
         Some(zone) => zone.micros(local),
     }
+}
+
+/// Year, month, day, hour, minute and second of a text as nearly all are, `2018-04-06 12:30:45`: to look for what may be missing
+/// takes several times as long.
+fn usual(text: &str) -> Option<[u32; 6]> {
+    let text: &[u8; 19] = text.as_bytes().try_into().ok()?;
+    let is_usual = text.iter().enumerate().all(|(at, byte)| match at {
+        4 | 7 => *byte == b'-',
+        10 => matches!(byte, b' ' | b'T'),
+        13 | 16 => *byte == b':',
+        _ => byte.is_ascii_digit(),
+    });
+    let number =
+        |digits: Range<usize>| text[digits].iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
+    is_usual.then(|| [number(0..4), number(5..7), number(8..10), number(11..13), number(14..16), number(17..19)])
 }
 
 /// `CAST(text AS DATE)`: days since the epoch; what stands after the day is ignored.
@@ -211,5 +232,35 @@ impl TimestampFormat {
         // The day last: whether there is a 31st depends on the month.
         let at = at.with_day(day)?;
         rest.is_empty().then(|| at.and_utc().timestamp_micros())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_as_usual_is_read_as_the_rest_is() {
+        for text in [
+            "2018-04-06T12:30:45",
+            "2018-04-06 00:00:00",
+            "0001-01-01 23:59:59",
+            "9999-12-31 23:59:59",
+            "2020-02-29 12:00:00",
+            "2018-02-29 12:00:00",
+            "2018-04-06 24:00:00",
+            "2018-04-06 12:60:00",
+            "2018-04-06 12:00:60",
+            "2018-13-06 12:00:00",
+            "0000-00-00 00:00:00",
+        ] {
+            assert!(usual(text).is_some(), "{text}");
+            // A fraction is not usual.
+            assert_eq!(text_to_timestamp(text), text_to_timestamp(&format!("{text}.0")), "{text}");
+        }
+        assert_eq!(text_to_timestamp("2018-04-06T12:30:45"), Some(1_523_017_845_000_000));
+        for text in ["2018-04-06 12:30:4", "2018/04/06 12:30:45", "2018-04-06t12:30:45", "2018-04-06 12:30:4x"] {
+            assert_eq!(usual(text), None, "{text}");
+        }
     }
 }

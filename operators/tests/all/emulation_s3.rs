@@ -57,6 +57,24 @@ async fn a_large_object_is_taken_piece_by_piece() {
     assert!(std::fs::read(landed).unwrap() == std::fs::read(source).unwrap());
 }
 
+/// CSV is copied first, and posted from the copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn sheets_in_a_bucket_are_a_source() {
+    let moto = Moto::start();
+    moto.make_bucket("user-bucket").await;
+    let bench = Bench::new();
+    for (table, key) in [("pin", "index"), ("geo", "ind"), ("user", "ind")] {
+        bench.file(&format!("sheets/{table}.csv"), format!("{key},text\n1,\"a, b\"\n2,\n"));
+    }
+    moto.upload("s3://user-bucket/sheets", &bench.home().join("sheets")).await;
+    let args = json!({ "source": "s3://user-bucket/sheets", "sink": "lake", "flush_size": 2 });
+    let report = return_value(bench.run(&Emulation::new(moto.settings()), args).await);
+    assert_eq!(report["pin"]["rows"], 2);
+    let landed = bench.home().join(format!("lake/topics/{USER}.pin/partition=0/{USER}.pin+0+0000000000.json"));
+    let rows = std::fs::read_to_string(landed).unwrap();
+    assert_eq!(rows, "{\"index\":1,\"text\":\"a, b\"}\n{\"index\":2,\"text\":null}\n");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_is_a_source_like_a_folder() {
     let moto = Moto::start();

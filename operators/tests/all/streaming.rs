@@ -1,9 +1,17 @@
 //! `stream`: records of Kinesis and of folders, appended to Delta tables exactly once, whatever happens in between.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use operators::emulation::Emulation;
 use operators::kinesis::Kinesis;
+use operators::location::S3;
 use operators::notifiers::Environment;
 use operators::stream::Stream;
 use scheduler::operator::Verdict;
@@ -91,6 +99,53 @@ async fn a_stream_goes_on_where_the_table_says() {
     let report = return_value(bench.run(&stream, posts(25)).await);
     assert_eq!(report["rows_written"], 5);
     assert_eq!(numbers(table.to_str().unwrap()).len(), 65);
+}
+
+/// What a shard had at its end is not lost when Kinesis does not say at once which shards go on where it ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_was_split_is_read_to_its_end() {
+    let bench = Bench::new();
+    let stream = Stream::new(split_stream().await, Environment::default());
+    let args = json!({ "source": { "kinesis": { "stream": "s" } }, "schema": { "n": "int" }, "output": "out" });
+    let report = return_value(bench.run(&stream, args).await);
+    assert_eq!((&report["rows_written"], &report["positions"]["old"]), (&json!(2), &json!("ended")), "{report}");
+}
+
+/// A Kinesis whose shard `old` was split while it was read. It refuses to list the shards just then.
+async fn split_stream() -> S3 {
+    let lists = Arc::new(AtomicUsize::new(0));
+    let answer = move |headers: HeaderMap, body: Bytes| {
+        let lists = Arc::clone(&lists);
+        async move {
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let records =
+                |data: &str, number: &str| json!([{ "Data": STANDARD.encode(data), "SequenceNumber": number }]);
+            let answer = match headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap() {
+                "ListShards" => match lists.fetch_add(1, Ordering::SeqCst) {
+                    0 => json!({ "Shards": [{ "ShardId": "old" }] }),
+                    1 => json!({ "__type": "LimitExceededException", "message": "too many" }),
+                    _ => json!({ "Shards": [{ "ShardId": "old" }, { "ShardId": "new" }] }),
+                },
+                "GetShardIterator" => json!({ "ShardIterator": body["ShardId"] }),
+                _ => match body["ShardIterator"].as_str().unwrap() {
+                    "old" => json!({ "Records": records("{\"n\": 1}", "11"), "MillisBehindLatest": 0 }),
+                    "new" => json!({ "Records": records("{\"n\": 2}", "12"), "NextShardIterator": "end" }),
+                    _ => json!({ "Records": [], "NextShardIterator": "end", "MillisBehindLatest": 0 }),
+                },
+            };
+            answer.to_string()
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    S3::from_variables(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 
 /// The work is dropped at whatever point it has reached, again and again.

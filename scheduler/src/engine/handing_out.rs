@@ -96,7 +96,7 @@ impl Coordinator {
         self.pending.tries.done.push(told.try_id);
         let Some(active) = self.runs.get(&run) else { return };
         let (dag_id, run_id) = (active.row.dag_id.clone(), active.row.run_id.clone());
-        let Outcome { end, xcoms, outlet_events, rendered } = Outcome::read(outcome);
+        let Outcome { end, xcoms, outlet_events, rendered } = Outcome::read(outcome.0);
         let key = TaskKey { dag_id, run_id, task_id: told.task_id, map_index: told.map_index };
         self.on_report(Report { run, key, try_id: told.try_id, end, xcoms, outlet_events, rendered });
     }

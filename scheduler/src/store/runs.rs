@@ -11,6 +11,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::asset_events::{self, NewAssetEvent};
+use super::entity::json_text::JsonText;
 use super::entity::{callback_request, dag_run, run_request, task_instance, task_instance_history, xcom};
 use super::error::{StoreError, doing, is_duplicate};
 use super::tries::TryBatch;
@@ -544,7 +545,7 @@ async fn upsert_xcoms(db: &impl ConnectionTrait, rows: &[NewXCom], now: DateTime
         key: Set(new.key.clone()),
         dag_id: Set(new.instance.dag_id.clone()),
         run_id: Set(new.instance.run_id.clone()),
-        value: Set(new.value.clone()),
+        value: Set(JsonText(new.value.clone())),
         timestamp: Set(now),
     });
     let on_conflict = OnConflict::columns([C::DagRunId, C::TaskId, C::MapIndex, C::Key])
@@ -578,7 +579,7 @@ pub async fn pull_xcoms(
         .all(db)
         .await
         .map_err(doing("reading XComs"))?;
-    Ok(rows.into_iter().map(|row| (row.map_index, row.value)).collect())
+    Ok(rows.into_iter().map(|row| (row.map_index, row.value.0)).collect())
 }
 
 /// A task instance, if it is there.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::ROWS_MAX;
+use super::entity::json_text::JsonText;
 use super::entity::task_try::{Column, Entity, Model};
 use super::error::{StoreError, doing};
 use super::leases;
@@ -95,7 +96,7 @@ async fn cancel(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<(), StoreErro
         .map_err(doing("stopping tries"))?;
     Entity::update_many()
         .col_expr(Column::Worker, Expr::value(NOBODY))
-        .col_expr(Column::Outcome, Expr::value(given_back()))
+        .col_expr(Column::Outcome, Expr::value(JsonText(given_back())))
         .filter(Column::TryId.is_in(ids.iter().copied()))
         .filter(Column::Worker.is_null())
         .exec(db)
@@ -205,7 +206,7 @@ pub async fn report(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let reported = Entity::update_many()
-        .col_expr(Column::Outcome, Expr::value(outcome))
+        .col_expr(Column::Outcome, Expr::value(JsonText(outcome)))
         .col_expr(Column::EndedAt, Expr::value(now))
         .filter(Column::TryId.eq(try_id))
         .filter(Column::Worker.eq(worker))
@@ -219,7 +220,7 @@ pub async fn report(
 /// The tries of these workers are lost, as far as they have not ended.
 pub(super) async fn lose(db: &impl ConnectionTrait, workers: &[Uuid]) -> Result<(), StoreError> {
     Entity::update_many()
-        .col_expr(Column::Outcome, Expr::value(lost()))
+        .col_expr(Column::Outcome, Expr::value(JsonText(lost())))
         .filter(Column::Worker.is_in(workers.iter().copied()))
         .filter(Column::Outcome.is_null())
         .exec(db)

@@ -6,6 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Query
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::entity::json_text::JsonText;
 use super::entity::{dag_run, xcom};
 use super::error::{StoreError, doing, is_duplicate};
 use super::runs::{self, InstanceKey};
@@ -46,7 +47,7 @@ pub async fn insert(
         key: Set(key.to_owned()),
         dag_id: Set(of.dag_id.clone()),
         run_id: Set(of.run_id.clone()),
-        value: Set(value),
+        value: Set(JsonText(value)),
         timestamp: Set(now),
     };
     xcom::Entity::insert(row).exec_without_returning(db).await.map_err(|error| {
@@ -68,7 +69,7 @@ pub async fn value(
     key: &str,
 ) -> Result<Option<Value>, StoreError> {
     let found = xcom::Entity::find_by_id((run, task_id.to_owned(), map_index, key.to_owned())).one(db).await;
-    Ok(found.map_err(doing("reading an XCom"))?.map(|row| row.value))
+    Ok(found.map_err(doing("reading an XCom"))?.map(|row| row.value.0))
 }
 
 /// The run that an XCom is looked for in.
@@ -178,7 +179,7 @@ pub async fn update(
     value: Value,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let row = xcom::ActiveModel { value: Set(value), timestamp: Set(now), ..Default::default() };
+    let row = xcom::ActiveModel { value: Set(JsonText(value)), timestamp: Set(now), ..Default::default() };
     let updated = xcom::Entity::update_many()
         .set(row)
         .filter(xcom::Column::DagRunId.eq(of.dag_run_id))

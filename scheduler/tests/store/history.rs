@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use scheduler::store::checkpoints::{self, Keeper};
+use scheduler::store::entity::json_text::JsonText;
 use scheduler::store::entity::{backfill, callback_request, dag, dag_run, event_log, task_instance, xcom};
 use scheduler::store::requests::{self, Request};
 use scheduler::store::{Db, audit, callbacks, commit, dags, history, runs, versions};
@@ -265,7 +266,7 @@ fn an_xcom(run: &dag_run::Model) -> xcom::ActiveModel {
         key: Set("return_value".to_owned()),
         dag_id: Set(run.dag_id.clone()),
         run_id: Set(run.run_id.clone()),
-        value: Set(json!(1)),
+        value: Set(JsonText(json!(1))),
         timestamp: Set(noon()),
     }
 }

@@ -5,6 +5,7 @@ use scheduler::store::entity::task_try;
 use scheduler::store::leases::Offer;
 use scheduler::store::tries::{self, TryBatch};
 use scheduler::store::{Db, commit, leases};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{Backend, holder, noon, open};
@@ -43,6 +44,24 @@ pub fn a_try(worker: Option<Uuid>) -> task_try::Model {
         outcome: None,
         ended_at: None,
     }
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn what_a_worker_reports_comes_with_its_keys_in_their_order(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let (worker, try_id) = taken(&db).await;
+    let outcome = json!({ "end": "success", "xcoms": [["return_value", { "removed": 2, "a": 1 }]] });
+    let written = outcome.to_string();
+
+    let txn = db.begin_write().await.unwrap();
+    assert!(tries::report(&txn, worker, try_id, outcome, noon()).await.unwrap());
+    commit(txn).await.unwrap();
+
+    let told = tries::news(db.read(), 10).await.unwrap().remove(0);
+    assert_eq!(told.outcome.unwrap().to_string(), written);
 }
 
 async fn write(db: &Db, batch: TryBatch) {

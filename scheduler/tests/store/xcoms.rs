@@ -40,6 +40,21 @@ async fn find(db: &Db, which: WhichRun<'_>, or_before: bool, map_index: Option<i
     xcoms::of_run(db.read(), &which, or_before, &of).await.unwrap()
 }
 
+/// People see them in it, and tasks are mapped over them in it.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn keys_keep_their_order(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let run = a_run("own", Uuid::now_v7(), Some(noon()));
+    with_runs(&db, &[(&run, &[(-1, json!({ "removed": 2, "a": { "second": 1, "b": null } }))])]).await;
+
+    let left = find(&db, WhichRun { own: run.id, dag_id: None, run_id: None }, false, None).await;
+
+    assert_eq!(left[0].1.to_string(), r#"{"removed":2,"a":{"second":1,"b":null}}"#);
+}
+
 /// `include_prior_dates`: the newest by logical date, this run included; runs without one count by when they might start.
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]

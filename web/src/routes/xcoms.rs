@@ -127,7 +127,7 @@ pub(crate) async fn get_xcom_entry(
     query.finish()?;
     let row = find_xcom(&app, &TaskKey { dag_id, run_id, task_id, map_index }, &key).await?;
     let xcom = named(&app, &row).await?;
-    let value = row.xcom.value;
+    let value = row.xcom.value.0;
     if is_native && !is_text {
         return Ok(Json(XComResponseNative { xcom, value }).into_response());
     }
@@ -301,7 +301,7 @@ async fn find_xcom(app: &AppState, of: &TaskKey, key: &str) -> Result<XComRow, A
 
 async fn native(app: &AppState, of: &TaskKey, key: &str) -> Result<Json<XComResponseNative>, ApiError> {
     let row = find_xcom(app, of, key).await?;
-    Ok(Json(XComResponseNative { xcom: named(app, &row).await?, value: row.xcom.value }))
+    Ok(Json(XComResponseNative { xcom: named(app, &row).await?, value: row.xcom.value.0 }))
 }
 
 async fn named(app: &AppState, row: &XComRow) -> Result<XComResponse, ApiError> {

@@ -1,6 +1,7 @@
 //! Rows as an engine would have written them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use scheduler::store::entity::json_text::JsonText;
 use scheduler::store::entity::{dag_run, process_lease, task_instance, task_instance_history, xcom};
 use scheduler::store::{Db, dags, versions};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel};
@@ -160,7 +161,7 @@ pub(crate) async fn insert_xcom(db: &Db, instance: &task_instance::Model, key: &
         key: key.to_owned(),
         dag_id: instance.dag_id.clone(),
         run_id: instance.run_id.clone(),
-        value,
+        value: JsonText(value),
         timestamp: now(),
     };
     let txn = db.begin_write().await.unwrap();

@@ -22,6 +22,7 @@ use super::{Inspection, RowStream, Sender, Source, channel};
 use crate::emulation::table::{PerTable, Table};
 use crate::engine;
 use crate::location::{Location, S3};
+use crate::packed;
 use crate::table::{self, CsvTypes, Format};
 
 /// The three files. Cheap to clone.
@@ -81,11 +82,20 @@ impl Inner {
         format!("{table}.{}", self.ending)
     }
 
-    /// The rows, and the session that keeps their file for as long as it is there.
-    async fn frame(&self, table: Table) -> Result<(SessionContext, DataFrame), TaskError> {
-        let file = self.folder.join(&self.file(table));
+    /// The rows, and the session that keeps their file for as long as it is there. Those that are taken `at_leisure` come from
+    /// this machine if they would be one answer of a server, which waits no minutes until somebody takes the rest of it; what
+    /// is packed does anyway, and Parquet is asked for in parts.
+    async fn frame(&self, table: Table, at_leisure: bool) -> Result<(SessionContext, DataFrame), TaskError> {
+        let mut file = self.folder.join(&self.file(table));
         let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
         let opening = || format!("cannot read {} of the source {}", self.file(table), self.folder);
+        let is_one_answer =
+            self.format == Format::Csv && file.local_path().is_none() && !packed::is_packed(file.file_name());
+        if at_leisure && is_one_answer {
+            let copy = packed::copied(&file, &self.s3).await.with_context(opening)?;
+            file = copy.place();
+            packed::keep(&[copy], &session);
+        }
         let input = table::open(&file, Some(self.format), CsvTypes::Text, &session, &self.s3).await;
         let input = input.with_context(opening)?;
         let frame = session.read_table(input.provider).with_context(opening)?;
@@ -93,7 +103,7 @@ impl Inner {
     }
 
     async fn look_through(&self, table: Table) -> Result<Inspection, TaskError> {
-        let (_session, frame) = self.frame(table).await?;
+        let (_session, frame) = self.frame(table, false).await?;
         let broken = |error| self.broken(table, error);
         if self.format == Format::Parquet {
             let rows = frame.count().await.map_err(broken)? as u64;
@@ -127,7 +137,7 @@ impl Inner {
         let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner)[table].clone();
         let broken = |error| self.broken(table, error);
         let [from, limit] = [from, limit].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
-        let (_session, frame) = self.frame(table).await?;
+        let (_session, frame) = self.frame(table, true).await?;
         let frame = frame.limit(from, Some(limit.min(isize::MAX.unsigned_abs()))).map_err(broken)?;
         let mut batches = frame.execute_stream().await.map_err(broken)?;
         while let Some(batch) = batches.next().await {

@@ -2,8 +2,12 @@
 //!
 //! The name of an object tells the offset of its first record, and its lines how many there are. What is new is what begins
 //! at the next offset or after it; so nothing has to be remembered but one offset for each partition.
+//!
+//! An object is complete when it is seen, as Kafka Connect puts it there. Only of one that gzip packed can it be told that it
+//! is not.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::ErrorKind;
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
@@ -57,8 +61,7 @@ impl Folder {
         let got = store.get(&prefix).await.with_context(reading).map_err(Trouble::passing)?;
         let mut bytes = got.bytes().await.with_context(reading).map_err(Trouble::passing)?;
         if packed::is_packed(object.location.file_name()) {
-            let unpacking = || format!("`{}` cannot be unpacked", object.location);
-            bytes = packed::unpacked(&bytes).with_context(unpacking).map_err(Trouble::passing)?;
+            bytes = packed::unpacked(&bytes).map_err(|error| not_unpacked(&object.location, error))?;
         }
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
         Ok(lines.map(|line| bytes.slice_ref(line)).collect())
@@ -94,7 +97,12 @@ impl Source for Folder {
         }
         let mut looked = Looked { is_empty: self.found.is_empty(), ..Looked::default() };
         while let Some(object) = self.found.front() {
-            let records = self.read(object).await?;
+            let records = match self.read(object).await {
+                Ok(records) => records,
+                // What was read before it would be lost with it; the next look meets the trouble again.
+                Err(_) if !looked.positions.0.is_empty() => break,
+                Err(trouble) => return Err(trouble),
+            };
             let Some(object) = self.found.pop_front() else { break };
             let next = object.offset + i64::try_from(records.len()).unwrap_or(i64::MAX).max(1);
             looked.records.extend(records);
@@ -108,6 +116,16 @@ impl Source for Folder {
     }
 }
 
+/// What is cut off may be whole a little later; what gzip has not packed will not.
+fn not_unpacked(object: &Location, error: std::io::Error) -> Trouble {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        return Trouble::passing(anyhow!(error).context(format!(
+            "`{object}` is not complete (write objects under names that begin with a dot, and rename them)"
+        )));
+    }
+    Trouble::lasting(anyhow!(error).context(format!("`{object}` cannot be unpacked")))
+}
+
 /// The partition and the first offset that a name tells.
 fn read_name(name: &str) -> Option<(String, i64)> {
     let mut parts = packed::plain_name(name).strip_suffix(".json")?.rsplitn(3, '+');
@@ -119,7 +137,43 @@ fn read_name(name: &str) -> Option<(String, i64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
+
+    fn packed(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_not_whole_yet_is_waited_for_and_what_came_before_it_is_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &[u8]| std::fs::write(home.path().join(name), content).unwrap();
+        let whole = packed("{\"n\": 2}\n{\"n\": 3}\n");
+        write("t+0+0.json", b"{\"n\": 1}\n");
+        write("t+0+1.json.gz", &whole[..whole.len() / 2]);
+        let mut folder = Folder::new(Location::Local(home.path().to_owned()), S3::from_variables([]));
+
+        let looked = folder.look(100).await.unwrap();
+        assert_eq!(looked.records, ["{\"n\": 1}"]);
+        assert_eq!(looked.positions.0["0"], Position::Offset(1));
+        let trouble = folder.look(100).await.unwrap_err();
+        let said = format!("{:#}", trouble.error);
+        assert!(trouble.may_retry && said.contains("t+0+1.json.gz` is not complete"), "{said}");
+
+        write("t+0+1.json.gz", &whole);
+        let looked = folder.look(100).await.unwrap();
+        assert_eq!(looked.records, ["{\"n\": 2}", "{\"n\": 3}"]);
+        assert_eq!(looked.positions.0["0"], Position::Offset(3));
+
+        write("t+0+3.json.gz", b"not packed at all");
+        assert!(!folder.look(100).await.unwrap_err().may_retry);
+    }
 
     #[test]
     fn names_tell_partition_and_offset() {

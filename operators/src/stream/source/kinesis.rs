@@ -3,7 +3,7 @@
 //! A shard that was split or merged ends, and others go on where it ended. Those are looked for whenever one has ended, and
 //! read from their beginning. Between shards there is no order, and none is needed to append.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use anyhow::anyhow;
 use async_trait::async_trait;
@@ -26,11 +26,20 @@ pub(super) struct Kinesis {
     streams: Streams,
     stream: String,
     start: Start,
-    known: Vec<String>,
+    known: Vec<Listed>,
     /// Shards that are read, the next one first.
     open: VecDeque<Shard>,
 }
 
+/// A shard as Kinesis lists it.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    id: String,
+    /// Those that it goes on after, one that was split or two that were merged.
+    parents: Vec<String>,
+}
+
+#[derive(Clone)]
 struct Shard {
     id: String,
     at: IteratorAt,
@@ -45,14 +54,14 @@ impl Kinesis {
         Kinesis { streams, stream, start, known: Vec::new(), open: VecDeque::new() }
     }
 
-    async fn list(&self) -> Result<Vec<String>, Trouble> {
+    /// All shards; those that go on after others come after them.
+    async fn list(&self) -> Result<Vec<Listed>, Trouble> {
         let mut shards = Vec::new();
         let mut next: Option<String> = None;
         loop {
             let action = Action::ListShards { stream: &self.stream, next: next.as_deref() };
             let answer = self.ask(action).await?;
-            let found = answer["Shards"].as_array().into_iter().flatten();
-            shards.extend(found.filter_map(|shard| shard["ShardId"].as_str()).map(str::to_owned));
+            shards.extend(answer["Shards"].as_array().into_iter().flatten().filter_map(listed));
             match answer["NextToken"].as_str() {
                 Some(token) => next = Some(token.to_owned()),
                 None => return Ok(shards),
@@ -97,6 +106,18 @@ impl Kinesis {
         }
         Ok((records, position))
     }
+
+    /// Opens the shards that go on where one ended.
+    async fn go_on_after_end(&mut self) -> Result<(), Trouble> {
+        for shard in self.list().await? {
+            if self.known.iter().all(|known| known.id != shard.id) {
+                let (id, at) = (shard.id.clone(), IteratorAt::TrimHorizon);
+                self.open.push_back(Shard { id, at, iterator: None, is_caught_up: false });
+                self.known.push(shard);
+            }
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -107,7 +128,7 @@ impl Source for Kinesis {
 
     async fn parts(&mut self) -> Result<Vec<String>, Trouble> {
         self.known = self.list().await?;
-        Ok(self.known.clone())
+        Ok(self.known.iter().map(|shard| shard.id.clone()).collect())
     }
 
     async fn begin(&mut self, positions: &Positions) -> Result<(), Trouble> {
@@ -115,10 +136,13 @@ impl Source for Kinesis {
             Start::Earliest => IteratorAt::TrimHorizon,
             Start::Latest => IteratorAt::Latest,
         };
-        let open = |id: &String| {
+        let going_on = going_on(&self.known, positions);
+        let open = |Listed { id, .. }: &Listed| {
             let at = match positions.0.get(id) {
                 Some(Position::Ended) => return None,
                 Some(Position::After(number)) => IteratorAt::After(number.clone()),
+                // Its first record is the next one after those that were read before it was there.
+                None if going_on.contains(id.as_str()) => IteratorAt::TrimHorizon,
                 Some(Position::Offset(_)) | None => first.clone(),
             };
             Some(Shard { id: id.clone(), at, iterator: None, is_caught_up: false })
@@ -135,26 +159,44 @@ impl Source for Kinesis {
 
     async fn look(&mut self, room: usize) -> Result<Looked, Trouble> {
         let Some(mut shard) = self.open.pop_front() else { return Ok(Looked { is_empty: true, ..Looked::default() }) };
-        let read = self.read(&mut shard, room).await;
-        let id = shard.id.clone();
-        let has_ended = matches!(&read, Ok((_, Some(Position::Ended))));
-        if !has_ended {
-            self.open.push_back(shard);
-        }
-        let (records, position) = read?;
-        if has_ended {
-            for id in self.list().await? {
-                if !self.known.contains(&id) {
-                    let at = IteratorAt::TrimHorizon;
-                    self.open.push_back(Shard { id: id.clone(), at, iterator: None, is_caught_up: false });
-                    self.known.push(id);
-                }
+        let before = shard.clone();
+        let (records, position) = match self.read(&mut shard, room).await {
+            Ok(read) => read,
+            Err(trouble) => {
+                self.open.push_back(shard);
+                return Err(trouble);
             }
+        };
+        let id = shard.id.clone();
+        if position == Some(Position::Ended) {
+            if let Err(trouble) = self.go_on_after_end().await {
+                // Nobody has got what was read: it is read once more.
+                self.open.push_back(before);
+                return Err(trouble);
+            }
+        } else {
+            self.open.push_back(shard);
         }
         let positions = Positions(position.map(|position| (id, position)).into_iter().collect::<BTreeMap<_, _>>());
         let is_empty = records.is_empty() && self.open.iter().all(|shard| shard.is_caught_up);
         Ok(Looked { records, positions, is_empty })
     }
+}
+
+fn listed(shard: &Value) -> Option<Listed> {
+    let parents = ["ParentShardId", "AdjacentParentShardId"].iter().filter_map(|key| shard[*key].as_str());
+    Some(Listed { id: shard["ShardId"].as_str()?.to_owned(), parents: parents.map(str::to_owned).collect() })
+}
+
+/// The shards with a position, and those that go on after them.
+fn going_on<'a>(shards: &'a [Listed], positions: &'a Positions) -> BTreeSet<&'a str> {
+    let mut found: BTreeSet<&str> = positions.0.keys().map(String::as_str).collect();
+    for shard in shards {
+        if shard.parents.iter().any(|parent| found.contains(parent.as_str())) {
+            found.insert(&shard.id);
+        }
+    }
+    found
 }
 
 /// The records of an answer, and the sequence number of the last one.
@@ -176,6 +218,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_shard_goes_on_after_those_that_were_read() {
+        let answer = json!([
+            { "ShardId": "a" }, { "ShardId": "b" },
+            { "ShardId": "c", "ParentShardId": "a" },
+            { "ShardId": "d", "ParentShardId": "b", "AdjacentParentShardId": "c" },
+            { "ShardId": "e", "ParentShardId": "b" },
+        ]);
+        let shards: Vec<Listed> = answer.as_array().unwrap().iter().filter_map(listed).collect();
+        let positions = Positions(BTreeMap::from([("a".to_owned(), Position::After("11".to_owned()))]));
+        assert_eq!(going_on(&shards, &positions), BTreeSet::from(["a", "c", "d"]));
+        assert_eq!(going_on(&shards, &Positions::default()), BTreeSet::new());
+    }
 
     #[test]
     fn records_are_taken_out_of_base64_in_their_order() {

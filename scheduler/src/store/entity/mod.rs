@@ -20,6 +20,7 @@ pub mod deadline;
 pub mod event_log;
 pub mod hitl_detail;
 pub mod import_error;
+pub mod json_text;
 pub mod pool;
 pub mod process_lease;
 pub mod run_request;

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::json_text::JsonText;
+
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "task_try")]
@@ -42,7 +44,7 @@ pub struct Model {
     /// Whether it is to stop.
     pub is_cancelled: bool,
     /// What became of it, as a worker reports it.
-    pub outcome: Option<Json>,
+    pub outcome: Option<JsonText>,
     /// When it ended.
     pub ended_at: Option<DateTimeUtc>,
 }

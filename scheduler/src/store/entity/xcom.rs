@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::json_text::JsonText;
+
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "xcom")]
@@ -22,8 +24,8 @@ pub struct Model {
     pub dag_id: String,
     /// The run, as people name it.
     pub run_id: String,
-    /// The value, as JSON.
-    pub value: Json,
+    /// The value.
+    pub value: JsonText,
     /// When it was written.
     pub timestamp: DateTimeUtc,
 }

@@ -127,7 +127,7 @@ pub async fn list_xcoms(
     let light = xcom::Entity::find()
         .select_only()
         .columns(xcom::Column::iter().filter(|column| !matches!(column, xcom::Column::Value)))
-        .expr_as(Expr::value(serde_json::Value::Null), "value")
+        .expr_as(Expr::value("null"), "value")
         .filter(filter.condition());
     let (rows, has_more) = fetch(db, light, sorting, paging).await?;
     let rows = with_runs(db, rows).await?;
