@@ -16,6 +16,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
+use scheduler::paths::normalize;
 use url::Url;
 
 /// A place for data.
@@ -231,21 +232,6 @@ fn s3(text: &str, rest: &str) -> Result<Location, LocationError> {
     }
     let key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     Ok(Location::S3 { bucket: bucket.to_owned(), key })
-}
-
-/// Resolves `.` and `..` by name, so that one place has one spelling. Links are left to the file system.
-fn normalize(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => (),
-            Component::ParentDir => {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
 }
 
 #[cfg(test)]
