@@ -1,10 +1,12 @@
 //! Asks services of AWS over HTTP, with signed requests.
 //!
 //! [`connection`]: how a connection says who asks. [`identity`]: who that is, from [`shared_files`], in a [`role`], or as the
-//! object store finds it. [`transport`]: how Amazon's own library, which knows those files and lends roles, reaches AWS.
+//! object store finds it. [`known`]: those who ask alike are one. [`transport`]: how Amazon's own library, which knows those
+//! files and lends roles, reaches AWS.
 
 mod connection;
 mod identity;
+mod known;
 mod role;
 mod shared_files;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod transport;
 
 pub(crate) use connection::settings;
 pub(crate) use identity::{Identity, Own};
+pub(crate) use known::{Asker, identity_of};
 pub(crate) use role::Role;
 pub(crate) use shared_files::{SharedFiles, Variables};
 
@@ -49,6 +52,9 @@ pub(crate) enum NoCredentials {
     /// A role is not lent.
     #[error("cannot assume the role {0}: {1}")]
     Role(String, String),
+    /// What somebody else has just been told who asked alike, and whether that lasts.
+    #[error("{0}")]
+    Alike(String, bool),
     /// What the object store says.
     #[error(transparent)]
     Store(#[from] object_store::Error),
@@ -69,6 +75,7 @@ fn is_lasting(error: &object_store::Error) -> bool {
     match source.downcast_ref() {
         Some(NoCredentials::Unreadable(..) | NoCredentials::Malformed(..) | NoCredentials::NoProfile(..)) => true,
         Some(NoCredentials::Role(_, said)) => said.starts_with("AccessDenied"),
+        Some(NoCredentials::Alike(_, is_lasting)) => *is_lasting,
         _ => false,
     }
 }
