@@ -31,7 +31,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
-use crate::location::S3;
+use crate::location::{S3, cure_of_silence};
 use crate::requests::{Reply, Trouble, client, exchange};
 
 /// Why there are no credentials.
@@ -170,6 +170,15 @@ impl Service {
         AwsAuthorizer::new(&credential, name, &self.region).authorize(&mut request, None);
         let request =
             client().map_err(Trouble::lasting)?.request(method, url).headers(request.headers().clone()).body(body);
-        exchange(request, &self.host).await
+        exchange(request, &self.host).await.map_err(|trouble| self.silence(trouble))
+    }
+
+    /// What did not get there says what to look at.
+    fn silence(&self, trouble: Trouble) -> Trouble {
+        if trouble.may_be_done || !trouble.may_retry {
+            return trouble;
+        }
+        let error = trouble.error.context(format!("{} does not answer ({})", self.name, cure_of_silence(&self.host)));
+        Trouble { error, ..trouble }
     }
 }

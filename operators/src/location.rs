@@ -8,6 +8,7 @@ mod buckets;
 mod refusals;
 
 pub use buckets::S3;
+pub(crate) use refusals::cure_of_silence;
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -177,12 +178,13 @@ pub fn cause(error: &object_store::Error) -> String {
     said(&text).map_or_else(|| text.clone(), str::to_owned)
 }
 
-/// What S3 said, out of what layers above it have made of that.
+/// What S3 said, or that it said nothing, out of what layers above it have made of that.
 fn said(text: &str) -> Option<&str> {
-    text.find(refusals::ANSWERS).map(|at| &text[at..])
+    let begin = refusals::BEGINNINGS.iter().find_map(|beginning| text.find(beginning))?;
+    Some(&text[begin..])
 }
 
-/// The same error, without what the layers between us and S3 have to say of an answer of S3.
+/// The same error, without what the layers between us and S3 have to say of an answer of S3, or of none.
 pub fn without_layers(error: anyhow::Error) -> anyhow::Error {
     let bottom = error.root_cause().to_string();
     let Some(said) = said(&bottom) else { return error };

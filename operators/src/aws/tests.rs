@@ -292,6 +292,19 @@ async fn what_is_written_into_the_files_later_counts() {
 }
 
 #[tokio::test]
+async fn a_service_that_does_not_answer_is_named_with_the_cure() {
+    let service = Service::open("s3", &S3::with_endpoint("http://127.0.0.1:9", "AKIA", "s")).unwrap();
+    let Err(trouble) = service.ask_form("Action=x").await else { panic!("nobody is there") };
+    assert!(trouble.may_retry);
+    let error = format!("{:#}", trouble.error);
+    assert!(
+        error.starts_with("s3 does not answer (look whether it is up, and at its address: `endpoint_url`"),
+        "{error}"
+    );
+    assert!(error.contains("cannot reach `127.0.0.1:9`: ") && error.contains("Connection refused"), "{error}");
+}
+
+#[tokio::test]
 async fn files_that_cannot_be_understood_hold_up_those_alone_who_need_them() {
     let home = tempfile::tempdir().unwrap();
     write(home.path(), "config", "region = eu-west-1\n");
