@@ -162,7 +162,7 @@ impl Operator for Sql {
         let statements = own.statements().map_err(|problem| TaskError::fail(anyhow!(problem)))?;
         let here = Session::open(&self.workspaces, &asking, ctx).await?;
         let request = own.name(&statements);
-        let (kept, there) = Box::pin(journal::taken_up(&here, &request)).await?;
+        let (kept, there) = Box::pin(journal::taken_up(&here, &request, own.limit(ctx))).await?;
         let session = there.as_deref().unwrap_or(&here);
         let named = Named {
             warehouse_id: own.warehouse_id.as_deref(),
@@ -216,6 +216,12 @@ impl SqlArgs {
             texts
         };
         if statements.is_empty() { Err("there is no statement in `sql`".to_owned()) } else { Ok(statements) }
+    }
+
+    /// The shorter of `timeout` and the task's `execution_timeout`, both counted from the begin of the try.
+    fn limit(&self, ctx: &TaskContext) -> Option<Duration> {
+        let own = self.timeout.map(|Span(limit)| limit);
+        own.into_iter().chain(ctx.time_limit).min()
     }
 
     /// A short name for what is sent: the same for the same statements with the same values.

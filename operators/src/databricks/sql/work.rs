@@ -142,7 +142,7 @@ impl Work<'_> {
             "{:#}; looks into the history of the warehouse whether statement {nth} was sent",
             lost.trouble.error
         ));
-        match mark.look_for(self.session).await.map_err(Failure::into_passing_error)? {
+        match mark.look_for(self.session, self.args.limit(self.ctx())).await? {
             Sighting::Known(id) => return statements::get(self.session, &id).await.map_err(Failure::into_error),
             Sighting::Unknown => {
                 log.warning(format_args!("The history does not know statement {nth}; a further try looks again"));
@@ -219,10 +219,8 @@ impl Work<'_> {
         }
     }
 
-    /// The end of the shorter of `timeout` and the task's `execution_timeout`, both counted from the begin of the try.
     async fn time_up(&self) -> TaskError {
-        let own = self.args.timeout.map(|Span(limit)| limit);
-        time_limit::reached(own.into_iter().chain(self.ctx().time_limit).min(), self.ctx()).await
+        time_limit::reached(self.args.limit(self.ctx()), self.ctx()).await
     }
 
     /// Cancels a statement, and awaits that it has ended.
