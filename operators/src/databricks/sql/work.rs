@@ -16,11 +16,7 @@ use crate::databricks::sql_output::File;
 use crate::databricks::statements::{self, Chunks, Statement, Submission};
 use crate::databricks::warehouse::{Named, Parameters};
 use crate::location::{Location, S3};
-use crate::span::Span;
 use crate::time_limit::{self, TimeUp};
-
-/// A statement is looked at so often at most, as in Airflow.
-const POLLING_PERIOD: Duration = Duration::from_secs(30);
 
 /// That a statement is cancelled is awaited for so long.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(15);
@@ -183,7 +179,7 @@ impl Work<'_> {
     async fn wait(&self, kept: &mut Kept, sent: Option<Statement>) -> Result<Statement, TaskError> {
         let id = kept.number().to_owned();
         let id = id.as_str();
-        let longest = self.args.polling_period_seconds.map_or(POLLING_PERIOD, |Span(period)| period);
+        let longest = self.args.polling_period();
         let mut pause = LOOK_FIRST.min(longest);
         let mut next = sent;
         let mut told = String::new();
