@@ -31,7 +31,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
-use crate::location::{S3, cure_of_silence};
+use crate::location::S3;
+use crate::location::refusals::cure_of_silence;
 use crate::requests::{Reply, Trouble, client, exchange};
 
 /// Why there are no credentials.

@@ -5,10 +5,9 @@
 //! server that speaks its protocol, also without TLS.
 
 mod buckets;
-mod refusals;
+pub(crate) mod refusals;
 
 pub use buckets::S3;
-pub(crate) use refusals::cure_of_silence;
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};

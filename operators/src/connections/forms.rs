@@ -49,7 +49,7 @@ pub(super) const S3: &[Field] = &[
     Field::own("login", "Access key id", Text),
     Field::own("password", "Secret access key", Secret),
     Field::extra("region_name", "Region", Text).like("us-east-1"),
-    Field::own("schema", "Bucket", Text),
+    Field::own("schema", "Bucket", Text).help("For the test of the connection; tasks name theirs."),
 ];
 
 pub(super) const POSTGRES: &[Field] =

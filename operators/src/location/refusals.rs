@@ -100,7 +100,7 @@ pub(crate) fn cure_of_silence(host: &str) -> &'static str {
 }
 
 /// The sentence for an answer; none if it is none of S3's.
-fn sentence(status: u16, body: &str, bucket: &str, asked: Option<&Url>) -> Option<String> {
+pub(crate) fn sentence(status: u16, body: &str, bucket: &str, asked: Option<&Url>) -> Option<String> {
     let code = match element(body, "Code") {
         Some(code) => code,
         // HEAD has no body.
