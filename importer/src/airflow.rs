@@ -1,5 +1,6 @@
 //! What is Airflow's: DAGs, groups, operators, assets, and the ways to tie them together.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -484,9 +485,9 @@ impl<'t> Interpreter<'t> {
     /// A value in which what other tasks leave is fetched by templates; the task waits for them.
     fn with_outputs(&mut self, task: usize, value: Value<'t>) -> Value<'t> {
         match value {
-            Value::Output(other, _) => {
+            Value::Output(..) | Value::Derived(..) => {
                 // An arrow between two tasks can always be drawn, unless there are too many of them.
-                let _ = self.draft.arrow(&Value::Task(other), &Value::Task(task));
+                let _ = self.draft.arrow(&value, &Value::Task(task));
                 self.in_text(value)
             }
             Value::List(items) => Value::List(items.into_iter().map(|item| self.with_outputs(task, item)).collect()),
@@ -533,7 +534,11 @@ impl<'t> Interpreter<'t> {
                     let part = part.map(|part| format!("[{}]", quoted(&part))).unwrap_or_default();
                     Ok(Json::from(format!("{}.output{part}", self.draft.id(End::Task(other)))))
                 }
-                Ok(value) => value.to_json().map_err(|reason| unknown(reason, place.clone())),
+                Ok(value) => {
+                    let json = value.to_json().map_err(|reason| unknown(reason, place.clone()));
+                    self.with_outputs(task, value);
+                    json
+                }
                 Err(why) => Err(why),
             };
             match json {
@@ -626,7 +631,21 @@ impl<'t> Interpreter<'t> {
         let drawn = |drawn: Result<(), String>| drawn.map_err(|reason| unknown(reason, place.clone()));
         match (&value, name) {
             (Value::Dag(_), "cli" | "test" | "set_default_view") => Ok(Value::None),
-            (Value::Task(_) | Value::Group(_) | Value::Output(..), "set_downstream" | "set_upstream") => {
+            (Value::Output(..) | Value::Derived(..), "map" | "zip" | "concat") => {
+                let others = arguments.positional.iter().filter_map(|argument| argument.value.as_ref().ok());
+                let tasks: BTreeSet<usize> =
+                    std::iter::once(&value).chain(others).flat_map(Value::sources).copied().collect();
+                let ids: Vec<String> = tasks.iter().map(|task| self.draft.id(End::Task(*task))).collect();
+                let reason = format!("what `{name}` makes of the output of `{}` only Python knows", ids.join("`, `"));
+                let help = Some("do it in the task that leaves it, or in that which takes it");
+                let why = NotStatic { reason, place, help };
+                self.lose("a value is left out", &why);
+                Ok(Value::Derived(tasks.into_iter().collect(), Rc::new(why)))
+            }
+            (
+                Value::Task(_) | Value::Group(_) | Value::Output(..) | Value::Derived(..),
+                "set_downstream" | "set_upstream",
+            ) => {
                 let others = arguments.take("task_or_task_list", Some(0));
                 let others = others.ok_or_else(|| unknown("it names no task", place.clone()))?.value?;
                 if name == "set_downstream" {

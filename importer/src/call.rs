@@ -164,7 +164,7 @@ impl<'t> Interpreter<'t> {
     fn method(&mut self, value: Value<'t>, object: Node<'t>, name: &str, node: Node<'t>) -> Evaluated<'t> {
         let place = node.byte_range();
         let mut arguments = self.arguments(node)?;
-        if matches!(value, Value::Task(_) | Value::Group(_) | Value::Dag(_) | Value::Output(..)) {
+        if matches!(value, Value::Task(_) | Value::Group(_) | Value::Dag(_) | Value::Output(..) | Value::Derived(..)) {
             return self.airflow_method(value, name, arguments);
         }
         let not_followed =

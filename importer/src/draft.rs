@@ -143,7 +143,8 @@ impl Draft {
 /// The tasks and groups in a value.
 fn ends(value: &Value<'_>) -> Result<Vec<End>, String> {
     match value {
-        Value::Task(task) | Value::Output(task, _) => Ok(vec![End::Task(*task)]),
+        Value::Task(task) => Ok(vec![End::Task(*task)]),
+        Value::Output(..) | Value::Derived(..) => Ok(value.sources().iter().copied().map(End::Task).collect()),
         Value::Group(group) => Ok(vec![End::Group(*group)]),
         Value::List(items) | Value::Tuple(items) | Value::Labelled(items) => {
             let all: Result<Vec<Vec<End>>, String> = items.iter().map(ends).collect();

@@ -453,3 +453,31 @@ fn functions_that_are_tasks_keep_their_names_settings_and_ties() {
         flow.remarks
     );
 }
+
+/// What only Python can make of an output is told where it stands, and whoever takes it still waits for the task.
+#[test]
+fn what_is_made_of_an_output_is_told_and_keeps_its_ties() {
+    let flow = body(
+        "@task\ndef a():\n    return []\n@task\ndef b(v):\n    return v\n\
+         x = a()\ny = x.map(lambda v: v + 1)\nb.expand(v=y.zip(EmptyOperator(task_id='c').output))\n\
+         BashOperator.partial(task_id='d').expand(bash_command=y)\nBashOperator(task_id='e', bash_command=['x', y])\n\
+         y >> EmptyOperator(task_id='f')\nBashOperator.partial(task_id='g').expand(bash_command=[x, 'y'])",
+    );
+    let yaml = flow.yaml.unwrap();
+    for (task, dependencies) in [("b", "[a, c]"), ("d", "[a]"), ("e", "[a]"), ("f", "[a]"), ("g", "[a]")] {
+        let (_, rest) = yaml.split_once(&format!("task_id: {task}\n")).unwrap();
+        let own = rest.split("task_id:").next().unwrap();
+        assert!(own.contains(&format!("dependencies: {dependencies}\n")), "{task} in {yaml}");
+    }
+    for told in [
+        "a value is left out: what `map` makes of the output of `a` only Python knows",
+        "a value is left out: what `zip` makes of the output of `a`, `c` only Python knows",
+        "task `d` is not converted: what `map` makes of the output of `a` only Python knows",
+        "`bash_command` of task `e` is left out: what `map` makes of the output of `a` only Python knows",
+    ] {
+        let is_told = flow.remarks.iter().any(|remark| remark.message == told && remark.weight == Weight::Lost);
+        assert!(is_told, "{told} in {:?}", flow.remarks);
+    }
+    let growing = whole("@task\ndef a():\n    pass\nx = a()\nfor n in range(9999):\n    x = x.zip(x, x)\n");
+    assert!(!growing.remarks.is_empty());
+}

@@ -85,6 +85,8 @@ pub(crate) enum Value<'t> {
     Group(usize),
     /// `task.output`, or what a task leaves under a key: `task.output["key"]`.
     Output(usize, Option<String>),
+    /// What Python makes of outputs (`task.output.map(…)`): whose they are, and why it cannot be told.
+    Derived(Vec<usize>, Rc<NotStatic>),
     /// An operator with some of its arguments: `Operator.partial(…)`.
     Partial(String, Node<'t>),
     /// What `task >> Label("…")` waits for.
@@ -111,6 +113,7 @@ impl<'t> Value<'t> {
                 entries.iter().map(|(key, value)| key.weight_at(depth + 1) + value.weight_at(depth + 1)).sum()
             }
             Value::Assets(json) | Value::Written(json) | Value::Schedule(json, _) => json_weight(json, depth + 1),
+            Value::Derived(tasks, _) => tasks.len(),
             _ => 0,
         }
     }
@@ -135,8 +138,23 @@ impl<'t> Value<'t> {
     fn is_of_airflow(&self) -> bool {
         matches!(
             self,
-            Value::Dag(_) | Value::Task(_) | Value::Group(_) | Value::Output(..) | Value::Assets(_) | Value::Alias(_)
+            Value::Dag(_)
+                | Value::Task(_)
+                | Value::Group(_)
+                | Value::Output(..)
+                | Value::Derived(..)
+                | Value::Assets(_)
+                | Value::Alias(_)
         )
+    }
+
+    /// The tasks whose outputs it is, or is made of.
+    pub(crate) fn sources(&self) -> &[usize] {
+        match self {
+            Value::Output(task, _) => std::slice::from_ref(task),
+            Value::Derived(tasks, _) => tasks,
+            _ => &[],
+        }
     }
 
     /// Whether two values are equal; none when that cannot be told.
@@ -281,7 +299,7 @@ impl<'t> Value<'t> {
             Value::Partial(..) | Value::Labelled(_) | Value::Label | Value::Alias(_) => {
                 return Err("it cannot stand here".to_owned());
             }
-            Value::Unknown(why) => return Err(why.reason.clone()),
+            Value::Derived(_, why) | Value::Unknown(why) => return Err(why.reason.clone()),
         })
     }
 }

@@ -1,10 +1,12 @@
 //! Asks services of AWS over HTTP, with signed requests.
 //!
 //! [`connection`]: how a connection says who asks. [`identity`]: who that is, from [`shared_files`], in a [`role`], or as the
-//! object store finds it. [`transport`]: how Amazon's own library, which knows those files and lends roles, reaches AWS.
+//! object store finds it. [`known`]: those who ask alike are one. [`transport`]: how Amazon's own library, which knows those
+//! files and lends roles, reaches AWS.
 
 mod connection;
 mod identity;
+mod known;
 mod role;
 mod shared_files;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod transport;
 
 pub(crate) use connection::settings;
 pub(crate) use identity::{Identity, Own};
+pub(crate) use known::{Asker, identity_of};
 pub(crate) use role::Role;
 pub(crate) use shared_files::{SharedFiles, Variables};
 
@@ -29,6 +32,7 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::location::S3;
+use crate::location::refusals::cure_of_silence;
 use crate::requests::{Reply, Trouble, client, exchange};
 
 /// Why there are no credentials.
@@ -49,6 +53,9 @@ pub(crate) enum NoCredentials {
     /// A role is not lent.
     #[error("cannot assume the role {0}: {1}")]
     Role(String, String),
+    /// What somebody else has just been told who asked alike, and whether that lasts.
+    #[error("{0}")]
+    Alike(String, bool),
     /// What the object store says.
     #[error(transparent)]
     Store(#[from] object_store::Error),
@@ -69,6 +76,7 @@ fn is_lasting(error: &object_store::Error) -> bool {
     match source.downcast_ref() {
         Some(NoCredentials::Unreadable(..) | NoCredentials::Malformed(..) | NoCredentials::NoProfile(..)) => true,
         Some(NoCredentials::Role(_, said)) => said.starts_with("AccessDenied"),
+        Some(NoCredentials::Alike(_, is_lasting)) => *is_lasting,
         _ => false,
     }
 }
@@ -163,6 +171,15 @@ impl Service {
         AwsAuthorizer::new(&credential, name, &self.region).authorize(&mut request, None);
         let request =
             client().map_err(Trouble::lasting)?.request(method, url).headers(request.headers().clone()).body(body);
-        exchange(request, &self.host).await
+        exchange(request, &self.host).await.map_err(|trouble| self.silence(trouble))
+    }
+
+    /// What did not get there says what to look at.
+    fn silence(&self, trouble: Trouble) -> Trouble {
+        if trouble.may_be_done || !trouble.may_retry {
+            return trouble;
+        }
+        let error = trouble.error.context(format!("{} does not answer ({})", self.name, cure_of_silence(&self.host)));
+        Trouble { error, ..trouble }
     }
 }

@@ -10,9 +10,10 @@
 //! twice, whenever its process dies.
 //!
 //! Where it was made is kept with the token: the task, its connection or the environment may lead elsewhere by then, where nothing
-//! bears the token, or something else has the name.
+//! bears the token, or something else has the name; and the same address leads elsewhere from another machine.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context as _, anyhow};
 use scheduler::operator::{Outcome, TaskContext, TaskError};
@@ -23,13 +24,34 @@ use crate::bash::{ExitCodes, OutputProcessor, answer};
 use crate::checkpoint;
 use crate::container_log::Bookmark;
 
+/// Where something is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// As people and the other side call it.
+    pub(crate) address: String,
+    /// Which one it is of those that are called so, where that can be told.
+    pub(crate) identity: Option<String>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.identity {
+            Some(identity) => write!(f, "{} ({identity})", self.address),
+            None => f.write_str(&self.address),
+        }
+    }
+}
+
 /// What is kept of a try.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Claim {
     try_number: u32,
-    /// Where it is made, as people and the other side call it. None is kept of what began before there were places.
+    /// The address of where it is made. None is kept of what began before there were places.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     place: Option<String>,
+    /// Which place of that address it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     /// What the try makes bears it: 32 hexadecimal digits, of which nobody else has the same.
     pub(crate) token: String,
     /// What was made, as the other side calls it.
@@ -62,7 +84,7 @@ impl Claim {
     /// earlier try is ended first, because two at a time would do the work twice.
     pub(crate) async fn of_try(
         ctx: &TaskContext,
-        here: &str,
+        here: &Place,
         end_earlier: impl AsyncFnOnce(String) -> Result<(), TaskError>,
     ) -> Result<Claim, TaskError> {
         if let Some(claim) = Claim::load(ctx).await? {
@@ -80,7 +102,8 @@ impl Claim {
         let token = ctx.try_id.simple().to_string();
         let claim = Claim {
             try_number: ctx.try_number,
-            place: Some(here.to_owned()),
+            place: Some(here.address.clone()),
+            identity: here.identity.clone(),
             token,
             made: None,
             seen: BTreeMap::new(),
@@ -90,7 +113,7 @@ impl Claim {
         Ok(claim)
     }
 
-    /// Where something may go on that a try has made, this or one before.
+    /// The address where something may go on that a try has made, this or one before.
     pub(crate) async fn place_left(ctx: &TaskContext) -> Result<Option<String>, TaskError> {
         Ok(Claim::left(ctx).await?.and_then(|claim| claim.place))
     }
@@ -102,7 +125,7 @@ impl Claim {
     }
 
     /// The token of what the last try, whichever that was, may have left going on; `here` is where the task leads.
-    pub(crate) async fn left_going_on(ctx: &TaskContext, here: &str) -> Result<Option<String>, TaskError> {
+    pub(crate) async fn left_going_on(ctx: &TaskContext, here: &Place) -> Result<Option<String>, TaskError> {
         let Some(claim) = Claim::left(ctx).await? else { return Ok(None) };
         if !claim.is_at(here) {
             claim.give_up(here, ctx).await?;
@@ -116,13 +139,18 @@ impl Claim {
     }
 
     /// Whether what was made is to be found `here`, as far as is known.
-    pub(crate) fn is_at(&self, here: &str) -> bool {
-        self.place.as_deref().is_none_or(|place| place == here)
+    pub(crate) fn is_at(&self, here: &Place) -> bool {
+        let is_alike = match (&self.identity, &here.identity) {
+            (Some(kept), Some(found)) => kept == found,
+            _ => true,
+        };
+        is_alike && self.place.as_ref().is_none_or(|place| *place == here.address)
     }
 
     /// Nobody can be asked about what goes on elsewhere. Only whoever cleared the task wants it made anew all the same.
-    async fn give_up(&self, here: &str, ctx: &TaskContext) -> Result<(), TaskError> {
-        let (number, place) = (self.try_number, self.place.as_deref().unwrap_or_default());
+    async fn give_up(&self, here: &Place, ctx: &TaskContext) -> Result<(), TaskError> {
+        let number = self.try_number;
+        let place = Place { address: self.place.clone().unwrap_or_default(), identity: self.identity.clone() };
         let why = anyhow!(
             "what try {number} has made is at {place}, and the task leads to {here} now; let it lead there again, or end that there \
              by hand and clear this task"

@@ -5,7 +5,7 @@
 //! server that speaks its protocol, also without TLS.
 
 mod buckets;
-mod refusals;
+pub(crate) mod refusals;
 
 pub use buckets::S3;
 
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
+use scheduler::paths::normalize;
 use url::Url;
 
 /// A place for data.
@@ -176,12 +177,13 @@ pub fn cause(error: &object_store::Error) -> String {
     said(&text).map_or_else(|| text.clone(), str::to_owned)
 }
 
-/// What S3 said, out of what layers above it have made of that.
+/// What S3 said, or that it said nothing, out of what layers above it have made of that.
 fn said(text: &str) -> Option<&str> {
-    text.find(refusals::ANSWERS).map(|at| &text[at..])
+    let begin = refusals::BEGINNINGS.iter().find_map(|beginning| text.find(beginning))?;
+    Some(&text[begin..])
 }
 
-/// The same error, without what the layers between us and S3 have to say of an answer of S3.
+/// The same error, without what the layers between us and S3 have to say of an answer of S3, or of none.
 pub fn without_layers(error: anyhow::Error) -> anyhow::Error {
     let bottom = error.root_cause().to_string();
     let Some(said) = said(&bottom) else { return error };
@@ -231,21 +233,6 @@ fn s3(text: &str, rest: &str) -> Result<Location, LocationError> {
     }
     let key = key.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     Ok(Location::S3 { bucket: bucket.to_owned(), key })
-}
-
-/// Resolves `.` and `..` by name, so that one place has one spelling. Links are left to the file system.
-fn normalize(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => (),
-            Component::ParentDir => {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod keyring;
 pub mod log;
 pub mod old_logs;
 pub mod operator;
+pub mod paths;
 pub mod preview;
 pub mod rehearsal;
 pub mod run;

@@ -5,11 +5,12 @@
 //! with it follows the file and not the version of the DAG.
 
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::dag::Dag;
 use crate::dag::template::{FileText, NamedFile, leads_away};
 use crate::operator::DagFile;
+use crate::paths::normalize;
 
 /// A text that is longer was not written by hand.
 const TEXT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -71,11 +72,13 @@ impl SearchPath {
     /// Those of a DAG with that file.
     pub fn of(dag: &Dag, file: &DagFile) -> Result<SearchPath, TemplateFileError> {
         let mut folders = vec![file.folder.clone()];
-        let root = plain(&file.root).unwrap_or_else(|| file.root.clone());
+        let root = normalize(&file.root);
         for written in &dag.template_searchpath {
-            let folder = plain(&file.folder.join(written)).filter(|folder| folder.starts_with(&root));
-            let outside = || TemplateFileError::Outside { folder: written.clone(), root: file.root.clone() };
-            folders.push(folder.ok_or_else(outside)?);
+            let folder = normalize(&file.folder.join(written));
+            if !folder.starts_with(&root) {
+                return Err(TemplateFileError::Outside { folder: written.clone(), root: file.root.clone() });
+            }
+            folders.push(folder);
         }
         Ok(SearchPath(folders))
     }
@@ -115,23 +118,6 @@ fn read(path: &Path, length: u64, name: &str) -> Result<String, TemplateFileErro
         return Err(TemplateFileError::TooLong { name: name.to_owned(), length });
     }
     std::fs::read_to_string(path).map_err(|source| TemplateFileError::Unreadable { name: name.to_owned(), source })
-}
-
-/// A path without `.` and `..`; none when it leads above the root.
-pub fn plain(path: &Path) -> Option<PathBuf> {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => (),
-            Component::ParentDir => {
-                if !plain.pop() {
-                    return None;
-                }
-            }
-            part => plain.push(part),
-        }
-    }
-    Some(plain)
 }
 
 #[cfg(test)]

@@ -11,12 +11,13 @@ use scheduler::dag::spec::{self, LoadedDag, SourceFile};
 use scheduler::dag::template::{FileText, check_file};
 use scheduler::dag::timetable::{Timetable, Upcoming};
 use scheduler::operator::DagFile;
+use scheduler::paths::normalize;
 use scheduler::preview::{self, Awaited};
 use scheduler::run::RunState;
 use scheduler::sources::defaults;
 use scheduler::store::entity::{dag, dag_run};
 use scheduler::store::{dags, runs};
-use scheduler::template_files::{SearchPath, plain};
+use scheduler::template_files::SearchPath;
 use serde_json::{Map, Value, json};
 
 use super::clear;
@@ -350,10 +351,7 @@ fn file_problems(loaded: &LoadedDag, source: &SourceFile, path: &Path, config: &
 
 /// Where a DAG file is. One outside of the folder of DAG files has what is beside it, and nothing else.
 pub(super) fn dag_file(path: &Path, config: &Config) -> DagFile {
-    let absolute = |path: &Path| {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        plain(&path).unwrap_or(path)
-    };
+    let absolute = |path: &Path| normalize(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     let folder = absolute(path).parent().map(Path::to_owned).unwrap_or_default();
     let root = absolute(&config.dags_folder);
     DagFile { root: if folder.starts_with(&root) { root } else { folder.clone() }, folder }

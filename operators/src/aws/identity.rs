@@ -20,9 +20,10 @@ use object_store::aws::{AwsCredential, AwsCredentialProvider};
 use scheduler::clock::Clock;
 use tokio::sync::Mutex;
 
-use super::NoCredentials;
 use super::role::Role;
 use super::shared_files::{SharedFiles, Variables};
+use super::{NoCredentials, is_lasting};
+use crate::location::cause;
 
 /// What ends is renewed so long before, or when half of its life is over.
 const EARLY: TimeDelta = TimeDelta::minutes(5);
@@ -41,7 +42,14 @@ pub(crate) struct Identity {
     role: Option<Arc<Role>>,
     region: String,
     clock: Clock,
-    held: Mutex<Option<Held>>,
+    state: Mutex<State>,
+}
+
+/// What became of asking for credentials.
+#[derive(Debug, Default)]
+struct State {
+    held: Option<Held>,
+    failed: Option<Failed>,
 }
 
 /// Who asks, before a role is assumed.
@@ -61,9 +69,17 @@ struct Held {
     renewed_at: DateTime<Utc>,
 }
 
+/// That there were none.
+#[derive(Debug)]
+struct Failed {
+    at: DateTime<Utc>,
+    words: String,
+    is_lasting: bool,
+}
+
 impl Identity {
     pub(crate) fn new(own: Own, role: Option<Arc<Role>>, region: String, clock: Clock) -> Identity {
-        Identity { own, role, region, clock, held: Mutex::default() }
+        Identity { own, role, region, clock, state: Mutex::default() }
     }
 
     async fn fetch(&self) -> Result<Credentials, NoCredentials> {
@@ -96,20 +112,30 @@ impl CredentialProvider for Identity {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let mut held = self.held.lock().await;
+        let came = self.clock.now();
+        let mut state = self.state.lock().await;
         let now = self.clock.now();
-        if let Some(held) = held.as_ref().filter(|held| now < held.renewed_at) {
+        if let Some(held) = state.held.as_ref().filter(|held| now < held.renewed_at) {
             return Ok(Arc::clone(&held.credential));
         }
+        // If everybody who waited asked anew, one after the other, the last would hear of it very late.
+        if let Some(failed) = state.failed.as_ref().filter(|failed| came < failed.at) {
+            return Err(NoCredentials::Alike(failed.words.clone(), failed.is_lasting).into());
+        }
         match self.fetch().await {
-            Ok(credentials) => Ok(Arc::clone(&held.insert(Held::of(&credentials, now)).credential)),
-            Err(error) => match held.as_mut().filter(|held| held.ends.is_some_and(|ends| now < ends)) {
+            Ok(credentials) => Ok(Arc::clone(&state.held.insert(Held::of(&credentials, now)).credential)),
+            Err(error) => match state.held.as_mut().filter(|held| held.ends.is_some_and(|ends| now < ends)) {
                 Some(held) => {
                     tracing::warn!(%error, "credentials of AWS cannot be renewed; those that there are hold for a while");
                     held.renewed_at = now + PAUSE;
                     Ok(Arc::clone(&held.credential))
                 }
-                None => Err(error.into()),
+                None => {
+                    let error = object_store::Error::from(error);
+                    let (words, is_lasting) = (cause(&error), is_lasting(&error));
+                    state.failed = Some(Failed { at: self.clock.now(), words, is_lasting });
+                    Err(error)
+                }
             },
         }
     }

@@ -21,7 +21,7 @@ use super::transport::Transport;
 const SESSION_NAME_MAX: usize = 64;
 
 /// A role, and how it is assumed.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Role {
     arn: String,
     how: How,
@@ -31,7 +31,7 @@ pub(crate) struct Role {
     endpoint: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum How {
     /// By who asks.
     AsOneself,
@@ -40,7 +40,7 @@ enum How {
 }
 
 /// What `assume_role_kwargs` may say, by the names that AWS has for it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Terms {
     role_session_name: Option<String>,
@@ -53,13 +53,13 @@ struct Terms {
     source_identity: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PolicyArn {
     arn: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct SessionTag {
     key: String,

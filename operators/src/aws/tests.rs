@@ -12,7 +12,7 @@ use object_store::CredentialProvider as _;
 use object_store::StaticCredentialProvider;
 use object_store::aws::AwsCredential;
 use scheduler::clock::Clock;
-use scheduler::connection::Connection;
+use scheduler::connection::{Connection, Secret};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -160,6 +160,41 @@ async fn what_cannot_be_renewed_holds_until_it_ends() {
 }
 
 #[tokio::test]
+async fn the_tries_of_a_connection_share_its_role() {
+    let (lender, address) = Lender::start(Clock::System.now() + TimeDelta::hours(1)).await;
+    let surroundings = S3::from_variables([("AWS_ENDPOINT_URL_STS".to_owned(), address)]);
+    let key = async |secret: &str, role: &str| {
+        let connection = Connection {
+            login: Some("AKIAOWN".to_owned()),
+            password: Some(Secret::new(secret)),
+            ..connection(json!({ "role_arn": role }))
+        };
+        key_at(&settings(&connection, &surroundings).unwrap()).await.unwrap()
+    };
+
+    assert_eq!(key("s", ROLE).await, "ASIA1");
+    assert_eq!(key("s", ROLE).await, "ASIA1", "a further try");
+    assert_eq!(key("another", ROLE).await, "ASIA2", "with another secret");
+    assert_eq!(key("s", "arn:aws:iam::123456789012:role/other").await, "ASIA3", "in another role");
+    assert_eq!(lender.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn those_who_wait_while_it_is_asked_for_in_vain_hear_of_it_too() {
+    let (lender, address) = Lender::start(noon()).await;
+    lender.refuses();
+    let identity = identity(role(json!({ "role_arn": ROLE }), &address), &Clock::System);
+
+    let (first, second) = tokio::join!(key_of(&identity), key_of(&identity));
+
+    assert_eq!(first, second);
+    assert!(first.unwrap_err().contains("AccessDenied"));
+    assert_eq!(lender.asked().len(), 1);
+    key_of(&identity).await.unwrap_err();
+    assert_eq!(lender.asked().len(), 2, "whoever comes later asks anew");
+}
+
+#[tokio::test]
 async fn a_role_is_assumed_with_a_token() {
     let (lender, address) = Lender::start(noon() + TimeDelta::hours(1)).await;
     let folder = tempfile::tempdir().unwrap();
@@ -254,6 +289,19 @@ async fn what_is_written_into_the_files_later_counts() {
     write(home.path(), "credentials", &keys("AKIANEW"));
     clock.set(noon() + TimeDelta::minutes(1));
     assert_eq!(key_of(&identity).await.unwrap(), "AKIANEW");
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_is_named_with_the_cure() {
+    let service = Service::open("s3", &S3::with_endpoint("http://127.0.0.1:9", "AKIA", "s")).unwrap();
+    let Err(trouble) = service.ask_form("Action=x").await else { panic!("nobody is there") };
+    assert!(trouble.may_retry);
+    let error = format!("{:#}", trouble.error);
+    assert!(
+        error.starts_with("s3 does not answer (look whether it is up, and at its address: `endpoint_url`"),
+        "{error}"
+    );
+    assert!(error.contains("cannot reach `127.0.0.1:9`: ") && error.contains("Connection refused"), "{error}");
 }
 
 #[tokio::test]

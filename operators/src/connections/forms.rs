@@ -26,7 +26,9 @@ pub(super) const DATABRICKS: &[Field] = &[
     Field::extra("service_principal_oauth", "Service principal signs in with OAuth", Flag),
     Field::extra("azure_tenant_id", "Azure tenant", Text).help("When the service principal is one of Azure."),
     Field::extra("use_azure_managed_identity", "Managed identity of the machine on Azure", Flag)
-        .help("In the place of a token; the client id is that of an identity which was assigned by a user."),
+        .help("In the place of a token."),
+    Field::extra("azure_managed_identity_client_id", "Client id of the managed identity", Text)
+        .help("Of one that was assigned by a user; empty: the machine's own."),
     Field::extra("azure_resource_id", "Azure resource id of the workspace", Text),
     Field::extra("http_path", "HTTP path of the SQL warehouse", Text).like("/sql/1.0/warehouses/…"),
 ];
@@ -47,7 +49,7 @@ pub(super) const S3: &[Field] = &[
     Field::own("login", "Access key id", Text),
     Field::own("password", "Secret access key", Secret),
     Field::extra("region_name", "Region", Text).like("us-east-1"),
-    Field::own("schema", "Bucket", Text),
+    Field::own("schema", "Bucket", Text).help("For the test of the connection; tasks name theirs."),
 ];
 
 pub(super) const POSTGRES: &[Field] =

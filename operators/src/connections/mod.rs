@@ -48,7 +48,7 @@ pub(crate) fn register(registry: &mut Registry, s3: &S3, environment: &Environme
         ("mariadb", "MariaDB", forms::MYSQL, database.clone()),
         ("mysql", "MySQL", forms::MYSQL, database.clone()),
         ("postgres", "PostgreSQL", forms::POSTGRES, database.clone()),
-        ("s3", "S3, or what speaks as it does", forms::S3, aws(aws::Service::Identity)),
+        ("s3", "S3, or what speaks as it does", forms::S3, aws(aws::Service::Buckets)),
         ("slack", "Slack API", forms::SLACK, slack.clone()),
         ("slackwebhook", "Slack incoming webhook", forms::SLACK_WEBHOOK, slack),
         ("smtp", "Mail server (SMTP)", forms::SMTP, Some(tried_by(smtp::Smtp))),

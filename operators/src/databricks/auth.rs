@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::form_urlencoded;
+use uuid::Uuid;
 
 use super::failure::{Failure, judge};
 use super::managed_identity::Machine;
@@ -72,7 +73,7 @@ impl Identity {
         let login = connection.login.as_deref().unwrap_or_default().trim();
         let password = connection.password.as_ref().filter(|password| !password.reveal().trim().is_empty());
         if is_set("use_azure_managed_identity") && (password.is_none() || !login.is_empty()) {
-            let machine = Machine::of(environment, login)?;
+            let machine = Machine::of(environment, assigned_identity(connection)?)?;
             return member_or_manager(connection, |resource| Grant::of_machine(&machine, resource));
         }
         if let Some(tenant) = connection.extra_text("azure_tenant_id") {
@@ -137,6 +138,19 @@ impl Identity {
             }
         }
     }
+}
+
+/// The client id of the identity that a user has assigned to the machine; empty for the machine's own. As in Airflow, the login says
+/// nothing of it.
+fn assigned_identity(connection: &Connection) -> Result<&str, String> {
+    let id = connection.extra_text("azure_managed_identity_client_id").unwrap_or_default().trim();
+    if id.is_empty() || Uuid::parse_str(id).is_ok() {
+        return Ok(id);
+    }
+    Err(format!(
+        "its `azure_managed_identity_client_id` is `{id}`, and client ids are UUIDs; copy that of the identity from Azure, or leave \
+         it out for the machine's own"
+    ))
 }
 
 /// Somebody of Azure, by the tokens for its resources.

@@ -8,8 +8,13 @@ use serde::Deserialize;
 
 use crate::requests::{Reply, Trouble};
 
-/// Error codes that pass, whatever the status beside them.
-const PASSING: &[&str] = &["TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "WORKSPACE_TEMPORARILY_UNAVAILABLE"];
+/// Error codes that pass, whatever the status beside them. That of a lock, which others hold for a moment, comes with 400.
+const PASSING: &[&str] = &[
+    "COULD_NOT_ACQUIRE_LOCK",
+    "REQUEST_LIMIT_EXCEEDED",
+    "TEMPORARILY_UNAVAILABLE",
+    "WORKSPACE_TEMPORARILY_UNAVAILABLE",
+];
 
 /// Of a message, so many characters are shown.
 const MESSAGE_CHARACTERS_MAX: usize = 2_000;

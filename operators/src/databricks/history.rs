@@ -7,14 +7,17 @@
 //! The Statement Execution API has no token that makes two requests one. So what is sent has a mark in its text, which is
 //! kept before; whoever finds a mark without a number asks the history of the warehouse for it.
 
+use std::time::Duration;
+
 use anyhow::anyhow;
 use chrono::{DateTime, TimeDelta, Utc};
-use scheduler::operator::TaskContext;
+use scheduler::operator::{TaskContext, TaskError};
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::session::Session;
 use super::workspace::Request;
+use crate::time_limit;
 
 const HISTORY: &str = "2.0/sql/history/queries";
 
@@ -24,9 +27,9 @@ const PAGE: usize = 500;
 /// So many pages of younger queries are leafed through at most.
 const PAGES_MAX: usize = 100;
 
-/// The history lags behind: it is asked so often, with pauses that double, from `databricks_retry_delay` on. With 1 s that is
-/// half a minute in all.
-const LOOKS: u32 = 6;
+/// The history lags behind, nobody says how far, and a statement that it does not know yet would be sent twice: it is asked so often,
+/// with pauses that double, from `databricks_retry_delay` on, up to a minute. With 1 s that is four minutes in all.
+const LOOKS: u32 = 10;
 
 /// The clock of the workspace may differ from ours by this.
 const SKEW: TimeDelta = TimeDelta::minutes(10);
@@ -78,16 +81,27 @@ impl Mark {
         text.contains(&self.token)
     }
 
-    /// Looks for the statement until the history has had time to hear of it.
-    pub(super) async fn look_for(&self, session: &Session) -> Result<Sighting, Failure> {
-        let mut attempt = 1;
-        loop {
-            match self.sighting(session).await? {
-                Sighting::Unknown if attempt < LOOKS => session.rest(attempt).await?,
+    /// Looks for the statement until the history has had time to hear of it, or the try has taken as long as it may. Whoever has to
+    /// wait for that needs no slot.
+    pub(super) async fn look_for(&self, session: &Session, limit: Option<Duration>) -> Result<Sighting, TaskError> {
+        for attempt in 1..LOOKS {
+            match self.sighting(session).await.map_err(Failure::into_passing_error)? {
+                Sighting::Unknown => {}
                 sighting => return Ok(sighting),
             }
-            attempt += 1;
+            if attempt == 1 {
+                let log = &session.ctx.log;
+                log.info(format_args!(
+                    "The history does not know it yet; asks up to {LOOKS} times, because it lags behind"
+                ));
+            }
+            session.ctx.defer("waits for a statement of Databricks to which there was no answer");
+            tokio::select! {
+                rested = session.rest(attempt) => rested.map_err(Failure::into_passing_error)?,
+                error = time_limit::reached(limit, &session.ctx) => return Err(error),
+            }
         }
+        self.sighting(session).await.map_err(Failure::into_passing_error)
     }
 
     async fn sighting(&self, session: &Session) -> Result<Sighting, Failure> {

@@ -23,6 +23,7 @@ use super::arguments::{Asking, Driver, With, is_open, problem, yes};
 use super::journal::name_of;
 use super::session::Session;
 use super::sql_output::{CsvParams, Format};
+use super::submit_run::POLLING_PERIOD_MIN;
 use super::warehouse::{Named, Parameters, check_warehouse};
 use super::workspace::Workspaces;
 use crate::checkpoint;
@@ -36,6 +37,9 @@ use work::{Warehouse, Work};
 
 /// The first pause between two looks at a statement; each is half as long again, up to the longest.
 const LOOK_FIRST: Duration = Duration::from_millis(500);
+
+/// A statement is looked at so often at most, as in Airflow.
+const POLLING_PERIOD: Duration = Duration::from_secs(30);
 
 /// So many rows go into XCom.
 const XCOM_ROWS: usize = 1_000;
@@ -162,7 +166,7 @@ impl Operator for Sql {
         let statements = own.statements().map_err(|problem| TaskError::fail(anyhow!(problem)))?;
         let here = Session::open(&self.workspaces, &asking, ctx).await?;
         let request = own.name(&statements);
-        let (kept, there) = Box::pin(journal::taken_up(&here, &request)).await?;
+        let (kept, there) = Box::pin(journal::taken_up(&here, &request, own.limit(ctx))).await?;
         let session = there.as_deref().unwrap_or(&here);
         let named = Named {
             warehouse_id: own.warehouse_id.as_deref(),
@@ -218,9 +222,32 @@ impl SqlArgs {
         if statements.is_empty() { Err("there is no statement in `sql`".to_owned()) } else { Ok(statements) }
     }
 
+    /// The longest pause between two looks at a statement.
+    fn polling_period(&self) -> Duration {
+        self.polling_period_seconds.map_or(POLLING_PERIOD, |Span(period)| period).max(POLLING_PERIOD_MIN)
+    }
+
+    /// The shorter of `timeout` and the task's `execution_timeout`, both counted from the begin of the try.
+    fn limit(&self, ctx: &TaskContext) -> Option<Duration> {
+        let own = self.timeout.map(|Span(limit)| limit);
+        own.into_iter().chain(ctx.time_limit).min()
+    }
+
     /// A short name for what is sent: the same for the same statements with the same values.
     fn name(&self, statements: &[String]) -> String {
         let parameters = self.parameters.as_ref().map(Parameters::described);
         name_of(&json!([statements, parameters, self.catalog, self.schema]).to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_not_asked_after_without_a_pause() {
+        let period = |args: Value| serde_json::from_value::<SqlArgs>(args).unwrap().polling_period();
+        assert_eq!(period(json!({ "sql": "SELECT 1" })), POLLING_PERIOD);
+        assert_eq!(period(json!({ "sql": "SELECT 1", "polling_period_seconds": 0 })), POLLING_PERIOD_MIN);
     }
 }

@@ -384,7 +384,7 @@ pub(super) fn plan(
 }
 
 /// Looking more often would be polling for its own sake.
-const POLLING_PERIOD_MIN: Duration = Duration::from_millis(100);
+pub(super) const POLLING_PERIOD_MIN: Duration = Duration::from_millis(100);
 
 /// The first thing that is wrong with a request, and the key that it is about.
 fn wrong(body: &Map<String, Value>) -> Option<(String, String)> {

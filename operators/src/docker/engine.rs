@@ -7,6 +7,7 @@ use bollard::errors::Error;
 use scheduler::operator::{TaskContext, TaskError};
 
 use super::args::DockerArgs;
+use crate::claim::Place;
 use crate::notifiers::Environment;
 
 /// Where Docker listens unless it is told otherwise.
@@ -15,11 +16,14 @@ const USUAL_URL: &str = "unix:///var/run/docker.sock";
 /// An engine must have the time to end a container and say so.
 const TIMEOUT_SECS_MIN: u64 = 30;
 
+/// How Podman calls itself among its components.
+const PODMAN: &str = "Podman Engine";
+
 /// An engine that has answered.
 pub(super) struct Engine {
     pub(super) docker: bollard::Docker,
-    /// For people.
-    pub(super) url: String,
+    /// Where it makes containers.
+    pub(super) place: Place,
 }
 
 /// How an engine is reached.
@@ -70,7 +74,10 @@ pub(super) async fn connect(
             Err(error) => Err(error),
         };
         match answered {
-            Ok(docker) => return Ok(Engine { docker, url: url.clone() }),
+            Ok(docker) => {
+                let place = Place { address: url.clone(), identity: identity(&docker).await };
+                return Ok(Engine { docker, place });
+            }
             Err(error) => silent.push(format!("{url}: {error:#}")),
         }
     }
@@ -81,6 +88,16 @@ pub(super) async fn connect(
         "start Docker (or Podman, with `podman system service`) there, or name another engine with `docker_url`"
     };
     Err(TaskError::retry(anyhow!("no Docker engine answers ({silent}); {cure}")))
+}
+
+/// By what an engine is told from those of other machines at the same address: every machine has such a socket. None if it does
+/// not say.
+async fn identity(docker: &bollard::Docker) -> Option<String> {
+    let (info, version) = (docker.info().await.ok()?, docker.version().await.ok()?);
+    let is_podman = version.components.iter().flatten().any(|component| component.name == PODMAN);
+    // Podman makes an id up whenever it is asked.
+    let id = info.id.filter(|id| !is_podman && !id.is_empty()).map(|id| format!("engine {id}"));
+    id.or_else(|| Some(format!("on {}", info.name.filter(|name| !name.is_empty())?)))
 }
 
 fn open(scheme: &Scheme, args: &DockerArgs, ctx: &TaskContext) -> Result<bollard::Docker, Error> {

@@ -41,9 +41,14 @@ impl<'a> ImageName<'a> {
     }
 }
 
-/// Sees to it that the engine has the image of a task.
+/// Sees to it that the engine has the image of a task. A connection that leads nowhere is refused also when the engine has the
+/// image: the next machine has not.
 pub(super) async fn provide(engine: &Engine, args: &DockerArgs, ctx: &TaskContext) -> Result<(), TaskError> {
     let image = &args.image;
+    let account = match &args.docker_conn_id {
+        Some(conn_id) => Some(Account::of(ctx.connection(conn_id).await?)?),
+        None => None,
+    };
     if !args.force_pull {
         match engine.docker.inspect_image(image).await {
             Ok(_) => return Ok(()),
@@ -52,7 +57,7 @@ pub(super) async fn provide(engine: &Engine, args: &DockerArgs, ctx: &TaskContex
         }
     }
     let name = ImageName::parse(image);
-    let credentials = credentials(args, &name, ctx).await?;
+    let credentials = account.and_then(|account| account.credentials(&name, ctx));
     ctx.log.info(format_args!("Pulls the image `{image}` from {}", name.registry));
     let options = CreateImageOptions {
         from_image: Some(name.repository.to_owned()),
@@ -68,31 +73,39 @@ pub(super) async fn provide(engine: &Engine, args: &DockerArgs, ctx: &TaskContex
     Ok(())
 }
 
-/// What a connection says of us, if the image is of its registry: nobody else is shown a password.
-async fn credentials(
-    args: &DockerArgs,
-    name: &ImageName<'_>,
-    ctx: &TaskContext,
-) -> Result<Option<DockerCredentials>, TaskError> {
-    let Some(conn_id) = &args.docker_conn_id else { return Ok(None) };
-    let connection = ctx.connection(conn_id).await?;
-    let Some(registry) = registry_of(&connection) else {
-        return Err(TaskError::fail(anyhow!("the connection `{conn_id}` names no registry in its host")));
-    };
-    if registry != name.registry {
-        ctx.log.warning(format_args!(
-            "The image is of {}, and the connection `{conn_id}` to {registry}; the image is pulled without it",
-            name.registry
-        ));
-        return Ok(None);
+/// What a connection says of us, and to which registry.
+struct Account {
+    connection: Connection,
+    registry: String,
+}
+
+impl Account {
+    fn of(connection: Connection) -> Result<Account, TaskError> {
+        let Some(registry) = registry_of(&connection) else {
+            let conn_id = &connection.conn_id;
+            return Err(TaskError::fail(anyhow!("the connection `{conn_id}` names no registry in its host")));
+        };
+        Ok(Account { connection, registry })
     }
-    Ok(Some(DockerCredentials {
-        username: connection.login.clone(),
-        password: connection.password.as_ref().map(|password| Secret::reveal(password).to_owned()),
-        email: connection.extra_text("email").map(str::to_owned),
-        serveraddress: Some(registry),
-        ..DockerCredentials::default()
-    }))
+
+    /// What is shown for an image, if it is of this registry: nobody else is shown a password.
+    fn credentials(self, name: &ImageName<'_>, ctx: &TaskContext) -> Option<DockerCredentials> {
+        let Account { connection, registry } = self;
+        if registry != name.registry {
+            ctx.log.warning(format_args!(
+                "The image is of {}, and the connection `{}` to {registry}; the image is pulled without it",
+                name.registry, connection.conn_id
+            ));
+            return None;
+        }
+        Some(DockerCredentials {
+            email: connection.extra_text("email").map(str::to_owned),
+            username: connection.login,
+            password: connection.password.as_ref().map(|password| Secret::reveal(password).to_owned()),
+            serveraddress: Some(registry),
+            ..DockerCredentials::default()
+        })
+    }
 }
 
 /// The registry to which a connection leads, as names of images have it.

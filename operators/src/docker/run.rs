@@ -52,7 +52,7 @@ pub(super) async fn perform(engine: &Engine, args: &DockerArgs, ctx: &TaskContex
 
 /// Ends what a try has left that nobody minds any more.
 pub(super) async fn withdraw(engine: &Engine, args: &DockerArgs, ctx: &TaskContext) -> Result<(), TaskError> {
-    match Claim::left_going_on(ctx, &engine.url).await? {
+    match Claim::left_going_on(ctx, &engine.place).await? {
         Some(token) => Course { engine, args, ctx }.end(&token).await,
         None => Ok(()),
     }
@@ -67,7 +67,7 @@ struct Course<'a> {
 
 impl Course<'_> {
     async fn to_the_end(&self) -> Result<Ended, TaskError> {
-        let here = &self.engine.url;
+        let here = &self.engine.place;
         let mut claim = Claim::of_try(self.ctx, here, async |token| self.end_earlier(&token).await).await?;
         let is_here = claim.is_at(here);
         if let Some(ended) = claim.ended {
@@ -138,8 +138,8 @@ impl Course<'_> {
         let made = self.engine.docker.create_container(Some(options), body).await;
         let made = made.map_err(|error| refused(error, &format!("make the container `{name}`")))?;
         made.warnings.iter().for_each(|warning| self.ctx.log.warning(warning));
-        let (id, image, url) = (short(&made.id), &self.args.image, &self.engine.url);
-        self.ctx.log.info(format_args!("Made container {id} (`{name}`) of the image `{image}` at {url}"));
+        let (id, image, place) = (short(&made.id), &self.args.image, &self.engine.place);
+        self.ctx.log.info(format_args!("Made container {id} (`{name}`) of the image `{image}` at {place}"));
         Ok(made.id)
     }
 

@@ -52,6 +52,7 @@ pub(super) struct Access {
     client: Client,
     /// The address below which its API is.
     pub(super) base: String,
+    /// Its host and its port, for people.
     host: String,
     shown: Arc<Shown>,
     /// In whose name we ask, if not in our own.
@@ -103,7 +104,7 @@ impl Access {
         Ok(Access {
             client: client.build().context("cannot set up the client")?,
             base: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
-            host: config.cluster_url.host().unwrap_or_default().to_owned(),
+            host: host_and_port(config),
             shown: Arc::new(shown(&auth, config.auth_info.exec.clone())?),
             headers: impersonation(&auth)?,
         })
@@ -164,6 +165,13 @@ impl Access {
         }
         self.client.execute(request).await
     }
+}
+
+/// Where a cluster is, with the port also where that is the usual one.
+fn host_and_port(config: &Config) -> String {
+    let url = &config.cluster_url;
+    let usual = if url.scheme_str() == Some("http") { 80 } else { 443 };
+    format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(usual))
 }
 
 /// How often a request is sent until it is.
@@ -383,6 +391,18 @@ mod tests {
         assert_eq!(broken.to_string(), "`bash` answers with no ExecCredential");
         let fails = header(&json!({}), Some(program("echo 'log in first' >&2; exit 1"))).await.unwrap_err();
         assert!(format!("{fails:#}").contains("log in first"), "{fails:#}");
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_is_not_there_is_named_with_its_port() {
+        let place = |url: &str| host_and_port(&Config::new(url.parse().unwrap()));
+        assert_eq!(place("https://10.0.0.1"), "10.0.0.1:443");
+        assert_eq!(place("http://cluster.example/k8s"), "cluster.example:80");
+
+        let access = Access::of(&Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();
+        let request = Request::new(reqwest::Method::GET, "http://127.0.0.1:9/version".parse().unwrap());
+        let Err(ClusterError::Away(error)) = access.ask(request).await else { panic!("nobody is there") };
+        assert!(error.to_string().starts_with("cannot reach `127.0.0.1:9`"), "{error:#}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::access::{Access, ClusterError};
 use super::args::{JobArgs, is_label};
+use crate::claim::Place;
 use crate::notifiers::Environment;
 
 /// Airflow has written this before the names in `extra`.
@@ -70,9 +71,9 @@ impl Cluster {
         Ok(Cluster { address: access.base.clone(), namespace: config.default_namespace, access })
     }
 
-    /// Where Jobs are made, for people.
-    pub(super) fn place(&self) -> String {
-        format!("the namespace {} of {}", self.namespace, self.address)
+    /// Where Jobs are made.
+    pub(super) fn place(&self) -> Place {
+        Place { address: format!("the namespace {} of {}", self.namespace, self.address), identity: None }
     }
 
     /// What is asked at a path of the API.

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use object_store::RetryConfig;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
-use scheduler::clock::Clock;
 
 use super::refusals;
-use crate::aws::{Identity, NoCredentials, Own, Role, SharedFiles, Variables};
+use crate::aws::{Asker, Identity, NoCredentials, Own, Role, SharedFiles, Variables, identity_of};
 
 /// The region that AWS itself assumes, and that most servers that imitate it accept.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -122,7 +121,7 @@ impl S3 {
             let shared = SharedFiles::read(&self.variables);
             let settings = self.placed(shared.as_ref().ok());
             match self.identity(&settings, &shared) {
-                Some(identity) => settings.with_credentials(Arc::new(identity)),
+                Some(identity) => settings.with_credentials(identity),
                 None => settings,
             }
         })
@@ -159,28 +158,36 @@ impl S3 {
     }
 
     /// Who asks, unless the object store finds that out by itself.
-    fn identity(&self, settings: &AmazonS3Builder, shared: &Result<SharedFiles, NoCredentials>) -> Option<Identity> {
+    fn identity(
+        &self,
+        settings: &AmazonS3Builder,
+        shared: &Result<SharedFiles, NoCredentials>,
+    ) -> Option<Arc<Identity>> {
         let has_keys = [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey]
             .iter()
             .any(|key| settings.get_config_value(key).is_some());
-        // Also when there is none yet: what is written into the files later counts.
-        let asks_profile = !has_keys;
         if let (Err(error), true) = (shared, has_keys) {
             tracing::warn!(%error, "what the AWS tools share is passed over");
         }
-        if is_anonymous(settings) || (!asks_profile && self.role.is_none()) {
+        if is_anonymous(settings) || (has_keys && self.role.is_none()) {
             return None;
         }
         // What cannot be built is told by whoever asks for a bucket.
         let found = settings.clone().with_bucket_name("any").build().ok()?;
         let found = Arc::clone(found.credentials());
-        let own = if asks_profile {
-            Own::Profile { variables: Arc::clone(&self.variables), otherwise: found }
-        } else {
+        let own = if has_keys {
             Own::Found(found)
+        } else {
+            // Also when there is no profile yet: what is written into the files later counts.
+            Own::Profile { variables: Arc::clone(&self.variables), otherwise: found }
         };
-        let region = settings.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_default();
-        Some(Identity::new(own, self.role.clone(), region, Clock::System))
+        let asker = Asker {
+            variables: Arc::clone(&self.variables),
+            role: self.role.clone(),
+            region: settings.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_default(),
+            patience: self.patience,
+        };
+        Some(identity_of(asker, own))
     }
 }
 

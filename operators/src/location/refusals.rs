@@ -1,4 +1,5 @@
-//! What S3 says when it does not do what it was asked for, in a sentence: its code, which bucket and key, and what to do.
+//! What S3 says when it does not do what it was asked for, in a sentence: its code, which bucket and key, and what to do; and where
+//! it was looked for when it says nothing.
 //!
 //! It stands between the store and the network, so that whoever uses the store meets the sentence where S3 sends XML. Those
 //! who give out credentials are asked by the same way; what they answer stays as it is.
@@ -6,14 +7,16 @@
 use async_trait::async_trait;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
 use object_store::path::Path as ObjectPath;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use url::{Url, form_urlencoded};
 
-/// How each sentence begins.
-pub(super) const ANSWERS: &str = "S3 answers `";
+/// How each sentence begins: that of an answer, and that of none.
+pub(super) const BEGINNINGS: [&str; 2] = [ANSWERS, SILENT];
+const ANSWERS: &str = "S3 answers `";
+const SILENT: &str = "there is no answer from `";
 
 /// How the `Authorization` of requests to S3 begins.
 const SIGNATURE: &str = "AWS4-";
@@ -52,7 +55,10 @@ impl HttpService for Asking {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let asked = Url::parse(&request.uri().to_string()).ok();
         let asks_s3 = self.to.asks_s3(request.headers());
-        let answer = self.client.execute(request).await?;
+        let answer = self.client.execute(request).await.map_err(|error| match &asked {
+            Some(asked) if asks_s3 => silence(error, asked),
+            _ => error,
+        })?;
         let status = answer.status();
         if !asks_s3 || !(status.is_client_error() || status.is_server_error()) {
             return Ok(answer);
@@ -66,8 +72,35 @@ impl HttpService for Asking {
     }
 }
 
+/// That nobody answers, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Silence(String);
+
+/// An error that says where nobody answers, if that is what it is about.
+fn silence(error: HttpError, asked: &Url) -> HttpError {
+    let kind = error.kind();
+    if !matches!(kind, HttpErrorKind::Connect | HttpErrorKind::Timeout) {
+        return error;
+    }
+    let bottom = std::iter::successors(std::error::Error::source(&error), |cause| cause.source()).last();
+    let why = bottom.map_or_else(|| error.to_string(), ToString::to_string);
+    let place = asked.origin().ascii_serialization();
+    let cure = cure_of_silence(asked.host_str().unwrap_or_default());
+    HttpError::new(kind, Silence(format!("{SILENT}{place}` ({why}): {cure}")))
+}
+
+/// What to do when nobody answers at a host.
+pub(crate) fn cure_of_silence(host: &str) -> &'static str {
+    if host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") {
+        "look at the region, and at what is between (a firewall, `HTTPS_PROXY`)"
+    } else {
+        "look whether it is up, and at its address: `endpoint_url` of the connection, or AWS_ENDPOINT_URL"
+    }
+}
+
 /// The sentence for an answer; none if it is none of S3's.
-fn sentence(status: u16, body: &str, bucket: &str, asked: Option<&Url>) -> Option<String> {
+pub(crate) fn sentence(status: u16, body: &str, bucket: &str, asked: Option<&Url>) -> Option<String> {
     let code = match element(body, "Code") {
         Some(code) => code,
         // HEAD has no body.
@@ -171,6 +204,23 @@ mod tests {
             said(500, "<Error><Code>InternalError</Code></Error>", "http://h/lake/y").unwrap(),
             "S3 answers `InternalError` for s3://lake/y"
         );
+    }
+
+    #[test]
+    fn who_does_not_answer_is_named_with_the_cure() {
+        let refused = || std::io::Error::from_raw_os_error(111);
+        let error = |kind, url: &str| silence(HttpError::new(kind, refused()), &Url::parse(url).unwrap());
+        let minio = error(HttpErrorKind::Connect, "http://127.0.0.1:9000/lake/a?list-type=2");
+        assert_eq!(minio.kind(), HttpErrorKind::Connect, "it is asked again as before");
+        assert_eq!(
+            std::error::Error::source(&minio).unwrap().to_string(),
+            "there is no answer from `http://127.0.0.1:9000` (Connection refused (os error 111)): look whether it is up, and at \
+             its address: `endpoint_url` of the connection, or AWS_ENDPOINT_URL"
+        );
+        let amazon = error(HttpErrorKind::Timeout, "https://lake.s3.eu-west-1.amazonaws.com/a").to_string();
+        assert!(amazon.contains("from `https://lake.s3.eu-west-1.amazonaws.com` (") && amazon.contains("HTTPS_PROXY"));
+        let broken = error(HttpErrorKind::Interrupted, "http://127.0.0.1:9000/lake/a").to_string();
+        assert!(!broken.contains(SILENT), "{broken}");
     }
 
     #[test]

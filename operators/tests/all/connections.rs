@@ -146,6 +146,12 @@ async fn aws_says_who_we_are() {
 
     let said = works(&connection("aws")).await;
     assert!(said.contains("arn:aws:"), "{said}");
+    let s3 = |bucket: Option<&str>| Connection { schema: bucket.map(str::to_owned), ..connection("s3") };
+    assert_eq!(works(&s3(None)).await, "`127.0.0.1` answered; buckets that we may see: 0");
+    moto.make_bucket("lake").await;
+    assert_eq!(works(&s3(None)).await, "`127.0.0.1` answered; buckets that we may see: 1");
+    assert_eq!(works(&s3(Some("lake"))).await, "the bucket `lake` can be listed");
+    fails(&s3(Some("nowhere")), "S3 answers `NoSuchBucket` for s3://nowhere/").await;
     let said = works(&connection("kinesis")).await;
     assert!(said.contains("eu-west-1") && said.contains("0 streams"), "{said}");
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Json;
+use axum::http::{StatusCode, Uri};
 use operators::docker::Docker;
 use operators::notifiers::Environment;
 use operators::registry_with;
@@ -333,13 +335,16 @@ async fn what_was_made_with_one_engine_is_not_looked_for_in_another() {
         ended = bench.run(&operator, at(first.url().into())) => panic!("{ended:?}"),
         () = said(&bench, "begins\n") => {}
     }
-    let there = format!("is at {}, and the task leads to {} now", first.url(), other.url());
+    let names_both = |problem: &TaskError| {
+        let places = [format!("is at {} (", first.url()), format!("the task leads to {} (", other.url())];
+        places.iter().all(|place| problem.to_string().contains(place))
+    };
     let problem = bench.withdraw(&operator, at(other.url().into())).await.unwrap_err();
-    assert!(problem.to_string().contains(&there), "{problem}");
+    assert!(names_both(&problem), "{problem}");
     for try_number in [1, 2] {
         bench.ctx.try_number = try_number;
         let problem = bench.run(&operator, at(other.url().into())).await.unwrap_err();
-        assert!(problem.verdict == Verdict::Retry && problem.to_string().contains(&there), "{problem}");
+        assert!(problem.verdict == Verdict::Retry && names_both(&problem), "{problem}");
     }
     assert_eq!((first.containers().len(), other.containers().len(), gate.runs()), (1, 0, 1));
 
@@ -348,6 +353,91 @@ async fn what_was_made_with_one_engine_is_not_looked_for_in_another() {
     gate.open();
     let ended = bench.run(&operator, at(json!([other.url(), first.url()]))).await;
     assert_eq!((return_value(ended), gate.runs()), (json!("ends"), 1));
+}
+
+/// What speaks as an engine does, has every image, and has no room for containers.
+struct Sham {
+    url: String,
+    /// What it says of itself: who it is, and which component it is made of.
+    said: Arc<Mutex<(Value, &'static str)>>,
+    /// How many containers it was to make.
+    asked: Arc<Mutex<usize>>,
+}
+
+impl Sham {
+    async fn start() -> Sham {
+        let said = Arc::new(Mutex::new((json!({ "ID": "one", "Name": "a" }), "Engine")));
+        let asked = Arc::new(Mutex::new(0));
+        let (saying, counting) = (Arc::clone(&said), Arc::clone(&asked));
+        let answer = move |uri: Uri| {
+            let (about, component) = saying.lock().unwrap().clone();
+            let answer = match uri.path() {
+                path if path.ends_with("/version") => {
+                    let component = json!({ "Name": component, "Version": "1" });
+                    (StatusCode::OK, Json(json!({ "ApiVersion": "1.44", "Components": [component] })))
+                }
+                path if path.ends_with("/info") => (StatusCode::OK, Json(about)),
+                path if path.contains("/images/") => (StatusCode::OK, Json(json!({ "Id": "sha256:1" }))),
+                path if path.ends_with("/containers/json") => (StatusCode::OK, Json(json!([]))),
+                _ => {
+                    *counting.lock().unwrap() += 1;
+                    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "message": "no room" })))
+                }
+            };
+            async { answer }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("tcp://{}", listener.local_addr().unwrap());
+        let app = axum::Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Sham { url, said, asked }
+    }
+
+    fn says(&self, id: &str, name: &str, component: &'static str) {
+        *self.said.lock().unwrap() = (json!({ "ID": id, "Name": name }), component);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_there_is_refused_also_when_the_image_is() {
+    let sham = Sham::start().await;
+    let args = json!({ "image": "acme/scoring:1", "docker_url": sham.url, "docker_conn_id": "nowhere" });
+    let error = Bench::new().run(&docker(), args).await.unwrap_err();
+    assert_eq!(error.verdict, Verdict::Fail);
+    let told = error.to_string();
+    assert!(told.contains("there is no connection `nowhere`") && told.contains("UPDRAFT_CONN_NOWHERE"), "{told}");
+    assert_eq!(*sham.asked.lock().unwrap(), 0, "nothing is made");
+}
+
+/// Every machine has a socket of that name. Podman's ids are made up for each answer; a machine may be called otherwise.
+#[tokio::test]
+async fn the_engine_of_another_machine_is_another_one_at_the_same_address() {
+    let sham = Sham::start().await;
+    let args = || json!({ "image": "acme/scoring:1", "docker_url": sham.url });
+    let podman = "Podman Engine";
+    for (before, after, places) in [
+        (("one", "a", "Engine"), ("two", "a", "Engine"), Some(("engine one", "engine two"))),
+        (("one", "a", "Engine"), ("one", "b", "Engine"), None),
+        (("one", "a", podman), ("two", "b", podman), Some(("on a", "on b"))),
+        (("one", "a", podman), ("two", "a", podman), None),
+    ] {
+        let bench = Bench::new();
+        sham.says(before.0, before.1, before.2);
+        let error = bench.run(&docker(), args()).await.unwrap_err();
+        assert!(error.to_string().contains("no room"), "{error}");
+
+        sham.says(after.0, after.1, after.2);
+        let error = bench.run(&docker(), args()).await.unwrap_err();
+
+        let expected = places.map_or_else(
+            || "no room".to_owned(),
+            |(there, here)| format!("is at {0} ({there}), and the task leads to {0} ({here}) now", sham.url),
+        );
+        assert!(
+            error.verdict == Verdict::Retry && error.to_string().contains(&expected),
+            "{before:?} {after:?}: {error}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

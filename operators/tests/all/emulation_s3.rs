@@ -115,5 +115,7 @@ async fn a_server_that_is_not_there_is_one_short_error() {
     let args = json!({ "sink": "s3://bucket/lake", "rows": 2 });
     let error = Bench::new().run(&Emulation::new(settings), args).await.unwrap_err();
     assert_eq!(error.verdict, Verdict::Retry);
-    assert_eq!(error.to_string(), "cannot reach s3://bucket/lake/topics: Connection refused (os error 111)");
+    let expected = "cannot reach s3://bucket/lake/topics: there is no answer from `http://127.0.0.1:9` (Connection refused (os \
+                    error 111)): look whether it is up, and at its address: `endpoint_url` of the connection, or AWS_ENDPOINT_URL";
+    assert_eq!(error.to_string(), expected);
 }

@@ -6,6 +6,8 @@
 //!
 //! Whoever finds a mark without a number looks for the statement in the history of the warehouse ([`Mark`]).
 
+use std::time::Duration;
+
 use anyhow::{Context as _, anyhow};
 use scheduler::operator::TaskError;
 use serde::{Deserialize, Serialize};
@@ -89,8 +91,8 @@ impl Kept {
         }
     }
 
-    /// Whether the number of the statement is known, which the history brings to light if need be.
-    async fn sighting(&self, session: &Session) -> Result<Sighting, TaskError> {
+    /// Whether the number of the statement is known, which the history brings to light if need be, and if there is time.
+    async fn sighting(&self, session: &Session, limit: Option<Duration>) -> Result<Sighting, TaskError> {
         if let Some(id) = &self.statement_id {
             return Ok(Sighting::Known(id.clone()));
         }
@@ -101,7 +103,7 @@ impl Kept {
             "It is not known whether statement {} was sent; looks into the history of the warehouse",
             self.at + 1
         ));
-        mark.look_for(session).await.map_err(Failure::into_passing_error)
+        mark.look_for(session, limit).await
     }
 
     /// Keeps it, durably.
@@ -113,7 +115,11 @@ impl Kept {
 /// What an earlier process has done, and who is asked about it when that is another workspace than the task names now. A
 /// further try begins anew, having ended the statement of the one before; but it goes on with one of which the try before
 /// never heard, if it is wanted still.
-pub(super) async fn taken_up(here: &Session, request: &str) -> Result<(Option<Kept>, Option<Box<Session>>), TaskError> {
+pub(super) async fn taken_up(
+    here: &Session,
+    request: &str,
+    limit: Option<Duration>,
+) -> Result<(Option<Kept>, Option<Box<Session>>), TaskError> {
     let nothing = (None, None);
     let Some(kept) = checkpoint::load::<Kept>(&here.ctx).await? else { return Ok(nothing) };
     let is_same_try = kept.try_number == here.ctx.try_number;
@@ -129,20 +135,20 @@ pub(super) async fn taken_up(here: &Session, request: &str) -> Result<(Option<Ke
     };
     let session = there.as_deref().unwrap_or(here);
     let kept = if is_same_try {
-        Some(of_this_try(kept, session).await?)
+        Some(of_this_try(kept, session, limit).await?)
     } else {
-        of_an_earlier_try(kept, session, request).await?
+        of_an_earlier_try(kept, session, request, limit).await?
     };
     Ok(if kept.is_some() { (kept, there) } else { nothing })
 }
 
 /// This very try goes on where it was.
-async fn of_this_try(mut kept: Kept, session: &Session) -> Result<Kept, TaskError> {
+async fn of_this_try(mut kept: Kept, session: &Session, limit: Option<Duration>) -> Result<Kept, TaskError> {
     if kept.statement_id.is_some() || kept.is_over {
         return Ok(kept);
     }
     let (log, nth) = (&session.ctx.log, kept.at + 1);
-    match kept.sighting(session).await? {
+    match kept.sighting(session, limit).await? {
         Sighting::Known(id) => {
             log.info(format_args!("Statement {nth} was sent before this process took over: {id}"));
             kept.statement_id = Some(id);
@@ -158,10 +164,15 @@ async fn of_this_try(mut kept: Kept, session: &Session) -> Result<Kept, TaskErro
 }
 
 /// What a further try goes on with; none when it begins anew.
-async fn of_an_earlier_try(mut kept: Kept, session: &Session, request: &str) -> Result<Option<Kept>, TaskError> {
+async fn of_an_earlier_try(
+    mut kept: Kept,
+    session: &Session,
+    request: &str,
+    limit: Option<Duration>,
+) -> Result<Option<Kept>, TaskError> {
     let (log, nth) = (&session.ctx.log, kept.at + 1);
     let is_heard = kept.statement_id.is_some();
-    let id = match kept.sighting(session).await? {
+    let id = match kept.sighting(session, limit).await? {
         Sighting::Known(id) => id,
         Sighting::Unknown => {
             log.info(format_args!("The history does not know statement {nth} of the try before"));
@@ -203,7 +214,8 @@ pub(super) async fn withdraw(kept: Kept, here: &Session) -> Result<(), TaskError
         None => None,
     };
     let session = there.as_deref().unwrap_or(here);
-    let id = match kept.sighting(session).await? {
+    // Whoever ends it has as long as it takes.
+    let id = match kept.sighting(session, None).await? {
         Sighting::Known(id) => id,
         Sighting::Unknown => {
             log.info(format_args!("The history does not know statement {}; so nothing goes on", kept.at + 1));

@@ -16,11 +16,7 @@ use crate::databricks::sql_output::File;
 use crate::databricks::statements::{self, Chunks, Statement, Submission};
 use crate::databricks::warehouse::{Named, Parameters};
 use crate::location::{Location, S3};
-use crate::span::Span;
 use crate::time_limit::{self, TimeUp};
-
-/// A statement is looked at so often at most, as in Airflow.
-const POLLING_PERIOD: Duration = Duration::from_secs(30);
 
 /// That a statement is cancelled is awaited for so long.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(15);
@@ -142,7 +138,7 @@ impl Work<'_> {
             "{:#}; looks into the history of the warehouse whether statement {nth} was sent",
             lost.trouble.error
         ));
-        match mark.look_for(self.session).await.map_err(Failure::into_passing_error)? {
+        match mark.look_for(self.session, self.args.limit(self.ctx())).await? {
             Sighting::Known(id) => return statements::get(self.session, &id).await.map_err(Failure::into_error),
             Sighting::Unknown => {
                 log.warning(format_args!("The history does not know statement {nth}; a further try looks again"));
@@ -183,7 +179,7 @@ impl Work<'_> {
     async fn wait(&self, kept: &mut Kept, sent: Option<Statement>) -> Result<Statement, TaskError> {
         let id = kept.number().to_owned();
         let id = id.as_str();
-        let longest = self.args.polling_period_seconds.map_or(POLLING_PERIOD, |Span(period)| period);
+        let longest = self.args.polling_period();
         let mut pause = LOOK_FIRST.min(longest);
         let mut next = sent;
         let mut told = String::new();
@@ -219,10 +215,8 @@ impl Work<'_> {
         }
     }
 
-    /// The end of the shorter of `timeout` and the task's `execution_timeout`, both counted from the begin of the try.
     async fn time_up(&self) -> TaskError {
-        let own = self.args.timeout.map(|Span(limit)| limit);
-        time_limit::reached(own.into_iter().chain(self.ctx().time_limit).min(), self.ctx()).await
+        time_limit::reached(self.args.limit(self.ctx()), self.ctx()).await
     }
 
     /// Cancels a statement, and awaits that it has ended.

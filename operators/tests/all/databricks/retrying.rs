@@ -19,6 +19,7 @@ async fn a_workspace_that_is_busy_or_away_is_asked_again() {
             Fault::LoseAnswer,
             Fault::Answer(502, "BAD_GATEWAY", None),
             Fault::Answer(400, "TEMPORARILY_UNAVAILABLE", None),
+            Fault::Answer(400, "COULD_NOT_ACQUIRE_LOCK", None),
             Fault::Answer(504, "DEADLINE_EXCEEDED", None),
         ],
     );

@@ -133,12 +133,13 @@ async fn service_principals_of_azure_sign_in_with_the_directory() {
     assert_eq!(fake.inside().given, 3, "one for the member, two for the manager");
 }
 
-/// A connection that names nobody, because the machine is known.
-fn managed(fake: &Fake, login: Option<&str>, extra: Value) -> Connection {
+/// A connection of a machine that is known. Its login says nothing, as in Airflow.
+fn managed(fake: &Fake, assigned: Option<&str>, extra: Value) -> Connection {
     let mut connection = Connection::new("databricks_default", "databricks");
     connection.host = Some(fake.url());
-    connection.login = login.map(str::to_owned);
-    connection.extra = object(json!({ "use_azure_managed_identity": true }));
+    connection.login = Some("somebody".to_owned());
+    connection.extra =
+        object(json!({ "use_azure_managed_identity": true, "azure_managed_identity_client_id": assigned }));
     connection.extra.extend(object(extra));
     connection
 }
@@ -157,12 +158,12 @@ fn on<const N: usize>(variables: [(&str, String); N]) -> SubmitRun {
 async fn a_machine_of_azure_is_known_by_itself() {
     let fake = Fake::start().await;
     let operator = on_machine(&format!("{}/", fake.url()));
-    for login in [None, Some(ASSIGNED)] {
-        xcoms(bench_with(managed(&fake, login, json!({}))).run(&operator, notebook(json!({}))).await);
+    for assigned in [None, Some(ASSIGNED)] {
+        xcoms(bench_with(managed(&fake, assigned, json!({}))).run(&operator, notebook(json!({}))).await);
     }
     assert_eq!((fake.runs().len(), fake.inside().given), (2, 2));
-    let asked = &fake.requests("/metadata/identity/oauth2/token")[1];
-    assert_eq!(asked["client_id"], ASSIGNED, "{asked}");
+    let asked = fake.requests("/metadata/identity/oauth2/token");
+    assert_eq!((&asked[0]["client_id"], &asked[1]["client_id"]), (&Value::Null, &json!(ASSIGNED)));
 
     let manager = managed(&fake, None, json!({ "azure_resource_id": "/subscriptions/1/workspaces/w" }));
     xcoms(bench_with(manager).run(&operator, notebook(json!({}))).await);
@@ -201,10 +202,16 @@ async fn a_token_of_the_machine_is_asked_for_again_while_its_service_is_replaced
 #[tokio::test]
 async fn a_machine_without_such_an_identity_is_one_clear_error() {
     let fake = Fake::start().await;
-    let connection = managed(&fake, Some("somebody else"), json!({}));
-    let error = bench_with(connection).run(&on_machine(&fake.url()), notebook(json!({}))).await.unwrap_err();
-    assert_eq!(error.verdict, Verdict::Fail);
-    assert!(error.to_string().contains("invalid_request: Identity not found"), "{error}");
+    let other = "6f1c2b1e-0000-4000-8000-000000000002";
+    for (assigned, words) in [
+        (other, "invalid_request: Identity not found"),
+        ("the lake", "`azure_managed_identity_client_id` is `the lake`, and client ids are UUIDs"),
+    ] {
+        let connection = managed(&fake, Some(assigned), json!({}));
+        let error = bench_with(connection).run(&on_machine(&fake.url()), notebook(json!({}))).await.unwrap_err();
+        assert_eq!(error.verdict, Verdict::Fail);
+        assert!(error.to_string().contains(words), "{error}");
+    }
 
     let elsewhere = on_machine("http://127.0.0.1:9");
     let error = bench_with(managed(&fake, None, json!({}))).run(&elsewhere, notebook(json!({}))).await.unwrap_err();

@@ -16,7 +16,7 @@ pub(super) fn sql() -> Sql {
 }
 
 pub(super) fn args(more: Value) -> Value {
-    let mut args = json!({ "warehouse_id": "w1", "polling_period_seconds": 0.1, "databricks_retry_delay": 0.01 });
+    let mut args = json!({ "warehouse_id": "w1", "polling_period_seconds": 0.1, "databricks_retry_delay": 0.001 });
     args.as_object_mut().unwrap().extend(object(more));
     args
 }

@@ -1,6 +1,7 @@
 //! A statement is sent once, whenever the process dies and whatever answer is lost: the history of the warehouse tells of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use scheduler::operator::Verdict;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use super::fake::{Answer, Fake, Fault, unmarked};
 use super::once::at_each_moment;
 use super::sql::{args, pins, sql};
 use super::stopping::Cleared;
-use super::{bench, next_try, xcoms};
+use super::{bench, next_try, object, xcoms};
 use crate::support::{Bench, HeldSlot};
 
 fn insert() -> Value {
@@ -93,6 +94,33 @@ async fn a_statement_that_never_arrived_is_sent_when_the_history_does_not_know_i
 
     assert_eq!(sent(&fake).len(), 1);
     assert!(bench.log_text().contains("The history does not know statement 1; it is sent"), "{}", bench.log_text());
+}
+
+#[tokio::test]
+async fn a_statement_is_looked_for_no_longer_than_the_try_may_take() {
+    let slowly = |more: Value| {
+        let mut args = insert();
+        args["databricks_retry_delay"] = json!(60);
+        args.as_object_mut().unwrap().extend(object(more));
+        args
+    };
+    let fake = Fake::start().await;
+    fake.faults("sql/statements", [Fault::LoseRequest]);
+    let error = bench(&fake).run(&sql(), slowly(json!({ "timeout": 0.001 }))).await.unwrap_err();
+    assert!(error.verdict == Verdict::Retry && error.to_string().starts_with("took longer"), "{error}");
+    assert_eq!(fake.requests("history").len(), 1, "it is looked for, and not waited for");
+
+    let fake = Fake::start().await;
+    fake.inside().history.lag = usize::MAX;
+    let mut bench = bench(&fake);
+    left_unheard(&fake, &bench, insert()).await;
+    let slot = Arc::new(HeldSlot::default());
+    bench.ctx.slot = slot.clone();
+    bench.ctx.time_limit = Some(Duration::from_millis(1));
+    let error = bench.run(&sql(), slowly(json!({}))).await.unwrap_err();
+    assert!(error.verdict == Verdict::Retry && error.to_string().starts_with("took longer"), "{error}");
+    assert_eq!((fake.requests("history").len(), sent(&fake).len()), (1, 1));
+    assert!(slot.is_free() && bench.log_text().contains("it lags behind"), "{}", bench.log_text());
 }
 
 #[tokio::test]
