@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-
+use sea_orm::ConnectionTrait;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -126,6 +126,8 @@ struct Loop {
     deferred: Vec<Deferral>,
     /// Ends that the database does not know yet.
     unreported: Vec<Report>,
+    /// Whether tries may be ours of which we do not know, because the answer to the commit that took them was lost.
+    is_unsure: bool,
     outage: Outage,
     /// Whether it is told to stop.
     stopping: bool,
@@ -153,6 +155,7 @@ impl Loop {
             told,
             deferred: Vec::new(),
             unreported: Vec::new(),
+            is_unsure: false,
             outage: Outage::default(),
             stopping: false,
         }
@@ -263,8 +266,12 @@ impl Loop {
         let Holder { hostname, pid, .. } = &self.settings.holder;
         let taker = Taker { lease: self.kept.id, hostname, pid: *pid, queues: &self.settings.offer.queues };
         let txn = self.settings.db.begin_write().await?;
-        let taken = tries::take(&txn, &taker, free, self.settings.clock.now()).await?;
+        let mut taken = if self.is_unsure { self.unknown(&txn).await? } else { Vec::new() };
+        let free = free.saturating_sub(u64::try_from(taken.len()).unwrap_or(u64::MAX));
+        taken.extend(tries::take(&txn, &taker, free, self.settings.clock.now()).await?);
+        self.is_unsure = true;
         commit(txn).await?;
+        self.is_unsure = false;
         if taken.is_empty() {
             return Ok(());
         }
@@ -274,6 +281,12 @@ impl Loop {
             self.begin(row, &mut runs).await;
         }
         Ok(())
+    }
+
+    /// Tries that are ours and were never begun. Nobody else would begin them while we live.
+    async fn unknown(&self, db: &impl ConnectionTrait) -> Result<Vec<task_try::Model>, StoreError> {
+        let held = tries::held_by(db, self.kept.id).await?;
+        Ok(held.into_iter().filter(|row| !self.executor.makes(row.try_id)).collect())
     }
 
     /// Begins a try that is ours. One that cannot begin has ended.
@@ -446,5 +459,89 @@ async fn work(heard: &mut broadcast::Receiver<Message>) {
             Ok(_) => {}
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Control;
+    use crate::engine::wake::Waker;
+    use crate::operator::Registry;
+    use crate::store::tries::TryBatch;
+    use crate::testing::TestDb;
+
+    fn noon() -> DateTime<Utc> {
+        "2026-11-21T12:00:00Z".parse().unwrap()
+    }
+
+    async fn worker(db: &TestDb) -> Loop {
+        let (catalog, clock) = (Catalog::new(Arc::new(Registry::default())), Clock::manual(noon()));
+        let (changes, waker) = (Changes::default(), Waker::new().0);
+        let control = Control::new((**db).clone(), catalog.clone(), clock.clone(), changes.clone(), waker);
+        let settings = WorkerSettings {
+            db: (**db).clone(),
+            catalog,
+            clock,
+            home: PathBuf::new(),
+            logs: Logs::Folder(PathBuf::new()),
+            holder: Holder::alone("worker", "here"),
+            offer: Offer { queues: vec!["default".to_owned()], concurrency: 2 },
+            bus: Bus::connect(db.url(), (**db).clone(), CancellationToken::new()).await.unwrap(),
+            leash: Arc::new(Leash::endless()),
+            grace: Duration::ZERO,
+            secrets: Secrets::new(Vec::new(), (**db).clone(), Arc::default()),
+            run_maker: Arc::new(control),
+            changes,
+        };
+        let kept = register(&settings).await.unwrap();
+        Loop::new(settings, kept)
+    }
+
+    fn taken_by(worker: Uuid) -> task_try::Model {
+        task_try::Model {
+            try_id: Uuid::now_v7(),
+            dag_run_id: Uuid::now_v7(),
+            task_id: "extract".to_owned(),
+            map_index: -1,
+            try_number: 1,
+            dag_version_id: Uuid::now_v7(),
+            queue: "default".to_owned(),
+            priority_weight: 1,
+            ordered_at: noon(),
+            worker: Some(worker),
+            hostname: None,
+            pid: None,
+            started_at: Some(noon()),
+            resumes_from: None,
+            deferral: None,
+            is_seen: false,
+            is_cancelled: false,
+            outcome: None,
+            ended_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_try_is_begun_also_when_the_answer_that_it_was_taken_is_lost() {
+        let db = TestDb::postgres().await;
+        let mut worker = worker(&db).await;
+        // As after a commit that Postgres carried out, and of which the connection broke before it said so.
+        let row = taken_by(worker.kept.id);
+        let try_id = row.try_id;
+        let txn = db.begin_write().await.unwrap();
+        tries::write(&txn, &TryBatch { queued: vec![row], ..TryBatch::default() }).await.unwrap();
+        commit(txn).await.unwrap();
+        worker.is_unsure = true;
+
+        worker.turn().await.unwrap();
+
+        // Its run is no more, so that it ends where it begins.
+        let ended: Vec<Uuid> = worker.unreported.iter().map(|report| report.try_id).collect();
+        assert_eq!(ended, [try_id]);
+        worker.turn().await.unwrap();
+        assert!(worker.unreported.is_empty(), "it is begun once, and reported");
+        assert!(tries::held_by(db.read(), worker.kept.id).await.unwrap().is_empty());
+        worker.kept.let_go();
     }
 }

@@ -337,6 +337,11 @@ impl LocalExecutor {
         }
     }
 
+    /// Whether that try is under way.
+    pub(crate) fn makes(&self, try_id: Uuid) -> bool {
+        self.tries.contains_key(&try_id)
+    }
+
     /// Whether a try of that task instance is under way.
     pub(super) fn makes_try_of(&self, run: Uuid, task_id: &str, map_index: i32) -> bool {
         self.tries.values().any(|under_way| {

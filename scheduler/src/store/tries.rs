@@ -168,6 +168,17 @@ pub async fn take(
     Entity::find().from_raw_sql(statement).all(db).await.map_err(doing("taking tries"))
 }
 
+/// The tries that a worker has taken, and that have not ended.
+pub async fn held_by(db: &impl ConnectionTrait, worker: Uuid) -> Result<Vec<Model>, StoreError> {
+    Entity::find()
+        .filter(Column::Worker.eq(worker))
+        .filter(Column::Outcome.is_null())
+        .order_by_asc(Column::TryId)
+        .all(db)
+        .await
+        .map_err(doing("looking for the tries of a worker"))
+}
+
 /// Of these tries of a worker, those that are to stop.
 pub async fn to_stop(db: &impl ConnectionTrait, worker: Uuid) -> Result<Vec<Uuid>, StoreError> {
     Entity::find()
