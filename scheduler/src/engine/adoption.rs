@@ -236,12 +236,13 @@ impl Coordinator {
 
     async fn take_up(&mut self, active: ActiveRun) -> Result<(), StoreError> {
         let (id, dag_id) = (active.row.id, active.row.dag_id.clone());
+        // First, because it can fail: what is in memory starts, and would be taken for lost when the run is taken up again.
+        if !active.run.state.is_finished() {
+            self.set_deadlines(&active).await?;
+        }
         self.settings.changes.send(Change::dag_run(&dag_id, &active.row.run_id, active.run.state.word()));
         self.todo.backfills |= active.row.backfill_id.is_some_and(|backfill| !self.backfills.contains_key(&backfill));
         self.take_in(id, active);
-        if !self.runs[&id].run.state.is_finished() {
-            self.set_deadlines(id).await?;
-        }
         self.file(id);
         if self.runs[&id].run.dag.depends_on_past() {
             self.todo.past.insert(dag_id);
@@ -429,7 +430,7 @@ impl Coordinator {
         if clears || matches!(event, Event::Marked { state } if !state.is_finished()) {
             active.row.queued_at = Some(now);
             // First, because it can fail, and may be done again.
-            self.set_deadlines(id).await?;
+            self.set_deadlines(&self.runs[&id]).await?;
         }
         self.step(id, event);
         if let Some(active) = self.runs.get_mut(&id) {
@@ -446,4 +447,134 @@ impl Coordinator {
 /// The data interval of the newest scheduled run of a DAG, as it was stored.
 pub(super) fn last_interval(standing: &Standing) -> Option<DataInterval> {
     standing.last().map(|(start, end)| DataInterval { start, end })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use schemars::JsonSchema;
+    use sea_orm::ConnectionTrait as _;
+    use serde::Deserialize;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::clock::Clock;
+    use crate::control::{Control, Trigger, TriggeredBy};
+    use crate::engine::leash::Leash;
+    use crate::engine::wake::Waker;
+    use crate::engine::{EngineSettings, Execution, lease};
+    use crate::events::Changes;
+    use crate::log::Logs;
+    use crate::operator::{DeliveryError, Notice, Notifier, Operator, Outcome, Registry, TaskContext, TaskError};
+    use crate::secrets::Secrets;
+    use crate::sources::folder::DagFolder;
+    use crate::store::leases::Holder;
+    use crate::testing::TestDb;
+
+    const LATE: &str = "\
+deadline: [{reference: DAGRUN_QUEUED_AT, interval: 1h, callback: {quiet: {}}}]
+tasks: [{task_id: a, operator: empty}]
+";
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct NoArgs {}
+
+    struct Empty;
+
+    impl Operator for Empty {
+        const NAME: &'static str = "empty";
+        const SUMMARY: &'static str = "Does nothing.";
+        type Args = NoArgs;
+
+        async fn execute(&self, _: NoArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+            Ok(Outcome::done())
+        }
+    }
+
+    struct Quiet;
+
+    impl Notifier for Quiet {
+        const NAME: &'static str = "quiet";
+        const SUMMARY: &'static str = "Tells nobody.";
+        type Args = NoArgs;
+
+        async fn deliver(&self, _: NoArgs, _: &Notice) -> Result<(), DeliveryError> {
+            Ok(())
+        }
+    }
+
+    /// A coordinator that has not looked yet, and a run that belongs to nobody.
+    async fn coordinator_and_run(db: &TestDb, folder: &TempDir) -> (Coordinator, Uuid) {
+        let mut registry = Registry::default();
+        registry.register(Empty).unwrap();
+        registry.register_notifier(Quiet).unwrap();
+        let (catalog, changes) = (Catalog::new(Arc::new(registry)), Changes::default());
+        let clock = Clock::manual("2026-11-21T12:00:00Z".parse().unwrap());
+        let (waker, wakes) = Waker::new();
+        let control = Control::new((**db).clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
+        let dags = folder.path().join("dags");
+        std::fs::create_dir(&dags).unwrap();
+        std::fs::write(dags.join("late.yaml"), LATE).unwrap();
+        let (files_db, files_clock) = ((**db).clone(), clock.clone());
+        DagFolder::new(dags, files_db, catalog.clone(), files_clock, changes.clone(), waker.clone(), false)
+            .sync()
+            .await
+            .unwrap();
+        let trigger = Trigger {
+            run_id: Some("one".to_owned()),
+            logical_date: None,
+            data_interval: None,
+            run_after: None,
+            conf: serde_json::Map::new(),
+            note: None,
+            triggered_by: TriggeredBy::Test,
+            user: None,
+        };
+        let run = control.trigger("late", trigger).await.unwrap();
+        let (holder, leash) = (Holder::alone("home", "here"), Arc::new(Leash::endless()));
+        let lease = lease::lead(db, &holder, &[], &leash, &clock).await.unwrap().unwrap();
+        let settings = EngineSettings {
+            db: (**db).clone(),
+            catalog,
+            clock,
+            changes,
+            home: folder.path().to_owned(),
+            logs: Logs::Folder(folder.path().join("logs")),
+            parallelism: 1,
+            max_map_length: 1,
+            holder,
+            base_url: None,
+            grace: Duration::ZERO,
+            execution: Execution::Here,
+            bus: None,
+            leash,
+            secrets: Secrets::new(Vec::new(), (**db).clone(), Arc::default()),
+            run_maker: Arc::new(control),
+            makes_due_runs: true,
+        };
+        (Coordinator::start(settings, lease, waker, wakes).await.unwrap(), run.id)
+    }
+
+    /// What is in memory can start; what is taken up again afterwards would find its own tries, and take them for lost.
+    #[tokio::test]
+    async fn a_run_that_cannot_be_taken_up_yet_starts_nothing() {
+        let (db, folder) = (TestDb::sqlite().await, TempDir::new().unwrap());
+        let (mut coordinator, run) = coordinator_and_run(&db, &folder).await;
+        let rename = |from: &str, to: &str| format!("ALTER TABLE {from} RENAME TO {to}");
+        let txn = db.begin_write().await.unwrap();
+        txn.execute_unprepared(&rename("deadline", "away")).await.unwrap();
+        commit(txn).await.unwrap();
+
+        coordinator.adopt().await.unwrap_err();
+        assert!(coordinator.runs.is_empty());
+
+        let txn = db.begin_write().await.unwrap();
+        txn.execute_unprepared(&rename("away", "deadline")).await.unwrap();
+        commit(txn).await.unwrap();
+        coordinator.adopt().await.unwrap();
+        assert!(coordinator.runs.contains_key(&run), "it waits to be taken up");
+    }
 }

@@ -7,19 +7,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::dag::callback::{Deadline, DeadlineReference};
+use crate::engine::active_run::ActiveRun;
 use crate::engine::coordinator::Coordinator;
 use crate::store::entity::{dag_run, deadline};
 use crate::store::{StoreError, commit, deadlines, leases};
 
 impl Coordinator {
     /// Brings the deadlines of a run that was taken over, or queued anew, in line with its DAG.
-    pub(in crate::engine) async fn set_deadlines(&mut self, id: Uuid) -> Result<(), StoreError> {
-        let Some(active) = self.runs.get(&id) else { return Ok(()) };
+    pub(in crate::engine) async fn set_deadlines(&self, active: &ActiveRun) -> Result<(), StoreError> {
         if active.run.dag.callbacks.deadlines.is_empty() {
             return Ok(());
         }
-        let (dag, row, has_begun) = (active.run.dag.clone(), active.row.clone(), active.has_begun());
-        let stored = deadlines::of_run(self.settings.db.read(), id).await?;
+        let (dag, row, has_begun) = (&active.run.dag, &active.row, active.has_begun());
+        let stored = deadlines::of_run(self.settings.db.read(), row.id).await?;
         let mut rows = Vec::new();
         for (position, wanted) in dag.callbacks.deadlines.iter().enumerate() {
             let known = stored.iter().find(|row| usize::try_from(row.position) == Ok(position));
@@ -34,10 +34,10 @@ impl Coordinator {
                 }
                 _ => Vec::new(),
             };
-            let Some(time) = time_of(wanted, &row, &runtimes, now) else { continue };
+            let Some(time) = time_of(wanted, row, &runtimes, now) else { continue };
             // A deadline that was missed stays so, unless the run was queued anew since.
             if known.is_none_or(|known| known.deadline_time != time) {
-                rows.push(row_of(wanted, position, &row, time, now));
+                rows.push(row_of(wanted, position, row, time, now));
             }
         }
         if rows.is_empty() {
