@@ -186,11 +186,16 @@ impl Coordinator {
     pub(super) async fn adopt(&mut self) -> Result<u64, StoreError> {
         let txn = self.settings.db.begin_write().await?;
         leases::assert_held(&txn, self.lease()).await?;
-        let rows = runs::adopt(&txn, self.lease(), ADOPT_MAX).await?;
-        commit(txn).await?;
+        let mut rows = runs::adopt(&txn, self.lease(), ADOPT_MAX).await?;
         let count = rows.len() as u64;
+        if self.todo.is_unsure {
+            rows = self.unknown(runs::owned_by(&txn, self.lease()).await?);
+        }
+        self.todo.is_unsure = true;
+        commit(txn).await?;
+        self.todo.is_unsure = false;
         // A run may come with something that was asked of it, and one that is over comes only for that.
-        self.todo.requests |= count > 0;
+        self.todo.requests |= !rows.is_empty();
         self.todo.take_over.extend(rows);
         // Oldest first, as they were adopted.
         while !self.todo.take_over.is_empty() {
@@ -202,6 +207,12 @@ impl Coordinator {
             }
         }
         Ok(count)
+    }
+
+    /// Of runs that are ours, those that are neither in memory nor about to be.
+    fn unknown(&self, owned: Vec<dag_run::Model>) -> Vec<dag_run::Model> {
+        let coming: HashSet<Uuid> = self.todo.take_over.iter().map(|row| row.id).collect();
+        owned.into_iter().filter(|row| !self.runs.contains_key(&row.id) && !coming.contains(&row.id)).collect()
     }
 
     /// Takes up the runs at the head of `todo.take_over`.
@@ -556,6 +567,22 @@ tasks: [{task_id: a, operator: empty}]
             makes_due_runs: true,
         };
         (Coordinator::start(settings, lease, waker, wakes).await.unwrap(), run.id)
+    }
+
+    #[tokio::test]
+    async fn a_run_is_taken_up_also_when_the_answer_that_it_was_adopted_is_lost() {
+        let (db, folder) = (TestDb::sqlite().await, TempDir::new().unwrap());
+        let (mut coordinator, run) = coordinator_and_run(&db, &folder).await;
+        // As after a commit that Postgres carried out, and of which the connection broke before it said so.
+        let txn = db.begin_write().await.unwrap();
+        runs::adopt(&txn, coordinator.lease(), ADOPT_MAX).await.unwrap();
+        commit(txn).await.unwrap();
+        coordinator.todo.is_unsure = true;
+
+        coordinator.adopt().await.unwrap();
+
+        assert!(coordinator.runs.contains_key(&run));
+        assert!(!coordinator.todo.is_unsure);
     }
 
     /// What is in memory can start; what is taken up again afterwards would find its own tries, and take them for lost.

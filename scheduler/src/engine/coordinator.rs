@@ -92,6 +92,8 @@ pub(super) struct Coordinator {
 #[derive(Debug, Default)]
 pub(super) struct Todo {
     pub(super) adopt: bool,
+    /// Whether runs may be ours of which we do not know, because the answer to the commit that adopted them was lost.
+    pub(super) is_unsure: bool,
     /// Runs that are ours in the database, and not in memory yet.
     pub(super) take_over: VecDeque<dag_run::Model>,
     pub(super) requests: bool,

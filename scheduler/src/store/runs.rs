@@ -275,6 +275,16 @@ pub async fn adopt(db: &impl ConnectionTrait, lease: Uuid, limit: u64) -> Result
     Ok(adopted)
 }
 
+/// The runs that belong to a lease.
+pub async fn owned_by(db: &impl ConnectionTrait, lease: Uuid) -> Result<Vec<dag_run::Model>, StoreError> {
+    dag_run::Entity::find()
+        .filter(dag_run::Column::Owner.eq(lease))
+        .order_by_asc(dag_run::Column::Id)
+        .all(db)
+        .await
+        .map_err(doing("looking for the runs of a scheduler"))
+}
+
 async fn adopt_where(
     db: &impl ConnectionTrait,
     lease: Uuid,
