@@ -260,7 +260,7 @@ impl Loop {
     async fn take(&mut self) -> Result<(), StoreError> {
         let under_way = u64::try_from(self.executor.len()).unwrap_or(u64::MAX);
         let free = u64::from(self.settings.offer.concurrency).saturating_sub(under_way);
-        if free == 0 {
+        if free == 0 || self.settings.leash.has_run_out() {
             return Ok(());
         }
         let Holder { hostname, pid, .. } = &self.settings.holder;

@@ -47,6 +47,9 @@ const TURN_TRIES_MAX: usize = 10_000;
 /// How often the engine looks around without having been woken: for leases that lapsed, for a clock that was set.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 
+/// How often the engine looks whether tries may begin again, after its lease could not be renewed in time.
+const LOOK_AFTER_LEASH: Duration = Duration::from_millis(500);
+
 /// The wait before a failed transaction is tried again; doubles up to the maximum.
 const COMMIT_RETRY: Duration = Duration::from_millis(50);
 const COMMIT_RETRY_MAX: Duration = Duration::from_secs(2);
@@ -276,7 +279,11 @@ impl Coordinator {
     /// Timers go by the clock on the wall, which may be set; so no wait is longer than until the regular look around.
     fn until_next_timer(&self) -> Duration {
         let now = self.settings.clock.now();
-        let until_look = self.look_at.saturating_duration_since(tokio::time::Instant::now());
+        let mut until_look = self.look_at.saturating_duration_since(tokio::time::Instant::now());
+        if self.settings.leash.has_run_out() {
+            // Nobody says that the lease was renewed.
+            until_look = until_look.min(LOOK_AFTER_LEASH);
+        }
         match self.timers.next() {
             Some(at) => (at - now).to_std().unwrap_or(Duration::ZERO).min(until_look),
             None => until_look,
@@ -492,7 +499,8 @@ impl Coordinator {
         }
         self.ring_timers();
         self.todo.again = false;
-        if !self.stopping {
+        // What would begin under a leash that has run out would end at once, and begin again.
+        if !self.stopping && !self.settings.leash.has_run_out() {
             self.begin_queued();
             self.admit();
         }

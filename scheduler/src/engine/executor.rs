@@ -595,6 +595,9 @@ async fn supervise(
     if operator.is_instant {
         return by_itself(operator.execute(args, &ctx).await);
     }
+    if signs.stopping.is_cancelled() {
+        return Err(TaskError::cancelled());
+    }
     let mut handle = tokio::spawn(async move { operator.execute(args, &ctx).await });
     let stop = tokio::select! {
         joined = &mut handle => return by_itself(flatten(joined)),

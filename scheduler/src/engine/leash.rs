@@ -29,7 +29,7 @@ pub struct Leash {
 struct State {
     /// None while it has no end.
     until: Option<Duration>,
-    /// Cancelled when the leash runs out; then there is another one.
+    /// Cancelled when the leash runs out; there is another one once it is lengthened.
     tries: CancellationToken,
 }
 
@@ -61,6 +61,9 @@ impl Leash {
         let mut state = self.lock();
         // It may have run out while this process was suspended.
         state.end_if_due();
+        if state.tries.is_cancelled() {
+            state.tries = CancellationToken::new();
+        }
         state.until = Some(began + length);
         tell(began + length);
     }
@@ -70,7 +73,15 @@ impl Leash {
         self.lock().until = None;
     }
 
-    /// What stops a try when the leash runs out, or sooner by its own token.
+    /// Whether it has run out, and nothing may begin until the lease is renewed.
+    pub(crate) fn has_run_out(&self) -> bool {
+        let mut state = self.lock();
+        state.end_if_due();
+        state.tries.is_cancelled()
+    }
+
+    /// What stops a try when the leash runs out, or sooner by its own token. A try that begins after it has run out is
+    /// stopped already: this process may have been suspended between the commit that allowed it and now.
     pub(crate) fn hold(&self) -> Held {
         let mut state = self.lock();
         state.end_if_due();
@@ -112,7 +123,7 @@ impl State {
                 "the lease could not be renewed in time; stopping every try, because others may make them again"
             );
             self.until = None;
-            std::mem::take(&mut self.tries).cancel();
+            self.tries.cancel();
         }
     }
 }
@@ -134,6 +145,21 @@ mod tests {
 
         leash.lengthen(since_boot(), Duration::from_hours(1));
         assert!(!leash.let_go_of(&leash.hold()));
+    }
+
+    #[test]
+    fn what_begins_after_the_leash_ran_out_is_stopped_until_the_lease_is_renewed() {
+        let leash = Leash::new(Box::new(|_| {}));
+        leash.lengthen(Duration::ZERO, Duration::ZERO);
+
+        let late = leash.hold();
+        assert!(leash.has_run_out());
+        assert!(late.stops.is_cancelled());
+        assert!(leash.let_go_of(&late));
+
+        leash.lengthen(since_boot(), Duration::from_hours(1));
+        assert!(!leash.has_run_out());
+        assert!(!leash.hold().stops.is_cancelled());
     }
 
     #[test]
