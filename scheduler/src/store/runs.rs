@@ -491,7 +491,12 @@ pub async fn write_unowned(db: &impl ConnectionTrait, batch: &Batch, now: DateTi
         task_instances::insert(db, &batch.first_instances).await?;
     }
     task_instances::upsert(db, &batch.new_instances).await?;
-    task_instances::update(db, &batch.instances).await?;
+    if batch.vanished.is_empty() {
+        task_instances::update(db, &batch.instances).await?;
+    } else {
+        // Another version of the DAG may have other pools, queues and weights.
+        task_instances::upsert(db, &batch.instances).await?;
+    }
     for keys in batch.forget_xcoms.chunks(KEYS_MAX) {
         use xcom::Column as C;
         let which = of_any([C::DagRunId, C::TaskId, C::MapIndex], keys);

@@ -93,6 +93,25 @@ async fn one_statement_writes_nothing_without_the_lease(#[case] backend: Backend
     assert_eq!(stored(&db, run.id).await, new);
 }
 
+/// What follows from the definition changes with the version of the DAG.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_run_that_goes_on_with_another_version_has_its_pools(#[case] backend: Backend) {
+    let db = open(backend).await;
+    let lease = lead(&db, "home", &[]).await.unwrap();
+    let run = a_run("one", Uuid::now_v7(), None);
+    let row = an_instance(&run, 0, None, "etl", 1);
+    write(&db, lease, &Batch { new_instances: vec![row.clone()], ..Batch::default() }).await;
+
+    let moved = task_instance::Model { pool: "web".to_owned(), pool_slots: 2, priority_weight: 7, ..row };
+    let vanished = vec![(run.id, vec![moved.task_id.clone()])];
+    write(&db, lease, &Batch { instances: vec![moved.clone()], vanished, ..Batch::default() }).await;
+
+    assert_eq!(stored(&db, run.id).await, [moved]);
+}
+
 /// Whoever believes that a row is there may be wrong.
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]
