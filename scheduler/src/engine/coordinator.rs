@@ -698,9 +698,14 @@ impl Coordinator {
     /// What may happen only now that it is durable.
     fn take_effect(&mut self) {
         let mut done = std::mem::take(&mut self.pending);
+        // First, because a further try of the same task instance waits for the end of one that is to stop.
+        for &try_id in &done.cancels {
+            self.executor.cancel(try_id);
+        }
         for order in done.orders.drain(..) {
             self.executor.start(order);
         }
+        // Some begin only now, and what has happened since their order does not want them.
         for try_id in done.cancels.drain(..) {
             self.executor.cancel(try_id);
         }

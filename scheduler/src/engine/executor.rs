@@ -196,6 +196,9 @@ pub(super) struct Shared {
 pub(crate) struct LocalExecutor {
     shared: Arc<Shared>,
     tries: HashMap<Uuid, UnderWay>,
+    /// Those of them that were told to stop because nobody wants their work: a further try of the same task instance waits
+    /// until its end, of which the token tells.
+    stopping: HashMap<Place, (Uuid, CancellationToken)>,
     /// How many of them only wait.
     deferred: usize,
     /// Tries that were to be made at once, and have something to wait for. They go on when they are started. Nobody ever
@@ -207,12 +210,17 @@ pub(crate) struct LocalExecutor {
 /// Makes one try, and tells of its end.
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// A task instance: its run, its task, its map index.
+type Place = (Uuid, String, i32);
+
 /// A try under way.
 struct UnderWay {
     /// How it is told to stop.
     stop: CancellationToken,
-    /// The task instance: its run, its task, its map index.
-    of: (Uuid, String, i32),
+    /// Tells of its end.
+    over: CancellationToken,
+    /// The task instance.
+    of: Place,
     /// How it is told, before that, that its work is not wanted any more.
     withdrawn: CancellationToken,
     is_deferred: bool,
@@ -227,6 +235,7 @@ impl LocalExecutor {
         LocalExecutor {
             shared,
             tries: HashMap::new(),
+            stopping: HashMap::new(),
             deferred: 0,
             begun: Mutex::default(),
             tracker: TaskTracker::new(),
@@ -264,10 +273,18 @@ impl LocalExecutor {
         let held = self.shared.surroundings.leash.hold();
         let withdrawn = CancellationToken::new();
         let of = (order.run, order.key.task_id.clone(), order.key.map_index);
-        let under_way = UnderWay { stop: held.stops.clone(), of, withdrawn: withdrawn.clone(), is_deferred: false };
+        let before = self.stopping.get(&of).map(|(_, over)| over.clone());
+        let (stop, over) = (held.stops.clone(), CancellationToken::new());
+        // Also of an end that nobody planned.
+        let tells_of_end = over.clone().drop_guard();
+        let under_way = UnderWay { stop, over, of, withdrawn: withdrawn.clone(), is_deferred: false };
         self.tries.insert(order.try_id, under_way);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
+            let _tells_of_end = tells_of_end;
+            if let Some(before) = before {
+                before.cancelled().await;
+            }
             let (mut report, task_log) = make_try(&shared, order, held.stops.clone(), withdrawn).await;
             let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && shared.surroundings.leash.let_go_of(&held);
             if was_stopped {
@@ -283,10 +300,11 @@ impl LocalExecutor {
     }
 
     /// Tells a try to stop, because its work is not wanted any more; it reports when it has.
-    pub(crate) fn cancel(&self, try_id: Uuid) {
+    pub(crate) fn cancel(&mut self, try_id: Uuid) {
         if let Some(under_way) = self.tries.get(&try_id) {
             under_way.withdrawn.cancel();
             under_way.stop.cancel();
+            self.stopping.insert(under_way.of.clone(), (try_id, under_way.over.clone()));
         }
     }
 
@@ -301,7 +319,7 @@ impl LocalExecutor {
     pub(crate) fn let_go_of_all(&mut self) {
         // What was never started never tells of its end.
         for (try_id, _) in std::mem::take(self.begun()) {
-            self.tries.remove(&try_id);
+            self.forget(try_id);
         }
         for under_way in self.tries.values() {
             under_way.stop.cancel();
@@ -332,8 +350,12 @@ impl LocalExecutor {
 
     /// A try has reported.
     pub(crate) fn forget(&mut self, try_id: Uuid) {
-        if self.tries.remove(&try_id).is_some_and(|under_way| under_way.is_deferred) {
+        let Some(under_way) = self.tries.remove(&try_id) else { return };
+        if under_way.is_deferred {
             self.deferred -= 1;
+        }
+        if self.stopping.get(&under_way.of).is_some_and(|(stopping, _)| *stopping == try_id) {
+            self.stopping.remove(&under_way.of);
         }
     }
 

@@ -1,7 +1,8 @@
 //! §14: what clearing does to the run.
 
 use rstest::rstest;
-use scheduler::control::{ClearRun, ClearTasks, Relatives, Runs, StatesMeant};
+use scheduler::control::{ClearRun, ClearTasks, MarkTasks, Relatives, Runs, StatesMeant, TaskRef};
+use scheduler::run::TaskState;
 use scheduler::store::entity::dag_run;
 use scheduler::store::runs;
 
@@ -60,6 +61,40 @@ async fn a_clear_counts_whatever_its_run_does(#[case] backend: Backend) {
     assert_eq!(run(&world).await.clear_number, 3, "one that is queued is cleared as well");
     world.unpause("dag").await;
     world.become_states("dag", &["success"]).await;
+    world.stop().await;
+}
+
+/// A try that was marked may take its time to stop, although nobody waits for it.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_task_that_is_cleared_begins_when_its_marked_try_has_stopped(#[case] backend: Backend) {
+    let mut world = World::new(backend, "2026-11-21T05:11:40Z").await;
+    world.dag("dag", "tasks: [{task_id: a, operator: stubborn}]\n").await;
+    world.start().await;
+    let made = world.trigger("dag", "one").await;
+    world.task_becomes(&made, "a", "running", "").await;
+    world.settle().await;
+    let mark = MarkTasks {
+        run_id: "one".to_owned(),
+        tasks: vec![TaskRef { task_id: "a".to_owned(), map_index: None }],
+        relatives: Relatives::default(),
+        state: Some(TaskState::Failed),
+        note: None,
+        dry_run: false,
+    };
+    world.control.mark_tasks("dag", mark, None).await.unwrap();
+    world.become_states("dag", &["failed"]).await;
+
+    clear(&world).await;
+    world.task_becomes(&made, "a", "running", "").await;
+    // What could begin has begun by then.
+    world.settle().await;
+    world.release();
+
+    world.become_states("dag", &["success"]).await;
+    assert_eq!(world.at_work.most(), 1, "no two tries of a task at the same time");
     world.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! An engine over a database and a folder of DAG files of a test's own, and a clock that moves when it is told to.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -85,6 +86,40 @@ impl Operator for Hold {
     }
 }
 
+/// How many `stubborn` tries are at work, and how many there were at most.
+#[derive(Default)]
+pub struct AtWork {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl AtWork {
+    pub fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+/// Waits until the test lets go, also when it is told to stop.
+struct Stubborn {
+    released: watch::Receiver<bool>,
+    at_work: Arc<AtWork>,
+}
+
+impl Operator for Stubborn {
+    const NAME: &'static str = "stubborn";
+    const SUMMARY: &'static str = "Waits for the test, whatever anybody says.";
+    type Args = NoArgs;
+
+    async fn execute(&self, _: NoArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+        let now = self.at_work.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.at_work.most.fetch_max(now, Ordering::SeqCst);
+        let mut released = self.released.clone();
+        let _ = released.wait_for(|released| *released).await;
+        self.at_work.now.fetch_sub(1, Ordering::SeqCst);
+        Ok(Outcome::done())
+    }
+}
+
 pub fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
@@ -94,6 +129,7 @@ pub struct World {
     pub db: Arc<TestDb>,
     pub clock: Clock,
     pub control: Control,
+    pub at_work: Arc<AtWork>,
     folder: Arc<TempDir>,
     files: DagFolder,
     catalog: Catalog,
@@ -140,6 +176,8 @@ impl World {
         registry.register(Empty).unwrap();
         registry.register(Fail).unwrap();
         registry.register(Hold { released: release.subscribe() }).unwrap();
+        let at_work = Arc::<AtWork>::default();
+        registry.register(Stubborn { released: release.subscribe(), at_work: Arc::clone(&at_work) }).unwrap();
         let catalog = Catalog::new(Arc::new(registry));
         let changes = Changes::default();
         let (waker, wakes) = Waker::new();
@@ -157,6 +195,7 @@ impl World {
             db,
             clock,
             control,
+            at_work,
             folder,
             files,
             catalog,
