@@ -127,6 +127,23 @@ pub async fn claim(
     Ok(claimed)
 }
 
+/// Gives back whatever the lease has claimed.
+///
+/// # Errors
+/// [`StoreError::Fenced`] when the lease was taken over.
+pub async fn give_back(db: &impl ConnectionTrait, lease: Uuid) -> Result<(), StoreError> {
+    leases::assert_held(db, lease).await?;
+    Entity::update_many()
+        .col_expr(Column::ClaimedBy, Expr::value(None::<Uuid>))
+        // The word stands in the statement, so that it is seen that the index of what waits serves.
+        .filter(Expr::cust("state = 'waiting'"))
+        .filter(Column::ClaimedBy.eq(lease))
+        .exec(db)
+        .await
+        .map_err(doing("giving callbacks back"))?;
+    Ok(())
+}
+
 /// When the next callback that nobody has claimed is due.
 pub async fn next_due(db: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>, StoreError> {
     let next: Option<Option<DateTime<Utc>>> = Entity::find()

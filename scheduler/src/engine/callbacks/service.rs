@@ -64,7 +64,7 @@ impl CallbackService {
             changes: settings.changes.clone(),
         };
         let (woken, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-        let worker = Worker { tools, lease, woken: Arc::clone(&woken), in_flight: JoinSet::new(), ended: Vec::new() };
+        let worker = Worker::new(tools, lease, Arc::clone(&woken));
         let task = tokio::spawn(worker.run(stop.clone()));
         CallbackService { woken, stop, task }
     }
@@ -89,9 +89,15 @@ struct Worker {
     in_flight: JoinSet<Attempt>,
     /// Attempts whose end is not written down yet.
     ended: Vec<Attempt>,
+    /// Whether callbacks may be claimed of which we do not know, because the answer to the commit that claimed them was lost.
+    is_unsure: bool,
 }
 
 impl Worker {
+    fn new(tools: Tools, lease: Uuid, woken: Arc<Notify>) -> Worker {
+        Worker { tools, lease, woken, in_flight: JoinSet::new(), ended: Vec::new(), is_unsure: false }
+    }
+
     async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let sleep = self.turn().await.unwrap_or_else(|problem| {
@@ -176,9 +182,15 @@ impl Worker {
     async fn start_due(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
         loop {
             let room = IN_FLIGHT_MAX.saturating_sub(self.in_flight.len());
-            if room == 0 {
+            if room == 0 || self.is_unsure && !self.in_flight.is_empty() {
                 // The end of a delivery brings the next look.
                 return Ok(None);
+            }
+            if self.is_unsure {
+                let txn = self.tools.db.begin_write().await?;
+                callbacks::give_back(&txn, self.lease).await?;
+                commit(txn).await?;
+                self.is_unsure = false;
             }
             let next = callbacks::next_due(self.tools.db.read()).await?;
             let now = self.tools.clock.now();
@@ -188,7 +200,9 @@ impl Worker {
             let lease = self.lease;
             let txn = self.tools.db.begin_write().await?;
             let claimed = callbacks::claim(&txn, lease, now, room as u64).await?;
+            self.is_unsure = true;
             commit(txn).await?;
+            self.is_unsure = false;
             if claimed.is_empty() {
                 // Another process is at them.
                 return Ok(None);
@@ -289,4 +303,81 @@ fn call_of(deadline: &deadline::Model, run: &dag_run::Model, now: DateTime<Utc>)
         ..CallbackFacts::default()
     };
     callbacks::called(run, CallbackKind::Deadline.word(), deadline.position, as_json(&facts), now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::clock::Clock;
+    use crate::events::Changes;
+    use crate::log::Logs;
+    use crate::operator::Registry;
+    use crate::secrets::Secrets;
+    use crate::store::leases::{self, Holder, Offer};
+    use crate::testing::TestDb;
+
+    fn a_run(now: DateTime<Utc>) -> dag_run::Model {
+        dag_run::Model {
+            id: Uuid::now_v7(),
+            dag_id: "a".to_owned(),
+            run_id: "one".to_owned(),
+            run_type: "manual".to_owned(),
+            state: "success".to_owned(),
+            logical_date: None,
+            data_interval_start: None,
+            data_interval_end: None,
+            run_after: now,
+            queued_at: Some(now),
+            start_date: Some(now),
+            end_date: Some(now),
+            last_scheduling_decision: None,
+            triggered_by: None,
+            triggering_user_name: None,
+            conf: json!({}),
+            note: None,
+            dag_version_id: Uuid::now_v7(),
+            backfill_id: None,
+            sort_ordinal: None,
+            decided_state: None,
+            clear_number: 0,
+            owner: None,
+            reason: None,
+            updated_at: now,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_callback_is_delivered_also_when_the_answer_that_it_was_claimed_is_lost() {
+        let db = TestDb::sqlite().await;
+        let now: DateTime<Utc> = "2026-11-21T12:00:00Z".parse().unwrap();
+        let txn = db.begin_write().await.unwrap();
+        let offer = Offer { queues: Vec::new(), concurrency: 1 };
+        let lease = leases::register(&txn, &Holder::alone("home", "here"), &offer, now).await.unwrap();
+        // As after a commit that the database carried out, and of which the connection broke before it said so.
+        let run = a_run(now);
+        runs::insert(&txn, run.clone()).await.unwrap();
+        let called = callbacks::called(&run, CallbackKind::OnSuccess.word(), 0, json!({}), now);
+        let claimed = callback_request::Model { claimed_by: Some(lease), ..called };
+        callbacks::insert(&txn, &[claimed]).await.unwrap();
+        commit(txn).await.unwrap();
+        let tools = Tools {
+            db: (*db).clone(),
+            catalog: Catalog::new(Arc::new(Registry::default())),
+            clock: Clock::manual(now),
+            logs: Logs::Folder(PathBuf::new()),
+            base_url: None,
+            secrets: Secrets::new(Vec::new(), (*db).clone(), Arc::default()),
+            changes: Changes::default(),
+        };
+        let mut worker = Worker::new(tools, lease, Arc::default());
+        worker.is_unsure = true;
+
+        worker.start_due().await.unwrap();
+
+        assert_eq!(worker.in_flight.len(), 1);
+        assert!(!worker.is_unsure);
+    }
 }
