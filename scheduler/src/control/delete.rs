@@ -17,7 +17,8 @@ impl Control {
     /// Deletes a run that does not run (Airflow 3: only `queued`, `success` and `failed` ones).
     ///
     /// # Errors
-    /// [`ControlError::Conflict`] when it runs, and when something that it started elsewhere may still go on there.
+    /// [`ControlError::Conflict`] when it runs or a scheduler has it in hand, and when something that it started elsewhere may
+    /// still go on there.
     pub async fn delete_run(&self, dag_id: &str, run_id: &str, user: Option<&str>) -> Result<(), ControlError> {
         let row = runs::get(self.db.read(), dag_id, run_id).await?;
         if row.state == RunState::Queued.word() {
@@ -34,6 +35,7 @@ impl Control {
                 row.state
             )));
         }
+        assert_left_alone(&row)?;
         assert_ended_elsewhere(&txn, std::slice::from_ref(&row), now).await?;
         runs::delete(&txn, row.id).await?;
         let deed = Deed {
@@ -51,6 +53,18 @@ impl Control {
         self.waker.wake(Wake::Dags(vec![dag_id.to_owned()]));
         Ok(())
     }
+}
+
+/// Refuses to forget a run that is over, and that a scheduler has in hand because of what was asked of it: it would go on with a
+/// run that is not there any more.
+pub(super) fn assert_left_alone(run: &dag_run::Model) -> Result<(), ControlError> {
+    if run.owner.is_some() {
+        return Err(ControlError::Conflict(format!(
+            "a scheduler does what was asked of run `{}`; delete it when that is done, which takes a moment",
+            run.run_id
+        )));
+    }
+    Ok(())
 }
 
 /// Refuses to forget what is still to be ended elsewhere: nobody else knows of it, and it costs money.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::delete::assert_ended_elsewhere;
+use super::delete::{assert_ended_elsewhere, assert_left_alone};
 use super::{Control, ControlError};
 use crate::engine::wake::Wake;
 use crate::events::Change;
@@ -39,6 +39,7 @@ impl Control {
                     run.run_id, run.state
                 )));
             }
+            runs.iter().try_for_each(assert_left_alone)?;
             assert_ended_elsewhere(&txn, &runs, self.clock.now()).await?;
             let keys: Vec<_> = runs.iter().map(|run| run.id).collect();
             if !keys.is_empty() {

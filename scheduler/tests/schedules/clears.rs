@@ -1,10 +1,11 @@
 //! §14: what clearing does to the run.
 
 use rstest::rstest;
-use scheduler::control::{ClearRun, ClearTasks, MarkTasks, Relatives, Runs, StatesMeant, TaskRef};
+use scheduler::control::{ClearRun, ClearTasks, ControlError, MarkTasks, Relatives, Runs, StatesMeant, TaskRef};
 use scheduler::run::TaskState;
 use scheduler::store::entity::dag_run;
-use scheduler::store::runs;
+use scheduler::store::requests::{self, Request};
+use scheduler::store::{commit, runs};
 
 use crate::world::{Backend, World};
 
@@ -96,6 +97,30 @@ async fn a_task_that_is_cleared_begins_when_its_marked_try_has_stopped(#[case] b
     world.become_states("dag", &["success"]).await;
     assert_eq!(world.at_work.most(), 1, "no two tries of a task at the same time");
     world.stop().await;
+}
+
+/// A run that ended before its scheduler saw what was asked of it is still to go on.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_run_that_is_over_and_in_hand_is_not_deleted(#[case] backend: Backend) {
+    let mut world = World::new(backend, "2026-11-21T05:11:40Z").await;
+    world.dag("dag", "tasks: [{task_id: a, operator: empty}]\n").await;
+    world.start().await;
+    let made = world.trigger("dag", "one").await;
+    world.become_states("dag", &["success"]).await;
+    world.stop().await;
+    let txn = world.db.begin_write().await.unwrap();
+    let again = Request::Mark { state: "queued".to_owned() };
+    requests::insert(&txn, made.id, &again, None, world.clock.now()).await.unwrap();
+    runs::adopt(&txn, made.id, 10).await.unwrap();
+    commit(txn).await.unwrap();
+
+    let refused = world.control.delete_run("dag", "one", None).await;
+
+    assert!(matches!(refused, Err(ControlError::Conflict(_))), "{refused:?}");
+    assert_eq!(world.states("dag").await, ["success"]);
 }
 
 /// §2: `dagrun_timeout` is measured from the beginning of the run, also where it is the second.
