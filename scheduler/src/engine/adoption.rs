@@ -166,7 +166,8 @@ impl Coordinator {
                 if dag.definition.depends_on_past() {
                     self.todo.past.insert(dag_id.clone());
                 }
-                next.push((dag_id.clone(), shown(dag.next)));
+                // Nothing is due of a DAG whose file is gone, and nothing will have been missed when it is back.
+                next.push((dag_id.clone(), shown(dag.next.filter(|_| !dag.row.is_stale))));
             }
         }
         let txn = self.settings.db.begin_write().await?;

@@ -178,8 +178,10 @@ pub async fn is_in_file(db: &impl ConnectionTrait, bundle_name: &str, file: &str
     Ok(found.map_err(doing("looking for a DAG file"))?.is_some())
 }
 
-/// Says that the file of these DAGs is gone, or no longer defines them.
+/// Says that the file of these DAGs is gone, or no longer defines them. What was said of the next run counts no more when it is
+/// back, as after a pause.
 pub async fn mark_stale(db: &impl ConnectionTrait, dag_ids: &[String], now: DateTime<Utc>) -> Result<(), StoreError> {
+    write_next_dagrun(db, dag::Column::DagId.is_in(dag_ids), &NextDagrun::default()).await?;
     dag::Entity::update_many()
         .col_expr(dag::Column::IsStale, Expr::value(true))
         .col_expr(dag::Column::HasImportErrors, Expr::value(false))

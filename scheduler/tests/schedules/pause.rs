@@ -103,6 +103,30 @@ async fn a_pause_by_another_process_counts_at_once(#[case] backend: Backend) {
     world.stop().await;
 }
 
+/// `catchup: none` makes nothing up for that came while the DAG was not there.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn ticks_while_the_file_was_gone_are_missed(#[case] backend: Backend) {
+    let mut world = World::new(backend, "2026-11-21T05:11:40Z").await;
+    let file = "schedule: '@daily'\ncatchup: none\ntasks: [{task_id: a, operator: empty}]\n";
+    world.dag("daily", file).await;
+    world.start().await;
+    world.remove_dag("daily").await;
+    world.settle().await;
+    assert_eq!(world.row("daily").await.next_dagrun_run_after, None);
+    world.becomes("2026-11-24T07:00:00Z").await;
+
+    world.dag("daily", file).await;
+    world.settle().await;
+    assert_eq!(world.due("daily").await, [""; 0]);
+    world.becomes("2026-11-25T00:00:00Z").await;
+
+    assert_eq!(world.due("daily").await, ["2026-11-25T00:00:00"]);
+    world.stop().await;
+}
+
 /// A DAG whose file is gone: no scheduling, and runs stay as they are, save that what runs may end. They go on when it is back.
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]
