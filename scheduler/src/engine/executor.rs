@@ -39,12 +39,15 @@ use crate::operator::{
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::secrets::Secrets;
 use crate::storable;
-use crate::store::Db;
 use crate::store::checkpoints::Keeper;
 use crate::store::entity::dag_run;
+use crate::store::{Db, StoreError};
 
 /// After a try was told to stop, it has this long before it is abandoned.
 const CANCEL_GRACE: Duration = Duration::from_secs(30);
+
+/// The wait before the database, which was away, is asked again for what a try is given.
+const AWAY_RETRY: Duration = Duration::from_millis(500);
 
 /// A try that is over sooner, well and without a word, leaves no log.
 const BEGIN_LOG_AFTER: Duration = Duration::from_millis(500);
@@ -607,8 +610,19 @@ async fn supervise(
         .clone();
     let token = CancellationToken::new();
     let ctx = context(shared, order, facts, task_log.clone(), token.clone(), signs);
-    // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
-    let Given { args, label, files } = Box::pin(rendering::render(&operator, order, &ctx, Purpose::Try)).await?;
+    let Given { args, label, files } = loop {
+        // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
+        match Box::pin(rendering::render(&operator, order, &ctx, Purpose::Try)).await {
+            // It has done nothing yet, and need not fail because the database restarts.
+            Err(error) if is_of_absence(&error) => {
+                if signs.stopping.is_cancelled() {
+                    return Err(TaskError::cancelled());
+                }
+                tokio::time::sleep(AWAY_RETRY).await;
+            }
+            given => break given?,
+        }
+    };
     let ctx = TaskContext { files: Arc::new(files), ..ctx };
     let mut fields = task_log.masked(Value::Object(args.clone()));
     rendering::cut(&mut fields);
@@ -643,6 +657,11 @@ async fn supervise(
         }
         (Stop::Cancelled, _) => Err(TaskError::cancelled()),
     }
+}
+
+/// Whether a try found out nothing but that the database is away for a moment.
+fn is_of_absence(error: &TaskError) -> bool {
+    error.error.chain().filter_map(|cause| cause.downcast_ref::<StoreError>()).any(StoreError::is_passing)
 }
 
 fn flatten(joined: Result<Result<Outcome, TaskError>, tokio::task::JoinError>) -> Result<Outcome, TaskError> {
@@ -748,5 +767,26 @@ fn spoken(duration: Duration) -> String {
         (0, minutes, rest) => format!("{minutes}m {rest}s"),
         (hours, 0, _) => format!("{hours}h"),
         (hours, minutes, _) => format!("{hours}h {minutes}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+    use sea_orm::{DbErr, RuntimeErr};
+
+    use super::*;
+    use crate::store::doing;
+
+    #[test]
+    fn a_database_that_is_away_is_told_apart_from_what_it_says() {
+        let away = || doing("reading XComs")(DbErr::Conn(RuntimeErr::Internal("refused".to_owned())));
+        let looking = Err::<(), StoreError>(away()).context("cannot look up the connection `lake` (database)");
+        let wrong = doing("reading XComs")(DbErr::Custom("no such table".to_owned()));
+
+        assert!(is_of_absence(&TaskError::retry(away())));
+        assert!(is_of_absence(&TaskError::retry(looking.unwrap_err())));
+        assert!(!is_of_absence(&TaskError::retry(wrong)));
+        assert!(!is_of_absence(&TaskError::retry(anyhow::anyhow!("a server is away"))));
     }
 }
