@@ -195,9 +195,13 @@ impl Loop {
         if *self.kept.lost.borrow_and_update() {
             return Err(StoreError::Fenced);
         }
-        self.report().await?;
-        self.stop_cancelled().await?;
+        self.report_and_stop_cancelled().await?;
         self.take().await
+    }
+
+    async fn report_and_stop_cancelled(&mut self) -> Result<(), StoreError> {
+        self.report().await?;
+        self.stop_cancelled().await
     }
 
     fn gather(&mut self) {
@@ -401,27 +405,30 @@ impl Loop {
         if self.executor.len() > 0 {
             info!("waiting up to {:?} for running tasks to end", self.settings.grace);
         }
+        let mut heard = self.settings.bus.subscribe();
         let mut is_over = false;
         while !(self.executor.is_idle() && self.unreported.is_empty() && self.deferred.is_empty()) {
-            // What could not begin is reported, too, and was never under way.
-            let under_way = self.executor.under_way().saturating_sub(self.unreported.len());
-            if under_way > 0 {
-                tokio::select! {
-                    Some(told) = self.told.recv() => self.on_told(told),
-                    () = tokio::time::sleep_until(deadline), if !is_over => {
-                        is_over = true;
-                        self.executor.let_go_of_all();
-                    }
-                }
-                self.gather();
-            }
-            match self.report().await {
+            match self.report_and_stop_cancelled().await {
                 Ok(()) => {}
                 Err(StoreError::Fenced) => break,
                 Err(problem) => {
                     self.outage.met("the end of tries cannot be reported", &problem, self.settings.clock.now());
                     tokio::time::sleep(RETRY).await;
                 }
+            }
+            // What could not begin is reported, too, and was never under way.
+            let under_way = self.executor.under_way().saturating_sub(self.unreported.len());
+            if under_way > 0 {
+                tokio::select! {
+                    Some(told) = self.told.recv() => self.on_told(told),
+                    () = work(&mut heard) => {}
+                    () = tokio::time::sleep(LOOK_AROUND) => {}
+                    () = tokio::time::sleep_until(deadline), if !is_over => {
+                        is_over = true;
+                        self.executor.let_go_of_all();
+                    }
+                }
+                self.gather();
             }
         }
         self.kept.let_go();
@@ -464,32 +471,59 @@ async fn work(heard: &mut broadcast::Receiver<Message>) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::control::Control;
+    use crate::control::{Control, Trigger, TriggeredBy};
     use crate::engine::wake::Waker;
-    use crate::operator::Registry;
+    use crate::operator::{Operator, Outcome, Registry, TaskContext, TaskError};
+    use crate::sources::folder::DagFolder;
+    use crate::store::entity::dag_run;
     use crate::store::tries::TryBatch;
     use crate::testing::TestDb;
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct NoArgs {}
+
+    struct Endless;
+
+    impl Operator for Endless {
+        const NAME: &'static str = "endless";
+        const SUMMARY: &'static str = "Goes on until it is told to stop.";
+        type Args = NoArgs;
+
+        async fn execute(&self, _: NoArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
+            ctx.cancelled.cancelled().await;
+            Err(TaskError::cancelled())
+        }
+    }
 
     fn noon() -> DateTime<Utc> {
         "2026-11-21T12:00:00Z".parse().unwrap()
     }
 
-    async fn worker(db: &TestDb) -> Loop {
-        let (catalog, clock) = (Catalog::new(Arc::new(Registry::default())), Clock::manual(noon()));
+    async fn worker(db: &TestDb, folder: &Path) -> Loop {
+        let mut registry = Registry::default();
+        registry.register(Endless).unwrap();
+        let (catalog, clock) = (Catalog::new(Arc::new(registry)), Clock::manual(noon()));
         let (changes, waker) = (Changes::default(), Waker::new().0);
         let control = Control::new((**db).clone(), catalog.clone(), clock.clone(), changes.clone(), waker);
         let settings = WorkerSettings {
             db: (**db).clone(),
             catalog,
             clock,
-            home: PathBuf::new(),
-            logs: Logs::Folder(PathBuf::new()),
+            home: folder.to_owned(),
+            logs: Logs::Folder(folder.join("logs")),
             holder: Holder::alone("worker", "here"),
             offer: Offer { queues: vec!["default".to_owned()], concurrency: 2 },
             bus: Bus::connect(db.url(), (**db).clone(), CancellationToken::new()).await.unwrap(),
             leash: Arc::new(Leash::endless()),
-            grace: Duration::ZERO,
+            grace: Duration::from_hours(1),
             secrets: Secrets::new(Vec::new(), (**db).clone(), Arc::default()),
             run_maker: Arc::new(control),
             changes,
@@ -522,16 +556,69 @@ mod tests {
         }
     }
 
+    async fn write(db: &Db, batch: TryBatch) {
+        let txn = db.begin_write().await.unwrap();
+        tries::write(&txn, &batch).await.unwrap();
+        commit(txn).await.unwrap();
+    }
+
+    /// A run of a DAG whose only task goes on until it is told to stop.
+    async fn endless_run(worker: &Loop, folder: &Path) -> dag_run::Model {
+        let WorkerSettings { db, catalog, clock, changes, .. } = &worker.settings;
+        let dags = folder.join("dags");
+        std::fs::create_dir(&dags).unwrap();
+        std::fs::write(dags.join("dag.yaml"), "tasks: [{task_id: extract, operator: endless}]\n").unwrap();
+        let waker = Waker::new().0;
+        let (catalog, clock, changes) = (catalog.clone(), clock.clone(), changes.clone());
+        let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
+        DagFolder::new(dags, db.clone(), catalog, clock, changes, waker, false).sync().await.unwrap();
+        let trigger = Trigger {
+            run_id: Some("one".to_owned()),
+            logical_date: None,
+            data_interval: None,
+            run_after: None,
+            conf: serde_json::Map::new(),
+            note: None,
+            triggered_by: TriggeredBy::Test,
+            user: None,
+        };
+        control.trigger("dag", trigger).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_try_that_is_cancelled_while_its_worker_ends_is_stopped() {
+        let (db, folder) = (TestDb::postgres().await, TempDir::new().unwrap());
+        let mut worker = worker(&db, folder.path()).await;
+        let run = endless_run(&worker, folder.path()).await;
+        let row = task_try::Model {
+            dag_run_id: run.id,
+            dag_version_id: run.dag_version_id,
+            worker: None,
+            started_at: None,
+            ..taken_by(Uuid::nil())
+        };
+        let try_id = row.try_id;
+        write(&db, TryBatch { queued: vec![row], ..TryBatch::default() }).await;
+        worker.turn().await.unwrap();
+        assert!(worker.executor.makes(try_id));
+        write(&db, TryBatch { cancelled: vec![try_id], ..TryBatch::default() }).await;
+
+        // Long before the time is up that it grants.
+        let ends = tokio::time::timeout(Duration::from_mins(1), worker.wind_down());
+        ends.await.expect("nothing is left to wait for");
+
+        let told = tries::news(db.read(), 10).await.unwrap().remove(0);
+        assert_eq!((told.try_id, told.outcome.unwrap().0["end"].as_str()), (try_id, Some("given_back")));
+    }
+
     #[tokio::test]
     async fn a_try_is_begun_also_when_the_answer_that_it_was_taken_is_lost() {
-        let db = TestDb::postgres().await;
-        let mut worker = worker(&db).await;
+        let (db, folder) = (TestDb::postgres().await, TempDir::new().unwrap());
+        let mut worker = worker(&db, folder.path()).await;
         // As after a commit that Postgres carried out, and of which the connection broke before it said so.
         let row = taken_by(worker.kept.id);
         let try_id = row.try_id;
-        let txn = db.begin_write().await.unwrap();
-        tries::write(&txn, &TryBatch { queued: vec![row], ..TryBatch::default() }).await.unwrap();
-        commit(txn).await.unwrap();
+        write(&db, TryBatch { queued: vec![row], ..TryBatch::default() }).await;
         worker.is_unsure = true;
 
         worker.turn().await.unwrap();
