@@ -63,11 +63,13 @@ impl Source for Kafka {
         Ok(self.partitions.iter().map(|partition| partition.name.clone()).collect())
     }
 
-    async fn begin(&mut self, positions: &Positions) -> Result<(), Trouble> {
+    async fn begin(&mut self, positions: &Positions) -> Result<Positions, Trouble> {
+        let begins_late = begins_late(self.start, positions);
+        let mut starts = Positions::default();
         for partition in &mut self.partitions {
             let earliest = in_time(partition.client.get_offset(OffsetAt::Earliest)).await?;
-            partition.next = match (positions.0.get(&partition.name), self.start) {
-                (Some(Position::Offset(offset)), _) if *offset < earliest => {
+            partition.next = match positions.0.get(&partition.name) {
+                Some(Position::Offset(offset)) if *offset < earliest => {
                     return Err(Trouble::lasting(anyhow!(
                         "records {offset} to {} of partition {} are gone from `{}` before they were read; to go on \
                          without them, give the stream another `checkpoint`",
@@ -76,12 +78,16 @@ impl Source for Kafka {
                         self.topic
                     )));
                 }
-                (Some(Position::Offset(offset)), _) => *offset,
-                (_, Start::Earliest) => earliest,
-                (_, Start::Latest) => in_time(partition.client.get_offset(OffsetAt::Latest)).await?,
+                Some(Position::Offset(offset)) => *offset,
+                _ if begins_late => {
+                    let latest = in_time(partition.client.get_offset(OffsetAt::Latest)).await?;
+                    starts.0.insert(partition.name.clone(), Position::Offset(latest));
+                    latest
+                }
+                _ => earliest,
             };
         }
-        Ok(())
+        Ok(starts)
     }
 
     async fn look(&mut self, room: usize) -> Result<Looked, Trouble> {
@@ -111,5 +117,24 @@ impl Source for Kafka {
         self.partitions.push_back(partition);
         let is_empty = self.partitions.iter().all(|partition| partition.is_caught_up);
         Ok(Looked { records, positions: Positions(positions), is_empty })
+    }
+}
+
+/// Whether partitions of which the table remembers nothing are read from their end. Those that were added after the first run
+/// are not: whatever they hold is younger than it.
+fn begins_late(start: Start, positions: &Positions) -> bool {
+    start == Start::Latest && positions.0.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_was_added_after_the_first_run_is_read_from_its_beginning() {
+        let known = Positions(BTreeMap::from([("0".to_owned(), Position::Offset(7))]));
+        assert!(begins_late(Start::Latest, &Positions::default()));
+        assert!(!begins_late(Start::Latest, &known));
+        assert!(!begins_late(Start::Earliest, &Positions::default()));
     }
 }
