@@ -7,8 +7,9 @@
 //!
 //! How far a stream has been read is written in the commit that appends what was read, as application transactions of the
 //! Delta protocol (`position.rs`); where `start: latest` began is written in a commit without rows, before anything is read, so
-//! that what comes between two runs is not passed over. A process that dies between two commits leaves nothing behind; whoever goes on reads
-//! from where the table says. The many small files that come of it are put together now and then (`compaction.rs`).
+//! that what comes between two runs is not passed over. A process that dies between two commits leaves nothing behind; whoever
+//! goes on reads from where the table says. The many small files that come of it are put together now and then
+//! (`compaction.rs`).
 
 mod args;
 mod position;
