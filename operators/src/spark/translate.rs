@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::syntax::{
-    binary, call, case, is_distinct, is_literal, is_name, is_null, is_number, is_text, nested, not, null, number,
+    binary, call, case, is_distinct, is_literal, is_name, is_null, is_number, nested, not, null, number,
     order_args, rename, set_args, take, text,
 };
 use super::{casts, generator, implicit};
@@ -165,8 +165,8 @@ impl VisitorMut for Translation {
                 let matches = call("regexp_like", vec![take(text), take(pattern)], span);
                 *expr = if *negated { not(matches) } else { matches };
             }
-            // Only operators know that a text is to be taken as what is beside it.
-            Expr::Between { expr: value, negated, low, high } if is_text(low) || is_text(high) => {
+            // Only operators know that a text is to be taken as what is beside it, and that one which is none is NULL.
+            Expr::Between { expr: value, negated, low, high } => {
                 let least = binary((**value).clone(), BinaryOperator::GtEq, take(low));
                 let most = binary(take(value), BinaryOperator::LtEq, take(high));
                 let within = Expr::Nested(Box::new(binary(least, BinaryOperator::And, most)));

@@ -47,6 +47,10 @@ async fn sparks_functions_and_names() {
     assert_eq!(rows("SELECT n / 2 FROM t WHERE n = 3").await, json!([[1.5]]));
     assert_eq!(rows("SELECT n / 0 FROM t WHERE n = 3").await, json!([[null]]));
     assert_eq!(rows("SELECT `name` FROM t WHERE name = 'a'").await, json!([["a"]]));
+    let within = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v BETWEEN 3 AND 25";
+    assert_eq!(rows(within).await, json!([["5"]]));
+    let outside = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v NOT BETWEEN 3 AND 25";
+    assert_eq!(rows(outside).await, json!([["30"]]));
     assert_eq!(rows("SELECT CAST('2018-03-04 05:06:07' AS TIMESTAMP)").await, json!([["2018-03-04 05:06:07"]]));
 }
 
