@@ -46,6 +46,9 @@ async fn sparks_functions_and_names() {
     assert_eq!(rows("SELECT percentile_approx(n, 0.5) FROM t WHERE n IS NULL").await, json!([[null]]));
     assert_eq!(rows("SELECT n / 2 FROM t WHERE n = 3").await, json!([[1.5]]));
     assert_eq!(rows("SELECT n / 0 FROM t WHERE n = 3").await, json!([[null]]));
+    let decimals = "SELECT CAST(n AS DECIMAL(4, 2)) / CAST(n - 3 AS DECIMAL(4, 2)), 5.5 % (n - 3)";
+    let answered = rows(&format!("{decimals} FROM t WHERE n IN (3, 4) ORDER BY n")).await;
+    assert_eq!(answered, json!([[null, null], [4, 0.5]]));
     assert_eq!(rows("SELECT `name` FROM t WHERE name = 'a'").await, json!([["a"]]));
     let within = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v BETWEEN 3 AND 25";
     assert_eq!(rows(within).await, json!([["5"]]));
