@@ -16,8 +16,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::syntax::{
-    binary, call, case, is_distinct, is_literal, is_name, is_null, is_number, nested, not, null, number,
-    order_args, rename, set_args, take, text,
+    binary, call, case, is_distinct, is_literal, is_name, is_null, is_number, nested, not, null, number, order_args,
+    rename, set_args, take, text,
 };
 use super::{casts, generator, implicit};
 use crate::columns::hidden;

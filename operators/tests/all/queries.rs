@@ -133,6 +133,8 @@ async fn mistakes_name_what_there_is() {
     3 | WHERE yaer(at) = 2018
       |       ^^^^
     ");
+    let counted = mistake("SELECT percentile(n, 0.5, n) FROM t").await;
+    assert!(counted.contains("`percentile` takes a column and a percentage between 0 and 1"), "{counted}");
     insta::assert_snapshot!(mistake("SELECT percentile_approx(split(name, ','), 0.5) FROM t").await, @"
     `percentile_approx` needs a column of numbers or times, not of array<string>; cast it first
      --> line 1, column 8 of the SQL
