@@ -172,6 +172,14 @@ impl VisitorMut for Translation {
                 let within = Expr::Nested(Box::new(binary(least, BinaryOperator::And, most)));
                 *expr = if *negated { not(within) } else { within };
             }
+            // The same holds for what a value is compared with one by one.
+            Expr::Case { operand, conditions, .. } => {
+                if let Some(value) = operand.take() {
+                    for each in conditions {
+                        each.condition = binary((*value).clone(), BinaryOperator::Eq, take(&mut each.condition));
+                    }
+                }
+            }
             // As `IN` has it, a text is no number.
             Expr::InList { expr: value, list, negated }
                 if list.iter().all(is_literal) && list.iter().any(is_number) =>
@@ -320,6 +328,11 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
         ("ifnull" | "nvl", 2) => {
             rename(function, "coalesce");
             None
+        }
+        ("nullif", 2) => {
+            let value = next();
+            let is_it = binary(value.clone(), BinaryOperator::Eq, next());
+            Some(call("if", vec![is_it, null(), value], span))
         }
         ("equal_null", 2) => Some(binary(next(), BinaryOperator::Spaceship, next())),
         ("array_position", 2) => {
