@@ -54,7 +54,8 @@ async fn sparks_functions_and_names() {
     assert_eq!(rows(within).await, json!([["5"]]));
     let outside = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v NOT BETWEEN 3 AND 25";
     assert_eq!(rows(outside).await, json!([["30"]]));
-    let compared = "SELECT CASE v WHEN 0 THEN 'none' ELSE v END, nullif(v, 0) FROM VALUES ('0'), ('x') AS t(v) ORDER BY v";
+    let compared =
+        "SELECT CASE v WHEN 0 THEN 'none' ELSE v END, nullif(v, 0) FROM VALUES ('0'), ('x') AS t(v) ORDER BY v";
     assert_eq!(rows(compared).await, json!([["none", null], ["x", "x"]]));
     assert_eq!(rows("SELECT CAST('2018-03-04 05:06:07' AS TIMESTAMP)").await, json!([["2018-03-04 05:06:07"]]));
 }
