@@ -50,6 +50,8 @@ async fn sparks_functions_and_names() {
     let answered = rows(&format!("{decimals} FROM t WHERE n IN (3, 4) ORDER BY n")).await;
     assert_eq!(answered, json!([[null, null], [4, 0.5]]));
     assert_eq!(rows("SELECT `name` FROM t WHERE name = 'a'").await, json!([["a"]]));
+    let cut = "SELECT trunc('2018-03-14', 'mon'), trunc('2018-03-14', 'minute'), trunc('2018-03-14', 'week')";
+    assert_eq!(rows(cut).await, json!([["2018-03-01", null, "2018-03-12"]]));
     let within = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v BETWEEN 3 AND 25";
     assert_eq!(rows(within).await, json!([["5"]]));
     let outside = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v NOT BETWEEN 3 AND 25";
@@ -136,6 +138,8 @@ async fn mistakes_name_what_there_is() {
     3 | WHERE yaer(at) = 2018
       |       ^^^^
     ");
+    let starred = mistake("SELECT get_json_object('{\"a\": [1]}', '$.a[*]')").await;
+    assert!(starred.contains("`get_json_object` follows no `*`"), "{starred}");
     let counted = mistake("SELECT percentile(n, 0.5, n) FROM t").await;
     assert!(counted.contains("`percentile` takes a column and a percentage between 0 and 1"), "{counted}");
     insta::assert_snapshot!(mistake("SELECT percentile_approx(split(name, ','), 0.5) FROM t").await, @"
