@@ -171,6 +171,14 @@ async fn latest_is_what_it_was_at_the_first_run() {
         let report = return_value(bench.run(&stream, read.clone()).await);
         assert_eq!(report["rows_written"], rows, "{report}");
     }
+
+    // A topic of that name that is made anew has other records under the same offsets.
+    let other = Cluster::start(&topics.each_ref().map(String::as_str));
+    let mut anew = read;
+    anew["source"]["kafka"]["brokers"] = json!([other.address]);
+    let error = bench.run(&stream, anew).await.unwrap_err();
+    assert_eq!(error.verdict, Verdict::Fail, "{error}");
+    assert!(error.to_string().contains("the topic is not the one that was read"), "{error}");
 }
 
 /// A broker of the crate `tansu`, which `UPDRAFT_TEST_TANSU` names the program of. It ends with this value.

@@ -92,6 +92,7 @@ impl Source for Kafka {
         let mut starts = Positions::default();
         for partition in &mut self.partitions {
             let earliest = in_time(partition.client.get_offset(OffsetAt::Earliest)).await?;
+            let latest = in_time(partition.client.get_offset(OffsetAt::Latest)).await?;
             partition.progress.next = match positions.0.get(&partition.name) {
                 Some(Position::Offset(offset)) if *offset < earliest => {
                     return Err(Trouble::lasting(anyhow!(
@@ -102,9 +103,16 @@ impl Source for Kafka {
                         self.topic
                     )));
                 }
+                Some(Position::Offset(offset)) if *offset > latest => {
+                    return Err(Trouble::lasting(anyhow!(
+                        "partition {} of `{}` was read up to {offset}, and has no more than {latest} records: the topic \
+                         is not the one that was read; to begin it anew, give the stream another `checkpoint`",
+                        partition.name,
+                        self.topic
+                    )));
+                }
                 Some(Position::Offset(offset)) => *offset,
                 _ if begins_late => {
-                    let latest = in_time(partition.client.get_offset(OffsetAt::Latest)).await?;
                     starts.0.insert(partition.name.clone(), Position::Offset(latest));
                     latest
                 }
