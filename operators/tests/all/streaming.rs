@@ -259,6 +259,17 @@ async fn records_that_are_no_objects_are_kept_as_nulls_or_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rules_of_one_name_are_counted_one_by_one() {
+    let bench = Bench::new();
+    let stream = Stream::new(crate::context::nowhere(), Environment::default());
+    bench.file("topic/partition=0/t+0+0000000000.json", "{\"a\": \"x\"}\n{\"a\": \"y\"}\n{\"a\": \"x\"}\n");
+    let nulls = |value: &str| json!({ "nulls": { "values": [value], "columns": ["a"] } });
+    let args = json!({ "source": "topic", "schema": ["a"], "rules": [nulls("x"), nulls("y")], "output": "out" });
+    let report = return_value(bench.run(&stream, args).await);
+    assert_eq!(report["changed"], json!({ "nulls a": 2, "nulls a #2": 1 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn columns_have_the_types_that_the_schema_says() {
     let bench = Bench::new();
     let stream = Stream::new(crate::context::nowhere(), Environment::default());
