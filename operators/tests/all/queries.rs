@@ -50,6 +50,9 @@ async fn sparks_functions_and_names() {
     let answered = rows(&format!("{decimals} FROM t WHERE n IN (3, 4) ORDER BY n")).await;
     assert_eq!(answered, json!([[null, null], [4, 0.5]]));
     assert_eq!(rows("SELECT `name` FROM t WHERE name = 'a'").await, json!([["a"]]));
+    let letters = r"SELECT v RLIKE '^\\w+$', regexp_like(v, '\\W'), regexp_replace(v, '\\W', '')";
+    let letters = format!("{letters} FROM VALUES ('caf\u{e9}') AS t(v)");
+    assert_eq!(rows(&letters).await, json!([[false, true, "caf"]]));
     let cut = "SELECT trunc('2018-03-14', 'mon'), trunc('2018-03-14', 'minute'), trunc('2018-03-14', 'week')";
     assert_eq!(rows(cut).await, json!([["2018-03-01", null, "2018-03-12"]]));
     let within = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v BETWEEN 3 AND 25";
