@@ -176,8 +176,13 @@ impl Output<'_> {
         let new = self.set_aside(last).await.map_err(|error| explain(nulls.as_ref(), error))?;
         let from_ours: Vec<Expr> = fit.iter().map(|(_, ours, _)| ours.clone()).collect();
         let new = new.select(from_ours).map_err(TaskError::retry)?;
-        let concerned =
-            if self.keeps_partitions(table)? { key_ranges::condition(new.clone(), keys).await? } else { None };
+        let keeps_partitions = self.keeps_partitions(table)?;
+        // Of no keys no condition can be made, and all files would be written anew for nothing.
+        if keeps_partitions && rows.load(Ordering::Relaxed) == 0 {
+            let table = self.commit(new, self.write(Save::Append, true)).await?;
+            return Ok(wrote(table, 0));
+        }
+        let concerned = if keeps_partitions { key_ranges::condition(new.clone(), keys).await? } else { None };
         let existing = match &concerned {
             Some(concerned) => existing.filter(concerned.clone()).map_err(TaskError::retry)?,
             None => existing,

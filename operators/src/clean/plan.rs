@@ -71,13 +71,7 @@ impl Counts {
 
     /// Rows changed, or removed, by rule.
     pub fn changed(&self) -> Map<String, Value> {
-        let mut counts = Map::new();
-        for (label, changed) in &self.changed {
-            let taken = counts.keys().filter(|key| key.split(" #").next() == Some(label.as_str())).count();
-            let key = if taken == 0 { label.clone() } else { format!("{label} #{}", taken + 1) };
-            counts.insert(key, self.count(changed).into());
-        }
-        counts
+        by_rule(self.changed.iter().map(|(label, changed)| (label.as_str(), self.count(changed))))
     }
 
     /// Rows that de-duplications removed.
@@ -85,6 +79,18 @@ impl Counts {
         let removed = self.changed.iter().filter(|(_, changed)| matches!(changed, Changed::RemovedAfter(_)));
         removed.map(|(_, changed)| self.count(changed)).sum()
     }
+}
+
+/// Counts by the labels of their rules; several rules of one label are told apart by numbers.
+pub fn by_rule<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value> {
+    let mut named: Map<String, Value> = Map::new();
+    for (label, count) in counts {
+        let is_same = |key: &str| key.strip_prefix(label).is_some_and(|rest| rest.is_empty() || rest.starts_with(" #"));
+        let taken = named.keys().filter(|key| is_same(key.as_str())).count();
+        let key = if taken == 0 { label.to_owned() } else { format!("{label} #{}", taken + 1) };
+        named.insert(key, count.into());
+    }
+    named
 }
 
 /// Rows on their way through the rules.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::apply::{Filter, Projection, Stage};
 use super::compile::{Step, compile};
+use super::plan::by_rule;
 use super::rules::Rule;
 
 fn fits<T>(planned: datafusion::error::Result<T>, label: &str) -> Result<T, TaskError> {
@@ -77,6 +78,6 @@ impl RowRules {
 
     /// How many rows each rule changed so far.
     pub(crate) fn changed(&self) -> Map<String, Value> {
-        self.changed.iter().map(|(label, rows)| (label.clone(), rows.load(Ordering::Relaxed).into())).collect()
+        by_rule(self.changed.iter().map(|(label, rows)| (label.as_str(), rows.load(Ordering::Relaxed))))
     }
 }

@@ -21,7 +21,7 @@ use super::{Bound, Expectation, ForeignKey, Range};
 use crate::columns::{self, hidden};
 use crate::expression;
 use crate::location::{Location, S3};
-use crate::spark::{SparkFunction, Target, rowwise, type_name};
+use crate::spark::{SparkFunction, Target, as_in_java, rowwise, type_name};
 use crate::spool::Spool;
 use crate::table::{self, CsvTypes};
 
@@ -137,7 +137,7 @@ impl Planner<'_> {
             Check::Regex(regex) => {
                 read_pattern(&regex.pattern).map_err(TaskError::fail)?;
                 let text = SparkFunction::cast(self.column(&regex.column)?, Target::String);
-                Some(!regexp_like(text, lit(regex.pattern.as_str()), None))
+                Some(!regexp_like(text, lit(as_in_java(&regex.pattern)), None))
             }
             Check::Sql(sql) => {
                 let holds =

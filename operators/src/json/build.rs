@@ -1,6 +1,7 @@
 //! Fills Arrow arrays from the values of documents.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -177,10 +178,10 @@ impl ColumnBuilder {
                 Kind::False => Some(false),
                 _ => None,
             })),
-            ColumnBuilder::Int(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
-            ColumnBuilder::Long(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
-            ColumnBuilder::Decimal(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
-            ColumnBuilder::Double(builder) => builder.append_option(value.and_then(|value| value.text.parse().ok())),
+            ColumnBuilder::Int(builder) => builder.append_option(value.and_then(integer)),
+            ColumnBuilder::Long(builder) => builder.append_option(value.and_then(integer)),
+            ColumnBuilder::Decimal(builder) => builder.append_option(value.and_then(integer)),
+            ColumnBuilder::Double(builder) => builder.append_option(value.and_then(double)),
             ColumnBuilder::Text(builder) => builder.append_option(value.map(|value| value.as_text())),
             ColumnBuilder::AnewText(builder) => builder.append_option(value.map(|value| written_anew(&value))),
             ColumnBuilder::List { values, offsets, length, nulls, .. } => {
@@ -223,5 +224,21 @@ impl ColumnBuilder {
                 Arc::new(StructArray::try_new(fields.fields.clone(), arrays, nulls.finish())?)
             }
         })
+    }
+}
+
+/// An integer; a text that holds one is a text.
+fn integer<T: FromStr>(value: Value<'_>) -> Option<T> {
+    if value.kind == Kind::Integer { value.text.parse().ok() } else { None }
+}
+
+/// A number, or what Spark has in a text for those that JSON has not.
+fn double(value: Value<'_>) -> Option<f64> {
+    match (value.kind, value.text) {
+        (Kind::Integer | Kind::Float, text) => text.parse().ok(),
+        (Kind::Text { .. }, "NaN") => Some(f64::NAN),
+        (Kind::Text { .. }, "Infinity" | "+Infinity" | "+INF") => Some(f64::INFINITY),
+        (Kind::Text { .. }, "-Infinity" | "-INF") => Some(f64::NEG_INFINITY),
+        _ => None,
     }
 }

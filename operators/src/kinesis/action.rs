@@ -22,6 +22,8 @@ pub(crate) enum IteratorAt {
     TrimHorizon,
     /// What comes from now on.
     Latest,
+    /// What has come since an instant, in milliseconds since the epoch.
+    Since(i64),
     /// What comes after the record with this sequence number.
     After(String),
 }
@@ -145,6 +147,10 @@ impl Action<'_> {
                 match at {
                     IteratorAt::TrimHorizon => body["ShardIteratorType"] = "TRIM_HORIZON".into(),
                     IteratorAt::Latest => body["ShardIteratorType"] = "LATEST".into(),
+                    IteratorAt::Since(millis) => {
+                        body["ShardIteratorType"] = "AT_TIMESTAMP".into();
+                        body["Timestamp"] = seconds(*millis);
+                    }
                     IteratorAt::After(number) => {
                         body["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER".into();
                         body["StartingSequenceNumber"] = number.as_str().into();
@@ -157,9 +163,23 @@ impl Action<'_> {
     }
 }
 
+/// An instant as AWS writes it in JSON.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of our time need 41 bits of 52")]
+fn seconds(millis: i64) -> Value {
+    Value::from(millis as f64 / 1000.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_is_written_in_seconds() {
+        let at = IteratorAt::Since(1_790_000_000_250);
+        let body = Action::GetShardIterator { stream: "s", shard: "shardId-0", at: &at }.body_for_aws();
+        assert_eq!(body["ShardIteratorType"], "AT_TIMESTAMP");
+        assert_eq!(body["Timestamp"], 1_790_000_000.25);
+    }
 
     #[test]
     fn the_gateway_gets_documents_as_they_are_and_several_as_text() {

@@ -8,14 +8,14 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::arrow::error::ArrowError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::number::{
-    double_to_text, saturate_int, saturate_long, text_to_bool, text_to_double, text_to_int, text_to_long,
+    double_to_text, float_to_text, saturate_int, saturate_long, text_to_bool, text_to_double, text_to_int, text_to_long,
 };
 use super::timestamp::{format_timestamp, text_to_date, text_to_timestamp};
 
@@ -107,6 +107,7 @@ pub fn timestamps(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
 pub fn text_array(array: &ArrayRef) -> Result<StringArray, ArrowError> {
     let text: StringArray = match array.data_type() {
         DataType::Float64 => array.as_primitive::<Float64Type>().iter().map(|v| v.map(double_to_text)).collect(),
+        DataType::Float32 => array.as_primitive::<Float32Type>().iter().map(|v| v.map(float_to_text)).collect(),
         DataType::Timestamp(..) => {
             let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
             micros.as_primitive::<TimestampMicrosecondType>().iter().map(|v| v.map(format_timestamp)).collect()

@@ -203,10 +203,13 @@ fn date_trunc(args: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(timestamps(rows.map(|(unit, at)| beginning(unit?, instant(at?)?).map(in_micros))))
 }
 
+/// What dates are cut off to; the others are units of times.
+const UNITS_OF_DATES: [&str; 8] = ["year", "yyyy", "yy", "quarter", "month", "mm", "mon", "week"];
+
 fn trunc(args: &[ArrayRef]) -> Result<ArrayRef> {
     let (dates, units) = (days(&args[0])?, text(args, 1)?);
     let truncated = dates.iter().zip(&units).map(|(day, unit)| {
-        let unit = unit.filter(|unit| ["y", "m", "q", "w"].iter().any(|of| unit.to_lowercase().starts_with(of)))?;
+        let unit = unit.filter(|unit| UNITS_OF_DATES.contains(&unit.to_lowercase().as_str()))?;
         let at = NaiveDate::from_epoch_days(day?)?.and_time(NaiveTime::MIN);
         beginning(unit, at).map(|at| at.date().to_epoch_days())
     });

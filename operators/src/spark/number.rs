@@ -1,6 +1,7 @@
 //! Numbers in text.
 
 use std::borrow::Cow;
+use std::fmt::{Debug, UpperExp};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -195,13 +196,23 @@ pub fn trim(text: &str) -> &str {
 
 /// A double as text: decimal between 10⁻³ and 10⁷, with exponent beyond.
 pub fn double_to_text(number: f64) -> String {
-    if number.is_nan() {
+    written(number, number)
+}
+
+/// A number of 32 bits as text, with as many digits as tell it from others of its kind.
+pub fn float_to_text(number: f32) -> String {
+    written(number, number.into())
+}
+
+/// A number as text, of which `value` is the same as a double.
+fn written(number: impl Debug + UpperExp, value: f64) -> String {
+    if value.is_nan() {
         return "NaN".to_owned();
     }
-    if number.is_infinite() {
-        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
-    let magnitude = number.abs();
+    let magnitude = value.abs();
     if magnitude == 0.0 || (1e-3..1e7).contains(&magnitude) {
         return format!("{number:?}");
     }
@@ -209,5 +220,17 @@ pub fn double_to_text(number: f64) -> String {
     match scientific.split_once('E') {
         Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0E{exponent}"),
         _ => scientific,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_32_bits_has_no_more_digits_than_it_needs() {
+        let texts = [0.1, -89.9787, 1e10, 5e-4, 0.0, f32::INFINITY].map(float_to_text);
+        assert_eq!(texts, ["0.1", "-89.9787", "1.0E10", "5.0E-4", "0.0", "Infinity"]);
+        assert_eq!(double_to_text(0.1_f32.into()), "0.10000000149011612");
     }
 }

@@ -6,7 +6,7 @@
 //! * `||` joins what its sides are as texts.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions::core::expr_fn::nullif;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -42,6 +42,11 @@ impl ExprPlanner for SparkOperators {
             }
             BinaryOperator::Modulo if left_type.is_integer() && right_type.is_integer() => {
                 PlannerResult::Planned(left % nullif(cast(right, DataType::Int64), lit(0_i64)))
+            }
+            // Of decimals DataFusion fails, and of doubles it makes no number.
+            BinaryOperator::Divide | BinaryOperator::Modulo if left_type.is_numeric() && right_type.is_numeric() => {
+                let right = nullif(right, lit(ScalarValue::new_zero(&right_type)?));
+                PlannerResult::Original(RawBinaryExpr { op, left, right })
             }
             op => PlannerResult::Original(RawBinaryExpr { op, left, right }),
         })

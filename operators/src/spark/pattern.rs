@@ -1,8 +1,10 @@
 //! Patterns of dates and times as Java writes them: `dd/MM/yyyy`, `MMM d, yyyy`, `hh:mm a`, `yyyy'Q'q`.
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use datafusion::common::exec_err;
 use datafusion::error::Result;
+
+use super::timestamp::{Zone, parse_zone};
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -132,6 +134,7 @@ struct Found {
     second: u32,
     nanos: u32,
     is_afternoon: Option<bool>,
+    zone: Option<Zone>,
 }
 
 impl Found {
@@ -151,6 +154,14 @@ impl Found {
             self.month = u32::try_from(month + 1).ok();
             return text.get(if width >= 4 { MONTHS[month].len() } else { SHORT }..);
         }
+        if matches!(letter, 'X' | 'Z' | 'z') {
+            let belongs = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '+' | '-' | ':' | '/' | '_');
+            let end = text.find(|sign: char| !belongs(sign)).unwrap_or(text.len());
+            let (zone, rest) = text.split_at(end);
+            let read = if letter == 'z' { parse_zone(zone) } else { offset(letter, width, zone) };
+            self.zone = Some(read.filter(|_| !zone.is_empty())?);
+            return Some(rest);
+        }
         let most = match (letter, width) {
             ('S', _) => width,
             _ if is_adjacent => width,
@@ -159,7 +170,9 @@ impl Found {
             _ => width,
         };
         let digits = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
-        if digits < width {
+        // Fewer digits of a fraction will do.
+        let least = if letter == 'S' { 1 } else { width };
+        if digits < least {
             return None;
         }
         let (number, rest) = (text[..digits].parse::<u32>().ok()?, &text[digits..]);
@@ -188,6 +201,81 @@ impl Found {
             None => self.hour,
         };
         let time = NaiveTime::from_hms_nano_opt(hour, self.minute, self.second, self.nanos)?;
-        Some(date.and_time(time))
+        let local = date.and_time(time);
+        match &self.zone {
+            None => Some(local),
+            Some(zone) => DateTime::from_timestamp_micros(zone.micros(local)?).map(|at| at.naive_utc()),
+        }
+    }
+}
+
+/// How far a zone is from UTC, written as the letter has it: `X` is `+01`, `+0130` or `Z`, `XX` is `+0130`, `XXX` is `+01:30`,
+/// and `Z` is `+0130`.
+fn offset(letter: char, width: usize, text: &str) -> Option<Zone> {
+    if text == "Z" {
+        return (letter == 'X' || width == 5).then_some(Zone::OffsetSeconds(0));
+    }
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let digits = &text[1..];
+    let (hours, minutes) = match (letter, width) {
+        ('X', 3) | ('Z', 5) => digits.split_once(':')?,
+        ('X', 1) if digits.len() == 2 => (digits, "00"),
+        ('X', 1 | 2) | ('Z', 1..=3) => digits.split_at_checked(2)?,
+        _ => return None,
+    };
+    let number = |text: &str| {
+        let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { text.parse::<i32>().ok() } else { None }
+    };
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours <= 18 && minutes <= 59).then_some(Zone::OffsetSeconds(sign * (hours * 3600 + minutes * 60)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pattern: &str, text: &str) -> Option<String> {
+        Pattern::parse(pattern).unwrap().read(text).map(|at| at.to_string())
+    }
+
+    #[test]
+    fn a_zone_at_the_end_is_converted_from() {
+        let at_ten = Some("2018-03-04 10:00:00".to_owned());
+        for (zone, written) in [
+            ("X", "Z"),
+            ("X", "+02"),
+            ("X", "-0130"),
+            ("XX", "+0200"),
+            ("XXX", "+02:00"),
+            ("XXX", "Z"),
+            ("Z", "+0200"),
+            ("z", "UTC"),
+            ("z", "Europe/Athens"),
+        ] {
+            let hour = match written {
+                "Z" | "UTC" => "10:00",
+                "-0130" => "08:30",
+                _ => "12:00",
+            };
+            let text = format!("2018-03-04T{hour}:00{written}");
+            assert_eq!(read(&format!("yyyy-MM-dd'T'HH:mm:ss{zone}"), &text), at_ten, "{zone} {written}");
+        }
+        for (zone, written) in [("X", "02"), ("XXX", "+0200"), ("Z", "Z"), ("X", ""), ("z", "nowhere")] {
+            let text = format!("2018-03-04T10:00:00{written}");
+            assert_eq!(read(&format!("yyyy-MM-dd'T'HH:mm:ss{zone}"), &text), None, "{zone} {written}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_may_have_fewer_digits_than_its_pattern() {
+        let pattern = "yyyy-MM-dd HH:mm:ss.SSS";
+        assert_eq!(read(pattern, "2018-03-04 05:06:07.5").unwrap(), "2018-03-04 05:06:07.500");
+        assert_eq!(read(pattern, "2018-03-04 05:06:07.1234"), None);
+        assert_eq!(read(pattern, "2018-03-04 05:06:07."), None);
     }
 }

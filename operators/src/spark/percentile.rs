@@ -94,7 +94,9 @@ impl AggregateUDFImpl for Percentile {
         let name = self.name;
         let (column, share) = match arg_types {
             [column] if name == "median" => (column, None),
-            [column, share] | [column, share, _] if name != "median" => (column, Some(share)),
+            [column, share] if name != "median" => (column, Some(share)),
+            // How exact it has to be. Elsewhere the third would be how often each value counts.
+            [column, share, _] if self.method == Method::Approx => (column, Some(share)),
             _ if name == "median" => return plan_err!("`{name}` takes a column"),
             _ => return plan_err!("`{name}` takes a column and a percentage between 0 and 1"),
         };

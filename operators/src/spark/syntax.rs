@@ -89,10 +89,6 @@ pub fn is_number(expr: &Expr) -> bool {
     }
 }
 
-pub fn is_text(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
-}
-
 pub fn null() -> Expr {
     value(Value::Null)
 }

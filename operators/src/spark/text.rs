@@ -228,6 +228,9 @@ fn with_commas(number: f64, digits: usize) -> String {
 /// `get_json_object(text, '$.a.b[0]')`: a part of a JSON document, texts without quotes.
 fn get_json_object(args: &[ArrayRef]) -> Result<ArrayRef> {
     let (texts, paths) = (text(args, 0)?, text(args, 1)?);
+    if let Some(path) = paths.iter().flatten().find(|path| path.contains("[*]") || path.contains(".*")) {
+        return exec_err!("`get_json_object` follows no `*`, and `{path}` has one; name what is wanted by its place");
+    }
     let found = texts.iter().zip(&paths).map(|(text, path)| {
         let document: serde_json::Value = serde_json::from_str(text?).ok()?;
         match part_of(&document, path?.strip_prefix('$')?)? {

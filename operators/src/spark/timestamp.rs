@@ -95,13 +95,14 @@ struct Time {
     zone: Option<Zone>,
 }
 
-enum Zone {
+pub(super) enum Zone {
     OffsetSeconds(i32),
     Named(Tz),
 }
 
 impl Zone {
-    fn micros(&self, local: NaiveDateTime) -> Option<i64> {
+    /// The instant at which a clock of the zone shows a time.
+    pub(super) fn micros(&self, local: NaiveDateTime) -> Option<i64> {
         match self {
             Zone::OffsetSeconds(seconds) => Some(local.and_utc().timestamp_micros() - i64::from(*seconds) * 1_000_000),
             Zone::Named(zone) => zone.from_local_datetime(&local).earliest().map(|at| at.timestamp_micros()),
@@ -137,7 +138,8 @@ fn parse_fraction(text: &str) -> Option<u32> {
     format!("{digits:0<6}").parse().ok()
 }
 
-fn parse_zone(text: &str) -> Option<Zone> {
+/// A zone by its name, or by how far it is from UTC.
+pub(super) fn parse_zone(text: &str) -> Option<Zone> {
     let bare = ["UTC", "GMT", "UT"].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
     if text == "Z" || bare.is_empty() {
         return Some(Zone::OffsetSeconds(0));
@@ -214,9 +216,13 @@ impl TimestampFormat {
             match part {
                 Part::Text(text) => rest = rest.strip_prefix(text.as_str())?,
                 Part::Field { letter, width } => {
-                    let digits = rest.get(..*width)?;
+                    let digits = match letter {
+                        // Fewer digits of a fraction will do.
+                        'S' => &rest[..rest.bytes().take(*width).take_while(u8::is_ascii_digit).count()],
+                        _ => rest.get(..*width)?,
+                    };
                     let value = number(digits, *width)?;
-                    rest = &rest[*width..];
+                    rest = &rest[digits.len()..];
                     match letter {
                         'y' => at = at.with_year(i32::try_from(value).ok()?)?,
                         'M' => at = at.with_month(value)?,
@@ -224,7 +230,7 @@ impl TimestampFormat {
                         'H' => at = at.with_hour(value)?,
                         'm' => at = at.with_minute(value)?,
                         's' => at = at.with_second(value)?,
-                        _ => at = at.with_nanosecond(value * 10_u32.pow(9 - u32::try_from(*width).ok()?))?,
+                        _ => at = at.with_nanosecond(value * 10_u32.pow(9 - u32::try_from(digits.len()).ok()?))?,
                     }
                 }
             }
@@ -238,6 +244,14 @@ impl TimestampFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fraction_may_have_fewer_digits_than_its_pattern() {
+        let format = TimestampFormat::parse("yyyy-MM-dd HH:mm:ss.SSS").unwrap();
+        let read = |fraction: &str| format.read(&format!("1970-01-01 00:00:00.{fraction}"));
+        assert_eq!(["5", "25", "125"].map(read), [Some(500_000), Some(250_000), Some(125_000)]);
+        assert_eq!(["", "1250", "x"].map(read), [None; 3]);
+    }
 
     #[test]
     fn what_is_written_as_usual_is_read_as_the_rest_is() {

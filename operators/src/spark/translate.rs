@@ -15,9 +15,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::known_patterns::as_in_java;
 use super::syntax::{
-    binary, call, case, is_distinct, is_literal, is_name, is_null, is_number, is_text, nested, not, null, number,
-    order_args, rename, set_args, take, text,
+    binary, call, case, is_distinct, is_literal, is_name, is_null, is_number, nested, not, null, number, order_args,
+    rename, set_args, take, text,
 };
 use super::{casts, generator, implicit};
 use crate::columns::hidden;
@@ -162,15 +163,23 @@ impl VisitorMut for Translation {
             }
             Expr::UnaryOp { op, .. } if *op == ast::UnaryOperator::BangNot => *op = ast::UnaryOperator::Not,
             Expr::RLike { negated, expr: text, pattern, .. } => {
-                let matches = call("regexp_like", vec![take(text), take(pattern)], span);
+                let matches = call("regexp_like", vec![take(text), written_pattern(take(pattern))], span);
                 *expr = if *negated { not(matches) } else { matches };
             }
-            // Only operators know that a text is to be taken as what is beside it.
-            Expr::Between { expr: value, negated, low, high } if is_text(low) || is_text(high) => {
+            // Only operators know that a text is to be taken as what is beside it, and that one which is none is NULL.
+            Expr::Between { expr: value, negated, low, high } => {
                 let least = binary((**value).clone(), BinaryOperator::GtEq, take(low));
                 let most = binary(take(value), BinaryOperator::LtEq, take(high));
                 let within = Expr::Nested(Box::new(binary(least, BinaryOperator::And, most)));
                 *expr = if *negated { not(within) } else { within };
+            }
+            // The same holds for what a value is compared with one by one.
+            Expr::Case { operand, conditions, .. } => {
+                if let Some(value) = operand.take() {
+                    for each in conditions {
+                        each.condition = binary((*value).clone(), BinaryOperator::Eq, take(&mut each.condition));
+                    }
+                }
             }
             // As `IN` has it, a text is no number.
             Expr::InList { expr: value, list, negated }
@@ -321,6 +330,17 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
             rename(function, "coalesce");
             None
         }
+        ("nullif", 2) => {
+            let value = next();
+            let is_it = binary(value.clone(), BinaryOperator::Eq, next());
+            Some(call("if", vec![is_it, null(), value], span))
+        }
+        (name @ ("regexp_like" | "regexp_count" | "regexp_instr" | "regexp_substr"), 2..) => {
+            let mut given: Vec<Expr> = (0..arity).map(|_| next()).collect();
+            given[1] = written_pattern(take(&mut given[1]));
+            set_args(function, name, given);
+            None
+        }
         ("equal_null", 2) => Some(binary(next(), BinaryOperator::Spaceship, next())),
         ("array_position", 2) => {
             let (array, item) = (next(), next());
@@ -399,6 +419,16 @@ fn as_numbers(function: &mut Function, name: &str, span: Span) {
             *value = call(implicit::NUMBER, vec![take(value)], span);
         }
     }
+}
+
+/// A pattern for a function of DataFusion's, which knows nothing of Java, if it is written in the SQL.
+fn written_pattern(mut pattern: Expr) -> Expr {
+    if let Expr::Value(value) = &mut pattern
+        && let Value::SingleQuotedString(text) = &mut value.value
+    {
+        *text = as_in_java(text);
+    }
+    pattern
 }
 
 /// `first(x, true)` as `first(x) IGNORE NULLS`.

@@ -6,8 +6,10 @@
 //! ```
 //!
 //! How far a stream has been read is written in the commit that appends what was read, as application transactions of the
-//! Delta protocol (`position.rs`). A process that dies between two commits leaves nothing behind; whoever goes on reads
-//! from where the table says. The many small files that come of it are put together now and then (`compaction.rs`).
+//! Delta protocol (`position.rs`); where `start: latest` began is written in a commit without rows, before anything is read, so
+//! that what comes between two runs is not passed over. A process that dies between two commits leaves nothing behind; whoever
+//! goes on reads from where the table says. The many small files that come of it are put together now and then
+//! (`compaction.rs`).
 
 mod args;
 mod position;
@@ -46,7 +48,7 @@ impl Operator for Stream {
 
     async fn execute(&self, args: StreamArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let output = Location::parse(&args.output, &ctx.home).map_err(TaskError::fail)?;
-        let source = source::open(&args.source, &ctx.home, &self.s3, &self.environment)?;
+        let source = source::open(&args.source, &self.s3, &self.environment, ctx)?;
         let id = match &args.checkpoint {
             Some(name) => name.clone(),
             None => format!("{}.{}", ctx.key.dag_id, ctx.key.task_id),

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
+use chrono::{DateTime, SecondsFormat};
 use deltalake::DeltaTable;
 
 /// So many decimal digits fit a 64-bit integer.
@@ -21,6 +22,8 @@ pub(super) enum Position {
     Offset(i64),
     /// The sequence number of the last record that was read.
     After(String),
+    /// Nothing has been read of a shard of Kinesis, and what came before an instant is not to be: milliseconds since the epoch.
+    Since(i64),
     /// All of it: a shard that was split or merged ends.
     Ended,
 }
@@ -31,6 +34,10 @@ impl Position {
         match self {
             Position::Offset(offset) => offset.to_string(),
             Position::After(number) => number.clone(),
+            Position::Since(millis) => match DateTime::from_timestamp_millis(*millis) {
+                Some(instant) => format!("since {}", instant.to_rfc3339_opts(SecondsFormat::Millis, true)),
+                None => format!("since {millis} ms"),
+            },
             Position::Ended => "ended".to_owned(),
         }
     }
@@ -62,6 +69,7 @@ impl Positions {
                     .enumerate()
                     .map(|(at, piece)| (app_id(id, part, &at.to_string()), piece))
                     .collect(),
+                Position::Since(millis) => vec![(app_id(id, part, "since"), *millis)],
                 Position::Ended => vec![(app_id(id, part, "ended"), 1)],
             }
         };
@@ -81,7 +89,9 @@ async fn read_one(table: &DeltaTable, id: &str, part: &str) -> anyhow::Result<Op
     if let Some(offset) = read_number(table, id, part, "offset").await? {
         return Ok(Some(Position::Offset(offset)));
     }
-    let Some(first) = read_number(table, id, part, "0").await? else { return Ok(None) };
+    let Some(first) = read_number(table, id, part, "0").await? else {
+        return Ok(read_number(table, id, part, "since").await?.map(Position::Since));
+    };
     let mut pieces = vec![first];
     for at in 1..PIECES {
         let piece = read_number(table, id, part, &at.to_string()).await?;
@@ -131,10 +141,14 @@ mod tests {
         let positions = Positions(BTreeMap::from([
             ("0".to_owned(), Position::Offset(7)),
             ("shardId-1".to_owned(), Position::Ended),
+            ("shardId-2".to_owned(), Position::Since(1_790_000_000_250)),
         ]));
-        assert_eq!(
-            positions.transactions("dag.task"),
-            [("updraft/dag.task/0/offset".to_owned(), 7), ("updraft/dag.task/shardId-1/ended".to_owned(), 1)]
-        );
+        let expected = [
+            ("updraft/dag.task/0/offset", 7),
+            ("updraft/dag.task/shardId-1/ended", 1),
+            ("updraft/dag.task/shardId-2/since", 1_790_000_000_250),
+        ];
+        assert_eq!(positions.transactions("dag.task"), expected.map(|(id, number)| (id.to_owned(), number)));
+        assert_eq!(positions.0["shardId-2"].shown(), "since 2026-09-21T14:13:20.250Z");
     }
 }

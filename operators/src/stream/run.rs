@@ -74,12 +74,17 @@ impl Job {
         let stop = self.stop.clone();
         let mut patience = Patience::new(self.args.retry_for.0, &complaints, &stop);
         let mut table = delta::open(&self.output, &self.s3).await?;
-        let mut positions = self.begin(table.as_ref(), &mut patience).await?;
+        let (mut positions, starts) = self.begin(table.as_ref(), &mut patience).await?;
         let ends_at = match self.args.until {
             Until::After(span) => Some(Instant::now() + span),
             Until::Empty | Until::Forever => None,
         };
         let mut tally = Tally::default();
+        if !starts.0.is_empty() {
+            // Else the next run would begin with its own `latest`, and what comes in between be read by none.
+            let begun = Gathered { moved: starts, ..Gathered::default() };
+            table = Some(self.commit(table, begun, &rules, &mut positions, &mut tally, &session).await?);
+        }
         loop {
             let gathered = self.gather(ends_at, &mut patience).await?;
             let is_empty = gathered.is_empty;
@@ -106,8 +111,12 @@ impl Job {
         RowRules::plan(&self.args.rules, &self.args.schema.arrow(), &shown, &session.state())
     }
 
-    /// Finds out from where to read.
-    async fn begin(&mut self, table: Option<&DeltaTable>, patience: &mut Patience<'_>) -> Result<Positions, TaskError> {
+    /// Finds out from where to read: what the table remembers, and what it is to remember from the start.
+    async fn begin(
+        &mut self,
+        table: Option<&DeltaTable>,
+        patience: &mut Patience<'_>,
+    ) -> Result<(Positions, Positions), TaskError> {
         loop {
             let begun = async {
                 let parts = self.source.parts().await?;
@@ -117,14 +126,14 @@ impl Job {
                     }
                     None => Positions::default(),
                 };
-                self.source.begin(&positions).await?;
-                Ok(positions)
+                let starts = self.source.begin(&positions).await?;
+                Ok((positions, starts))
             };
             match begun.await {
-                Ok(positions) => {
+                Ok((positions, starts)) => {
                     patience.renew();
                     self.say_where(&positions);
-                    return Ok(positions);
+                    return Ok((positions, starts));
                 }
                 Err(trouble) => patience.wait(trouble).await?,
             }

@@ -163,6 +163,12 @@ async fn merge_leaves_files_alone_that_have_none_of_the_keys() {
     let read = table(home, "out", "id");
     assert_eq!(read[0][1].as_array().unwrap().len(), 303);
     assert_eq!(read[2][1].as_array().unwrap().iter().filter(|w| !w.is_null()).count(), 2);
+    // Nor does a day without rows.
+    let mut nothing = args;
+    nothing["rules"] = json!([{ "filter": "id < 0" }]);
+    assert_eq!(run("clean", nothing, home).await["rows_written"], 0);
+    assert_eq!(files_of_newest_commit(home, "out").0, 0);
+    assert_eq!(table(home, "out", "id")[0][1].as_array().unwrap().len(), 303);
 }
 
 /// Whatever keys are made of, and where nothing can be said of them: the same rows come out.

@@ -146,6 +146,41 @@ async fn a_topic_is_appended_to_a_table_once() {
     assert_eq!(table["columns"][0], json!(["ind", expected]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn latest_is_what_it_was_at_the_first_run() {
+    let topics = ["pin", "geo", "user"].map(|topic| format!("{USER}.{topic}"));
+    let cluster = Cluster::start(&topics.each_ref().map(String::as_str));
+    let bench = Bench::new();
+    let s3 = S3::from_variables([]);
+    let stream = Stream::new(s3.clone(), Environment::default());
+    let post = async |rows: u64| {
+        let args = json!({ "sink": { "kafka": { "brokers": [cluster.address] } }, "rows": rows, "batch": 10 });
+        return_value(bench.run(&Emulation::new(s3.clone()), args).await)
+    };
+    let read = json!({
+        "source": { "kafka": { "brokers": [cluster.address], "topic": topics[2], "start": "latest" } },
+        "schema": ["ind", "age"],
+        "output": "lake/users",
+    });
+
+    post(20).await;
+    let report = return_value(bench.run(&stream, read.clone()).await);
+    assert_eq!((&report["rows_read"], &report["commits"]), (&json!(0), &json!(1)), "{report}");
+    post(30).await;
+    for rows in [30, 0] {
+        let report = return_value(bench.run(&stream, read.clone()).await);
+        assert_eq!(report["rows_written"], rows, "{report}");
+    }
+
+    // A topic of that name that is made anew has other records under the same offsets.
+    let other = Cluster::start(&topics.each_ref().map(String::as_str));
+    let mut anew = read;
+    anew["source"]["kafka"]["brokers"] = json!([other.address]);
+    let error = bench.run(&stream, anew).await.unwrap_err();
+    assert_eq!(error.verdict, Verdict::Fail, "{error}");
+    assert!(error.to_string().contains("the topic is not the one that was read"), "{error}");
+}
+
 /// A broker of the crate `tansu`, which `UPDRAFT_TEST_TANSU` names the program of. It ends with this value.
 struct Tansu {
     child: Child,

@@ -46,7 +46,22 @@ async fn sparks_functions_and_names() {
     assert_eq!(rows("SELECT percentile_approx(n, 0.5) FROM t WHERE n IS NULL").await, json!([[null]]));
     assert_eq!(rows("SELECT n / 2 FROM t WHERE n = 3").await, json!([[1.5]]));
     assert_eq!(rows("SELECT n / 0 FROM t WHERE n = 3").await, json!([[null]]));
+    let decimals = "SELECT CAST(n AS DECIMAL(4, 2)) / CAST(n - 3 AS DECIMAL(4, 2)), 5.5 % (n - 3)";
+    let answered = rows(&format!("{decimals} FROM t WHERE n IN (3, 4) ORDER BY n")).await;
+    assert_eq!(answered, json!([[null, null], [4, 0.5]]));
     assert_eq!(rows("SELECT `name` FROM t WHERE name = 'a'").await, json!([["a"]]));
+    let letters = r"SELECT v RLIKE '^\\w+$', regexp_like(v, '\\W'), regexp_replace(v, '\\W', '')";
+    let letters = format!("{letters} FROM VALUES ('caf\u{e9}') AS t(v)");
+    assert_eq!(rows(&letters).await, json!([[false, true, "caf"]]));
+    let cut = "SELECT trunc('2018-03-14', 'mon'), trunc('2018-03-14', 'minute'), trunc('2018-03-14', 'week')";
+    assert_eq!(rows(cut).await, json!([["2018-03-01", null, "2018-03-12"]]));
+    let within = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v BETWEEN 3 AND 25";
+    assert_eq!(rows(within).await, json!([["5"]]));
+    let outside = "SELECT v FROM VALUES ('5'), ('30'), ('no number') AS t(v) WHERE v NOT BETWEEN 3 AND 25";
+    assert_eq!(rows(outside).await, json!([["30"]]));
+    let compared =
+        "SELECT CASE v WHEN 0 THEN 'none' ELSE v END, nullif(v, 0) FROM VALUES ('0'), ('x') AS t(v) ORDER BY v";
+    assert_eq!(rows(compared).await, json!([["none", null], ["x", "x"]]));
     assert_eq!(rows("SELECT CAST('2018-03-04 05:06:07' AS TIMESTAMP)").await, json!([["2018-03-04 05:06:07"]]));
 }
 
@@ -126,6 +141,10 @@ async fn mistakes_name_what_there_is() {
     3 | WHERE yaer(at) = 2018
       |       ^^^^
     ");
+    let starred = mistake("SELECT get_json_object('{\"a\": [1]}', '$.a[*]')").await;
+    assert!(starred.contains("`get_json_object` follows no `*`"), "{starred}");
+    let counted = mistake("SELECT percentile(n, 0.5, n) FROM t").await;
+    assert!(counted.contains("`percentile` takes a column and a percentage between 0 and 1"), "{counted}");
     insta::assert_snapshot!(mistake("SELECT percentile_approx(split(name, ','), 0.5) FROM t").await, @"
     `percentile_approx` needs a column of numbers or times, not of array<string>; cast it first
      --> line 1, column 8 of the SQL

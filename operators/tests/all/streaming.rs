@@ -101,6 +101,27 @@ async fn a_stream_goes_on_where_the_table_says() {
     assert_eq!(numbers(table.to_str().unwrap()).len(), 65);
 }
 
+/// What comes between two runs is read, and what came before the first one is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn latest_is_what_it_was_at_the_first_run() {
+    let (moto, bench) = (Moto::start(), Bench::new());
+    let stream = Stream::new(moto.settings(), Environment::default());
+    make_streams(&bench, &moto).await;
+    post(&bench, &moto, 10).await;
+    let mut args = posts(1000);
+    args["source"]["kinesis"]["start"] = "latest".into();
+
+    let report = return_value(bench.run(&stream, args.clone()).await);
+    assert_eq!((&report["rows_read"], &report["commits"]), (&json!(0), &json!(1)), "{report}");
+    post(&bench, &moto, 6).await;
+    for rows in [6, 0] {
+        let report = return_value(bench.run(&stream, args.clone()).await);
+        assert_eq!(report["rows_written"], rows, "{report}");
+    }
+    let table = bench.home().join("lake/stream_pin");
+    assert_eq!(numbers(table.to_str().unwrap()).len(), 6);
+}
+
 /// What a shard had at its end is not lost when Kinesis does not say at once which shards go on where it ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_that_was_split_is_read_to_its_end() {
@@ -235,6 +256,17 @@ async fn records_that_are_no_objects_are_kept_as_nulls_or_left_out() {
     assert_eq!((&report["rows_written"], &report["broken"]), (&json!(2), &json!(2)));
     let read = python::read_delta(bench.home().join("dropped").to_str().unwrap(), "a", &[]);
     assert_eq!(read["columns"], json!([["a", ["1", "x"]], ["b", [null, "{}"]]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_one_name_are_counted_one_by_one() {
+    let bench = Bench::new();
+    let stream = Stream::new(crate::context::nowhere(), Environment::default());
+    bench.file("topic/partition=0/t+0+0000000000.json", "{\"a\": \"x\"}\n{\"a\": \"y\"}\n{\"a\": \"x\"}\n");
+    let nulls = |value: &str| json!({ "nulls": { "values": [value], "columns": ["a"] } });
+    let args = json!({ "source": "topic", "schema": ["a"], "rules": [nulls("x"), nulls("y")], "output": "out" });
+    let report = return_value(bench.run(&stream, args).await);
+    assert_eq!(report["changed"], json!({ "nulls a": 2, "nulls a #2": 1 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ from pyspark.sql import Observation, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-ANSWER_LETTERS_MAX = 4_000_000
+ANSWER_BYTES_MAX = 4_000_000
 
 
 class Refused(Exception):
@@ -175,10 +175,13 @@ def plain(value):
     return value
 
 
-def answer_of(report, rows_key=None):
+def answer_of(report):
     """The report as text, with as many of its rows as Databricks takes back from a notebook."""
+    answers = [report, *report.get("results", [])]
     text = json.dumps(report, ensure_ascii=False)
-    while rows_key and len(text) > ANSWER_LETTERS_MAX and report[rows_key]:
-        report[rows_key] = report[rows_key][: len(report[rows_key]) // 2]
+    while len(text.encode()) > ANSWER_BYTES_MAX and any(answer.get("rows") for answer in answers):
+        for answer in answers:
+            if answer.get("rows"):
+                answer["rows"] = answer["rows"][: len(answer["rows"]) // 2]
         text = json.dumps(report, ensure_ascii=False)
     return text

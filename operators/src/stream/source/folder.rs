@@ -79,13 +79,13 @@ impl Source for Folder {
         Ok(partitions.into_iter().collect())
     }
 
-    async fn begin(&mut self, positions: &Positions) -> Result<(), Trouble> {
+    async fn begin(&mut self, positions: &Positions) -> Result<Positions, Trouble> {
         let offset = |(part, position): (&String, &Position)| match position {
             Position::Offset(offset) => Some((part.clone(), *offset)),
-            Position::After(_) | Position::Ended => None,
+            Position::After(_) | Position::Since(_) | Position::Ended => None,
         };
         self.next = positions.0.iter().filter_map(offset).collect();
-        Ok(())
+        Ok(Positions::default())
     }
 
     async fn look(&mut self, room: usize) -> Result<Looked, Trouble> {

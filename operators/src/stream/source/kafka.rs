@@ -19,6 +19,10 @@ const BYTES_MAX: i32 = 4 * 1024 * 1024;
 /// A broker answers after so long that there is nothing.
 const WAIT_MILLIS: i32 = 200;
 
+/// So many answers without a record, one after the other, are the end of a partition, also where the broker counts more: the
+/// marks at the end of transactions, which the client keeps to itself, and what a transaction holds that has not ended.
+const SILENCES: u32 = 3;
+
 /// A topic.
 pub(super) struct Kafka {
     cluster: Cluster,
@@ -30,8 +34,28 @@ pub(super) struct Kafka {
 struct Partition {
     name: String,
     client: PartitionClient,
+    progress: Progress,
+}
+
+/// How far a partition has been read.
+#[derive(Default)]
+struct Progress {
     next: i64,
+    /// Answers without a record since the last one.
+    silences: u32,
     is_caught_up: bool,
+}
+
+impl Progress {
+    /// Takes note of the offset after what an answer brought, and of that after all that the broker has. Whether it is a new
+    /// one.
+    fn advance(&mut self, next: i64, high_watermark: i64) -> bool {
+        let has_moved = next > self.next;
+        self.silences = if has_moved { 0 } else { self.silences.saturating_add(1) };
+        self.next = next;
+        self.is_caught_up = next >= high_watermark || self.silences >= SILENCES;
+        has_moved
+    }
 }
 
 impl Kafka {
@@ -58,16 +82,19 @@ impl Source for Kafka {
             let opened = client.partition_client(self.topic.clone(), partition, UnknownTopicHandling::Retry);
             let client = in_time(opened).await.map_err(|trouble| not_done(trouble, &self.cluster))?;
             let name = partition.to_string();
-            self.partitions.push_back(Partition { name, client, next: 0, is_caught_up: false });
+            self.partitions.push_back(Partition { name, client, progress: Progress::default() });
         }
         Ok(self.partitions.iter().map(|partition| partition.name.clone()).collect())
     }
 
-    async fn begin(&mut self, positions: &Positions) -> Result<(), Trouble> {
+    async fn begin(&mut self, positions: &Positions) -> Result<Positions, Trouble> {
+        let begins_late = begins_late(self.start, positions);
+        let mut starts = Positions::default();
         for partition in &mut self.partitions {
             let earliest = in_time(partition.client.get_offset(OffsetAt::Earliest)).await?;
-            partition.next = match (positions.0.get(&partition.name), self.start) {
-                (Some(Position::Offset(offset)), _) if *offset < earliest => {
+            let latest = in_time(partition.client.get_offset(OffsetAt::Latest)).await?;
+            partition.progress.next = match positions.0.get(&partition.name) {
+                Some(Position::Offset(offset)) if *offset < earliest => {
                     return Err(Trouble::lasting(anyhow!(
                         "records {offset} to {} of partition {} are gone from `{}` before they were read; to go on \
                          without them, give the stream another `checkpoint`",
@@ -76,19 +103,30 @@ impl Source for Kafka {
                         self.topic
                     )));
                 }
-                (Some(Position::Offset(offset)), _) => *offset,
-                (_, Start::Earliest) => earliest,
-                (_, Start::Latest) => in_time(partition.client.get_offset(OffsetAt::Latest)).await?,
+                Some(Position::Offset(offset)) if *offset > latest => {
+                    return Err(Trouble::lasting(anyhow!(
+                        "partition {} of `{}` was read up to {offset}, and has no more than {latest} records: the topic \
+                         is not the one that was read; to begin it anew, give the stream another `checkpoint`",
+                        partition.name,
+                        self.topic
+                    )));
+                }
+                Some(Position::Offset(offset)) => *offset,
+                _ if begins_late => {
+                    starts.0.insert(partition.name.clone(), Position::Offset(latest));
+                    latest
+                }
+                _ => earliest,
             };
         }
-        Ok(())
+        Ok(starts)
     }
 
     async fn look(&mut self, room: usize) -> Result<Looked, Trouble> {
         let Some(mut partition) = self.partitions.pop_front() else {
             return Ok(Looked { is_empty: true, ..Looked::default() });
         };
-        let fetched = in_time(partition.client.fetch_records(partition.next, 1..BYTES_MAX, WAIT_MILLIS)).await;
+        let fetched = in_time(partition.client.fetch_records(partition.progress.next, 1..BYTES_MAX, WAIT_MILLIS)).await;
         let (fetched, high_watermark) = match fetched {
             Ok(fetched) => fetched,
             Err(trouble) => {
@@ -96,20 +134,52 @@ impl Source for Kafka {
                 return Err(trouble);
             }
         };
-        let before = partition.next;
+        let mut next = partition.progress.next;
         let mut records = Vec::new();
         for fetched in fetched.into_iter().take(room.max(1)) {
-            partition.next = fetched.offset + 1;
+            next = fetched.offset + 1;
             // A record without a value is what compaction leaves of a key; there is no document in it.
             records.extend(fetched.record.value.map(Bytes::from));
         }
-        partition.is_caught_up = partition.next >= high_watermark;
         let mut positions = BTreeMap::new();
-        if partition.next > before {
-            positions.insert(partition.name.clone(), Position::Offset(partition.next));
+        if partition.progress.advance(next, high_watermark) {
+            positions.insert(partition.name.clone(), Position::Offset(next));
         }
         self.partitions.push_back(partition);
-        let is_empty = self.partitions.iter().all(|partition| partition.is_caught_up);
+        let is_empty = self.partitions.iter().all(|partition| partition.progress.is_caught_up);
         Ok(Looked { records, positions: Positions(positions), is_empty })
+    }
+}
+
+/// Whether partitions of which the table remembers nothing are read from their end. Those that were added after the first run
+/// are not: whatever they hold is younger than it.
+fn begins_late(start: Start, positions: &Positions) -> bool {
+    start == Start::Latest && positions.0.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last offset of a topic with transactions is a mark, of which the client says nothing.
+    #[test]
+    fn a_partition_ends_where_the_broker_counts_what_is_no_record() {
+        let mut progress = Progress::default();
+        assert!(progress.advance(7, 8) && !progress.is_caught_up);
+        for _ in 0..SILENCES {
+            assert!(!progress.is_caught_up);
+            assert!(!progress.advance(7, 8));
+        }
+        assert!(progress.is_caught_up);
+        assert!(progress.advance(9, 10) && !progress.is_caught_up);
+        assert!(progress.advance(10, 10) && progress.is_caught_up);
+    }
+
+    #[test]
+    fn a_partition_that_was_added_after_the_first_run_is_read_from_its_beginning() {
+        let known = Positions(BTreeMap::from([("0".to_owned(), Position::Offset(7))]));
+        assert!(begins_late(Start::Latest, &Positions::default()));
+        assert!(!begins_late(Start::Latest, &known));
+        assert!(!begins_late(Start::Earliest, &Positions::default()));
     }
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use scheduler::clock::Clock;
 use serde_json::Value;
 
 use super::{Looked, Source};
@@ -26,6 +27,7 @@ pub(super) struct Kinesis {
     streams: Streams,
     stream: String,
     start: Start,
+    clock: Clock,
     known: Vec<Listed>,
     /// Shards that are read, the next one first.
     open: VecDeque<Shard>,
@@ -49,9 +51,9 @@ struct Shard {
 }
 
 impl Kinesis {
-    pub(super) fn new(streams: Streams, source: &KinesisSource) -> Kinesis {
+    pub(super) fn new(streams: Streams, source: &KinesisSource, clock: Clock) -> Kinesis {
         let (stream, start) = (source.stream.clone(), source.start);
-        Kinesis { streams, stream, start, known: Vec::new(), open: VecDeque::new() }
+        Kinesis { streams, stream, start, clock, known: Vec::new(), open: VecDeque::new() }
     }
 
     /// All shards; those that go on after others come after them.
@@ -131,7 +133,7 @@ impl Source for Kinesis {
         Ok(self.known.iter().map(|shard| shard.id.clone()).collect())
     }
 
-    async fn begin(&mut self, positions: &Positions) -> Result<(), Trouble> {
+    async fn begin(&mut self, positions: &Positions) -> Result<Positions, Trouble> {
         let first = match self.start {
             Start::Earliest => IteratorAt::TrimHorizon,
             Start::Latest => IteratorAt::Latest,
@@ -141,6 +143,7 @@ impl Source for Kinesis {
             let at = match positions.0.get(id) {
                 Some(Position::Ended) => return None,
                 Some(Position::After(number)) => IteratorAt::After(number.clone()),
+                Some(Position::Since(millis)) => IteratorAt::Since(*millis),
                 // Its first record is the next one after those that were read before it was there.
                 None if going_on.contains(id.as_str()) => IteratorAt::TrimHorizon,
                 Some(Position::Offset(_)) | None => first.clone(),
@@ -149,12 +152,20 @@ impl Source for Kinesis {
         };
         self.open = self.known.iter().filter_map(open).collect();
         // `latest` means now, not whenever the shard's turn comes.
+        let now = self.clock.now().timestamp_millis();
+        let mut starts = Positions::default();
         let mut open = std::mem::take(&mut self.open);
         for shard in &mut open {
             shard.iterator = Some(self.iterator(shard).await?);
+            // Another iterator of that kind would pass over what comes until it is asked for. The first one is of it because
+            // Kinesis refuses an instant that its own clock has not reached.
+            if shard.at == IteratorAt::Latest {
+                shard.at = IteratorAt::Since(now);
+                starts.0.insert(shard.id.clone(), Position::Since(now));
+            }
         }
         self.open = open;
-        Ok(())
+        Ok(starts)
     }
 
     async fn look(&mut self, room: usize) -> Result<Looked, Trouble> {

@@ -4,12 +4,10 @@ mod folder;
 mod kafka;
 mod kinesis;
 
-use std::path::Path;
-
 use anyhow::anyhow;
 use async_trait::async_trait;
 use bytes::Bytes;
-use scheduler::operator::TaskError;
+use scheduler::operator::{TaskContext, TaskError};
 
 use super::args::SourceChoice;
 use super::position::Positions;
@@ -40,8 +38,9 @@ pub(super) trait Source: Send + Sync {
     /// Its partitions or shards, as they are now.
     async fn parts(&mut self) -> Result<Vec<String>, Trouble>;
 
-    /// Reads from `positions` on; parts that are not named from where the source's `start` says.
-    async fn begin(&mut self, positions: &Positions) -> Result<(), Trouble>;
+    /// Reads from `positions` on; parts that are not named from where the source's `start` says. Answers with what the table
+    /// has to remember before anything is read: where `latest` is now, as it will be elsewhere when there is a record.
+    async fn begin(&mut self, positions: &Positions) -> Result<Positions, Trouble>;
 
     /// Reads some records, about `room` at most; none when there are none just now.
     async fn look(&mut self, room: usize) -> Result<Looked, Trouble>;
@@ -50,10 +49,11 @@ pub(super) trait Source: Send + Sync {
 /// The source that is written.
 pub(super) fn open(
     written: &TextOr<SourceChoice>,
-    home: &Path,
     s3: &S3,
     environment: &Environment,
+    ctx: &TaskContext,
 ) -> Result<Box<dyn Source>, TaskError> {
+    let home = ctx.home.as_path();
     let folder = |path: &str| -> Result<Box<dyn Source>, TaskError> {
         let location = Location::parse(path, home).map_err(TaskError::fail)?;
         Ok(Box::new(folder::Folder::new(location, s3.clone())))
@@ -63,7 +63,7 @@ pub(super) fn open(
         TextOr::More(SourceChoice::Folder(source)) => folder(&source.path),
         TextOr::More(SourceChoice::Kinesis(source)) => {
             let streams = Streams::open(&Door::default(), s3, environment)?;
-            Ok(Box::new(kinesis::Kinesis::new(streams, source)))
+            Ok(Box::new(kinesis::Kinesis::new(streams, source, ctx.clock.clone())))
         }
         TextOr::More(SourceChoice::Kafka(source)) => {
             let kafka = kafka::Kafka::new(source, Surroundings { home, s3, environment });

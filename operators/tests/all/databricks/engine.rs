@@ -227,3 +227,42 @@ fn mistakes_are_told_when_the_file_is_loaded() {
     }
     assert_eq!(clean().check(&object(cleaning(json!({})))), []);
 }
+
+/// The notebooks with a Spark that says yes to everything: what they do when there is nothing to do, or too much to say.
+const WITHOUT_SPARK: &str = r#"
+import json, sys
+from unittest import mock
+
+for name in ["pyspark", "pyspark.sql", "pyspark.sql.functions", "pyspark.sql.types", "delta", "delta.tables"]:
+    sys.modules[name] = mock.MagicMock()
+table = sys.modules["delta.tables"].DeltaTable
+for path in sys.argv[1:]:
+    exec(open(path).read())
+
+report = answer_of({"rows": [["ä" * 1000]] * 4000, "row_count": 4000, "results": [{"rows": [["b"]]}]})
+cut = json.loads(report)
+assert len(report.encode()) <= ANSWER_BYTES_MAX
+assert 0 < len(cut["rows"]) < 4000 and cut["row_count"] == 4000
+assert answer_of({"rows_read": 1}) == '{"rows_read": 1}'
+
+job = {"mode": "append", "output": "s3://lake/out", "rejected": "s3://lake/bad", "expect": []}
+job.update(dag_id="d", run_id="r", task_id="t")
+table.isDeltaTable.return_value = True
+table.forPath.return_value.history.return_value.first.return_value = {"version": 7}
+work = mock.MagicMock()
+cleaned = lambda spark, job: (work, mock.MagicMock(), [], 0)
+counted = lambda frame, label: (frame, mock.MagicMock(get=mock.Mock(side_effect=AssertionError("nobody counts"))))
+write = lambda spark, job, frame: None
+assert clean(mock.MagicMock(), job)["rows_written"] == 0
+
+keep_rejected(mock.MagicMock(), job, mock.MagicMock(), 0)
+(condition,) = table.forPath.return_value.delete.call_args.args
+assert condition == "_dag_id = 'd' AND _run_id = 'r' AND _task_id = 't'", condition
+"#;
+
+#[test]
+fn a_notebook_cuts_its_answer_and_appends_once_and_forgets_what_was_rejected() {
+    let folder = crate::support::repository().join("operators/src/databricks/engine");
+    let (common, clean) = (folder.join("common.py"), folder.join("clean.py"));
+    crate::python::run(&["-c", WITHOUT_SPARK, common.to_str().unwrap(), clean.to_str().unwrap()], &[]);
+}

@@ -59,6 +59,13 @@ test('a column of series, several measured columns, or both', () => {
   expect(series({ y: ['a', 'b'], series: 'age' })).toEqual(['18-24 · a', '18-24 · b', 'null · a', 'null · b'])
 })
 
+test('decimal numbers with many digits are as high as others', () => {
+  const rows = [['art', '10.333333333333333333'], ['travel', 2], ['quotes', 'NaN'], ['vehicles', '']]
+  const drawn = drawing(BAR, { columns: ['category', 'n'], rows })
+
+  expect(drawn?.points.map((point) => [point.x, point.y])).toEqual([['art', 31 / 3], ['travel', 2]])
+})
+
 test('of very many bars the first are drawn', () => {
   const rows = Array.from({ length: 200 }, (_, place) => [`country ${place}`, place])
   const drawn = drawing(BAR, { columns: ['category', 'n'], rows })

@@ -70,9 +70,9 @@ export function drawing(chart: Chart, answer: Pick<QueryAnswer, 'columns' | 'row
   const read = placeReader(answer.rows.map((row) => row[x] ?? null), chart.kind)
   const all = answer.rows.flatMap((row) =>
     measured.flatMap(({ name, column }) => {
-      const value = row[column]
-      if (typeof value !== 'number') return []
-      return [{ x: read(row[x] ?? null), y: value, series: by === null ? name : seriesName(row[by] ?? null, name, measured.length > 1) }]
+      const y = height(row[column])
+      if (y === null) return []
+      return [{ x: read(row[x] ?? null), y, series: by === null ? name : seriesName(row[by] ?? null, name, measured.length > 1) }]
     }),
   )
   if (all.length === 0) return null
@@ -99,6 +99,12 @@ export function liesDown({ chart, places }: Drawing): boolean {
   if (chart.kind !== 'bar') return false
   const names = places.map(String)
   return names.length > 16 || names.reduce((letters, name) => letters + name.length + 2, 0) > 110
+}
+
+/** How high a value is. Decimal numbers with more digits than a number holds come as texts. */
+function height(value: unknown): number | null {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  return typeof number === 'number' && Number.isFinite(number) ? number : null
 }
 
 /** Texts stay texts along bars. Along lines, dates are placed by their distance, and so are numbers. */
