@@ -172,6 +172,22 @@ async fn folders_and_prefixes_are_kept_alike() {
 }
 
 #[tokio::test]
+async fn marks_of_folders_are_no_files() {
+    let world = World::with_bucket("bee").await;
+    world.moto.mark_folder("bee", "in").await;
+    world.moto.mark_folder("bee", "in/deep").await;
+    world.put("in/deep/a.txt", "a").await;
+    world.put("in/deep/nothing.txt", "").await;
+    let down = json!({ "action": "sync", "source": "s3://bee/in", "target": "down" });
+    assert_eq!(world.run(down).await.unwrap()["copied"], 2);
+    assert_eq!((world.read("down/deep/a.txt"), world.read("down/deep/nothing.txt")), ("a".to_owned(), String::new()));
+    let across = json!({ "action": "sync", "source": "s3://bee/in", "target": "s3://bee/across" });
+    assert_eq!(world.run(across).await.unwrap()["copied"], 2);
+    let up = json!({ "action": "sync", "source": "down", "target": "s3://bee/in", "delete_extra": true });
+    assert_eq!(world.run(up).await.unwrap()["deleted"], 0);
+}
+
+#[tokio::test]
 async fn a_large_file_goes_in_parts_and_comes_back_whole() {
     let world = World::with_bucket("bee").await;
     let content: String = (0..2_500_000).map(|number| format!("{number:07}\n")).collect();
