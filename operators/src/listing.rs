@@ -119,7 +119,7 @@ async fn list_s3(bucket: &str, key: &str, s3: &S3) -> anyhow::Result<Vec<InputFi
     let matcher = has_pattern.then(|| Matcher::new(key)).transpose()?;
     let listing = || format!("`s3://{bucket}/{root}` cannot be listed");
     if !has_pattern && !key.is_empty() {
-        match store.head(&ObjectPath::from(key)).await {
+        match store.head(&ObjectPath::parse(key).with_context(listing)?).await {
             Ok(found) => {
                 let location = Location::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
                 return Ok(vec![InputFile { location, size_bytes: found.size, stamp: stamp_of_object(&found) }]);
@@ -128,7 +128,7 @@ async fn list_s3(bucket: &str, key: &str, s3: &S3) -> anyhow::Result<Vec<InputFi
             Err(error) => return Err(error).with_context(listing),
         }
     }
-    let prefix = ObjectPath::from(root.as_str());
+    let prefix = ObjectPath::parse(&root).with_context(listing)?;
     let objects: Vec<_> = match store.list(Some(&prefix)).try_collect().await {
         Ok(objects) => objects,
         Err(object_store::Error::NotFound { .. }) => bail!("the bucket `{bucket}` does not exist"),

@@ -118,18 +118,20 @@ impl FileSensor {
     async fn is_in_bucket(&self, bucket: &str, key: &str) -> anyhow::Result<bool> {
         let store = self.s3.bucket(bucket).with_context(|| format!("the bucket `{bucket}` cannot be reached"))?;
         let failed = |error: object_store::Error| anyhow!("cannot look for s3://{bucket}/{key}: {}", cause(&error));
+        let place = |key: &str| ObjectPath::parse(key).map_err(|error| failed(error.into()));
         if !is_pattern(key) {
-            match store.head(&ObjectPath::from(key)).await {
+            let place = place(key)?;
+            match store.head(&place).await {
                 Ok(_) => return Ok(true),
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed(error)),
             }
-            let below = store.list(Some(&ObjectPath::from(key))).try_next().await.map_err(failed)?;
+            let below = store.list(Some(&place)).try_next().await.map_err(failed)?;
             return Ok(below.is_some());
         }
         let pattern = pattern(key)?;
         let fixed: Vec<&str> = key.split('/').take_while(|part| !is_pattern(part)).collect();
-        let mut objects = store.list(Some(&ObjectPath::from(fixed.join("/"))));
+        let mut objects = store.list(Some(&place(&fixed.join("/"))?));
         while let Some(object) = objects.try_next().await.map_err(failed)? {
             if pattern.matches_with(object.location.as_ref(), MATCHING) {
                 return Ok(true);

@@ -171,6 +171,23 @@ async fn folders_and_prefixes_are_kept_alike() {
     assert!(within.unwrap_err().to_string().contains("is within the other"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_means_what_it_says_whatever_signs_it_holds() {
+    let world = World::with_bucket("bee").await;
+    for (key, content) in [("in/00%3A00/a#1~.jsonl", "{\"n\": 7}\n"), ("in/00%3A00/b?.csv", "n\n8\n")] {
+        world.put(key, content).await;
+        let seen = json!({ "filepath": format!("s3://bee/{key}").replace('?', "[?]"), "timeout": 0 });
+        assert!(world.run_as("file_sensor", seen).await.is_ok(), "{key}");
+    }
+    let ask = async |path: &str| {
+        let args = json!({ "tables": { "t": path }, "sql": "SELECT CAST(n AS INT) AS n FROM t" });
+        world.run_as("query", args).await.unwrap()["rows"].clone()
+    };
+    assert_eq!(ask("s3://bee/in/00%3A00/a#1~.jsonl").await, json!([[7]]));
+    assert_eq!(ask("s3://bee/in/00%3A00/*.jsonl").await, json!([[7]]));
+    assert_eq!(ask("s3://bee/in/00%3A00/*.csv").await, json!([[8]]));
+}
+
 #[tokio::test]
 async fn marks_of_folders_are_no_files() {
     let world = World::with_bucket("bee").await;
