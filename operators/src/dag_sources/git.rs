@@ -89,25 +89,27 @@ pub(super) struct Clone {
     repository: Repository,
     secrets: Secrets,
     folder: PathBuf,
+    /// Still set when the next fetch begins, if one was given up before `git` had ended, which killed it.
+    is_fetching: bool,
 }
 
 impl Clone {
     pub(super) fn new(repository: Repository, secrets: Secrets, folder: PathBuf) -> Clone {
-        Clone { repository, secrets, folder }
+        Clone { repository, secrets, folder, is_fetching: false }
     }
 
     fn program(&self) -> Program<'_> {
         Program { folder: &self.folder, url: &self.repository.url }
     }
 
-    async fn fetch(&self) -> anyhow::Result<()> {
+    async fn fetch(&mut self) -> anyhow::Result<()> {
         if !self.folder.join("HEAD").is_file() {
             fs::create_dir_all(&self.folder)
                 .with_context(|| format!("cannot make the folder `{}`", self.folder.display()))?;
             let folder = self.folder.display().to_string();
             self.program().call(&["init", "--quiet", "--bare", "--template=", &folder]).run().await?;
         }
-        unlock(&self.folder);
+        unlock(&self.folder, self.is_fetching);
         let reference = self.repository.reference.as_deref().unwrap_or("HEAD");
         let wanted = format!("+{reference}:{HEAD}");
         let args = [
@@ -129,16 +131,19 @@ impl Clone {
                 ),
             },
         };
-        call.run().await.map(drop)
+        self.is_fetching = true;
+        let fetched = call.run().await;
+        self.is_fetching = false;
+        fetched.map(drop)
     }
 }
 
-/// Removes the locks of a `git` that was killed, which no other would ever take: one that still works on this copy, for another
-/// process of this home, has not been at it for as long as a `git` may be.
-fn unlock(folder: &Path) {
+/// Removes the locks of a `git` that was killed, which no other would ever take. Unless it `was_ours`, a lock must be older than
+/// any `git` may become: one may be at work on this copy for another process of this home.
+fn unlock(folder: &Path, was_ours: bool) {
     for lock in LOCKS.map(|name| folder.join(name)) {
         let age = fs::metadata(&lock).and_then(|lock| lock.modified()).ok().and_then(|at| at.elapsed().ok());
-        if age.is_some_and(|age| age > PATIENCE) {
+        if age.is_some_and(|age| was_ours || age > PATIENCE) {
             // What cannot be removed `git` complains of.
             let _ = fs::remove_file(&lock);
         }
@@ -204,8 +209,9 @@ mod tests {
         fs::File::create(&left).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         fs::File::create(&held).unwrap();
 
-        unlock(folder.path());
-
+        unlock(folder.path(), false);
         assert!(!left.exists() && held.exists());
+        unlock(folder.path(), true);
+        assert!(!held.exists());
     }
 }
