@@ -22,7 +22,7 @@ use crate::notifiers::Environment;
 use crate::statements::Dialect;
 
 /// What of the `extra` of a connection goes into the address, and what it is called there.
-const EXTRAS: [(&str, &str); 10] = [
+const EXTRAS: [(&str, &str); 13] = [
     ("charset", "charset"),
     ("collation", "collation"),
     ("socket", "socket"),
@@ -32,6 +32,9 @@ const EXTRAS: [(&str, &str); 10] = [
     ("ssl_mode", "ssl-mode"),
     ("sslmode", "sslmode"),
     ("sslrootcert", "sslrootcert"),
+    ("sslcert", "sslcert"),
+    ("sslkey", "sslkey"),
+    ("options", "options"),
     ("application_name", "application_name"),
 ];
 
@@ -421,6 +424,18 @@ mod tests {
         let mut file = Connection::new("file", "sqlite");
         file.host = Some("data/x.db".to_owned());
         assert_eq!(Database::of_connection(&file, Path::new("/home")).unwrap().shown(), "sqlite:/home/data/x.db");
+    }
+
+    #[test]
+    fn what_a_session_of_postgres_begins_with_is_in_the_extra() {
+        let mut connection = Connection::new("my_db", "postgres");
+        connection.extra.insert("options".to_owned(), "-c search_path=sales -c statement_timeout=9".into());
+        match Database::of_connection(&connection, Path::new("/home")).unwrap().server {
+            Server::Postgres(to) => {
+                assert_eq!(to.get_options(), Some("-c search_path=sales -c statement_timeout=9"));
+            }
+            Server::MySql(_) | Server::Sqlite(_) => panic!("it is another kind"),
+        }
     }
 
     #[test]
