@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 
 use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
+use crate::folder_marks::is_mark;
 use crate::listing::is_pattern;
 use crate::location::{Location, S3, cause};
 use crate::shapes::With;
@@ -126,14 +127,20 @@ impl FileSensor {
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed(error)),
             }
-            let below = store.list(Some(&place)).try_next().await.map_err(failed)?;
-            return Ok(below.is_some());
+            let mut below = store.list(Some(&place));
+            while let Some(object) = below.try_next().await.map_err(failed)? {
+                if !is_mark(&object, &store).await.map_err(failed)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
         }
         let pattern = pattern(key)?;
         let fixed: Vec<&str> = key.split('/').take_while(|part| !is_pattern(part)).collect();
         let mut objects = store.list(Some(&place(&fixed.join("/"))?));
         while let Some(object) = objects.try_next().await.map_err(failed)? {
-            if pattern.matches_with(object.location.as_ref(), MATCHING) {
+            let matches = pattern.matches_with(object.location.as_ref(), MATCHING);
+            if matches && !is_mark(&object, &store).await.map_err(failed)? {
                 return Ok(true);
             }
         }

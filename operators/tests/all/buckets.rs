@@ -188,11 +188,21 @@ async fn a_key_means_what_it_says_whatever_signs_it_holds() {
     assert_eq!(ask("s3://bee/in/00%3A00/*.csv").await, json!([[8]]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn marks_of_folders_are_no_files() {
     let world = World::with_bucket("bee").await;
     world.moto.mark_folder("bee", "in").await;
     world.moto.mark_folder("bee", "in/deep").await;
+    for filepath in ["s3://bee/in", "s3://bee/in/*"] {
+        let seen = world.run_as("file_sensor", json!({ "filepath": filepath, "timeout": 0 })).await;
+        assert!(seen.is_err(), "there is nothing in {filepath}");
+    }
+    world.put("read/deep/a.csv", "n\n7\n").await;
+    world.moto.mark_folder("bee", "read").await;
+    world.moto.mark_folder("bee", "read/deep").await;
+    let question = json!({ "tables": { "t": "s3://bee/read" }, "sql": "SELECT CAST(n AS INT) AS n FROM t" });
+    assert_eq!(world.run_as("query", question).await.unwrap()["rows"], json!([[7]]));
+
     world.put("in/deep/a.txt", "a").await;
     world.put("in/deep/nothing.txt", "").await;
     let down = json!({ "action": "sync", "source": "s3://bee/in", "target": "down" });
