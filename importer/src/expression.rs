@@ -234,7 +234,7 @@ impl<'t> Interpreter<'t> {
         let Some(body) = field(node, "body") else { return Err(unknown("it cannot be followed", node.byte_range())) };
         let clauses: Vec<Node<'t>> =
             children(node).into_iter().filter(|part| matches!(part.kind(), "for_in_clause" | "if_clause")).collect();
-        self.clauses(&clauses, body, each)
+        self.scoped(|inside| inside.clauses(&clauses, body, each))
     }
 
     fn clauses(&mut self, clauses: &[Node<'t>], body: Node<'t>, each: &mut Each<'_, 't>) -> Result<(), Rc<NotStatic>> {

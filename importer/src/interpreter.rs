@@ -153,6 +153,14 @@ impl<'t> Interpreter<'t> {
         }
     }
 
+    /// Does something in a scope of its own: names that are given there mean afterwards what they meant before.
+    pub(crate) fn scoped<T>(&mut self, deed: impl FnOnce(&mut Interpreter<'t>) -> T) -> T {
+        self.scopes.push(HashMap::new());
+        let done = deed(self);
+        self.scopes.pop();
+        done
+    }
+
     /// Gives a value to what stands on the left of `=`, or behind `for`.
     pub(crate) fn assign(&mut self, target: Node<'t>, value: Value<'t>) {
         match target.kind() {

@@ -70,6 +70,16 @@ fn value(expression: &str) -> String {
 }
 
 #[test]
+fn what_a_comprehension_goes_through_has_its_name_there_alone() {
+    let text = yaml(
+        "table = 'orders'\n\
+         others = [table for table in ['a', 'b']]\n\
+         BashOperator(task_id=f'load_{table}_{len(others)}', bash_command='x')",
+    );
+    assert!(text.contains("load_orders_2"), "{text}");
+}
+
+#[test]
 fn expressions_of_constants_are_computed() {
     for (expression, expected) in [
         ("'a' + 'b'", "ab"),

@@ -22,6 +22,7 @@ pub(crate) use shared_files::{SharedFiles, Variables};
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_sdk_sts::error::ErrorMetadata;
@@ -33,7 +34,7 @@ use serde_json::Value;
 
 use crate::location::S3;
 use crate::location::refusals::cure_of_silence;
-use crate::requests::{Reply, Trouble, client, exchange};
+use crate::requests::{ANSWER_TIME_MAX, Reply, Trouble, client, exchange};
 
 /// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +159,18 @@ impl Service {
         headers: HeaderMap,
         body: String,
     ) -> Result<Reply, Trouble> {
+        self.request_within(ANSWER_TIME_MAX, method, url, headers, body).await
+    }
+
+    /// The same of what may take so long to answer.
+    pub(crate) async fn request_within(
+        &self,
+        time_max: Duration,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Reply, Trouble> {
         let name = self.name;
         let credential = self.credentials.get_credential().await;
         let credential = credential.map_err(|error| {
@@ -169,8 +182,8 @@ impl Service {
         *request.uri_mut() = url.as_str().parse().context("the endpoint of a service").map_err(Trouble::lasting)?;
         *request.headers_mut() = headers;
         AwsAuthorizer::new(&credential, name, &self.region).authorize(&mut request, None);
-        let request =
-            client().map_err(Trouble::lasting)?.request(method, url).headers(request.headers().clone()).body(body);
+        let client = client().map_err(Trouble::lasting)?;
+        let request = client.request(method, url).headers(request.headers().clone()).body(body).timeout(time_max);
         exchange(request, &self.host).await.map_err(|trouble| self.silence(trouble))
     }
 

@@ -10,6 +10,7 @@ use futures::TryStreamExt as _;
 use glob::{MatchOptions, Pattern};
 use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _, path::Path as ObjectPath};
 
+use crate::folder_marks::without_marks;
 use crate::location::{Location, S3, cause};
 
 /// A file to read.
@@ -119,7 +120,7 @@ async fn list_s3(bucket: &str, key: &str, s3: &S3) -> anyhow::Result<Vec<InputFi
     let matcher = has_pattern.then(|| Matcher::new(key)).transpose()?;
     let listing = || format!("`s3://{bucket}/{root}` cannot be listed");
     if !has_pattern && !key.is_empty() {
-        match store.head(&ObjectPath::from(key)).await {
+        match store.head(&ObjectPath::parse(key).with_context(listing)?).await {
             Ok(found) => {
                 let location = Location::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
                 return Ok(vec![InputFile { location, size_bytes: found.size, stamp: stamp_of_object(&found) }]);
@@ -128,7 +129,7 @@ async fn list_s3(bucket: &str, key: &str, s3: &S3) -> anyhow::Result<Vec<InputFi
             Err(error) => return Err(error).with_context(listing),
         }
     }
-    let prefix = ObjectPath::from(root.as_str());
+    let prefix = ObjectPath::parse(&root).with_context(listing)?;
     let objects: Vec<_> = match store.list(Some(&prefix)).try_collect().await {
         Ok(objects) => objects,
         Err(object_store::Error::NotFound { .. }) => bail!("the bucket `{bucket}` does not exist"),
@@ -136,13 +137,15 @@ async fn list_s3(bucket: &str, key: &str, s3: &S3) -> anyhow::Result<Vec<InputFi
         Err(error) => return Err(error).with_context(listing),
     };
     let below = prefix.as_ref().len();
+    let is_meant = |object: &ObjectMeta| {
+        let name = object.location.as_ref();
+        let is_data = !name[below.min(name.len())..].split('/').any(is_hidden);
+        is_data && matcher.as_ref().is_none_or(|matcher| matcher.is_match(name))
+    };
+    let meant = objects.into_iter().filter(is_meant).collect();
+    let objects = without_marks(meant, &store).await.with_context(listing)?;
     Ok(objects
         .into_iter()
-        .filter(|object| {
-            let name = object.location.as_ref();
-            let is_data = !name[below.min(name.len())..].split('/').any(is_hidden);
-            is_data && matcher.as_ref().is_none_or(|matcher| matcher.is_match(name))
-        })
         .map(|object| InputFile {
             location: Location::S3 { bucket: bucket.to_owned(), key: object.location.to_string() },
             size_bytes: object.size,

@@ -152,7 +152,13 @@ impl Location {
             Location::Local(path) => {
                 Url::from_file_path(path).map_err(|()| anyhow::anyhow!("`{self}` cannot be written as a URL"))
             }
-            Location::S3 { bucket, key } => Ok(Url::parse(&format!("s3://{bucket}/{key}"))?),
+            Location::S3 { bucket, key } => {
+                let mut url = Url::parse(&format!("s3://{bucket}"))?;
+                // A `%`, `#` or `?` in a key is just that.
+                let segments = url.path_segments_mut();
+                segments.map_err(|()| anyhow::anyhow!("`{self}` cannot be written as a URL"))?.extend(key.split('/'));
+                Ok(url)
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::notifiers::Environment;
 
 /// A server that takes longer to answer is asked again.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A longer answer is none that we know.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -164,6 +164,7 @@ async fn dag_files_in_s3_are_kept_in_step() {
     moto.ask("PUT", "team/dags/one.yaml", &dag("first")).await;
     moto.ask("PUT", "team/dags/sales/two.yaml", &dag("first")).await;
     moto.ask("PUT", "team/dags/sales/load.sql", "SELECT 1").await;
+    moto.ask("PUT", "team/dags/sales/rows%23%25~.sql", "SELECT 2").await;
     moto.ask("PUT", "team/dags/rows.parquet", "no DAG").await;
     moto.ask("PUT", "team/dags-of-others/three.yaml", &dag("first")).await;
     let installation = Installation::new(Backend::Sqlite).await;
@@ -175,6 +176,8 @@ async fn dag_files_in_s3_are_kept_in_step() {
     let fileloc = dags::find(db.read(), "two").await.unwrap().unwrap().fileloc;
     let beside = Path::new(&fileloc).with_file_name("load.sql");
     assert_eq!(std::fs::read_to_string(beside).unwrap(), "SELECT 1", "and what their tasks name");
+    let odd = Path::new(&fileloc).with_file_name("rows#%~.sql");
+    assert_eq!(std::fs::read_to_string(odd).unwrap(), "SELECT 2", "whatever it is called");
 
     moto.ask("PUT", "team/dags/one.yaml", &dag("second")).await;
     moto.ask("DELETE", "team/dags/sales/two.yaml", "").await;

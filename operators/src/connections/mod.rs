@@ -13,7 +13,7 @@ mod smtp;
 mod web;
 
 pub(crate) use smtp::mail_server_of;
-pub(crate) use web::address;
+pub(crate) use web::{address, host_in_url};
 
 use std::sync::Arc;
 

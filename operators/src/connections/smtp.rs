@@ -57,8 +57,30 @@ fn tls(connection: &Connection) -> Tls {
         _ => false,
     };
     match (is_on("disable_ssl"), is_on("disable_tls")) {
-        (false, false) if connection.port == Some(465) => Tls::Tls,
+        // A port on which nobody speaks without; `disable_tls` is about STARTTLS for Airflow.
+        (false, _) if connection.port == Some(465) => Tls::Tls,
         (_, false) => Tls::StartTls,
         (_, true) => Tls::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_says_how_mail_is_kept_from_others() {
+        let of = |port: u16, extra: Value| {
+            let extra = extra.as_object().unwrap().clone();
+            tls(&Connection { port: Some(port), extra, ..Connection::new("mail", "smtp") })
+        };
+        assert_eq!(of(587, json!({})), Tls::StartTls);
+        assert_eq!(of(587, json!({ "disable_ssl": true })), Tls::StartTls);
+        assert_eq!(of(25, json!({ "disable_ssl": "true", "disable_tls": "true" })), Tls::None);
+        assert_eq!(of(25, json!({ "disable_tls": true })), Tls::None);
+        assert_eq!(of(465, json!({})), Tls::Tls);
+        assert_eq!(of(465, json!({ "disable_tls": true })), Tls::Tls);
     }
 }

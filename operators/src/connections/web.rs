@@ -1,5 +1,8 @@
 //! Servers that speak HTTP: we ask for a page that changes nothing.
 
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
 use anyhow::{Context, anyhow, bail};
 use async_trait::async_trait;
 use reqwest::StatusCode;
@@ -33,11 +36,20 @@ impl ConnectionTest for Web {
     }
 }
 
+/// A host as addresses have it, where those of IPv6 stand in brackets.
+pub(crate) fn host_in_url(host: &str) -> Cow<'_, str> {
+    if host.parse::<Ipv6Addr>().is_ok() { Cow::Owned(format!("[{host}]")) } else { Cow::Borrowed(host) }
+}
+
 /// The address of a connection, whatever of it stands in the host.
 pub(crate) fn address(connection: &Connection) -> anyhow::Result<Base> {
     let Some(host) = connection.host.as_deref() else { bail!("it has no host") };
     let scheme = connection.schema.as_deref().filter(|scheme| matches!(*scheme, "http" | "https"));
-    let mut url = if host.contains("://") { host.to_owned() } else { format!("{}://{host}", scheme.unwrap_or("http")) };
+    let mut url = if host.contains("://") {
+        host.to_owned()
+    } else {
+        format!("{}://{}", scheme.unwrap_or("http"), host_in_url(host))
+    };
     if let Some(port) = connection.port {
         let mut parsed = reqwest::Url::parse(&url).context("the host is no address")?;
         parsed.set_port(Some(port)).map_err(|()| anyhow!("the host can have no port"))?;
@@ -86,4 +98,18 @@ async fn vault(connection: &Connection) -> anyhow::Result<String> {
         return Err(reply.refusal().error);
     }
     Ok(format!("{} knows our token", base.host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_of_ipv6_stands_in_brackets() {
+        let mut connection = Connection::new("shop", "http");
+        for (host, shown) in [("::1", "http://[::1]:8080"), ("[::1]", "http://[::1]:8080"), ("h", "http://h:8080")] {
+            (connection.host, connection.port) = (Some(host.to_owned()), Some(8080));
+            assert_eq!(address(&connection).unwrap().shown(), shown);
+        }
+    }
 }

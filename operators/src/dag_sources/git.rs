@@ -4,7 +4,8 @@
 //! that changed are read one by one. So no hook, filter, link or submodule of the repository is ever followed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
@@ -13,10 +14,13 @@ use scheduler::secrets::Secrets;
 use scheduler::sources::remote::{Listing, Origin, RemoteFile};
 use url::Url;
 
-use super::program::Program;
+use super::program::{PATIENCE, Program};
 
 /// What the newest commit is called in our copy.
 const HEAD: &str = "refs/updraft/head";
+
+/// What `git` locks while it fetches, and leaves locked when it is killed.
+const LOCKS: [&str; 2] = ["shallow.lock", "refs/updraft/head.lock"];
 
 /// A folder of a repository, at a branch, a tag or a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,24 +89,27 @@ pub(super) struct Clone {
     repository: Repository,
     secrets: Secrets,
     folder: PathBuf,
+    /// Still set when the next fetch begins, if one was given up before `git` had ended, which killed it.
+    is_fetching: bool,
 }
 
 impl Clone {
     pub(super) fn new(repository: Repository, secrets: Secrets, folder: PathBuf) -> Clone {
-        Clone { repository, secrets, folder }
+        Clone { repository, secrets, folder, is_fetching: false }
     }
 
     fn program(&self) -> Program<'_> {
         Program { folder: &self.folder, url: &self.repository.url }
     }
 
-    async fn fetch(&self) -> anyhow::Result<()> {
+    async fn fetch(&mut self) -> anyhow::Result<()> {
         if !self.folder.join("HEAD").is_file() {
-            std::fs::create_dir_all(&self.folder)
+            fs::create_dir_all(&self.folder)
                 .with_context(|| format!("cannot make the folder `{}`", self.folder.display()))?;
             let folder = self.folder.display().to_string();
             self.program().call(&["init", "--quiet", "--bare", "--template=", &folder]).run().await?;
         }
+        unlock(&self.folder, self.is_fetching);
         let reference = self.repository.reference.as_deref().unwrap_or("HEAD");
         let wanted = format!("+{reference}:{HEAD}");
         let args = [
@@ -124,7 +131,22 @@ impl Clone {
                 ),
             },
         };
-        call.run().await.map(drop)
+        self.is_fetching = true;
+        let fetched = call.run().await;
+        self.is_fetching = false;
+        fetched.map(drop)
+    }
+}
+
+/// Removes the locks of a `git` that was killed, which no other would ever take. Unless it `was_ours`, a lock must be older than
+/// any `git` may become: one may be at work on this copy for another process of this home.
+fn unlock(folder: &Path, was_ours: bool) {
+    for lock in LOCKS.map(|name| folder.join(name)) {
+        let age = fs::metadata(&lock).and_then(|lock| lock.modified()).ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| was_ours || age > PATIENCE) {
+            // What cannot be removed `git` complains of.
+            let _ = fs::remove_file(&lock);
+        }
     }
 }
 
@@ -171,4 +193,25 @@ fn entry(line: &[u8]) -> anyhow::Result<Option<(String, RemoteFile)>> {
     }
     let size_bytes = size.parse().map_err(|_| strange())?;
     Ok(Some((path.to_owned(), RemoteFile { tag: (*tag).to_owned(), size_bytes })))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn the_locks_of_a_git_that_was_killed_are_removed_and_those_of_another_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("refs/updraft")).unwrap();
+        let [left, held] = LOCKS.map(|name| folder.path().join(name));
+        fs::File::create(&left).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        fs::File::create(&held).unwrap();
+
+        unlock(folder.path(), false);
+        assert!(!left.exists() && held.exists());
+        unlock(folder.path(), true);
+        assert!(!held.exists());
+    }
 }

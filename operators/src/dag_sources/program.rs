@@ -20,7 +20,7 @@ use crate::process::{self, OutputError};
 use crate::spawn::{Command, ProcessError};
 
 /// `git` is given up after this long.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A list of files is no longer, and neither is a file.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -58,7 +58,7 @@ impl Origin for Prefix {
 
     async fn read(&self, path: &str, file: &RemoteFile) -> anyhow::Result<Vec<u8>> {
         let Opened { store, prefix } = self.open()?;
-        let key = path.split('/').fold(prefix, ObjectPath::join);
+        let key = ObjectPath::parse(format!("{prefix}/{path}"))?;
         // An object that was replaced since the listing belongs to another state.
         let is_tag = file.tag.starts_with('"') || !file.tag.contains(':');
         let options = GetOptions { if_match: is_tag.then(|| file.tag.clone()), ..GetOptions::default() };

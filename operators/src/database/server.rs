@@ -13,15 +13,16 @@ use sqlx::{
     AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Decode, Executor, Row as _, SqlSafeStr as _,
     Statement as _, TypeInfo as _,
 };
-use url::Url;
+use url::{Host, Url};
 
 use super::failure::{lasts, said};
 use super::row::{AnyRow, RowSink, mysql_type};
+use crate::connections::host_in_url;
 use crate::notifiers::Environment;
 use crate::statements::Dialect;
 
 /// What of the `extra` of a connection goes into the address, and what it is called there.
-const EXTRAS: [(&str, &str); 10] = [
+const EXTRAS: [(&str, &str); 13] = [
     ("charset", "charset"),
     ("collation", "collation"),
     ("socket", "socket"),
@@ -31,6 +32,9 @@ const EXTRAS: [(&str, &str); 10] = [
     ("ssl_mode", "ssl-mode"),
     ("sslmode", "sslmode"),
     ("sslrootcert", "sslrootcert"),
+    ("sslcert", "sslcert"),
+    ("sslkey", "sslkey"),
+    ("options", "options"),
     ("application_name", "application_name"),
 ];
 
@@ -97,12 +101,13 @@ impl Database {
         let host = connection.host.as_deref().filter(|host| !host.is_empty()).unwrap_or("localhost");
         let wrong = |part: &str| format!("the connection `{conn_id}` has a `{part}` that no address can hold");
         // A folder is where Postgres has its socket.
-        let host = host.replace('/', "%2F");
+        let host = host_in_url(host).replace('/', "%2F");
         let mut url = Url::parse(&format!("{scheme}://{host}/")).map_err(|_| wrong("host"))?;
-        url.set_username(connection.login.as_deref().unwrap_or_default()).map_err(|()| wrong("login"))?;
+        let login = connection.login.as_deref().unwrap_or_default();
+        url.set_username(&percent_kept(login)).map_err(|()| wrong("login"))?;
         url.set_port(connection.port).map_err(|()| wrong("port"))?;
         if let Some(schema) = &connection.schema {
-            url.set_path(schema);
+            url.set_path(&percent_kept(schema));
         }
         // What drivers take as options of an address: `sslmode`, `socket`, `charset`, ….
         for (key, value) in &connection.extra {
@@ -236,19 +241,36 @@ fn server(text: &str, password: Option<String>) -> Result<Database, String> {
     let mut url = Url::parse(&format!("{kind}://{rest}")).map_err(|error| format!("`url` is no address: {error}"))?;
     if let Some(password) = &password {
         // Only the parsed address is changed, so whatever is in a password is escaped.
-        url.set_password(Some(password)).map_err(|()| "`url` has no host, so it can have no password".to_owned())?;
+        let set = url.set_password(Some(&percent_kept(password)));
+        set.map_err(|()| "`url` has no host, so it can have no password".to_owned())?;
     }
     let password = password.or_else(|| url.password().map(str::to_owned));
     let unfit = |error: sqlx::Error| format!("`url` is no address of a database: {error}");
+    // What stands in brackets the drivers take for a name.
+    let ipv6 = match url.host() {
+        Some(Host::Ipv6(host)) => Some(host.to_string()),
+        _ => None,
+    };
     let server = if kind == "mysql" {
-        let options = MySqlConnectOptions::from_url(&url).map_err(unfit)?;
+        let mut options = MySqlConnectOptions::from_url(&url).map_err(unfit)?;
+        if let Some(host) = &ipv6 {
+            options = options.host(host);
+        }
         Server::MySql(Box::new(options.pipes_as_concat(false).disable_statement_logging()))
     } else {
-        let options = PgConnectOptions::from_url(&url).map_err(unfit)?;
+        let mut options = PgConnectOptions::from_url(&url).map_err(unfit)?;
+        if let Some(host) = &ipv6 {
+            options = options.host(host);
+        }
         Server::Postgres(Box::new(options.disable_statement_logging()))
     };
     let shown = shown(url);
     Ok(Database { server, shown, password })
+}
+
+/// A text for a part of an address, in which a `%` would begin an escaped letter: all others are escaped when they are put there.
+fn percent_kept(text: &str) -> String {
+    text.replace('%', "%25")
 }
 
 /// An address without what may be secret.
@@ -402,5 +424,54 @@ mod tests {
         let mut file = Connection::new("file", "sqlite");
         file.host = Some("data/x.db".to_owned());
         assert_eq!(Database::of_connection(&file, Path::new("/home")).unwrap().shown(), "sqlite:/home/data/x.db");
+    }
+
+    #[test]
+    fn what_a_session_of_postgres_begins_with_is_in_the_extra() {
+        let mut connection = Connection::new("my_db", "postgres");
+        connection.extra.insert("options".to_owned(), "-c search_path=sales -c statement_timeout=9".into());
+        match Database::of_connection(&connection, Path::new("/home")).unwrap().server {
+            Server::Postgres(to) => {
+                assert_eq!(to.get_options(), Some("-c search_path=sales -c statement_timeout=9"));
+            }
+            Server::MySql(_) | Server::Sqlite(_) => panic!("it is another kind"),
+        }
+    }
+
+    #[test]
+    fn a_percent_sign_in_a_connection_escapes_nothing() {
+        for kind in ["mysql", "postgres"] {
+            let mut connection = Connection::new("my_db", kind);
+            connection.login = Some("me%41".to_owned());
+            connection.password = Some(Secret::new("a%41%2Fb%"));
+            connection.schema = Some("d%41".to_owned());
+            let (login, schema, url) = match Database::of_connection(&connection, Path::new("/home")).unwrap().server {
+                Server::MySql(to) => {
+                    (to.get_username().to_owned(), to.get_database().map(str::to_owned), to.to_url_lossy())
+                }
+                Server::Postgres(to) => {
+                    (to.get_username().to_owned(), to.get_database().map(str::to_owned), to.to_url_lossy())
+                }
+                Server::Sqlite(_) => panic!("it is a file"),
+            };
+            assert_eq!((login.as_str(), schema.as_deref()), ("me%41", Some("d%41")), "{kind}");
+            assert_eq!(url.password(), Some("a%2541%252Fb%25"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_host_of_ipv6_is_spoken_to_without_brackets() {
+        let mut connection = Connection::new("my_db", "postgres");
+        connection.host = Some("::1".to_owned());
+        let of_connection = Database::of_connection(&connection, Path::new("/home")).unwrap();
+        assert_eq!(of_connection.shown(), "postgres://[::1]/");
+        for database in [of_connection, resolved("mysql://me@[::1]:3306/x", None).unwrap()] {
+            let host = match &database.server {
+                Server::MySql(to) => to.get_host(),
+                Server::Postgres(to) => to.get_host(),
+                Server::Sqlite(_) => panic!("it is a file"),
+            };
+            assert_eq!(host, "::1", "{}", database.shown());
+        }
     }
 }

@@ -159,9 +159,14 @@ impl Session {
         &self.database
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction. Where MySQL ends it by itself, as it does before a definition, what follows is another one, and does
+    /// not last statement by statement.
     pub(crate) async fn begin(&mut self, stop: &CancellationToken) -> Result<(), Fault> {
-        self.tell("BEGIN", stop).await
+        let begin = match &self.link {
+            Link::MySql(_) => "SET autocommit = 0",
+            Link::Postgres(_) | Link::Sqlite(_) => "BEGIN",
+        };
+        self.tell(begin, stop).await
     }
 
     /// Ends a transaction, so that what it did lasts. That is not broken off: nobody would know what became of it.

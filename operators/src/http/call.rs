@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
+use bytes::{Bytes, BytesMut};
 use futures::TryFutureExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Client, Response, StatusCode, Url};
@@ -92,14 +93,14 @@ impl Caller<'_> {
         }
         let body = match into {
             Destination::Memory(bytes_max) => {
-                let reply = self.patiently(&host, reply_of(response, bytes_max, &host)).await?;
-                if reply.body.len() > bytes_max {
+                let body = self.read(response, &host, bytes_max).await?;
+                if body.len() > bytes_max {
                     let error = anyhow!(
                         "the answer of `{host}` is longer than {bytes_max} bytes; put it into a file with `save_to`"
                     );
                     return Err(Trouble::lasting(error));
                 }
-                Body::Bytes(reply.body)
+                Body::Bytes(body)
             }
             Destination::File(location) => self.save(response, &host, location).await?,
         };
@@ -123,6 +124,20 @@ impl Caller<'_> {
         }
         let host = host_of(&request.url);
         Err(Trouble::lasting(anyhow!("`{host}` leads on more than {REDIRECTS_MAX} times")))
+    }
+
+    /// Reads an answer, of one that is longer than `bytes_max` only so much that this is seen. It takes as long as it takes: each
+    /// part is waited for.
+    async fn read(&self, mut response: Response, host: &str, bytes_max: usize) -> Result<Bytes, Trouble> {
+        let mut body = BytesMut::new();
+        let broken = |error| broken_off(error, host, true);
+        while let Some(chunk) = self.patiently(host, response.chunk().map_err(broken)).await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > bytes_max {
+                break;
+            }
+        }
+        Ok(body.freeze())
     }
 
     async fn save(&self, mut response: Response, host: &str, location: &Location) -> Result<Body, Trouble> {

@@ -253,9 +253,10 @@ impl RequestArgs {
 
     fn assemble(&self, connection: Option<&Connection>) -> anyhow::Result<Request> {
         let method = self.method.http();
-        let (headers, url, body) = (self.headers(connection)?, self.address(connection)?, self.content());
+        let (headers, url) = (self.headers(connection)?, self.address(connection)?);
+        let body = self.content(&headers)?;
         let mut request = Request { method, url, headers, body: None };
-        if let Some((kind, content)) = body? {
+        if let Some((kind, content)) = body {
             request.body = Some(content);
             if let (Some(kind), false) = (kind, request.headers.contains_key(CONTENT_TYPE)) {
                 request.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -327,13 +328,13 @@ impl RequestArgs {
         Ok(Some(value))
     }
 
-    /// What is sent, and what it is.
-    fn content(&self) -> anyhow::Result<Option<(Option<&'static str>, Bytes)>> {
+    /// What is sent, and what it is where the headers do not say that.
+    fn content(&self, headers: &HeaderMap) -> anyhow::Result<Option<(Option<&'static str>, Bytes)>> {
         const JSON: Option<&str> = Some("application/json");
         const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
         let says_json = || {
-            let kind = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-            kind.is_some_and(|(_, value)| value.contains("json"))
+            let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            kind.is_some_and(|kind| kind.contains("json"))
         };
         Ok(match (&self.json, &self.form, &self.body, &self.data) {
             (Some(json), ..) => Some((JSON, serde_json::to_vec(json)?.into())),
@@ -527,6 +528,15 @@ mod tests {
         assert_eq!(headers(json!({ "auth": "bearer" }))["authorization"], "Bearer hush");
         assert_eq!(headers(json!({ "headers": { "authorization": "mine" } }))["authorization"], "mine");
         assert!(!headers(json!({ "auth": "none" })).contains_key("authorization"));
+    }
+
+    #[test]
+    fn a_mapping_is_sent_as_the_headers_of_the_connection_say() {
+        let mut connection = Connection::new("shop", "http");
+        connection.host = Some("shop.example".to_owned());
+        connection.extra = json!({ "Content-Type": "application/json" }).as_object().unwrap().clone();
+        let sent = assembled(json!({ "method": "POST", "data": { "a": 1 } }), Some(&connection)).unwrap();
+        assert_eq!((body(&sent), sent.headers["content-type"].to_str().unwrap()), (r#"{"a":1}"#, "application/json"));
     }
 
     #[test]

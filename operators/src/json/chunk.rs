@@ -128,7 +128,7 @@ async fn read_object_part(object: &Plain, range: Range<u64>, s3: &S3) -> anyhow:
     let (file, size) = (&object.file, object.size_bytes);
     let Location::S3 { bucket, key } = file else { anyhow::bail!("`{file}` is not an object of S3") };
     let reading = || format!("`{file}` cannot be read");
-    let (store, path) = (s3.bucket(bucket)?, ObjectPath::from(key.as_str()));
+    let (store, path) = (s3.bucket(bucket)?, ObjectPath::parse(key).with_context(reading)?);
     // The byte before tells whether a line begins with the first one.
     let from = range.start.saturating_sub(1);
     let mut bytes = store.get_range(&path, from..range.end).await.with_context(reading)?.to_vec();
@@ -151,7 +151,8 @@ async fn read_object_part(object: &Plain, range: Range<u64>, s3: &S3) -> anyhow:
 async fn read_object(file: Location, s3: S3) -> anyhow::Result<bytes::Bytes> {
     let Location::S3 { bucket, key } = &file else { anyhow::bail!("`{file}` is not an object of S3") };
     let reading = || format!("`{file}` cannot be read");
-    let found = s3.bucket(bucket)?.get(&ObjectPath::from(key.as_str())).await.with_context(reading)?;
+    let path = ObjectPath::parse(key).with_context(reading)?;
+    let found = s3.bucket(bucket)?.get(&path).await.with_context(reading)?;
     found.bytes().await.with_context(reading)
 }
 

@@ -24,6 +24,9 @@ use super::args::{JobArgs, is_label};
 use crate::claim::Place;
 use crate::notifiers::Environment;
 
+/// The connection that Airflow's classes have by default.
+const DEFAULT_CONNECTION: &str = "kubernetes_default";
+
 /// Airflow has written this before the names in `extra`.
 const OLD_PREFIX: &str = "extra__kubernetes__";
 
@@ -165,13 +168,13 @@ struct Choice {
     context: Option<String>,
 }
 
-/// The connection of that id. Airflow's default need not be there: then it is as if none were named.
+/// The connection of that id. Airflow's default need not be there: then it is as if none were named. Where it cannot be looked up
+/// nobody knows, and the cluster that is reached without it may be another.
 async fn named(conn_id: &str, ctx: &TaskContext) -> Result<Option<Connection>, TaskError> {
-    match ctx.connection(conn_id).await {
-        Ok(connection) => Ok(Some(connection)),
-        Err(_) if conn_id == "kubernetes_default" => Ok(None),
-        Err(error) => Err(error),
+    if conn_id == DEFAULT_CONNECTION && ctx.secrets.connection(conn_id).await.map_err(TaskError::retry)?.is_none() {
+        return Ok(None);
     }
+    ctx.connection(conn_id).await.map(Some)
 }
 
 /// How a cluster is reached.

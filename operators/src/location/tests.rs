@@ -29,6 +29,7 @@ fn every_spelling_means_one_place() {
         ("s3://bucket/", "s3://bucket", "s3://bucket/"),
         ("S3A://bucket/a/b/", "s3://bucket/a/b", "s3://bucket/a/b"),
         ("s3n://bucket/a b/partition=0", "s3://bucket/a b/partition=0", "s3://bucket/a%20b/partition=0"),
+        ("s3://bucket/00%3A00/a#1?", "s3://bucket/00%3A00/a#1?", "s3://bucket/00%253A00/a%231%3F"),
     ] {
         let location = parse(text).unwrap();
         assert_eq!(location.to_string(), shown, "{text}");

@@ -115,7 +115,7 @@ def main():
     context = context_of(job)
     offer(job, context)
     try:
-        value = call(job, context)
+        value = called(job, context)
         told = context["outlet_events"].told()
         answer = {"return_value": PUSHED.pop("return_value", value), "xcoms": PUSHED, "outlet_events": told}
         text = json.dumps(answer, default=plain, allow_nan=False)
@@ -188,6 +188,16 @@ def offer(job, context):
     module.kwargs = job["kwargs"]
     module.xcom_push = context["ti"].xcom_push
     sys.modules["updraft"] = module
+
+
+def called(job, context):
+    """What is answered; whoever ends well with `sys.exit()` has left what it pushed, too."""
+    try:
+        return call(job, context)
+    except SystemExit as end:
+        if end.code:
+            raise
+        return None
 
 
 def call(job, context):

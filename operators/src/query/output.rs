@@ -100,8 +100,11 @@ impl FileOutput {
     }
 }
 
-/// A row as a line of CSV.
+/// A row as a line of CSV. One that is nothing but a NULL is no empty line, which readers pass over, but an empty text.
 pub fn csv_line(row: &[Value]) -> String {
+    if let [Value::Null] = row {
+        return "\"\"\n".to_owned();
+    }
     let mut line = String::new();
     for (at, value) in row.iter().enumerate() {
         if at > 0 {
@@ -111,4 +114,17 @@ pub fn csv_line(row: &[Value]) -> String {
     }
     line.push('\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_is_an_empty_line() {
+        assert_eq!(csv_line(&[Value::Null]), "\"\"\n");
+        assert_eq!(csv_line(&[Value::Null, Value::Null]), ",\n");
+        assert_eq!(csv_line(&[Value::from("")]), "\"\"\n");
+        assert_eq!(csv_line(&[Value::from(1), Value::from("a,b")]), "1,\"a,b\"\n");
+    }
 }

@@ -12,10 +12,13 @@ use scheduler::operator::{TaskContext, TaskError};
 use super::place::ObjectPlace;
 use crate::aws::Service;
 use crate::location::S3;
-use crate::requests::{Complaints, Patience, Reply, Trouble};
+use crate::requests::{ANSWER_TIME_MAX, Complaints, Patience, Reply, Trouble};
 
 /// A request that cannot be served just now is repeated for so long.
 const RETRY_FOR: Duration = Duration::from_mins(2);
+
+/// S3 answers to a copy when it is done, which for gigabytes takes minutes.
+const COPY_TIME_MAX: Duration = Duration::from_mins(15);
 
 /// What S3 leaves as it is when it signs a key (AWS: UriEncode, but for the slash).
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -87,7 +90,8 @@ impl<'a> Buckets<'a> {
         let source = format!("/{}/{}", from.bucket, utf8_percent_encode(&from.key, KEY));
         let source = HeaderValue::try_from(source).map_err(TaskError::fail)?;
         let headers = HeaderMap::from_iter([(HeaderName::from_static("x-amz-copy-source"), source)]);
-        let reply = self.ask(Method::PUT, &self.url(&to.bucket, &to.key)?, headers, String::new()).await?;
+        let url = self.url(&to.bucket, &to.key)?;
+        let reply = self.ask_within(COPY_TIME_MAX, Method::PUT, &url, headers, String::new()).await?;
         // A copy that fails on its way has begun its answer with 200 already.
         match code(&reply) {
             None if reply.status.is_success() => Ok(()),
@@ -108,17 +112,30 @@ impl<'a> Buckets<'a> {
 
     /// Asks until there is an answer.
     async fn ask(&self, method: Method, url: &Url, headers: HeaderMap, body: String) -> Result<Reply, TaskError> {
+        self.ask_within(ANSWER_TIME_MAX, method, url, headers, body).await
+    }
+
+    /// The same, with so long for each answer.
+    async fn ask_within(
+        &self,
+        time_max: Duration,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Reply, TaskError> {
         let complaints = Complaints::new(self.ctx.log.clone());
         let mut patience = Patience::new(RETRY_FOR, &complaints, &self.ctx.cancelled);
         loop {
+            let (method, headers, body) = (method.clone(), headers.clone(), body.clone());
             let asked = tokio::select! {
-                asked = self.service.request(method.clone(), url.clone(), headers.clone(), body.clone()) => asked,
+                asked = self.service.request_within(time_max, method, url.clone(), headers, body) => asked,
                 () = self.ctx.cancelled.cancelled() => return Err(TaskError::cancelled()),
             };
             // All that is asked here may be asked twice.
             let trouble: Trouble = match asked {
-                Ok(reply) if reply.status.is_server_error() || reply.status == StatusCode::TOO_MANY_REQUESTS => {
-                    reply.refusal()
+                Ok(reply) if is_passing(reply.status, code(&reply).as_deref()) => {
+                    Trouble { may_retry: true, ..reply.refusal() }
                 }
                 Ok(reply) => return Ok(reply),
                 Err(trouble) => trouble,
@@ -135,6 +152,13 @@ fn configuration(region: &str) -> Result<String, TaskError> {
     Ok(format!(
         r#"<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"#
     ))
+}
+
+/// Whether the same request may be served later: by its status or, where S3 said that before it knew, by the name of the error.
+fn is_passing(status: StatusCode, code: Option<&str>) -> bool {
+    status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || matches!(code, Some("InternalError" | "SlowDown" | "ServiceUnavailable" | "RequestTimeout"))
 }
 
 /// The name of the error in an answer, if there is one.
@@ -158,4 +182,23 @@ fn refused(reply: &Reply, what: &str) -> TaskError {
         _ => "",
     };
     TaskError::fail(anyhow!("{what}: {}{hint}", said.unwrap_or_else(|| reply.status.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_breaks_off_behind_its_200_is_made_again() {
+        let table = [
+            (StatusCode::OK, None, false),
+            (StatusCode::OK, Some("InternalError"), true),
+            (StatusCode::OK, Some("SlowDown"), true),
+            (StatusCode::SERVICE_UNAVAILABLE, None, true),
+            (StatusCode::FORBIDDEN, Some("AccessDenied"), false),
+        ];
+        for (status, code, expected) in table {
+            assert_eq!(is_passing(status, code), expected, "{status} {code:?}");
+        }
+    }
 }

@@ -164,9 +164,31 @@ async fn entries(objects: &Objects<'_>, place: &Place, must_exist: bool) -> anyh
                 let Some(name) = meta.location.as_ref().strip_prefix(&prefix) else { continue };
                 add(&mut entries, name.to_owned(), Entry { size: meta.size, modified: meta.last_modified })?;
             }
-            Ok(entries)
+            without_marks(objects, object, &prefix, entries).await
         }
     }
+}
+
+/// Entries that are objects. Browsers of buckets mark a folder by an empty object whose key ends with a slash, which the object
+/// store has forgotten in its listing: under the key without it there is nothing.
+async fn without_marks(
+    objects: &Objects<'_>,
+    folder: &ObjectPlace,
+    prefix: &str,
+    mut entries: Entries,
+) -> anyhow::Result<Entries> {
+    let empty: Vec<String> =
+        entries.iter().filter(|(_, entry)| entry.size == 0).map(|(name, _)| name.clone()).collect();
+    let looks = stream::iter(empty).map(|name| async move {
+        let place = ObjectPlace { key: format!("{prefix}{name}"), ..folder.clone() };
+        let is_mark = objects.size(&place).await?.is_none();
+        anyhow::Ok(is_mark.then_some(name))
+    });
+    let marks: Vec<Option<String>> = looks.buffer_unordered(AT_ONCE).try_collect().await?;
+    for mark in marks.into_iter().flatten() {
+        entries.remove(&mark);
+    }
+    Ok(entries)
 }
 
 fn entries_of_folder(folder: &Path) -> anyhow::Result<Entries> {

@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 
 use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
+use crate::folder_marks::is_mark;
 use crate::listing::is_pattern;
 use crate::location::{Location, S3, cause};
 use crate::shapes::With;
@@ -118,20 +119,28 @@ impl FileSensor {
     async fn is_in_bucket(&self, bucket: &str, key: &str) -> anyhow::Result<bool> {
         let store = self.s3.bucket(bucket).with_context(|| format!("the bucket `{bucket}` cannot be reached"))?;
         let failed = |error: object_store::Error| anyhow!("cannot look for s3://{bucket}/{key}: {}", cause(&error));
+        let place = |key: &str| ObjectPath::parse(key).map_err(|error| failed(error.into()));
         if !is_pattern(key) {
-            match store.head(&ObjectPath::from(key)).await {
+            let place = place(key)?;
+            match store.head(&place).await {
                 Ok(_) => return Ok(true),
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed(error)),
             }
-            let below = store.list(Some(&ObjectPath::from(key))).try_next().await.map_err(failed)?;
-            return Ok(below.is_some());
+            let mut below = store.list(Some(&place));
+            while let Some(object) = below.try_next().await.map_err(failed)? {
+                if !is_mark(&object, &store).await.map_err(failed)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
         }
         let pattern = pattern(key)?;
         let fixed: Vec<&str> = key.split('/').take_while(|part| !is_pattern(part)).collect();
-        let mut objects = store.list(Some(&ObjectPath::from(fixed.join("/"))));
+        let mut objects = store.list(Some(&place(&fixed.join("/"))?));
         while let Some(object) = objects.try_next().await.map_err(failed)? {
-            if pattern.matches_with(object.location.as_ref(), MATCHING) {
+            let matches = pattern.matches_with(object.location.as_ref(), MATCHING);
+            if matches && !is_mark(&object, &store).await.map_err(failed)? {
                 return Ok(true);
             }
         }

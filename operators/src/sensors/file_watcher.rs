@@ -139,8 +139,9 @@ impl FileWatcher {
         }
         let memory = seen.lock().unwrap_or_else(PoisonError::into_inner).compare(&files, existing, &ctx.key.run_id);
         let Some(memory) = memory else { return Ok(Sight::NotYet) };
-        let is_there = memory.telling.is_some();
         checkpoint::remember(&memory, ctx).await?;
+        let is_there = memory.telling.is_some();
+        seen.lock().unwrap_or_else(PoisonError::into_inner).keep(memory);
         Ok(Sight::of(is_there))
     }
 }
@@ -149,7 +150,7 @@ impl Seen {
     /// What is to be remembered, if that is anything else than before.
     fn compare(&mut self, files: &[InputFile], existing: bool, run_id: &str) -> Option<Memory> {
         let mut known = BTreeMap::new();
-        let mut new = std::mem::take(&mut self.untold);
+        let mut new = self.untold.clone();
         let mut unsettled = BTreeMap::new();
         let before = self.memory.as_ref().map(|memory| &memory.known);
         for file in files {
@@ -175,15 +176,19 @@ impl Seen {
         self.unsettled = unsettled;
         new.sort();
         new.dedup();
-        self.new.clone_from(&new);
         let is_first = self.memory.is_none();
         let telling = (!new.is_empty()).then(|| Telling::of(run_id, new));
         if telling.is_none() && !is_first && before == Some(&known) {
             return None;
         }
-        let memory = Memory { known, telling };
-        self.memory = Some(memory.clone());
-        Some(memory)
+        Some(Memory { known, telling })
+    }
+
+    /// That is remembered; until it is, the next look finds the same again.
+    fn keep(&mut self, memory: Memory) {
+        self.new = memory.telling.as_ref().map(|telling| telling.news.clone()).unwrap_or_default();
+        self.untold.clear();
+        self.memory = Some(memory);
     }
 }
 
@@ -230,7 +235,8 @@ mod tests {
     #[test]
     fn new_and_changed_files_are_told_once_and_what_is_gone_is_forgotten() {
         let mut seen = seen(None);
-        seen.compare(&files(&[("s3:a", "1"), ("s3:b", "1")]), false, "one");
+        let first = seen.compare(&files(&[("s3:a", "1"), ("s3:b", "1")]), false, "one").unwrap();
+        seen.keep(first);
         assert!(seen.compare(&files(&[("s3:a", "1"), ("s3:b", "1")]), false, "one").is_none(), "nothing is otherwise");
 
         let memory = seen.compare(&files(&[("s3:b", "2"), ("s3:c", "1")]), false, "one").unwrap();
@@ -239,6 +245,18 @@ mod tests {
         let mut next = Seen { memory: Some(memory), ..self::seen(None) };
         let memory = next.compare(&files(&[("s3:a", "1"), ("s3:b", "2"), ("s3:c", "1")]), false, "two");
         assert_eq!(told(memory), ["s3://b/a"], "it is new again");
+    }
+
+    #[test]
+    fn what_could_not_be_remembered_is_new_at_the_next_look() {
+        let there = files(&[("s3:b", "1")]);
+        let mut seen = Seen { untold: vec!["s3://b/a".to_owned()], ..seen(Some(Memory::default())) };
+        seen.compare(&there, false, "two");
+        let memory = seen.compare(&there, false, "two").unwrap();
+        assert_eq!(told(Some(memory.clone())), ["s3://b/a", "s3://b/b"]);
+        seen.keep(memory);
+        assert!(seen.compare(&there, false, "two").is_none());
+        assert_eq!(seen.new, ["s3://b/a", "s3://b/b"]);
     }
 
     #[test]

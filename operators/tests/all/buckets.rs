@@ -171,6 +171,49 @@ async fn folders_and_prefixes_are_kept_alike() {
     assert!(within.unwrap_err().to_string().contains("is within the other"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_means_what_it_says_whatever_signs_it_holds() {
+    let world = World::with_bucket("bee").await;
+    for (key, content) in [("in/00%3A00/a#1~.jsonl", "{\"n\": 7}\n"), ("in/00%3A00/b?.csv", "n\n8\n")] {
+        world.put(key, content).await;
+        let seen = json!({ "filepath": format!("s3://bee/{key}").replace('?', "[?]"), "timeout": 0 });
+        assert!(world.run_as("file_sensor", seen).await.is_ok(), "{key}");
+    }
+    let ask = async |path: &str| {
+        let args = json!({ "tables": { "t": path }, "sql": "SELECT CAST(n AS INT) AS n FROM t" });
+        world.run_as("query", args).await.unwrap()["rows"].clone()
+    };
+    assert_eq!(ask("s3://bee/in/00%3A00/a#1~.jsonl").await, json!([[7]]));
+    assert_eq!(ask("s3://bee/in/00%3A00/*.jsonl").await, json!([[7]]));
+    assert_eq!(ask("s3://bee/in/00%3A00/*.csv").await, json!([[8]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_of_folders_are_no_files() {
+    let world = World::with_bucket("bee").await;
+    world.moto.mark_folder("bee", "in").await;
+    world.moto.mark_folder("bee", "in/deep").await;
+    for filepath in ["s3://bee/in", "s3://bee/in/*"] {
+        let seen = world.run_as("file_sensor", json!({ "filepath": filepath, "timeout": 0 })).await;
+        assert!(seen.is_err(), "there is nothing in {filepath}");
+    }
+    world.put("read/deep/a.csv", "n\n7\n").await;
+    world.moto.mark_folder("bee", "read").await;
+    world.moto.mark_folder("bee", "read/deep").await;
+    let question = json!({ "tables": { "t": "s3://bee/read" }, "sql": "SELECT CAST(n AS INT) AS n FROM t" });
+    assert_eq!(world.run_as("query", question).await.unwrap()["rows"], json!([[7]]));
+
+    world.put("in/deep/a.txt", "a").await;
+    world.put("in/deep/nothing.txt", "").await;
+    let down = json!({ "action": "sync", "source": "s3://bee/in", "target": "down" });
+    assert_eq!(world.run(down).await.unwrap()["copied"], 2);
+    assert_eq!((world.read("down/deep/a.txt"), world.read("down/deep/nothing.txt")), ("a".to_owned(), String::new()));
+    let across = json!({ "action": "sync", "source": "s3://bee/in", "target": "s3://bee/across" });
+    assert_eq!(world.run(across).await.unwrap()["copied"], 2);
+    let up = json!({ "action": "sync", "source": "down", "target": "s3://bee/in", "delete_extra": true });
+    assert_eq!(world.run(up).await.unwrap()["deleted"], 0);
+}
+
 #[tokio::test]
 async fn a_large_file_goes_in_parts_and_comes_back_whole() {
     let world = World::with_bucket("bee").await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -51,6 +52,7 @@ impl Server {
             .route("/elsewhere", any(elsewhere_to))
             .route("/never", get(never))
             .route("/begun", get(begun))
+            .route("/slow", get(slow))
             .with_state(Arc::clone(&world));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -115,6 +117,15 @@ async fn flaky(State(world): State<Arc<World>>) -> Response {
 
 async fn elsewhere_to(State(world): State<Arc<World>>) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [("location", world.elsewhere.clone())]).into_response()
+}
+
+/// Answers part by part, a fifth of a second each.
+async fn slow() -> Response {
+    let part = |left: u32| async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        (left > 0).then_some((Ok::<_, std::io::Error>("part "), left - 1))
+    };
+    Body::from_stream(stream::unfold(5, part)).into_response()
 }
 
 /// Begins an answer, and does not end it.
@@ -308,6 +319,13 @@ async fn a_request_that_is_cancelled_ends_at_once() {
 
     let silent = ask(json!({ "url": server.at("/never"), "request_timeout": 0.1, "retry_for": 0 })).await.unwrap_err();
     assert!(silent.to_string().contains("was silent for 0.1s"), "{silent}");
+}
+
+#[tokio::test]
+async fn an_answer_may_take_longer_than_the_server_may_be_silent() {
+    let server = Server::start().await;
+    let answered = ask(json!({ "url": server.at("/slow"), "request_timeout": 0.5, "retry_for": 10 })).await.unwrap();
+    assert_eq!(answered, "part ".repeat(5));
 }
 
 #[tokio::test]

@@ -56,10 +56,19 @@ impl Moto {
 
     /// Makes a bucket. The object store cannot, so the request is written by hand; moto looks at no signature.
     pub async fn make_bucket(&self, name: &str) {
+        self.put_nothing(name).await;
+    }
+
+    /// Marks a folder as browsers of buckets do; the object store knows no such keys.
+    pub async fn mark_folder(&self, bucket: &str, folder: &str) {
+        self.put_nothing(&format!("{bucket}/{folder}/")).await;
+    }
+
+    async fn put_nothing(&self, path: &str) {
         let address = self.endpoint.strip_prefix("http://").unwrap();
         let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
         let request = format!(
-            "PUT /{name} HTTP/1.1\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 \
+            "PUT /{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: AWS4-HMAC-SHA256 \
              Credential=test/20260101/us-east-1/s3/aws4_request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
         connection.write_all(request.as_bytes()).await.unwrap();

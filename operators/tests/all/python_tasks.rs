@@ -214,6 +214,15 @@ async fn scripts_run_as_they_do_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_script_that_ends_itself_leaves_what_it_pushed() {
+    let bench = bench();
+    for end in ["sys.exit()", "sys.exit(0)"] {
+        let code = format!("import sys, updraft\nupdraft.xcom_push('return_value', 7)\n{end}");
+        assert_eq!(run(&bench, json!({ "code": code })).await, 7, "{end}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_pushed_before_a_failure_is_left() {
     let bench = bench();
     let code = "import updraft\nupdraft.xcom_push('page', 'https://x/1')\nupdraft.xcom_push('odd', object())\nraise ";

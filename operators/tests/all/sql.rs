@@ -358,6 +358,21 @@ async fn tables_of_mysql_that_know_no_transactions_are_not_loaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_definition_in_mysql_lasts_as_a_whole_or_not_at_all() {
+    let server = Server::mariadb();
+    let bench = Bench::new();
+    let create = "CREATE TABLE IF NOT EXISTS t (id INT)";
+    let broken = format!("{create}; INSERT INTO t VALUES (1); INSERT INTO missing VALUES (2)");
+    server.fail(&bench, json!({ "sql": broken })).await;
+    assert_eq!(server.value(&bench, "SELECT COUNT(*) FROM t").await, 0);
+
+    // The first INSERT of the load takes 500 rows; what is no number is in the second.
+    bench.file("a.csv", format!("id\n{}many\n", "1\n".repeat(600)));
+    server.fail(&bench, json!({ "sql": create, "load": { "path": "a.csv", "table": "t" } })).await;
+    assert_eq!(server.value(&bench, "SELECT COUNT(*) FROM t").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_statement_is_cancelled_at_the_server_and_its_transaction_undone() {
     let forever = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT COUNT(*) FROM r";
     let table = [

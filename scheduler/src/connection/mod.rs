@@ -14,7 +14,7 @@ pub use spellings::spellings;
 pub use types::{ConnectionTest, ConnectionType, Field, FieldKind, TEST_TIME_MAX, test};
 
 /// Keys of `extra`, and names of variables, whose values nobody may read when the name contains one of these words (Airflow
-/// 3: masking sensitive data).
+/// 3: masking sensitive data). A hyphen is as good as `_`: what stands in `extra` may be the name of a header.
 const SENSITIVE_WORDS: [&str; 23] = [
     "access_key",
     "access_token",
@@ -26,7 +26,7 @@ const SENSITIVE_WORDS: [&str; 23] = [
     "connection_string",
     "dsn",
     // Of a kubeconfig.
-    "key-data",
+    "key_data",
     "keyfile_dict",
     "passphrase",
     "passwd",
@@ -193,7 +193,7 @@ impl fmt::Debug for Connection {
 
 /// Whether the value under a key of `extra`, or of a variable of that name, is a secret.
 pub fn is_sensitive(key: &str) -> bool {
-    let key = key.to_lowercase();
+    let key = key.to_lowercase().replace('-', "_");
     SENSITIVE_WORDS.iter().any(|word| key.contains(word)) || key.ends_with(KUBECONFIG)
 }
 
@@ -348,6 +348,12 @@ mod tests {
         assert_eq!(secrets_of("kube_config", &config_of_program), ["v4lue", "--token=abc"]);
         assert_eq!(secrets_of("kube_config", &json!(config.to_string())), ["t0ken", "a2V5"]);
         assert_eq!(secrets_of("kube_config", &json!("users: [{token: t0ken")), ["users: [{token: t0ken"]);
+    }
+
+    #[test]
+    fn a_header_is_as_secret_as_a_key_of_that_name() {
+        assert!(is_sensitive("X-Api-Key") && is_sensitive("x-amz-security-token") && is_sensitive("client-key-data"));
+        assert!(!is_sensitive("Content-Type") && !is_sensitive("X-Request-Id"));
     }
 
     #[test]

@@ -202,10 +202,13 @@ impl Remote {
             fs::write(next.join(MANIFEST), serde_json::to_vec(files)?)?;
             let beside = next.with_extension("link");
             let name = next.file_name().unwrap_or_default();
+            // A link that an earlier attempt could not move would be in the way of all later ones.
+            let _ = fs::remove_file(&beside);
             std::os::unix::fs::symlink(name, &beside)?;
             let before = fs::read_link(Remote::folder_in(&self.cache)).ok();
             fs::rename(&beside, Remote::folder_in(&self.cache))?;
-            for (_, state) in states(&self.cache)? {
+            // From here on the state counts: what cannot be cleared away must not take it along.
+            for (_, state) in states(&self.cache).unwrap_or_default() {
                 let is_in_use = state == next || before.as_deref().is_some_and(|before| state.ends_with(before));
                 if !is_in_use {
                     // Whatever is in the way now is tried again at the next change.
@@ -332,6 +335,15 @@ mod tests {
         remote.fetch().await.unwrap();
         assert_eq!(*memory.reads.lock().unwrap(), ["d.yaml"], "what did not change is not read again");
         assert!(states(cache.path()).unwrap().len() <= 2, "old states are cleared away");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_was_left_is_not_in_the_way() {
+        let (memory, cache) = (Memory::default(), tempfile::tempdir().unwrap());
+        memory.put("a.yaml", "one");
+        std::os::unix::fs::symlink("state-1", cache.path().join("state-1.link")).unwrap();
+        remote(&memory, cache.path()).fetch().await.unwrap();
+        assert_eq!(read(cache.path(), "a.yaml").as_deref(), Some("one"));
     }
 
     #[tokio::test]

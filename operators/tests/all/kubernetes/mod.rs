@@ -7,11 +7,12 @@ mod tls;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use operators::kubernetes::KubernetesJob;
 use operators::notifiers::Environment;
 use operators::registry_with;
 use scheduler::connection::{Connection, Secret};
-use scheduler::operator::{Outcome, TaskError, Verdict};
+use scheduler::operator::{Outcome, SecretReader, TaskError, Verdict};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -58,6 +59,28 @@ fn done() -> PodState {
 
 fn waiting(reason: &str) -> PodState {
     PodState::Waiting(reason.to_owned(), "no such tag".to_owned())
+}
+
+/// Secrets that cannot be looked up.
+struct Sealed;
+
+#[async_trait]
+impl SecretReader for Sealed {
+    async fn connection(&self, _: &str) -> anyhow::Result<Option<Connection>> {
+        anyhow::bail!("it is sealed")
+    }
+
+    async fn variable(&self, _: &str) -> anyhow::Result<Option<String>> {
+        anyhow::bail!("it is sealed")
+    }
+}
+
+#[tokio::test]
+async fn a_default_connection_that_cannot_be_looked_up_is_not_taken_for_none() {
+    let mut bench = with_dag_file();
+    bench.ctx.secrets = Arc::new(Sealed);
+    let error = run(&bench, json!({ "kubernetes_conn_id": "kubernetes_default" })).await.unwrap_err();
+    assert_eq!((error.verdict, error.to_string().as_str()), (Verdict::Retry, "it is sealed"));
 }
 
 #[tokio::test]
