@@ -163,3 +163,26 @@ test('a change while the first answer is under way is not lost', async () => {
   expect(run.getCurrentResult().data).toBe('success')
   leave()
 })
+
+test('hints that never cease let an answer arrive that takes long', async () => {
+  Stream.made = []
+  vi.stubGlobal('EventSource', Stream)
+  const queries = new QueryClient()
+  void makeLive(queries).start()
+  const answers: ((tasks: number) => void)[] = []
+  const queryFn = () => new Promise<number>((resolve) => void answers.push(resolve))
+  const tasks = new QueryObserver(queries, { queryKey: ['run', 'hello', 'r1', 'tasks'], queryFn, initialData: 0 })
+  const leave = tasks.subscribe(() => undefined)
+
+  for (let hint = 0; hint < 100; hint += 1) {
+    Stream.made[0]?.onmessage?.({ data: '{"kind":"task_instance","dag_id":"hello","dag_run_id":"r1"}' })
+    await vi.advanceTimersByTimeAsync(100)
+  }
+  expect(answers, 'one request at a time').toHaveLength(1)
+  answers[0]?.(7)
+  await vi.advanceTimersByTimeAsync(200)
+
+  expect(tasks.getCurrentResult().data).toBe(7)
+  expect(answers, 'what changed meanwhile is asked for').toHaveLength(2)
+  leave()
+})
