@@ -1,4 +1,5 @@
 import type { Query, QueryClient, QueryKey } from '@tanstack/react-query'
+import { whileSeen } from '../lib/seen'
 import { streams } from '../paths'
 import { keys } from './keys'
 
@@ -68,7 +69,8 @@ export function makeLive(queries: QueryClient): Live {
   let retry: ReturnType<typeof setTimeout> | undefined
   let wait = FIRST_RETRY_MS
   let begun: Promise<void> | undefined
-  // Answers may be older than the stream: it was lost, or it came after the pages had stopped waiting for it.
+  let leave: (() => void) | undefined
+  // Answers may be older than the stream: it was lost or let go, or it came after the pages had stopped waiting for it.
   let mayHaveMissed = false
 
   const become = (next: LiveState) => {
@@ -76,7 +78,14 @@ export function makeLive(queries: QueryClient): Live {
     for (const listener of listeners) listener()
   }
 
+  const close = () => {
+    clearTimeout(retry)
+    source?.close()
+    mayHaveMissed = true
+  }
   const open = (answered?: () => void) => {
+    clearTimeout(retry)
+    source?.close()
     source = new EventSource(streams.events())
     source.onopen = () => {
       wait = FIRST_RETRY_MS
@@ -106,17 +115,23 @@ export function makeLive(queries: QueryClient): Live {
           mayHaveMissed = true
           resolve()
         }, LONGEST_START_MS)
-        open(() => {
+        const answered = () => {
           clearTimeout(late)
           resolve()
-        })
+        }
+        leave = whileSeen(() => open(answered), close)
+        if (source === undefined) {
+          // Nobody sees the page yet.
+          mayHaveMissed = true
+          answered()
+        }
       })
       return begun
     },
     stop: () => {
-      clearTimeout(retry)
+      leave?.()
       stale.clear()
-      source?.close()
+      source = undefined
       begun = undefined
       mayHaveMissed = false
       become('connecting')
