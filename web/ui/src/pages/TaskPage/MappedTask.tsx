@@ -12,7 +12,7 @@ import { PageHead } from '../../components/PageHead'
 import { Reason } from '../../components/Reason'
 import { TaskStateBadge } from '../../components/StateBadge'
 import { StateFilter } from '../../components/StateFilter'
-import { summaryOf } from '../../components/tasks/summary'
+import { stateShown, summaryOf } from '../../components/tasks/summary'
 import { Time } from '../../components/Time'
 import { plural } from '../../lib/numbers'
 import { paths } from '../../paths'
@@ -30,11 +30,12 @@ export function MappedTask({ instances }: { instances: TaskInstance[] }) {
   const { data: dag } = useSuspenseQuery(dagDetailsQuery(dagId))
   const tasks = useQuery(dagTasksQuery(dagId)).data?.tasks
   const others = useQuery(runTasksQuery(dagId, runId)).data
-  const [state, setState] = useState<TaskState | null>(null)
+  const [asked, setAsked] = useState<TaskState | null>(null)
   const zone = dag.timezone ?? 'UTC'
   const summary = summaryOf(instances)
   const [first] = instances
   if (first === undefined || summary === null) return null
+  const state = stateShown(summary, asked)
   const shown = instances.filter((each) => state === null || taskState(each) === state)
   return (
     <>
@@ -59,7 +60,7 @@ export function MappedTask({ instances }: { instances: TaskInstance[] }) {
           </>
         }
       />
-      <Panel flush title="Instances" aside={<StateFilter counts={summary.counts} value={state} onChange={setState} />}>
+      <Panel flush title="Instances" aside={<StateFilter counts={summary.counts} value={state} onChange={setAsked} />}>
         <InstanceTable key={state} instances={shown} zone={zone} />
       </Panel>
     </>
