@@ -101,25 +101,33 @@ impl Meant {
         Ok(())
     }
 
-    /// The tasks that are named, with their relatives; all tasks when none is named.
-    pub fn tasks(&self, named: &[TaskRef], reach: Reach) -> Result<BTreeSet<TaskIndex>, ControlError> {
+    /// The tasks that are named, with their relatives; all tasks when none is named. What this version of the DAG does not have is
+    /// left out: see [`assert_known`].
+    pub fn tasks(&self, named: &[TaskRef], reach: Reach) -> BTreeSet<TaskIndex> {
         if named.is_empty() {
-            return Ok(self.dag.tasks().map(|(task, _)| task).collect());
+            return self.dag.tasks().map(|(task, _)| task).collect();
         }
-        let mut roots = Vec::new();
-        for TaskRef { task_id, .. } in named {
-            match self.dag.find(task_id) {
-                Some(task) => roots.push(task),
-                None => {
-                    let members: Vec<TaskIndex> = self.dag.tasks_in(task_id).collect();
-                    if members.is_empty() {
-                        return Err(ControlError::NotFound { what: "task", id: task_id.clone() });
-                    }
-                    roots.extend(members);
-                }
-            }
+        selection::related(&self.dag, named.iter().flat_map(|task| self.called(&task.task_id)), reach)
+    }
+
+    /// The task of that id, or those in the group of that id.
+    fn called(&self, id: &str) -> Vec<TaskIndex> {
+        match self.dag.find(id) {
+            Some(task) => vec![task],
+            None => self.dag.tasks_in(id).collect(),
         }
-        Ok(selection::related(&self.dag, roots, reach))
+    }
+}
+
+/// Refuses a task that none of the runs knows. Each has the version of the DAG that it is pinned to, so that the earlier ones may
+/// not have it yet, and the later ones not any more.
+pub(super) fn assert_known(named: &[TaskRef], runs: &[Meant]) -> Result<(), ControlError> {
+    let is_unknown = |task: &&TaskRef| runs.iter().all(|run| run.called(&task.task_id).is_empty());
+    match named.iter().find(is_unknown) {
+        Some(TaskRef { task_id, .. }) if !runs.is_empty() => {
+            Err(ControlError::NotFound { what: "task", id: task_id.clone() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -135,6 +143,19 @@ impl Control {
             .map_err(|error| ControlError::Invalid(error.to_string()))?;
         let instances = runs::instances(txn, row.id).await?;
         Ok(Meant { row, dag, instances })
+    }
+
+    /// The same of several runs.
+    pub(super) async fn all_meant(
+        &self,
+        txn: &DatabaseTransaction,
+        rows: Vec<dag_run::Model>,
+    ) -> Result<Vec<Meant>, ControlError> {
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            all.push(self.meant(txn, row).await?);
+        }
+        Ok(all)
     }
 
     /// The run that is named, and those before and after it as far as they are meant.

@@ -5,7 +5,7 @@ use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::affected::{Affected, Meant, Relatives, TaskRef};
+use super::affected::{Affected, Meant, Relatives, TaskRef, assert_known};
 use super::finished::named;
 use super::{Control, ControlError, check_note};
 use crate::engine::wake::Wake;
@@ -103,9 +103,10 @@ impl Control {
             }
             Runs::Between(from, until) => runs::between(&txn, dag_id, *from, *until).await?,
         };
-        let mut chosen = Vec::new();
-        for row in meant_runs {
-            let meant = self.meant(&txn, row).await?;
+        let meant_runs = self.all_meant(&txn, meant_runs).await?;
+        assert_known(&clear.tasks, &meant_runs)?;
+        let mut chosen = Vec::with_capacity(meant_runs.len());
+        for meant in meant_runs {
             let affected = clear.affected(&meant)?;
             chosen.push((meant, affected));
         }
@@ -156,7 +157,7 @@ impl Control {
         let row = runs::get_locked(&txn, dag_id, run_id).await?;
         let meant = self.meant(&txn, row).await?;
         let states = if clear.only_failed { StatesMeant::Failed } else { StatesMeant::Any };
-        let tasks = meant.tasks(&[], selection::Reach::default())?;
+        let tasks = meant.tasks(&[], selection::Reach::default());
         let affected = if clear.only_new { Vec::new() } else { meant.affected(&tasks, &[], |row| states.holds(row)) };
         let new_tasks = match version {
             Some(version) => meant.new_tasks(&*self.definition_of(&txn, version).await?),
@@ -226,7 +227,7 @@ impl StatesMeant {
 
 impl ClearTasks {
     fn affected(&self, meant: &Meant) -> Result<Vec<Affected>, ControlError> {
-        let tasks = meant.tasks(&self.tasks, self.relatives.reach())?;
+        let tasks = meant.tasks(&self.tasks, self.relatives.reach());
         let with_setups = selection::with_setups(&meant.dag, &tasks);
         // Setups and teardowns come along whatever their state, when anything that needs them does.
         let chosen = meant.affected(&tasks, &self.tasks, |row| self.states.holds(row));

@@ -90,7 +90,8 @@ fn is_masked(password: Option<&Secret>) -> bool {
     password.is_some_and(|password| password.reveal() == MASK)
 }
 
-fn holds_mask(value: &Value) -> bool {
+/// Whether something in the value is `***`.
+pub(super) fn holds_mask(value: &Value) -> bool {
     match value {
         Value::String(text) => text == MASK,
         Value::Array(values) => values.iter().any(holds_mask),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::affected::{Affected, Relatives, TaskRef};
+use super::affected::{Affected, Relatives, TaskRef, assert_known};
 use super::clear::find_run;
 use super::finished::named;
 use super::{Control, ControlError, check_note};
@@ -43,11 +43,13 @@ impl Control {
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
         let run = find_run(&txn, dag_id, &mark.run_id).await?;
+        let meant_runs = self.with_past_and_future(&txn, run, mark.relatives).await?;
+        let meant_runs = self.all_meant(&txn, meant_runs).await?;
+        assert_known(&mark.tasks, &meant_runs)?;
         let mut all = Vec::new();
         let mut waiting = Vec::new();
-        for row in self.with_past_and_future(&txn, run, mark.relatives).await? {
-            let meant = self.meant(&txn, row).await?;
-            let tasks = meant.tasks(&mark.tasks, mark.relatives.reach())?;
+        for meant in meant_runs {
+            let tasks = meant.tasks(&mark.tasks, mark.relatives.reach());
             if let (Some(note), false) = (&mark.note, mark.dry_run) {
                 meant.remark(&txn, &meant.affected(&tasks, &mark.tasks, |_| true), note, now).await?;
             }

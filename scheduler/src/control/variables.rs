@@ -1,9 +1,10 @@
 //! What people ask of variables: make, change, delete.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::connections::holds_mask;
 use super::{Control, ControlError};
-use crate::connection::MASK;
+use crate::connection::{MASK, unmasked};
 use crate::store::audit::{self, Deed};
 use crate::store::entity::variable;
 use crate::store::{StoreError, commit, secret_keys, variables};
@@ -14,7 +15,7 @@ const KEY_CHARS_MAX: usize = 250;
 /// What is to be changed of a variable; what is none stays as it is.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct VariablePatch {
-    /// Its value; `***` leaves it as it is.
+    /// Its value; `***` leaves it as it is, and in JSON what is `***`.
     pub value: Option<String>,
     /// For people.
     pub description: Option<Option<String>>,
@@ -50,11 +51,22 @@ impl Control {
         let txn = self.db.begin_write().await?;
         secret_keys::register(&txn, &self.keyring, self.clock.now()).await?;
         let row = variables::get(&txn, key).await?;
-        let value = patch.value.filter(|value| value != MASK);
+        let value = patch.value.filter(|value| value != MASK).map(|value| self.with_kept(&row, value)).transpose()?;
         let description = patch.description.unwrap_or(row.description);
         variables::update(&txn, &self.keyring, key, value.as_deref(), description.as_deref()).await?;
         self.variable_changed(txn, "patch_variable", key, user).await?;
         Ok(variables::get(self.db.read(), key).await?)
+    }
+
+    /// The value that somebody sends back who was shown the stored one masked: what is `***` in its JSON stays as it was.
+    fn with_kept(&self, row: &variable::Model, value: String) -> Result<String, StoreError> {
+        match serde_json::from_str::<Value>(&value) {
+            Ok(new) if holds_mask(&new) => {
+                let old: Option<Value> = serde_json::from_str(&variables::open(row, &self.keyring)?).ok();
+                Ok(unmasked(new, old.as_ref()).to_string())
+            }
+            _ => Ok(value),
+        }
     }
 
     /// Deletes a variable.

@@ -49,9 +49,9 @@ impl Guesses {
     }
 }
 
-/// Who has one address of IPv6 has 2^64 of them.
+/// Who has one address of IPv6 has 2^64 of them; an address of IPv4 that is written as one of IPv6 is one.
 fn network(address: Option<IpAddr>) -> Option<IpAddr> {
-    match address {
+    match address.map(|address| address.to_canonical()) {
         Some(IpAddr::V6(v6)) => {
             let [a, b, c, d, ..] = v6.segments();
             Some(IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)))
@@ -62,6 +62,8 @@ fn network(address: Option<IpAddr>) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
@@ -79,6 +81,21 @@ mod tests {
         assert!(!guesses.may_try(attacker, start));
         assert!(guesses.may_try(owner, start));
         assert!(guesses.may_try(attacker, start + REFILL));
+    }
+
+    /// A socket on `::` sees them so.
+    #[test]
+    fn addresses_of_ipv4_that_are_mapped_into_ipv6_are_each_its_own() {
+        let guesses = Guesses::default();
+        let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mapped = |last| Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, last).to_ipv6_mapped()));
+
+        for _ in 0..GUESSES {
+            guesses.failed(mapped(1), start);
+        }
+
+        assert!(!guesses.may_try(mapped(1), start));
+        assert!(guesses.may_try(mapped(2), start));
     }
 
     #[test]

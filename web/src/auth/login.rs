@@ -34,7 +34,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Address {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Address, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        // A socket on `::` sees 127.0.0.1 as an address of IPv6.
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
         // A proxy on this machine says for whom it asks; from elsewhere anybody could say anything.
         let is_proxy = peer.is_some_and(|peer| peer.is_loopback());
         let behind = if is_proxy { forwarded_for(&parts.headers) } else { None };

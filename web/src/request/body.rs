@@ -71,6 +71,39 @@ pub(crate) async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Re
     })
 }
 
+/// The names and numbers that lead from a body to a text with a NUL.
+fn place_of_nul(object: &Map<String, Value>) -> Option<Vec<Value>> {
+    fn within(value: &Value) -> Option<Vec<Value>> {
+        match value {
+            Value::String(text) => text.contains('\0').then(Vec::new),
+            Value::Array(items) => {
+                items.iter().enumerate().find_map(|(number, item)| Some(below(number, within(item)?)))
+            }
+            Value::Object(object) => place_of_nul(object),
+            _ => None,
+        }
+    }
+    fn below(step: impl Into<Value>, mut place: Vec<Value>) -> Vec<Value> {
+        place.insert(0, step.into());
+        place
+    }
+    object.iter().find_map(|(name, value)| {
+        let place = if name.contains('\0') { Some(Vec::new()) } else { within(value) };
+        Some(below(name.as_str(), place?))
+    })
+}
+
+/// No text may hold a NUL: Postgres keeps none, and what one database refuses the other does not take either.
+fn no_nul(place: Vec<Value>) -> ValidationError {
+    let loc = std::iter::once(Value::from("body")).chain(place).collect();
+    ValidationError {
+        kind: "string_unsafe",
+        loc,
+        msg: "Input should hold no NUL (`\\u0000`)".into(),
+        input: Value::Null,
+    }
+}
+
 /// The fields of a JSON object, taken one by one.
 pub(crate) struct Fields {
     object: Map<String, Value>,
@@ -86,7 +119,10 @@ impl Fields {
             ApiError::Invalid(vec![ValidationError::new(kind, &["body"], message, input)])
         };
         match serde_json::from_slice(bytes) {
-            Ok(Value::Object(object)) => Ok(Fields { object, place: vec!["body".into()], problems: Vec::new() }),
+            Ok(Value::Object(object)) => {
+                let problems = place_of_nul(&object).map(no_nul).into_iter().collect();
+                Ok(Fields { object, place: vec!["body".into()], problems })
+            }
             Ok(other) => Err(fault("model_attributes_type", "Input should be a valid dictionary".into(), other)),
             Err(error) => Err(fault("json_invalid", format!("JSON decode error: {error}"), Value::Null)),
         }

@@ -14,6 +14,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for UrlPath
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<UrlPath<T>, ApiError> {
+        if parts.uri.path().contains("%00") {
+            // Nothing is called so, and Postgres does not compare with it.
+            return Err(ApiError::not_found("Not Found"));
+        }
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(segments)) => Ok(UrlPath(segments)),
             Err(PathRejection::FailedToDeserializePathParams(_)) => {

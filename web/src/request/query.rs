@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use chrono::Utc;
 use scheduler::store::read::{Cursor, Direction, Paging, Pattern, Range, SortKey, Sorting};
+use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::error::{ApiError, ValidationError};
@@ -30,8 +31,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Query, Self::Rejection> {
         let query = parts.uri.query().unwrap_or_default();
-        let pairs = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Ok(Query { pairs, problems: Vec::new() })
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        // Postgres compares no text with one that holds a NUL.
+        let holds_nul = |(_, value): &&(String, String)| value.contains('\0');
+        let no_nul = |(name, _): &(String, String)| {
+            ValidationError::new(
+                "string_unsafe",
+                &["query", name.as_str()],
+                "Input should hold no NUL (`%00`)",
+                Value::Null,
+            )
+        };
+        let problems = pairs.iter().filter(holds_nul).map(no_nul).collect();
+        Ok(Query { pairs, problems })
     }
 }
 

@@ -34,13 +34,16 @@ pub(crate) async fn change<T: Things>(things: &T, body: BulkBody<T::Body>) -> Re
         let known = things.known().await?;
         match action {
             BulkAction::Create { entities, on_existence } => {
-                answer.create = Some(create(things, &known, entities, on_existence).await?);
+                let outcome = answer.create.get_or_insert_default();
+                create(things, &known, entities, on_existence, outcome).await?;
             }
             BulkAction::Update { entities, on_non_existence, mask } => {
-                answer.update = Some(update(things, &known, entities, on_non_existence, &mask).await?);
+                let outcome = answer.update.get_or_insert_default();
+                update(things, &known, entities, (on_non_existence, &mask), outcome).await?;
             }
             BulkAction::Delete { keys, on_non_existence } => {
-                answer.delete = Some(delete(things, &known, keys, on_non_existence).await?);
+                let outcome = answer.delete.get_or_insert_default();
+                delete(things, &known, keys, on_non_existence, outcome).await?;
             }
         }
     }
@@ -52,8 +55,8 @@ async fn create<T: Things>(
     known: &BTreeSet<String>,
     bodies: Vec<T::Body>,
     on_existence: OnExistence,
-) -> Result<BulkActionResponse, ApiError> {
-    let mut answer = BulkActionResponse::default();
+    answer: &mut BulkActionResponse,
+) -> Result<(), ApiError> {
     let there: Vec<String> = bodies.iter().map(Entity::key).filter(|name| known.contains(name)).collect();
     if on_existence == OnExistence::Fail && !there.is_empty() {
         let (things, names) = T::WORDS;
@@ -61,7 +64,7 @@ async fn create<T: Things>(
             StatusCode::CONFLICT,
             format!("The {things} with these {names}: {} already exist.", there.join(", ")),
         );
-        return Ok(answer);
+        return Ok(());
     }
     for body in bodies {
         let name = body.key();
@@ -70,29 +73,28 @@ async fn create<T: Things>(
             (true, OnExistence::Overwrite) => things.update(body, &[]).await,
             (true, _) => continue,
         };
-        note(&mut answer, name, done)?;
+        note(answer, name, done)?;
     }
-    Ok(answer)
+    Ok(())
 }
 
 async fn update<T: Things>(
     things: &T,
     known: &BTreeSet<String>,
     bodies: Vec<T::Body>,
-    on_non_existence: OnNonExistence,
-    mask: &[String],
-) -> Result<BulkActionResponse, ApiError> {
-    let mut answer = BulkActionResponse::default();
+    (on_non_existence, mask): (OnNonExistence, &[String]),
+    answer: &mut BulkActionResponse,
+) -> Result<(), ApiError> {
     let names: Vec<String> = bodies.iter().map(Entity::key).collect();
-    if misses::<T>(&mut answer, known, &names, on_non_existence) {
-        return Ok(answer);
+    if misses::<T>(answer, known, &names, on_non_existence) {
+        return Ok(());
     }
     for body in bodies.into_iter().filter(|body| known.contains(&body.key())) {
         let name = body.key();
         let done = things.update(body, mask).await;
-        note(&mut answer, name, done)?;
+        note(answer, name, done)?;
     }
-    Ok(answer)
+    Ok(())
 }
 
 async fn delete<T: Things>(
@@ -100,16 +102,16 @@ async fn delete<T: Things>(
     known: &BTreeSet<String>,
     names: Vec<String>,
     on_non_existence: OnNonExistence,
-) -> Result<BulkActionResponse, ApiError> {
-    let mut answer = BulkActionResponse::default();
-    if misses::<T>(&mut answer, known, &names, on_non_existence) {
-        return Ok(answer);
+    answer: &mut BulkActionResponse,
+) -> Result<(), ApiError> {
+    if misses::<T>(answer, known, &names, on_non_existence) {
+        return Ok(());
     }
     for name in names.into_iter().filter(|name| known.contains(name)) {
         let done = things.delete(&name).await;
-        note(&mut answer, name, done)?;
+        note(answer, name, done)?;
     }
-    Ok(answer)
+    Ok(())
 }
 
 /// Whether nothing is changed because something is missing.

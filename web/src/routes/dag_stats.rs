@@ -33,6 +33,7 @@ pub(crate) async fn get_dag_stats(
     query: Query,
 ) -> Result<Json<DagStatsCollectionResponse>, ApiError> {
     let filter = DagFilter { dag_ids: query.texts("dag_ids"), exclude_stale: true, ..DagFilter::default() };
+    query.finish()?;
     let by_id = read::dag_sort_key("dag_id").map(|key| (key, read::Direction::Ascending));
     // The answer has no pages (Airflow 3).
     let all = Paging::Offset { limit: u64::from(u32::MAX), offset: 0 };

@@ -98,20 +98,21 @@ pub(crate) async fn get_log(
 ) -> Result<Response, ApiError> {
     let map_index = query.number("map_index").unwrap_or(-1);
     let is_full = query.flag("full_content").unwrap_or(false);
-    let offset = match query.text("token") {
-        None => 0,
-        Some(token) => token.parse().map_err(|_| ApiError::bad_request("Invalid log token"))?,
+    let at: Option<u64> = match query.text("token") {
+        None => None,
+        Some(token) => Some(token.parse().map_err(|_| ApiError::bad_request("Invalid log token"))?),
     };
     query.finish()?;
     let accepts = accepts(&headers, "application/x-ndjson")?;
     let log = TryLog::find(&app, &TryKey { dag_id, run_id, task_id, map_index, try_number }).await?;
     match accepts {
-        Accepts::Json => part_in_json(&app.logs, &log, offset, is_full).await.map(|part| Json(part).into_response()),
-        Accepts::Other => whole_in_ndjson(app.logs, log, offset).await,
+        Accepts::Json => part_in_json(&app.logs, &log, at, is_full).await.map(|part| Json(part).into_response()),
+        Accepts::Other => whole_in_ndjson(app.logs, log, at).await,
     }
 }
 
-/// The lines with which every log opens: where it is kept (Airflow 3).
+/// The lines with which every log opens: where it is kept (Airflow 3). Who goes on at a token has had them, also while nothing is
+/// written and the token leads to the beginning.
 fn opening(log: &TryLog) -> [StructuredLogMessage; 2] {
     let line = |event: &str, sources| StructuredLogMessage {
         timestamp: None,
@@ -126,14 +127,15 @@ fn opening(log: &TryLog) -> [StructuredLogMessage; 2] {
 async fn part_in_json(
     logs: &LogReader,
     log: &TryLog,
-    offset: u64,
+    at: Option<u64>,
     is_full: bool,
 ) -> Result<TaskInstancesLogResponse, ApiError> {
+    let offset = at.unwrap_or(0);
     let is_over = log.progress.is_over();
     let bytes_max = if is_full { TRY_LOG_BYTES_MAX + PART_BYTES_MAX } else { PART_BYTES_MAX };
     let part = read_part(logs, &log.key, offset, bytes_max, &log.progress).await?;
     let mut content: Vec<StructuredLogMessage> = Vec::with_capacity(part.lines.len() + 2);
-    if offset == 0 {
+    if at.is_none() {
         content.extend(opening(log));
     }
     content.extend(part.lines.iter().map(|(_, line)| message(line)));
@@ -142,10 +144,11 @@ async fn part_in_json(
 }
 
 /// Everything that is there, and where what comes later begins.
-async fn whole_in_ndjson(logs: LogReader, log: TryLog, offset: u64) -> Result<Response, ApiError> {
+async fn whole_in_ndjson(logs: LogReader, log: TryLog, at: Option<u64>) -> Result<Response, ApiError> {
+    let offset = at.unwrap_or(0);
     let is_over = log.progress.is_over();
     let mut first = Vec::new();
-    if offset == 0 {
+    if at.is_none() {
         for line in opening(&log) {
             serde_json::to_writer(&mut first, &line).map_err(ApiError::internal)?;
             first.push(b'\n');

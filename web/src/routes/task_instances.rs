@@ -187,7 +187,6 @@ pub(crate) async fn get_mapped_task_instances(
     if !exists {
         return Err(no_task_instance(&dag_id, &run_id, &task_id, None));
     }
-    filter.map_indices.retain(|index| *index >= 0);
     let listing = read::list_task_instances(app.db.read(), &filter, &sorting, &paging).await?;
     TaskInstanceCollectionResponse::new(listing, &paging).map(Json)
 }

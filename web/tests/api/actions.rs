@@ -141,6 +141,34 @@ async fn what_cannot_be_cleared_is_refused() {
     assert_eq!((status, &answer["detail"]), (StatusCode::CONFLICT, &json!("task `extract` of run `busy` is running")));
 }
 
+/// A run before may be of a version that had no such task, and one after of a version that has it no more.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn runs_before_that_have_no_such_task_are_passed_over(#[case] backend: Backend) {
+    let mut server = with_failed_runs(backend).await;
+    let text = "schedule: '@daily'\ntasks:\n  - {task_id: extract, operator: bash, bash_command: 'false'}\n  \
+                - {task_id: audit, operator: bash, bash_command: 'false'}\n";
+    server.write_dag("sales.yaml", text).await;
+    let run = rows::run(&server.db, "d", "failed", 0).await;
+    let instances =
+        [rows::instance(&run, "extract", 0, Some("success")), rows::instance(&run, "audit", 1, Some("failed"))];
+    rows::insert(&server.db, instances).await;
+
+    let both = json!({ "dag_run_id": "d", "task_ids": ["audit", "extract"], "include_past": true });
+    let (status, preview) = server.post("/dags/sales/clearTaskInstances", &both).await;
+    assert_eq!(status, StatusCode::OK, "{preview}");
+    assert_eq!(told(&preview).iter().filter(|told| told.starts_with("audit")).count(), 1);
+    let (_, unknown) =
+        server.post("/dags/sales/clearTaskInstances", &json!({ "dag_run_id": "d", "task_ids": ["no"] })).await;
+    assert_eq!(unknown["detail"], "task `no` does not exist");
+
+    let mark = json!({ "new_state": "success", "include_past": true });
+    let (status, marked) = server.patch("/dags/sales/dagRuns/d/taskInstances/audit", &mark).await;
+    assert_eq!((status, told(&marked)), (StatusCode::OK, vec!["audit=success@1".into()]));
+}
+
 /// §14: the request says on which version, else the DAG, else it is that of the run.
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]

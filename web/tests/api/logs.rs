@@ -118,6 +118,12 @@ async fn only_tries_that_are_known_have_a_log() {
     assert_eq!((nothing["content"].as_array().unwrap().len(), &nothing["continuation_token"]), (2, &Value::Null));
     let next = server.get_ok(&format!("{PATH}/2")).await;
     assert_eq!(next["continuation_token"], "0");
+    let still = server.get_ok(&format!("{PATH}/2?token=0")).await;
+    assert_eq!(
+        still,
+        json!({ "content": [], "continuation_token": "0" }),
+        "who has read the opening does not get it again"
+    );
     for (path, status) in [
         (format!("{PATH}/3"), StatusCode::NOT_FOUND),
         (format!("{PATH}/1?map_index=1"), StatusCode::NOT_FOUND),

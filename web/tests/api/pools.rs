@@ -160,6 +160,15 @@ async fn pools_are_changed_in_bulk(#[case] backend: Backend) {
     assert_eq!(server.get_ok("/pools/new").await["slots"], 3);
     assert_eq!(names(&server.get_ok("/pools").await), ["default_pool", "new"]);
 
+    let twice = json!({ "actions": [
+        { "action": "update", "entities": [pool("new", 5)], "update_mask": ["slots"] },
+        { "action": "update", "entities": [pool("none", 5)] },
+        { "action": "update", "entities": [pool("default_pool", 64)], "update_mask": ["slots"] },
+    ] });
+    let (_, answer) = server.patch("/pools", &twice).await;
+    assert_eq!(answer["update"]["success"], json!(["new", "default_pool"]), "each change is told of");
+    assert_eq!(answer["update"]["errors"][0]["status_code"], 404);
+
     let wrong =
         json!({ "actions": [{ "action": "create", "entities": [pool("a", 1), { "name": "b", "slots": "x" }] }] });
     let (status, answer) = server.patch("/pools", &wrong).await;

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use insta::assert_json_snapshot;
+use rstest::rstest;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
@@ -42,6 +43,28 @@ async fn refusals_look_like_airflows() {
     seen.push(json!({ "path": "/dags with 11 order_by", "status": status.as_u16(), "body": body }));
 
     assert_json_snapshot!("refusals", seen);
+}
+
+/// Postgres keeps no NUL, and says so in its own words.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_nul_is_the_requests_fault(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+
+    let body = json!({ "logical_date": null, "conf": { "rows": [1, { "a": "x\0" }] }, "note": "fine" });
+    let (status, refused) = server.post("/dags/sales/dagRuns", &body).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(refused["detail"][0]["loc"], json!(["body", "conf", "rows", 1, "a"]));
+    for (path, status) in [
+        ("/dags?dag_id_pattern=a%00", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/dagStats?dag_ids=a%00", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/dags/a%00", StatusCode::NOT_FOUND),
+        ("/variables/a%00", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(server.get(path).await.0, status, "{path}");
+    }
 }
 
 #[tokio::test]

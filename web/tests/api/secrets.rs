@@ -173,6 +173,17 @@ async fn variables_are_made_shown_changed_and_deleted(#[case] backend: Backend) 
     let (_, changed) = server.patch("/variables/limits?update_mask=value", &body).await;
     assert_eq!((&changed["value"], &changed["description"]), (&json!("9"), &json!("d")));
 
+    server
+        .post("/variables", &json!({ "key": "mail", "value": { "host": "h", "password": "hush", "ports": [1] } }))
+        .await;
+    let shown = server.get_ok("/variables/mail").await["value"].clone();
+    assert_eq!(shown, r#"{"host":"h","password":"***","ports":[1]}"#);
+    server.patch("/variables/mail", &json!({ "key": "mail", "value": shown, "description": "of ours" })).await;
+    assert_eq!(server.stored_variable("mail").await, r#"{"host":"h","password":"hush","ports":[1]}"#);
+    let changed = json!({ "key": "mail", "value": { "host": "other", "password": "***" } });
+    server.patch("/variables/mail", &changed).await;
+    assert_eq!(server.stored_variable("mail").await, r#"{"host":"other","password":"hush"}"#);
+
     assert_eq!(server.patch("/variables/limits", &json!({ "key": "x", "value": "" })).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(server.post("/variables", &json!({ "key": "x" })).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(server.delete("/variables/a%2Fb%20c").await.0, StatusCode::NO_CONTENT);

@@ -157,6 +157,8 @@ async fn a_mapped_task_is_looked_at_by_index(#[case] backend: Backend) {
     assert_eq!(server.get_ok(&format!("{path}/2/tries/1")).await["map_index"], 2);
     let list = server.get_ok(&format!("{path}/listMapped?order_by=-map_index&limit=2")).await;
     assert_eq!((&list["total_entries"], &list["task_instances"][0]["map_index"]), (&json!(3), &json!(2)));
+    assert_eq!(server.get_ok(&format!("{path}/listMapped?map_index=1")).await["total_entries"], 1);
+    assert_eq!(server.get_ok(&format!("{path}/listMapped?map_index=-1")).await["total_entries"], 0);
     let (status, _) = server.get("/dags/sales/dagRuns/a/taskInstances/load/listMapped").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }

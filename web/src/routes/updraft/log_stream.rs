@@ -141,13 +141,25 @@ impl Follower {
     /// Waits until there may be more to read.
     async fn wait(&mut self) {
         self.looks += 1;
-        let may_be_over = tokio::select! {
-            () = self.seat.ended() => {
-                self.is_done = true;
-                false
+        let look = tokio::time::sleep(LOOK);
+        tokio::pin!(look);
+        // Hints about others do not count: with thousands of tasks there are so many that each stream would read all the time.
+        let may_be_over = loop {
+            tokio::select! {
+                () = self.seat.ended() => {
+                    self.is_done = true;
+                    break false;
+                }
+                () = &mut look => break self.looks.is_multiple_of(LOOKS_PER_QUESTION),
+                hint = self.changes.recv() => {
+                    if self.is_about_us(hint) {
+                        break true;
+                    }
+                    if self.is_done {
+                        break false;
+                    }
+                }
             }
-            hint = self.changes.recv() => self.is_about_us(hint),
-            () = tokio::time::sleep(LOOK) => self.looks.is_multiple_of(LOOKS_PER_QUESTION),
         };
         if !may_be_over {
             return;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { detailText } from './errors'
+import { ApiError, detailText, isSignedOut } from './errors'
 
 const answer = { status: 409, statusText: 'Conflict' }
 
@@ -12,4 +12,14 @@ test.each([
   [undefined, 'The server answered 409 Conflict'],
 ])('%j reads: %s', (body, text) => {
   expect(detailText(body, answer)).toBe(text)
+})
+
+test.each([
+  [new ApiError(401, 'Token Expired'), true],
+  [new ApiError(403, 'Invalid JWT token'), true],
+  [new ApiError(403, 'ada is not among those who may answer `ask`'), false],
+  [new ApiError(404, 'Invalid JWT token'), false],
+  [new Error('Invalid JWT token'), false],
+])('%s asks to sign in: %s', (error, asks) => {
+  expect(isSignedOut(error)).toBe(asks)
 })

@@ -10,9 +10,16 @@ export class ApiError extends Error {
   }
 }
 
-/** True when the session is over, so that only signing in helps. */
+/** What the server says, with 403 as Airflow does, of a token that it did not make or that was taken back. */
+const FOREIGN_TOKEN = 'Invalid JWT token'
+
+/**
+ * True when only signing in helps: the session is over, or the cookie is not of this server. Cookies know no ports, so that
+ * another Updraft on this host, or Airflow, puts its own in the place of ours.
+ */
 export function isSignedOut(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 401
+  if (!(error instanceof ApiError)) return false
+  return error.status === 401 || (error.status === 403 && error.message === FOREIGN_TOKEN)
 }
 
 /** True for answers that asking again cannot change. */

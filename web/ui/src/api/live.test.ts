@@ -1,6 +1,6 @@
 import { QueryClient, type QueryKey, QueryObserver } from '@tanstack/react-query'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { gather, makeLive, staleKeys } from './live'
+import { gather, makeLive, staleKeys, type Live } from './live'
 
 test.each([
   [{ kind: 'dag', dag_id: 'hello' }, [['dags'], ['dag', 'hello']]],
@@ -23,9 +23,19 @@ test.each([
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
+  for (const live of made.splice(0)) live.stop()
   vi.useRealTimers()
   vi.unstubAllGlobals()
 })
+
+const made: Live[] = []
+
+/** One that ends with its test. */
+function liveOf(queries: QueryClient): Live {
+  const live = makeLive(queries)
+  made.push(live)
+  return live
+}
 
 test('hints are gathered, each key once', async () => {
   const batches: QueryKey[][] = []
@@ -81,7 +91,7 @@ function follow() {
   const queries = new QueryClient()
   const invalidate = vi.spyOn(queries, 'invalidateQueries').mockResolvedValue()
   const stale = () => invalidate.mock.calls.map(([filters]) => filters?.queryKey)
-  return { live: makeLive(queries), stale }
+  return { live: liveOf(queries), stale }
 }
 
 test('pages wait for the stream, and then follow its hints', async () => {
@@ -130,6 +140,41 @@ test('a stream that comes late makes stale what was loaded without it', async ()
   expect(stale()).toEqual([[]])
 })
 
+function see(isSeen: boolean) {
+  vi.spyOn(document, 'hidden', 'get').mockReturnValue(!isSeen)
+  document.dispatchEvent(new Event('visibilitychange'))
+}
+
+test('a page that nobody sees holds no connection, and asks for everything when it is seen again', async () => {
+  const { live, stale } = follow()
+  void live.start()
+  Stream.made[0]?.onopen?.()
+
+  see(false)
+  expect(Stream.made[0]?.close).toHaveBeenCalled()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(Stream.made).toHaveLength(1)
+
+  see(true)
+  expect(Stream.made).toHaveLength(2)
+  Stream.made[1]?.onopen?.()
+  await vi.advanceTimersByTimeAsync(200)
+  expect(stale()).toEqual([[]])
+})
+
+test('a page that is opened behind another is there at once, and follows when it is seen', async () => {
+  see(false)
+  const { live } = follow()
+  const started = vi.fn()
+  void live.start().then(started)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(started).toHaveBeenCalled()
+  expect(Stream.made).toHaveLength(0)
+
+  see(true)
+  expect(Stream.made).toHaveLength(1)
+})
+
 test('after stop nothing is opened again', async () => {
   const { live } = follow()
   void live.start()
@@ -146,7 +191,7 @@ test('a change while the first answer is under way is not lost', async () => {
   Stream.made = []
   vi.stubGlobal('EventSource', Stream)
   const queries = new QueryClient()
-  void makeLive(queries).start()
+  void liveOf(queries).start()
   const answers: ((state: string) => void)[] = []
   const queryFn = () => new Promise<string>((resolve) => void answers.push(resolve))
   const run = new QueryObserver(queries, { queryKey: ['run', 'hello', 'r1'], queryFn })
@@ -161,5 +206,28 @@ test('a change while the first answer is under way is not lost', async () => {
   await vi.advanceTimersByTimeAsync(200)
 
   expect(run.getCurrentResult().data).toBe('success')
+  leave()
+})
+
+test('hints that never cease let an answer arrive that takes long', async () => {
+  Stream.made = []
+  vi.stubGlobal('EventSource', Stream)
+  const queries = new QueryClient()
+  void liveOf(queries).start()
+  const answers: ((tasks: number) => void)[] = []
+  const queryFn = () => new Promise<number>((resolve) => void answers.push(resolve))
+  const tasks = new QueryObserver(queries, { queryKey: ['run', 'hello', 'r1', 'tasks'], queryFn, initialData: 0 })
+  const leave = tasks.subscribe(() => undefined)
+
+  for (let hint = 0; hint < 100; hint += 1) {
+    Stream.made[0]?.onmessage?.({ data: '{"kind":"task_instance","dag_id":"hello","dag_run_id":"r1"}' })
+    await vi.advanceTimersByTimeAsync(100)
+  }
+  expect(answers, 'one request at a time').toHaveLength(1)
+  answers[0]?.(7)
+  await vi.advanceTimersByTimeAsync(200)
+
+  expect(tasks.getCurrentResult().data).toBe(7)
+  expect(answers, 'what changed meanwhile is asked for').toHaveLength(2)
   leave()
 })

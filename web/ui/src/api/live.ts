@@ -1,4 +1,5 @@
 import type { Query, QueryClient, QueryKey } from '@tanstack/react-query'
+import { whileSeen } from '../lib/seen'
 import { streams } from '../paths'
 import { keys } from './keys'
 
@@ -68,7 +69,8 @@ export function makeLive(queries: QueryClient): Live {
   let retry: ReturnType<typeof setTimeout> | undefined
   let wait = FIRST_RETRY_MS
   let begun: Promise<void> | undefined
-  // Answers may be older than the stream: it was lost, or it came after the pages had stopped waiting for it.
+  let leave: (() => void) | undefined
+  // Answers may be older than the stream: it was lost or let go, or it came after the pages had stopped waiting for it.
   let mayHaveMissed = false
 
   const become = (next: LiveState) => {
@@ -76,7 +78,14 @@ export function makeLive(queries: QueryClient): Live {
     for (const listener of listeners) listener()
   }
 
+  const close = () => {
+    clearTimeout(retry)
+    source?.close()
+    mayHaveMissed = true
+  }
   const open = (answered?: () => void) => {
+    clearTimeout(retry)
+    source?.close()
     source = new EventSource(streams.events())
     source.onopen = () => {
       wait = FIRST_RETRY_MS
@@ -106,17 +115,23 @@ export function makeLive(queries: QueryClient): Live {
           mayHaveMissed = true
           resolve()
         }, LONGEST_START_MS)
-        open(() => {
+        const answered = () => {
           clearTimeout(late)
           resolve()
-        })
+        }
+        leave = whileSeen(() => open(answered), close)
+        if (source === undefined) {
+          // Nobody sees the page yet.
+          mayHaveMissed = true
+          answered()
+        }
       })
       return begun
     },
     stop: () => {
-      clearTimeout(retry)
+      leave?.()
       stale.clear()
-      source?.close()
+      source = undefined
       begun = undefined
       mayHaveMissed = false
       become('connecting')
@@ -138,26 +153,32 @@ function parseHint(text: string): Hint | undefined {
   }
 }
 
+/**
+ * Asks anew for what is shown of it. A request that is under way may be answered with what was before the change, and is not
+ * cut off for it: of a run with thousands of tasks that change all the time no answer would ever arrive. It is asked once more
+ * when it is answered.
+ */
 async function invalidate(queries: QueryClient, batch: QueryKey[]): Promise<void> {
-  for (const first of firstAnswers(queries, batch)) void askAgain(queries, first)
-  const all = Promise.all(batch.map((queryKey) => queries.invalidateQueries({ queryKey })))
+  for (const query of underWay(queries, batch)) void askAgain(queries, query)
+  const all = Promise.all(batch.map((queryKey) => queries.invalidateQueries({ queryKey }, JOINS)))
   await Promise.race([all, new Promise((resolve) => setTimeout(resolve, LONGEST_FLUSH_MS))])
 }
 
-/** Queries that have nothing yet and wait for their first answer. It may be older than the change, and is not asked for anew. */
-function firstAnswers(queries: QueryClient, batch: QueryKey[]): Set<Query> {
-  const underWay = batch.flatMap((queryKey) => queries.getQueryCache().findAll({ queryKey, fetchStatus: 'fetching' }))
-  return new Set(underWay.filter((query) => query.state.data === undefined))
+/** An invalidation that leaves requests under way alone. */
+const JOINS = { cancelRefetch: false }
+
+function underWay(queries: QueryClient, batch: QueryKey[]): Set<Query> {
+  return new Set(batch.flatMap((queryKey) => queries.getQueryCache().findAll({ queryKey, fetchStatus: 'fetching' })))
 }
 
 async function askAgain(queries: QueryClient, query: Query): Promise<void> {
   await query.promise?.catch(() => undefined)
-  await queries.invalidateQueries({ queryKey: query.queryKey, exact: true })
+  await queries.invalidateQueries({ queryKey: query.queryKey, exact: true }, JOINS)
 }
 
 /**
- * Collects keys for [`GATHER_MS`] and hands them on together, one batch after the other: an invalidation cancels the
- * request under way, so that batches that overlap could starve a page for as long as hints keep coming.
+ * Collects keys for [`GATHER_MS`] and hands them on together, one batch after the other: what a page shows is asked for as
+ * fast as the server answers, and no faster.
  */
 export function gather(flush: (batch: QueryKey[]) => Promise<void>): { add: (more: QueryKey[]) => void; clear: () => void } {
   const waiting = new Map<string, QueryKey>()

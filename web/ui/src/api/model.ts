@@ -84,6 +84,14 @@ export function isTaskFinished(state: TaskState): boolean {
   return FINISHED[state]
 }
 
+/**
+ * True while the latest try may still write to its log. A task that waits for another try, or was cleared, keeps the number of
+ * the try that is over.
+ */
+export function isTryOpen(state: TaskState): boolean {
+  return !isTaskFinished(state) && state !== 'up_for_retry' && state !== 'none'
+}
+
 export function isRunFinished(state: RunState): boolean {
   return state === 'success' || state === 'failed'
 }

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react'
 import type { LogLine } from '../../api/model'
+import { whileSeen } from '../../lib/seen'
 
 const GATHER_MS = 80
 const RETRY_MS = 2000
@@ -26,11 +27,17 @@ export function useLogStream(url: string | null): LogLine[] | null {
     const soon = () => {
       drawing ??= setTimeout(draw, GATHER_MS)
     }
+    const close = () => {
+      clearTimeout(retry)
+      source?.close()
+    }
     const open = () => {
+      close()
       source = new EventSource(url)
       source.onopen = () => {
         lines = []
-        soon()
+        // Lines that somebody reads stay until those of the new connection are there.
+        setHeld((before) => (before?.url === url ? before : { url, lines }))
       }
       source.addEventListener('line', (event: MessageEvent<string>) => {
         lines.push(JSON.parse(event.data) as LogLine)
@@ -43,11 +50,10 @@ export function useLogStream(url: string | null): LogLine[] | null {
       }
     }
 
-    open()
+    const leave = whileSeen(open, close)
     return () => {
       clearTimeout(drawing)
-      clearTimeout(retry)
-      source?.close()
+      leave()
     }
   }, [url])
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { TaskInstance } from '../../api/model'
-import { byTask, firstFailed, summaryOf } from './summary'
+import { byTask, firstFailed, stateShown, summaryOf } from './summary'
 
 type State = TaskInstance['state']
 
@@ -26,6 +26,11 @@ test('a summary counts, and nothing has no summary', () => {
   })
   expect(summaryOf([])).toBeNull()
   expect(summaryOf([{ state: 'success', count: 5 }, { state: 'failed', count: 1 }])?.total).toBe(6)
+})
+
+test('a state that none is in any more is not filtered by', () => {
+  const shown = (asked: 'running' | 'success' | null) => stateShown({ state: 'success', total: 1, counts: [['success', 1]] }, asked)
+  expect([shown('running'), shown('success'), shown(null)]).toEqual([null, 'success', null])
 })
 
 function instance(task_id: string, map_index: number, state: State = null, end_date: string | null = null): TaskInstance {

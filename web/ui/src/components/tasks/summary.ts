@@ -45,6 +45,11 @@ export function summaryOf(instances: readonly (Pick<TaskInstance, 'state'> & { c
   return { state: counts[0]?.[0] ?? 'none', total, counts }
 }
 
+/** The state that somebody filters by: none any more when none is in it, for then there is no button either to see all again. */
+export function stateShown({ counts }: Summary, asked: TaskState | null): TaskState | null {
+  return counts.some(([state]) => state === asked) ? asked : null
+}
+
 /** The instances by their task: one, or those of a mapped task. */
 export function byTask(instances: readonly TaskInstance[]): Map<string, TaskInstance[]> {
   const tasks = new Map<string, TaskInstance[]>()

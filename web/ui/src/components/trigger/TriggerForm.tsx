@@ -1,6 +1,7 @@
 import { Button, SegmentedControl, Textarea, TextInput } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
+import { messageOf } from '../../api/errors'
 import type { TriggerBody } from '../../api/model'
 import { usePauseDag } from '../../api/queries/dags'
 import { useTriggerRun } from '../../api/queries/runs'
@@ -46,9 +47,10 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
     }
     setRefused(null)
     try {
-      if (unpause) await pause.mutateAsync(false)
       const run = await trigger.mutateAsync(body)
       toast.good(`${dagId} is triggered`, run.dag_run_id)
+      // Only then: a run that is refused must not leave behind a DAG that runs on its schedule.
+      if (unpause) await pause.mutateAsync(false).catch((error: unknown) => toast.bad(`${dagId} is still paused`, messageOf(error)))
       onDone()
       await navigate(paths.run(dagId, run.dag_run_id))
     } catch (error) {

@@ -13,9 +13,14 @@ export function useConfForm(params: Param[], conf: Record<string, unknown> | nul
   const readings = params.map((param) => [param.name, readDraft(param, drafts[param.name] ?? '')] as const)
   const problems: Record<string, string | undefined> = {}
   if (checked) for (const [name, reading] of readings) problems[name] = reading.problem
+  // What is wrong goes along as it was typed, for whoever goes on with it as JSON; without it the default would be taken.
+  const typed = (name: string): [string, unknown][] => {
+    const draft = drafts[name] ?? ''
+    return draft === '' ? [] : [[name, draft]]
+  }
   const values = () => ({
     ...others,
-    ...Object.fromEntries(readings.flatMap(([name, reading]) => ('value' in reading ? [[name, reading.value]] : []))),
+    ...Object.fromEntries(readings.flatMap(([name, reading]): [string, unknown][] => ('value' in reading ? [[name, reading.value]] : typed(name)))),
   })
 
   const setMode = (next: 'form' | 'json') => {

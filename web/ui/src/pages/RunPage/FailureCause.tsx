@@ -20,6 +20,9 @@ interface Props {
 
 const LAST_LINES = 8
 
+/** Named at most beside the first: of a mapped task thousands may fail, and the graph is below. */
+const OTHERS_MAX = 20
+
 /** Why a run fails: the task that failed first, and the end of its log. */
 export function FailureCause({ run, instances }: Props) {
   const failed = instances
@@ -59,12 +62,13 @@ export function FailureCause({ run, instances }: Props) {
       {others.length > 0 && (
         <p className={classes.causeOthers}>
           Failed too:{' '}
-          {others.map((other, place) => (
+          {others.slice(0, OTHERS_MAX).map((other, place) => (
             <span key={instanceName(other)}>
               {place > 0 && ', '}
               <Link {...paths.instance(other)}>{instanceName(other)}</Link>
             </span>
           ))}
+          {others.length > OTHERS_MAX && ` and ${plural(others.length - OTHERS_MAX, 'more', 'more')}`}
         </p>
       )}
     </section>

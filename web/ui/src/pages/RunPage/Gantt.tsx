@@ -8,11 +8,12 @@ import { TASK_FACES } from '../../components/faces'
 import { TaskName } from '../../components/tasks/TaskName'
 import { formatClock } from '../../lib/dates'
 import { elapsedSeconds, formatDuration } from '../../lib/durations'
+import { plural } from '../../lib/numbers'
 import { useNow } from '../../lib/useNow'
 import { paths } from '../../paths'
 import { EmptyMessage } from '../../ui/EmptyMessage'
 import classes from './Gantt.module.css'
-import { ganttFrame, ganttRows, ticks, type GanttBar, type GanttRow } from './gantt'
+import { ganttFrame, ganttRows, ganttShown, ticks, type GanttBar, type GanttRow } from './gantt'
 
 interface Props {
   run: DagRun
@@ -24,7 +25,8 @@ const MARKS = 8
 /** When each task of a run waited and ran, try by try. */
 export function Gantt({ run, instances }: Props) {
   const now = useNow()
-  const tries = useEarlierTries(instances)
+  const shown = useMemo(() => ganttShown(instances), [instances])
+  const tries = useEarlierTries(shown)
   const frame = ganttFrame(run, instances, now)
   if (frame === null) {
     return (
@@ -48,10 +50,11 @@ export function Gantt({ run, instances }: Props) {
           </span>
         </div>
         <ol className={classes.rows} aria-label="Tasks in the order in which they began">
-          {ganttRows(instances, tries, frame, now).map((row) => (
+          {ganttRows(shown, tries, frame, now).map((row) => (
             <Row key={row.instance.id} row={row} marks={marks.map((mark) => mark.left)} now={now} />
           ))}
         </ol>
+        {instances.length > shown.length && <p className={classes.rest}>and {plural(instances.length - shown.length, 'more', 'more')}</p>}
       </div>
     </div>
   )

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { TaskInstance, TaskTry } from '../../api/model'
-import { ganttRows, ticks } from './gantt'
+import { ganttRows, ganttShown, ROWS_MAX, ticks } from './gantt'
 
 const START = Date.parse('2026-11-21T08:00:00Z')
 const FRAME = { start: START, end: START + 10_000 }
@@ -38,6 +38,13 @@ test('tasks stand as they began, and those that have not at the end without a ba
     ['late', 1],
     ['never', 0],
   ])
+})
+
+test('of thousands those have a row that began first', () => {
+  const waiting = Array.from({ length: 3000 }, (_, index) => instance(`waits${index}`, 0, null, null, null))
+  const shown = ganttShown([...waiting, instance('late', 1, 5, 6, 7), instance('early', 1, 0, 1, 2)])
+  expect(shown).toHaveLength(ROWS_MAX)
+  expect(shown.slice(0, 3).map((each) => each.task_id)).toEqual(['early', 'late', 'waits0'])
 })
 
 test.each([

@@ -23,6 +23,14 @@ export interface GanttRow {
   bars: GanttBar[]
 }
 
+/** Rows at most: each has hints, and each task that was tried again is asked for its tries. */
+export const ROWS_MAX = 500
+
+/** The instances that have a row: those that began first. */
+export function ganttShown(instances: readonly TaskInstance[]): TaskInstance[] {
+  return [...instances].sort(byBeginning).slice(0, ROWS_MAX)
+}
+
 /**
  * The instances of a run in the order in which they began, each with a bar per try: from when it was scheduled and
  * queued to its end, or to `now`. `tries` has the earlier tries, by instance id.

@@ -1,7 +1,7 @@
 import { Skeleton } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { messageOf } from '../../api/errors'
-import { isTaskFinished, taskState, type TaskInstance } from '../../api/model'
+import { isTryOpen, taskState, type TaskInstance } from '../../api/model'
 import { taskLogQuery } from '../../api/queries/tasks'
 import { LogView } from '../../components/log/LogView'
 import { useLogStream } from '../../components/log/useLogStream'
@@ -19,7 +19,7 @@ export function LogTab({ instance, tryNumber }: Props) {
   const state = taskState(instance)
   // A try has its number from when it is scheduled.
   const begun = tryNumber > 0 && !(state === 'scheduled' && instance.start_date === null)
-  const live = begun && tryNumber === instance.try_number && !isTaskFinished(state) && state !== 'up_for_retry'
+  const live = begun && tryNumber === instance.try_number && isTryOpen(state)
   const streamed = useLogStream(live ? streams.log(instance, tryNumber) : null)
   const whole = useQuery({ ...taskLogQuery(instance, tryNumber), enabled: begun && !live })
 
