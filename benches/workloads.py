@@ -13,9 +13,10 @@ FAN_OUT = 10_000
 RUNS, RUN_TASKS = 1000, 10
 PROCESSES, PROCESS_SLOTS = 1000, 16
 IDLE_DAGS = 100
-IDLE_SECONDS = 10
-# A process gives back what its start or a data task left behind when it looks for it, every ten seconds.
-SETTLE_SECONDS = 25
+IDLE_SECONDS = 30
+# A process gives back what its start or a data task left behind when it looks for it, every ten seconds, and has what
+# idling needs again ten seconds later.
+SETTLE_SECONDS = 45
 CHAIN_RUNS = 5
 MIDNIGHT_DAGS = 2000
 MIDNIGHT_LEAD_SECONDS = 60

@@ -54,6 +54,12 @@ pub(crate) enum NoCredentials {
     /// A role is not lent.
     #[error("cannot assume the role {0}: {1}")]
     Role(String, String),
+    /// Nobody has any.
+    #[error(
+        "there are none in the connection, in AWS_ACCESS_KEY_ID or in the shared files of the AWS tools, and the machine lends \
+         none ({0}); name a connection of type `aws`"
+    )]
+    Nowhere(String),
     /// What somebody else has just been told who asked alike, and whether that lasts.
     #[error("{0}")]
     Alike(String, bool),

@@ -56,7 +56,7 @@ impl World {
 
     async fn return_value(&self) -> Value {
         let found = read::find_xcom(self.db.read(), "asks", "one", "publish", -1, "return_value").await.unwrap();
-        found.expect("it left an answer").xcom.value
+        found.expect("it left an answer").xcom.value.0
     }
 }
 

@@ -60,7 +60,7 @@ async fn kill_9_at_many_points_makes_each_run_once(#[case] backend: Backend) {
     let maker = runs::get(db.read(), "maker", "one").await.unwrap();
     for instance in instances(&db, &maker).await {
         let name = read::find_xcom(db.read(), "maker", "one", "make", instance.map_index, "trigger_run_id").await;
-        let name = name.unwrap().expect("it says which run it made").xcom.value;
+        let name = name.unwrap().expect("it says which run it made").xcom.value.0;
         let run = made.iter().find(|run| run.run_id == name.as_str().unwrap()).expect("and there is one");
         assert_eq!(run.conf["n"], instance.map_index, "and it is its own");
     }

@@ -96,13 +96,12 @@ impl Identity {
 impl Own {
     async fn credentials(&self, region: &str) -> Result<Credentials, NoCredentials> {
         let found = match self {
-            Own::Found(found) => found,
+            Own::Found(found) => found.get_credential().await?,
             Own::Profile { variables, otherwise } => match SharedFiles::read(variables)?.credentials(region).await? {
                 Some(credentials) => return Ok(credentials),
-                None => otherwise,
+                None => otherwise.get_credential().await.map_err(|error| NoCredentials::Nowhere(cause(&error)))?,
             },
         };
-        let found = found.get_credential().await?;
         Ok(Credentials::new(&found.key_id, &found.secret_key, found.token.clone(), None, "found"))
     }
 }

@@ -276,6 +276,16 @@ async fn profiles_are_followed_wherever_they_lead() {
 }
 
 #[tokio::test]
+async fn who_has_no_credentials_is_told_where_they_were_looked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let alone = at_home(home.path(), &[("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")]).giving_up(Duration::ZERO);
+    let error = key_at(&alone).await.unwrap_err();
+    assert!(error.contains("in AWS_ACCESS_KEY_ID or in the shared files"), "{error}");
+    assert!(error.contains("the machine lends none ("), "{error}");
+    assert!(error.contains("name a connection of type `aws`"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_written_into_the_files_later_counts() {
     let home = tempfile::tempdir().unwrap();
     let keys = |id: &str| format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = s\n");

@@ -33,8 +33,8 @@ mod translate;
 pub use array::{Target, cast_array, text_array, type_name};
 pub use dialect::{SparkDialect, in_lower_case, tokens};
 pub use function::{Match, Place, SparkFunction};
-pub use lateral_alias::plan;
 pub use known_patterns::as_in_java;
+pub use lateral_alias::plan;
 pub use left_keys::{UNNAMED, keep_left_keys};
 pub use number::{
     SuffixLetter, SuffixRule, double_to_text, suffixed_long, suffixed_number, text_to_bool, text_to_double,

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::connection::ConnectionType;
 
+use super::airflow_class::Reading;
 use super::{
     AirflowClass, ArgumentProblem, ErasedNotifier, Notifier, Operator, Outcome, TaskContext, TaskError, TaskKey,
     TemplateFiles,
@@ -40,6 +41,14 @@ impl ErasedOperator {
     /// Runs one try with rendered arguments. Arguments that do not fit the schema are the author's fault.
     pub async fn execute(&self, args: Map<String, Value>, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         self.inner.execute(args, ctx).await
+    }
+
+    /// The argument that one of Airflow's classes for it calls `theirs`, behind the name of that class.
+    pub(crate) fn argument_of_airflow(&self, theirs: &str) -> Option<(&'static str, &'static str)> {
+        self.airflow_classes.iter().find_map(|class| match class.reading(theirs)? {
+            Reading::As(ours) => Some((class.name(), ours)),
+            Reading::Unneeded | Reading::Refused(_) => None,
+        })
     }
 
     /// See [`Operator::withdraw`].

@@ -462,7 +462,10 @@ impl TaskReader<'_> {
         let problem = Problem::new(Code::UnknownArgument, message, entry.key_place, "unknown key");
         let arguments = schema.names().collect::<Vec<_>>().join(", ");
         let listed = (!arguments.is_empty()).then(|| format!("the arguments of `{}` are {arguments}", operator.name));
-        problems.push(problem.maybe_help(listed).maybe_help(did_you_mean(&entry.key, known)));
+        let renamed = operator
+            .argument_of_airflow(&entry.key)
+            .map(|(class, ours)| format!("Airflow's {class} calls it so; here it is `{ours}`"));
+        problems.push(problem.maybe_help(listed).maybe_help(did_you_mean(&entry.key, known)).maybe_help(renamed));
     }
 
     /// The arguments of a task, with those that it has by default. What it is mapped over has none.

@@ -142,6 +142,7 @@ mistakes! {
     missing_argument: MissingArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash}\n";
     missing_nested_argument: MissingArgument, InTheEditor, "tasks:\n  - task_id: a\n    operator: clean\n    input: rows\n    rules:\n      - cast: int\n";
     unknown_argument: UnknownArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash, bash_command: ls, environ: {A: b}, append_envs: true}\n";
+    unknown_argument_of_airflow: UnknownArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash, bash_command: ls, environment: {A: b}}\n";
     unknown_nested_argument: UnknownArgument, InTheEditor, "tasks:\n  - task_id: a\n    operator: clean\n    input: rows\n    rules:\n      - {column: a, casts: int}\n";
     invalid_argument_type: InvalidArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: bash, bash_command: [ls], env: PATH}\n";
     invalid_argument_choice: InvalidArgument, InTheEditor, "tasks:\n  - {task_id: a, operator: clean, input: x, rules: [{column: a, cast: integer}], format: cvs}\n";

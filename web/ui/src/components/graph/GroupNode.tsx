@@ -25,7 +25,7 @@ export function GroupNode({ data }: NodeProps<GroupFlowNode>) {
       <button type="button" className={classes.groupHead} aria-expanded="true" title={`Fold ${data.groupId}`} onClick={() => data.onFold(data.groupId)}>
         <Icon name="chevronDown" size={13} />
         {data.label}
-        <span className={classes.operator}>{data.size}</span>
+        <span className={classes.count}>{data.size}</span>
       </button>
     </div>
   )

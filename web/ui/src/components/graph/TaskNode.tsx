@@ -131,7 +131,7 @@ function MappedTask({ taskId, label, instances, first }: TaskNodeData & { first:
       <span className={classes.words}>
         <span className={classes.top}>
           <span className={classes.taskId}>{label}</span>
-          <span className={classes.operator}>× {instances.length}</span>
+          <span className={classes.count}>× {instances.length}</span>
         </span>
         <Counts summary={summary} />
       </span>
