@@ -142,6 +142,10 @@ impl Location {
             Location::Local(path) => {
                 Url::from_directory_path(path).map_err(|()| anyhow::anyhow!("`{self}` cannot be written as a URL"))
             }
+            // Delta does not read them as they are written, and another folder would be meant.
+            Location::S3 { key, .. } if key.contains(['%', '#', '?']) => {
+                anyhow::bail!("`{self}` cannot be the folder of a Delta table: its key has a `%`, `#` or `?`")
+            }
             Location::S3 { bucket, key } => Ok(Url::parse(&format!("s3://{bucket}/{key}/"))?),
         }
     }

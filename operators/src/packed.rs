@@ -24,6 +24,9 @@ use crate::scratch::Scratch;
 /// How names of packed files end.
 pub const ENDING: &str = ".gz";
 
+/// How packed files begin (RFC 1952, 2.3.1).
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
 /// What is wrong with a file whose end is not that which gzip writes.
 const INCOMPLETE: &str = "it is cut off, or damaged: the sum that gzip puts at the end is missing or another one";
 
@@ -137,18 +140,23 @@ pub fn unpacked(packed: &[u8]) -> std::io::Result<Bytes> {
 /// Unpacks piece by piece. Nothing at all is an empty file, as for Spark.
 pub struct Unpacker<W: std::io::Write> {
     decoder: MultiGzDecoder<W>,
-    is_empty: bool,
+    /// As much as tells that it is packed.
+    beginning: Vec<u8>,
 }
 
 impl<W: std::io::Write> Unpacker<W> {
     /// Writes to `to`.
     pub fn new(to: W) -> Unpacker<W> {
-        Unpacker { decoder: MultiGzDecoder::new(to), is_empty: true }
+        Unpacker { decoder: MultiGzDecoder::new(to), beginning: Vec::with_capacity(MAGIC.len()) }
     }
 
     /// Takes the next piece.
     pub fn add(&mut self, piece: &[u8]) -> std::io::Result<()> {
-        self.is_empty &= piece.is_empty();
+        let missing = MAGIC.len() - self.beginning.len();
+        self.beginning.extend_from_slice(&piece[..missing.min(piece.len())]);
+        if !MAGIC.starts_with(&self.beginning) {
+            return Err(std::io::Error::new(ErrorKind::InvalidInput, "invalid gzip header"));
+        }
         self.decoder.write_all(piece)
     }
 
@@ -159,7 +167,7 @@ impl<W: std::io::Write> Unpacker<W> {
 
     /// Writes the rest; nothing may come after it. What ends too early is an error of the kind [`ErrorKind::UnexpectedEof`].
     pub fn finish(&mut self) -> std::io::Result<()> {
-        if self.is_empty {
+        if self.beginning.is_empty() {
             return Ok(());
         }
         self.decoder.try_finish().map_err(|error| match error.kind() {

@@ -27,11 +27,14 @@ pub struct Scratch {
 impl Scratch {
     /// Makes a folder.
     pub fn begin() -> io::Result<Scratch> {
-        Scratch::begin_in(&tempfile::env::temp_dir())
+        let parent = tempfile::env::temp_dir();
+        let begun = Scratch::begin_in(&parent);
+        // There may be a lot of it, and nobody waits for that.
+        std::thread::spawn(move || remove_left_behind(&parent));
+        begun
     }
 
     fn begin_in(parent: &Path) -> io::Result<Scratch> {
-        remove_left_behind(parent);
         loop {
             let permissions = Permissions::from_mode(FOR_THE_OWNER_ALONE);
             let folder = tempfile::Builder::new().prefix(PREFIX).permissions(permissions).tempdir_in(parent)?;
@@ -85,6 +88,7 @@ mod tests {
 
         let held = Scratch::begin_in(parent.path()).unwrap();
         let next = Scratch::begin_in(parent.path()).unwrap();
+        remove_left_behind(parent.path());
 
         assert!(!left.exists(), "nobody holds it");
         assert!(held.path().is_dir() && next.path().is_dir() && of_others.is_dir());

@@ -181,7 +181,7 @@ async fn without_marks(
         entries.iter().filter(|(_, entry)| entry.size == 0).map(|(name, _)| name.clone()).collect();
     let looks = stream::iter(empty).map(|name| async move {
         let place = ObjectPlace { key: format!("{prefix}{name}"), ..folder.clone() };
-        let is_mark = objects.size(&place).await?.is_none();
+        let is_mark = objects.is_nothing(&place).await?;
         anyhow::Ok(is_mark.then_some(name))
     });
     let marks: Vec<Option<String>> = looks.buffer_unordered(AT_ONCE).try_collect().await?;

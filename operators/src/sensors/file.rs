@@ -7,6 +7,7 @@
 //!   poke_interval: 30s
 //! ```
 
+use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use tokio::sync::Semaphore;
 
 use super::arguments::Patience;
 use super::wait::{Rhythm, Sight, Watch};
-use crate::folder_marks::is_mark;
+use crate::folder_marks::has_files;
 use crate::listing::is_pattern;
 use crate::location::{Location, S3, cause};
 use crate::shapes::With;
@@ -127,24 +128,13 @@ impl FileSensor {
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed(error)),
             }
-            let mut below = store.list(Some(&place));
-            while let Some(object) = below.try_next().await.map_err(failed)? {
-                if !is_mark(&object, &store).await.map_err(failed)? {
-                    return Ok(true);
-                }
-            }
-            return Ok(false);
+            return has_files(store.list(Some(&place)), &store).await.map_err(failed);
         }
         let pattern = pattern(key)?;
         let fixed: Vec<&str> = key.split('/').take_while(|part| !is_pattern(part)).collect();
-        let mut objects = store.list(Some(&place(&fixed.join("/"))?));
-        while let Some(object) = objects.try_next().await.map_err(failed)? {
-            let matches = pattern.matches_with(object.location.as_ref(), MATCHING);
-            if matches && !is_mark(&object, &store).await.map_err(failed)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let objects = store.list(Some(&place(&fixed.join("/"))?));
+        let matching = objects.try_filter(|object| ready(pattern.matches_with(object.location.as_ref(), MATCHING)));
+        has_files(matching, &store).await.map_err(failed)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::executor::RunAround;
 use crate::dag::{Dag, TaskIndex};
@@ -28,8 +29,11 @@ pub(crate) struct ActiveRun {
     places: HashMap<InstanceIndex, Place>,
     /// What its tries share, as last handed to one.
     around: Option<Arc<RunAround>>,
-    /// Tasks that no run before this one had. To find that out of one, all of them are looked at, so it is found out once.
-    pub(crate) known_new: HashSet<String>,
+    /// The run before, where tasks wait for that.
+    pub(crate) before: Option<Uuid>,
+    /// Tasks of which it is known whether any run before this one had them. That may take a look at all of them, so it is found
+    /// out once.
+    pub(crate) had_before: HashMap<String, bool>,
     /// Whether there are task instances whose rows were never written.
     is_new: bool,
     /// Whether any of them was written before.
@@ -69,8 +73,8 @@ impl ActiveRun {
         run.end_date = row.end_date;
         run.keeps_to_dates = row.run_type != "backfill";
         run.decided = row.decided_state.as_deref().and_then(|word| word.parse().ok());
-        let known_new = HashSet::new();
-        Ok(ActiveRun { row, run, rendered, places, around: None, known_new, is_new, has_begun })
+        let had_before = HashMap::new();
+        Ok(ActiveRun { row, run, rendered, places, around: None, before: None, had_before, is_new, has_begun })
     }
 
     /// What the tries of the run share. A run that begins again is told anew.

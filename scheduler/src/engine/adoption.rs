@@ -91,8 +91,11 @@ impl Coordinator {
             }
         }
         let is_well = |active: &ActiveRun| active.run.blocked_by_past().is_some_and(BTreeMap::is_empty);
+        // A run of ours is heard of whenever it is written.
+        let is_heard_of = |active: &ActiveRun| active.before.is_some_and(|before| self.runs.contains_key(&before));
         let running = self.running.values().flatten().filter_map(|id| self.runs.get(id));
-        let waiting = running.filter(|active| active.run.dag.depends_on_past() && !is_well(active));
+        let waiting =
+            running.filter(|active| !is_well(active) && !is_heard_of(active) && active.run.dag.depends_on_past());
         self.todo.past.extend(waiting.map(|active| active.row.dag_id.clone()));
         self.todo.adopt = true;
         self.todo.requests = true;
@@ -193,7 +196,11 @@ impl Coordinator {
             rows = self.unknown(runs::owned_by(&txn, self.lease()).await?);
         }
         self.todo.is_unsure = true;
-        commit(txn).await?;
+        if let Err(problem) = commit(txn).await {
+            // Some may be ours, and nobody else's.
+            self.todo.adopt = true;
+            return Err(problem);
+        }
         self.todo.is_unsure = false;
         // A run may come with something that was asked of it, and one that is over comes only for that.
         self.todo.requests |= !rows.is_empty();
@@ -350,6 +357,8 @@ impl Coordinator {
             self.stop_try(try_id);
         }
         let superseded = active.run.bring_back(&before, now).superseded;
+        // Of two changes in one turn the last one counts.
+        self.pending.vanished.retain(|(run, _)| *run != id);
         self.pending.vanished.push(active.vanished());
         self.pending.touch_run(id);
         let changed = active.run.instances().map(|(at, _)| at).collect();
@@ -403,12 +412,14 @@ impl Coordinator {
             let state = TaskState::from_word(row.state.as_deref()).unwrap_or(TaskState::None);
             states.entry(row.task_id).or_default().push(state);
         }
-        let mut asked = past::maybe_new(dag, &states);
+        let maybe_new = past::maybe_new(dag, &states);
         let Some(active) = self.runs.get_mut(&id) else { return Ok(None) };
-        asked.retain(|task_id| !active.known_new.contains(*task_id));
-        let had_earlier = runs::had_before(db, &dag.dag_id, date, &asked).await?;
-        let new = asked.into_iter().filter(|task_id| !had_earlier.contains(*task_id)).map(str::to_owned);
-        active.known_new.extend(new);
+        active.before = Some(before.id);
+        let known = &mut active.had_before;
+        let asked: Vec<&str> = maybe_new.iter().copied().filter(|task_id| !known.contains_key(*task_id)).collect();
+        let had = runs::had_before(db, &dag.dag_id, date, &asked).await?;
+        known.extend(asked.into_iter().map(|task_id| (task_id.to_owned(), had.contains(task_id))));
+        let had_earlier = maybe_new.into_iter().filter(|task_id| known[*task_id]).map(str::to_owned).collect();
         Ok(Some(past::RunBefore { logical_date: before.logical_date, states, had_earlier }))
     }
 

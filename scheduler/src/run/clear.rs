@@ -93,15 +93,20 @@ impl Run {
         let is_back = |at: &InstanceIndex| before.find(&self.dag.task(at.task).task_id).is_none();
         let back: Vec<InstanceIndex> = self.instances().map(|(at, _)| at).filter(is_back).collect();
         for at in back {
-            let instance = self.instance(at).clone();
-            if instance.has_begun() {
-                let end_date = instance.end_date.or(Some(now));
-                step.superseded.push((at, Instance { state: TaskState::Removed, end_date, ..instance }));
-            }
-            self.reset(at, self.dag.task(at.task).retries);
-            step.changed.push(at);
+            self.bring_back_one(at, now, &mut step);
         }
         step
+    }
+
+    /// Lets an instance that was removed begin anew. Its tries go into history, and go on counting.
+    pub(super) fn bring_back_one(&mut self, at: InstanceIndex, now: DateTime<Utc>, step: &mut Step) {
+        let instance = self.instance(at).clone();
+        if instance.has_begun() {
+            let end_date = instance.end_date.or(Some(now));
+            step.superseded.push((at, Instance { state: TaskState::Removed, end_date, ..instance }));
+        }
+        self.reset(at, self.dag.task(at.task).retries);
+        step.changed.push(at);
     }
 
     /// A try that was cleared while it ran has stopped.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::instance::{Instance, InstanceIndex, Instances, UNMAPPED};
 use super::past::Blocked;
 use super::state::{RunState, TaskState};
+use super::step::Step;
 use super::trigger_rule::Upstream;
 use crate::dag::{Dag, MAP_LENGTH_MAX, PastDependency, TaskIndex, TaskRole};
 
@@ -233,12 +234,18 @@ impl Run {
 
     /// Makes a task's only instance the first of `length`, or changes how many there are.
     ///
-    /// Instances beyond `length` are removed (Airflow 3: mapped tasks that run again with another length).
-    pub(super) fn resize(&mut self, task: TaskIndex, length: usize, changed: &mut Vec<InstanceIndex>) {
+    /// Instances beyond `length` are removed (Airflow 3: mapped tasks that run again with another length). Answers with those.
+    pub(super) fn resize(
+        &mut self,
+        task: TaskIndex,
+        length: usize,
+        now: DateTime<Utc>,
+        step: &mut Step,
+    ) -> Vec<InstanceIndex> {
         let retries = self.dag.task(task).retries;
         if let Instances::One(first) = &self.instances[task.index()] {
             self.instances[task.index()] = Instances::Mapped(vec![first.clone()]);
-            changed.push(InstanceIndex { task, map_index: 0 });
+            step.changed.push(InstanceIndex { task, map_index: 0 });
         }
         let known = self.instances[task.index()].as_slice().len();
         for place in known..length {
@@ -247,22 +254,24 @@ impl Run {
             }
             self.count(TaskState::None, 1);
             self.tell_downstream(task, None, Some(TaskState::None));
-            changed.push(InstanceIndex { task, map_index: i32::try_from(place).unwrap_or(i32::MAX) });
+            step.changed.push(InstanceIndex { task, map_index: i32::try_from(place).unwrap_or(i32::MAX) });
         }
+        let mut removed = Vec::new();
         for place in 0..known {
             let at = InstanceIndex { task, map_index: i32::try_from(place).unwrap_or(i32::MAX) };
             let state = self.instance(at).state;
             let is_held_by_nobody = state == TaskState::None || state.is_finished();
             if place < length && state == TaskState::Removed {
                 // There were fewer before: it is wanted again.
-                self.put(at, TaskState::None);
-                changed.push(at);
+                self.bring_back_one(at, now, step);
             } else if place >= length && is_held_by_nobody && state != TaskState::Removed {
                 // How it ended says nothing of the run any more.
                 self.put(at, TaskState::Removed);
-                changed.push(at);
+                step.changed.push(at);
+                removed.push(at);
             }
         }
+        removed
     }
 
     /// Whether a task has become several instances.

@@ -169,11 +169,14 @@ impl Run {
                 false
             }
             Length::Known(length) => {
-                if !self.is_expanded(task) {
+                let is_expanded = self.is_expanded(task);
+                if !is_expanded {
                     step.expanded.push(task);
-                    self.resize(task, length, &mut step.changed);
-                } else if self.wanted(task) != length {
-                    self.resize(task, length, &mut step.changed);
+                }
+                if !is_expanded || self.wanted(task) != length {
+                    // What waited for an instance that is removed may go on.
+                    let removed = self.resize(task, length, now, step);
+                    looks.extend(removed.into_iter().flat_map(|at| self.after(at)));
                 }
                 true
             }

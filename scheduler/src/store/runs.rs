@@ -156,8 +156,11 @@ pub async fn had_before(
     task_ids: &[&str],
 ) -> Result<BTreeSet<String>, StoreError> {
     use sea_orm::sea_query::ExprTrait as _;
+    let looking = doing("looking for tasks in earlier runs");
+    let mut wanted: BTreeSet<&str> = task_ids.iter().copied().collect();
     let mut had = BTreeSet::new();
-    for &task_id in task_ids {
+    // One walk, in as many pieces as there are runs that are the newest with one of them.
+    while !wanted.is_empty() {
         let in_it = Query::select()
             .expr(Expr::val(1))
             .from(task_instance::Entity)
@@ -165,9 +168,9 @@ pub async fn had_before(
                 Expr::col((task_instance::Entity, task_instance::Column::DagRunId))
                     .equals((dag_run::Entity, dag_run::Column::Id)),
             )
-            .and_where(Expr::col((task_instance::Entity, task_instance::Column::TaskId)).eq(task_id))
+            .and_where(Expr::col((task_instance::Entity, task_instance::Column::TaskId)).is_in(wanted.iter().copied()))
             .to_owned();
-        let found: Option<Uuid> = dag_run::Entity::find()
+        let newest: Option<Uuid> = dag_run::Entity::find()
             .select_only()
             .column(dag_run::Column::Id)
             .filter(dag_run::Column::DagId.eq(dag_id))
@@ -177,10 +180,24 @@ pub async fn had_before(
             .into_tuple()
             .one(db)
             .await
-            .map_err(doing("looking for a task in earlier runs"))?;
-        if found.is_some() {
-            had.insert(task_id.to_owned());
+            .map_err(&looking)?;
+        let Some(run) = newest else { break };
+        let there: Vec<String> = task_instance::Entity::find()
+            .select_only()
+            .column(task_instance::Column::TaskId)
+            .distinct()
+            .filter(task_instance::Column::DagRunId.eq(run))
+            .filter(task_instance::Column::TaskId.is_in(wanted.iter().copied()))
+            .into_tuple()
+            .all(db)
+            .await
+            .map_err(&looking)?;
+        if there.is_empty() {
+            // It was deleted meanwhile.
+            break;
         }
+        wanted.retain(|task_id| !there.iter().any(|known| known == task_id));
+        had.extend(there);
     }
     Ok(had)
 }

@@ -1,10 +1,9 @@
 //! Airflow 3: §2. How a run ends, and §14, what marks make of the states of its tasks.
 
-use std::sync::Arc;
 
 use rstest::rstest;
 use scheduler::dag::{Dag, PastDependency, Task, TaskRole, TriggerRule};
-use scheduler::run::{Event, Instance, Run, RunState, TaskState};
+use scheduler::run::{Event, RunState, TaskState};
 use uuid::Uuid;
 
 use crate::semantics::{NOW, Play, dag, over};
@@ -155,24 +154,6 @@ fn what_is_cleared_begins_anew(#[case] name: &str, #[case] state: &str, #[case] 
     if state != "restarting" {
         assert_eq!((instance.start_date, instance.deferred_at, instance.next_try_at), (None, None, None));
     }
-}
-
-/// §3: a task that the DAG has again is restored, and its tries go on counting.
-#[test]
-fn a_task_that_is_back_is_restored() {
-    let mut play = Play::of(dag("a > b", |_| {}));
-    play.succeed("a");
-    play.ends_as("b=failed");
-    let stored = play.run.instances().map(|(at, instance)| {
-        let state = if at == play.at("b") { TaskState::Removed } else { instance.state };
-        (at, Instance { state, ..instance.clone() })
-    });
-    let mut run = Run::restore(Arc::clone(&play.run.dag), "one".to_owned(), None, RunState::Running, stored);
-    run.settle_all(NOW);
-
-    let play = Play::with(run);
-    assert_eq!(play.states(), "a=success b=scheduled");
-    assert_eq!(play.run.instance(play.at("b")).try_number, 2);
 }
 
 /// §14: a run that is over begins again when something of it is cleared, unless it is to stay over.

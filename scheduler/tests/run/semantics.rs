@@ -347,6 +347,31 @@ fn what_a_mapped_task_has_too_many_of_is_removed_however_it_ended() {
     assert_eq!(play.run.state, RunState::Success);
 }
 
+/// Section 8: what waits for a mapped task goes on when the instance that kept it is wanted no more; wanted again, that
+/// instance begins anew.
+#[test]
+fn what_waits_goes_on_when_an_instance_is_removed() {
+    let mut play = Play::of(dag("items > work > end", |task| {
+        if task.task_id == "work" {
+            task.mapping = Some(over("items"));
+        }
+    }));
+    play.leave("items", 3);
+    play.succeed("work[0] work[1]");
+    play.fail("work[2]");
+    assert_eq!(play.states(), "items=success work[0]=success work[1]=success work[2]=failed end=upstream_failed");
+    play.clear("items work[2] end");
+    play.leave("items", 2);
+    assert_eq!(play.states(), "items=success work[0]=success work[1]=success work[2]=removed end=scheduled");
+    play.succeed("end");
+    assert_eq!(play.run.state, RunState::Success);
+
+    play.clear("items work[0] end");
+    play.leave("items", 3);
+    assert_eq!(play.states(), "items=success work[0]=scheduled work[1]=success work[2]=scheduled end=none");
+    assert_eq!(play.run.instance(play.at("work[2]")).try_number, 2);
+}
+
 /// Section 3: a task that one version took away and a later one has again is restored, mapped or not. Its tries go on.
 #[test]
 fn a_task_that_is_there_again_begins_anew_after_its_earlier_tries() {
