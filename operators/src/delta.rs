@@ -77,6 +77,10 @@ pub async fn open(location: &Location, s3: &S3) -> anyhow::Result<Option<DeltaTa
     {
         return Ok(None);
     }
+    // Where none can be, there is none.
+    if location.folder_url().is_err() {
+        return Ok(None);
+    }
     let mut table = unloaded(location, s3)?;
     match table.load().await {
         Ok(()) => Ok(Some(table)),

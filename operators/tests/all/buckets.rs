@@ -186,6 +186,10 @@ async fn a_key_means_what_it_says_whatever_signs_it_holds() {
     assert_eq!(ask("s3://bee/in/00%3A00/a#1~.jsonl").await, json!([[7]]));
     assert_eq!(ask("s3://bee/in/00%3A00/*.jsonl").await, json!([[7]]));
     assert_eq!(ask("s3://bee/in/00%3A00/*.csv").await, json!([[8]]));
+
+    let args = json!({ "input": "s3://bee/in/00%3A00/*.csv", "output": "s3://bee/out#1", "rules": [] });
+    let refused = world.run_as("clean", args).await.unwrap_err();
+    assert!(refused.to_string().contains("`s3://bee/out#1` cannot be the folder of a Delta table"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

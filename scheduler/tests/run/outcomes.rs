@@ -1,6 +1,5 @@
 //! Airflow 3: §2. How a run ends, and §14, what marks make of the states of its tasks.
 
-
 use rstest::rstest;
 use scheduler::dag::{Dag, PastDependency, Task, TaskRole, TriggerRule};
 use scheduler::run::{Event, RunState, TaskState};

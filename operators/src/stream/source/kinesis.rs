@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use chrono::TimeDelta;
 use scheduler::clock::Clock;
 use serde_json::Value;
 
@@ -22,9 +21,6 @@ use crate::stream::position::{Position, Positions, is_sequence_number};
 
 /// Kinesis gives no more records at a time.
 const RECORDS_MAX: usize = 10_000;
-
-/// Our clock is no more than this ahead of Kinesis'. What comes in twice the time at a first start is rather read than lost.
-const CLOCKS_APART_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// A stream.
 pub(super) struct Kinesis {
@@ -156,7 +152,7 @@ impl Source for Kinesis {
         };
         self.open = self.known.iter().filter_map(open).collect();
         // `latest` means now, not whenever the shard's turn comes.
-        let now = (self.clock.now() - CLOCKS_APART_MAX).timestamp_millis();
+        let now = self.clock.now().timestamp_millis();
         let mut starts = Positions::default();
         let mut open = std::mem::take(&mut self.open);
         for shard in &mut open {
