@@ -96,10 +96,7 @@ impl Mark {
                 ));
             }
             session.ctx.defer("waits for a statement of Databricks to which there was no answer");
-            tokio::select! {
-                rested = session.rest(attempt) => rested.map_err(Failure::into_passing_error)?,
-                error = time_limit::reached(limit, &session.ctx) => return Err(error),
-            }
+            rest(session, attempt, limit).await?;
         }
         self.sighting(session).await.map_err(Failure::into_passing_error)
     }
@@ -140,6 +137,14 @@ impl Mark {
             .with("filter_by.query_start_time_range.start_time_ms", &from.timestamp_millis())
             .with("filter_by.query_start_time_range.end_time_ms", &to.timestamp_millis());
         self.warehouse_ids.iter().fold(request, |request, id| request.with("filter_by.warehouse_ids", id))
+    }
+}
+
+/// Pauses, unless the try has taken as long as it may.
+async fn rest(session: &Session, attempt: u32, limit: Option<Duration>) -> Result<(), TaskError> {
+    tokio::select! {
+        rested = session.rest(attempt) => rested.map_err(Failure::into_passing_error),
+        error = time_limit::reached(limit, &session.ctx) => Err(error),
     }
 }
 

@@ -342,14 +342,7 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
             None
         }
         ("equal_null", 2) => Some(binary(next(), BinaryOperator::Spaceship, next())),
-        ("array_position", 2) => {
-            let (array, item) = (next(), next());
-            let unknown = binary(is_null(array.clone()), BinaryOperator::Or, is_null(item.clone()));
-            // DataFusion's has no sign, and would be a decimal number beside one that has.
-            let position = call("cast_to_bigint", vec![call("array_position", vec![array, item], span)], span);
-            let position = call("coalesce", vec![position, number("0")], span);
-            Some(call("if", vec![unknown, null(), position], span))
-        }
+        ("array_position", 2) => Some(array_position(next(), next(), span)),
         ("count", 2..) if is_distinct(function) => {
             let args: Vec<Expr> = (0..arity).map(|_| next()).collect();
             let unknown = args.iter().cloned().map(is_null);
@@ -389,6 +382,15 @@ fn function_in_our_words(function: &mut Function, span: Span) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// Where an item stands in an array, from 1 on; 0 where it is not in it.
+fn array_position(array: Expr, item: Expr, span: Span) -> Expr {
+    let unknown = binary(is_null(array.clone()), BinaryOperator::Or, is_null(item.clone()));
+    // DataFusion's has no sign, and would be a decimal number beside one that has.
+    let position = call("cast_to_bigint", vec![call("array_position", vec![array, item], span)], span);
+    let position = call("coalesce", vec![position, number("0")], span);
+    call("if", vec![unknown, null(), position], span)
 }
 
 /// `avg(x) FILTER (WHERE condition)` as the average of those alone: DataFusion's Spark library passes over the condition where

@@ -73,7 +73,7 @@ fn read_file(source: &SourceFile, registry: &Registry, schemas: &mut OperatorSch
                 let document = version::document(&dag);
                 let search_path = text.mapping.get("template_searchpath").map(|entry| entry.value.place);
                 let (hash, dag) = (version::hash(&document), Arc::new(dag));
-                dags.push(LoadedDag { hash, document, dag, files, search_path });
+                dags.push(LoadedDag { dag, hash, document, files, search_path });
             } else {
                 let message = format!("two DAGs of this file are called `{}`", dag.dag_id);
                 let place = text.mapping.get("dag_id").map_or(text.id_place, |entry| entry.value.place);
