@@ -1,12 +1,13 @@
 //! Folders for what is needed only meanwhile, within the one for temporary files (`TMPDIR`).
 //!
 //! Such a folder goes away with its value; but a process that is killed removes nothing. So each is locked for as long as its
-//! process is there, and whoever begins one removes those that nobody holds any more.
+//! process is there, and a process that begins its first one removes those that nobody holds any more.
 
 use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Once;
 
 use tempfile::TempDir;
 
@@ -27,10 +28,13 @@ pub struct Scratch {
 impl Scratch {
     /// Makes a folder.
     pub fn begin() -> io::Result<Scratch> {
+        static IS_SWEPT: Once = Once::new();
         let parent = tempfile::env::temp_dir();
         let begun = Scratch::begin_in(&parent);
-        // There may be a lot of it, and nobody waits for that.
-        std::thread::spawn(move || remove_left_behind(&parent));
+        // Once: there may be thousands of folders a second. Beside the work: what is removed may be large.
+        IS_SWEPT.call_once(|| {
+            std::thread::spawn(move || remove_left_behind(&parent));
+        });
         begun
     }
 

@@ -119,7 +119,7 @@ async fn elsewhere_to(State(world): State<Arc<World>>) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [("location", world.elsewhere.clone())]).into_response()
 }
 
-/// Answers part by part, a fifth of a second each.
+/// Answers part by part, half a second each.
 async fn slow() -> Response {
     let part = |left: u32| async move {
         tokio::time::sleep(Duration::from_millis(500)).await;
