@@ -6,7 +6,7 @@ use scheduler::store::read::{self, DagFilter, Paging, Sorting};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, HttpValidationError};
 use crate::request::{Described, Query};
 use crate::state::AppState;
 use crate::view::{DagRunState, DagStatsCollectionResponse, DagStatsResponse, DagStatsStateResponse, display_name};
@@ -26,7 +26,10 @@ impl IntoParams for StatsParams {
     operation_id = "get_dag_stats",
     tag = "DagStats",
     params(StatsParams),
-    responses((status = 200, description = "The numbers", body = DagStatsCollectionResponse)),
+    responses(
+        (status = 200, description = "The numbers", body = DagStatsCollectionResponse),
+        (status = 422, description = "A parameter is invalid", body = HttpValidationError),
+    ),
 )]
 pub(crate) async fn get_dag_stats(
     State(app): State<AppState>,

@@ -4643,6 +4643,15 @@ export interface operations {
                     "application/json": components["schemas"]["DagStatsCollectionResponse"];
                 };
             };
+            /** @description A parameter is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
         };
     };
     get_dag_tags: {
