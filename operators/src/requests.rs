@@ -8,11 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use httpdate::parse_http_date;
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 use scheduler::chain::Chain;
@@ -152,8 +153,20 @@ pub(crate) async fn send(request: RequestBuilder, host: &str) -> Result<Response
 /// Reads an answer, at most that many bytes of it and those that came with them.
 pub(crate) async fn reply_of(mut response: Response, bytes_max: usize, host: &str) -> Result<Reply, Trouble> {
     let body = read(&mut response, bytes_max).await.map_err(|error| broken_off(error, host, true))?;
-    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    Ok(Reply { status: response.status(), body, wait: wait.map(Duration::from_secs), host: host.to_owned() })
+    let wait = retry_after(response.headers());
+    Ok(Reply { status: response.status(), body, wait, host: host.to_owned() })
+}
+
+/// How long the other side asks to be left alone: a number of seconds, or a date, and one that is past means not at all.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let written = text(RETRY_AFTER)?;
+    if let Ok(seconds) = written.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    // The date is of its clock, which need not be ours.
+    let now = text(DATE).and_then(|date| parse_http_date(date).ok()).unwrap_or_else(SystemTime::now);
+    Some(parse_http_date(written).ok()?.duration_since(now).unwrap_or_default())
 }
 
 /// That a request, or its answer, did not get through; `done` when the other side may have acted on it.
@@ -364,6 +377,27 @@ mod tests {
             assert_eq!(base.shown(), "https://x.example/dev");
         }
         assert_eq!(Base::parse("http://h:8082").unwrap().join(&["topics"]).as_str(), "http://h:8082/topics");
+    }
+
+    #[test]
+    fn who_asks_to_be_left_alone_says_how_long_or_until_when() {
+        let now = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let table = [
+            ("30", Some(30)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:49:07 GMT", Some(0)),
+            ("soon", None),
+        ];
+        for (written, expected) in table {
+            let headers =
+                [(DATE, now), (RETRY_AFTER, written)].map(|(name, text)| (name, HeaderValue::from_static(text)));
+            let headers: HeaderMap = headers.into_iter().collect();
+            assert_eq!(retry_after(&headers).map(|wait| wait.as_secs()), expected, "{written}");
+        }
+        let past: HeaderMap = [(RETRY_AFTER, HeaderValue::from_static(now))].into_iter().collect();
+        assert_eq!(retry_after(&past), Some(Duration::ZERO));
+        assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 
     #[test]

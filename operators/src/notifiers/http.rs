@@ -1,14 +1,12 @@
 //! Requests to whoever is told over HTTP, and what their answers mean.
 
-use std::time::Duration;
-
 use anyhow::anyhow;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use scheduler::operator::{ArgumentProblem, DeliveryError};
 use serde_json::{Map, Value};
 
-use crate::requests::client;
+use crate::requests::{client, retry_after};
 
 /// Of an answer that is no success, so much is shown.
 const ANSWER_CHARACTERS_MAX: usize = 200;
@@ -60,14 +58,14 @@ async fn judge(mut response: Response, host: &str) -> Result<(), DeliveryError> 
     if status.is_success() {
         return Ok(());
     }
-    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let wait = retry_after(response.headers());
     let said = first_words(&mut response).await;
     let colon = if said.is_empty() { "" } else { ": " };
     let hint = if status.is_redirection() { " (write the address that it leads to)" } else { "" };
     let error = anyhow!("`{host}` answered {status}{hint}{colon}{said}");
     Err(match (may_change(status), wait) {
         (false, _) => DeliveryError::fail(error),
-        (true, Some(seconds)) => DeliveryError::retry_after(error, Duration::from_secs(seconds)),
+        (true, Some(wait)) => DeliveryError::retry_after(error, wait),
         (true, None) => DeliveryError::retry(error),
     })
 }

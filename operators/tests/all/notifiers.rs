@@ -151,6 +151,13 @@ async fn answers_say_whether_to_come_back() {
             Some(30),
             "`127.0.0.1` answered 429 Too Many Requests",
         ),
+        (
+            "503 Service Unavailable\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             retry-after: Sun, 06 Nov 1994 08:50:07 GMT\r\n\r\n",
+            true,
+            Some(30),
+            "`127.0.0.1` answered 503 Service Unavailable",
+        ),
     ];
     for (answer, may_retry, wait, message) in table {
         let receiver = Receiver::start(answer).await;
