@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use super::access::{Access, ClusterError};
 use super::args::{JobArgs, is_label};
 use crate::claim::Place;
+use crate::connections::address;
 use crate::notifiers::Environment;
 
 /// The connection that Airflow's classes have by default.
@@ -237,14 +238,16 @@ fn of_connection(connection: &Connection) -> anyhow::Result<Option<Kubeconfig>> 
         }
         _ => {}
     }
-    let Some(host) = connection.host.as_deref().filter(|host| !host.is_empty()) else { return Ok(None) };
-    let address = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
-    let address = connection.port.map_or_else(|| address.clone(), |port| format!("{address}:{port}"));
+    if connection.host.as_deref().is_none_or(str::is_empty) {
+        return Ok(None);
+    }
+    let server = address(&Connection { schema: Some("https".to_owned()), ..connection.clone() });
+    let server = server.context("the connection leads to no cluster")?;
     let token = connection.password.as_ref().map(Secret::reveal);
     let authority = text(connection, "ca_cert").map(|pem| BASE64.encode(pem));
     let written = json!({
         "clusters": [{ "name": "it", "cluster": {
-            "server": address,
+            "server": server.url().as_str(),
             "insecure-skip-tls-verify": is_on(connection, "disable_verify_ssl"),
             "certificate-authority-data": authority,
         } }],
@@ -355,13 +358,21 @@ mod tests {
             "extra__kubernetes__kube_config": kubeconfig.to_string(), "extra__kubernetes__cluster_context": "second",
         });
         assert_eq!(address(connection(old), None).await.unwrap(), "https://b.example/ jobs");
-        let host = Connection {
-            host: Some("api.example".to_owned()),
-            port: Some(6443),
-            password: Some(Secret::new("hush")),
-            ..connection(json!({}))
-        };
-        assert_eq!(address(host, None).await.unwrap(), "https://api.example:6443/ default");
+        let hosts = [
+            ("api.example", "https://api.example:6443/ default"),
+            ("::1", "https://[::1]:6443/ default"),
+            ("[::1]", "https://[::1]:6443/ default"),
+            ("http://api.example/k8s", "http://api.example:6443/k8s default"),
+        ];
+        for (host, expected) in hosts {
+            let host = Connection {
+                host: Some(host.to_owned()),
+                port: Some(6443),
+                password: Some(Secret::new("hush")),
+                ..connection(json!({}))
+            };
+            assert_eq!(address(host, None).await.unwrap(), expected);
+        }
     }
 
     #[tokio::test]
