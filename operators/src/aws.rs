@@ -15,7 +15,7 @@ mod transport;
 
 pub(crate) use connection::settings;
 pub(crate) use identity::{Identity, Own};
-pub(crate) use known::{Asker, identity_of};
+pub(crate) use known::{Asker, forget_if_over, identity_of};
 pub(crate) use role::Role;
 pub(crate) use shared_files::{SharedFiles, Variables};
 
@@ -190,7 +190,11 @@ impl Service {
         AwsAuthorizer::new(&credential, name, &self.region).authorize(&mut request, None);
         let client = client().map_err(Trouble::lasting)?;
         let request = client.request(method, url).headers(request.headers().clone()).body(body).timeout(time_max);
-        exchange(request, &self.host).await.map_err(|trouble| self.silence(trouble))
+        let reply = exchange(request, &self.host).await.map_err(|trouble| self.silence(trouble))?;
+        if !reply.status.is_success() {
+            forget_if_over(credential.token.as_deref(), &String::from_utf8_lossy(&reply.body));
+        }
+        Ok(reply)
     }
 
     /// What did not get there says what to look at.

@@ -82,6 +82,14 @@ impl Identity {
         Identity { own, role, region, clock, state: Mutex::default() }
     }
 
+    /// Holds the session of that token no more. Who is being asked for at this moment is about to be new in any case.
+    pub(super) fn forget(&self, token: &str) {
+        let Ok(mut state) = self.state.try_lock() else { return };
+        if state.held.as_ref().is_some_and(|held| held.credential.token.as_deref() == Some(token)) {
+            state.held = None;
+        }
+    }
+
     async fn fetch(&self) -> Result<Credentials, NoCredentials> {
         match &self.role {
             None => self.own.credentials(&self.region).await,

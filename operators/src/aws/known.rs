@@ -14,6 +14,17 @@ const KNOWN_MAX: usize = 64;
 
 static KNOWN: Known = Known::new();
 
+/// What AWS says of a session that is over before its end. The last is how it refuses one that was revoked, which IAM does by a
+/// policy.
+const OVER: [&str; 6] = [
+    "ExpiredToken",
+    "InvalidToken",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "UnrecognizedClientException",
+    "explicit deny in an identity-based policy",
+];
+
 /// All by which somebody who asks is told from others. Keys are a part of it, so nobody is lent what is another's.
 #[derive(PartialEq)]
 pub(crate) struct Asker {
@@ -28,6 +39,15 @@ pub(crate) struct Asker {
 /// Who that is: the same for all who ask alike. `own` are the credentials before a role is assumed.
 pub(crate) fn identity_of(asker: Asker, own: Own) -> Arc<Identity> {
     KNOWN.find(asker, own)
+}
+
+/// Forgets the session of that token when a refusal may mean that it is over: whoever asks next is lent another.
+pub(crate) fn forget_if_over(token: Option<&str>, refusal: &str) {
+    if let Some(token) = token
+        && OVER.iter().any(|words| refusal.contains(words))
+    {
+        KNOWN.forget(token);
+    }
 }
 
 /// Who was asked for last is at the end.
@@ -48,6 +68,13 @@ impl Known {
         }
         known.push((asker, Arc::clone(&identity)));
         identity
+    }
+
+    fn forget(&self, token: &str) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, identity) in known.iter() {
+            identity.forget(token);
+        }
     }
 }
 

@@ -8,13 +8,13 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use object_store::CredentialProvider as _;
-use object_store::StaticCredentialProvider;
 use object_store::aws::AwsCredential;
+use object_store::{CredentialProvider as _, ObjectStoreExt as _, StaticCredentialProvider};
 use scheduler::clock::Clock;
 use scheduler::connection::{Connection, Secret};
 use serde_json::{Value, json};
 use url::form_urlencoded;
+use uuid::Uuid;
 
 use super::*;
 
@@ -23,7 +23,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/lake";
 /// What the service was asked, the key that signed it among it.
 type Asked = BTreeMap<String, String>;
 
-/// The service.
+/// The service. Beside it are others, to which all sessions are over.
 #[derive(Clone, Default)]
 struct Lender(Arc<Mutex<Book>>);
 
@@ -46,7 +46,9 @@ impl Lender {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(axum::serve(listener, Router::new().route("/", post(answer))).into_future());
+        let refuse = || async { (StatusCode::BAD_REQUEST, "<Error><Code>ExpiredToken</Code></Error>") };
+        let router = Router::new().route("/", post(answer)).fallback(refuse);
+        tokio::spawn(axum::serve(listener, router).into_future());
         (lender, address)
     }
 
@@ -64,9 +66,8 @@ impl Lender {
             return (StatusCode::FORBIDDEN, format!("<ErrorResponse><Error>{said}</Error></ErrorResponse>"));
         }
         let (count, until) = (book.asked.len(), book.until.to_rfc3339_opts(SecondsFormat::Secs, true));
-        let keys = format!(
-            "<AccessKeyId>ASIA{count}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
-        );
+        let (keys, token) = (format!("<AccessKeyId>ASIA{count}</AccessKeyId>"), Uuid::new_v4());
+        let keys = format!("{keys}<SecretAccessKey>s</SecretAccessKey><SessionToken>{token}</SessionToken>");
         let lent = format!("<Credentials>{keys}<Expiration>{until}</Expiration></Credentials>");
         (StatusCode::OK, format!("<{action}Response><{action}Result>{lent}</{action}Result></{action}Response>"))
     }
@@ -176,6 +177,25 @@ async fn the_tries_of_a_connection_share_its_role() {
     assert_eq!(key("s", ROLE).await, "ASIA1", "a further try");
     assert_eq!(key("another", ROLE).await, "ASIA2", "with another secret");
     assert_eq!(key("s", "arn:aws:iam::123456789012:role/other").await, "ASIA3", "in another role");
+    assert_eq!(lender.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_before_its_end_is_forgotten() {
+    let (lender, address) = Lender::start(Clock::System.now() + TimeDelta::hours(1)).await;
+    let extra = json!({ "role_arn": ROLE, "service_config": { "sts": { "endpoint_url": address } },
+                        "endpoint_url": format!("{address}/others") });
+    let connection =
+        Connection { login: Some("AKIAOWN".to_owned()), password: Some(Secret::new("s")), ..connection(extra) };
+    let settings = settings(&connection, &S3::from_variables([])).unwrap();
+    assert_eq!(key_at(&settings).await.unwrap(), "ASIA1");
+
+    settings.bucket("lake").unwrap().get(&"a".into()).await.unwrap_err();
+    assert_eq!(key_at(&settings).await.unwrap(), "ASIA2", "S3 has refused the first");
+    let reply = Service::open("sqs", &settings).unwrap().ask_form("Action=ListQueues").await.unwrap();
+    assert_eq!(reply.status, 400);
+    assert_eq!(key_at(&settings).await.unwrap(), "ASIA3", "a service has refused the second");
+    assert_eq!(key_at(&settings).await.unwrap(), "ASIA3");
     assert_eq!(lender.asked().len(), 3);
 }
 

@@ -13,6 +13,8 @@ use object_store::path::Path as ObjectPath;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use url::{Url, form_urlencoded};
 
+use crate::aws::forget_if_over;
+
 /// How each sentence begins: that of an answer, and that of none.
 pub(super) const BEGINNINGS: [&str; 2] = [ANSWERS, SILENT];
 const ANSWERS: &str = "S3 answers `";
@@ -20,6 +22,9 @@ const SILENT: &str = "there is no answer from `";
 
 /// How the `Authorization` of requests to S3 begins.
 const SIGNATURE: &str = "AWS4-";
+
+/// Where the token of a session stands in them.
+const SESSION_TOKEN: &str = "x-amz-security-token";
 
 /// Connects to the server of one bucket.
 #[derive(Clone, Debug)]
@@ -55,6 +60,7 @@ impl HttpService for Asking {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let asked = Url::parse(&request.uri().to_string()).ok();
         let asks_s3 = self.to.asks_s3(request.headers());
+        let token = request.headers().get(SESSION_TOKEN).cloned();
         let answer = self.client.execute(request).await.map_err(|error| match &asked {
             Some(asked) if asks_s3 => silence(error, asked),
             _ => error,
@@ -66,6 +72,7 @@ impl HttpService for Asking {
         let (parts, body) = answer.into_parts();
         let body = body.bytes().await?;
         let text = String::from_utf8_lossy(&body);
+        forget_if_over(token.as_ref().and_then(|token| token.to_str().ok()), &text);
         let said = sentence(status.as_u16(), &text, &self.to.bucket, asked.as_ref());
         let body = said.unwrap_or_else(|| text.into_owned());
         Ok(HttpResponse::from_parts(parts, body.into()))
