@@ -3,20 +3,18 @@
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use object_store::aws::AmazonS3;
-use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt as _, Result};
 
 /// So many are looked at at a time.
 const AT_ONCE: usize = 8;
 
-/// Whether what stands in a listing is a mark. Only of what is empty that has to be asked.
+/// Whether what stands in a listing is a mark. Only of what is empty that has to be asked, and whoever may list, and not read,
+/// takes it for a file.
 async fn is_mark(listed: &ObjectMeta, store: &AmazonS3) -> Result<bool> {
-    Ok(listed.size == 0 && is_nothing(&listed.location, store).await?)
-}
-
-/// Whether there is nothing under that key. Whoever may list, and not read, takes what is listed for a file.
-pub(crate) async fn is_nothing(key: &Path, store: &AmazonS3) -> Result<bool> {
-    match store.head(key).await {
+    if listed.size > 0 {
+        return Ok(false);
+    }
+    match store.head(&listed.location).await {
         Ok(_) | Err(Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => Ok(false),
         Err(Error::NotFound { .. }) => Ok(true),
         Err(error) => Err(error),

@@ -45,9 +45,15 @@ pub(super) async fn list(
     Ok(listed)
 }
 
+/// Objects, and the folders between them.
 type Page = (Vec<ObjectMeta>, Vec<String>);
 
-fn pages(store: Arc<AmazonS3>, prefix: String, delimiter: Option<String>) -> BoxStream<'static, anyhow::Result<Page>> {
+/// The same, as the bucket answers it: page by page.
+pub(super) fn pages(
+    store: Arc<AmazonS3>,
+    prefix: String,
+    delimiter: Option<String>,
+) -> BoxStream<'static, anyhow::Result<Page>> {
     let state = Some((store, prefix, delimiter, None));
     let pages = stream::try_unfold(state, |state| async move {
         let Some((store, prefix, delimiter, page_token)) = state else { return Ok(None) };

@@ -14,7 +14,6 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::place::ObjectPlace;
 use super::requests::Buckets;
-use crate::folder_marks;
 use crate::location::{Location, S3};
 use crate::scratch::Scratch;
 use crate::upload::{Upload, judged, refusal};
@@ -55,12 +54,6 @@ impl Objects<'_> {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(refusal(&error)).with_context(|| format!("{place} cannot be looked at")),
         }
-    }
-
-    /// Whether what was listed is but the mark of a folder.
-    pub(super) async fn is_nothing(&self, place: &ObjectPlace) -> anyhow::Result<bool> {
-        let looked = folder_marks::is_nothing(&place.path()?, &*self.store(&place.bucket)?).await;
-        looked.map_err(|error| refusal(&error)).with_context(|| format!("{place} cannot be looked at"))
     }
 
     /// Fetches an object into a file, and says how long it is.

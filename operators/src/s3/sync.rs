@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use chrono::{DateTime, Utc};
@@ -12,10 +13,12 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use scheduler::operator::TaskError;
 use serde_json::{Value, json};
 
-use super::listing::objects_below;
+use super::listing::pages;
 use super::objects::Objects;
 use super::place::{ObjectPlace, Place};
 use super::requests::Buckets;
+use crate::folder_marks::without_marks;
+use crate::upload::refusal;
 
 /// So many files are under way at a time.
 const AT_ONCE: usize = 8;
@@ -156,39 +159,20 @@ async fn entries(objects: &Objects<'_>, place: &Place, must_exist: bool) -> anyh
             tokio::task::spawn_blocking(move || entries_of_folder(&path)).await.context("the listing broke down")?
         }
         Place::Object(object) => {
-            let prefix = folder_prefix(&object.key);
-            let mut found = objects_below(objects.store(&object.bucket)?, prefix.clone());
+            let (store, prefix) = (objects.store(&object.bucket)?, folder_prefix(&object.key));
+            let mut pages = pages(Arc::clone(&store), prefix.clone(), None);
             let mut entries = Entries::new();
-            while let Some(meta) = found.try_next().await.with_context(|| format!("{place}"))? {
-                // The mark of the folder itself has no name below it.
-                let Some(name) = meta.location.as_ref().strip_prefix(&prefix) else { continue };
-                add(&mut entries, name.to_owned(), Entry { size: meta.size, modified: meta.last_modified })?;
+            while let Some((page, _)) = pages.try_next().await.with_context(|| format!("{place}"))? {
+                let found = without_marks(page, &store).await.map_err(|error| refusal(&error));
+                for meta in found.with_context(|| format!("{place} cannot be looked at"))? {
+                    // An object that is called as the folder is has no name below it.
+                    let Some(name) = meta.location.as_ref().strip_prefix(&prefix) else { continue };
+                    add(&mut entries, name.to_owned(), Entry { size: meta.size, modified: meta.last_modified })?;
+                }
             }
-            without_marks(objects, object, &prefix, entries).await
+            Ok(entries)
         }
     }
-}
-
-/// Entries that are objects. Browsers of buckets mark a folder by an empty object whose key ends with a slash, which the object
-/// store has forgotten in its listing: under the key without it there is nothing.
-async fn without_marks(
-    objects: &Objects<'_>,
-    folder: &ObjectPlace,
-    prefix: &str,
-    mut entries: Entries,
-) -> anyhow::Result<Entries> {
-    let empty: Vec<String> =
-        entries.iter().filter(|(_, entry)| entry.size == 0).map(|(name, _)| name.clone()).collect();
-    let looks = stream::iter(empty).map(|name| async move {
-        let place = ObjectPlace { key: format!("{prefix}{name}"), ..folder.clone() };
-        let is_mark = objects.is_nothing(&place).await?;
-        anyhow::Ok(is_mark.then_some(name))
-    });
-    let marks: Vec<Option<String>> = looks.buffer_unordered(AT_ONCE).try_collect().await?;
-    for mark in marks.into_iter().flatten() {
-        entries.remove(&mark);
-    }
-    Ok(entries)
 }
 
 fn entries_of_folder(folder: &Path) -> anyhow::Result<Entries> {
