@@ -144,7 +144,7 @@ impl<'t> Interpreter<'t> {
                     return Err(unknown("it cannot be followed", place));
                 };
                 let value = self.eval(value)?;
-                self.assign(name, value.clone());
+                self.set_outside(self.text(name), value.clone());
                 Ok(value)
             }
             "lambda" => Err(unknown("a lambda is Python code", place)),

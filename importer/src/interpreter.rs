@@ -41,6 +41,12 @@ enum Flow {
     Return,
 }
 
+/// The names that mean something in a part of the file.
+struct Scope<'t> {
+    names: HashMap<String, Value<'t>>,
+    is_comprehension: bool,
+}
+
 /// All that is known at one point of the file.
 pub(crate) struct Interpreter<'t> {
     pub(crate) source: &'t str,
@@ -49,7 +55,7 @@ pub(crate) struct Interpreter<'t> {
     pub(crate) around: Vec<Around>,
     /// What was imported, in full.
     pub(crate) imports: Vec<String>,
-    scopes: Vec<HashMap<String, Value<'t>>>,
+    scopes: Vec<Scope<'t>>,
     remarks: Vec<Remark>,
     returned: Value<'t>,
     steps: usize,
@@ -66,7 +72,7 @@ impl<'t> Interpreter<'t> {
             draft: Draft::default(),
             around: Vec::new(),
             imports: Vec::new(),
-            scopes: vec![names],
+            scopes: vec![Scope { names, is_comprehension: false }],
             remarks: Vec::new(),
             returned: Value::None,
             steps: 0,
@@ -140,22 +146,29 @@ impl<'t> Interpreter<'t> {
     // Names.
 
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'t>> {
-        self.scopes.iter().rev().find_map(|scope| scope.get(name))
+        self.scopes.iter().rev().find_map(|scope| scope.names.get(name))
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Value<'t>> {
-        self.scopes.iter_mut().rev().find_map(|scope| scope.get_mut(name))
+        self.scopes.iter_mut().rev().find_map(|scope| scope.names.get_mut(name))
     }
 
     pub(crate) fn set(&mut self, name: &str, value: Value<'t>) {
         if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(name.to_owned(), value);
+            scope.names.insert(name.to_owned(), value);
         }
     }
 
-    /// Does something in a scope of its own: names that are given there mean afterwards what they meant before.
+    /// Gives a value to what stands on the left of `:=`: behind the comprehensions that it stands in, it still has it.
+    pub(crate) fn set_outside(&mut self, name: &str, value: Value<'t>) {
+        if let Some(scope) = self.scopes.iter_mut().rev().find(|scope| !scope.is_comprehension) {
+            scope.names.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Does something in the scope of a comprehension: what it goes through has its name there alone.
     pub(crate) fn scoped<T>(&mut self, deed: impl FnOnce(&mut Interpreter<'t>) -> T) -> T {
-        self.scopes.push(HashMap::new());
+        self.scopes.push(Scope { names: HashMap::new(), is_comprehension: true });
         let done = deed(self);
         self.scopes.pop();
         done
@@ -545,7 +558,7 @@ impl<'t> Interpreter<'t> {
         let scope = self.bind(function, arguments);
         let Some(body) = field(function, "body") else { return Ok(Value::None) };
         self.deeper(&place, |inside| {
-            inside.scopes.push(scope);
+            inside.scopes.push(Scope { names: scope, is_comprehension: false });
             inside.returned = Value::None;
             let flow = inside.block(body);
             inside.scopes.pop();

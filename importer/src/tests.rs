@@ -80,6 +80,20 @@ fn what_a_comprehension_goes_through_has_its_name_there_alone() {
 }
 
 #[test]
+fn what_is_named_in_a_comprehension_outlives_it() {
+    let text = yaml(
+        "last = 'none'\n\
+         def longest(names):\n    [[most := n for n in names if (size := len(n)) > 1] for _ in 'x']\n    return most * size\n\
+         names = [last := name.upper() for name in ['a', 'b']]\n\
+         BashOperator(task_id=f'load_{last}_{longest([\"c\", \"dd\"])}', bash_command='x')",
+    );
+    assert!(text.contains("load_B_dddd"), "{text}");
+    let inside = body("def f():\n    return [n := c for c in 'ab']\nf()\nBashOperator(task_id='t', bash_command=n)");
+    let remarks = format!("{:?}", inside.remarks);
+    assert!(remarks.contains("`n` is not known here"), "a name of a function is known there alone: {remarks}");
+}
+
+#[test]
 fn expressions_of_constants_are_computed() {
     for (expression, expected) in [
         ("'a' + 'b'", "ab"),
