@@ -15,6 +15,9 @@ use crate::columns::hint;
 use crate::query::{DateValue, Parameter, Scalar, TimestampValue};
 use crate::shapes::Given;
 
+/// What ends statements, unless somebody says otherwise.
+const SEMICOLON: &str = ";";
+
 /// Whose grammar a text is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -81,7 +84,8 @@ pub struct Misplaced {
     pub range: Range<usize>,
 }
 
-/// The statements of a text. Semicolons in texts, names, comments and bodies of routines end nothing.
+/// The statements of a text. Semicolons in texts, names, comments and bodies of routines end nothing; nor do they in MySQL behind
+/// the command `DELIMITER` of its client.
 pub fn split(text: &str, dialect: Dialect) -> Vec<Statement> {
     let mut found = Vec::new();
     let (mut start, mut has_words, mut body) = (0, false, Body::default());
@@ -92,23 +96,41 @@ pub fn split(text: &str, dialect: Dialect) -> Vec<Statement> {
             found.push(Statement { text: whole.trim().to_owned(), start: range.start + blank });
         }
     };
-    for piece in Pieces::of(text, dialect) {
-        match piece.kind {
-            Kind::Blank | Kind::Comment => {}
-            Kind::Sign(';') if body.ends() => {
-                end(start..piece.start, has_words);
-                (start, has_words, body) = (piece.start + 1, false, Body::default());
-            }
-            kind => {
-                has_words = true;
-                if kind == Kind::Word {
-                    body.see(piece.text);
-                }
+    let mut pieces = Pieces::of(text, dialect);
+    while let Some(piece) = pieces.next() {
+        let rest = &text[piece.start..];
+        if dialect == Dialect::MySql
+            && !has_words
+            && let Some(delimiter) = delimiter(rest)
+        {
+            pieces.delimiter = delimiter;
+            pieces.at = piece.start + line(rest);
+            start = pieces.at;
+        } else if rest.starts_with(pieces.delimiter) && (pieces.delimiter != SEMICOLON || body.ends()) {
+            end(start..piece.start, has_words);
+            pieces.at = piece.start + pieces.delimiter.len();
+            (start, has_words, body) = (pieces.at, false, Body::default());
+        } else if !matches!(piece.kind, Kind::Blank | Kind::Comment) {
+            has_words = true;
+            if piece.kind == Kind::Word {
+                body.see(piece.text);
             }
         }
     }
     end(start..text.len(), has_words);
     found
+}
+
+/// What ends statements after the command at the beginning, if it is one of MySQL's client: `DELIMITER //`.
+fn delimiter(text: &str) -> Option<&str> {
+    let (command, rest) = text[..line(text)].split_once([' ', '\t'])?;
+    let written = rest.trim_start();
+    let delimiter = match written.chars().next()? {
+        quote @ ('\'' | '"' | '`') => written[1..].split(quote).next()?,
+        _ => written.split_whitespace().next()?,
+    };
+    let is_one = command.eq_ignore_ascii_case("delimiter") && !delimiter.is_empty() && !delimiter.contains('\\');
+    is_one.then_some(delimiter)
 }
 
 /// The first words of a statement, in upper case; comments do not count.
@@ -389,11 +411,13 @@ struct Pieces<'a> {
     text: &'a str,
     at: usize,
     dialect: Dialect,
+    /// What ends statements. Where it stands behind a word, that ends, too.
+    delimiter: &'a str,
 }
 
 impl<'a> Pieces<'a> {
     fn of(text: &'a str, dialect: Dialect) -> Pieces<'a> {
-        Pieces { text, at: 0, dialect }
+        Pieces { text, at: 0, dialect, delimiter: SEMICOLON }
     }
 
     /// What begins here, and how long it is.
@@ -415,8 +439,10 @@ impl<'a> Pieces<'a> {
                 None => (Kind::Sign(sign), 1),
             },
             _ if sign.is_alphanumeric() || sign == '_' => {
-                let length = rest.find(|sign: char| !sign.is_alphanumeric() && sign != '_' && sign != '$');
-                let length = length.unwrap_or(whole);
+                let is_over = |(at, sign): &(usize, char)| {
+                    !sign.is_alphanumeric() && !matches!(sign, '_' | '$') || rest[*at..].starts_with(self.delimiter)
+                };
+                let length = rest.char_indices().skip(1).find(is_over).map_or(whole, |(at, _)| at);
                 let is_escaped = dialect == Dialect::Postgres && rest[..length].eq_ignore_ascii_case("e");
                 if is_escaped && rest[length..].starts_with('\'') {
                     return (Kind::Quoted, length + quoted(&rest[length..], '\'', true));
@@ -570,6 +596,43 @@ mod tests {
         for (dialect, text, count) in table {
             assert_eq!(split(text, dialect).len(), count, "{text} {dialect:?}");
         }
+    }
+
+    #[test]
+    fn the_command_of_mysqls_client_says_what_ends_statements() {
+        let table: [(&str, &[&str]); 9] = [
+            (
+                "DROP PROCEDURE p; -- anew\nDELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; SELECT '//'; END //\n\
+                 DELIMITER ;\nCALL p(); SELECT 2",
+                &["DROP PROCEDURE p", "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT '//'; END", "CALL p()", "SELECT 2"],
+            ),
+            (
+                "delimiter $$\r\nSELECT 1; SELECT a$b$$\r\ndelimiter ;\r\nSELECT 2;",
+                &["SELECT 1; SELECT a$b", "SELECT 2"],
+            ),
+            (
+                "DELIMITER ;;\n/*!50003 CREATE TRIGGER t BEGIN SELECT 1; END */;;\nDELIMITER ;\nSELECT 2;",
+                &["/*!50003 CREATE TRIGGER t BEGIN SELECT 1; END */", "SELECT 2"],
+            ),
+            ("DELIMITER '|' of ours\nSELECT 1; | SELECT 2 |", &["SELECT 1;", "SELECT 2"]),
+            (
+                "DELIMITER go\nSELECT 1go SELECT 'go' go\n/* back */ DELIMITER ;\nSELECT 3",
+                &["SELECT 1", "SELECT 'go'", "SELECT 3"],
+            ),
+            ("DELIMITER #\nSELECT 1 # SELECT 2", &["SELECT 1", "SELECT 2"]),
+            ("DELIMITER //\nSELECT 1; SELECT 2", &["SELECT 1; SELECT 2"]),
+            ("SELECT a,\n  delimiter b FROM t; SELECT 2", &["SELECT a,\n  delimiter b FROM t", "SELECT 2"]),
+            ("DELIMITER\n; SELECT 2", &["DELIMITER", "SELECT 2"]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(texts(text, Dialect::MySql), expected, "{text}");
+        }
+        assert_eq!(
+            texts("DELIMITER //\nSELECT 1; SELECT 2", Dialect::Postgres),
+            ["DELIMITER //\nSELECT 1", "SELECT 2"]
+        );
+        let text = "DELIMITER //\n SELECT 1//";
+        assert_eq!(split(text, Dialect::MySql)[0].start, text.find("SELECT").unwrap());
     }
 
     #[test]

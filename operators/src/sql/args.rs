@@ -12,7 +12,7 @@ use super::place::{Place, problem};
 use crate::beside;
 use crate::query::{Locations, Output};
 use crate::shapes::OneOrMany;
-use crate::statements::{Dialect, Values, first_words, split};
+use crate::statements::{Dialect, Statement, Values, first_words, split};
 use crate::table::Format;
 
 /// So many rows go into XCom.
@@ -168,8 +168,12 @@ fn check_sql(args: &Map<String, Value>) -> Vec<ArgumentProblem> {
             problems.extend(beside::path("/".as_ref(), text.trim()).err().map(|message| problem(&pointer, message)));
             continue;
         }
-        // All grammars agree about the first word.
-        let statements = split(text, Dialect::Postgres);
+        // All grammars agree about the first word; but only MySQL's client has this command.
+        let is_command = |one: &Statement| first_words(&one.text, Dialect::Postgres, 1) == ["DELIMITER"];
+        let mut statements = split(text, Dialect::Postgres);
+        if statements.iter().any(is_command) {
+            statements = split(text, Dialect::MySql);
+        }
         if statements.is_empty() {
             problems.push(problem(&pointer, "there is no statement in it".to_owned()));
         }

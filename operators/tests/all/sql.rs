@@ -373,6 +373,20 @@ async fn what_follows_a_definition_in_mysql_lasts_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn scripts_for_the_client_of_mysql_mean_what_they_mean_there() {
+    let server = Server::mariadb();
+    let bench = Bench::new();
+    let script = "CREATE TABLE t (id INT);\n\
+                  DELIMITER //\n\
+                  CREATE TRIGGER doubled BEFORE INSERT ON t FOR EACH ROW\n\
+                  BEGIN\n  SET NEW.id = NEW.id * 2;\n  SET NEW.id = NEW.id + 1;\nEND//\n\
+                  DELIMITER ;\n\
+                  INSERT INTO t VALUES (3);";
+    server.run(&bench, json!({ "sql": script })).await;
+    assert_eq!(server.value(&bench, "SELECT id FROM t").await, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_statement_is_cancelled_at_the_server_and_its_transaction_undone() {
     let forever = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT COUNT(*) FROM r";
     let table = [
@@ -607,6 +621,7 @@ fn mistakes_are_found_when_the_file_is_loaded() {
         json!({ "conn_id": "c", "sql": "{{ params.sql }}" }),
         json!({ "conn_id": "c", "sql": "ROLLBACK TO SAVEPOINT a", "output": "x.csv" }),
         json!({ "conn_id": "c", "sql": "BEGIN; SELECT 1; COMMIT", "autocommit": true }),
+        json!({ "conn_id": "c", "sql": "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; COMMIT; END //" }),
         load(json!({ "mode": "upsert", "key": "id" })),
     ] {
         assert_eq!(registry.find("sql").unwrap().check(args.as_object().unwrap()), [], "{args}");
