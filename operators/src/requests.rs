@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use chrono::{DateTime, Utc};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 use scheduler::chain::Chain;
@@ -83,6 +84,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
     wait: Option<Duration>,
+    /// When it was made, by the clock over there, which tells the second.
+    pub(crate) date: Option<DateTime<Utc>>,
     pub(crate) host: String,
 }
 
@@ -152,8 +155,10 @@ pub(crate) async fn send(request: RequestBuilder, host: &str) -> Result<Response
 /// Reads an answer, at most that many bytes of it and those that came with them.
 pub(crate) async fn reply_of(mut response: Response, bytes_max: usize, host: &str) -> Result<Reply, Trouble> {
     let body = read(&mut response, bytes_max).await.map_err(|error| broken_off(error, host, true))?;
-    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    Ok(Reply { status: response.status(), body, wait: wait.map(Duration::from_secs), host: host.to_owned() })
+    let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let wait = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    let date = header(DATE).and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map(|date| date.to_utc());
+    Ok(Reply { status: response.status(), body, wait, date, host: host.to_owned() })
 }
 
 /// That a request, or its answer, did not get through; `done` when the other side may have acted on it.
