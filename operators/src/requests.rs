@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 use httpdate::parse_http_date;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -84,6 +85,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
     wait: Option<Duration>,
+    /// When it was made, by the clock over there, which tells the second.
+    pub(crate) date: Option<DateTime<Utc>>,
     pub(crate) host: String,
 }
 
@@ -154,19 +157,23 @@ pub(crate) async fn send(request: RequestBuilder, host: &str) -> Result<Response
 pub(crate) async fn reply_of(mut response: Response, bytes_max: usize, host: &str) -> Result<Reply, Trouble> {
     let body = read(&mut response, bytes_max).await.map_err(|error| broken_off(error, host, true))?;
     let wait = retry_after(response.headers());
-    Ok(Reply { status: response.status(), body, wait, host: host.to_owned() })
+    let date = date_in(response.headers(), DATE).map(DateTime::from);
+    Ok(Reply { status: response.status(), body, wait, date, host: host.to_owned() })
 }
 
 /// How long the other side asks to be left alone: a number of seconds, or a date, and one that is past means not at all.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
-    let written = text(RETRY_AFTER)?;
+    let written = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = written.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
     // The date is of its clock, which need not be ours.
-    let now = text(DATE).and_then(|date| parse_http_date(date).ok()).unwrap_or_else(SystemTime::now);
-    Some(parse_http_date(written).ok()?.duration_since(now).unwrap_or_default())
+    let now = date_in(headers, DATE).unwrap_or_else(SystemTime::now);
+    Some(date_in(headers, RETRY_AFTER)?.duration_since(now).unwrap_or_default())
+}
+
+fn date_in(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok()
 }
 
 /// That a request, or its answer, did not get through; `done` when the other side may have acted on it.
@@ -235,7 +242,7 @@ impl<'a> Patience<'a> {
         }
         let pause = self.next_pause().max(trouble.not_before.unwrap_or_default());
         let spent = self.began.elapsed();
-        if spent + pause > self.limit {
+        if spent.saturating_add(pause) > self.limit {
             let error = match trouble.not_before {
                 Some(wait) if wait > self.limit => trouble.error.context(format!(
                     "given up: it is to be asked again in {} s, and `retry_for` is {} s",

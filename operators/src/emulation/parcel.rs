@@ -18,8 +18,17 @@ pub(super) struct Parcel {
     pub start: u64,
     /// The number after its last one. Rows that were left out count, too.
     pub until: u64,
-    /// The rows, as JSON documents without a newline.
-    pub rows: Vec<Bytes>,
+    /// The rows, in their order.
+    pub rows: Vec<Row>,
+}
+
+/// A row on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    /// Its number within this emulation, from 0. Rows before it may have been left out, or taken already; it is the same.
+    pub number: u64,
+    /// A JSON document without a newline.
+    pub document: Bytes,
 }
 
 /// Parcels in the order of their rows.
@@ -50,7 +59,7 @@ pub(super) struct Packer {
 struct Open {
     start: u64,
     until: u64,
-    rows: Vec<Bytes>,
+    rows: Vec<Row>,
     bytes: usize,
 }
 
@@ -62,15 +71,15 @@ impl Packer {
     }
 
     /// Adds the next row of a table; answers with a batch when one is full.
-    pub(super) fn push(&mut self, table: Table, row: Bytes) -> Option<Batch> {
+    pub(super) fn push(&mut self, table: Table, document: Bytes) -> Option<Batch> {
         let open = &self.open[table];
-        if !open.rows.is_empty() && open.bytes + row.len() > self.sizes.bytes {
+        if !open.rows.is_empty() && open.bytes + document.len() > self.sizes.bytes {
             self.close(table);
         }
         let open = &mut self.open[table];
-        open.bytes += row.len();
+        open.bytes += document.len();
+        open.rows.push(Row { number: open.until, document });
         open.until += 1;
-        open.rows.push(row);
         if open.rows.len() >= self.sizes.rows {
             self.close(table);
         }
@@ -132,8 +141,10 @@ mod tests {
                 assert_eq!((parcel.start, parcel.until - parcel.start), (next, parcel.rows.len() as u64));
                 next = parcel.until;
             }
-            let all: Vec<_> = parcels.iter().flat_map(|parcel| &parcel.rows).cloned().collect();
-            assert!(all.iter().eq((0..rows).map(|number| number.to_string()).collect::<Vec<_>>().iter()));
+            let all: Vec<_> = parcels.into_iter().flat_map(|parcel| parcel.rows).collect();
+            let expected =
+                (0..rows).map(|number| Row { number: 5 + number as u64, document: number.to_string().into() });
+            assert!(all.into_iter().eq(expected));
         }
     }
 
@@ -145,9 +156,12 @@ mod tests {
 
     #[test]
     fn rows_that_are_left_out_have_numbers() {
-        let mut packer = Packer::new(Sizes { rows: 1, bytes: 100, parcels: 1 }, PerTable::default());
+        let mut packer = Packer::new(Sizes { rows: 2, bytes: 100, parcels: 1 }, PerTable::default());
+        packer.skip(Table::Geo);
+        assert_eq!(packer.push(Table::Geo, "{}".into()), None);
         packer.skip(Table::Geo);
         let batch = packer.push(Table::Geo, "{}".into()).unwrap();
-        assert_eq!(batch, [Parcel { table: Table::Geo, start: 0, until: 2, rows: vec!["{}".into()] }]);
+        let rows = [1, 3].map(|number| Row { number, document: "{}".into() }).to_vec();
+        assert_eq!(batch, [Parcel { table: Table::Geo, start: 0, until: 4, rows }]);
     }
 }

@@ -20,8 +20,6 @@ pub(crate) struct Record {
 pub(crate) enum IteratorAt {
     /// The oldest record that there is.
     TrimHorizon,
-    /// What comes from now on.
-    Latest,
     /// What has come since an instant, in milliseconds since the epoch.
     Since(i64),
     /// What comes after the record with this sequence number.
@@ -146,7 +144,6 @@ impl Action<'_> {
                 let mut body = json!({ "StreamName": stream, "ShardId": shard });
                 match at {
                     IteratorAt::TrimHorizon => body["ShardIteratorType"] = "TRIM_HORIZON".into(),
-                    IteratorAt::Latest => body["ShardIteratorType"] = "LATEST".into(),
                     IteratorAt::Since(millis) => {
                         body["ShardIteratorType"] = "AT_TIMESTAMP".into();
                         body["Timestamp"] = seconds(*millis);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::anyhow;
+use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use scheduler::operator::TaskError;
 use serde_json::Value;
@@ -61,6 +62,11 @@ impl Streams {
 
     /// Asks once.
     pub(crate) async fn ask(&self, action: Action<'_>) -> Result<Value, Failure> {
+        self.ask_when(action).await.map(|(answer, _)| answer)
+    }
+
+    /// Asks once, and says when the answer was made: by the clock over there, which tells the second.
+    pub(crate) async fn ask_when(&self, action: Action<'_>) -> Result<(Value, Option<DateTime<Utc>>), Failure> {
         let reply = match self {
             Streams::Gateway { base, headers } => {
                 let Some((method, path)) = action.route() else {
@@ -78,7 +84,7 @@ impl Streams {
                 service.ask_json(&format!("{TARGET}.{}", action.name()), &action.body_for_aws()).await?
             }
         };
-        judge(&reply, action.name(), action.stream())
+        Ok((judge(&reply, action.name(), action.stream())?, reply.date))
     }
 }
 

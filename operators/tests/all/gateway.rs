@@ -30,7 +30,7 @@ pub struct Gateway {
 struct World {
     kinesis: String,
     paths: Mutex<Vec<String>>,
-    /// So many records of the next PutRecords are refused.
+    /// So many of the last records of the next PutRecords are refused.
     refused: Mutex<usize>,
 }
 
@@ -60,7 +60,7 @@ impl Gateway {
         self.world.paths.lock().unwrap().clone()
     }
 
-    /// Refuses so many records of the next request with several.
+    /// Refuses so many records of the next request with several, the last ones.
     pub fn refuse(&self, records: usize) {
         *self.world.refused.lock().unwrap() = records;
     }
@@ -128,16 +128,16 @@ async fn records(State(world): State<Arc<World>>, Path(stream): Path<String>, bo
         let data = record["data"].as_str().expect("an object would become Java's notation of it");
         json!({ "Data": STANDARD.encode(data), "PartitionKey": record["partition-key"] })
     };
-    let entries: Vec<Value> = all[refused..].iter().map(entry).collect();
-    let mut answers = vec![
-        json!({ "ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded for shard" });
-        refused
-    ];
+    let entries: Vec<Value> = all[..all.len() - refused].iter().map(entry).collect();
+    let mut answers = Vec::new();
     if !entries.is_empty() {
         let answer = world.ask("PutRecords", json!({ "StreamName": stream, "Records": entries })).await;
         let answer: Value = serde_json::from_str(&answer).unwrap();
         let Some(records) = answer["Records"].as_array() else { return answer.to_string() };
         answers.extend(records.iter().cloned());
     }
+    let refusal =
+        json!({ "ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded for shard" });
+    answers.extend(vec![refusal; refused]);
     json!({ "FailedRecordCount": refused, "Records": answers }).to_string()
 }

@@ -9,11 +9,13 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
 use operators::emulation::Emulation;
 use operators::kinesis::Kinesis;
 use operators::location::S3;
 use operators::notifiers::Environment;
 use operators::stream::Stream;
+use scheduler::clock::Clock;
 use scheduler::operator::Verdict;
 use serde_json::{Value, json};
 
@@ -120,6 +122,23 @@ async fn latest_is_what_it_was_at_the_first_run() {
     }
     let table = bench.home().join("lake/stream_pin");
     assert_eq!(numbers(table.to_str().unwrap()).len(), 6);
+}
+
+/// The clock of this machine is an hour fast: nothing that comes between two runs is older than the first one for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn latest_is_found_by_the_clock_of_kinesis() {
+    let (moto, mut bench) = (Moto::start(), Bench::new());
+    bench.ctx.clock = Clock::manual(Clock::System.now() + TimeDelta::hours(1));
+    let stream = Stream::new(moto.settings(), Environment::default());
+    make_streams(&bench, &moto).await;
+    let mut args = posts(1000);
+    args["source"]["kinesis"]["start"] = "latest".into();
+
+    let report = return_value(bench.run(&stream, args.clone()).await);
+    assert_eq!((&report["rows_read"], &report["commits"]), (&json!(0), &json!(1)), "{report}");
+    post(&bench, &moto, 6).await;
+    let report = return_value(bench.run(&stream, args).await);
+    assert_eq!(report["rows_written"], 6, "{report}");
 }
 
 /// What a shard had at its end is not lost when Kinesis does not say at once which shards go on where it ended.

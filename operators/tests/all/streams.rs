@@ -117,7 +117,7 @@ async fn rows_come_out_of_the_streams_as_they_went_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn records_that_were_not_put_are_put_again_alone() {
+async fn records_that_were_not_put_are_put_again_alone_with_their_keys() {
     let moto = Moto::start();
     let gateway = Gateway::start(moto.endpoint()).await;
     let bench = Bench::new();
@@ -127,10 +127,10 @@ async fn records_that_were_not_put_are_put_again_alone() {
     let args = json!({ "sink": sink, "rows": 20, "batch": 20 });
     let report = return_value(bench.run(&Emulation::new(moto.settings()), args).await);
     assert_eq!(report["pin"], json!({ "rows": 20, "requests": 1, "broken": 0, "sent_again": 7 }));
-    let mut came: Vec<u64> =
-        records(&moto, &names()[0]).await.iter().map(|(_, row)| row["index"].as_u64().unwrap()).collect();
+    let mut came: Vec<(u64, String)> =
+        records(&moto, &names()[0]).await.into_iter().map(|(key, row)| (row["index"].as_u64().unwrap(), key)).collect();
     came.sort_unstable();
-    assert!(came.into_iter().eq(0..20));
+    assert!(came.into_iter().eq((0..20).map(|row| (row, row.to_string()))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

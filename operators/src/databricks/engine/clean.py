@@ -381,7 +381,7 @@ def write(spark, job, frame):
     if mode == "append":
         # Delta itself passes over what a try has appended before it was interrupted.
         writer = writing(frame).option("txnAppId", job["app_id"]).option("txnVersion", job["attempt"])
-        writer.mode("append").save(output)
+        writer.option("userMetadata", job["mark"]).mode("append").save(output)
     elif not DeltaTable.isDeltaTable(spark, output):
         writing(frame).mode("error").save(output)
     else:
@@ -399,6 +399,21 @@ def version_of(spark, job):
     if not DeltaTable.isDeltaTable(spark, job["output"]):
         return None
     return DeltaTable.forPath(spark, job["output"]).history(1).first()["version"]
+
+
+def has_appended(spark, job, before):
+    """Whether a commit after that version has the mark of this notebook; others may write to the table meanwhile."""
+    from delta.tables import DeltaTable
+
+    limit = 1
+    while True:
+        # The newest come first.
+        commits = DeltaTable.forPath(spark, job["output"]).history(limit).select("version", "userMetadata").collect()
+        if any(commit["userMetadata"] == job["mark"] for commit in commits):
+            return True
+        if len(commits) < limit or commits[-1]["version"] <= before:
+            return False
+        limit *= 2
 
 
 def as_folders(spark, job, frame):
@@ -503,10 +518,11 @@ def clean(spark, job):
         # Before one row of each key is kept: an empty text and a NULL are one key then.
         frame = keep_one(as_folders(spark, job, frame), job["keys"], job["order_by"], True)
     frame, written = counted(frame, "written")
+    job = {**job, "mark": f"{job['app_id']} {uuid.uuid4()}"}
     before = version_of(spark, job)
     write(spark, job, frame)
     # Nothing has been read then, and the counts would be waited for for ever.
-    if before is not None and version_of(spark, job) == before:
+    if before is not None and not has_appended(spark, job, before):
         print(f"The rows of this task are in {job['output']} already: a try was interrupted after that")
         return report_of_nothing(job)
     removed = sum(max(before.get["rows"] - after.get["rows"], 0) for before, after in duplicates)

@@ -4,6 +4,7 @@ import datetime
 import decimal
 import json
 import math
+import uuid
 
 from pyspark.sql import Observation, Window
 from pyspark.sql import functions as F

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use anyhow::anyhow;
 use async_trait::async_trait;
-use bytes::Bytes;
 use rskafka::client::partition::{Compression, PartitionClient, UnknownTopicHandling};
 use rskafka::record::Record;
 use scheduler::clock::Clock;
 use tokio::sync::OnceCell;
 
 use super::posting::{Post, Refused};
+use crate::emulation::parcel::Row;
 use crate::emulation::table::{PerTable, Table};
 use crate::kafka::{Cluster, KafkaArgs, Surroundings, in_time, not_done};
 use crate::requests::Trouble;
@@ -78,14 +78,16 @@ impl Post for Kafka {
         self.partitions.get_or_try_init(|| self.open()).await.map(drop)
     }
 
-    async fn post(&self, table: Table, start: u64, rows: &[Bytes]) -> Result<Vec<Refused>, Trouble> {
+    async fn post(&self, table: Table, rows: &[Row]) -> Result<Vec<Refused>, Trouble> {
         let partitions = &self.partitions.get_or_try_init(|| self.open()).await?[table];
+        let start = rows.first().map_or(0, |row| row.number);
         let round = usize::try_from(start / rows.len().max(1) as u64).unwrap_or_default();
         let Some(partition) = partitions.get(round % partitions.len().max(1)) else {
             return Err(Trouble::passing(anyhow!("the topic `{}` has no partitions", table.topic(&self.user_id))));
         };
         let timestamp = self.clock.now();
-        let record = |row: &Bytes| Record { key: None, value: Some(row.to_vec()), headers: BTreeMap::new(), timestamp };
+        let record =
+            |row: &Row| Record { key: None, value: Some(row.document.to_vec()), headers: BTreeMap::new(), timestamp };
         let records = rows.iter().map(record).collect();
         in_time(partition.produce(records, Compression::NoCompression)).await?;
         Ok(Vec::new())

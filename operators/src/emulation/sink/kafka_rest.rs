@@ -11,7 +11,6 @@
 
 use anyhow::anyhow;
 use async_trait::async_trait;
-use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
@@ -19,6 +18,7 @@ use serde_json::Value;
 
 use super::posting::{Post, Refused};
 use crate::emulation::args::KafkaRestArgs;
+use crate::emulation::parcel::Row;
 use crate::emulation::table::Table;
 use crate::notifiers::Environment;
 use crate::requests::{Base, Reply, Trouble, client, exchange, resolve};
@@ -82,7 +82,7 @@ impl Post for KafkaRest {
         true
     }
 
-    async fn post(&self, table: Table, _start: u64, rows: &[Bytes]) -> Result<Vec<Refused>, Trouble> {
+    async fn post(&self, table: Table, rows: &[Row]) -> Result<Vec<Refused>, Trouble> {
         let topic = table.topic(&self.user_id);
         let client = client().map_err(Trouble::lasting)?;
         let request = client
@@ -99,13 +99,13 @@ impl Post for KafkaRest {
     }
 }
 
-fn body(rows: &[Bytes]) -> Vec<u8> {
-    let length: usize = rows.iter().map(|row| row.len() + 12).sum();
+fn body(rows: &[Row]) -> Vec<u8> {
+    let length: usize = rows.iter().map(|row| row.document.len() + 12).sum();
     let mut body = Vec::with_capacity(length + 16);
     body.extend_from_slice(b"{\"records\":[");
     for (index, row) in rows.iter().enumerate() {
         body.extend_from_slice(if index == 0 { b"{\"value\":" } else { b",{\"value\":" });
-        body.extend_from_slice(row);
+        body.extend_from_slice(&row.document);
         body.push(b'}');
     }
     body.extend_from_slice(b"]}");
@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn rows_stand_in_the_body_as_they_are() {
-        let rows = [Bytes::from_static(b"{\"a\" :1.50}"), Bytes::from_static(b"[]")];
+        let row = |(number, document): (u64, &'static str)| Row { number, document: document.into() };
+        let rows = [(0, r#"{"a" :1.50}"#), (1, "[]")].map(row);
         assert_eq!(body(&rows[..1]), b"{\"records\":[{\"value\":{\"a\" :1.50}}]}");
         assert_eq!(body(&rows), b"{\"records\":[{\"value\":{\"a\" :1.50}},{\"value\":[]}]}");
     }

@@ -1,11 +1,11 @@
 //! Streams of Kinesis, through an API Gateway or as they are.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde_json::Value;
 
 use super::posting::{Post, Refused};
 use crate::emulation::args::KinesisSinkArgs;
+use crate::emulation::parcel::Row;
 use crate::emulation::table::{PerTable, Table};
 use crate::kinesis::{Action, Record, Streams, is_passing};
 use crate::requests::Trouble;
@@ -38,6 +38,7 @@ impl KinesisStreams {
         KinesisStreams { streams, names, key: args.partition_key.clone(), one_by_one }
     }
 
+    /// The key of a row is the same however often it is sent, and with whichever others.
     fn key(&self, table: Table, row: u64) -> String {
         match self.key.as_deref() {
             None => format!("partition-{}", table as usize + 1),
@@ -62,10 +63,10 @@ impl Post for KinesisStreams {
         self.streams.is_gateway()
     }
 
-    async fn post(&self, table: Table, start: u64, rows: &[Bytes]) -> Result<Vec<Refused>, Trouble> {
+    async fn post(&self, table: Table, rows: &[Row]) -> Result<Vec<Refused>, Trouble> {
         let stream = self.names[table].as_str();
-        let record = |(row, data): (u64, &Bytes)| Record { data: data.clone(), key: self.key(table, row) };
-        let records: Vec<Record> = (start..).zip(rows).map(record).collect();
+        let record = |row: &Row| Record { data: row.document.clone(), key: self.key(table, row.number) };
+        let records: Vec<Record> = rows.iter().map(record).collect();
         let action = match records.as_slice() {
             [record] if self.one_by_one => Action::Put { stream, record },
             records => Action::PutMany { stream, records },

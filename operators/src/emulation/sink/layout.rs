@@ -43,7 +43,7 @@ pub(super) type Bases = std::sync::OnceLock<PerTable<u64>>;
 
 /// What an object holds: a JSON document and a newline for each row.
 pub(super) fn content(parcel: &Parcel) -> impl Iterator<Item = Bytes> + '_ {
-    parcel.rows.iter().flat_map(|row| [row.clone(), Bytes::from_static(b"\n")])
+    parcel.rows.iter().flat_map(|row| [row.document.clone(), Bytes::from_static(b"\n")])
 }
 
 /// How many records an object holds.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use scheduler::log::TaskLog;
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Landed, Manner, Sink};
 use crate::emulation::ledger::Ledger;
-use crate::emulation::parcel::{Batch, Parcel, Sizes};
+use crate::emulation::parcel::{Batch, Parcel, Row, Sizes};
 use crate::emulation::table::{PerTable, Table};
 use crate::requests::{Complaints, Patience, Trouble};
 
@@ -34,8 +33,8 @@ pub(in crate::emulation) trait Post: Send + Sync {
         Ok(())
     }
 
-    /// Posts rows of a table; the first of them has the number `start`. Answers with those that were not taken.
-    async fn post(&self, table: Table, start: u64, rows: &[Bytes]) -> Result<Vec<Refused>, Trouble>;
+    /// Posts rows of a table, at least one. Answers with those that were not taken.
+    async fn post(&self, table: Table, rows: &[Row]) -> Result<Vec<Refused>, Trouble>;
 }
 
 /// A row that was not taken, though its request was.
@@ -85,7 +84,7 @@ impl<P: Post> Posting<P> {
             let asked = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(TaskError::cancelled()),
-                asked = self.post.post(table, parcel.start, &rows) => asked,
+                asked = self.post.post(table, &rows) => asked,
             };
             let trouble = match asked {
                 Ok(refused) if refused.is_empty() => return Ok(landed),

@@ -2,6 +2,10 @@
 //!
 //! A shard that was split or merged ends, and others go on where it ended. Those are looked for whenever one has ended, and
 //! read from their beginning. Between shards there is no order, and none is needed to append.
+//!
+//! `latest` is found by the clock of Kinesis: what a shard has had since a moment ago is passed over, and what is remembered is
+//! the last record of it, or, where there was none, that moment. An iterator of the kind `LATEST` says nothing that could be
+//! remembered; another one, or one for an instant by our own clock, would pass over what came in between.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,7 +14,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use scheduler::clock::Clock;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{Looked, Source};
@@ -22,13 +26,17 @@ use crate::stream::position::{Position, Positions, is_sequence_number};
 /// Kinesis gives no more records at a time.
 const RECORDS_MAX: usize = 10_000;
 
+/// Kinesis refuses an instant that is to come. It has many hosts, and the clock of the next one may be behind.
+const CLOCKS_APART_MILLIS: i64 = 1000;
+
 /// A stream.
 pub(super) struct Kinesis {
     streams: Streams,
     stream: String,
     start: Start,
-    clock: Clock,
     known: Vec<Listed>,
+    /// When those were listed, by the clock of Kinesis.
+    listed_at: Option<DateTime<Utc>>,
     /// Shards that are read, the next one first.
     open: VecDeque<Shard>,
 }
@@ -51,33 +59,31 @@ struct Shard {
 }
 
 impl Kinesis {
-    pub(super) fn new(streams: Streams, source: &KinesisSource, clock: Clock) -> Kinesis {
+    pub(super) fn new(streams: Streams, source: &KinesisSource) -> Kinesis {
         let (stream, start) = (source.stream.clone(), source.start);
-        Kinesis { streams, stream, start, clock, known: Vec::new(), open: VecDeque::new() }
+        Kinesis { streams, stream, start, known: Vec::new(), listed_at: None, open: VecDeque::new() }
     }
 
-    /// All shards; those that go on after others come after them.
-    async fn list(&self) -> Result<Vec<Listed>, Trouble> {
+    /// All shards, those that go on after others after them; and when that was, by the clock of Kinesis.
+    async fn list(&self) -> Result<(Vec<Listed>, Option<DateTime<Utc>>), Trouble> {
         let mut shards = Vec::new();
+        let mut listed_at = None;
         let mut next: Option<String> = None;
         loop {
             let action = Action::ListShards { stream: &self.stream, next: next.as_deref() };
-            let answer = self.ask(action).await?;
+            let (answer, date) = self.streams.ask_when(action).await.map_err(|failure| failure.trouble)?;
+            listed_at = listed_at.or(date);
             shards.extend(answer["Shards"].as_array().into_iter().flatten().filter_map(listed));
             match answer["NextToken"].as_str() {
                 Some(token) => next = Some(token.to_owned()),
-                None => return Ok(shards),
+                None => return Ok((shards, listed_at)),
             }
         }
     }
 
-    async fn ask(&self, action: Action<'_>) -> Result<Value, Trouble> {
-        self.streams.ask(action).await.map_err(|failure| failure.trouble)
-    }
-
     async fn iterator(&self, shard: &Shard) -> Result<String, Trouble> {
         let action = Action::GetShardIterator { stream: &self.stream, shard: &shard.id, at: &shard.at };
-        let answer = self.ask(action).await?;
+        let answer = self.streams.ask(action).await.map_err(|failure| failure.trouble)?;
         let iterator = answer["ShardIterator"].as_str().map(str::to_owned);
         iterator.ok_or_else(|| Trouble::passing(anyhow!("GetShardIterator was answered without an iterator")))
     }
@@ -109,9 +115,29 @@ impl Kinesis {
         Ok((records, position))
     }
 
+    /// A moment ago, for Kinesis.
+    fn moment_ago(&self) -> Result<i64, Trouble> {
+        let listed_at = self.listed_at.ok_or_else(|| {
+            Trouble::lasting(anyhow!(
+                "ListShards was answered without the header `Date`, by which `start: latest` is found; does a proxy take it \
+                 away?"
+            ))
+        })?;
+        Ok(listed_at.timestamp_millis() - CLOCKS_APART_MILLIS)
+    }
+
+    /// Passes over what a shard has had since `moment`, and answers with where it goes on.
+    async fn pass_over(&self, shard: &mut Shard, moment: i64) -> Result<Position, Trouble> {
+        self.read(shard, RECORDS_MAX).await?;
+        Ok(match &shard.at {
+            IteratorAt::After(number) => Position::After(number.clone()),
+            IteratorAt::Since(_) | IteratorAt::TrimHorizon => Position::Since(moment),
+        })
+    }
+
     /// Opens the shards that go on where one ended.
     async fn go_on_after_end(&mut self) -> Result<(), Trouble> {
-        for shard in self.list().await? {
+        for shard in self.list().await?.0 {
             if self.known.iter().all(|known| known.id != shard.id) {
                 let (id, at) = (shard.id.clone(), IteratorAt::TrimHorizon);
                 self.open.push_back(Shard { id, at, iterator: None, is_caught_up: false });
@@ -129,40 +155,29 @@ impl Source for Kinesis {
     }
 
     async fn parts(&mut self) -> Result<Vec<String>, Trouble> {
-        self.known = self.list().await?;
+        (self.known, self.listed_at) = self.list().await?;
         Ok(self.known.iter().map(|shard| shard.id.clone()).collect())
     }
 
     async fn begin(&mut self, positions: &Positions) -> Result<Positions, Trouble> {
-        let first = match self.start {
-            Start::Earliest => IteratorAt::TrimHorizon,
-            Start::Latest => IteratorAt::Latest,
-        };
         let going_on = going_on(&self.known, positions);
-        let open = |Listed { id, .. }: &Listed| {
+        let mut starts = Positions::default();
+        let mut open = VecDeque::new();
+        for Listed { id, .. } in &self.known {
+            // The first record of one that goes on is the next one after those that were read before it was there.
+            let begins_late = self.start == Start::Latest && !going_on.contains(id.as_str());
+            let moment = begins_late.then(|| self.moment_ago()).transpose()?;
             let at = match positions.0.get(id) {
-                Some(Position::Ended) => return None,
+                Some(Position::Ended) => continue,
                 Some(Position::After(number)) => IteratorAt::After(number.clone()),
                 Some(Position::Since(millis)) => IteratorAt::Since(*millis),
-                // Its first record is the next one after those that were read before it was there.
-                None if going_on.contains(id.as_str()) => IteratorAt::TrimHorizon,
-                Some(Position::Offset(_)) | None => first.clone(),
+                Some(Position::Offset(_)) | None => moment.map_or(IteratorAt::TrimHorizon, IteratorAt::Since),
             };
-            Some(Shard { id: id.clone(), at, iterator: None, is_caught_up: false })
-        };
-        self.open = self.known.iter().filter_map(open).collect();
-        // `latest` means now, not whenever the shard's turn comes.
-        let now = self.clock.now().timestamp_millis();
-        let mut starts = Positions::default();
-        let mut open = std::mem::take(&mut self.open);
-        for shard in &mut open {
-            shard.iterator = Some(self.iterator(shard).await?);
-            // Another iterator of that kind would pass over what comes until it is asked for. The first one is of it because
-            // Kinesis refuses an instant that its own clock has not reached.
-            if shard.at == IteratorAt::Latest {
-                shard.at = IteratorAt::Since(now);
-                starts.0.insert(shard.id.clone(), Position::Since(now));
+            let mut shard = Shard { id: id.clone(), at, iterator: None, is_caught_up: false };
+            if let Some(moment) = moment {
+                starts.0.insert(id.clone(), self.pass_over(&mut shard, moment).await?);
             }
+            open.push_back(shard);
         }
         self.open = open;
         Ok(starts)

@@ -63,7 +63,7 @@ pub(super) fn open(
         TextOr::More(SourceChoice::Folder(source)) => folder(&source.path),
         TextOr::More(SourceChoice::Kinesis(source)) => {
             let streams = Streams::open(&Door::default(), s3, environment)?;
-            Ok(Box::new(kinesis::Kinesis::new(streams, source, ctx.clock.clone())))
+            Ok(Box::new(kinesis::Kinesis::new(streams, source)))
         }
         TextOr::More(SourceChoice::Kafka(source)) => {
             let kafka = kafka::Kafka::new(source, Surroundings { home, s3, environment });

@@ -246,14 +246,34 @@ assert 0 < len(cut["rows"]) < 4000 and cut["row_count"] == 4000
 assert answer_of({"rows_read": 1}) == '{"rows_read": 1}'
 
 job = {"mode": "append", "output": "s3://lake/out", "rejected": "s3://lake/bad", "expect": []}
-job.update(dag_id="d", run_id="r", task_id="t")
+job.update(dag_id="d", run_id="r", task_id="t", app_id="updraft.d.t.r", attempt=1, partition_by=None, schema_change="fail")
 table.isDeltaTable.return_value = True
-table.forPath.return_value.history.return_value.first.return_value = {"version": 7}
+frame = mock.MagicMock()
+writer = frame.write.format.return_value
+writer.option.return_value = writer
+write(mock.MagicMock(), {**job, "mark": "mine"}, frame)
+assert mock.call("userMetadata", "mine") in writer.option.call_args_list
+
+commits = [{"version": 7, "userMetadata": None}]
+def committed(mark):
+    commits.insert(0, {"version": commits[0]["version"] + 1, "userMetadata": mark})
+def history(limit):
+    newest = mock.MagicMock()
+    newest.first.return_value = commits[0]
+    newest.select.return_value.collect.return_value = commits[:limit]
+    return newest
+table.forPath.return_value.history = history
 work = mock.MagicMock()
 cleaned = lambda spark, job: (work, mock.MagicMock(), [], 0)
-counted = lambda frame, label: (frame, mock.MagicMock(get=mock.Mock(side_effect=AssertionError("nobody counts"))))
-write = lambda spark, job, frame: None
-assert clean(mock.MagicMock(), job)["rows_written"] == 0
+counted = lambda frame, label: (frame, mock.MagicMock(get={"rows": 5}))
+for marks, rows in [
+    (lambda mark: [], 0),
+    (lambda mark: ["others", None], 0),
+    (lambda mark: [mark], 5),
+    (lambda mark: ["others", mark, "others", None, "others"], 5),
+]:
+    write = lambda spark, job, frame: [committed(mark) for mark in marks(job["mark"])]
+    assert clean(mock.MagicMock(), job)["rows_written"] == rows, commits
 
 keep_rejected(mock.MagicMock(), job, mock.MagicMock(), 0)
 (condition,) = table.forPath.return_value.delete.call_args.args
