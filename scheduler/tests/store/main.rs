@@ -8,6 +8,7 @@ mod dag_runs;
 mod history;
 mod hitl_details;
 mod pools;
+mod revoked_tokens;
 mod schedules;
 mod secrets;
 mod shortage;
