@@ -15,6 +15,7 @@ mod shortage;
 mod task_instances;
 mod tries;
 mod try_logs;
+mod vanished_server;
 mod xcoms;
 
 use std::collections::BTreeSet;
