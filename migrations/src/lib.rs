@@ -23,6 +23,7 @@ mod m20261129_000150_checkpoint_version;
 mod m20261129_000210_asset_alias_reference;
 mod m20261129_000300_display_names;
 mod m20261129_000310_order_of_keys;
+mod m20261130_000010_revoked_token;
 
 use sea_orm_migration::prelude::*;
 
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000210_asset_alias_reference::Migration),
             Box::new(m20261129_000300_display_names::Migration),
             Box::new(m20261129_000310_order_of_keys::Migration),
+            Box::new(m20261130_000010_revoked_token::Migration),
         ]
     }
 }

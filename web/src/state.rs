@@ -57,7 +57,7 @@ impl AppState {
         auth: &AuthSettings,
         shutdown: CancellationToken,
     ) -> AppState {
-        let sessions = Arc::new(Sessions::new(auth, clock.clone()));
+        let sessions = Arc::new(Sessions::new(auth, db.clone(), clock.clone()));
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
         AppState { db, control, changes, catalog, clock, logs, sessions, streams, shutdown }
     }

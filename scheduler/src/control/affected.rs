@@ -176,6 +176,6 @@ impl Control {
         };
         let from = if relatives.past { None } else { Some(date) };
         let until = if relatives.future { None } else { Some(date) };
-        Ok(runs::between(txn, &run.dag_id, from, until).await?)
+        Ok(runs::between_locked(txn, &run.dag_id, from, until).await?)
     }
 }

@@ -113,12 +113,12 @@ impl Fate {
 impl Control {
     /// What a backfill would do, date by date in its order.
     pub async fn plan_backfill(&self, new: &NewBackfill) -> Result<Vec<BackfillDate>, ControlError> {
-        let txn = self.db.begin_write().await?;
-        let plan = self.plan(&txn, new).await?;
-        Ok(plan
-            .into_iter()
-            .map(|(next, fate, _)| BackfillDate { logical_date: Some(next.logical_date), fate })
-            .collect())
+        // It holds nothing still, because it promises nothing.
+        let db = self.db.read();
+        let dag = dags::get_live(db, &new.dag_id).await?;
+        let due = self.due(&dag, new)?;
+        let existing = runs::between(db, &new.dag_id, Some(new.from_date), Some(new.to_date)).await?;
+        Ok(told(plan(due, &existing, new.reprocess)))
     }
 
     /// Makes a backfill with all its runs; they begin as far as its limit allows.
@@ -143,7 +143,9 @@ impl Control {
                 new.dag_id, other.id
             )));
         }
-        let plan = self.plan(&txn, &new).await?;
+        let due = self.due(&dag, &new)?;
+        let existing = runs::between_locked(&txn, &new.dag_id, Some(new.from_date), Some(new.to_date)).await?;
+        let plan = plan(due, &existing, new.reprocess);
         if !plan.iter().any(|(_, fate, _)| fate.is_run()) {
             return Err(ControlError::Invalid(
                 "no runs are to be made in this range: every date has one, and `reprocess_behavior` leaves them"
@@ -178,36 +180,18 @@ impl Control {
         self.waker.wake(Wake::Backfills);
         self.waker.wake(Wake::Runs);
         self.changes.send(Change::dag(&new.dag_id));
-        let dates = plan
-            .into_iter()
-            .map(|(next, fate, _)| BackfillDate { logical_date: Some(next.logical_date), fate })
-            .collect();
-        Ok((row, dates))
+        Ok((row, told(plan)))
     }
 
-    /// Every date of the range with what becomes of it, and the run that it has.
-    async fn plan(
-        &self,
-        txn: &DatabaseTransaction,
-        new: &NewBackfill,
-    ) -> Result<Vec<(NextRun, Fate, Option<dag_run::Model>)>, ControlError> {
-        let now = self.clock.now();
-        let dag = dags::get_live(txn, &new.dag_id).await?;
-        let definition = self.current_definition(&dag)?;
+    /// The dates of the range, in the order of the backfill.
+    fn due(&self, dag: &dag::Model, new: &NewBackfill) -> Result<Vec<NextRun>, ControlError> {
+        let definition = self.current_definition(dag)?;
         check(new, &definition)?;
-        let mut dates = dates(&definition, new, now)?;
+        let mut due = dates(&definition, new, self.clock.now())?;
         if new.run_backwards {
-            dates.reverse();
+            due.reverse();
         }
-        let existing = runs::between(txn, &new.dag_id, Some(new.from_date), Some(new.to_date)).await?;
-        Ok(dates
-            .into_iter()
-            .map(|next| {
-                let run = existing.iter().find(|run| run.logical_date == Some(next.logical_date)).cloned();
-                let fate = run.as_ref().map_or(Fate::New, |run| fate(run, new.reprocess));
-                (next, fate, run)
-            })
-            .collect())
+        Ok(due)
     }
 
     pub(super) fn current_definition(&self, dag: &dag::Model) -> Result<std::sync::Arc<Dag>, ControlError> {
@@ -342,6 +326,23 @@ fn dates(dag: &Dag, new: &NewBackfill, now: DateTime<Utc>) -> Result<Vec<NextRun
         return Err(ControlError::Invalid("no runs are due in this range, or their time has not come yet".to_owned()));
     }
     Ok(dates)
+}
+
+/// A date with what becomes of it, and the run that it has.
+type Planned = (NextRun, Fate, Option<dag_run::Model>);
+
+fn plan(due: Vec<NextRun>, existing: &[dag_run::Model], reprocess: Reprocess) -> Vec<Planned> {
+    let planned = |next: NextRun| {
+        let run = existing.iter().find(|run| run.logical_date == Some(next.logical_date)).cloned();
+        let fate = run.as_ref().map_or(Fate::New, |run| fate(run, reprocess));
+        (next, fate, run)
+    };
+    due.into_iter().map(planned).collect()
+}
+
+fn told(plan: Vec<Planned>) -> Vec<BackfillDate> {
+    let date = |(next, fate, _): Planned| BackfillDate { logical_date: Some(next.logical_date), fate };
+    plan.into_iter().map(date).collect()
 }
 
 fn fate(run: &dag_run::Model, reprocess: Reprocess) -> Fate {

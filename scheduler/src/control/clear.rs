@@ -101,7 +101,7 @@ impl Control {
                 let run = runs::get_locked(&txn, dag_id, run_id).await?;
                 self.with_past_and_future(&txn, run, clear.relatives).await?
             }
-            Runs::Between(from, until) => runs::between(&txn, dag_id, *from, *until).await?,
+            Runs::Between(from, until) => runs::between_locked(&txn, dag_id, *from, *until).await?,
         };
         let meant_runs = self.all_meant(&txn, meant_runs).await?;
         assert_known(&clear.tasks, &meant_runs)?;

@@ -23,6 +23,7 @@ mod reparse;
 mod respond;
 mod retention;
 mod run_maker;
+mod sign_out;
 mod variables;
 mod waiting;
 mod xcoms;

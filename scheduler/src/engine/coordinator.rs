@@ -34,7 +34,7 @@ use crate::events::Change;
 use crate::operator::TaskKey;
 use crate::run::{Event, InstanceIndex, RunState, Step, TaskState};
 use crate::store::entity::dag_run;
-use crate::store::runs::{self, Express, NewXCom};
+use crate::store::runs::{self, Express};
 use crate::store::{StoreError, commit};
 
 /// Messages that one turn takes at most, so that a flood still commits now and then.
@@ -380,8 +380,7 @@ impl Coordinator {
         let left = active.key(at);
         let counts = self.step(run, Event::TryEnded { at, try_id, end }).is_some_and(|step| !step.result_is_void);
         if counts {
-            let new = xcoms.into_iter().map(|(key, value)| NewXCom { instance: left.clone(), key, value });
-            self.pending.xcoms.extend(new);
+            self.pending.leave_xcoms(left, xcoms);
             if let Some(active) = self.runs.get(&run) {
                 self.pending.asset_events.extend(updates(active, at, outlet_events));
             }

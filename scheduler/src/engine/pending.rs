@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
@@ -22,7 +23,7 @@ pub(super) struct Pending {
     /// Task instances that have become several.
     pub(super) expanded: Vec<InstanceKey>,
     forget_xcoms: Vec<InstanceKey>,
-    pub(super) xcoms: Vec<NewXCom>,
+    xcoms: HashMap<InstanceKey, Vec<NewXCom>>,
     pub(super) requests_done: Vec<i64>,
     /// Runs that went on with another version of their DAG, with the tasks that it has.
     pub(super) vanished: Vec<(Uuid, Vec<String>)>,
@@ -60,10 +61,19 @@ impl Pending {
         }
     }
 
+    /// A try of a task instance left these values under these keys.
+    pub(super) fn leave_xcoms(&mut self, instance: InstanceKey, xcoms: Vec<(String, Value)>) {
+        let new = xcoms.into_iter().map(|(key, value)| NewXCom { instance: instance.clone(), key, value });
+        let new: Vec<NewXCom> = new.collect();
+        if !new.is_empty() {
+            self.xcoms.entry(instance).or_default().extend(new);
+        }
+    }
+
     /// Another try of a task instance begins: what those before it left goes, also what is still to be written
     /// (Airflow 3: XCom).
     pub(super) fn forget_xcoms_of(&mut self, instance: InstanceKey) {
-        self.xcoms.retain(|left| left.instance != instance);
+        self.xcoms.remove(&instance);
         self.forget_xcoms.push(instance);
     }
 
@@ -78,7 +88,7 @@ impl Pending {
             history: std::mem::take(&mut self.history),
             expanded: std::mem::take(&mut self.expanded),
             forget_xcoms: std::mem::take(&mut self.forget_xcoms),
-            xcoms: std::mem::take(&mut self.xcoms),
+            xcoms: std::mem::take(&mut self.xcoms).into_values().flatten().collect(),
             requests_done: std::mem::take(&mut self.requests_done),
             vanished: std::mem::take(&mut self.vanished),
             callbacks: std::mem::take(&mut self.callbacks),
@@ -155,12 +165,21 @@ mod tests {
     /// A task that is cleared before its end is durable leaves nothing of that to its next try.
     #[test]
     fn what_is_not_written_yet_is_forgotten_as_well() {
-        let left = |task_id: &str| NewXCom { instance: instance(task_id), key: "k".to_owned(), value: json!(1) };
-        let mut pending = Pending { xcoms: vec![left("again"), left("other")], ..Pending::default() };
+        let mut pending = Pending::default();
+        for task_id in ["again", "other"] {
+            pending.leave_xcoms(instance(task_id), vec![("k".to_owned(), json!(1)), ("l".to_owned(), json!(2))]);
+        }
 
         pending.forget_xcoms_of(instance("again"));
+        pending.leave_xcoms(instance("again"), vec![("k".to_owned(), json!(3))]);
 
-        assert_eq!(pending.xcoms, [left("other")]);
-        assert_eq!(pending.forget_xcoms, [instance("again")]);
+        let batch = pending.batch(&mut HashMap::new(), &Place::nowhere(), DateTime::default());
+        let left: BTreeSet<String> = batch
+            .xcoms
+            .iter()
+            .map(|left| format!("{} of {}: {}", left.key, left.instance.task_id, left.value))
+            .collect();
+        assert_eq!(left, BTreeSet::from(["k of again: 3", "k of other: 1", "l of other: 2"].map(str::to_owned)));
+        assert_eq!(batch.forget_xcoms, [instance("again")]);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use migrations::Migrator;
 use sea_orm::sqlx::Connection as _;
+use sea_orm::sqlx::postgres::PgConnection;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, Statement,
@@ -28,6 +29,13 @@ const IDLE: (&str, &str) = ("idle_in_transaction_session_timeout", "3000");
 /// read a whole history because it takes a list for longer than it is.
 const ENGINE: [(&str, &str); 4] =
     [IDLE, ("plan_cache_mode", "force_generic_plan"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+
+/// A connection of the engine that was in use so lately is taken as it is: what a commit waits for, its tasks wait for.
+pub(super) const IN_USE: Duration = Duration::from_secs(1);
+
+/// How long another one may take for a sign of life before it is replaced. When the machine of its server is gone without a
+/// word, TCP asks for a quarter of an hour.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 /// Readers of an SQLite file beside its one writer.
 const SQLITE_READERS_MAX: u32 = 4;
@@ -72,8 +80,11 @@ impl Db {
         let pool = connect(POSTGRES_CONNECTIONS_MAX, &[IDLE]);
         let pool = Database::connect(pool).await.map_err(doing("connecting to the database"))?;
         let mut engine = connect(ENGINE_CONNECTIONS_MAX, &ENGINE);
-        // Whether it answers shows when it is used: the engine tries again whatever fails.
+        // Whether there is a server shows when it is used: the engine tries again whatever fails.
         engine.test_before_acquire(false).connect_lazy(true);
+        engine.map_sqlx_postgres_before_acquire(|connection, usage| {
+            Box::pin(async move { Ok(usage.idle_for < IN_USE || is_alive(connection).await) })
+        });
         let engine = Database::connect(engine).await.map_err(doing("connecting to the database"))?;
         Ok(Db { read: pool.clone(), write: pool, engine })
     }
@@ -192,6 +203,11 @@ impl Db {
         }
         self.read.close().await.map_err(doing("closing the database"))
     }
+}
+
+/// Whether a connection gives a sign of life.
+pub(super) async fn is_alive(connection: &mut PgConnection) -> bool {
+    matches!(tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await, Ok(Ok(())))
 }
 
 /// The file that an SQLite URL names.

@@ -25,6 +25,7 @@ pub mod leases;
 pub mod pools;
 pub mod read;
 pub mod requests;
+pub mod revoked_tokens;
 pub mod runs;
 pub mod schedules;
 pub mod secret_keys;

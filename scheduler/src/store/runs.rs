@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, TryInsertResult,
+    QueryOrder, QuerySelect, Select, TryInsertResult,
 };
 use uuid::Uuid;
 
@@ -109,26 +109,39 @@ pub async fn lock_instance(db: &impl ConnectionTrait, key: &TaskKey) -> Result<t
     found.ok_or_else(|| StoreError::NotFound { what: "task instance", id: key.task_id.clone() })
 }
 
-/// The runs of a DAG whose logical date lies between two dates, inclusive, oldest first; nobody else changes them until
-/// the transaction ends.
+/// The runs of a DAG whose logical date lies between two dates, inclusive, oldest first.
 pub async fn between(
     db: &impl ConnectionTrait,
     dag_id: &str,
     from: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
 ) -> Result<Vec<dag_run::Model>, StoreError> {
+    of_dates(dag_id, from, until).all(db).await.map_err(doing("looking for runs between two dates"))
+}
+
+/// The same, and nobody else changes them until the transaction ends.
+pub async fn between_locked(
+    db: &impl ConnectionTrait,
+    dag_id: &str,
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+) -> Result<Vec<dag_run::Model>, StoreError> {
+    let locked = of_dates(dag_id, from, until).lock_exclusive();
+    locked.all(db).await.map_err(doing("looking for runs between two dates"))
+}
+
+fn of_dates(dag_id: &str, from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> Select<dag_run::Entity> {
     let mut query = dag_run::Entity::find()
         .filter(dag_run::Column::DagId.eq(dag_id))
         .filter(dag_run::Column::LogicalDate.is_not_null())
-        .order_by_asc(dag_run::Column::LogicalDate)
-        .lock_exclusive();
+        .order_by_asc(dag_run::Column::LogicalDate);
     if let Some(from) = from {
         query = query.filter(dag_run::Column::LogicalDate.gte(from));
     }
     if let Some(until) = until {
         query = query.filter(dag_run::Column::LogicalDate.lte(until));
     }
-    query.all(db).await.map_err(doing("looking for runs between two dates"))
+    query
 }
 
 /// The run before a logical date, as far as tasks wait for it (Airflow 3: with catchup only runs that nobody triggered).

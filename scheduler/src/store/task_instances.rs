@@ -18,13 +18,14 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
     QueryFilter, QuerySelect, RuntimeErr, Statement,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::entity::process_lease;
 use super::entity::task_instance::{Column as C, Entity, Model};
 use super::error::{StoreError, doing};
 use super::runs::InstanceKey;
-use super::{Db, ROWS_MAX};
+use super::{Db, ROWS_MAX, db};
 
 /// What a row is found by.
 const KEY: [C; 3] = [C::DagRunId, C::TaskId, C::MapIndex];
@@ -171,7 +172,7 @@ pub(super) async fn update(db: &impl ConnectionTrait, rows: &[Model]) -> Result<
 /// follows the commit would wait for that.
 pub struct Express {
     db: Db,
-    kept: Option<PoolConnection<Postgres>>,
+    kept: Option<(PoolConnection<Postgres>, Instant)>,
 }
 
 impl Express {
@@ -197,7 +198,7 @@ impl Express {
     async fn update_postgres(&mut self, lease: Uuid, rows: &[Model]) -> Result<u64, StoreError> {
         let doing =
             |error: sqlx::Error| doing("writing task instances")(DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error))));
-        let mut connection = match self.kept.take() {
+        let mut connection = match self.kept().await {
             Some(connection) => connection,
             None => self.db.engine().get_postgres_connection_pool().acquire().await.map_err(doing)?,
         };
@@ -206,8 +207,19 @@ impl Express {
         let written =
             sqlx::query_with(UPDATE_HELD.sending(sent), arguments).execute(&mut *connection).await.map_err(doing)?;
         // A connection that failed is not kept.
-        self.kept = Some(connection);
+        self.kept = Some((connection, Instant::now()));
         Ok(written.rows_affected())
+    }
+
+    /// The connection that is kept, if it still answers.
+    async fn kept(&mut self) -> Option<PoolConnection<Postgres>> {
+        let (mut connection, used_at) = self.kept.take()?;
+        if used_at.elapsed() < db::IN_USE || db::is_alive(&mut connection).await {
+            return Some(connection);
+        }
+        // Put back, it would be asked for a sign of life once more, for as long as TCP does.
+        connection.close_on_drop();
+        None
     }
 }
 

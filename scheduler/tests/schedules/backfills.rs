@@ -3,7 +3,7 @@
 use rstest::rstest;
 use scheduler::control::{ClearRun, ControlError, Fate, NewBackfill, Reprocess};
 use scheduler::run::RunState;
-use scheduler::store::runs;
+use scheduler::store::{commit, runs};
 
 use crate::world::{Backend, World, at};
 
@@ -56,6 +56,24 @@ async fn dates_that_have_a_run_are_reprocessed_as_asked(#[case] reprocess: Repro
     assert!(plan.iter().eq(backwards.iter().rev()), "the same, newest first");
     world.release();
     world.stop().await;
+}
+
+/// A plan waits for nobody who writes.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn what_would_run_is_told_while_others_change_the_runs(#[case] backend: Backend) {
+    let mut world = World::new(backend, NOW).await;
+    world.dag("days", "schedule: '@daily'\ncatchup: none\ntasks: [{task_id: a, operator: empty}]\n").await;
+    world.trigger_about("days", "01", at("2026-01-01T00:00:00Z")).await;
+    let txn = world.db.begin_write().await.unwrap();
+    runs::get_locked(&txn, "days", "01").await.unwrap();
+
+    let plan = world.control.plan_backfill(&days("01", "02")).await.unwrap();
+
+    assert_eq!(plan.iter().map(|date| date.fate).collect::<Vec<_>>(), [Fate::InFlight, Fate::New]);
+    commit(txn).await.expect("it was not made to wait until Postgres had enough of it");
 }
 
 /// What is reused takes the type and the conf of the backfill; new runs are called after when they were due.

@@ -8,12 +8,14 @@ mod dag_runs;
 mod history;
 mod hitl_details;
 mod pools;
+mod revoked_tokens;
 mod schedules;
 mod secrets;
 mod shortage;
 mod task_instances;
 mod tries;
 mod try_logs;
+mod vanished_server;
 mod xcoms;
 
 use std::collections::BTreeSet;

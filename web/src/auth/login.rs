@@ -136,8 +136,8 @@ pub(crate) async fn login() -> Response {
     security(()),
     responses((status = 307, description = "To `/login`")),
 )]
-pub(crate) async fn logout(State(app): State<AppState>, headers: HeaderMap) -> Response {
-    (end_session(&app, &headers), redirect_to_login()).into_response()
+pub(crate) async fn logout(State(app): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    Ok((end_session(&app, &headers).await?, redirect_to_login()).into_response())
 }
 
 /// Sign in, in the browser.
@@ -183,8 +183,8 @@ pub(crate) async fn sign_in(
     security(()),
     responses((status = 204, description = "Signed out")),
 )]
-pub(crate) async fn sign_out(State(app): State<AppState>, headers: HeaderMap) -> Response {
-    (StatusCode::NO_CONTENT, end_session(&app, &headers)).into_response()
+pub(crate) async fn sign_out(State(app): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    Ok((StatusCode::NO_CONTENT, end_session(&app, &headers).await?).into_response())
 }
 
 fn new_token(
@@ -208,13 +208,13 @@ fn check(app: &AppState, body: &LoginBody, address: &Address, life: TimeDelta) -
 }
 
 /// Takes the tokens of a request back; the answer takes the cookie from the browser.
-fn end_session(app: &AppState, headers: &HeaderMap) -> [(HeaderName, String); 1] {
+async fn end_session(app: &AppState, headers: &HeaderMap) -> Result<[(HeaderName, String); 1], ApiError> {
     for token in [bearer(headers), cookie(headers)].into_iter().flatten() {
-        if let Ok(claims) = app.sessions.holder(token) {
-            app.sessions.revoke(&claims);
+        if let Ok(claims) = app.sessions.holder(token).await? {
+            app.control.revoke_token(&claims.jti, claims.expires_at()).await?;
         }
     }
-    [(header::SET_COOKIE, set_cookie("", 0, is_https(headers)))]
+    Ok([(header::SET_COOKIE, set_cookie("", 0, is_https(headers)))])
 }
 
 fn redirect_to_login() -> Response {

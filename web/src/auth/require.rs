@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -34,17 +34,7 @@ impl<S: Send + Sync> FromRequestParts<S> for User {
 
 /// Lets through whoever holds a good token.
 pub(crate) async fn require_user(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
-    let found = match bearer(request.headers()) {
-        Some(token) => identify(&app.sessions, token),
-        None => match cookie(request.headers()) {
-            Some(_) if !origin::may_change(request.method(), request.headers()) => {
-                Err(ApiError::refused(StatusCode::FORBIDDEN, "Forbidden: the change comes from another site"))
-            }
-            Some(token) => identify(&app.sessions, token),
-            None => Err(not_authenticated()),
-        },
-    };
-    match found {
+    match identify(&app.sessions, request.method(), request.headers()).await {
         Ok(claims) => {
             request.extensions_mut().insert(User { name: claims.sub, role: claims.role });
             next.run(request).await
@@ -53,8 +43,16 @@ pub(crate) async fn require_user(State(app): State<AppState>, mut request: Reque
     }
 }
 
-fn identify(sessions: &Sessions, token: &str) -> Result<Claims, ApiError> {
-    sessions.holder(token).map_err(|bad| match bad {
+async fn identify(sessions: &Sessions, method: &Method, headers: &HeaderMap) -> Result<Claims, ApiError> {
+    let token = match (bearer(headers), cookie(headers)) {
+        (Some(token), _) => token,
+        (None, Some(_)) if !origin::may_change(method, headers) => {
+            return Err(ApiError::refused(StatusCode::FORBIDDEN, "Forbidden: the change comes from another site"));
+        }
+        (None, Some(token)) => token,
+        (None, None) => return Err(not_authenticated()),
+    };
+    sessions.holder(token).await?.map_err(|bad| match bad {
         BadToken::Expired => ApiError::refused(StatusCode::UNAUTHORIZED, "Token Expired"),
         // Not 401: Airflow answers a token that it cannot read with 403.
         BadToken::Invalid => ApiError::refused(StatusCode::FORBIDDEN, "Invalid JWT token"),

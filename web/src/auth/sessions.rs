@@ -1,11 +1,10 @@
-//! Who is signed in: the user, the tokens, and those that were taken back.
+//! Who is signed in: the user, and the tokens that were not taken back.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
 use chrono::TimeDelta;
 use scheduler::clock::Clock;
+use scheduler::store::{Db, StoreError, revoked_tokens};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -35,12 +34,12 @@ pub(crate) struct Sessions {
     password: [u8; 32],
     pub(super) signer: Signer,
     guesses: Guesses,
-    revoked: Mutex<HashMap<String, i64>>,
+    db: Db,
     clock: Clock,
 }
 
 impl Sessions {
-    pub(crate) fn new(settings: &AuthSettings, clock: Clock) -> Sessions {
+    pub(crate) fn new(settings: &AuthSettings, db: Db, clock: Clock) -> Sessions {
         let salt = *Uuid::new_v4().as_bytes();
         Sessions {
             username: settings.username.clone(),
@@ -48,7 +47,7 @@ impl Sessions {
             password: digest(salt, &settings.password),
             signer: Signer::new(&settings.secret),
             guesses: Guesses::default(),
-            revoked: Mutex::default(),
+            db,
             clock,
         }
     }
@@ -74,20 +73,14 @@ impl Sessions {
         self.signer.sign(&self.username, ROLE, now, life).map(Ok)
     }
 
-    /// Who holds this token.
-    pub(super) fn holder(&self, token: &str) -> Result<Claims, BadToken> {
-        let claims = self.signer.read(token, self.clock.now())?;
-        let revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
-        if revoked.contains_key(&claims.jti) { Err(BadToken::Invalid) } else { Ok(claims) }
-    }
-
-    /// Takes a token back.
-    pub(super) fn revoke(&self, claims: &Claims) {
-        let now = self.clock.now().timestamp();
-        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
-        // What has expired anyway need not be remembered; so the map holds no more than a day of sign-outs.
-        revoked.retain(|_, expires| *expires + 60 > now);
-        revoked.insert(claims.jti.clone(), claims.exp);
+    /// Who holds this token. The database is asked each time: it may have been taken back at another server.
+    pub(super) async fn holder(&self, token: &str) -> Result<Result<Claims, BadToken>, StoreError> {
+        let claims = match self.signer.read(token, self.clock.now()) {
+            Ok(claims) => claims,
+            Err(bad) => return Ok(Err(bad)),
+        };
+        let is_revoked = revoked_tokens::contains(self.db.read(), &claims.jti).await?;
+        Ok(if is_revoked { Err(BadToken::Invalid) } else { Ok(claims) })
     }
 }
 

@@ -37,6 +37,13 @@ pub(super) struct Claims {
     pub(super) exp: i64,
 }
 
+impl Claims {
+    /// When the token is good for nothing any more.
+    pub(super) fn expires_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
 /// Why a token is no good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadToken {

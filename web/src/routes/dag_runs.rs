@@ -46,7 +46,7 @@ impl IntoParams for RunParams {
             .ordered()
             .instants(&["run_after", "logical_date", "start_date", "end_date", "updated_at"])
             .decimals("duration")
-            .text("conf_contains", "Text that occurs in `conf`, written as JSON.")
+            .text("conf_contains", "Text that occurs in `conf`, written as JSON; spaces do not count.")
             .texts(&["run_type", "state"])
             .numbers(&["dag_version"])
             .patterns(&["run_id", "triggering_user_name", "dag_id", "consuming_asset"])
@@ -101,7 +101,7 @@ pub(crate) async fn get_dag_runs(
         version_numbers: query.numbers("dag_version"),
         consumed_asset: query.patterns("consuming_asset"),
         is_of_none: asks_for_what_no_run_has(&mut query),
-        conf_contains: query.text("conf_contains").filter(|term| !term.is_empty()),
+        conf_contains: query.text("conf_contains"),
         run_after: query.instants("run_after"),
         logical_date: query.instants("logical_date"),
         start_date: query.instants("start_date"),

@@ -46,7 +46,7 @@ impl FromFields for DagRunsBatchBody {
             page_limit: fields.count("page_limit").unwrap_or(BATCH_PAGE).min(BATCH_PAGE),
             dag_ids: fields.texts("dag_ids"),
             states: fields.words("states", DagRunState::WORDS),
-            conf_contains: fields.text("conf_contains").filter(|term| !term.is_empty()),
+            conf_contains: fields.text("conf_contains"),
             times: ["run_after", "logical_date", "start_date", "end_date"].map(|name| fields.instants(name)),
             duration: fields.decimals("duration"),
         }

@@ -78,6 +78,8 @@ fn filter(app: &AppState, query: &mut Query) -> Result<TaskInstanceFilter, ApiEr
         try_numbers: query.numbers("try_number"),
         map_indices: query.numbers("map_index"),
         version_numbers: query.numbers("version_number"),
+        // No task instance names an executor.
+        is_of_none: query.text("executor").is_some(),
         dag_id: query.patterns("dag_id"),
         run_id: query.patterns("run_id"),
         task_id: query.patterns("task_display_name"),

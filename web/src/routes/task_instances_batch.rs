@@ -35,7 +35,6 @@ pub(crate) struct TaskInstancesBatchBody {
     #[schema(required = false)]
     queue: Vec<String>,
     #[schema(required = false)]
-    #[expect(dead_code, reason = "taken because clients send it; no task instance names an executor")]
     executor: Vec<String>,
     #[schema(ignore)]
     times: [Range<chrono::DateTime<Utc>>; 4],
@@ -99,6 +98,8 @@ pub(crate) async fn get_task_instances_batch(
         states: body.state,
         pools: body.pool,
         queues: body.queue,
+        // No task instance names an executor.
+        is_of_none: !body.executor.is_empty(),
         run_after,
         logical_date,
         start_date,

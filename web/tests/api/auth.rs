@@ -3,7 +3,9 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use chrono::TimeDelta;
+use rstest::rstest;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::server::{Backend, Server, json_request, now, read};
 
@@ -139,6 +141,56 @@ async fn a_browser_gets_a_cookie_that_signing_out_makes_worthless() {
     assert!(out.headers()[header::SET_COOKIE].to_str().unwrap().starts_with("_token=; Path=/; Max-Age=0"));
     let after = read(server.send(with_cookie("GET", "/api/v2/updraft/me")).await).await;
     assert_eq!(after, (StatusCode::FORBIDDEN, json!({ "detail": "Invalid JWT token" })));
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_token_that_was_signed_out_at_one_server_is_refused_at_another_and_after_a_restart(#[case] backend: Backend) {
+    let server = Server::start(backend).await;
+    let other = server.another_router();
+    let bearer = format!("Bearer {}", server.token());
+    let me = || Request::get("/api/v2/updraft/me").header(header::AUTHORIZATION, &bearer).body(Body::empty()).unwrap();
+    assert_eq!(other.clone().oneshot(me()).await.unwrap().status(), StatusCode::OK);
+
+    let out = server.send_signed(Request::post("/auth/logout").body(Body::empty()).unwrap()).await;
+
+    assert_eq!(out.status(), StatusCode::NO_CONTENT);
+    let refused = (StatusCode::FORBIDDEN, json!({ "detail": "Invalid JWT token" }));
+    for (which, router) in [("beside it", other), ("after a restart", server.another_router())] {
+        assert_eq!(read(router.oneshot(me()).await.unwrap()).await, refused, "{which}");
+    }
+}
+
+#[tokio::test]
+async fn signing_out_forgets_the_tokens_that_have_expired() {
+    let server = server().await;
+    let revoked = async |jti: &str| scheduler::store::revoked_tokens::contains(server.db.read(), jti).await.unwrap();
+    let txn = server.db.begin_write().await.unwrap();
+    for (jti, hours) in [("long ago", 2), ("just now", 0)] {
+        let exp = now() - TimeDelta::hours(hours);
+        scheduler::store::revoked_tokens::insert(&txn, jti, exp).await.unwrap();
+    }
+    scheduler::store::commit(txn).await.unwrap();
+
+    server.send_signed(Request::post("/auth/logout").body(Body::empty()).unwrap()).await;
+
+    // A server whose clock is behind still takes the second one for good.
+    assert_eq!((revoked("long ago").await, revoked("just now").await), (false, true));
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_unlooked_while_the_database_is_away() {
+    let server = server().await;
+    let _ = server.db.read().clone().close().await;
+
+    // Who one is stands in the token, and is asked of no table.
+    let me = Request::get("/api/v2/updraft/me").body(Body::empty()).unwrap();
+    let sign_out = Request::post("/auth/logout").body(Body::empty()).unwrap();
+
+    assert_eq!(server.send_signed(me).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.send_signed(sign_out).await.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]

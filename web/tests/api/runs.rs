@@ -125,6 +125,11 @@ async fn runs_are_filtered_and_ordered(#[case] backend: Backend) {
         ("sales/dagRuns?run_id_prefix_pattern=manual__", &[c, d]),
         ("sales/dagRuns?conf_contains=%22hours%22", &[a, b, c, d]),
         ("sales/dagRuns?conf_contains=hours_", &[]),
+        ("sales/dagRuns?conf_contains=HOURS", &[]),
+        // Both databases find it however its spaces are written, or the term's.
+        ("sales/dagRuns?conf_contains=%22hours%22%3A8", &[a]),
+        ("sales/dagRuns?conf_contains=%22hours%22%3A+8%7D", &[a]),
+        ("sales/dagRuns?conf_contains=+", &[a, b, c, d]),
         ("sales/dagRuns?run_after_gte=2026-11-21T02:00:00Z&run_after_lt=2026-11-21T06:00:00Z", &[b, c]),
         ("sales/dagRuns?logical_date_gt=2026-11-21T02:00:00Z", &[c, d]),
         // What has not started or ended meets every lower bound, and counts as now for upper ones.

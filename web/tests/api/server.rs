@@ -112,6 +112,10 @@ impl ConnectionTest for Telltale {
 /// What secrets are encrypted with.
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
+fn keyring() -> Arc<Keyring> {
+    Arc::new(KEY.parse().unwrap())
+}
+
 /// The whole server, without a socket.
 pub(crate) struct Server {
     pub(crate) router: Router,
@@ -120,6 +124,7 @@ pub(crate) struct Server {
     pub(crate) clock: Clock,
     pub(crate) shutdown: CancellationToken,
     pub(crate) home: TempDir,
+    catalog: Catalog,
     secrets: Secrets,
     folder: DagFolder,
     token: String,
@@ -145,21 +150,27 @@ impl Server {
         let catalog = Catalog::new(Arc::new(registry));
         let (clock, changes, shutdown) = (Clock::manual(now()), Changes::default(), CancellationToken::new());
         let (waker, _) = Waker::new();
-        let control = Control::new(db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());
-        let keyring: Arc<Keyring> = Arc::new(KEY.parse().unwrap());
-        let control = control.with_keyring(Arc::clone(&keyring));
         let mut folder = DagFolder::new(dags, db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker, true);
         folder.sync().await.unwrap();
 
-        let auth = AuthSettings { username: "admin".into(), password: "s3cret".into(), secret: b"not secret".into() };
-        let logs = LogReader::new(home.path().join("logs"), db.clone());
-        let state =
-            AppState::new(db.clone(), control, changes.clone(), catalog, clock.clone(), logs, &auth, shutdown.clone());
-        let router = build_router(state);
-        let secrets = Secrets::new(Vec::new(), db.clone(), keyring);
-        let mut server = Server { router, db, changes, clock, shutdown, home, secrets, folder, token: String::new() };
+        let secrets = Secrets::new(Vec::new(), db.clone(), keyring());
+        let (router, token) = (Router::new(), String::new());
+        let mut server = Server { router, db, changes, clock, shutdown, home, catalog, secrets, folder, token };
+        server.router = server.another_router();
         server.token = server.new_token().await;
         server
+    }
+
+    /// What another process serves over the same database, or this one after a restart.
+    pub(crate) fn another_router(&self) -> Router {
+        let (db, clock, changes) = (self.db.clone(), self.clock.clone(), self.changes.clone());
+        let (waker, _) = Waker::new();
+        let control = Control::new(db.clone(), self.catalog.clone(), clock.clone(), changes.clone(), waker);
+        let control = control.with_keyring(keyring());
+        let auth = AuthSettings { username: "admin".into(), password: "s3cret".into(), secret: b"not secret".into() };
+        let logs = LogReader::new(self.logs(), db.clone());
+        let (catalog, shutdown) = (self.catalog.clone(), self.shutdown.clone());
+        build_router(AppState::new(db, control, changes, catalog, clock, logs, &auth, shutdown))
     }
 
     async fn new_token(&self) -> String {

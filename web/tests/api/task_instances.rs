@@ -77,6 +77,8 @@ async fn task_instances_are_filtered_and_ordered(#[case] backend: Backend) {
         ("sales/dagRuns/~?queue_name_pattern=BIG", &["b/load"]),
         ("sales/dagRuns/~?operator=bash&limit=1", &["a/extract"]),
         ("sales/dagRuns/~?operator=python", &[]),
+        // A task instance has no executor, as its answer says.
+        ("sales/dagRuns/~?executor=LocalExecutor&executor=CeleryExecutor", &[]),
         ("sales/dagRuns/~?run_after_gt=2026-11-21T06:00:00Z", &["b/extract", "b/load"]),
         ("sales/dagRuns/~?duration_gte=0.25&duration_lte=0.25", &["a/extract", "a/list"]),
         ("sales/dagRuns/~?version_number=1&order_by=-logical_date&limit=2", &["b/load", "b/extract"]),
@@ -94,6 +96,11 @@ async fn task_instances_are_filtered_and_ordered(#[case] backend: Backend) {
         )
         .await;
     assert_eq!((status, names(&body)), (StatusCode::OK, vec!["b/load".to_owned(), "b/extract".to_owned()]));
+    for (executor, found) in [(json!(["LocalExecutor"]), 0), (json!([]), 5)] {
+        let body = json!({ "executor": executor });
+        let (_, list) = server.post("/dags/~/dagRuns/~/taskInstances/list", &body).await;
+        assert_eq!(list["total_entries"], found, "{body}");
+    }
 }
 
 #[rstest]

@@ -23,6 +23,7 @@ pub mod import_error;
 pub mod json_text;
 pub mod pool;
 pub mod process_lease;
+pub mod revoked_token;
 pub mod run_request;
 pub mod secret_key;
 pub mod task_checkpoint;

@@ -64,10 +64,11 @@ fn like_pattern(term: &str) -> String {
     format!("%{}%", term.replace('\\', "\\\\"))
 }
 
-/// Whether `term` occurs anywhere in `text`, which is an expression, exactly as it is written.
+/// Whether `term`, which is not empty, occurs anywhere in `text`, exactly as it is written. Not LIKE, which is blind to case
+/// on SQLite.
 pub(super) fn occurs(text: Expr, term: &str) -> Expr {
-    let literal = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    text.like(LikeExpr::new(format!("%{literal}%")).escape('\\'))
+    let without = Func::cust("REPLACE").args([text.clone(), Expr::value(term), Expr::value("")]);
+    Expr::from(without).ne(text)
 }
 
 /// What holds of nothing.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoSimpleExpr, QueryFilter, QuerySelect, Select,
 };
@@ -42,7 +42,7 @@ pub struct RunFilter {
     pub run_types: Vec<String>,
     /// Only those pinned to a version with one of these numbers.
     pub version_numbers: Vec<i32>,
-    /// Only those whose `conf`, as JSON text, has this in it.
+    /// Only those whose `conf`, as JSON text, has this in it, whatever spaces are in either.
     pub conf_contains: Option<String>,
     /// Only those that were made for an asset whose name or URI matches.
     pub consumed_asset: Vec<Pattern>,
@@ -74,7 +74,7 @@ impl RunFilter {
             .add(self.end_date.on_open(C::EndDate.into_simple_expr(), self.now))
             .add(self.updated_at.on(C::UpdatedAt.into_simple_expr()))
             .add(micros_range(self.duration).on(duration(backend)))
-            .add_option(self.conf_contains.as_ref().map(|term| occurs(conf_text(), term)));
+            .add_option(self.conf_contains.as_deref().and_then(conf_contains));
         for (column, words) in [(C::DagId, &self.dag_ids), (C::State, &self.states), (C::RunType, &self.run_types)] {
             if !words.is_empty() {
                 all = all.add(column.is_in(words));
@@ -128,8 +128,12 @@ fn duration(backend: DbBackend) -> Expr {
     micros_between(backend, dag_run::Column::StartDate.into_simple_expr(), dag_run::Column::EndDate.into_simple_expr())
 }
 
-fn conf_text() -> Expr {
-    dag_run::Column::Conf.into_simple_expr().cast_as("TEXT")
+/// Whether `term` occurs in `conf`. Postgres puts spaces into the text of JSON where SQLite has none, so none count.
+fn conf_contains(term: &str) -> Option<Expr> {
+    let term = term.replace(' ', "");
+    let conf = dag_run::Column::Conf.into_simple_expr().cast_as("TEXT");
+    let text = Func::cust("REPLACE").args([conf, Expr::value(" "), Expr::value("")]);
+    (!term.is_empty()).then(|| occurs(text.into(), &term))
 }
 
 /// What runs can be ordered by (Airflow 3); `id` tells any two apart.

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::filter::{Pattern, Range, micros_between, micros_range};
+use super::filter::{Pattern, Range, micros_between, micros_range, nothing};
 use super::keyset::{KeyValue, Kind, Listing, Paging, SortKey, Sorting, fetch, listing, total};
 use super::runs::{RunRow, with_versions};
 use crate::store::Db;
@@ -49,6 +49,8 @@ pub struct TaskInstanceFilter {
     pub map_indices: Vec<i32>,
     /// Only of runs pinned to a version with one of these numbers, unless empty.
     pub version_numbers: Vec<i32>,
+    /// None of them: they have nothing of what is asked for.
+    pub is_of_none: bool,
     /// Filters on the DAG's id.
     pub dag_id: Vec<Pattern>,
     /// Filters on the run's id.
@@ -137,6 +139,9 @@ impl TaskInstanceFilter {
                 any = any.add(C::State.is_null());
             }
             all = all.add(any);
+        }
+        if self.is_of_none {
+            all = all.add(nothing());
         }
         if !self.version_numbers.is_empty() {
             let versions = Query::select()

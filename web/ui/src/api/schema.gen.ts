@@ -5385,7 +5385,7 @@ export interface operations {
                 duration_gt?: number;
                 duration_lte?: number;
                 duration_lt?: number;
-                /** @description Text that occurs in `conf`, written as JSON. */
+                /** @description Text that occurs in `conf`, written as JSON; spaces do not count. */
                 conf_contains?: string;
                 run_type?: string[];
                 state?: string[];
