@@ -122,6 +122,7 @@ fn variables(#[case] template: &str, #[case] expected: &str) {
 #[case("{{ '$(reboot); `x`' | quote }}", "'$(reboot); `x`'")]
 #[case("{{ params.missing | default('x') }}", "x")]
 #[case("{{ params.names | tojson }}", r#"["a", "it\u0027s"]"#)]
+#[case("{{ 'a b+c/\u{e9}' | urlencode }}", "a%20b%2Bc/%C3%A9")]
 #[case("{{ params.names | join('-') }}", "a-it's")]
 fn filters(#[case] template: &str, #[case] expected: &str) {
     assert_eq!(render(template), expected);

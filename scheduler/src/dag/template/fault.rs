@@ -64,6 +64,7 @@ const FILTERS: &[&str] = &[
     "join",
     "length",
     "tojson",
+    "urlencode",
     "trim",
     "first",
     "last",
