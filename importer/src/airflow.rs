@@ -19,6 +19,10 @@ use crate::value::{Date, Evaluated, NotStatic, TaskFunction, Value};
 /// What is written behind `operator:` for a function that is a task.
 const TASK_DECORATOR: &str = "airflow.sdk.task";
 
+/// What to do about a task that is a function of the DAG file.
+const IN_A_MODULE: &str = "put the function into a module beside the YAML file, and name it: `operator: python`, `python_callable: \
+                           module:function`";
+
 /// Groups in each other are followed so far.
 const GROUPS_DEPTH_MAX: usize = 50;
 
@@ -428,8 +432,10 @@ impl<'t> Interpreter<'t> {
             Err(why) => format!("it calls Python code: {}", why.reason),
         };
         let help = match class {
-            "BranchPythonOperator" | "ShortCircuitOperator" => "`branch` and `short_circuit` decide by templates",
-            _ => "put the function into a script, and run that with `bash`",
+            "BranchPythonOperator" | "ShortCircuitOperator" => {
+                "`branch` and `short_circuit` decide by templates, `branch_python` and `short_circuit_python` by a function of a module"
+            }
+            _ => IN_A_MODULE,
         };
         self.lose_task(task, &NotStatic { reason, place, help: Some(help) });
     }
@@ -585,7 +591,7 @@ impl<'t> Interpreter<'t> {
         }
         let reason = format!("`{name}` is Python code by `@task`");
         let place = first_line(self.source, function.byte_range());
-        let help = Some("put the function into a script, and run that with `bash`");
+        let help = Some(IN_A_MODULE);
         self.lose_task(task, &NotStatic { reason, place, help });
         for (key, argument) in settings {
             if key != "task_id" && self.vocabulary.task_keys.contains(&key) {

@@ -131,9 +131,12 @@ fn duration(backend: DbBackend) -> Expr {
 /// Whether `term` occurs in `conf`. Postgres puts spaces into the text of JSON where SQLite has none, so none count.
 fn conf_contains(term: &str) -> Option<Expr> {
     let term = term.replace(' ', "");
-    let conf = dag_run::Column::Conf.into_simple_expr().cast_as("TEXT");
-    let text = Func::cust("REPLACE").args([conf, Expr::value(" "), Expr::value("")]);
+    let text = Func::cust("REPLACE").args([conf_text(), Expr::value(" "), Expr::value("")]);
     (!term.is_empty()).then(|| occurs(text.into(), &term))
+}
+
+fn conf_text() -> Expr {
+    dag_run::Column::Conf.into_simple_expr().cast_as("TEXT")
 }
 
 /// What runs can be ordered by (Airflow 3); `id` tells any two apart.
