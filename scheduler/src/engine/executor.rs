@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::active_run::Rendered;
 use super::leash::Leash;
+use super::lists::Lists;
 use super::people::{Answers, StoredPeople};
 use super::rendering::{self, Given, Purpose};
 use super::try_storage::{LeftCheckpoint, StoredCheckpoint, StoredPushes, StoredRuns, StoredXComs};
@@ -84,12 +85,14 @@ pub(crate) struct RunAround {
     pub(crate) started: Option<DateTime<Utc>>,
     row: dag_run::Model,
     facts: OnceLock<Result<Arc<RunFacts>, String>>,
+    /// What its tasks are mapped over.
+    lists: Arc<Lists>,
 }
 
 impl RunAround {
     /// What the row of a run says.
     pub(crate) fn new(dag: Arc<Dag>, row: dag_run::Model, started: Option<DateTime<Utc>>) -> RunAround {
-        RunAround { dag, started, row, facts: OnceLock::new() }
+        RunAround { dag, started, row, facts: OnceLock::new(), lists: Arc::default() }
     }
 
     /// The run, as people name it.
@@ -497,6 +500,7 @@ fn context(
             run: order.run,
             dag: Arc::clone(&order.around.dag),
             reader: Some(order.at),
+            lists: Arc::clone(&order.around.lists),
         }),
         xcom_writer: Arc::new(StoredPushes {
             db: db.clone(),

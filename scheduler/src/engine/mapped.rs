@@ -1,5 +1,7 @@
 //! What one instance of a mapped task is given: its element of what is mapped over.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::executor::Order;
@@ -33,14 +35,14 @@ pub(super) async fn element(order: &Order, ctx: &TaskContext) -> Result<Element,
     match mapping {
         Mapping::Product(arguments) => product(arguments, index, ctx).await,
         Mapping::Kwargs(values) => {
-            let items = items(values, ctx).await?;
-            let of = Some(items.len());
-            let Value::Object(arguments) = items.into_iter().nth(index).ok_or_else(shrunk)? else {
+            let items = Items::of(values, ctx).await?;
+            let of = Some(items.as_slice().len());
+            let Value::Object(arguments) = items.as_slice().get(index).ok_or_else(shrunk)? else {
                 return Err(TaskError::fail(anyhow::anyhow!(
                     "item {index} of `expand_kwargs` is no mapping of arguments"
                 )));
             };
-            Ok(Element { of, ..sorted(values, arguments) })
+            Ok(Element { of, ..items.sorted(arguments.clone()) })
         }
     }
 }
@@ -50,35 +52,48 @@ async fn product(arguments: &[(String, MappedValues)], index: usize, ctx: &TaskC
     let mut element = Element::default();
     let (mut rest, mut of) = (index, 1_usize);
     for (name, values) in arguments.iter().rev() {
-        let items = items(values, ctx).await?;
-        let value = items.get(rest % items.len().max(1)).cloned().ok_or_else(shrunk)?;
-        rest /= items.len();
-        of = of.saturating_mul(items.len());
-        let Element { written, left, .. } = sorted(values, Map::from_iter([(name.clone(), value)]));
+        let items = Items::of(values, ctx).await?;
+        let count = items.as_slice().len();
+        let value = items.as_slice().get(rest % count.max(1)).cloned().ok_or_else(shrunk)?;
+        rest /= count;
+        of = of.saturating_mul(count);
+        let Element { written, left, .. } = items.sorted(Map::from_iter([(name.clone(), value)]));
         element.written.extend(written);
         element.left.extend(left);
     }
     if rest == 0 { Ok(Element { of: Some(of), ..element }) } else { Err(shrunk()) }
 }
 
-fn sorted(values: &MappedValues, arguments: Map<String, Value>) -> Element {
-    match values {
-        MappedValues::Literal(_) => Element { written: arguments, ..Element::default() },
-        MappedValues::Output { .. } => Element { left: arguments, ..Element::default() },
-    }
+/// What a task is mapped over.
+enum Items<'a> {
+    Written(&'a [Value]),
+    Left(Arc<Vec<Value>>),
 }
 
-async fn items(values: &MappedValues, ctx: &TaskContext) -> Result<Vec<Value>, TaskError> {
-    let (task_id, key) = match values {
-        MappedValues::Literal(items) => return Ok(items.clone()),
-        MappedValues::Output { task_id, key } => (task_id, key),
-    };
-    match ctx.xcom.pull(task_id, key).await? {
-        Some(Value::Array(items)) => Ok(items),
-        Some(Value::Object(pairs)) => {
-            Ok(pairs.into_iter().map(|(name, value)| Value::Array(vec![Value::from(name), value])).collect())
+impl Items<'_> {
+    async fn of<'a>(values: &'a MappedValues, ctx: &TaskContext) -> Result<Items<'a>, TaskError> {
+        let (task_id, key) = match values {
+            MappedValues::Literal(items) => return Ok(Items::Written(items)),
+            MappedValues::Output { task_id, key } => (task_id, key),
+        };
+        ctx.xcom.pull_items(task_id, key).await?.map(Items::Left).ok_or_else(|| {
+            TaskError::fail(anyhow::anyhow!("task `{task_id}` left neither a list nor a mapping under `{key}`"))
+        })
+    }
+
+    fn as_slice(&self) -> &[Value] {
+        match self {
+            Items::Written(items) => items,
+            Items::Left(items) => items,
         }
-        _ => Err(TaskError::fail(anyhow::anyhow!("task `{task_id}` left neither a list nor a mapping under `{key}`"))),
+    }
+
+    /// Arguments of an item, by where they come from.
+    fn sorted(&self, arguments: Map<String, Value>) -> Element {
+        match self {
+            Items::Written(_) => Element { written: arguments, ..Element::default() },
+            Items::Left(_) => Element { left: arguments, ..Element::default() },
+        }
     }
 }
 

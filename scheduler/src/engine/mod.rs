@@ -29,6 +29,7 @@ mod failures;
 mod handing_out;
 pub(crate) mod lease;
 pub mod leash;
+mod lists;
 mod mapped;
 pub(crate) mod observer;
 pub(crate) mod outage;

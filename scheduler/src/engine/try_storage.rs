@@ -9,6 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::assets;
+use super::lists::{Lists, items_of};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::template::{AssetEvents, LastSuccess, Left, XComRef, XComRun};
@@ -28,6 +29,8 @@ pub(super) struct StoredXComs {
     pub(super) run: Uuid,
     pub(super) dag: Arc<Dag>,
     pub(super) reader: Option<InstanceIndex>,
+    /// What tasks of the run are mapped over.
+    pub(super) lists: Arc<Lists>,
 }
 
 #[async_trait]
@@ -43,6 +46,22 @@ impl XComReader for StoredXComs {
             return Ok(Some(Value::Array(found.into_iter().map(|(_, value)| value).collect())));
         }
         Ok(found.pop().map(|(_, value)| value))
+    }
+
+    async fn pull_items(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Arc<Vec<Value>>>> {
+        let beside = self.reader.zip(self.dag.find(task_id));
+        if beside.is_some_and(|(reader, task)| self.dag.are_mapped_together(task, reader.task)) {
+            // Each instance sees a list of its own.
+            return Ok(self.pull(task_id, key).await?.and_then(items_of).map(Arc::new));
+        }
+        // Written later than this is read again.
+        let written = xcoms::written(self.db.read(), self.run, task_id, key).await?;
+        if let Some(items) = self.lists.get(task_id, key, &written) {
+            return Ok(Some(items));
+        }
+        let Some(items) = self.pull(task_id, key).await?.and_then(items_of).map(Arc::new) else { return Ok(None) };
+        self.lists.keep(task_id, key, written, &items);
+        Ok(Some(items))
     }
 
     async fn pull_of(&self, task_id: &str, key: &str, map_index: i32) -> anyhow::Result<Option<Value>> {

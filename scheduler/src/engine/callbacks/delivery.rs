@@ -189,7 +189,7 @@ async fn render(
     };
     let reader = instance
         .and_then(|instance| Some(InstanceIndex { task: dag.find(&instance.task_id)?, map_index: instance.map_index }));
-    let xcoms = StoredXComs { db: tools.db.clone(), run: row.id, dag: Arc::clone(dag), reader };
+    let xcoms = StoredXComs { db: tools.db.clone(), run: row.id, dag: Arc::clone(dag), reader, lists: Arc::default() };
     let schema = notifier.schema.as_value();
     let runs = StoredRuns { db: tools.db.clone(), catalog: tools.catalog.clone() };
     let sources =
