@@ -4,7 +4,7 @@ import { Icon } from '../../ui/Icon'
 import { TASK_FACES } from '../faces'
 import type { Summary } from '../tasks/summary'
 import classes from './Graph.module.css'
-import { Counts, Ends, useFar } from './TaskNode'
+import { Counts, Ends, Label, useFar } from './TaskNode'
 
 export interface GroupNodeData extends Record<string, unknown> {
   groupId: string
@@ -54,7 +54,7 @@ export function FoldedNode({ data }: NodeProps<GroupFlowNode>) {
         </span>
         <span className={classes.words}>
           <span className={classes.top}>
-            <span className={classes.taskId}>{label}</span>
+            <Label text={label} />
             <Icon name="chevronRight" size={12} />
           </span>
           {summary === null ? <span className={classes.sub}>{plural(size, 'task')}</span> : <Counts summary={summary} />}

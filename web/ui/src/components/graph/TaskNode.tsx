@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react'
+import type { CSSProperties, ReactNode } from 'react'
 import { Handle, Position, useStore, type Node, type NodeProps } from '@xyflow/react'
 import { Link } from '@tanstack/react-router'
 import { taskState, type TaskInstance } from '../../api/model'
@@ -45,6 +45,15 @@ export function useFar(): boolean {
   return useStore((flow) => flow.transform[2] < FAR_ZOOM)
 }
 
+/** The name of a node. The longer it is, the smaller it is written while nodes are small, so that it is told from its like. */
+export function Label({ text }: { text: string }) {
+  return (
+    <span className={classes.taskId} style={{ '--letters': text.length } as CSSProperties}>
+      {text}
+    </span>
+  )
+}
+
 /** The places where edges meet a node. */
 export function Ends({ children }: { children: ReactNode }) {
   return (
@@ -64,7 +73,7 @@ function PlainTask({ taskId, label, operator, isMapped }: TaskNodeData) {
         <Icon name="gear" size={15} />
       </span>
       <span className={classes.words}>
-        <span className={classes.taskId}>{label}</span>
+        <Label text={label} />
         <span className={classes.sub}>
           {operator}
           {isMapped && ' · mapped'}
@@ -92,7 +101,7 @@ function RunTask({ taskId, label, operator, instance }: TaskNodeData & { instanc
       </span>
       <span className={classes.words}>
         <span className={classes.top}>
-          <span className={classes.taskId}>{label}</span>
+          <Label text={label} />
           <span className={classes.operator}>{operator}</span>
         </span>
         <span className={classes.sub}>
@@ -130,7 +139,7 @@ function MappedTask({ taskId, label, instances, first }: TaskNodeData & { first:
       </span>
       <span className={classes.words}>
         <span className={classes.top}>
-          <span className={classes.taskId}>{label}</span>
+          <Label text={label} />
           <span className={classes.count}>× {instances.length}</span>
         </span>
         <Counts summary={summary} />
