@@ -271,3 +271,47 @@ async fn a_request_outlives_the_server_that_should_have_carried_it_out(#[case] b
     assert_eq!(told(&instances(&db, &run).await), ["waits=success@2", "after=success@1"]);
     assert!(server.stop().await);
 }
+
+/// A list of three, each item of which is written to `ledger`, one after another, once the file `world` is there; and a task that
+/// is busy until then.
+fn mapped(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "tasks:\n  - task_id: busy\n    operator: bash\n    \
+         bash_command: while ! [ -e {folder}/world ]; do sleep 0.05; done\n  \
+         - task_id: items\n    operator: bash\n    bash_command: cat {folder}/items\n    output_processor: json\n  \
+         - task_id: each\n    operator: bash\n    bash_command: |\n      echo $ITEM >> {folder}/ledger\n      \
+         while ! [ -e {folder}/world ]; do sleep 0.05; done\n    \
+         append_env: true\n    max_active_tis_per_dagrun: 1\n    expand: {{env: items.output}}\n"
+    )
+}
+
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_list_that_is_left_anew_is_mapped_over_anew(#[case] backend: Backend) {
+    let installation = Installation::new(backend).await;
+    let folder = installation.path();
+    let items = |items: [&str; 3]| {
+        let items = items.map(|item| serde_json::json!({ "ITEM": item }));
+        std::fs::write(folder.join("items"), serde_json::json!(items).to_string()).unwrap();
+    };
+    let ledger = || std::fs::read_to_string(folder.join("ledger")).unwrap_or_default();
+    let begins = async |item: &str| eventually(item, || async { ledger().ends_with(item).then_some(()) }).await;
+    items(["a", "b", "c"]);
+    installation.write_dag("mapped.yaml", &mapped(folder));
+    let server = installation.start().await;
+    let db = installation.database().await;
+    installation.json(&["dags", "trigger", "mapped", "--run-id", "one"]).await;
+    begins("a\n").await;
+
+    items(["d", "e", "f"]);
+    installation.json(&["tasks", "clear", "mapped", "one", "items", "--downstream", "--yes"]).await;
+    begins("d\n").await;
+    std::fs::write(folder.join("world"), "").unwrap();
+
+    assert_eq!(finished(&db, "mapped", "one").await.state, "success");
+    assert_eq!(ledger(), "a\nd\ne\nf\n");
+    assert!(server.stop().await);
+}

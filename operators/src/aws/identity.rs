@@ -67,6 +67,7 @@ struct Held {
     credential: Arc<AwsCredential>,
     ends: Option<DateTime<Utc>>,
     renewed_at: DateTime<Utc>,
+    since: DateTime<Utc>,
 }
 
 /// That there were none.
@@ -82,10 +83,14 @@ impl Identity {
         Identity { own, role, region, clock, state: Mutex::default() }
     }
 
-    /// Holds the session of that token no more. Who is being asked for at this moment is about to be new in any case.
-    pub(super) fn forget(&self, token: &str) {
+    /// Holds the session of that token no more, unless it is younger than that. While somebody else looks at it, it stays: the
+    /// next refusal is heard as well.
+    pub(super) fn forget(&self, token: &str, younger_stays: TimeDelta) {
         let Ok(mut state) = self.state.try_lock() else { return };
-        if state.held.as_ref().is_some_and(|held| held.credential.token.as_deref() == Some(token)) {
+        let is_over = |held: &Held| {
+            held.credential.token.as_deref() == Some(token) && held.since + younger_stays <= self.clock.now()
+        };
+        if state.held.as_ref().is_some_and(is_over) {
             state.held = None;
         }
     }
@@ -157,6 +162,6 @@ impl Held {
         };
         let ends = credentials.expiry().map(DateTime::<Utc>::from);
         let renewed_at = ends.map_or(now + UNTOLD, |ends| ends - EARLY.min((ends - now) / 2));
-        Held { credential: Arc::new(credential), ends, renewed_at }
+        Held { credential: Arc::new(credential), ends, renewed_at, since: now }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use scheduler::clock::Clock;
 
 use super::identity::{Identity, Own};
@@ -14,16 +15,15 @@ const KNOWN_MAX: usize = 64;
 
 static KNOWN: Known = Known::new();
 
-/// What AWS says of a session that is over before its end. The last is how it refuses one that was revoked, which IAM does by a
-/// policy.
-const OVER: [&str; 6] = [
-    "ExpiredToken",
-    "InvalidToken",
-    "InvalidClientTokenId",
-    "InvalidAccessKeyId",
-    "UnrecognizedClientException",
-    "explicit deny in an identity-based policy",
-];
+/// What AWS says of a session that is over before its end.
+const OVER: [&str; 5] =
+    ["ExpiredToken", "InvalidToken", "InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException"];
+
+/// What it says of one that was revoked, which IAM does by a policy; and of anything else that a policy denies.
+const DENIED: &str = "explicit deny in an identity-based policy";
+
+/// A session that is younger was hardly revoked: what is denied to it, another would be denied, too.
+const REVOKED_AFTER: TimeDelta = TimeDelta::minutes(1);
 
 /// All by which somebody who asks is told from others. Keys are a part of it, so nobody is lent what is another's.
 #[derive(PartialEq)]
@@ -43,10 +43,11 @@ pub(crate) fn identity_of(asker: Asker, own: Own) -> Arc<Identity> {
 
 /// Forgets the session of that token when a refusal may mean that it is over: whoever asks next is lent another.
 pub(crate) fn forget_if_over(token: Option<&str>, refusal: &str) {
-    if let Some(token) = token
-        && OVER.iter().any(|words| refusal.contains(words))
-    {
-        KNOWN.forget(token);
+    let Some(token) = token else { return };
+    if OVER.iter().any(|words| refusal.contains(words)) {
+        KNOWN.forget(token, TimeDelta::zero());
+    } else if refusal.contains(DENIED) {
+        KNOWN.forget(token, REVOKED_AFTER);
     }
 }
 
@@ -70,10 +71,10 @@ impl Known {
         identity
     }
 
-    fn forget(&self, token: &str) {
+    fn forget(&self, token: &str, younger_stays: TimeDelta) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, identity) in known.iter() {
-            identity.forget(token);
+            identity.forget(token, younger_stays);
         }
     }
 }

@@ -190,6 +190,10 @@ impl XComReader for NothingBefore {
     async fn pull(&self, _task_id: &str, _key: &str) -> anyhow::Result<Option<Value>> {
         Ok(None)
     }
+
+    async fn pull_items(&self, _task_id: &str, _key: &str) -> anyhow::Result<Option<Arc<Vec<Value>>>> {
+        Ok(None)
+    }
 }
 
 #[derive(Default)]

@@ -85,14 +85,12 @@ pub(crate) struct RunAround {
     pub(crate) started: Option<DateTime<Utc>>,
     row: dag_run::Model,
     facts: OnceLock<Result<Arc<RunFacts>, String>>,
-    /// What its tasks are mapped over.
-    lists: Arc<Lists>,
 }
 
 impl RunAround {
     /// What the row of a run says.
     pub(crate) fn new(dag: Arc<Dag>, row: dag_run::Model, started: Option<DateTime<Utc>>) -> RunAround {
-        RunAround { dag, started, row, facts: OnceLock::new(), lists: Arc::default() }
+        RunAround { dag, started, row, facts: OnceLock::new() }
     }
 
     /// The run, as people name it.
@@ -193,6 +191,7 @@ pub(super) struct Shared {
     pub(super) surroundings: Surroundings,
     runs: Arc<dyn RunReader>,
     answers: Arc<Answers>,
+    lists: Arc<Lists>,
     told: mpsc::UnboundedSender<Told>,
     /// Whether tries that only wait are let go of, because the process ends.
     is_leaving: AtomicBool,
@@ -237,7 +236,14 @@ impl LocalExecutor {
     pub(crate) fn new(surroundings: Surroundings, told: mpsc::UnboundedSender<Told>) -> LocalExecutor {
         let runs = Arc::new(StoredRuns { db: surroundings.db.clone(), catalog: surroundings.catalog.clone() });
         let answers = Arc::new(Answers::new(surroundings.changes.clone()));
-        let shared = Arc::new(Shared { surroundings, runs, answers, told, is_leaving: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            surroundings,
+            runs,
+            answers,
+            lists: Arc::default(),
+            told,
+            is_leaving: AtomicBool::new(false),
+        });
         LocalExecutor {
             shared,
             tries: HashMap::new(),
@@ -362,6 +368,9 @@ impl LocalExecutor {
         }
         if self.stopping.get(&under_way.of).is_some_and(|(stopping, _)| *stopping == try_id) {
             self.stopping.remove(&under_way.of);
+        }
+        if self.tries.is_empty() {
+            self.shared.lists.clear();
         }
     }
 
@@ -500,7 +509,7 @@ fn context(
             run: order.run,
             dag: Arc::clone(&order.around.dag),
             reader: Some(order.at),
-            lists: Arc::clone(&order.around.lists),
+            lists: Arc::clone(&shared.lists),
         }),
         xcom_writer: Arc::new(StoredPushes {
             db: db.clone(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::assets;
-use super::lists::{Lists, items_of};
+use super::lists::{ListOf, Lists, items_of};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dag::template::{AssetEvents, LastSuccess, Left, XComRef, XComRun};
@@ -29,7 +29,7 @@ pub(super) struct StoredXComs {
     pub(super) run: Uuid,
     pub(super) dag: Arc<Dag>,
     pub(super) reader: Option<InstanceIndex>,
-    /// What tasks of the run are mapped over.
+    /// What tasks are mapped over.
     pub(super) lists: Arc<Lists>,
 }
 
@@ -49,18 +49,25 @@ impl XComReader for StoredXComs {
     }
 
     async fn pull_items(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Arc<Vec<Value>>>> {
-        let beside = self.reader.zip(self.dag.find(task_id));
-        if beside.is_some_and(|(reader, task)| self.dag.are_mapped_together(task, reader.task)) {
-            // Each instance sees a list of its own.
-            return Ok(self.pull(task_id, key).await?.and_then(items_of).map(Arc::new));
-        }
-        // Written later than this is read again.
-        let written = xcoms::written(self.db.read(), self.run, task_id, key).await?;
-        if let Some(items) = self.lists.get(task_id, key, &written) {
+        let is_mapped = self.dag.find(task_id).is_some_and(|task| self.dag.mapping(task).is_some());
+        let written_at = match is_mapped {
+            false => xcoms::written_at(self.db.read(), self.run, task_id, UNMAPPED, key).await?,
+            // What mapped tasks leave is many values, and some of them one for each reader.
+            true => None,
+        };
+        let of = written_at.map(|written_at| ListOf {
+            run: self.run,
+            task_id: task_id.to_owned(),
+            key: key.to_owned(),
+            written_at,
+        });
+        if let Some(items) = of.as_ref().and_then(|of| self.lists.get(of)) {
             return Ok(Some(items));
         }
         let Some(items) = self.pull(task_id, key).await?.and_then(items_of).map(Arc::new) else { return Ok(None) };
-        self.lists.keep(task_id, key, written, &items);
+        if let Some(of) = of {
+            self.lists.keep(of, &items);
+        }
         Ok(Some(items))
     }
 

@@ -76,10 +76,7 @@ pub trait XComReader: Send + Sync {
 
     /// The items of the list or mapping under `key` of `task_id` in this run, over which tasks are mapped; none when there is
     /// something else, or nothing.
-    async fn pull_items(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Arc<Vec<Value>>>> {
-        let _ = (task_id, key);
-        Ok(None)
-    }
+    async fn pull_items(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Arc<Vec<Value>>>>;
 
     /// The value that one instance of a mapped task left, if there is one.
     async fn pull_of(&self, task_id: &str, key: &str, map_index: i32) -> anyhow::Result<Option<Value>> {

@@ -72,31 +72,21 @@ pub async fn value(
     Ok(found.map_err(doing("reading an XCom"))?.map(|row| row.value.0))
 }
 
-/// Which values of a task there are under a key: of two answers that are alike, the values are the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// How many of its instances left one.
-    pub count: i64,
-    /// When the last of them was written.
-    pub newest: Option<DateTime<Utc>>,
-}
-
-/// Which values a task left in a run under a key, without reading them.
-pub async fn written(db: &impl ConnectionTrait, run: Uuid, task_id: &str, key: &str) -> Result<Written, StoreError> {
-    use xcom::Column as C;
-    let found: Option<(i64, Option<DateTime<Utc>>)> = xcom::Entity::find()
+/// When an XCom was written, if there is one; of two that were written at the same time, the values are the same.
+pub async fn written_at(
+    db: &impl ConnectionTrait,
+    run: Uuid,
+    task_id: &str,
+    map_index: i32,
+    key: &str,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let found = xcom::Entity::find_by_id((run, task_id.to_owned(), map_index, key.to_owned()))
         .select_only()
-        .column_as(C::MapIndex.count(), "count")
-        .column_as(C::Timestamp.max(), "newest")
-        .filter(C::DagRunId.eq(run))
-        .filter(C::TaskId.eq(task_id))
-        .filter(C::Key.eq(key))
+        .column(xcom::Column::Timestamp)
         .into_tuple()
         .one(db)
-        .await
-        .map_err(doing("looking for XComs"))?;
-    let (count, newest) = found.unwrap_or_default();
-    Ok(Written { count, newest })
+        .await;
+    found.map_err(doing("looking for an XCom"))
 }
 
 /// The run that an XCom is looked for in.
