@@ -41,8 +41,9 @@ deny: target/tools/bin/cargo-deny ## Licences and sources of the dependencies
 
 .PHONY: test-rust
 test-rust: ui venv ## The Rust tests: units, properties, stores, operators, API, the real binary
-	# To the end, so that one look shows everything that fails.
-	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) cargo test --locked --workspace --no-fail-fast
+	# To the end, so that one look shows everything that fails. Tests mostly wait for servers and processes: two for each core.
+	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
+		cargo test --locked --workspace --no-fail-fast
 
 .PHONY: test-browser
 test-browser: ui ## The journeys of a user in a real Chromium against a real server
