@@ -50,10 +50,11 @@ impl XComReader for StoredXComs {
 
     async fn pull_items(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Arc<Vec<Value>>>> {
         let is_mapped = self.dag.find(task_id).is_some_and(|task| self.dag.mapping(task).is_some());
-        let written_at = match is_mapped {
-            false => xcoms::written_at(self.db.read(), self.run, task_id, UNMAPPED, key).await?,
+        let written_at = if is_mapped {
             // What mapped tasks leave is many values, and some of them one for each reader.
-            true => None,
+            None
+        } else {
+            xcoms::written_at(self.db.read(), self.run, task_id, UNMAPPED, key).await?
         };
         let of = written_at.map(|written_at| ListOf {
             run: self.run,

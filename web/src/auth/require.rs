@@ -45,11 +45,10 @@ pub(crate) async fn require_user(State(app): State<AppState>, mut request: Reque
 
 async fn identify(sessions: &Sessions, method: &Method, headers: &HeaderMap) -> Result<Claims, ApiError> {
     let token = match (bearer(headers), cookie(headers)) {
-        (Some(token), _) => token,
         (None, Some(_)) if !origin::may_change(method, headers) => {
             return Err(ApiError::refused(StatusCode::FORBIDDEN, "Forbidden: the change comes from another site"));
         }
-        (None, Some(token)) => token,
+        (Some(token), _) | (None, Some(token)) => token,
         (None, None) => return Err(not_authenticated()),
     };
     sessions.holder(token).await?.map_err(|bad| match bad {
