@@ -27,8 +27,8 @@ const SILENCES: u32 = 3;
 ///
 /// The client asks for what is committed, so it is given nothing of a transaction that has not ended. The broker also says which
 /// transactions were aborted, and their records are among the others, to be passed over by the reader; but the client hands out
-/// neither that list nor the producers of records.
-// TODO(rskafka): Pass over them once `fetch_records` tells.
+/// neither that list nor the producers of records. So records of aborted transactions are read, too, as docs/operators/stream.md
+/// says.
 pub(super) struct Kafka {
     cluster: Cluster,
     topic: String,
