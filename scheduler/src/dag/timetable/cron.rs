@@ -1,9 +1,7 @@
 //! The ticks of a cron expression in a time zone.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
 
 use super::field::{CronError, CronFields};
 use super::wall_clock::resolve_local;
@@ -16,7 +14,6 @@ const FOLDED_TICKS_MAX: usize = 2 * 3600;
 #[derive(Clone, Debug)]
 pub struct CronTicks {
     fields: CronFields,
-    cron: Cron,
     timezone: Tz,
 }
 
@@ -24,19 +21,11 @@ impl CronTicks {
     /// Reads the expression, and makes sure that some date matches it.
     pub fn new(expression: &str, timezone: Tz) -> Result<CronTicks, CronError> {
         let fields = CronFields::parse(expression)?;
-        let cron = CronParser::builder()
-            .seconds(Seconds::Required)
-            .year(Year::Required)
-            .build()
-            .parse(&fields.for_croner())
-            .map_err(|error| CronError::new(format!("`{expression}` is not a cron expression: {error}")))?;
-        let ticks = CronTicks { fields, cron, timezone };
-        // Leap days and the fifth weekday of a month come round within any 40 years.
-        let from = chrono::NaiveDate::from_ymd_opt(2000, 1, 1).unwrap_or_default().and_time(chrono::NaiveTime::MIN);
-        if ticks.next_local(from).is_none() {
+        let from = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN);
+        if fields.first_after(from).is_none() {
             return Err(CronError::new(format!("no date ever matches `{expression}`")));
         }
-        Ok(ticks)
+        Ok(CronTicks { fields, timezone })
     }
 
     /// The expression as written.
@@ -52,7 +41,7 @@ impl CronTicks {
     /// The first tick after `instant`; none when the years of the expression are over.
     pub fn next(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = self.local(instant);
-        let mut tick = self.next_local(local)?;
+        let mut tick = self.fields.first_after(local)?;
         if self.fields.every_hour() {
             return instant.checked_add_signed(tick - local);
         }
@@ -62,7 +51,7 @@ impl CronTicks {
             if resolved > instant {
                 return Some(resolved);
             }
-            tick = self.next_local(tick)?;
+            tick = self.fields.first_after(tick)?;
         }
         None
     }
@@ -72,7 +61,7 @@ impl CronTicks {
     /// Just after a gap or within a fold it may lie at `instant` or after it, exactly as in Airflow; callers compare.
     fn previous(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = self.local(instant);
-        let tick = self.previous_local(local)?;
+        let tick = self.fields.last_before(local)?;
         if self.fields.every_hour() {
             return instant.checked_sub_signed(local - tick);
         }
@@ -82,7 +71,7 @@ impl CronTicks {
     /// The last tick that really was before `instant`.
     pub fn last_before(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = self.local(instant);
-        let mut tick = self.previous_local(local)?;
+        let mut tick = self.fields.last_before(local)?;
         if self.fields.every_hour() {
             return instant.checked_sub_signed(local - tick);
         }
@@ -91,7 +80,7 @@ impl CronTicks {
             if resolved < instant {
                 return Some(resolved);
             }
-            tick = self.previous_local(tick)?;
+            tick = self.fields.last_before(tick)?;
         }
         None
     }
@@ -110,22 +99,10 @@ impl CronTicks {
 
     /// Whether the expression names this time on the wall.
     pub fn names(&self, local: NaiveDateTime) -> bool {
-        self.cron.is_time_matching(&local.and_utc()).unwrap_or(false)
+        self.fields.names(local)
     }
 
     fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
         instant.with_timezone(&self.timezone).naive_local()
-    }
-
-    /// Croner sees the time on the wall as if it were UTC, so that daylight saving stays out of it. It would carry a
-    /// fraction of a second on into the tick.
-    fn next_local(&self, local: NaiveDateTime) -> Option<NaiveDateTime> {
-        self.cron.find_next_occurrence(&local.trunc_subsecs(0).and_utc(), false).ok().map(|tick| tick.naive_utc())
-    }
-
-    /// Croner looks at whole seconds; a fraction means that the tick of this very second is already past.
-    fn previous_local(&self, local: NaiveDateTime) -> Option<NaiveDateTime> {
-        let whole = if local.nanosecond() == 0 { local } else { local.trunc_subsecs(0) + TimeDelta::seconds(1) };
-        self.cron.find_previous_occurrence(&whole.and_utc(), false).ok().map(|tick| tick.naive_utc())
     }
 }

@@ -1,9 +1,9 @@
 //! The cron dialect of Airflow (croniter's), taken apart into sets of numbers.
 //!
-//! Five fields, or six with the **seconds last**, or seven with the year after them. Reading the fields here, rather than
-//! in the library that searches, keeps the dialect Airflow's and lets an error name the field and its bounds.
+//! Five fields, or six with the **seconds last**, or seven with the year after them.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// Why a cron expression cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,9 @@ struct FieldKind {
     names: &'static [&'static str],
 }
 
+/// The years that an expression can name.
+pub(super) const YEARS: RangeInclusive<u32> = 1970..=2099;
+
 const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
@@ -46,7 +49,7 @@ const DAY: FieldKind = FieldKind { name: "day of the month", min: 1, max: 31, na
 const MONTH: FieldKind = FieldKind { name: "month", min: 1, max: 12, names: MONTHS };
 const WEEKDAY: FieldKind = FieldKind { name: "day of the week", min: 0, max: 7, names: WEEKDAYS };
 const SECOND: FieldKind = FieldKind { name: "second", min: 0, max: 59, names: &[] };
-const YEAR: FieldKind = FieldKind { name: "year", min: 1970, max: 2099, names: &[] };
+const YEAR: FieldKind = FieldKind { name: "year", min: *YEARS.start(), max: *YEARS.end(), names: &[] };
 
 /// What one field asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,27 +119,6 @@ impl CronFields {
     /// Whether it ticks in every hour, so that daylight saving must not hide or repeat any (Airflow 3).
     pub(super) fn every_hour(&self) -> bool {
         self.hour.every
-    }
-
-    /// The same expression in croner's dialect: seconds first, year last, numbers only.
-    pub(super) fn for_croner(&self) -> String {
-        let fields = [&self.second, &self.minute, &self.hour, &self.day, &self.month, &self.weekday, &self.year];
-        fields.map(Field::for_croner).join(" ")
-    }
-}
-
-impl Field {
-    fn for_croner(&self) -> String {
-        if self.every {
-            return "*".to_owned();
-        }
-        let numbers = self.numbers.iter().map(u32::to_string);
-        let last_day = self.last_day.then(|| "L".to_owned());
-        let nth = self.nth.iter().map(|(weekday, nth)| match nth {
-            Some(nth) => format!("{weekday}#{nth}"),
-            None => format!("{weekday}#L"),
-        });
-        numbers.chain(last_day).chain(nth).collect::<Vec<_>>().join(",")
     }
 }
 

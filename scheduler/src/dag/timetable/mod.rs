@@ -28,6 +28,7 @@ mod restriction;
 mod trigger;
 mod upcoming;
 mod wall_clock;
+mod wall_times;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
