@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::defaults::DefaultsTexts;
+use super::owners::{Draft, Owners};
 use super::read::{ReadFile, differs, read_file};
 use super::remote::Remote;
-use super::scan::{self, Found};
+use super::scan::{self, Difference, Found};
 use crate::catalog::Catalog;
 use crate::chain::Chain;
 use crate::clock::Clock;
@@ -64,7 +65,6 @@ pub enum FolderError {
 }
 
 /// What the files ask of the database.
-#[derive(Default)]
 struct Update {
     /// DAGs that are new or changed, with their tags.
     rows: Vec<(dag::Model, BTreeSet<String>)>,
@@ -106,8 +106,9 @@ pub struct DagFolder {
     /// What was told of the last attempt to bring the copy in step: nothing yet, that it went well, or why not.
     told: Option<Result<(), String>>,
     files: BTreeMap<String, Found>,
-    /// Which file defines which DAG.
-    defined_in: HashMap<String, String>,
+    owners: Owners,
+    /// Files with a DAG that another file defines.
+    doubles: BTreeSet<String>,
 }
 
 impl DagFolder {
@@ -134,7 +135,8 @@ impl DagFolder {
             originals: None,
             told: None,
             files: BTreeMap::new(),
-            defined_in: HashMap::new(),
+            owners: Owners::default(),
+            doubles: BTreeSet::new(),
         }
     }
 
@@ -212,41 +214,40 @@ impl DagFolder {
             .await
             .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
             .map_err(|source| FolderError::Unreadable { folder: self.folder.clone(), source })?;
-        self.take_in(found).await
+        self.take_in(Difference::between(&self.files, found)).await
     }
 
     /// The same, when it is known which files changed.
     async fn sync_files(&mut self, names: &BTreeSet<String>) -> Result<(), FolderError> {
         match scan::look_again(&self.folder, &self.files, names) {
-            Some(found) => self.take_in(found).await,
+            Some(difference) => self.take_in(difference).await,
             None => self.look().await,
         }
     }
 
-    async fn take_in(&mut self, found: BTreeMap<String, Found>) -> Result<(), FolderError> {
+    async fn take_in(&mut self, mut difference: Difference) -> Result<(), FolderError> {
         let is_first = self.files.is_empty();
-        let changed: Vec<(String, Found)> = found
-            .iter()
-            .filter(|(name, file)| self.files.get(*name) != Some(file))
-            .map(|(name, file)| (name.clone(), file.clone()))
-            .collect();
-        let gone: Vec<String> = self.files.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
-        if changed.is_empty() && gone.is_empty() && !is_first {
+        if difference.is_empty() && !is_first {
             return Ok(());
         }
-        let read = self.read(changed).await;
-        let defined_in = self.defined_in.clone();
-        if let Err(problem) = self.apply(read, &gone, &found, is_first).await {
-            // Nothing was written, so the next time starts from what was known before.
-            self.defined_in = defined_in;
-            return Err(problem);
+        // What another file defined may be theirs from now on.
+        let doubles = self.doubles.iter().filter(|name| !difference.gone.contains(*name));
+        for (name, file) in doubles.filter_map(|name| self.files.get_key_value(name)) {
+            difference.changed.entry(name.clone()).or_insert_with(|| file.clone());
         }
-        self.files = found;
+        let read = self.read(&difference.changed).await;
+        // If nothing was written, the next time starts from what was known before.
+        self.apply(read, &difference, is_first).await?;
+        for name in &difference.gone {
+            self.files.remove(name);
+        }
+        self.files.extend(difference.changed);
         Ok(())
     }
 
-    async fn read(&self, files: Vec<(String, Found)>) -> Vec<ReadFile> {
+    async fn read(&self, files: &BTreeMap<String, Found>) -> Vec<ReadFile> {
         let folder = self.folder.clone();
+        let files: Vec<(String, Found)> = files.iter().map(|(name, file)| (name.clone(), file.clone())).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = files.len().div_ceil(threads).max(1);
         let shares = files.chunks(share).map(|files| {
@@ -270,8 +271,7 @@ impl DagFolder {
     async fn apply(
         &mut self,
         mut read: Vec<ReadFile>,
-        gone: &[String],
-        found: &BTreeMap<String, Found>,
+        difference: &Difference,
         is_first: bool,
     ) -> Result<(), FolderError> {
         let now = self.clock.now();
@@ -279,15 +279,19 @@ impl DagFolder {
         let rows = if is_first {
             dags::list_all(&txn).await?
         } else {
-            dags::find_all(&txn, &self.concerned(&read, gone)).await?
+            dags::find_all(&txn, &self.concerned(&read, &difference.gone)).await?
         };
         let known: HashMap<String, dag::Model> = rows.into_iter().map(|row| (row.dag_id.clone(), row)).collect();
         if is_first {
-            self.remember_owners(&known, found);
+            self.owners = owners_after_a_start(&known, &difference.changed);
         }
-        self.defined_in.retain(|_, file| !gone.contains(file));
-        self.refuse_doubles(&mut read);
-        let update = self.update(&read, &known, now);
+        let mut owners = self.owners.draft();
+        for dag_id in self.owners.dags_of(difference.gone.iter()).values().flatten() {
+            owners.remove(dag_id);
+        }
+        let broken = self.release(&read, &mut owners);
+        let doubles = refuse_doubles(&mut read, &owners);
+        let update = self.update(&read, &known, broken, &mut owners, now);
 
         let errors = dags::list_import_errors(&txn, BUNDLE_NAME).await?;
         let wrong: HashSet<String> = errors.into_iter().map(|error| error.filename).collect();
@@ -295,7 +299,11 @@ impl DagFolder {
             dags::set_import_error(&txn, BUNDLE_NAME, &file.name, file.problems.as_deref(), now).await?;
         }
         let origin = self.remote.as_ref().map(Remote::name);
-        for name in wrong.iter().filter(|name| !found.contains_key(*name) && Some(name.as_str()) != origin) {
+        let is_there = |name: &String| {
+            let was_there = self.files.contains_key(name) && !difference.gone.contains(name);
+            was_there || difference.changed.contains_key(name)
+        };
+        for name in wrong.iter().filter(|name| !is_there(name) && Some(name.as_str()) != origin) {
             dags::set_import_error(&txn, BUNDLE_NAME, name, None, now).await?;
         }
         update.write(&txn, now).await?;
@@ -303,52 +311,62 @@ impl DagFolder {
         assets::set_references(&txn, &loaded, now).await?;
         commit(txn).await?;
 
-        self.report(&read, gone, update.touched());
+        let changes = owners.into_changes();
+        self.owners.change(changes);
+        self.doubles = doubles;
+        self.report(&read, &difference.gone, update.touched());
         Ok(())
     }
 
     /// The DAGs that these files define, or did until now.
-    fn concerned(&self, read: &[ReadFile], gone: &[String]) -> Vec<String> {
-        let files: HashSet<&String> = read.iter().map(|file| &file.name).chain(gone).collect();
-        let until_now = self.defined_in.iter().filter(|(_, file)| files.contains(file)).map(|(dag_id, _)| dag_id);
-        let now = read.iter().flat_map(|file| &file.dags).map(|loaded| &loaded.dag.dag_id);
-        let concerned: BTreeSet<&String> = until_now.chain(now).collect();
-        concerned.into_iter().cloned().collect()
+    fn concerned(&self, read: &[ReadFile], gone: &BTreeSet<String>) -> Vec<String> {
+        let until_now = self.owners.dags_of(read.iter().map(|file| &file.name).chain(gone));
+        let now = read.iter().flat_map(|file| &file.dags).map(|loaded| loaded.dag.dag_id.clone());
+        let concerned: BTreeSet<String> = until_now.into_values().flatten().chain(now).collect();
+        concerned.into_iter().collect()
     }
 
-    /// After a start: which file defines which DAG is what the database says, as far as the files are there.
-    fn remember_owners(&mut self, known: &HashMap<String, dag::Model>, found: &BTreeMap<String, Found>) {
-        self.defined_in = known
-            .values()
-            .filter(|row| !row.is_stale && found.contains_key(&row.relative_fileloc))
-            .map(|row| (row.dag_id.clone(), row.relative_fileloc.clone()))
-            .collect();
+    /// DAGs that a file does not define any more may be another's. Those of a file with mistakes are answered with: nobody
+    /// knows whether they are gone or only broken, so they keep their last good definition.
+    fn release(&self, read: &[ReadFile], owners: &mut Draft<'_>) -> Vec<String> {
+        let mut broken = Vec::new();
+        let mut until_now = self.owners.dags_of(read.iter().map(|file| &file.name));
+        for file in read {
+            let mut absent = until_now.remove(&file.name).unwrap_or_default();
+            for loaded in &file.dags {
+                absent.remove(&loaded.dag.dag_id);
+            }
+            if file.problems.is_some() {
+                broken.extend(absent);
+            } else {
+                absent.iter().for_each(|dag_id| owners.remove(dag_id));
+            }
+        }
+        broken
     }
 
     /// What follows for the DAGs from the files that were read, and from those that are gone.
-    fn update(&mut self, read: &[ReadFile], known: &HashMap<String, dag::Model>, now: DateTime<Utc>) -> Update {
-        let mut update = Update::default();
+    fn update(
+        &self,
+        read: &[ReadFile],
+        known: &HashMap<String, dag::Model>,
+        broken: Vec<String>,
+        owners: &mut Draft<'_>,
+        now: DateTime<Utc>,
+    ) -> Update {
+        let mut rows = Vec::new();
         for file in read {
             for loaded in &file.dags {
                 let row = file.row(loaded, &self.file_of(&file.name), self.are_paused_at_creation, now);
+                owners.set(&row.dag_id, &file.name);
                 if known.get(&row.dag_id).is_none_or(|old| differs(old, &row)) {
-                    update.rows.push((row, loaded.dag.tags.clone()));
-                }
-                self.defined_in.insert(loaded.dag.dag_id.clone(), file.name.clone());
-            }
-            let absent = self.absent_from(file);
-            if file.problems.is_some() {
-                // Nobody knows whether they are gone or only broken; they keep their last good definition.
-                update.broken.extend(absent);
-            } else {
-                for dag_id in &absent {
-                    self.defined_in.remove(dag_id);
+                    rows.push((row, loaded.dag.tags.clone()));
                 }
             }
         }
-        let is_stale = |row: &&dag::Model| !row.is_stale && !self.defined_in.contains_key(&row.dag_id);
-        update.stale = known.values().filter(is_stale).map(|row| row.dag_id.clone()).collect();
-        update
+        let is_stale = |row: &&dag::Model| !row.is_stale && owners.of(&row.dag_id).is_none();
+        let stale = known.values().filter(is_stale).map(|row| row.dag_id.clone()).collect();
+        Update { rows, broken, stale }
     }
 
     /// Where a file is, and how it is called below the folder of DAG files.
@@ -365,40 +383,7 @@ impl DagFolder {
         }
     }
 
-    /// The DAGs that a file defined until now, and does no longer.
-    fn absent_from(&self, file: &ReadFile) -> BTreeSet<String> {
-        let loaded: BTreeSet<&str> = file.dags.iter().map(|loaded| loaded.dag.dag_id.as_str()).collect();
-        self.defined_in
-            .iter()
-            .filter(|(dag_id, defined)| **defined == file.name && !loaded.contains(dag_id.as_str()))
-            .map(|(dag_id, _)| dag_id.clone())
-            .collect()
-    }
-
-    /// A DAG that another file defines is that file's; here it is an error (Airflow silently takes the last).
-    fn refuse_doubles(&self, read: &mut [ReadFile]) {
-        let mut owners: HashMap<String, String> = self.defined_in.clone();
-        for file in read {
-            let mut doubles = Vec::new();
-            file.dags.retain(|loaded| {
-                let owner = owners.entry(loaded.dag.dag_id.clone()).or_insert_with(|| file.name.clone());
-                let is_ours = *owner == file.name;
-                if !is_ours {
-                    doubles.push(format!(
-                        "DAG `{}` is defined in `{owner}` already; give it another dag_id, or remove one of them",
-                        loaded.dag.dag_id
-                    ));
-                }
-                is_ours
-            });
-            if !doubles.is_empty() {
-                let before = file.problems.take().map(|text| text + "\n").unwrap_or_default();
-                file.problems = Some(format!("{before}{}: {}", file.name, doubles.join("\n")));
-            }
-        }
-    }
-
-    fn report(&self, read: &[ReadFile], gone: &[String], touched: BTreeSet<String>) {
+    fn report(&self, read: &[ReadFile], gone: &BTreeSet<String>, touched: BTreeSet<String>) {
         for file in read {
             match &file.problems {
                 Some(problems) => warn!(file = %file.name, "the DAG file has mistakes:\n{problems}"),
@@ -492,6 +477,41 @@ impl DagFolder {
             }
         }
     }
+}
+
+/// After a start: which file defines which DAG is what the database says, as far as the files are there.
+fn owners_after_a_start(known: &HashMap<String, dag::Model>, files: &BTreeMap<String, Found>) -> Owners {
+    let defined = known.values().filter(|row| !row.is_stale && files.contains_key(&row.relative_fileloc));
+    Owners::new(defined.map(|row| (row.dag_id.clone(), row.relative_fileloc.clone())).collect())
+}
+
+/// A DAG that another file defines is that file's; here it is an error (Airflow silently takes the last). Answers with the
+/// files that have such.
+fn refuse_doubles(read: &mut [ReadFile], owners: &Draft<'_>) -> BTreeSet<String> {
+    let mut with_doubles = BTreeSet::new();
+    let mut new: HashMap<String, String> = HashMap::new();
+    for file in read {
+        let mut doubles = Vec::new();
+        file.dags.retain(|loaded| {
+            let dag_id = &loaded.dag.dag_id;
+            let owner = owners.of(dag_id).or_else(|| new.get(dag_id).map(String::as_str)).unwrap_or(&file.name);
+            let is_ours = owner == file.name;
+            if is_ours {
+                new.insert(dag_id.clone(), file.name.clone());
+            } else {
+                doubles.push(format!(
+                    "DAG `{dag_id}` is defined in `{owner}` already; give it another dag_id, or remove one of them"
+                ));
+            }
+            is_ours
+        });
+        if !doubles.is_empty() {
+            let before = file.problems.take().map(|text| text + "\n").unwrap_or_default();
+            file.problems = Some(format!("{before}{}: {}", file.name, doubles.join("\n")));
+            with_doubles.insert(file.name.clone());
+        }
+    }
+    with_doubles
 }
 
 /// Where something changed.

@@ -2,6 +2,7 @@
 
 pub mod defaults;
 pub mod folder;
+mod owners;
 mod read;
 pub mod remote;
 mod scan;

@@ -78,20 +78,46 @@ pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<String, Found>> {
     Ok(found.into_iter().map(with_defaults).collect())
 }
 
-/// The same as `known`, with another look at these files alone. None when one of them is new or gone, which takes a look
-/// at the whole folder.
+/// What of a folder is not as it was known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// Files that are new or changed.
+    pub(super) changed: BTreeMap<String, Found>,
+    /// Files that are no longer there.
+    pub(super) gone: BTreeSet<String>,
+}
+
+impl Difference {
+    /// What `found` has and `known` has not, and the other way round.
+    pub(super) fn between(known: &BTreeMap<String, Found>, found: BTreeMap<String, Found>) -> Difference {
+        let gone = known.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
+        let changed = found.into_iter().filter(|(name, file)| known.get(name) != Some(file)).collect();
+        Difference { changed, gone }
+    }
+
+    /// Whether everything is as it was.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// What of these files alone is not as `known`. None when one of them is new or gone, which takes a look at the whole
+/// folder.
 pub(super) fn look_again(
     folder: &Path,
     known: &BTreeMap<String, Found>,
     names: &BTreeSet<String>,
-) -> Option<BTreeMap<String, Found>> {
-    let mut found = known.clone();
+) -> Option<Difference> {
+    let mut changed = BTreeMap::new();
     for name in names {
-        let file = found.get_mut(name)?;
+        let known = known.get(name)?;
         let metadata = fs::metadata(path_of(folder, name)).ok().filter(fs::Metadata::is_file)?;
-        file.stamp = Stamp::of(&metadata);
+        let stamp = Stamp::of(&metadata);
+        if stamp != known.stamp {
+            changed.insert(name.clone(), Found { stamp, defaults: known.defaults.clone() });
+        }
     }
-    Some(found)
+    Some(Difference { changed, gone: BTreeSet::new() })
 }
 
 /// How [`scan`] names the file at this path; none for whatever is not plainly a DAG file, and may concern more than one.

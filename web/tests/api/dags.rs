@@ -197,6 +197,19 @@ async fn a_dag_that_two_files_define_is_that_of_the_first(#[case] backend: Backe
     assert!(told.contains("DAG `sales` is defined in `sales.yaml` already"), "{told}");
     assert_eq!(server.get_ok("/dags/sales").await["description"], "What was sold");
     assert_eq!(server.get_ok("/dags/own").await["relative_fileloc"], "second.yaml");
+
+    // Whichever way the first lets it go, the second has it.
+    server.write_dag("sales.yaml", "others: {tasks: []}\n").await;
+    assert_eq!(server.get_ok("/importErrors").await["total_entries"], 0);
+    let sales = server.get_ok("/dags/sales").await;
+    assert_eq!((&sales["description"], &sales["is_stale"]), (&json!("Another"), &json!(false)));
+    server.write_dag("third.yaml", "sales: {description: A third, tasks: []}\n").await;
+    assert_eq!(server.get_ok("/importErrors").await["import_errors"][0]["filename"], "third.yaml");
+    server.remove_dag("second.yaml").await;
+    assert_eq!(server.get_ok("/importErrors").await["total_entries"], 0);
+    let sales = server.get_ok("/dags/sales").await;
+    assert_eq!((&sales["relative_fileloc"], &sales["is_stale"]), (&json!("third.yaml"), &json!(false)));
+    assert_eq!(server.get_ok("/dags/own").await["is_stale"], true);
 }
 
 #[rstest]
