@@ -17,7 +17,9 @@ IDLE_SECONDS = 30
 # A process gives back what its start or a data task left behind when it looks for it, every ten seconds, and has what
 # idling needs again ten seconds later.
 SETTLE_SECONDS = 45
-CHAIN_RUNS = 5
+# A machine is never as fast as a moment ago: of what is short, the middle one of so many is told, and what is set beside
+# something else takes turns with it.
+ROUNDS = 5
 MIDNIGHT_DAGS = 2000
 MIDNIGHT_LEAD_SECONDS = 60
 FILES = 10_000
@@ -44,7 +46,6 @@ class Bench:
         self.commit = percentile(database.commits(), 0.5)
         self.claims = database.claims()
         self.server = self.start("main", self.dags)
-        self.before = {}
 
     def start(self, database, dags, environment=None):
         home = self.scratch / f"home-{self.database.name}-{database}"
@@ -56,9 +57,19 @@ class Bench:
     def in_commits(self, seconds):
         return f"{seconds * 1000:.2f} ms = {seconds / self.commit:.1f} commits"
 
-    def in_claims(self, rate):
-        of_bare = f" = {rate / self.claims * 100:.0f} % of the bare queue" if self.claims else ""
+    def in_claims(self, count, work):
+        """How many tasks a second `work` makes of `count`, in turns with the bare queue."""
+        bare, took = [], []
+        for _ in range(ROUNDS):
+            bare.append(self.database.claims())
+            took.append(work(self.server))
+        rate = count / middle(took)
+        of_bare = f" = {rate / middle(bare) * 100:.0f} % of the bare queue" if self.claims else ""
         return f"{rate:,.0f} tasks/s{of_bare}"
+
+
+def middle(values):
+    return percentile(values, 0.5)
 
 
 def chain_of(count, task):
@@ -114,20 +125,20 @@ def hops(bench, dag_id):
     """Runs a chain a few times, and tells of the run that took neither long nor short: seconds from the start of each task to
     the start of the next, as the server recorded them, and seconds from the trigger's answer until it is seen to have
     succeeded."""
-    runs = sorted((timed_run(bench, dag_id) for _ in range(CHAIN_RUNS)), key=lambda each: each[1])
-    run, took = runs[CHAIN_RUNS // 2]
+    runs = sorted((timed_run(bench.server, dag_id) for _ in range(ROUNDS)), key=lambda each: each[1])
+    run, took = runs[ROUNDS // 2]
     where = f"dag_id = '{dag_id}' AND run_id = '{run['dag_run_id']}'"
     starts = [instant(row[0]) for row in bench.rows(f"SELECT start_date FROM task_instance WHERE {where} ORDER BY task_index")]
     return [later - earlier for earlier, later in zip(starts, starts[1:])], took
 
 
-def timed_run(bench, dag_id):
+def timed_run(server, dag_id):
     """A run, and the seconds from the trigger's answer until somebody who asks is told that it succeeded."""
-    run, path = bench.server.trigger(dag_id)
+    run, path = server.trigger(dag_id)
     began = time.perf_counter()
     while run["state"] not in ("success", "failed"):
         time.sleep(LOOK_SECONDS)
-        run = bench.server.call("GET", path)
+        run = server.call("GET", path)
     took = time.perf_counter() - began
     if run["state"] == "failed":
         raise SystemExit(f"the run of {dag_id} failed")
@@ -136,7 +147,6 @@ def timed_run(bench, dag_id):
 
 def chain(bench):
     steps, took = hops(bench, "chain")
-    bench.before["chain"] = took
     yield f"chain of {CHAIN:,} no-op tasks, until it is seen to have succeeded, for each task", bench.in_commits(took / CHAIN)
     for share, name in ((0.5, "p50"), (0.99, "p99")):
         yield f"chain of {CHAIN:,} no-op tasks, hop as recorded, {name}", bench.in_commits(percentile(steps, share))
@@ -144,57 +154,70 @@ def chain(bench):
 
 def chain_of_sensors(bench):
     """No-ops share commits. These do not: each begins only when it is durable that it begins."""
-    steps, took = hops(bench, "chain_of_sensors")
-    bench.before["chain_of_sensors"] = took
+    steps, _ = hops(bench, "chain_of_sensors")
     for share, name in ((0.5, "p50"), (0.99, "p99")):
         yield f"chain of {CHAIN:,} sensors whose file is there, hop, {name}", bench.in_commits(percentile(steps, share))
 
 
 def chain_of_processes(bench):
-    times = []
-    for _ in range(3):
-        run, path = bench.server.trigger("chain_bash")
-        answered = time.time()
-        while run["state"] not in ("success", "failed"):
-            time.sleep(0.02)
-            run = bench.server.call("GET", path)
-        times.append(instant(run["end_date"]) - answered)
-    bench.before["chain_of_processes"] = min(times)
-    yield "chain of 40 `bash: true`, from the trigger's answer to success", f"{min(times):.3f} s"
+    times = [time_chain_of_processes(bench.server) for _ in range(ROUNDS)]
+    yield "chain of 40 `bash: true`, from the trigger's answer to success", f"{middle(times):.3f} s"
+
+
+def time_chain_of_processes(server):
+    run, path = server.trigger("chain_bash")
+    answered = time.time()
+    while run["state"] not in ("success", "failed"):
+        time.sleep(0.02)
+        run = server.call("GET", path)
+    return instant(run["end_date"]) - answered
 
 
 def fan_out(bench):
-    _, took = timed_run(bench, "fan_out")
-    bench.before["fan_out"] = took
-    yield f"fan-out of {FAN_OUT:,} no-op tasks in one run, from the trigger's answer until it is seen to have succeeded", bench.in_claims(FAN_OUT / took)
+    what = f"fan-out of {FAN_OUT:,} no-op tasks in one run, from the trigger's answer until it is seen to have succeeded"
+    yield what, bench.in_claims(FAN_OUT, time_fan_out)
+
+
+def time_fan_out(server):
+    return timed_run(server, "fan_out")[1]
 
 
 def many_runs(bench):
-    bench.server.pause("many", True)
+    what = f"{RUNS:,} runs of {RUN_TASKS} no-op tasks, from the end of the pause until all are seen to have succeeded"
+    yield what, bench.in_claims(RUNS * RUN_TASKS, time_many_runs)
+
+
+def time_many_runs(server):
+    server.pause("many", True)
     for _ in range(RUNS):
-        bench.server.trigger("many")
-    bench.server.pause("many", False)
+        server.trigger("many")
+    server.pause("many", False)
     began = time.perf_counter()
-    left = "/api/v2/dags/many/dagRuns?state=queued&state=running&limit=1"
-    while bench.server.call("GET", left)["total_entries"]:
+    runs = "/api/v2/dags/many/dagRuns?limit=1"
+    while server.call("GET", f"{runs}&state=queued&state=running")["total_entries"]:
         time.sleep(LOOK_SECONDS)
     took = time.perf_counter() - began
-    failed = bench.rows("SELECT count(*) FROM dag_run WHERE dag_id = 'many' AND state <> 'success'")
-    if int(failed[0][0]):
-        raise SystemExit(f"{failed[0][0]} runs of many did not succeed")
-    bench.before["many_runs"] = took
-    yield f"{RUNS:,} runs of {RUN_TASKS} no-op tasks, from the end of the pause until all are seen to have succeeded", bench.in_claims(RUNS * RUN_TASKS / took)
+    failed = server.call("GET", f"{runs}&state=failed")["total_entries"]
+    if failed:
+        raise SystemExit(f"{failed} runs of many did not succeed")
+    return took
 
 
 def processes(bench):
     command = f"seq {PROCESSES} | xargs -P {PROCESS_SLOTS} -n 1 bash -c true"
-    began = time.perf_counter()
-    subprocess.run(["bash", "-c", command], check=True)
-    bare = time.perf_counter() - began
-    run = bench.server.run("processes")
-    took = instant(run["end_date"]) - instant(run["start_date"])
-    bench.before["processes"] = took
-    yield f"{PROCESSES:,} `bash: true`, {PROCESS_SLOTS} at a time", f"{took:.2f} s = {took / bare:.2f} × `xargs -P`"
+    bare, took = [], []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        subprocess.run(["bash", "-c", command], check=True)
+        bare.append(time.perf_counter() - began)
+        took.append(time_processes(bench.server))
+    ratio = middle(took) / middle(bare)
+    yield f"{PROCESSES:,} `bash: true`, {PROCESS_SLOTS} at a time", f"{middle(took):.2f} s = {ratio:.2f} × `xargs -P`"
+
+
+def time_processes(server):
+    run = server.run("processes")
+    return instant(run["end_date"]) - instant(run["start_date"])
 
 
 def pipeline(bench):
@@ -281,11 +304,37 @@ def files(bench):
 
 
 def history(bench):
-    """A million task instances are written beside, copied from those of one run; then the rest is measured again."""
-    first = bench.server.run("history")["dag_run_id"]
-    database = bench.database
+    """The same in turns on a database with nothing in it and on one with a million task instances, copied from those of one run."""
+    servers = {name: bench.start(name, bench.dags) for name in ("young", "old")}
+    what = f"beside {HISTORY_RUNS * HISTORY_TASKS:,} old task instances"
+    try:
+        write_history(bench.database, servers["old"].run("history")["dag_run_id"])
+        for name, work in AGAIN.items():
+            times = {each: [] for each in servers}
+            for _ in range(ROUNDS):
+                for each, server in servers.items():
+                    times[each].append(work(server))
+            yield f"{what}: {name}", f"{middle(times['old']) / middle(times['young']):.2f} × the time"
+        yield from resting(servers["old"], f"{what}, at rest")
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
+# What is measured once more beside a long history: seconds that it takes on a server.
+AGAIN = {
+    "chain": lambda server: timed_run(server, "chain")[1],
+    "chain of sensors": lambda server: timed_run(server, "chain_of_sensors")[1],
+    "chain of processes": time_chain_of_processes,
+    "fan out": time_fan_out,
+    "many runs": time_many_runs,
+    "processes": time_processes,
+}
+
+
+def write_history(database, first):
     copied = {
-        "dag_run": {"id": "{uuid}", "run_id": f"'old__' || n", "logical_date": "NULL"},
+        "dag_run": {"id": "{uuid}", "run_id": "'old__' || n", "logical_date": "NULL"},
         "task_instance": {"dag_run_id": "old.id", "run_id": "old.run_id", "try_id": "{uuid}"},
     }
     sources = {
@@ -294,18 +343,10 @@ def history(bench):
                          " AND old.dag_id = 'history' AND old.run_id LIKE 'old__%'",
     }
     for table, changed in copied.items():
-        columns = database.columns("main", table)
+        columns = database.columns("old", table)
         values = [changed.get(column, f"row_.{column}").format(uuid=database.uuid) for column in columns]
-        database.execute("main", f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {sources[table]}")
-    database.execute("main", "ANALYZE")
-    before = dict(bench.before)
-    for workload in (chain, chain_of_sensors, chain_of_processes, fan_out, many_runs, processes):
-        if workload.__name__ in before:
-            for _ in workload(bench):
-                pass
-            factor = bench.before[workload.__name__] / before[workload.__name__]
-            yield f"beside {HISTORY_RUNS * HISTORY_TASKS:,} old task instances: {workload.__name__.replace('_', ' ')}", f"{factor:.2f} × the time"
-    yield from resting(bench.server, f"beside {HISTORY_RUNS * HISTORY_TASKS:,} old task instances, at rest")
+        database.execute("old", f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {sources[table]}")
+    database.execute("old", "ANALYZE")
 
 
 def sleeping(bench):
