@@ -56,10 +56,16 @@ impl Progress {
     /// one.
     fn advance(&mut self, next: i64, high_watermark: i64) -> bool {
         let has_moved = next > self.next;
-        self.silences = if has_moved { 0 } else { self.silences.saturating_add(1) };
+        let is_at_the_end = next >= high_watermark;
+        self.silences = if has_moved || is_at_the_end { 0 } else { self.silences.saturating_add(1) };
         self.next = next;
-        self.is_caught_up = next >= high_watermark || self.silences >= SILENCES;
+        self.is_caught_up = is_at_the_end || self.silences >= SILENCES;
         has_moved
+    }
+
+    /// Bytes to ask for. A batch is not cut short for being larger, but it is if a mark comes before it in the same answer.
+    fn bytes_max(&self) -> i32 {
+        BYTES_MAX << self.silences.min(SILENCES)
     }
 }
 
@@ -131,7 +137,8 @@ impl Source for Kafka {
         let Some(mut partition) = self.partitions.pop_front() else {
             return Ok(Looked { is_empty: true, ..Looked::default() });
         };
-        let fetched = in_time(partition.client.fetch_records(partition.progress.next, 1..BYTES_MAX, WAIT_MILLIS)).await;
+        let (from, bytes_max) = (partition.progress.next, partition.progress.bytes_max());
+        let fetched = in_time(partition.client.fetch_records(from, 1..bytes_max, WAIT_MILLIS)).await;
         let (fetched, high_watermark) = match fetched {
             Ok(fetched) => fetched,
             Err(trouble) => {
@@ -139,7 +146,7 @@ impl Source for Kafka {
                 return Err(trouble);
             }
         };
-        let mut next = partition.progress.next;
+        let mut next = from;
         let mut records = Vec::new();
         for fetched in fetched.into_iter().take(room.max(1)) {
             next = fetched.offset + 1;
@@ -178,6 +185,22 @@ mod tests {
         assert!(progress.is_caught_up);
         assert!(progress.advance(9, 10) && !progress.is_caught_up);
         assert!(progress.advance(10, 10) && progress.is_caught_up);
+    }
+
+    /// A large batch after a mark comes whole once more is asked for; who waits at the end asks for no more than else.
+    #[test]
+    fn silence_before_the_end_asks_for_more() {
+        let mut progress = Progress::default();
+        let asked: Vec<i32> = (0..5)
+            .map(|_| {
+                progress.advance(0, 8);
+                progress.bytes_max() / BYTES_MAX
+            })
+            .collect();
+        assert_eq!(asked, [2, 4, 8, 8, 8]);
+        progress.advance(8, 8);
+        progress.advance(8, 8);
+        assert_eq!(progress.bytes_max(), BYTES_MAX);
     }
 
     #[test]
