@@ -24,6 +24,7 @@ mod m20261129_000210_asset_alias_reference;
 mod m20261129_000300_display_names;
 mod m20261129_000310_order_of_keys;
 mod m20261130_000010_revoked_token;
+mod m20261130_000020_partition;
 
 use sea_orm_migration::prelude::*;
 
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000300_display_names::Migration),
             Box::new(m20261129_000310_order_of_keys::Migration),
             Box::new(m20261130_000010_revoked_token::Migration),
+            Box::new(m20261130_000020_partition::Migration),
         ]
     }
 }

@@ -88,6 +88,8 @@ mod tests {
                 logical_date: Some(noon),
                 data_interval_start: Some(noon),
                 data_interval_end: Some(noon),
+                partition_key: None,
+                partition_date: None,
                 next_interval,
                 run_after: noon,
                 start_date: Some(noon),

@@ -62,6 +62,8 @@ impl Rehearsal {
             logical_date: Some(logical_date),
             data_interval_start: Some(interval.start),
             data_interval_end: Some(interval.end),
+            partition_key: None,
+            partition_date: None,
             next_interval: None,
             run_after: now,
             start_date: Some(now),

@@ -139,7 +139,7 @@ async fn events(
 async fn emit(installation: &Installation, word: &str, extra: Option<&str>, output: Output) -> anyhow::Result<Status> {
     let extra = parse_object("--extra", extra)?;
     let asset = find(installation, word).await?;
-    let update = installation.control.emit_asset_event(asset.id, extra, None).await?;
+    let update = installation.control.emit_asset_event(asset.id, extra, None, None).await?;
     let filter = asset_queue::QueueFilter { asset_id: Some(asset.id), ..asset_queue::QueueFilter::default() };
     let queued: Vec<String> =
         asset_queue::queued(installation.db.read(), &filter).await?.into_iter().map(|queued| queued.dag_id).collect();

@@ -242,6 +242,8 @@ fn context(ctx: &TaskContext) -> Value {
         "logical_date": instant(run.logical_date),
         "data_interval_start": instant(run.data_interval_start),
         "data_interval_end": instant(run.data_interval_end),
+        "partition_key": run.partition_key,
+        "partition_date": instant(run.partition_date),
         "ds": of_date("%Y-%m-%d"),
         "ds_nodash": of_date("%Y%m%d"),
         "ts": instant(run.logical_date),

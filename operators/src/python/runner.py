@@ -152,7 +152,7 @@ def leave(path, text, code):
 def context_of(job):
     """Airflow's context, as far as it is plain data."""
     facts = job["context"]
-    instants = ("logical_date", "data_interval_start", "data_interval_end")
+    instants = ("logical_date", "data_interval_start", "data_interval_end", "partition_date")
     context = {name: value for name, value in facts.items() if value is not None}
     for name in instants:
         if name in context:

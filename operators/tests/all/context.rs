@@ -62,6 +62,8 @@ pub fn context(home: &Path) -> TaskContext {
             logical_date: None,
             data_interval_start: None,
             data_interval_end: None,
+            partition_key: None,
+            partition_date: None,
             next_interval: None,
             run_after: DateTime::<Utc>::UNIX_EPOCH,
             start_date: None,

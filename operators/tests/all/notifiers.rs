@@ -39,6 +39,8 @@ fn failure() -> Notice {
             logical_date: Some(at("2026-11-21T00:00:00Z")),
             data_interval_start: None,
             data_interval_end: None,
+            partition_key: None,
+            partition_date: None,
             next_interval: None,
             run_after: at("2026-11-21T00:00:00Z"),
             start_date: None,

@@ -138,6 +138,8 @@ fn run_facts() -> RunFacts {
         logical_date: Some(midnight),
         data_interval_start: Some(midnight),
         data_interval_end: Some(midnight),
+        partition_key: None,
+        partition_date: None,
         next_interval: None,
         run_after: midnight,
         start_date: Some(midnight),

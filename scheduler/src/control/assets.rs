@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Control, ControlError, Trigger};
 use crate::dag::asset::Asset;
+use crate::dag::partition;
 use crate::engine::wake::Wake;
 use crate::events::Change;
 use crate::run::RunType;
@@ -15,21 +16,33 @@ use crate::store::entity::dag_run;
 use crate::store::{StoreError, assets, commit};
 
 impl Control {
-    /// Says that an asset was updated, by whatever is no task. DAGs that wait for it take it as any other update.
+    /// Says that an asset was updated, by whatever is no task, or the part of it with that key. DAGs that wait for it take it
+    /// as any other update.
     pub async fn emit_asset_event(
         &self,
         asset_id: i64,
         extra: Map<String, Value>,
+        partition_key: Option<&str>,
         user: Option<&str>,
     ) -> Result<AssetEvent, ControlError> {
+        if let Some(key) = partition_key {
+            partition::check_key(key).map_err(|error| ControlError::Invalid(error.to_string()))?;
+        }
         let now = self.clock.now();
         let txn = self.db.begin_write().await?;
         let asset = assets::get(&txn, asset_id).await?;
         let named =
             Asset { name: asset.name.clone(), uri: asset.uri.clone(), group: asset.group.clone(), extra: Map::new() };
-        let new = NewAssetEvent { asset: named, extra: extra.clone(), alias: None, source: None };
+        let new = NewAssetEvent {
+            asset: named,
+            extra: extra.clone(),
+            partition_key: partition_key.map(str::to_owned),
+            alias: None,
+            source: None,
+        };
         let kept = asset_events::emit(&txn, &[new], now).await?.pop();
-        let deed = Some(json!({ "asset_id": asset_id, "uri": asset.uri, "extra": extra }));
+        let deed =
+            Some(json!({ "asset_id": asset_id, "uri": asset.uri, "extra": extra, "partition_key": partition_key }));
         self.assets_changed(txn, Deed { event: "create_asset_event", owner: user, extra: deed, ..Deed::default() })
             .await?;
         let event = kept.ok_or_else(|| StoreError::NotFound { what: "asset event", id: asset_id.to_string() })?;

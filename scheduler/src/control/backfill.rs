@@ -387,6 +387,8 @@ fn new_run(
         logical_date: Some(next.logical_date),
         data_interval_start: Some(next.data_interval.start),
         data_interval_end: Some(next.data_interval.end),
+        partition_key: None,
+        partition_date: None,
         run_after: next.run_after,
         queued_at: Some(now),
         start_date: None,

@@ -271,6 +271,8 @@ impl Control {
             logical_date: trigger.logical_date,
             data_interval_start: interval.map(|interval| interval.0),
             data_interval_end: interval.map(|interval| interval.1),
+            partition_key: None,
+            partition_date: None,
             run_after,
             queued_at: Some(now),
             start_date: None,

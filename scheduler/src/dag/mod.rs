@@ -11,6 +11,7 @@ pub mod callback;
 pub mod duration;
 mod model;
 pub mod params;
+pub mod partition;
 pub mod period;
 mod run_policy;
 mod run_type;

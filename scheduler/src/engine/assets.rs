@@ -91,6 +91,7 @@ pub(super) fn updates(active: &ActiveRun, at: InstanceIndex, told: Vec<OutletEve
         asset,
         alias,
         extra,
+        partition_key: active.row.partition_key.clone(),
         source: Some(EventSource {
             dag_id: active.row.dag_id.clone(),
             run_id: active.row.run_id.clone(),
@@ -148,7 +149,8 @@ async fn by_asset(
             }
             _ => None,
         };
-        let facts = EventFacts { extra: event.extra, timestamp: event.timestamp, source };
+        let facts =
+            EventFacts { extra: event.extra, partition_key: event.partition_key, timestamp: event.timestamp, source };
         match groups.iter_mut().find(|of| of.asset.is_same(&asset)) {
             Some(of) => of.events.push(facts),
             None => groups.push(EventsOfAsset { asset, events: vec![facts] }),

@@ -277,6 +277,8 @@ pub(super) fn run_facts(
         logical_date: row.logical_date,
         data_interval_start: row.data_interval_start,
         data_interval_end: row.data_interval_end,
+        partition_key: row.partition_key.clone(),
+        partition_date: row.partition_date,
         next_interval: next_interval(dag, row),
         run_after: row.run_after,
         start_date: started,

@@ -150,6 +150,8 @@ impl ScheduledDag {
             logical_date,
             data_interval_start: None,
             data_interval_end: None,
+            partition_key: None,
+            partition_date: None,
             run_after,
             queued_at: Some(now),
             start_date: None,

@@ -42,6 +42,10 @@ pub struct RunFacts {
     pub data_interval_start: Option<DateTime<Utc>>,
     /// The end of that stretch; the same as its beginning under Airflow 3's trigger timetables.
     pub data_interval_end: Option<DateTime<Utc>>,
+    /// Which part of its data the run is about; none for most (Airflow 3: partitions).
+    pub partition_key: Option<String>,
+    /// The instant that the key stands for, if it stands for one.
+    pub partition_date: Option<DateTime<Utc>>,
     /// Both ends of the stretch of time that the next run of the schedule is about, as far as there is one. While it lasts,
     /// this run is the latest one (Airflow 3: LatestOnlyOperator).
     pub next_interval: Option<(DateTime<Utc>, DateTime<Utc>)>,

@@ -29,6 +29,8 @@ pub struct NewAssetEvent {
     pub asset: Asset,
     /// What there is to know of it.
     pub extra: Map<String, Value>,
+    /// Which part of the asset it is about; none when it is not said.
+    pub partition_key: Option<String>,
     /// Under which alias the task found the asset; none when the DAG file names it.
     pub alias: Option<String>,
     /// Which try did it; none when somebody says so.
@@ -52,6 +54,9 @@ pub struct EventSource {
 
 /// Keeps events, and queues their assets for the DAGs that wait for them. Answers with what was kept: a try that is known
 /// to have updated the asset updates it no more.
+///
+/// An event with a partition key queues nothing: a DAG that waits for an asset waits for all of it. Its next run is given
+/// that event with the others (Airflow 3).
 pub async fn emit(
     db: &impl ConnectionTrait,
     events: &[NewAssetEvent],
@@ -82,7 +87,8 @@ pub async fn emit(
         let inserted = asset_event::Entity::insert_many(chunk.to_vec()).exec_with_returning(db).await;
         kept.extend(inserted.map_err(doing("writing asset events"))?);
     }
-    let updated: BTreeSet<i64> = kept.iter().map(|event| event.asset_id).collect();
+    let of_all = kept.iter().filter(|event| event.partition_key.is_none());
+    let updated: BTreeSet<i64> = of_all.map(|event| event.asset_id).collect();
     asset_queue::add(db, updated, now).await?;
     Ok(kept)
 }
@@ -135,6 +141,7 @@ fn new_row(event: &NewAssetEvent, asset_id: i64, now: DateTime<Utc>) -> asset_ev
         id: NotSet,
         asset_id: Set(asset_id),
         extra: Set(Value::Object(event.extra.clone())),
+        partition_key: Set(event.partition_key.clone()),
         source_dag_id: Set(source.map(|source| source.dag_id.clone())),
         source_run_id: Set(source.map(|source| source.run_id.clone())),
         source_task_id: Set(source.map(|source| source.task_id.clone())),

@@ -42,6 +42,8 @@ fn context() -> TemplateContext {
             logical_date: Some(logical_date),
             data_interval_start: Some(logical_date),
             data_interval_end: Some(at("2018-01-02T00:00:00Z")),
+            partition_key: None,
+            partition_date: None,
             next_interval: None,
             run_after: logical_date,
             start_date: Some(at("2018-01-02T00:00:01.5Z")),
@@ -274,6 +276,20 @@ fn without_a_logical_date_its_names_are_not_there() {
     assert_eq!(render_text("{{ dag_run.run_after | ds }}", &context, &XComs::new()).unwrap(), "2018-01-01");
 }
 
+/// §11: what a run of a partition knows of it.
+#[rstest]
+#[case("{{ partition_key }} {{ dag_run.partition_key }}", "2017-12-31 2017-12-31")]
+#[case("{{ partition_date | ds }} {{ dag_run.partition_date }}", "2017-12-31 2017-12-31 00:00:00+00:00")]
+fn of_a_partition(#[case] template: &str, #[case] expected: &str) {
+    let mut context = context();
+    context.run = Arc::new(RunFacts {
+        partition_key: Some("2017-12-31".to_owned()),
+        partition_date: Some(at("2017-12-31T00:00:00Z")),
+        ..(*context.run).clone()
+    });
+    assert_eq!(render_text(template, &context, &XComs::new()).unwrap(), expected);
+}
+
 /// What a run was made for, and what is known of the inlets of its task.
 fn asset_events() -> XComs {
     let mut orders = Asset::new(Some("orders"), Some("s3://lake/orders")).unwrap();
@@ -286,8 +302,14 @@ fn asset_events() -> XComs {
         logical_date: Some(at("2026-01-01T00:00:00Z")),
         data_interval: Some((at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"))),
     };
-    let by_task = EventFacts { extra: json!({"rows": 3}), timestamp: at("2026-01-02T00:00:05Z"), source: Some(source) };
-    let by_hand = EventFacts { extra: json!({}), timestamp: at("2026-01-03T00:00:00Z"), source: None };
+    let by_task = EventFacts {
+        extra: json!({"rows": 3}),
+        partition_key: Some("2026-01-01".to_owned()),
+        timestamp: at("2026-01-02T00:00:05Z"),
+        source: Some(source),
+    };
+    let timestamp = at("2026-01-03T00:00:00Z");
+    let by_hand = EventFacts { extra: json!({}), partition_key: None, timestamp, source: None };
     let mut fetched = XComs::new();
     let never = EventsOfAsset { asset: Asset::new(None, Some("s3://lake/never")).unwrap(), events: Vec::new() };
     fetched.insert_asset_events(AssetEvents {
@@ -309,6 +331,7 @@ fn asset_events() -> XComs {
     "{{ (triggering_asset_events.values() | first | first).source_dag_run.data_interval_start | ds }}",
     "2026-01-01"
 )]
+#[case("{{ triggering_asset_events['orders'][0].partition_key }}", "2026-01-01")]
 #[case("{{ triggering_asset_events['orders'][1].timestamp | ds }}", "2026-01-03")]
 #[case("{{ triggering_asset_events['orders'][1].source_task_id }}", "None")]
 #[case("{{ triggering_asset_events.keys() | join(',') }}", "s3://lake/orders")]

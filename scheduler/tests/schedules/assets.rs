@@ -286,7 +286,7 @@ async fn an_event_by_hand_asks_for_a_run(#[case] backend: Backend) {
     let [asset] = assets::called(world.db.read(), "s3://a").await.unwrap().try_into().unwrap();
 
     let extra = serde_json::json!({ "rows": 3 }).as_object().unwrap().clone();
-    let update = world.control.emit_asset_event(asset.id, extra, Some("ann")).await.unwrap();
+    let update = world.control.emit_asset_event(asset.id, extra, None, Some("ann")).await.unwrap();
     world.settle().await;
 
     assert_eq!(update.event.extra["rows"], 3);
@@ -306,7 +306,7 @@ async fn a_scheduler_that_was_away_makes_the_run_when_it_is_back(#[case] backend
     world.start().await;
     world.stop().await;
     let [asset] = assets::called(world.db.read(), "s3://a").await.unwrap().try_into().unwrap();
-    world.control.emit_asset_event(asset.id, serde_json::Map::new(), None).await.unwrap();
+    world.control.emit_asset_event(asset.id, serde_json::Map::new(), None, None).await.unwrap();
     assert!(world.runs("waiter").await.is_empty());
 
     let mut world = world.restart("2026-11-21T12:00:30Z").await;
@@ -330,7 +330,7 @@ async fn two_schedulers_make_each_run_once() {
 
     for number in 0..5 {
         make(&mut one, "maker", &format!("run{number}")).await;
-        control.emit_asset_event(asset.id, serde_json::Map::new(), None).await.unwrap();
+        control.emit_asset_event(asset.id, serde_json::Map::new(), None, None).await.unwrap();
         other.settle().await;
     }
     // One of them leads; what was said to the other alone, it finds by itself.

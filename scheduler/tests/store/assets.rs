@@ -35,6 +35,7 @@ fn update(uri: &str, try_id: Option<Uuid>) -> NewAssetEvent {
     NewAssetEvent {
         asset: Asset::new(None, Some(uri)).unwrap(),
         extra: serde_json::Map::new(),
+        partition_key: None,
         alias: None,
         source: try_id.map(|try_id| EventSource {
             dag_id: "maker".to_owned(),
@@ -90,6 +91,27 @@ async fn an_update_that_is_written_again_counts_once(#[case] backend: Backend) {
     assert_eq!(asset_events::of_run(db.read(), run).await.unwrap().len(), 1);
     assert_eq!(emit(&db, &[update("s3://a", None), update("s3://a", None)]).await.len(), 2, "by hand, each counts");
     assert_eq!(queued(&db).await, ["s3://a"]);
+}
+
+/// Airflow 3's semantics, section 13: who waits for an asset waits for all of it.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn an_update_of_a_part_asks_for_nothing_and_is_given_with_the_others(#[case] backend: Backend) {
+    let db = open(backend).await;
+    waits_for(&db, "[s3://a]").await;
+    let of_a_part = NewAssetEvent { partition_key: Some("2026-11-21".to_owned()), ..update("s3://a", None) };
+
+    let [kept] = emit(&db, &[of_a_part]).await.try_into().unwrap();
+    assert_eq!(kept.partition_key.as_deref(), Some("2026-11-21"));
+    assert!(queued(&db).await.is_empty());
+    emit(&db, &[update("s3://a", None)]).await;
+    let run = take(&db, "first").await;
+
+    let given = asset_events::of_run(db.read(), run).await.unwrap();
+    let keys: Vec<Option<&str>> = given.iter().map(|given| given.event.partition_key.as_deref()).collect();
+    assert_eq!(keys, [Some("2026-11-21"), None]);
 }
 
 /// An event that comes while a run is being made is the next run's, and asks for it.

@@ -87,6 +87,8 @@ fn a_run(run_id: &str, version: Uuid, logical_date: Option<DateTime<Utc>>) -> da
         logical_date,
         data_interval_start: None,
         data_interval_end: None,
+        partition_key: None,
+        partition_date: None,
         run_after: noon(),
         queued_at: None,
         start_date: None,

@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use scheduler::control::ControlError;
+use scheduler::dag::partition;
 use scheduler::store::read::{self, AssetEventFilter};
 use scheduler::store::{asset_events, runs};
 use serde_json::{Map, Value};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
-use super::trigger::refuse_partition;
 use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Fields, FromFields, JsonBody, Order, Query, UrlPath};
@@ -79,7 +79,8 @@ pub(crate) struct CreateAssetEventsBody {
     /// What there is to know of it.
     #[schema(value_type = Option<Object>)]
     extra: Option<Map<String, Value>>,
-    /// Not used: events have no partitions.
+    /// Which part of it; all of it when absent.
+    #[schema(max_length = 250)]
     partition_key: Option<String>,
     /// Not used: there are no teams.
     #[schema(value_type = Option<Object>)]
@@ -98,7 +99,9 @@ impl FromFields for CreateAssetEventsBody {
             partition_key: fields.text("partition_key"),
             access_control: fields.object("access_control"),
         };
-        refuse_partition(fields, body.partition_key.as_deref());
+        if let Some(Err(error)) = body.partition_key.as_deref().map(partition::check_key) {
+            fields.fault(Some("partition_key"), &error.to_string());
+        }
         if body.access_control.is_some() {
             fields.fault(Some("access_control"), "there are no teams here");
         }
@@ -128,7 +131,8 @@ pub(crate) async fn create_asset_event(
     let mut extra = body.extra.unwrap_or_default();
     // Airflow 3 marks them so.
     extra.insert("from_rest_api".to_owned(), Value::Bool(true));
-    let event = app.control.emit_asset_event(id, extra, Some(&user.name)).await.map_err(|error| match error {
+    let key = body.partition_key.as_deref();
+    let event = app.control.emit_asset_event(id, extra, key, Some(&user.name)).await.map_err(|error| match error {
         ControlError::NotFound { .. } => ApiError::not_found(format!("Asset with ID: `{id}` was not found")),
         other => other.into(),
     })?;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use scheduler::control::RunPatch;
-use scheduler::store::read::{self, Range, RunFilter, RunRow, Sorting};
+use scheduler::store::read::{self, RunFilter, RunRow, Sorting};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
@@ -51,7 +51,6 @@ impl IntoParams for RunParams {
             .numbers(&["dag_version"])
             .patterns(&["run_id", "triggering_user_name", "dag_id", "consuming_asset"])
             .text("bundle_version", "No run has one: versions are told apart by their content.")
-            // No run is of a partition.
             .patterns(&["partition_key"])
             .instants(&["partition_date"])
             .done()
@@ -62,13 +61,6 @@ impl IntoParams for RunParams {
 pub(crate) fn run_order(app: &AppState, words: &[String]) -> Result<Sorting<RunRow>, ApiError> {
     let key = |word: &str| read::run_sort_key(word, &app.db);
     order(words, &Order { default: &["id"], allowed: &ORDER, tie_break: &["id"], key: &key })
-}
-
-/// Whether only runs of a partition, or of a version of a bundle, are asked for.
-fn asks_for_what_no_run_has(query: &mut Query) -> bool {
-    let is_of_partition = !query.patterns("partition_key").is_empty();
-    let is_at_partition = query.instants("partition_date") != Range::default();
-    query.text("bundle_version").is_some() || is_of_partition || is_at_partition
 }
 
 /// List the runs of a DAG, or of all (`~`).
@@ -100,10 +92,12 @@ pub(crate) async fn get_dag_runs(
         run_types: query.words("run_type", DagRunType::WORDS)?,
         version_numbers: query.numbers("dag_version"),
         consumed_asset: query.patterns("consuming_asset"),
-        is_of_none: asks_for_what_no_run_has(&mut query),
+        partition_key: query.patterns("partition_key"),
+        is_of_none: query.text("bundle_version").is_some(),
         conf_contains: query.text("conf_contains"),
         run_after: query.instants("run_after"),
         logical_date: query.instants("logical_date"),
+        partition_date: query.instants("partition_date"),
         start_date: query.instants("start_date"),
         end_date: query.instants("end_date"),
         updated_at: query.instants("updated_at"),

@@ -184,7 +184,7 @@ impl From<AssetEventRow> for AssetEventResponse {
             source_map_index: event.source_map_index,
             created_dagruns: runs.into_iter().map(DagRunAssetReference::from).collect(),
             timestamp: DateTime(event.timestamp),
-            partition_key: None,
+            partition_key: event.partition_key,
         }
     }
 }
@@ -214,7 +214,7 @@ impl From<(dag_run::Model, bool)> for DagRunAssetReference {
             end_date: run.end_date.map(DateTime),
             data_interval_start: run.data_interval_start.map(DateTime),
             data_interval_end: run.data_interval_end.map(DateTime),
-            partition_key: None,
+            partition_key: run.partition_key,
             triggering,
             run_id: run.run_id,
             dag_id: run.dag_id,

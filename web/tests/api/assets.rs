@@ -161,6 +161,29 @@ async fn events_are_filtered(#[case] backend: Backend) {
     assert_eq!(server.get("/assets/events?asset_id=orders").await.0, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
+/// A DAG that waits for an asset waits for all of it.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn an_update_of_a_part_of_an_asset_queues_nothing(#[case] backend: Backend) {
+    let server = start(backend).await;
+    let orders = id(&server, "orders").await;
+
+    let body = json!({ "asset_id": orders, "partition_key": "2026-11-21" });
+    let (status, event) = server.post("/assets/events", &body).await;
+    assert_eq!((status, &event["partition_key"]), (StatusCode::OK, &json!("2026-11-21")), "{event}");
+    assert_eq!(server.get("/dags/report/assets/queuedEvents").await.0, StatusCode::NOT_FOUND);
+
+    let all = emit(&server, "orders", json!({})).await;
+    assert_eq!(all["partition_key"], Value::Null);
+    let run = take(&server).await;
+    let given = server.get_ok(&format!("/dags/report/dagRuns/{}/upstreamAssetEvents", run.run_id)).await;
+    let keys: Vec<&Value> =
+        given["asset_events"].as_array().unwrap().iter().map(|event| &event["partition_key"]).collect();
+    assert_eq!(keys, [&json!("2026-11-21"), &Value::Null], "the next run is given both");
+}
+
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]
 #[case::postgres(Backend::Postgres)]
@@ -194,7 +217,8 @@ async fn what_is_no_event_is_refused() {
         (json!({ "asset_id": null }), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({ "asset_id": "orders" }), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({ "asset_id": orders, "extra": 3 }), StatusCode::UNPROCESSABLE_ENTITY),
-        (json!({ "asset_id": orders, "partition_key": "a" }), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({ "asset_id": orders, "partition_key": " " }), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({ "asset_id": orders, "partition_key": "a".repeat(251) }), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({ "asset_id": orders, "access_control": {} }), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({ "asset_id": orders, "colour": "blue" }), StatusCode::UNPROCESSABLE_ENTITY),
     ] {

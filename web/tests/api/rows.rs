@@ -32,6 +32,8 @@ pub(crate) async fn run_of(db: &Db, dag_id: &str, run_id: &str, state: &str, hou
         logical_date: Some(at),
         data_interval_start: Some(at),
         data_interval_end: Some(at),
+        partition_key: None,
+        partition_date: None,
         run_after: at,
         queued_at: Some(at),
         start_date: has_begun.then_some(at),

@@ -34,6 +34,8 @@ pub struct EventsOfAsset {
 pub struct EventFacts {
     /// What there is to know of it.
     pub extra: serde_json::Value,
+    /// Which part of the asset it is about, if that is said.
+    pub partition_key: Option<String>,
     /// When.
     pub timestamp: DateTime<Utc>,
     /// Which task instance did it; none when somebody said so.
@@ -133,6 +135,7 @@ fn event_value(asset: &Asset, event: &EventFacts) -> Value {
         ("name", Value::from(asset.name.as_str())),
         ("uri", Value::from(asset.uri.as_str())),
         ("extra", from_json(&event.extra)),
+        ("partition_key", text(event.partition_key.as_deref())),
         ("timestamp", Value::from_object(Instant::utc(event.timestamp))),
         ("source_dag_id", text(source.map(|source| source.dag_id.as_str()))),
         ("source_run_id", text(source.map(|source| source.run_id.as_str()))),

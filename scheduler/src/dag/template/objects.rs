@@ -50,8 +50,8 @@ impl Object for Root {
             "expanded_ti_count" => Some(context.expanded.map_or_else(|| Value::from(()), Value::from)),
             // Sensors wait where they are, and are never started anew.
             "task_reschedule_count" => Some(Value::from(0)),
-            // No run is of a partition.
-            "partition_key" | "partition_date" => Some(Value::from(())),
+            "partition_key" => Some(partition_key(session)),
+            "partition_date" => Some(or_none(run.partition_date)),
             "params" => Some(from_map(&run.params)),
             "dag" => Some(dag(session)),
             "dag_run" => Some(dag_run(session)),
@@ -128,8 +128,14 @@ fn dag_run(session: &Session) -> Value {
         ("data_interval_end", or_none(run.data_interval_end)),
         ("run_after", or_none(Some(run.run_after))),
         ("start_date", or_none(run.start_date)),
+        ("partition_key", partition_key(session)),
+        ("partition_date", or_none(run.partition_date)),
     ];
     Value::from_pairs(always.into_iter().chain(then))
+}
+
+fn partition_key(session: &Session) -> Value {
+    session.context.run.partition_key.as_deref().map_or_else(|| Value::from(()), Value::from)
 }
 
 fn own_task(session: &Session) -> Option<&Task> {

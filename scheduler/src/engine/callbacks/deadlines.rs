@@ -113,6 +113,8 @@ mod tests {
             logical_date: Some(at("2026-11-21T00:00:00Z")),
             data_interval_start: None,
             data_interval_end: None,
+            partition_key: None,
+            partition_date: None,
             run_after: at("2026-11-21T00:00:00Z"),
             queued_at: Some(at("2026-11-21T08:00:00Z")),
             start_date: None,

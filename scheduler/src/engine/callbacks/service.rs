@@ -329,6 +329,8 @@ mod tests {
             logical_date: None,
             data_interval_start: None,
             data_interval_end: None,
+            partition_key: None,
+            partition_date: None,
             run_after: now,
             queued_at: Some(now),
             start_date: Some(now),

@@ -13,6 +13,8 @@ pub struct Model {
     pub asset_id: i64,
     /// What there is to know of the update: a JSON object.
     pub extra: Json,
+    /// Which part of the asset was updated; NULL when it is not said.
+    pub partition_key: Option<String>,
     /// The DAG of the task that did it; NULL when it was no task.
     pub source_dag_id: Option<String>,
     /// The run, as people name it.

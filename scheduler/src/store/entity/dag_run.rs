@@ -23,6 +23,10 @@ pub struct Model {
     pub data_interval_start: Option<DateTimeUtc>,
     /// The end of that stretch.
     pub data_interval_end: Option<DateTimeUtc>,
+    /// Which part of its data the run is about; NULL for most.
+    pub partition_key: Option<String>,
+    /// The instant that the key stands for, if it stands for one.
+    pub partition_date: Option<DateTimeUtc>,
     /// The earliest instant at which the run may start.
     pub run_after: DateTimeUtc,
     /// When it was last queued.

@@ -34,6 +34,8 @@ pub struct RunFilter {
     pub dag_id: Vec<Pattern>,
     /// Filters on the run's id.
     pub run_id: Vec<Pattern>,
+    /// Filters on the key of its partition.
+    pub partition_key: Vec<Pattern>,
     /// Filters on who triggered it.
     pub triggering_user_name: Vec<Pattern>,
     /// Only those in one of these states.
@@ -52,6 +54,8 @@ pub struct RunFilter {
     pub run_after: Range<DateTime<Utc>>,
     /// What it is about.
     pub logical_date: Range<DateTime<Utc>>,
+    /// The instant that its partition stands for.
+    pub partition_date: Range<DateTime<Utc>>,
     /// When it started.
     pub start_date: Range<DateTime<Utc>>,
     /// When it ended.
@@ -70,6 +74,7 @@ impl RunFilter {
         let mut all = Condition::all()
             .add(self.run_after.on(C::RunAfter.into_simple_expr()))
             .add(self.logical_date.on(C::LogicalDate.into_simple_expr()))
+            .add(self.partition_date.on(C::PartitionDate.into_simple_expr()))
             .add(self.start_date.on_open(C::StartDate.into_simple_expr(), self.now))
             .add(self.end_date.on_open(C::EndDate.into_simple_expr(), self.now))
             .add(self.updated_at.on(C::UpdatedAt.into_simple_expr()))
@@ -80,9 +85,12 @@ impl RunFilter {
                 all = all.add(column.is_in(words));
             }
         }
-        for (column, patterns) in
-            [(C::DagId, &self.dag_id), (C::RunId, &self.run_id), (C::TriggeringUserName, &self.triggering_user_name)]
-        {
+        for (column, patterns) in [
+            (C::DagId, &self.dag_id),
+            (C::RunId, &self.run_id),
+            (C::PartitionKey, &self.partition_key),
+            (C::TriggeringUserName, &self.triggering_user_name),
+        ] {
             for pattern in patterns {
                 all = all.add(pattern.on(column.into_simple_expr()));
             }
@@ -155,8 +163,7 @@ pub fn run_sort_key(word: &str, db: &Db) -> Option<SortKey<RunRow>> {
         "start_date" => key(C::StartDate, Kind::Instant, |row| row.run.start_date.into()),
         "end_date" => key(C::EndDate, Kind::Instant, |row| row.run.end_date.into()),
         "updated_at" => key(C::UpdatedAt, Kind::Instant, |row| Some(row.run.updated_at).into()),
-        // No run has a partition here.
-        "partition_date" => Some(SortKey::new(Expr::cust("1"), Kind::Number, |_| KeyValue::Number(1))),
+        "partition_date" => key(C::PartitionDate, Kind::Instant, |row| row.run.partition_date.into()),
         "conf" => Some(SortKey::without_cursor(conf_text(), Kind::Text)),
         "duration" => Some(SortKey::new(duration(db.read().get_database_backend()), Kind::Number, |row| {
             let micros =
