@@ -316,6 +316,9 @@ pub struct TriggerArgs {
     /// The logical date, as RFC 3339 [default: now]
     #[arg(long, value_name = "DATE")]
     pub logical_date: Option<String>,
+    /// The partition that the run is about, of a DAG whose runs are about partitions
+    #[arg(long, value_name = "KEY")]
+    pub partition_key: Option<String>,
     /// A remark
     #[arg(long)]
     pub note: Option<String>,

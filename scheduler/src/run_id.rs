@@ -11,11 +11,25 @@ pub fn generate(run_type: RunType, run_after: DateTime<Utc>, logical_date: Optio
     let stem = format!("{}__{}", run_type.word(), isoformat(run_after));
     match logical_date {
         Some(_) => stem,
-        None => {
-            let random = Uuid::new_v4().simple().to_string();
-            format!("{stem}_{}", &random[..8])
-        }
+        None => format!("{stem}_{}", random()),
     }
+}
+
+/// The most characters of a key that the id of a run shows: ids are names of folders, too.
+const KEY_CHARS_SHOWN: usize = 100;
+
+/// The id of a scheduled run of a partition: `scheduled__<run_after>__<key>__` and something random (Airflow 3). Of the key
+/// it shows what ids may have.
+pub fn of_partition(run_after: DateTime<Utc>, key: &str) -> String {
+    let shown = |c: char| if c.is_ascii_alphanumeric() || "_~:+-".contains(c) { c } else { '_' };
+    let key: String = key.chars().take(KEY_CHARS_SHOWN).map(shown).collect();
+    format!("{}__{}__{key}__{}", RunType::Scheduled.word(), isoformat(run_after), random())
+}
+
+fn random() -> String {
+    let mut random = Uuid::new_v4().simple().to_string();
+    random.truncate(8);
+    random
 }
 
 /// An instant as Python's `isoformat` writes it: microseconds only where there are some.
@@ -76,6 +90,19 @@ mod tests {
         let suffix = first.strip_prefix(&format!("{expected}_")).unwrap();
         assert!(suffix.len() == 8 && suffix.chars().all(|c| c.is_ascii_alphanumeric()), "{first}");
         assert_ne!(first, generate(run_type, run_after, None), "several may be made at the same instant");
+    }
+
+    /// Airflow 3's `CronPartitionTimetable.generate_run_id`; what no id may have is left out of the key.
+    #[rstest]
+    #[case("2026-01-01", "2026-01-01")]
+    #[case("2026-01-01T05:00:00", "2026-01-01T05:00:00")]
+    #[case("2026/01 ä..", "2026_01____")]
+    fn ids_of_partitions_say_which(#[case] key: &str, #[case] shown: &str) {
+        let id = of_partition("2026-01-02T00:00:00Z".parse().unwrap(), key);
+        let random = id.strip_prefix(&format!("scheduled__2026-01-02T00:00:00+00:00__{shown}__")).unwrap();
+        assert_eq!(random.len(), 8, "{id}");
+        assert_eq!(check(&id, RunType::Scheduled), Ok(()));
+        assert!(of_partition(DateTime::<Utc>::UNIX_EPOCH, &"k".repeat(250)).len() < 200);
     }
 
     /// Airflow 3's semantics, section 1: which ids somebody may give to a run.

@@ -576,6 +576,7 @@ mod tests {
             run_id: Some("one".to_owned()),
             logical_date: None,
             data_interval: None,
+            partition_key: None,
             run_after: None,
             conf: serde_json::Map::new(),
             note: None,

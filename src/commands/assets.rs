@@ -157,6 +157,7 @@ async fn materialize(installation: &Installation, args: MaterializeArgs, output:
         run_id: args.run_id,
         logical_date: None,
         data_interval: None,
+        partition_key: None,
         run_after: None,
         conf: parse_object("--conf", args.conf.as_deref())?,
         note: args.note,

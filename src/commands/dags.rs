@@ -153,6 +153,7 @@ async fn trigger(installation: &Installation, args: TriggerArgs, output: Output)
         run_id: args.run_id,
         logical_date: Some(logical_date.unwrap_or_else(|| installation.clock.now())),
         data_interval: None,
+        partition_key: args.partition_key,
         run_after: None,
         conf: parse_conf(args.conf.as_deref())?,
         note: args.note,
@@ -222,7 +223,7 @@ async fn next(installation: &Installation, dag_id: &str, count: u16, output: Out
     let now = installation.clock.now();
     let runs = preview::upcoming(&installation.db, &row, &dag, &timetable, now, usize::from(count)).await?;
     let awaited = preview::awaited(&installation.db, &dag).await?;
-    let data: Vec<Value> = runs.iter().map(upcoming).collect();
+    let data: Vec<Value> = runs.iter().map(|run| upcoming(run, &timetable)).collect();
     output.print(&data, |_| match &awaited {
         Some(awaited) if runs.is_empty() => waits_for(dag_id, awaited),
         Some(awaited) => {
@@ -257,12 +258,13 @@ fn waits_for(dag_id: &str, awaited: &Awaited) -> String {
     )
 }
 
-fn upcoming(upcoming: &Upcoming) -> Value {
+fn upcoming(upcoming: &Upcoming, timetable: &Timetable) -> Value {
     json!({
         "run_after": upcoming.run.run_after,
         "logical_date": upcoming.run.logical_date,
         "data_interval_start": upcoming.run.data_interval.start,
         "data_interval_end": upcoming.run.data_interval.end,
+        "partition_key": timetable.partition(upcoming.run.run_after).map(|partition| partition.key),
         "note": upcoming.note.map(|note| note.to_string()),
     })
 }
@@ -281,10 +283,10 @@ fn next_runs(row: &dag::Model, dag: &Dag, timetable: &Timetable, runs: &[Upcomin
         .iter()
         .map(|upcoming| {
             let interval = upcoming.run.data_interval;
-            let covers = if interval.start == interval.end {
-                String::new()
-            } else {
-                format!("{} to {}", local(interval.start), local(interval.end))
+            let covers = match timetable.partition(upcoming.run.run_after) {
+                Some(partition) => partition.key,
+                None if interval.start == interval.end => String::new(),
+                None => format!("{} to {}", local(interval.start), local(interval.end)),
             };
             let missed = (upcoming.run.run_after <= now).then(|| "at once".to_owned());
             let notes: Vec<String> = missed.into_iter().chain(upcoming.note.map(|note| note.to_string())).collect();

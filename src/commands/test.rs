@@ -165,6 +165,7 @@ fn trigger(args: &TestArgs) -> anyhow::Result<Trigger> {
         run_id: None,
         logical_date: Some(logical_date.unwrap_or_else(|| Clock::System.now())),
         data_interval: None,
+        partition_key: None,
         run_after: None,
         conf: parse_conf(args.conf.as_deref())?,
         note: None,

@@ -302,6 +302,12 @@ fn dates(dag: &Dag, new: &NewBackfill, now: DateTime<Utc>) -> Result<Vec<NextRun
     if !timetable.is_periodic() {
         return Err(ControlError::Invalid(format!("DAG `{}` has no periodic schedule to fill in", dag.dag_id)));
     }
+    if timetable.is_partitioned() {
+        return Err(ControlError::Invalid(format!(
+            "backfills of partitions are not served: trigger DAG `{}` with each `partition_key` that is wanted",
+            dag.dag_id
+        )));
+    }
     let catchup = Catchup { mode: CatchupMode::All, window: None };
     let restriction = Restriction { earliest: Some(new.from_date), latest: None, catchup };
     let mut past = Past::default();

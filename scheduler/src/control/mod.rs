@@ -50,6 +50,7 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::dag::partition::Partition;
 use crate::dag::timetable::Timetable;
 use crate::dag::{Dag, params};
 use crate::engine::wake::{Wake, Waker};
@@ -147,6 +148,8 @@ pub struct Trigger {
     pub logical_date: Option<DateTime<Utc>>,
     /// Its data interval; the timetable's when absent.
     pub data_interval: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The partition that it is about; only DAGs whose schedule makes runs of partitions take one.
+    pub partition_key: Option<String>,
     /// When it may start; now when absent.
     pub run_after: Option<DateTime<Utc>>,
     /// What it is given.
@@ -260,6 +263,8 @@ impl Control {
         };
         let timetable = Timetable::new(&definition.schedule, definition.timezone)
             .map_err(|error| ControlError::Invalid(error.to_string()))?;
+        let partition = trigger.partition_key.map(|key| partition_of(&dag.dag_id, &timetable, &key)).transpose()?;
+        let (partition_key, partition_date) = partition.map(|partition| (partition.key, partition.date)).unzip();
         let interval = trigger.logical_date.map(|date| timetable.manual_interval(date));
         let interval = trigger.data_interval.or_else(|| interval.map(|interval| (interval.start, interval.end)));
         Ok(dag_run::Model {
@@ -271,8 +276,8 @@ impl Control {
             logical_date: trigger.logical_date,
             data_interval_start: interval.map(|interval| interval.0),
             data_interval_end: interval.map(|interval| interval.1),
-            partition_key: None,
-            partition_date: None,
+            partition_key,
+            partition_date,
             run_after,
             queued_at: Some(now),
             start_date: None,
@@ -399,6 +404,14 @@ fn assert_allowed(dag: &Dag, run_type: RunType) -> Result<(), ControlError> {
         dag.dag_id,
         run_type.word()
     )))
+}
+
+/// The partition that somebody names by its key (Airflow 3: `validate_partition_key`).
+fn partition_of(dag_id: &str, timetable: &Timetable, key: &str) -> Result<Partition, ControlError> {
+    match timetable.partition_of_key(key) {
+        Some(partition) => partition.map_err(|error| ControlError::Invalid(error.to_string())),
+        None => Err(ControlError::Invalid(format!("DAG `{dag_id}` is not partitioned and takes no `partition_key`"))),
+    }
 }
 
 fn check_note(note: Option<&str>) -> Result<(), ControlError> {

@@ -158,6 +158,7 @@ fn trigger(wanted: &WantedRun, now: DateTime<Utc>) -> Trigger {
             WantedDate::Nothing => None,
         },
         data_interval: None,
+        partition_key: None,
         // The earliest instant at which it may start; Airflow names a run by its logical date.
         run_after: match (wanted.run_after, wanted.logical_date) {
             (Some(instant), _) => Some(instant),

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use super::asset::AssetExpression;
+use super::partition::KeyFormat;
 use super::period::Period;
 
 /// When runs of a DAG are due.
@@ -38,6 +39,8 @@ pub enum TimeSchedule {
     /// At the ticks of a cron expression, each run about the time since the tick before (Airflow 3:
     /// `CronDataIntervalTimetable`).
     CronInterval(String),
+    /// At the ticks of a cron expression, each run about the partition of a tick (Airflow 3: `CronPartitionTimetable`).
+    CronPartition(CronPartition),
     /// Every so often (Airflow 3: `DeltaTriggerTimetable`).
     Delta(DeltaTrigger),
     /// Every so often, each run about the time since the one before (Airflow 3: `DeltaDataIntervalTimetable`).
@@ -53,6 +56,19 @@ pub struct CronTrigger {
     pub expressions: Vec<String>,
     /// How far back from its tick a run's data interval reaches; of no length when absent.
     pub interval: Option<Period>,
+    /// What becomes of the tick before the DAG appeared, when there is no start date.
+    pub run_immediately: RunImmediately,
+}
+
+/// Runs at the ticks of a cron expression, each about a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CronPartition {
+    /// 5, 6 or 7 fields, or a preset such as `@daily`.
+    pub expression: String,
+    /// How many ticks after its own the partition of a run is; before it, when this is less than 0.
+    pub run_offset: i32,
+    /// How the keys of partitions are written.
+    pub key_format: KeyFormat,
     /// What becomes of the tick before the DAG appeared, when there is no start date.
     pub run_immediately: RunImmediately,
 }
@@ -146,6 +162,7 @@ impl TimeSchedule {
             TimeSchedule::Continuous => json!("@continuous"),
             TimeSchedule::Cron(cron) => cron.document(),
             TimeSchedule::CronInterval(expression) => json!({ "cron": expression, "data_interval": true }),
+            TimeSchedule::CronPartition(partition) => partition.document(),
             TimeSchedule::Delta(delta) => delta.document(),
             TimeSchedule::DeltaInterval(every) => json!({ "every": every.to_string(), "data_interval": true }),
             TimeSchedule::Events(events) => events.document(),
@@ -157,18 +174,25 @@ impl CronTrigger {
     fn document(&self) -> Value {
         let mut entries = Map::new();
         put_interval(&mut entries, self.interval.as_ref());
-        match self.run_immediately {
-            RunImmediately::IfJustMissed => None,
-            RunImmediately::Within(duration) => {
-                entries.insert("run_immediately".to_owned(), json!(duration.as_secs_f64()))
-            }
-            RunImmediately::Always => entries.insert("run_immediately".to_owned(), json!(true)),
-        };
+        put_run_immediately(&mut entries, self.run_immediately);
         match self.expressions.as_slice() {
             [only] if entries.is_empty() => return json!(only),
             [only] => entries.insert("cron".to_owned(), json!(only)),
             several => entries.insert("crons".to_owned(), json!(several)),
         };
+        Value::Object(entries)
+    }
+}
+
+impl CronPartition {
+    fn document(&self) -> Value {
+        let mut entries = Map::new();
+        entries.insert("cron".to_owned(), json!(self.expression));
+        entries.insert("key_format".to_owned(), json!(self.key_format.as_str()));
+        if self.run_offset != 0 {
+            entries.insert("run_offset".to_owned(), json!(self.run_offset));
+        }
+        put_run_immediately(&mut entries, self.run_immediately);
         Value::Object(entries)
     }
 }
@@ -207,4 +231,13 @@ fn put_interval(entries: &mut Map<String, Value>, interval: Option<&Period>) {
     if let Some(interval) = interval {
         entries.insert("interval".to_owned(), json!(interval.to_string()));
     }
+}
+
+fn put_run_immediately(entries: &mut Map<String, Value>, run_immediately: RunImmediately) {
+    let value = match run_immediately {
+        RunImmediately::IfJustMissed => return,
+        RunImmediately::Within(duration) => json!(duration.as_secs_f64()),
+        RunImmediately::Always => json!(true),
+    };
+    entries.insert("run_immediately".to_owned(), value);
 }

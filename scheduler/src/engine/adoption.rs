@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::active_run::ActiveRun;
 use super::callbacks::Cause;
 use super::coordinator::Coordinator;
-use super::schedules::{ScheduledDag, held_back_by, shown};
+use super::schedules::{ScheduledDag, held_back_by};
 use crate::dag::timetable::DataInterval;
 use crate::events::Change;
 use crate::run::{Event, RunState, Step, TaskState, TryEnd, past};
@@ -170,7 +170,7 @@ impl Coordinator {
                     self.todo.past.insert(dag_id.clone());
                 }
                 // Nothing is due of a DAG whose file is gone, and nothing will have been missed when it is back.
-                next.push((dag_id.clone(), shown(dag.next.filter(|_| !dag.row.is_stale))));
+                next.push((dag_id.clone(), dag.shown(dag.next.filter(|_| !dag.row.is_stale))));
             }
         }
         let txn = self.settings.db.begin_write().await?;
@@ -550,6 +550,7 @@ tasks: [{task_id: a, operator: empty}]
             run_id: Some("one".to_owned()),
             logical_date: None,
             data_interval: None,
+            partition_key: None,
             run_after: None,
             conf: serde_json::Map::new(),
             note: None,

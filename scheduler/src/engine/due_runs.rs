@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::adoption::{ADOPT_MAX, last_interval};
 use super::coordinator::Coordinator;
-use super::schedules::{ScheduledDag, shown};
+use super::schedules::ScheduledDag;
 use crate::dag::timetable::NextRun;
 use crate::store::asset_queue::{self, QueuedAsset};
 use crate::store::entity::dag;
@@ -147,7 +147,7 @@ async fn make(txn: &DatabaseTransaction, wanted: &[Wanted<'_>], now: DateTime<Ut
         match cause {
             Cause::Time(run, follows) => {
                 timed.push(dag.run_row(run, version, now));
-                following.push((dag.row.dag_id.clone(), shown(*follows)));
+                following.push((dag.row.dag_id.clone(), dag.shown(*follows)));
             }
             Cause::Assets(queued) => make_for_assets(txn, dag, queued, version, now).await?,
         }

@@ -114,8 +114,17 @@ impl ScheduledDag {
         self.definition.schedule.assets().is_some_and(|assets| assets.is_true(&is_updated, &is_alias_updated))
     }
 
-    /// The row of a run whose time has come.
+    /// The row of a run whose time has come. One of a partition is about no stretch of time (Airflow 3).
     pub(super) fn run_row(&self, next: &NextRun, version: Uuid, now: DateTime<Utc>) -> dag_run::Model {
+        if let Some(partition) = self.timetable.partition(next.run_after) {
+            return dag_run::Model {
+                run_id: run_id::of_partition(next.run_after, &partition.key),
+                partition_key: Some(partition.key),
+                partition_date: Some(partition.date),
+                triggered_by: Some("timetable".to_owned()),
+                ..self.new_row(RunType::Scheduled, next.run_after, None, version, now)
+            };
+        }
         dag_run::Model {
             logical_date: Some(next.logical_date),
             data_interval_start: Some(next.data_interval.start),
@@ -130,6 +139,17 @@ impl ScheduledDag {
         dag_run::Model {
             triggered_by: Some("asset".to_owned()),
             ..self.new_row(RunType::AssetTriggered, run_after, None, version, now)
+        }
+    }
+
+    /// What people are shown of the next run.
+    pub(super) fn shown(&self, next: Option<NextRun>) -> NextDagrun {
+        let Some(next) = next else { return NextDagrun::default() };
+        let dated = !self.timetable.is_partitioned();
+        NextDagrun {
+            logical_date: dated.then_some(next.logical_date),
+            data_interval: dated.then_some((next.data_interval.start, next.data_interval.end)),
+            run_after: Some(next.run_after),
         }
     }
 
@@ -180,12 +200,3 @@ pub(super) fn held_back_by(row: &dag::Model) -> Option<Limit> {
 
 /// The DAGs by id.
 pub(super) type ScheduledDags = HashMap<String, ScheduledDag>;
-
-/// What people are shown of the next run.
-pub(super) fn shown(next: Option<NextRun>) -> NextDagrun {
-    next.map_or_else(NextDagrun::default, |next| NextDagrun {
-        logical_date: Some(next.logical_date),
-        data_interval: Some((next.data_interval.start, next.data_interval.end)),
-        run_after: Some(next.run_after),
-    })
-}

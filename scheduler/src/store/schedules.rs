@@ -26,12 +26,14 @@ pub struct Standing {
     pub data_interval_start: Option<DateTime<Utc>>,
     /// Where it ends.
     pub data_interval_end: Option<DateTime<Utc>>,
+    /// When that run was due.
+    pub run_after: Option<DateTime<Utc>>,
 }
 
 impl Standing {
-    /// The data interval of the newest scheduled run, as it was stored.
+    /// The data interval of the newest scheduled run, as it was stored. A run of a partition has none; of it the tick counts.
     pub fn last(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        self.data_interval_start.zip(self.data_interval_end)
+        self.data_interval_start.zip(self.data_interval_end).or(self.run_after.zip(self.run_after))
     }
 }
 
@@ -82,7 +84,7 @@ pub async fn standings(
     select
         .columns([dag::Column::DagId, dag::Column::IsPaused, dag::Column::IsStale].map(|column| (dag::Entity, column)))
         .columns(
-            [dag_run::Column::DataIntervalStart, dag_run::Column::DataIntervalEnd]
+            [dag_run::Column::DataIntervalStart, dag_run::Column::DataIntervalEnd, dag_run::Column::RunAfter]
                 .map(|column| (newest.clone(), column)),
         )
         .from(dag::Entity)

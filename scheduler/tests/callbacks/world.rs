@@ -282,6 +282,7 @@ impl World {
             run_id: Some(run_id.to_owned()),
             logical_date,
             data_interval: None,
+            partition_key: None,
             run_after: None,
             conf: Default::default(),
             note: None,

@@ -9,6 +9,7 @@ mod catchup;
 mod clears;
 mod failures;
 mod limits;
+mod partitions;
 mod past;
 mod pause;
 mod restart;

@@ -11,6 +11,7 @@ use crate::world::{Backend, World, at};
 #[case::covering("schedule: {cron: '@daily', interval: 3d}", "2026-11-21T00:00:00", "2026-11-22T00:00:00")]
 #[case::delta_interval("schedule: {every: 1d, data_interval: true}", "2026-11-21T00:00:00", "2026-11-22T00:00:00")]
 #[case::crons("schedule: {crons: ['0 0 * * *', '0 6 * * mon']}", "2026-11-21T00:00:00", "2026-11-22T00:00:00")]
+#[case::partitions("schedule: {cron: '@daily', key_format: '%Y%m%d'}", "2026-11-21T00:00:00", "2026-11-22T00:00:00")]
 #[case::dates(
     "schedule: {dates: [2026-11-21, 2026-11-22]}\ncatchup: true",
     "2026-11-21T00:00:00",
@@ -60,6 +61,7 @@ async fn the_run_after_a_restart_follows_the_last_one(
 #[case::cron("schedule: '@daily'", "2026-11-22T00:00:00")]
 #[case::cron_without_catchup("schedule: '@daily'\ncatchup: none", "2026-11-22T00:00:00")]
 #[case::interval("schedule: {cron: '@daily', data_interval: true}\ncatchup: none", "2026-11-22T00:00:00")]
+#[case::partitions("schedule: {cron: '@daily', key_format: '%Y%m%d'}\ncatchup: none", "2026-11-22T00:00:00")]
 #[case::dates("schedule: {dates: [2026-11-22]}", "2026-11-22T00:00:00")]
 #[tokio::test]
 async fn a_tick_while_nobody_was_there_is_not_lost(#[case] schedule: &str, #[case] expected: &str) {

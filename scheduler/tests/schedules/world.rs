@@ -403,6 +403,7 @@ impl World {
             run_id: Some(run_id.to_owned()),
             logical_date: Some(date),
             data_interval: None,
+            partition_key: None,
             run_after,
             conf: serde_json::Map::new(),
             note: None,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
-use super::trigger::{check_interval, refuse_partition};
+use super::trigger::check_interval;
 use crate::auth::User;
 use crate::error::{ApiError, HttpExceptionResponse, HttpValidationError};
 use crate::request::{Described, Fields, FromFields, JsonBodyOrNone, Order, Query, UrlPath};
@@ -169,7 +169,7 @@ pub(crate) struct MaterializeAssetBody {
     #[schema(value_type = Option<Object>)]
     conf: Option<Map<String, Value>>,
     note: Option<String>,
-    /// Not used: runs have no partitions.
+    /// Which partition the run is about; only partitioned DAGs take one.
     partition_key: Option<String>,
 }
 
@@ -186,7 +186,6 @@ impl FromFields for MaterializeAssetBody {
             partition_key: fields.text("partition_key"),
         };
         check_interval(fields, body.data_interval_start, body.data_interval_end, body.logical_date);
-        refuse_partition(fields, body.partition_key.as_deref());
         body
     }
 }
@@ -201,7 +200,7 @@ impl FromFields for MaterializeAssetBody {
     request_body = Option<MaterializeAssetBody>,
     responses(
         (status = 200, description = "The run", body = DagRunResponse),
-        (status = 400, description = "The DAG's file is broken, or `conf` or the id does not fit",
+        (status = 400, description = "The DAG's file is broken, or `conf`, the id or the key does not fit",
             body = HttpExceptionResponse),
         (status = 404, description = "There is no such asset, or no DAG makes it", body = HttpExceptionResponse),
         (status = 409, description = "More than one DAG makes it, or there is such a run",
@@ -223,6 +222,7 @@ pub(crate) async fn materialize_asset(
         run_id: body.dag_run_id,
         logical_date: body.logical_date,
         data_interval: body.data_interval_start.zip(body.data_interval_end),
+        partition_key: body.partition_key,
         run_after: body.run_after,
         conf: body.conf.unwrap_or_default(),
         note: body.note,

@@ -317,7 +317,7 @@ impl FromFields for DagRunsClearBody {
         let dag_runs = fields.objects("dag_runs");
         for partition in ["partition_key", "partition_date_start", "partition_date_end"] {
             if fields.text(partition).is_some() {
-                fields.fault(Some(partition), "runs have no partitions here");
+                fields.fault(Some(partition), "runs are not chosen by their partitions here; name them in `dag_runs`");
             }
         }
         let DagRunClearBody { dry_run, only_failed, only_new, run_on_latest_version, note } =

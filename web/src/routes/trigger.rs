@@ -33,7 +33,7 @@ pub(crate) struct TriggerBody {
     #[schema(value_type = Option<Object>)]
     conf: Option<Map<String, Value>>,
     note: Option<String>,
-    /// Not used: runs have no partitions.
+    /// Which partition the run is about; only partitioned DAGs take one.
     partition_key: Option<String>,
 }
 
@@ -51,7 +51,6 @@ impl FromFields for TriggerBody {
             partition_key: fields.text("partition_key"),
         };
         check_interval(fields, body.data_interval_start, body.data_interval_end, body.logical_date);
-        refuse_partition(fields, body.partition_key.as_deref());
         body
     }
 }
@@ -77,12 +76,6 @@ pub(super) fn check_interval(
     }
 }
 
-pub(super) fn refuse_partition(fields: &mut Fields, partition_key: Option<&str>) {
-    if partition_key.is_some() {
-        fields.fault(Some("partition_key"), "runs have no partitions here");
-    }
-}
-
 /// Trigger a run.
 ///
 /// A paused DAG takes it too; the run then stays queued.
@@ -95,7 +88,7 @@ pub(super) fn refuse_partition(fields: &mut Fields, partition_key: Option<&str>)
     request_body = TriggerBody,
     responses(
         (status = 200, description = "The run", body = DagRunResponse),
-        (status = 400, description = "The DAG's file is broken, or `conf` or the id does not fit",
+        (status = 400, description = "The DAG's file is broken, or `conf`, the id or the key does not fit",
             body = HttpExceptionResponse),
         (status = 404, description = "There is no such DAG, or its file is gone", body = HttpExceptionResponse),
         (status = 409, description = "There is a run with that id or logical date", body = HttpExceptionResponse),
@@ -115,6 +108,7 @@ pub(crate) async fn trigger_dag_run(
         run_id: body.dag_run_id,
         logical_date: body.logical_date,
         data_interval: body.data_interval_start.zip(body.data_interval_end),
+        partition_key: body.partition_key,
         run_after: body.run_after,
         conf: body.conf.unwrap_or_default(),
         note: body.note,

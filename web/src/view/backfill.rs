@@ -60,9 +60,9 @@ pub(crate) struct BackfillCollectionResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DryRunBackfillResponse {
     logical_date: Option<DateTime>,
-    /// Always null: runs have no partitions.
+    /// Always null: backfills of partitions are not served.
     partition_key: Option<String>,
-    /// Always null: runs have no partitions.
+    /// Always null: backfills of partitions are not served.
     partition_date: Option<DateTime>,
 }
 

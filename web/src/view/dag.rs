@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use scheduler::dag::timetable::PARTITIONED;
 use scheduler::dag::{Dag, Param};
 use scheduler::store::entity::{dag, dag_version};
 use scheduler::store::read::DagRow;
@@ -65,6 +66,7 @@ impl From<DagRow> for DagResponse {
     fn from(DagRow { dag, tags }: DagRow) -> DagResponse {
         let summary = dag.timetable_summary.as_deref();
         let summary = summary.map(|summary| summary.strip_prefix("Asset or ").unwrap_or(summary));
+        let is_partitioned = summary.is_some_and(|summary| summary.starts_with(PARTITIONED));
         let is_periodic = !matches!(summary, None | Some("@once" | "@continuous" | "Asset"));
         let allowed_run_types = dag.allowed_run_types.as_ref().map(run_types);
         let allows_backfills = allowed_run_types.as_ref().is_none_or(|types| types.contains(&DagRunType::Backfill));
@@ -76,7 +78,7 @@ impl From<DagRow> for DagResponse {
             last_parse_duration: dag.last_parse_duration_ms.map(|ms| f64::from(ms) / 1000.0),
             last_expired: None,
             bundle_version: None,
-            timetable_partitioned: false,
+            timetable_partitioned: is_partitioned,
             timetable_periodic: is_periodic,
             tags: tags.into_iter().map(|name| DagTagResponse::new(&dag, name)).collect(),
             max_active_tasks: dag.max_active_tasks,
@@ -90,17 +92,22 @@ impl From<DagRow> for DagResponse {
             next_dagrun_run_after: dag.next_dagrun_run_after.map(DateTime),
             allowed_run_types,
             owners: owners(&dag.owners),
-            is_backfillable: is_periodic && allows_backfills,
+            is_backfillable: is_periodic && !is_partitioned && allows_backfills,
             file_token: file_token(&dag),
             dag_id: dag.dag_id,
             bundle_name: Some(dag.bundle_name),
             relative_fileloc: Some(dag.relative_fileloc),
             fileloc: dag.fileloc,
             description: dag.description,
-            timetable_summary: dag.timetable_summary,
+            timetable_summary: timetable_summary(dag.timetable_summary),
             timetable_description: dag.timetable_description,
         }
     }
+}
+
+/// Airflow's: that the schedule is one by partitions is told beside it.
+fn timetable_summary(stored: Option<String>) -> Option<String> {
+    stored.map(|summary| summary.strip_prefix(PARTITIONED).map_or_else(|| summary.clone(), str::to_owned))
 }
 
 /// The kinds of runs in a list of words; others were not written by us.

@@ -95,6 +95,51 @@ async fn a_trigger_is_refused_as_airflow_refuses_it(#[case] backend: Backend) {
     assert_json_snapshot!("trigger_invalid", server.post("/dags/sales/dagRuns", &many_faults).await.1);
 }
 
+/// Runs of partitions are asked for, told of and found by their keys.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn a_run_may_be_about_a_partition(#[case] backend: Backend) {
+    let mut server = Server::start(backend).await;
+    let parts = "schedule: {cron: '@daily', key_format: '%Y-%m-%d'}\n\
+                 tasks: [{task_id: a, operator: bash, bash_command: make, outlets: ['s3://lake/a']}]\n";
+    server.write_dag("parts.yaml", parts).await;
+    let dag = server.get_ok("/dags/parts").await;
+    let told = ["timetable_summary", "timetable_partitioned", "is_backfillable"].map(|name| dag[name].clone());
+    assert_eq!(told, [json!("@daily"), json!(true), json!(false)]);
+    assert_eq!(server.get_ok("/dags/sales").await["timetable_partitioned"], false);
+
+    for (number, key) in ["2026-01-31", "2026-02-01"].iter().enumerate() {
+        let body = json!({ "dag_run_id": format!("run{number}"), "logical_date": null, "partition_key": key });
+        let (status, run) = server.post("/dags/parts/dagRuns", &body).await;
+        assert_eq!((status, &run["partition_key"]), (StatusCode::OK, &json!(key)), "{run}");
+        assert_eq!(run["partition_date"], json!(format!("{key}T00:00:00Z")));
+    }
+    server.post("/dags/parts/dagRuns", &json!({ "dag_run_id": "none", "logical_date": null })).await;
+
+    for (query, expected) in [
+        ("partition_key_pattern=-02-", &["run1"][..]),
+        ("partition_key_prefix_pattern=2026", &["run0", "run1"]),
+        ("partition_date_gte=2026-02-01", &["run1"]),
+        ("partition_date_lt=2026-02-01", &["run0"]),
+        ("partition_key_pattern=March", &[]),
+    ] {
+        assert_eq!(ids(&server.get_ok(&format!("/dags/parts/dagRuns?{query}")).await), expected, "{query}");
+    }
+    let newest_first = server.get_ok("/dags/parts/dagRuns?order_by=-partition_date&partition_key_pattern=2026").await;
+    assert_eq!(ids(&newest_first), ["run1", "run0"]);
+
+    for (dag, key) in [("sales", "2026-01-31"), ("parts", "January"), ("parts", " ")] {
+        let body = json!({ "logical_date": null, "partition_key": key });
+        assert_eq!(server.post(&format!("/dags/{dag}/dagRuns"), &body).await.0, StatusCode::BAD_REQUEST, "{dag} {key}");
+    }
+    let assets = server.get_ok("/assets?name_prefix_pattern=s3://lake/a").await;
+    let path = format!("/assets/{}/materialize", assets["assets"][0]["id"]);
+    let (status, run) = server.post(&path, &json!({ "partition_key": "2026-03-01" })).await;
+    assert_eq!((status, &run["partition_key"]), (StatusCode::OK, &json!("2026-03-01")), "{run}");
+}
+
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]
 #[case::postgres(Backend::Postgres)]

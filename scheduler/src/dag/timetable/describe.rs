@@ -9,6 +9,7 @@ use super::Clockwork;
 use super::cron::CronTicks;
 use super::field::{CronFields, Field};
 use super::interval::IntervalRuns;
+use super::trigger::CronRuns;
 use crate::dag::asset::AssetExpression;
 use crate::dag::period::Period;
 use crate::dag::schedule::Events;
@@ -28,6 +29,9 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
+
+/// How the summary of a schedule by partitions begins (Airflow 3: `Partitioned Asset`).
+pub const PARTITIONED: &str = "Partitioned ";
 
 /// More times than this in a day read worse than the expression.
 const TIMES_MAX: usize = 4;
@@ -50,6 +54,10 @@ pub(super) fn clockwork(time: &Clockwork) -> String {
             format!("{}, covering the time since the tick before", ticks(cron))
         }
         Clockwork::Interval(IntervalRuns::Delta(period)) => covering(every(period), Some(period)),
+        Clockwork::Partition(partition) => {
+            let words: Vec<String> = partition.cron.ticks.iter().map(ticks).collect();
+            format!("{}, for a partition each", words.join("; "))
+        }
         Clockwork::Events(events) => events_in_words(events),
     }
 }
@@ -59,12 +67,17 @@ pub(super) fn summary(time: &Clockwork) -> String {
     match time {
         Clockwork::Once => "@once".to_owned(),
         Clockwork::Continuous => "@continuous".to_owned(),
-        Clockwork::Cron(cron) => cron.ticks.iter().map(CronTicks::expression).collect::<Vec<_>>().join(", "),
+        Clockwork::Cron(cron) => expressions(cron),
+        Clockwork::Partition(partition) => format!("{PARTITIONED}{}", expressions(&partition.cron)),
         Clockwork::Interval(IntervalRuns::Cron(cron)) => cron.expression().to_owned(),
         Clockwork::Delta(delta) => as_python_writes(&delta.every),
         Clockwork::Interval(IntervalRuns::Delta(period)) => as_python_writes(period),
         Clockwork::Events(events) => events.description.clone().unwrap_or_else(|| count(events)),
     }
+}
+
+fn expressions(cron: &CronRuns) -> String {
+    cron.ticks.iter().map(CronTicks::expression).collect::<Vec<_>>().join(", ")
 }
 
 /// What a DAG waits for in words.

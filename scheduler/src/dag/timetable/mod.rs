@@ -24,6 +24,7 @@ mod describe;
 mod events;
 mod field;
 mod interval;
+mod partition;
 mod restriction;
 mod trigger;
 mod upcoming;
@@ -35,11 +36,14 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::dag::asset::AssetExpression;
+use crate::dag::partition::{self as partitions, InvalidKey, Partition};
 use crate::dag::schedule::{Events, Schedule, TimeSchedule};
 use cron::CronTicks;
 use interval::IntervalRuns;
+use partition::PartitionRuns;
 use trigger::{CronRuns, DeltaRuns};
 
+pub use describe::PARTITIONED;
 pub use field::CronError;
 pub use restriction::{Catchup, CatchupMode, Past, Restriction};
 pub use upcoming::{DstNote, Upcoming};
@@ -97,6 +101,7 @@ enum Clockwork {
     Cron(CronRuns),
     Delta(DeltaRuns),
     Interval(IntervalRuns),
+    Partition(PartitionRuns),
     Events(Events),
 }
 
@@ -122,13 +127,34 @@ impl Timetable {
     /// The interval of a run that somebody asks for with that logical date (Airflow 3: `infer_manual_data_interval`).
     pub fn manual_interval(&self, logical_date: DateTime<Utc>) -> DataInterval {
         let interval = match &self.time {
-            None | Some(Clockwork::Once | Clockwork::Continuous) => None,
+            None | Some(Clockwork::Once | Clockwork::Continuous | Clockwork::Partition(_)) => None,
             Some(Clockwork::Cron(cron)) => trigger::interval_before(logical_date, cron.interval.as_ref()),
             Some(Clockwork::Delta(delta)) => trigger::interval_before(logical_date, delta.interval.as_ref()),
             Some(Clockwork::Interval(interval)) => interval.complete_before(logical_date),
             Some(Clockwork::Events(events)) => Some(events::manual_interval(events, logical_date)),
         };
         interval.unwrap_or_else(|| DataInterval::at(logical_date))
+    }
+
+    /// Whether its runs are about partitions, and have a logical date only when somebody asks for one.
+    pub fn is_partitioned(&self) -> bool {
+        matches!(self.time, Some(Clockwork::Partition(_)))
+    }
+
+    /// The partition that the scheduled run of a tick is about; none when runs are about stretches of time.
+    pub fn partition(&self, tick: DateTime<Utc>) -> Option<Partition> {
+        match &self.time {
+            Some(Clockwork::Partition(partition)) => partition.of_tick(tick),
+            _ => None,
+        }
+    }
+
+    /// The partition that somebody names by its key; none when runs are about no partitions (Airflow 3:
+    /// `resolve_partition_date`).
+    pub fn partition_of_key(&self, key: &str) -> Option<Result<Partition, InvalidKey>> {
+        let Some(Clockwork::Partition(partition)) = &self.time else { return None };
+        let date = partitions::check_key(key).and_then(|()| partition.date(key));
+        Some(date.map(|date| Partition { key: key.to_owned(), date }))
     }
 
     /// The schedule in words, such as `At 03:00, Monday through Friday`.
@@ -177,6 +203,7 @@ impl Clockwork {
             TimeSchedule::CronInterval(expression) => {
                 Clockwork::Interval(IntervalRuns::Cron(Box::new(CronTicks::new(expression, timezone)?)))
             }
+            TimeSchedule::CronPartition(partition) => Clockwork::Partition(PartitionRuns::new(partition, timezone)?),
             TimeSchedule::Delta(delta) => Clockwork::Delta(DeltaRuns::new(delta)),
             TimeSchedule::DeltaInterval(every) => Clockwork::Interval(IntervalRuns::Delta(*every)),
             TimeSchedule::Events(events) => Clockwork::Events(events.clone()),
@@ -190,6 +217,7 @@ impl Clockwork {
             Clockwork::Cron(cron) => cron.next_run(past, now, restriction),
             Clockwork::Delta(delta) => delta.next_run(past, now, restriction),
             Clockwork::Interval(interval) => interval.next_run(past, now, restriction),
+            Clockwork::Partition(partition) => partition.next_run(past, now, restriction),
             Clockwork::Events(dates) => events::next_run(dates, past, now, restriction),
         }
     }

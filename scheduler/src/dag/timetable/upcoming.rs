@@ -60,6 +60,7 @@ impl Timetable {
             return Some(if first.max(second) == instant { DstNote::Second } else { DstNote::First });
         }
         let is_moved = match &self.time {
+            Some(Clockwork::Partition(partition)) => !partition.cron.ticks.iter().any(|ticks| ticks.names(local)),
             Some(Clockwork::Cron(cron)) => !cron.ticks.iter().any(|ticks| ticks.names(local)),
             Some(Clockwork::Interval(super::interval::IntervalRuns::Cron(ticks))) => !ticks.names(local),
             _ => false,

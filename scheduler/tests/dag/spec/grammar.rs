@@ -273,6 +273,13 @@ e: {schedule: {__type__: airflow.timetables.simple.OnceTimetable}}\n\
 f: {schedule: {__type__: airflow.timetables.simple.NullTimetable}}\n",
     ),
     (
+        "partitions",
+        "default: {tasks: []}\n\
+a: {schedule: {cron: '@daily', key_format: '%Y-%m-%d', run_offset: -1, run_immediately: true}}\n\
+b: {schedule: {cron: 0 6 * * mon-fri, key_format: week %G-W%V}}\n\
+c: {schedule: {__type__: airflow.sdk.CronPartitionTimetable, __args__: [0 0 * * *], timezone: Asia/Taipei, run_offset: 1}}\n",
+    ),
+    (
         "assets",
         "default: {tasks: []}\n\
 a: {schedule: [s3://lake/a, {name: b, uri: s3://lake/b, group: lake, extra: {team: x}}]}\n\

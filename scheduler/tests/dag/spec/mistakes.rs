@@ -70,7 +70,7 @@ mistakes! {
     unsupported_callback_argument: Unsupported, InTheEditor, "tasks:\n  - task_id: a\n    operator: empty\n    on_retry_callback:\n      callback: airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier\n      url_env: SLACK\n      slack_webhook_conn_id: slack\n";
     unsupported_decorator: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, decorator: airflow.sdk.task, python_callable: lib.f}\n";
     unsupported_schedule_datasets: Unsupported, InTheEditor, "schedule: {datasets: a & b}\ntasks: []\n";
-    unsupported_schedule_class: Unsupported, InTheEditor, "schedule: {__type__: airflow.timetables.trigger.CronPartitionTimetable, cron: '@daily'}\ntasks: []\n";
+    unsupported_schedule_class: Unsupported, InTheEditor, "schedule: {__type__: airflow.timetables.assets.PartitionedAssetTimetable, assets: [a]}\ntasks: []\n";
     unsupported_relativedelta: Unsupported, WhenLoaded, "schedule: {__type__: dateutil.relativedelta.relativedelta, hour: 18}\ntasks: []\n";
     invalid_scheduled_alias: UnknownKey, InTheEditor, "schedule: [{alias: a, uri: b}]\ntasks: []\n";
     unsupported_inlet_alias: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, inlets: [{__type__: airflow.sdk.AssetAlias, name: a}]}\n";
@@ -121,6 +121,7 @@ mistakes! {
     invalid_schedule_form: InvalidSchedule, InTheEditor, "schedule: {daily: true}\ntasks: []\n";
     invalid_schedule_two_forms: InvalidSchedule, InTheEditor, "schedule: {cron: '@daily', every: 6h}\ntasks: []\n";
     invalid_schedule_two_meanings: InvalidSchedule, WhenLoaded, "schedule: {cron: '@daily', data_interval: true, interval: 1d}\ntasks: []\n";
+    invalid_key_format: InvalidSchedule, WhenLoaded, "schedule: {cron: '@daily', key_format: '%Y-%Q'}\ntasks: []\n";
     invalid_schedule_any_and_all: InvalidSchedule, InTheEditor, "schedule: {any: [a], all: [b]}\ntasks: []\n";
     invalid_schedule_cron_in_crons: InvalidSchedule, InTheEditor, "schedule: {crons: [0 6 * * *, '@dialy', 0 25 * * *]}\ntasks: []\n";
     invalid_schedule_time_beside_assets: InvalidSchedule, WhenLoaded, "schedule: {assets: [a], time: {__type__: airflow.timetables.simple.NullTimetable}}\ntasks: []\n";

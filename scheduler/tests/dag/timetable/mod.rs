@@ -4,6 +4,7 @@ mod catchup;
 mod deltas;
 mod events;
 mod intervals;
+mod partitions;
 mod several;
 mod upcoming;
 

@@ -35,6 +35,8 @@ pub(crate) struct NextRunResponse {
     logical_date: DateTime,
     data_interval_start: DateTime,
     data_interval_end: DateTime,
+    /// The partition that it is about. Then the dates say when it is due; the run has none.
+    partition_key: Option<String>,
     /// What daylight saving does to its time: `clock goes forward`, `first occurrence` or `second occurrence`.
     note: Option<String>,
 }
@@ -82,6 +84,7 @@ pub(crate) async fn list_next_runs(
             logical_date: DateTime(run.logical_date),
             data_interval_start: DateTime(run.data_interval.start),
             data_interval_end: DateTime(run.data_interval.end),
+            partition_key: timetable.partition(run.run_after).map(|partition| partition.key),
             note: note.map(|note| note.to_string()),
         })
         .collect();

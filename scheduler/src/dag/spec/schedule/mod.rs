@@ -71,8 +71,20 @@ impl Reader<'_> {
         known_keys(mapping, &["assets", "time"], "a schedule by assets", self.problems);
         let assets = mapping.get("assets").and_then(|entry| assets::expression(&entry.value, self.problems));
         let Some(time) = present(mapping, "time") else { return Some(Schedule::Assets(assets?)) };
-        let time = self.time(&time.value);
+        let time = self.time_beside_assets(&time.value);
         Some(Schedule::AssetsOrTime { assets: assets?, time: time? })
+    }
+
+    /// A schedule that goes by the clock, beside one by assets: runs for all of some assets are about no partition.
+    fn time_beside_assets(&mut self, node: &Node) -> Option<TimeSchedule> {
+        let time = self.time(node)?;
+        if let TimeSchedule::CronPartition(_) = time {
+            let message = "runs of partitions cannot be made beside those for assets";
+            let help = "write a DAG for each, or leave `key_format` out";
+            self.problems.push(Problem::new(Code::InvalidSchedule, message, node.place, "not here").help(help));
+            return None;
+        }
+        Some(time)
     }
 
     /// A schedule that goes by the clock.

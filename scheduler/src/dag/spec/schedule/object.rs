@@ -16,11 +16,12 @@ use crate::dag::schedule::{DeltaTrigger, TimeSchedule};
 const ARGS_KEY: &str = "__args__";
 
 /// The timetables that can be written so, by the last part of their class names.
-pub(super) const TIMETABLES: [&str; 10] = [
+pub(super) const TIMETABLES: [&str; 11] = [
     "CronTriggerTimetable",
     "MultipleCronTriggerTimetable",
     "DeltaTriggerTimetable",
     "CronDataIntervalTimetable",
+    "CronPartitionTimetable",
     "DeltaDataIntervalTimetable",
     "EventsTimetable",
     "AssetOrTimeSchedule",
@@ -134,6 +135,7 @@ impl Reader<'_> {
             "CronTriggerTimetable" => self.cron_trigger(&object, node)?,
             "MultipleCronTriggerTimetable" => self.multiple_cron_trigger(&object, node)?,
             "CronDataIntervalTimetable" => self.cron_interval(&object, node)?,
+            "CronPartitionTimetable" => self.cron_partition(&object, node)?,
             "DeltaTriggerTimetable" => {
                 let arguments = object.arguments(&["delta"], &["delta", "interval"], self.problems);
                 let every = self.required(&arguments, "delta", &object, node)?;
@@ -179,6 +181,16 @@ impl Reader<'_> {
         Some(TimeSchedule::CronInterval(time::cron_of(cron, self)?))
     }
 
+    fn cron_partition(&mut self, object: &Object<'_>, node: &Node) -> Option<TimeSchedule> {
+        let known = ["cron", "timezone", "run_offset", "run_immediately", "key_format"];
+        let arguments = object.arguments(&["cron"], &known, self.problems);
+        self.take_timezone(argument(&arguments, "timezone"));
+        let cron = self.required(&arguments, "cron", object, node)?;
+        let expression = time::cron_of(cron, self);
+        let beside = ["key_format", "run_offset", "run_immediately"].map(|name| argument(&arguments, name));
+        time::cron_partition(expression, beside, self)
+    }
+
     fn events(&mut self, object: &Object<'_>, node: &Node) -> Option<TimeSchedule> {
         let known = ["event_dates", "restrict_to_events", "presorted", "description"];
         let arguments = object.arguments(&known, &known, self.problems);
@@ -188,7 +200,9 @@ impl Reader<'_> {
 
     fn asset_or_time(&mut self, object: &Object<'_>, node: &Node) -> Option<Schedule> {
         let arguments = object.arguments(&[], &["timetable", "assets"], self.problems);
-        let time = self.required(&arguments, "timetable", object, node).and_then(|entry| self.time(&entry.value));
+        let time = self
+            .required(&arguments, "timetable", object, node)
+            .and_then(|entry| self.time_beside_assets(&entry.value));
         let assets = self.required(&arguments, "assets", object, node)?;
         let assets = assets::expression(&assets.value, self.problems)?;
         Some(Schedule::AssetsOrTime { assets, time: time? })
@@ -223,8 +237,8 @@ impl Reader<'_> {
 /// A class that a schedule cannot be made from.
 fn refused(object: &Object<'_>) -> Problem {
     let help = match object.airflow_class() {
-        Some("CronPartitionTimetable" | "PartitionedAssetTimetable" | "PartitionAtRuntime") => {
-            "partitions are not served; `{cron: …, data_interval: true}` gives each run its stretch of time".to_owned()
+        Some("PartitionedAssetTimetable" | "PartitionedAtRuntime") => {
+            "runs of partitions are made by the clock alone: `{cron: \"@daily\", key_format: \"%Y-%m-%d\"}`".to_owned()
         }
         Some(class) => {
             did_you_mean(class, TIMETABLES).unwrap_or_else(|| format!("the timetables are {}", listed(&TIMETABLES)))

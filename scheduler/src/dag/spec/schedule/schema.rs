@@ -168,6 +168,16 @@ fn time() -> Value {
                 "data_interval": data_interval,
                 "interval": interval,
                 "run_immediately": run_immediately,
+                "key_format": {
+                    "type": ["string", "null"],
+                    "description": "Runs are about partitions; how their keys are written, such as `%Y-%m-%d`.",
+                },
+                "run_offset": {
+                    "type": ["integer", "null"],
+                    "minimum": -1000,
+                    "maximum": 1000,
+                    "description": "How many ticks after its own the partition of a run is; before it when negative.",
+                },
             })),
             form(&["crons"], &json!({
                 "crons": {

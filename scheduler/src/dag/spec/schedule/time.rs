@@ -7,8 +7,9 @@ use super::super::node::{Entry, Mapping, Node, Yaml};
 use super::super::problem::{Code, Problem};
 use super::super::values;
 use super::{FORMS, Reader, SUBJECT, is_none, known_keys, period, present, unsupported, within_schedule};
+use crate::dag::partition::{DIRECTIVES, KeyFormat};
 use crate::dag::period::Period;
-use crate::dag::schedule::{CronTrigger, DeltaTrigger, Events, RunImmediately, Schedule, TimeSchedule};
+use crate::dag::schedule::{CronPartition, CronTrigger, DeltaTrigger, Events, RunImmediately, Schedule, TimeSchedule};
 use crate::dag::timetable::{CronError, Timetable};
 
 /// The keys that say which form a mapping has; exactly one of them is there.
@@ -127,13 +128,27 @@ fn no_form(mapping: &Mapping, node: &Node) -> Problem {
 fn by_cron(mapping: &Mapping, entry: &Entry, reader: &mut Reader<'_>) -> Option<TimeSchedule> {
     known_keys(
         mapping,
-        &["cron", "data_interval", "interval", "run_immediately"],
+        &["cron", "data_interval", "interval", "run_immediately", "key_format", "run_offset"],
         "a schedule by cron",
         reader.problems,
     );
     let expression = cron_of(entry, reader);
-    if covers_since_last(mapping, &["interval", "run_immediately"], reader)? {
+    if covers_since_last(mapping, &["interval", "run_immediately", "key_format", "run_offset"], reader)? {
         return Some(TimeSchedule::CronInterval(expression?));
+    }
+    if let Some(format) = present(mapping, "key_format") {
+        if let Some(entry) = present(mapping, "interval") {
+            let message = "`interval` makes no sense beside `key_format`";
+            let help = "a run of a partition is about no stretch of time";
+            reader.problems.push(Problem::new(Code::InvalidSchedule, message, entry.key_place, "not here").help(help));
+        }
+        let beside = [Some(format), present(mapping, "run_offset"), mapping.get("run_immediately")];
+        return cron_partition(expression, beside, reader);
+    }
+    if let Some(entry) = present(mapping, "run_offset") {
+        let message = "`run_offset` makes no sense without `key_format`";
+        let help = "`key_format: \"%Y-%m-%d\"` gives each run a partition";
+        reader.problems.push(Problem::new(Code::InvalidSchedule, message, entry.key_place, "not here").help(help));
     }
     cron_trigger(expression.map(|only| vec![only]), mapping.get("interval"), mapping.get("run_immediately"), reader)
 }
@@ -163,6 +178,53 @@ pub(super) fn cron_trigger(
         interval: interval?,
         run_immediately: run_immediately?,
     }))
+}
+
+/// Ticks are gone through one by one.
+const RUN_OFFSET_MAX: u32 = 1000;
+
+/// A trigger by cron whose runs are about partitions, with `key_format`, `run_offset` and `run_immediately`.
+pub(super) fn cron_partition(
+    expression: Option<String>,
+    [key_format, run_offset, run_immediately]: [Option<&Entry>; 3],
+    reader: &mut Reader<'_>,
+) -> Option<TimeSchedule> {
+    let key_format = key_format_of(key_format, reader);
+    let run_offset = run_offset_of(run_offset, reader);
+    let run_immediately = run_immediately_of(run_immediately, reader);
+    Some(TimeSchedule::CronPartition(CronPartition {
+        expression: expression?,
+        run_offset: run_offset?,
+        key_format: key_format?,
+        run_immediately: run_immediately?,
+    }))
+}
+
+fn key_format_of(entry: Option<&Entry>, reader: &mut Reader<'_>) -> Option<KeyFormat> {
+    let Some(entry) = entry else { return KeyFormat::new(KeyFormat::DEFAULT).ok() };
+    let text = reader.problems.keep(values::text(within_schedule(&entry.key), &entry.value))?;
+    match KeyFormat::new(&text) {
+        Ok(format) => Some(format),
+        Err(error) => {
+            let message = format!("`key_format` is `{text}`: {error}");
+            let directives: Vec<String> = DIRECTIVES.chars().map(|letter| format!("%{letter}")).collect();
+            let help = format!("a key says which it is, as `%Y-%m-%d` does; there are {}", directives.join(" "));
+            let problem = Problem::new(Code::InvalidSchedule, message, entry.value.place, "this format");
+            reader.problems.push(problem.help(help));
+            None
+        }
+    }
+}
+
+fn run_offset_of(entry: Option<&Entry>, reader: &mut Reader<'_>) -> Option<i32> {
+    let Some(entry) = entry else { return Some(0) };
+    let offset = reader.problems.keep(values::integer(within_schedule(&entry.key), &entry.value))?;
+    if offset.unsigned_abs() > RUN_OFFSET_MAX {
+        let message = format!("`run_offset` is {offset}; it goes from -{RUN_OFFSET_MAX} to {RUN_OFFSET_MAX}");
+        reader.problems.push(Problem::new(Code::InvalidValue, message, entry.value.place, "out of bounds"));
+        return None;
+    }
+    Some(offset)
 }
 
 /// `true`, or how long ago the tick may have been. `false` is as if it were not there (Airflow 3, whatever its
