@@ -7,7 +7,7 @@ use crate::dag::asset::Asset;
 use crate::dag::timetable::{DataInterval, Past, Restriction, Timetable, Upcoming};
 use crate::store::asset_queue::{self, QueueFilter};
 use crate::store::entity::{asset, dag};
-use crate::store::{Db, StoreError, asset_aliases, assets, read, schedules};
+use crate::store::{Db, StoreError, asset_aliases, assets, partition_queue, read, schedules};
 
 /// The next `count` runs that the schedule makes of a DAG. Of a paused one: those that it would make if it were unpaused
 /// at `now`, which may be at once.
@@ -69,6 +69,12 @@ pub async fn awaited(db: &Db, definition: &Dag) -> Result<Option<Awaited>, Store
     }
     let filter = QueueFilter { dag_ids: Some(vec![definition.dag_id.clone()]), ..QueueFilter::default() };
     let queued = asset_queue::queued(db.read(), &filter).await?;
+    // Of a part it counts that some part of the asset was updated, and waits for others.
+    let parts = partition_queue::queued(db.read(), Some(std::slice::from_ref(&definition.dag_id))).await?;
+    let queued_at = |id: i64| {
+        let whole = queued.iter().find(|queued| queued.asset_id == id).map(|queued| queued.created_at);
+        whole.or_else(|| parts.iter().find(|update| update.asset_id == id).map(|update| update.timestamp))
+    };
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let last = read::last_asset_events(db.read(), &ids).await?;
     let is_updated = |asset: &Asset| queued.iter().any(|queued| queued.is_of(asset));
@@ -77,7 +83,7 @@ pub async fn awaited(db: &Db, definition: &Dag) -> Result<Option<Awaited>, Store
         id: row.id,
         name: row.name.clone(),
         uri: row.uri.clone(),
-        queued_at: queued.iter().find(|queued| queued.asset_id == row.id).map(|queued| queued.created_at),
+        queued_at: queued_at(row.id),
         last_event_at: last.get(&row.id).map(|event| event.timestamp),
     });
     Ok(Some(Awaited {

@@ -264,7 +264,7 @@ impl Control {
         let timetable = Timetable::new(&definition.schedule, definition.timezone)
             .map_err(|error| ControlError::Invalid(error.to_string()))?;
         let partition = trigger.partition_key.map(|key| partition_of(&dag.dag_id, &timetable, &key)).transpose()?;
-        let (partition_key, partition_date) = partition.map(|partition| (partition.key, partition.date)).unzip();
+        let partition_date = partition.as_ref().and_then(|partition| partition.date);
         let interval = trigger.logical_date.map(|date| timetable.manual_interval(date));
         let interval = trigger.data_interval.or_else(|| interval.map(|interval| (interval.start, interval.end)));
         Ok(dag_run::Model {
@@ -276,7 +276,7 @@ impl Control {
             logical_date: trigger.logical_date,
             data_interval_start: interval.map(|interval| interval.0),
             data_interval_end: interval.map(|interval| interval.1),
-            partition_key,
+            partition_key: partition.map(|partition| partition.key),
             partition_date,
             run_after,
             queued_at: Some(now),

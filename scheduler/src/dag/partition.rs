@@ -38,13 +38,13 @@ pub fn check_key(key: &str) -> Result<(), InvalidKey> {
     Ok(())
 }
 
-/// The part of its data that a run is about, where a schedule says which.
+/// The part of its data that a run is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// What it is called.
     pub key: String,
-    /// The instant that it stands for.
-    pub date: DateTime<Utc>,
+    /// The instant that it stands for, if it stands for one.
+    pub date: Option<DateTime<Utc>>,
 }
 
 /// How the keys of partitions are written: a text with some of `strftime`'s directives, those that Python and we write

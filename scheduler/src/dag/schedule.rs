@@ -18,6 +18,8 @@ pub enum Schedule {
     Time(TimeSchedule),
     /// When assets were updated (Airflow 3: `AssetTriggeredTimetable`).
     Assets(AssetExpression),
+    /// When parts of assets with the same key were updated (Airflow 3: `PartitionedAssetTimetable`, `IdentityMapper`).
+    PartitionedAssets(AssetExpression),
     /// Either (Airflow 3: `AssetOrTimeSchedule`).
     AssetsOrTime {
         /// When these were updated.
@@ -129,7 +131,9 @@ impl Schedule {
     /// What it waits for beside the clock.
     pub fn assets(&self) -> Option<&AssetExpression> {
         match self {
-            Schedule::Assets(assets) | Schedule::AssetsOrTime { assets, .. } => Some(assets),
+            Schedule::Assets(assets) | Schedule::PartitionedAssets(assets) | Schedule::AssetsOrTime { assets, .. } => {
+                Some(assets)
+            }
             Schedule::Never | Schedule::Time(_) => None,
         }
     }
@@ -138,7 +142,7 @@ impl Schedule {
     pub fn time(&self) -> Option<&TimeSchedule> {
         match self {
             Schedule::Time(time) | Schedule::AssetsOrTime { time, .. } => Some(time),
-            Schedule::Never | Schedule::Assets(_) => None,
+            Schedule::Never | Schedule::Assets(_) | Schedule::PartitionedAssets(_) => None,
         }
     }
 
@@ -150,6 +154,7 @@ impl Schedule {
             // A bare text would be taken for a cron expression.
             Schedule::Assets(AssetExpression::Asset(asset)) => asset.mapping(),
             Schedule::Assets(assets) => assets.document(),
+            Schedule::PartitionedAssets(assets) => json!({ "assets": assets.document(), "partitioned": true }),
             Schedule::AssetsOrTime { assets, time } => json!({ "assets": assets.document(), "time": time.document() }),
         }
     }

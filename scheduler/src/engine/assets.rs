@@ -16,20 +16,26 @@ use crate::run::{InstanceIndex, TaskState};
 use crate::store::asset_events::{self, AssetEvent, EventSource, NewAssetEvent};
 use crate::store::asset_queue::{self, QueueFilter, QueuedAsset};
 use crate::store::entity::dag_run;
+use crate::store::partition_queue::{self, QueuedUpdate};
 use crate::store::{Db, StoreError, runs};
 
 /// What is queued for each DAG that waits for assets.
 pub(super) type AssetQueue = HashMap<String, Vec<QueuedAsset>>;
+
+/// What is queued for each DAG that waits for parts of assets.
+pub(super) type PartitionQueue = HashMap<String, Vec<QueuedUpdate>>;
 
 impl Coordinator {
     /// Reads what is queued, if any DAG waits for assets.
     pub(super) async fn load_asset_queue(&mut self) -> Result<(), StoreError> {
         let is_needed = self.dags.values().any(|dag| dag.definition.schedule.assets().is_some());
         self.asset_queue.clear();
+        self.partition_queue.clear();
         if is_needed {
             for queued in asset_queue::queued(self.settings.db.read(), &QueueFilter::default()).await? {
                 self.asset_queue.entry(queued.dag_id.clone()).or_default().push(queued);
             }
+            self.partition_queue = by_dag(partition_queue::queued(self.settings.db.read(), None).await?);
             self.todo.due = true;
         }
         self.todo.assets = false;
@@ -66,11 +72,44 @@ impl Coordinator {
         }
     }
 
+    /// What is queued of parts for these DAGs, which are held.
+    pub(super) async fn held_partition_queue(
+        &self,
+        txn: &DatabaseTransaction,
+        dag_ids: &[String],
+    ) -> Result<PartitionQueue, StoreError> {
+        let waits = |dag_id: &&String| self.dags.get(*dag_id).is_some_and(ScheduledDag::waits_for_parts);
+        let waiting: Vec<String> = dag_ids.iter().filter(waits).cloned().collect();
+        if waiting.is_empty() {
+            return Ok(PartitionQueue::new());
+        }
+        Ok(by_dag(partition_queue::queued(txn, Some(&waiting)).await?))
+    }
+
+    /// What is left of the queue of these DAGs.
+    pub(super) fn refresh_partition_queue(&mut self, dag_ids: &[String], left: PartitionQueue) {
+        for dag_id in dag_ids {
+            self.partition_queue.remove(dag_id);
+        }
+        self.partition_queue.extend(left);
+    }
+
     /// Whether assets ask for a run of the DAG, as far as was read.
     pub(super) fn is_asked_for(&self, dag: &ScheduledDag) -> bool {
         let queued = self.asset_queue.get(&dag.row.dag_id);
-        dag.is_active() && queued.is_some_and(|queued| dag.is_asked_for(queued))
+        let parts = self.partition_queue.get(&dag.row.dag_id);
+        dag.is_active()
+            && (queued.is_some_and(|queued| dag.is_asked_for(queued))
+                || parts.is_some_and(|parts| dag.asked_partition(parts).is_some()))
     }
+}
+
+fn by_dag(updates: Vec<QueuedUpdate>) -> PartitionQueue {
+    let mut queue = PartitionQueue::new();
+    for update in updates {
+        queue.entry(update.dag_id.clone()).or_default().push(update);
+    }
+    queue
 }
 
 /// What a try that has ended makes of the outlets of its task: a success updates them, nothing else does (Airflow 3:
@@ -98,6 +137,7 @@ pub(super) fn updates(active: &ActiveRun, at: InstanceIndex, told: Vec<OutletEve
             task_id: task.task_id.clone(),
             map_index: at.map_index,
             try_id,
+            partition_date: active.row.partition_date,
         }),
     };
     silent.collect::<Vec<_>>().into_iter().chain(told).map(update).collect()

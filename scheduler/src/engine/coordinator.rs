@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::active_run::{ActiveRun, Place};
 use super::admission::Admission;
-use super::assets::{AssetQueue, updates};
+use super::assets::{AssetQueue, PartitionQueue, updates};
 use super::backfills::KnownBackfills;
 use super::callbacks::{self, CallbackService, Cause};
 use super::executor::{Deferral, LocalExecutor, Order, Report, Surroundings, Told};
@@ -70,6 +70,8 @@ pub(super) struct Coordinator {
     pub(super) backfills: KnownBackfills,
     /// As last read.
     pub(super) asset_queue: AssetQueue,
+    /// As last read.
+    pub(super) partition_queue: PartitionQueue,
     /// Who starts next; derived from `runs`.
     pub(super) admission: Admission,
     pub(super) timers: Timers,
@@ -206,6 +208,7 @@ impl Coordinator {
             running: HashMap::new(),
             backfills: KnownBackfills::new(),
             asset_queue: AssetQueue::new(),
+            partition_queue: PartitionQueue::new(),
             admission: Admission::new(parallelism),
             timers: Timers::default(),
             ticks,

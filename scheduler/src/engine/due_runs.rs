@@ -12,7 +12,8 @@ use super::coordinator::Coordinator;
 use super::schedules::ScheduledDag;
 use crate::dag::timetable::NextRun;
 use crate::store::asset_queue::{self, QueuedAsset};
-use crate::store::entity::dag;
+use crate::store::entity::{dag, dag_run};
+use crate::store::partition_queue::{self, QueuedUpdate};
 use crate::store::{StoreError, commit, dags, leases, runs, schedules, versions};
 
 /// Runs made in one transaction.
@@ -66,6 +67,7 @@ impl Coordinator {
         let standings = schedules::standings(&txn, Some(due)).await?;
         let active = schedules::active_runs(&txn, due).await?;
         let mut queue = self.lock_asset_queue(&txn, due).await?;
+        let mut parts = self.held_partition_queue(&txn, due).await?;
         let mut wanted = Vec::new();
         for dag_id in due {
             let Some(dag) = self.dags.get_mut(dag_id) else { continue };
@@ -82,7 +84,11 @@ impl Coordinator {
                 None if dag.is_asked_for(queued) => {
                     wanted.push((dag_id, Cause::Assets(queue.remove(dag_id).unwrap_or_default())));
                 }
-                None => {}
+                None => {
+                    if let Some(taken) = parts.get_mut(dag_id).and_then(|queued| dag.take_partition(queued)) {
+                        wanted.push((dag_id, Cause::Partition(taken)));
+                    }
+                }
             }
         }
         let wanted: Vec<Wanted> =
@@ -92,6 +98,7 @@ impl Coordinator {
         commit(txn).await?;
         // Only now: had the commit failed, the runs would have to be made again.
         self.refresh_asset_queue(due, queue);
+        self.refresh_partition_queue(due, parts);
         for (dag_id, timed) in &made {
             if let (Some(dag), Some((run, following))) = (self.dags.get_mut(dag_id), timed) {
                 dag.made(run, *following);
@@ -119,6 +126,8 @@ enum Cause {
     Time(NextRun, Option<NextRun>),
     /// Assets ask for it: all that is queued of them.
     Assets(Vec<QueuedAsset>),
+    /// Parts of assets ask for it: all that is queued of them with one key.
+    Partition(Vec<QueuedUpdate>),
 }
 
 /// A run to make.
@@ -132,7 +141,7 @@ impl Wanted<'_> {
     fn made(self) -> (String, Option<Timed>) {
         let timed = match self.cause {
             Cause::Time(run, following) => Some((run, following)),
-            Cause::Assets(_) => None,
+            Cause::Assets(_) | Cause::Partition(_) => None,
         };
         (self.dag.row.dag_id.clone(), timed)
     }
@@ -150,6 +159,7 @@ async fn make(txn: &DatabaseTransaction, wanted: &[Wanted<'_>], now: DateTime<Ut
                 following.push((dag.row.dag_id.clone(), dag.shown(*follows)));
             }
             Cause::Assets(queued) => make_for_assets(txn, dag, queued, version, now).await?,
+            Cause::Partition(taken) => make_for_partition(txn, dag, taken, version, now).await?,
         }
     }
     let count = timed.len() as u64;
@@ -175,4 +185,30 @@ async fn make_for_assets(
     runs::insert(txn, row).await?;
     let only_since_subscribed = !dag.definition.runs.catchup.is_on();
     asset_queue::give(txn, &dag.row.dag_id, run, queued, only_since_subscribed).await
+}
+
+/// Makes the run that parts of assets with one key ask for. It may start when the last of them was updated.
+async fn make_for_partition(
+    txn: &DatabaseTransaction,
+    dag: &ScheduledDag,
+    taken: &[QueuedUpdate],
+    version: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let run_after = taken.iter().map(|update| update.timestamp).max().unwrap_or(now);
+    let row = dag_run::Model {
+        partition_key: taken.first().map(|update| update.partition_key.clone()),
+        partition_date: agreed_date(taken),
+        ..dag.asset_run_row(run_after, version, now)
+    };
+    let run = row.id;
+    runs::insert(txn, row).await?;
+    partition_queue::give(txn, run, taken).await
+}
+
+/// The instant that a partition stands for, unless those who updated its parts disagree (Airflow 3).
+fn agreed_date(taken: &[QueuedUpdate]) -> Option<DateTime<Utc>> {
+    let mut dates = taken.iter().filter_map(|update| update.partition_date);
+    let first = dates.next()?;
+    dates.all(|date| date == first).then_some(first)
 }

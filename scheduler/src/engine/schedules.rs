@@ -7,14 +7,15 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
-use crate::dag::Dag;
 use crate::dag::asset::Asset;
 use crate::dag::timetable::{DataInterval, NextRun, Past, Restriction, Timetable};
+use crate::dag::{Dag, Schedule};
 use crate::run::{Limit, RunType};
 use crate::run_id;
 use crate::store::asset_queue::QueuedAsset;
 use crate::store::dags::NextDagrun;
 use crate::store::entity::{dag, dag_run};
+use crate::store::partition_queue::QueuedUpdate;
 use crate::store::schedules::promised;
 
 /// A DAG, and when it is due.
@@ -114,13 +115,46 @@ impl ScheduledDag {
         self.definition.schedule.assets().is_some_and(|assets| assets.is_true(&is_updated, &is_alias_updated))
     }
 
+    /// Whether it waits for parts of assets, each by itself.
+    pub(super) fn waits_for_parts(&self) -> bool {
+        matches!(self.definition.schedule, Schedule::PartitionedAssets(_))
+    }
+
+    /// The key of the first partition of which what is queued asks for a run.
+    pub(super) fn asked_partition<'q>(&self, queued: &'q [QueuedUpdate]) -> Option<&'q str> {
+        let Schedule::PartitionedAssets(assets) = &self.definition.schedule else { return None };
+        let mut keys: Vec<&str> = Vec::new();
+        let mut of_key: HashMap<&str, Vec<&QueuedUpdate>> = HashMap::new();
+        for update in queued {
+            let key = update.partition_key.as_str();
+            let of_this = of_key.entry(key).or_default();
+            if of_this.is_empty() {
+                keys.push(key);
+            }
+            of_this.push(update);
+        }
+        let is_asked_for = |key: &&str| {
+            let is_updated = |asset: &Asset| of_key[*key].iter().any(|update| update.is_of(asset));
+            assets.is_true(&is_updated, &|_| false)
+        };
+        keys.into_iter().find(is_asked_for)
+    }
+
+    /// Takes the updates of that partition off what is queued.
+    pub(super) fn take_partition(&self, queued: &mut Vec<QueuedUpdate>) -> Option<Vec<QueuedUpdate>> {
+        let key = self.asked_partition(queued)?.to_owned();
+        let (taken, left) = std::mem::take(queued).into_iter().partition(|update| update.partition_key == key);
+        *queued = left;
+        Some(taken)
+    }
+
     /// The row of a run whose time has come. One of a partition is about no stretch of time (Airflow 3).
     pub(super) fn run_row(&self, next: &NextRun, version: Uuid, now: DateTime<Utc>) -> dag_run::Model {
         if let Some(partition) = self.timetable.partition(next.run_after) {
             return dag_run::Model {
                 run_id: run_id::of_partition(next.run_after, &partition.key),
                 partition_key: Some(partition.key),
-                partition_date: Some(partition.date),
+                partition_date: partition.date,
                 triggered_by: Some("timetable".to_owned()),
                 ..self.new_row(RunType::Scheduled, next.run_after, None, version, now)
             };

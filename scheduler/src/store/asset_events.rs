@@ -20,6 +20,7 @@ use super::asset_queue;
 use super::assets::{self, NameAndUri};
 use super::entity::{asset, asset_event, asset_event_dag_run};
 use super::error::{StoreError, doing};
+use super::partition_queue::{self, PartUpdate};
 use crate::dag::asset::Asset;
 
 /// An update of an asset that is to be kept.
@@ -50,13 +51,15 @@ pub struct EventSource {
     pub map_index: i32,
     /// The try. It updates an asset once, however often that is written.
     pub try_id: Uuid,
+    /// The instant that the partition of its run stands for, if it stands for one.
+    pub partition_date: Option<DateTime<Utc>>,
 }
 
 /// Keeps events, and queues their assets for the DAGs that wait for them. Answers with what was kept: a try that is known
 /// to have updated the asset updates it no more.
 ///
-/// An event with a partition key queues nothing: a DAG that waits for an asset waits for all of it. Its next run is given
-/// that event with the others (Airflow 3).
+/// An event with a partition key is queued for DAGs that wait for parts of the asset, one without for those that wait for all
+/// of it. The next run of the latter is given both (Airflow 3).
 pub async fn emit(
     db: &impl ConnectionTrait,
     events: &[NewAssetEvent],
@@ -90,7 +93,23 @@ pub async fn emit(
     let of_all = kept.iter().filter(|event| event.partition_key.is_none());
     let updated: BTreeSet<i64> = of_all.map(|event| event.asset_id).collect();
     asset_queue::add(db, updated, now).await?;
+    partition_queue::add(db, &of_parts(events, &kept)).await?;
     Ok(kept)
+}
+
+/// The events that are about parts, with what is known of the parts.
+fn of_parts(events: &[NewAssetEvent], kept: &[asset_event::Model]) -> Vec<PartUpdate> {
+    let sources = events.iter().filter_map(|event| event.source.as_ref());
+    let dates: HashMap<Uuid, DateTime<Utc>> =
+        sources.filter_map(|source| Some((source.try_id, source.partition_date?))).collect();
+    let of_parts = kept.iter().filter(|event| event.partition_key.is_some());
+    of_parts
+        .map(|event| PartUpdate {
+            asset_event_id: event.id,
+            asset_id: event.asset_id,
+            partition_date: event.source_try_id.and_then(|try_id| dates.get(&try_id).copied()),
+        })
+        .collect()
 }
 
 /// Holds assets until the transaction ends, in an order in which nobody waits for each other. Their keys are not held:
@@ -211,7 +230,8 @@ pub(super) async fn with_assets(
     Ok(pairs.collect())
 }
 
-fn to_asset() -> RelationDef {
+/// From an event to its asset.
+pub(super) fn to_asset() -> RelationDef {
     asset_event::Entity::belongs_to(asset::Entity).from(asset_event::Column::AssetId).to(asset::Column::Id).into()
 }
 

@@ -32,24 +32,8 @@ pub(super) async fn add(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     use asset_dag_run_queue::Column as C;
-    let mut waiting: BTreeSet<(String, i64)> = BTreeSet::new();
-    let updated: Vec<i64> = updated.into_iter().collect();
-    for chunk in updated.chunks(ROWS_MAX) {
-        let rows: Vec<(String, i64)> = asset_reference::Entity::find()
-            .select_only()
-            .columns([asset_reference::Column::DagId, asset_reference::Column::AssetId])
-            .join(JoinType::InnerJoin, assets::to_dag())
-            .filter(asset_reference::Column::Kind.eq(AssetUse::Schedule.word()))
-            .filter(asset_reference::Column::AssetId.is_in(chunk.iter().copied()))
-            .filter(dag::Column::IsPaused.eq(false))
-            .filter(dag::Column::IsStale.eq(false))
-            .into_tuple()
-            .all(db)
-            .await
-            .map_err(doing("looking for DAGs that wait for an asset"))?;
-        waiting.extend(rows);
-    }
-    let rows: Vec<asset_dag_run_queue::ActiveModel> = waiting
+    let rows: Vec<asset_dag_run_queue::ActiveModel> = waiting(db, updated, false)
+        .await?
         .into_iter()
         .map(|(dag_id, asset_id)| asset_dag_run_queue::ActiveModel {
             dag_id: Set(dag_id),
@@ -66,6 +50,33 @@ pub(super) async fn add(
             .map_err(doing("queueing an asset"))?;
     }
     Ok(())
+}
+
+/// The DAGs that wait for these assets, or for parts of them, and are not paused; each with the key of the asset.
+pub(super) async fn waiting(
+    db: &impl ConnectionTrait,
+    updated: BTreeSet<i64>,
+    by_partition: bool,
+) -> Result<BTreeSet<(String, i64)>, StoreError> {
+    let mut waiting: BTreeSet<(String, i64)> = BTreeSet::new();
+    let updated: Vec<i64> = updated.into_iter().collect();
+    for chunk in updated.chunks(ROWS_MAX) {
+        let rows: Vec<(String, i64)> = asset_reference::Entity::find()
+            .select_only()
+            .columns([asset_reference::Column::DagId, asset_reference::Column::AssetId])
+            .join(JoinType::InnerJoin, assets::to_dag())
+            .filter(asset_reference::Column::Kind.eq(AssetUse::Schedule.word()))
+            .filter(asset_reference::Column::ByPartition.eq(by_partition))
+            .filter(asset_reference::Column::AssetId.is_in(chunk.iter().copied()))
+            .filter(dag::Column::IsPaused.eq(false))
+            .filter(dag::Column::IsStale.eq(false))
+            .into_tuple()
+            .all(db)
+            .await
+            .map_err(doing("looking for DAGs that wait for an asset"))?;
+        waiting.extend(rows);
+    }
+    Ok(waiting)
 }
 
 /// An asset that is queued for a DAG.
@@ -236,7 +247,8 @@ async fn unseen(
     query.into_tuple().all(db).await.map_err(doing("looking for asset events"))
 }
 
-async fn give_events(db: &impl ConnectionTrait, run: Uuid, events: &[i64]) -> Result<(), StoreError> {
+/// Writes that a run was made for these events, by their keys.
+pub(super) async fn give_events(db: &impl ConnectionTrait, run: Uuid, events: &[i64]) -> Result<(), StoreError> {
     for chunk in events.chunks(ROWS_MAX) {
         let rows = chunk
             .iter()

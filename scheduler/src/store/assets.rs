@@ -18,8 +18,9 @@ use super::ROWS_MAX;
 use super::asset_aliases;
 use super::entity::{asset, asset_dag_run_queue, asset_reference, dag};
 use super::error::{StoreError, doing};
-use crate::dag::Dag;
+use super::partition_queue;
 use crate::dag::asset::{Asset, GROUP};
+use crate::dag::{Dag, Schedule};
 
 /// How an asset is named (Airflow 3: the asset of a schedule, an outlet, an inlet).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +104,8 @@ pub(super) fn to_dag() -> RelationDef {
 pub async fn set_references(db: &impl ConnectionTrait, dags: &[&Dag], now: DateTime<Utc>) -> Result<(), StoreError> {
     let ids: Vec<&str> = dags.iter().map(|dag| dag.dag_id.as_str()).collect();
     let named: Vec<(&str, AssetUse, &str, &Asset)> = dags.iter().flat_map(|dag| named_by(dag)).collect();
+    let by_partition: BTreeSet<&str> =
+        dags.iter().filter(|dag| is_by_partition(dag)).map(|dag| dag.dag_id.as_str()).collect();
     let aliases: BTreeSet<(&str, &str)> = dags.iter().flat_map(|dag| aliases_of(dag)).collect();
     let keys = describe(db, named.iter().map(|(_, _, _, asset)| *asset), now).await?;
     let found = asset_aliases::set_references(db, &ids, &aliases).await?;
@@ -116,7 +119,8 @@ pub async fn set_references(db: &impl ConnectionTrait, dags: &[&Dag], now: DateT
         .filter_map(|(dag_id, kind, task_id, asset)| {
             let asset_id = *keys.get(&name_and_uri(asset))?;
             let (dag_id, task_id) = (dag_id.to_owned(), task_id.to_owned());
-            Some(Reference { dag_id, kind: kind.word().to_owned(), task_id, asset_id })
+            let by_partition = kind == AssetUse::Schedule && by_partition.contains(dag_id.as_str());
+            Some(Reference { dag_id, kind: kind.word().to_owned(), task_id, asset_id, by_partition })
         })
         .chain(found.into_iter().map(|(dag_id, asset_id)| Reference::of_schedule(dag_id, asset_id)))
         .collect();
@@ -158,24 +162,32 @@ async fn write_references(
     Ok(())
 }
 
-/// What tells a reference from others.
+/// What tells a reference from others, and what is to be forgotten when it changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Reference {
     dag_id: String,
     kind: String,
     task_id: String,
     asset_id: i64,
+    by_partition: bool,
 }
 
 impl From<asset_reference::Model> for Reference {
     fn from(row: asset_reference::Model) -> Reference {
-        Reference { dag_id: row.dag_id, kind: row.kind, task_id: row.task_id, asset_id: row.asset_id }
+        Reference {
+            dag_id: row.dag_id,
+            kind: row.kind,
+            task_id: row.task_id,
+            asset_id: row.asset_id,
+            by_partition: row.by_partition,
+        }
     }
 }
 
 impl Reference {
     fn of_schedule(dag_id: String, asset_id: i64) -> Reference {
-        Reference { dag_id, kind: AssetUse::Schedule.word().to_owned(), task_id: String::new(), asset_id }
+        let kind = AssetUse::Schedule.word().to_owned();
+        Reference { dag_id, kind, task_id: String::new(), asset_id, by_partition: false }
     }
 
     fn row(&self, now: DateTime<Utc>) -> asset_reference::Model {
@@ -184,6 +196,7 @@ impl Reference {
             kind: self.kind.clone(),
             task_id: self.task_id.clone(),
             asset_id: self.asset_id,
+            by_partition: self.by_partition,
             seen_event_id: 0,
             created_at: now,
             updated_at: now,
@@ -192,7 +205,7 @@ impl Reference {
 
     /// A DAG that waits for an asset no more has nothing in its queue of it (Airflow 3).
     async fn delete(&self, db: &impl ConnectionTrait) -> Result<(), StoreError> {
-        let Reference { dag_id, kind, task_id, asset_id } = self;
+        let Reference { dag_id, kind, task_id, asset_id, by_partition: _ } = self;
         asset_reference::Entity::delete_by_id((dag_id.clone(), kind.clone(), task_id.clone(), *asset_id))
             .exec(db)
             .await
@@ -202,9 +215,14 @@ impl Reference {
                 .exec(db)
                 .await
                 .map_err(doing("forgetting the updates that a DAG waits for no more"))?;
+            partition_queue::forget(db, dag_id, *asset_id).await?;
         }
         Ok(())
     }
+}
+
+fn is_by_partition(dag: &Dag) -> bool {
+    matches!(dag.schedule, Schedule::PartitionedAssets(_))
 }
 
 /// The aliases that a DAG waits for.

@@ -94,6 +94,7 @@ pub async fn delete(db: &impl ConnectionTrait, dag_id: &str) -> Result<(), Store
         "task_state",
         "backfill",
         "asset_dag_run_queue",
+        "asset_partition_queue",
         "asset_reference",
         "asset_alias_reference",
         "dag_version",

@@ -22,6 +22,7 @@ pub mod favorites;
 pub mod history;
 pub mod hitl_details;
 pub mod leases;
+pub mod partition_queue;
 pub mod pools;
 pub mod read;
 pub mod requests;

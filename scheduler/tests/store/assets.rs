@@ -10,7 +10,7 @@ use scheduler::operator::Registry;
 use scheduler::store::asset_events::{self, EventSource, NewAssetEvent};
 use scheduler::store::asset_queue::{self, QueueFilter};
 use scheduler::store::entity::asset_event;
-use scheduler::store::{Db, assets, commit, dags, history, runs};
+use scheduler::store::{Db, assets, commit, dags, history, partition_queue, runs};
 use sea_orm::EntityTrait;
 use uuid::Uuid;
 
@@ -43,6 +43,7 @@ fn update(uri: &str, try_id: Option<Uuid>) -> NewAssetEvent {
             task_id: "make".to_owned(),
             map_index: -1,
             try_id,
+            partition_date: None,
         }),
     }
 }
@@ -112,6 +113,56 @@ async fn an_update_of_a_part_asks_for_nothing_and_is_given_with_the_others(#[cas
     let given = asset_events::of_run(db.read(), run).await.unwrap();
     let keys: Vec<Option<&str>> = given.iter().map(|given| given.event.partition_key.as_deref()).collect();
     assert_eq!(keys, [Some("2026-11-21"), None]);
+}
+
+/// The parts that are queued for `a`.
+async fn queued_parts(db: &Db) -> Vec<String> {
+    let queued = partition_queue::queued(db.read(), None).await.unwrap();
+    queued.into_iter().map(|update| format!("{} {}", update.uri, update.partition_key)).collect()
+}
+
+/// Who waits for parts is queued each update of one, once, until a run takes it or nobody waits for it any more.
+#[rstest]
+#[case::sqlite(Backend::Sqlite)]
+#[case::postgres(Backend::Postgres)]
+#[tokio::test]
+async fn parts_are_queued_one_by_one(#[case] backend: Backend) {
+    let db = open(backend).await;
+    waits_for(&db, "{assets: [s3://a], partitioned: true}").await;
+    let part = |key: &str, try_id: Option<Uuid>| NewAssetEvent {
+        partition_key: Some(key.to_owned()),
+        ..update("s3://a", try_id)
+    };
+    let once = [part("eu", Some(Uuid::now_v7()))];
+    emit(&db, &once).await;
+    emit(&db, &once).await;
+    emit(&db, &[part("us", None), update("s3://a", None)]).await;
+
+    assert_eq!(queued_parts(&db).await, ["s3://a eu", "s3://a us"], "nobody waits for all of it");
+    assert!(queued(&db).await.is_empty());
+    let waiting = partition_queue::queued(db.read(), Some(&["a".to_owned()])).await.unwrap();
+    let txn = db.begin_write().await.unwrap();
+    let run = a_run("first", Uuid::now_v7(), None);
+    let first = run.id;
+    runs::insert(&txn, run).await.unwrap();
+    partition_queue::give(&txn, first, &waiting[..1]).await.unwrap();
+    commit(txn).await.unwrap();
+    assert_eq!(asset_events::of_run(db.read(), first).await.unwrap().len(), 1);
+    assert_eq!(queued_parts(&db).await, ["s3://a us"]);
+
+    let later = noon() + chrono::TimeDelta::days(1);
+    let txn = db.begin_write().await.unwrap();
+    assert_eq!(
+        history::delete_unused_asset_events(&txn, later, 10).await.unwrap(),
+        0,
+        "a run has one, one is waited for"
+    );
+    commit(txn).await.unwrap();
+
+    waits_for(&db, "[s3://a]").await;
+    assert!(queued_parts(&db).await.is_empty());
+    emit(&db, &[part("us", None), update("s3://a", None)]).await;
+    assert_eq!((queued_parts(&db).await, queued(&db).await), (Vec::new(), vec!["s3://a".to_owned()]));
 }
 
 /// An event that comes while a run is being made is the next run's, and asks for it.

@@ -67,7 +67,7 @@ impl From<DagRow> for DagResponse {
         let summary = dag.timetable_summary.as_deref();
         let summary = summary.map(|summary| summary.strip_prefix("Asset or ").unwrap_or(summary));
         let is_partitioned = summary.is_some_and(|summary| summary.starts_with(PARTITIONED));
-        let is_periodic = !matches!(summary, None | Some("@once" | "@continuous" | "Asset"));
+        let is_periodic = !matches!(summary, None | Some("@once" | "@continuous" | "Asset" | "Partitioned Asset"));
         let allowed_run_types = dag.allowed_run_types.as_ref().map(run_types);
         let allows_backfills = allowed_run_types.as_ref().is_none_or(|types| types.contains(&DagRunType::Backfill));
         DagResponse {
@@ -105,9 +105,10 @@ impl From<DagRow> for DagResponse {
     }
 }
 
-/// Airflow's: that the schedule is one by partitions is told beside it.
+/// Airflow's: of an expression it tells beside it that runs are about partitions.
 fn timetable_summary(stored: Option<String>) -> Option<String> {
-    stored.map(|summary| summary.strip_prefix(PARTITIONED).map_or_else(|| summary.clone(), str::to_owned))
+    let expression = stored.as_deref().and_then(|summary| summary.strip_prefix(PARTITIONED));
+    expression.filter(|rest| *rest != "Asset").map(str::to_owned).or(stored)
 }
 
 /// The kinds of runs in a list of words; others were not written by us.

@@ -138,6 +138,14 @@ async fn a_run_may_be_about_a_partition(#[case] backend: Backend) {
     let path = format!("/assets/{}/materialize", assets["assets"][0]["id"]);
     let (status, run) = server.post(&path, &json!({ "partition_key": "2026-03-01" })).await;
     assert_eq!((status, &run["partition_key"]), (StatusCode::OK, &json!("2026-03-01")), "{run}");
+
+    server.write_dag("joins.yaml", "schedule: {assets: ['s3://lake/a'], partitioned: true}\ntasks: []\n").await;
+    let dag = server.get_ok("/dags/joins").await;
+    let told = ["timetable_summary", "timetable_partitioned", "timetable_periodic"].map(|name| dag[name].clone());
+    assert_eq!(told, [json!("Partitioned Asset"), json!(true), json!(false)]);
+    let any_key = json!({ "logical_date": null, "partition_key": "eu" });
+    let (status, run) = server.post("/dags/joins/dagRuns", &any_key).await;
+    assert_eq!((status, &run["partition_key"], &run["partition_date"]), (StatusCode::OK, &json!("eu"), &Value::Null));
 }
 
 #[rstest]

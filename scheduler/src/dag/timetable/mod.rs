@@ -91,6 +91,8 @@ pub struct Timetable {
     time: Option<Clockwork>,
     /// None when no asset matters.
     assets: Option<AssetExpression>,
+    /// Whether it is parts of the assets that matter, each by itself.
+    is_by_part: bool,
 }
 
 /// A schedule by the clock, ready to be asked.
@@ -113,10 +115,10 @@ impl Timetable {
         let (time, assets) = match schedule {
             Schedule::Never => (None, None),
             Schedule::Time(time) => (Some(Clockwork::new(time, timezone)?), None),
-            Schedule::Assets(assets) => (None, Some(assets.clone())),
+            Schedule::Assets(assets) | Schedule::PartitionedAssets(assets) => (None, Some(assets.clone())),
             Schedule::AssetsOrTime { assets, time } => (Some(Clockwork::new(time, timezone)?), Some(assets.clone())),
         };
-        Ok(Timetable { timezone, time, assets })
+        Ok(Timetable { timezone, time, assets, is_by_part: matches!(schedule, Schedule::PartitionedAssets(_)) })
     }
 
     /// The next run that the scheduler should make, or `None` when none is to come by the clock.
@@ -138,7 +140,7 @@ impl Timetable {
 
     /// Whether its runs are about partitions, and have a logical date only when somebody asks for one.
     pub fn is_partitioned(&self) -> bool {
-        matches!(self.time, Some(Clockwork::Partition(_)))
+        self.is_by_part || matches!(self.time, Some(Clockwork::Partition(_)))
     }
 
     /// The partition that the scheduled run of a tick is about; none when runs are about stretches of time.
@@ -149,11 +151,16 @@ impl Timetable {
         }
     }
 
-    /// The partition that somebody names by its key; none when runs are about no partitions (Airflow 3:
-    /// `resolve_partition_date`).
+    /// The partition that somebody names by its key; none when runs are about no partitions. The key of a part of an asset
+    /// stands for no instant (Airflow 3: `resolve_partition_date`, `IdentityMapper`).
     pub fn partition_of_key(&self, key: &str) -> Option<Result<Partition, InvalidKey>> {
-        let Some(Clockwork::Partition(partition)) = &self.time else { return None };
-        let date = partitions::check_key(key).and_then(|()| partition.date(key));
+        let date = match &self.time {
+            Some(Clockwork::Partition(partition)) => {
+                partitions::check_key(key).and_then(|()| partition.date(key).map(Some))
+            }
+            _ if self.is_by_part => partitions::check_key(key).map(|()| None),
+            _ => return None,
+        };
         Some(date.map(|date| Partition { key: key.to_owned(), date }))
     }
 
@@ -162,6 +169,7 @@ impl Timetable {
         match (&self.assets, &self.time) {
             (None, None) => "Never, external triggers only".to_owned(),
             (None, Some(time)) => describe::clockwork(time),
+            (Some(assets), None) if self.is_by_part => format!("{}, for a partition each", describe::assets(assets)),
             (Some(assets), None) => describe::assets(assets),
             (Some(assets), Some(time)) => format!("{}; or: {}", describe::assets(assets), describe::clockwork(time)),
         }
@@ -172,6 +180,7 @@ impl Timetable {
         let time = self.time.as_ref().map(describe::summary);
         match (&self.assets, time) {
             (None, time) => time,
+            (Some(_), None) if self.is_by_part => Some(format!("{PARTITIONED}Asset")),
             (Some(_), None) => Some("Asset".to_owned()),
             (Some(_), Some(time)) => Some(format!("Asset or {time}")),
         }

@@ -42,7 +42,7 @@ impl PartitionRuns {
         for _ in 0..self.run_offset.unsigned_abs() {
             date = if self.run_offset > 0 { ticks.next(date)? } else { ticks.last_before(date)? };
         }
-        Some(Partition { key: self.key_format.key(date, self.timezone), date })
+        Some(Partition { key: self.key_format.key(date, self.timezone), date: Some(date) })
     }
 
     /// The instant that a key stands for.

@@ -18,6 +18,8 @@ pub struct Model {
     /// The asset's key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub asset_id: i64,
+    /// In a schedule: whether parts of the asset are waited for, each by itself.
+    pub by_partition: bool,
     /// In a schedule: the newest event of the asset that a run of the DAG was given; 0 before there is one.
     pub seen_event_id: i64,
     /// Since when it does.

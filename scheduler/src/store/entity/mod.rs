@@ -7,6 +7,7 @@ pub mod asset_alias_reference;
 pub mod asset_dag_run_queue;
 pub mod asset_event;
 pub mod asset_event_dag_run;
+pub mod asset_partition_queue;
 pub mod asset_reference;
 pub mod backfill;
 pub mod callback_request;

@@ -10,7 +10,9 @@ use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use crate::store::entity::{asset_dag_run_queue, asset_event, asset_event_dag_run, asset_reference};
+use crate::store::entity::{
+    asset_dag_run_queue, asset_event, asset_event_dag_run, asset_partition_queue, asset_reference,
+};
 use crate::store::error::{StoreError, doing};
 
 /// Of each event that any of these runs was given, of how many of them.
@@ -78,12 +80,18 @@ fn replaced(before: DateTime<Utc>) -> sea_orm::Select<asset_event::Entity> {
     asset_event::Entity::find()
         .filter(C::Timestamp.lt(before))
         .filter(C::Id.not_in_subquery(newest()))
+        .filter(C::Id.not_in_subquery(queued_parts()))
         .filter(Expr::exists(awaited()).not())
 }
 
 fn newest() -> SelectStatement {
     use asset_event::Column as C;
     Query::select().expr(Expr::col(C::Id).max()).from(asset_event::Entity).group_by_col(C::AssetId).to_owned()
+}
+
+fn queued_parts() -> SelectStatement {
+    use asset_partition_queue::{Column, Entity};
+    Query::select().column(Column::AssetEventId).from(Entity).to_owned()
 }
 
 /// A DAG for which the asset is queued is given all events since those that it has seen.

@@ -277,7 +277,9 @@ f: {schedule: {__type__: airflow.timetables.simple.NullTimetable}}\n",
         "default: {tasks: []}\n\
 a: {schedule: {cron: '@daily', key_format: '%Y-%m-%d', run_offset: -1, run_immediately: true}}\n\
 b: {schedule: {cron: 0 6 * * mon-fri, key_format: week %G-W%V}}\n\
-c: {schedule: {__type__: airflow.sdk.CronPartitionTimetable, __args__: [0 0 * * *], timezone: Asia/Taipei, run_offset: 1}}\n",
+c: {schedule: {__type__: airflow.sdk.CronPartitionTimetable, __args__: [0 0 * * *], timezone: Asia/Taipei, run_offset: 1}}\n\
+d: {schedule: {assets: {any: [a, [b, s3://c]]}, partitioned: true}}\n\
+e: {schedule: {__type__: airflow.sdk.PartitionedAssetTimetable, assets: [a], default_partition_mapper: {__type__: airflow.sdk.IdentityMapper}}}\n",
     ),
     (
         "assets",

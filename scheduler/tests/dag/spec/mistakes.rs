@@ -70,7 +70,7 @@ mistakes! {
     unsupported_callback_argument: Unsupported, InTheEditor, "tasks:\n  - task_id: a\n    operator: empty\n    on_retry_callback:\n      callback: airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier\n      url_env: SLACK\n      slack_webhook_conn_id: slack\n";
     unsupported_decorator: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, decorator: airflow.sdk.task, python_callable: lib.f}\n";
     unsupported_schedule_datasets: Unsupported, InTheEditor, "schedule: {datasets: a & b}\ntasks: []\n";
-    unsupported_schedule_class: Unsupported, InTheEditor, "schedule: {__type__: airflow.timetables.assets.PartitionedAssetTimetable, assets: [a]}\ntasks: []\n";
+    unsupported_schedule_class: Unsupported, InTheEditor, "schedule: {__type__: airflow.timetables.simple.PartitionedAtRuntime}\ntasks: []\n";
     unsupported_relativedelta: Unsupported, WhenLoaded, "schedule: {__type__: dateutil.relativedelta.relativedelta, hour: 18}\ntasks: []\n";
     invalid_scheduled_alias: UnknownKey, InTheEditor, "schedule: [{alias: a, uri: b}]\ntasks: []\n";
     unsupported_inlet_alias: Unsupported, InTheEditor, "tasks:\n  - {task_id: a, operator: empty, inlets: [{__type__: airflow.sdk.AssetAlias, name: a}]}\n";

@@ -83,7 +83,7 @@ fn a_run_is_about_the_partition_of_a_tick(
     #[case] date: &str,
 ) {
     let partition = partitioned(cron, beside, zone).partition(at(tick)).unwrap();
-    assert_eq!((partition.key.as_str(), partition.date), (key, at(date)));
+    assert_eq!((partition.key.as_str(), partition.date), (key, Some(at(date))));
 }
 
 /// Python's `strptime` with the format of the schedule: what a key does not say is the first.
@@ -108,7 +108,19 @@ fn a_key_that_somebody_gives_is_read(
 ) {
     let timetable = partitioned("@daily", &format!("key_format: '{format}'"), zone);
     let read = timetable.partition_of_key(key).unwrap();
-    assert_eq!(read.ok().map(|partition| (partition.key, partition.date)), date.map(|date| (key.to_owned(), at(date))));
+    assert_eq!(read.ok().and_then(|partition| partition.date), date.map(at));
+}
+
+/// Airflow's `IdentityMapper`: any key is one, and stands for no instant.
+#[test]
+fn parts_of_assets_have_any_key() {
+    let timetable = timetable("{assets: [a, b], partitioned: true}");
+    let partition = timetable.partition_of_key("eu").unwrap().unwrap();
+    assert_eq!((partition.key.as_str(), partition.date), ("eu", None));
+    assert!(timetable.partition_of_key(" ").unwrap().is_err());
+    assert!(timetable.is_partitioned() && !timetable.is_periodic() && timetable.partition(at(NOW)).is_none());
+    assert_eq!(timetable.describe(), "When a and b are updated, for a partition each");
+    assert_eq!(timetable.summary().as_deref(), Some("Partitioned Asset"));
 }
 
 #[test]

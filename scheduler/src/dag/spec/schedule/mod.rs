@@ -66,13 +66,33 @@ impl Reader<'_> {
         }
     }
 
-    /// `{assets: [a, b], time: "@daily"}`.
+    /// `{assets: [a, b], time: "@daily"}`, `{assets: [a, b], partitioned: true}`.
     fn assets_or_time(&mut self, mapping: &Mapping) -> Option<Schedule> {
-        known_keys(mapping, &["assets", "time"], "a schedule by assets", self.problems);
+        known_keys(mapping, &["assets", "time", "partitioned"], "a schedule by assets", self.problems);
+        if time::flag(mapping, "partitioned", self)? {
+            if let Some(time) = present(mapping, "time") {
+                let message = "`time` makes no sense beside `partitioned: true`";
+                let help = "a run is about a partition that assets have, and a time has none; write a DAG for each";
+                self.problems.push(Problem::new(Code::InvalidSchedule, message, time.key_place, "not here").help(help));
+            }
+            return self.partitioned_assets(&mapping.get("assets")?.value);
+        }
         let assets = mapping.get("assets").and_then(|entry| assets::expression(&entry.value, self.problems));
         let Some(time) = present(mapping, "time") else { return Some(Schedule::Assets(assets?)) };
         let time = self.time_beside_assets(&time.value);
         Some(Schedule::AssetsOrTime { assets: assets?, time: time? })
+    }
+
+    /// Assets of which the same part is waited for.
+    fn partitioned_assets(&mut self, node: &Node) -> Option<Schedule> {
+        let assets = assets::expression(node, self.problems)?;
+        if !assets.aliases().is_empty() {
+            let message = "of what is found under an alias no partitions can be waited for";
+            let help = "name the assets";
+            self.problems.push(Problem::new(Code::InvalidSchedule, message, node.place, "an alias").help(help));
+            return None;
+        }
+        Some(Schedule::PartitionedAssets(assets))
     }
 
     /// A schedule that goes by the clock, beside one by assets: runs for all of some assets are about no partition.
@@ -93,7 +113,10 @@ impl Reader<'_> {
             Yaml::Text(text) => time::word(text, node, self),
             Yaml::Map(mapping) if mapping.has(values::OBJECT_KEY) => match self.object(node)? {
                 Schedule::Time(time) => Some(time),
-                Schedule::Never | Schedule::Assets(_) | Schedule::AssetsOrTime { .. } => {
+                Schedule::Never
+                | Schedule::Assets(_)
+                | Schedule::PartitionedAssets(_)
+                | Schedule::AssetsOrTime { .. } => {
                     self.problems.push(
                         Problem::new(Code::InvalidSchedule, "this does not go by the clock", node.place, "not a time")
                             .help("beside `assets` stands a cron expression, a preset or a length of time"),

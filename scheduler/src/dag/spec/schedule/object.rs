@@ -16,7 +16,7 @@ use crate::dag::schedule::{DeltaTrigger, TimeSchedule};
 const ARGS_KEY: &str = "__args__";
 
 /// The timetables that can be written so, by the last part of their class names.
-pub(super) const TIMETABLES: [&str; 11] = [
+pub(super) const TIMETABLES: [&str; 12] = [
     "CronTriggerTimetable",
     "MultipleCronTriggerTimetable",
     "DeltaTriggerTimetable",
@@ -25,6 +25,7 @@ pub(super) const TIMETABLES: [&str; 11] = [
     "DeltaDataIntervalTimetable",
     "EventsTimetable",
     "AssetOrTimeSchedule",
+    "PartitionedAssetTimetable",
     "NullTimetable",
     "OnceTimetable",
     "ContinuousTimetable",
@@ -124,6 +125,7 @@ impl Reader<'_> {
                 return Some(Schedule::Never);
             }
             "AssetOrTimeSchedule" => return self.asset_or_time(&object, node),
+            "PartitionedAssetTimetable" => return self.partitioned_asset(&object, node),
             "OnceTimetable" => {
                 object.arguments(&[], &[], self.problems);
                 TimeSchedule::Once
@@ -208,6 +210,24 @@ impl Reader<'_> {
         Some(Schedule::AssetsOrTime { assets, time: time? })
     }
 
+    fn partitioned_asset(&mut self, object: &Object<'_>, node: &Node) -> Option<Schedule> {
+        let arguments = object.arguments(&[], &["assets", "default_partition_mapper"], self.problems);
+        if let Some(mapper) = argument(&arguments, "default_partition_mapper") {
+            let is_identity = Object::read(within_schedule(&mapper.key), &mapper.value)
+                .is_ok_and(|mapper| mapper.airflow_class() == Some("IdentityMapper"));
+            if !is_identity {
+                let message = "keys of partitions are mapped onto themselves alone".to_owned();
+                self.problems.push(unsupported(
+                    message,
+                    mapper.value.place,
+                    "leave it out, or write an `IdentityMapper`",
+                ));
+            }
+        }
+        let assets = self.required(&arguments, "assets", object, node)?;
+        self.partitioned_assets(&assets.value)
+    }
+
     fn required<'e>(
         &mut self,
         arguments: &'e [Entry],
@@ -237,8 +257,8 @@ impl Reader<'_> {
 /// A class that a schedule cannot be made from.
 fn refused(object: &Object<'_>) -> Problem {
     let help = match object.airflow_class() {
-        Some("PartitionedAssetTimetable" | "PartitionedAtRuntime") => {
-            "runs of partitions are made by the clock alone: `{cron: \"@daily\", key_format: \"%Y-%m-%d\"}`".to_owned()
+        Some("PartitionedAtRuntime") => {
+            "write `{cron: \"@daily\", key_format: \"%Y-%m-%d\"}`, or `{assets: […], partitioned: true}`".to_owned()
         }
         Some(class) => {
             did_you_mean(class, TIMETABLES).unwrap_or_else(|| format!("the timetables are {}", listed(&TIMETABLES)))

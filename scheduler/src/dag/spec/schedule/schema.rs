@@ -40,6 +40,10 @@ pub(in crate::dag::spec) fn schedule() -> Value {
             form(&["assets"], &json!({
                 "assets": described("#/$defs/asset_expression", "The assets to wait for; a list means all of them."),
                 "time": described("#/$defs/time", "When the DAG runs besides."),
+                "partitioned": {
+                    "type": ["boolean", "null"],
+                    "description": "Whether a run is made for each partition, when all assets have it.",
+                },
             })),
             { "type": "null" },
         ],

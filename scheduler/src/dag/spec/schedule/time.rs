@@ -314,7 +314,7 @@ fn covers_since_last(mapping: &Mapping, others: &[&str], reader: &mut Reader<'_>
 }
 
 /// A key that is true or false, false when absent. Mistakes are noted.
-fn flag(mapping: &Mapping, key: &str, reader: &mut Reader<'_>) -> Option<bool> {
+pub(super) fn flag(mapping: &Mapping, key: &str, reader: &mut Reader<'_>) -> Option<bool> {
     match present(mapping, key) {
         Some(entry) => {
             let subject: Subject<'_> = within_schedule(key);
