@@ -155,7 +155,7 @@ function setFavorite(dag: MockDag, favorite: boolean): Response {
 function nextRuns(db: Db, params: Params, _: Request, url: URL): Response | Promise<Response> {
   return withDag(db, params, (dag) => {
     const times = dag.cron === null ? [] : nextTimes(dag, Number(url.searchParams.get('count') ?? 10))
-    return json({ runs: times.map((at) => ({ run_after: at, logical_date: at, data_interval_start: at, data_interval_end: at, note: null })) })
+    return json({ runs: times.map((at) => ({ run_after: at, logical_date: at, data_interval_start: at, data_interval_end: at, partition_key: null, note: null })) })
   })
 }
 

@@ -2294,7 +2294,7 @@ export interface components {
             extra?: {
                 [key: string]: unknown;
             } | null;
-            /** @description Not used: events have no partitions. */
+            /** @description Which part of it; all of it when absent. */
             partition_key?: string | null;
             /** @description Not used: there are no teams. */
             access_control?: {
@@ -2676,11 +2676,11 @@ export interface components {
         DryRunBackfillResponse: {
             /** Format: date-time */
             logical_date: string | null;
-            /** @description Always null: runs have no partitions. */
+            /** @description Always null: backfills of partitions are not served. */
             partition_key: string | null;
             /**
              * Format: date-time
-             * @description Always null: runs have no partitions.
+             * @description Always null: backfills of partitions are not served.
              */
             partition_date: string | null;
         };
@@ -2938,7 +2938,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             note?: string | null;
-            /** @description Not used: runs have no partitions. */
+            /** @description Which partition the run is about; only partitioned DAGs take one. */
             partition_key?: string | null;
         };
         /** @description Who is signed in. */
@@ -2966,6 +2966,8 @@ export interface components {
             data_interval_start: string;
             /** Format: date-time */
             data_interval_end: string;
+            /** @description The partition that it is about. Then the dates say when it is due; the run has none. */
+            partition_key: string | null;
             /** @description What daylight saving does to its time: `clock goes forward`, `first occurrence` or `second occurrence`. */
             note: string | null;
         };
@@ -3372,7 +3374,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             note?: string | null;
-            /** @description Not used: runs have no partitions. */
+            /** @description Which partition the run is about; only partitioned DAGs take one. */
             partition_key?: string | null;
         };
         /** @description How whoever waits for deferred tasks is: in Updraft the scheduler does. */
@@ -3837,7 +3839,7 @@ export interface operations {
                     "application/json": components["schemas"]["DAGRunResponse"];
                 };
             };
-            /** @description The DAG's file is broken, or `conf` or the id does not fit */
+            /** @description The DAG's file is broken, or `conf`, the id or the key does not fit */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5487,7 +5489,7 @@ export interface operations {
                     "application/json": components["schemas"]["DAGRunResponse"];
                 };
             };
-            /** @description The DAG's file is broken, or `conf` or the id does not fit */
+            /** @description The DAG's file is broken, or `conf`, the id or the key does not fit */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -77,7 +77,7 @@ function NextRuns({ dag, zone }: Props) {
       <thead>
         <tr>
           <th>Runs at</th>
-          <th>Logical date</th>
+          <th>{typeof next.runs[0]?.partition_key === 'string' ? 'Partition' : 'Logical date'}</th>
           <th>In</th>
         </tr>
       </thead>
@@ -88,7 +88,7 @@ function NextRuns({ dag, zone }: Props) {
               <Time at={run.run_after} zone={zone} as="zoned" />
             </td>
             <td>
-              <Time at={run.logical_date} zone={zone} as="zoned" />
+              {run.partition_key ?? <Time at={run.logical_date} zone={zone} as="zoned" />}
             </td>
             <td>{dag.is_paused ? 'paused' : <Time at={run.run_after} zone={zone} as="relative" />}</td>
           </tr>
