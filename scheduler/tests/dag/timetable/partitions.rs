@@ -135,6 +135,6 @@ fn other_schedules_have_none() {
 #[test]
 fn in_words() {
     let timetable = timetable("{cron: '0 3 * * *', key_format: '%Y-%m-%d'}");
-    assert_eq!(timetable.describe(), "At 03:00, for a partition each");
+    assert_eq!(timetable.describe(), "Every day at 03:00, for a partition each");
     assert_eq!(timetable.summary().as_deref(), Some("Partitioned 0 3 * * *"));
 }

@@ -31,6 +31,7 @@ export function TriggerDialog({ dagId, isPaused, opened, onClose, conf }: Props)
           dagId={dagId}
           isPaused={isPaused}
           zone={details.data.timezone ?? 'UTC'}
+          isPartitioned={details.data.timetable_partitioned}
           params={readParams(details.data.params)}
           conf={conf}
           onDone={onClose}

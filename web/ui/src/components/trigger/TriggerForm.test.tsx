@@ -10,23 +10,26 @@ vi.mock('@tanstack/react-router', () => ({ useNavigate: () => () => Promise.reso
 Object.defineProperty(document, 'fonts', { value: new EventTarget(), configurable: true })
 
 /** The form of a paused DAG; the server answers each change with a status, and what it was asked is noted. */
-function form(status: Record<string, number>) {
+function form(status: Record<string, number>, partition?: string) {
   const asked: string[] = []
-  vi.stubGlobal('fetch', (request: Request) => {
+  const bodies: unknown[] = []
+  vi.stubGlobal('fetch', async (request: Request) => {
     asked.push(request.method)
+    bodies.push(await request.clone().json())
     const body = JSON.stringify({ detail: 'no', dag_run_id: 'mine' })
-    return Promise.resolve(new Response(body, { status: status[request.method], headers: { 'Content-Type': 'application/json' } }))
+    return new Response(body, { status: status[request.method], headers: { 'Content-Type': 'application/json' } })
   })
   const done = vi.fn()
   render(
     <MantineProvider>
       <QueryClientProvider client={new QueryClient()}>
-        <TriggerForm dagId="sales" isPaused zone="UTC" params={[]} conf={null} onDone={done} />
+        <TriggerForm dagId="sales" isPaused zone="UTC" isPartitioned={partition !== undefined} params={[]} conf={null} onDone={done} />
       </QueryClientProvider>
     </MantineProvider>,
   )
+  if (partition !== undefined) fireEvent.change(screen.getByRole('textbox', { name: 'Partition' }), { target: { value: partition } })
   fireEvent.click(screen.getByRole('button', { name: 'Unpause and trigger' }))
-  return { asked, done }
+  return { asked, bodies, done }
 }
 
 test('a run that is refused leaves its DAG paused', async () => {
@@ -42,4 +45,18 @@ test('a run that was made is shown, also when its DAG stays paused', async () =>
 
   await vi.waitFor(() => expect(done).toHaveBeenCalled())
   expect(asked).toEqual(['POST', 'PATCH'])
+})
+
+test('a run of a partition has its key in place of a date', async () => {
+  const { bodies, done } = form({ POST: 200, PATCH: 200 }, '2026-11-20')
+
+  await vi.waitFor(() => expect(done).toHaveBeenCalled())
+  expect(bodies[0]).toMatchObject({ partition_key: '2026-11-20', logical_date: null })
+})
+
+test('without a key, a run has the date of now', async () => {
+  const { bodies, done } = form({ POST: 200, PATCH: 200 }, '')
+
+  await vi.waitFor(() => expect(done).toHaveBeenCalled())
+  expect(bodies[0]).toMatchObject({ partition_key: null, logical_date: expect.any(String) as string })
 })

@@ -22,14 +22,16 @@ interface Props {
   isPaused: boolean
   /** The DAG's time zone: logical dates are typed in it. */
   zone: string
+  /** Its runs are about partitions, which go by a key. */
+  isPartitioned: boolean
   params: Param[]
   conf: Record<string, unknown> | null
   onDone: () => void
 }
 
-export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Props) {
+export function TriggerForm({ dagId, isPaused, zone, isPartitioned, params, conf, onDone }: Props) {
   const form = useConfForm(params, conf)
-  const [more, setMore] = useState({ logicalDate: '', runId: '', note: '' })
+  const [more, setMore] = useState({ partition: '', logicalDate: '', runId: '', note: '' })
   const [refused, setRefused] = useState<unknown>(null)
   const trigger = useTriggerRun(dagId)
   const pause = usePauseDag(dagId)
@@ -41,7 +43,9 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
     if (given === undefined) return
     const body: TriggerBody = {
       conf: given,
-      logical_date: instantFromWallClock(more.logicalDate, zone) ?? new Date().toISOString(),
+      // A run of a partition has no date, unless one is asked for.
+      logical_date: instantFromWallClock(more.logicalDate, zone) ?? (more.partition === '' ? new Date().toISOString() : null),
+      partition_key: more.partition === '' ? null : more.partition,
       dag_run_id: more.runId === '' ? null : more.runId,
       note: more.note === '' ? null : more.note,
     }
@@ -68,6 +72,16 @@ export function TriggerForm({ dagId, isPaused, zone, params, conf, onDone }: Pro
           </Notice>
         )}
       </div>
+
+      {isPartitioned && (
+        <TextInput
+          label="Partition"
+          description="The key of the part of the data that the run is about. Empty: a run about none"
+          value={more.partition}
+          onChange={(event) => setMore({ ...more, partition: event.currentTarget.value })}
+          spellCheck={false}
+        />
+      )}
 
       <div className={classes.head}>
         <h3 className={classes.title}>Conf</h3>

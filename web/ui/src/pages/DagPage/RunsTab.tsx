@@ -107,12 +107,14 @@ function TypeTitle({ type, total, onAll }: { type: RunType; total: number; onAll
 function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
   const longest = Math.max(0.001, ...runs.map((run) => run.duration ?? 0))
   const hasNotes = runs.some((run) => run.note !== null)
+  const hasPartitions = runs.some((run) => run.partition_key !== null)
   return (
     <Table
       className={classes.table}
       head={
         <>
           <th>Logical date</th>
+          {hasPartitions && <th>Partition</th>}
           <th>State</th>
           <th className={classes.wide}>Type</th>
           <th className={classes.wide}>Started</th>
@@ -129,6 +131,7 @@ function RunTable({ runs, zone }: { runs: DagRun[]; zone: string }) {
               <Time at={run.logical_date ?? run.run_after} zone={zone} as="zoned" />
             </Link>
           </td>
+          {hasPartitions && <td>{run.partition_key}</td>}
           <td>
             <RunStateBadge state={run.state} />
             {run.reason !== null && (

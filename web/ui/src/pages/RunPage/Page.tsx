@@ -64,6 +64,7 @@ export function RunPage() {
                   <Icon name={RUN_TYPES[run.run_type].icon} size={13} /> {RUN_TYPES[run.run_type].label}
                 </span>,
               ],
+              ['Partition', run.partition_key],
               ['Started by', by],
               ['Conf', <Conf key="conf" conf={run.conf} />],
               ['Run id', <CopyText key="id" text={run.dag_run_id} />],
