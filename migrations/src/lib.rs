@@ -26,6 +26,7 @@ mod m20261129_000310_order_of_keys;
 mod m20261130_000010_revoked_token;
 mod m20261130_000020_partition;
 mod m20261130_000030_partition_queue;
+mod m20261130_000040_unfinished_runs;
 
 use sea_orm_migration::prelude::*;
 
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000010_revoked_token::Migration),
             Box::new(m20261130_000020_partition::Migration),
             Box::new(m20261130_000030_partition_queue::Migration),
+            Box::new(m20261130_000040_unfinished_runs::Migration),
         ]
     }
 }

@@ -8,6 +8,7 @@ use sea_orm::{
 
 use super::entity::{backfill, dag_run};
 use super::error::{StoreError, doing};
+use super::runs::is_unfinished;
 
 /// Stores a new backfill; its `id` is made up, and answered.
 pub async fn insert(db: &impl ConnectionTrait, row: backfill::Model) -> Result<i64, StoreError> {
@@ -89,7 +90,7 @@ pub async fn complete_finished(db: &impl ConnectionTrait, now: DateTime<Utc>) ->
     let unfinished = Query::select()
         .column(dag_run::Column::BackfillId)
         .from(dag_run::Entity)
-        .and_where(dag_run::Column::State.is_in(["queued", "running"]))
+        .and_where(is_unfinished())
         .and_where(dag_run::Column::BackfillId.is_not_null())
         .to_owned();
     let updated = backfill::Entity::update_many()

@@ -12,6 +12,7 @@ use sea_orm::{
 
 use super::entity::{dag_run, pool, task_instance};
 use super::error::{StoreError, doing, is_duplicate};
+use super::runs::is_unfinished;
 
 /// The pool of tasks that name none. It is always there (Airflow 3: `default_pool`).
 pub const DEFAULT_POOL: &str = "default_pool";
@@ -129,11 +130,8 @@ impl SlotUse {
 /// the runs that are not over, of which there are few.
 pub async fn slot_use(db: &impl ConnectionTrait) -> Result<HashMap<String, SlotUse>, StoreError> {
     use task_instance::Column as C;
-    let unfinished = dag_run::Entity::find()
-        .select_only()
-        .column(dag_run::Column::Id)
-        .filter(dag_run::Column::State.is_in(["queued", "running"]))
-        .into_query();
+    let unfinished =
+        dag_run::Entity::find().select_only().column(dag_run::Column::Id).filter(is_unfinished()).into_query();
     let rows: Vec<(String, Option<String>, i64)> = task_instance::Entity::find()
         .select_only()
         .column(C::Pool)

@@ -300,9 +300,15 @@ pub async fn newest(
 pub async fn adopt(db: &impl ConnectionTrait, lease: Uuid, limit: u64) -> Result<Vec<dag_run::Model>, StoreError> {
     let asked = Query::select().column(run_request::Column::DagRunId).from(run_request::Entity).to_owned();
     // Two looks, each by an index; one that joins them by `or` would read the whole history.
-    let mut adopted = adopt_where(db, lease, limit, dag_run::Column::State.is_in(["queued", "running"])).await?;
+    let mut adopted = adopt_where(db, lease, limit, is_unfinished()).await?;
     adopted.extend(adopt_where(db, lease, limit, dag_run::Column::Id.in_subquery(asked)).await?);
     Ok(adopted)
+}
+
+/// That a run is not over. Its states stand in the text, because only then do databases see that the index of unfinished runs
+/// has all of them, and need not look through all that a DAG has ever had.
+pub(super) fn is_unfinished() -> Expr {
+    Expr::cust("dag_run.state IN ('queued', 'running')")
 }
 
 /// The runs that belong to a lease.
@@ -325,15 +331,18 @@ async fn adopt_where(
         .select_only()
         .column(dag_run::Column::Id)
         .filter(dag_run::Column::Owner.is_null())
-        .filter(which)
-        .order_by_asc(dag_run::Column::Id)
-        .limit(limit);
+        .filter(which);
     if db.get_database_backend() == DbBackend::Postgres {
         // Two schedulers that look at once take different runs instead of waiting for each other.
         orphans = orphans
+            .order_by_asc(dag_run::Column::Id)
+            .limit(limit)
             .lock_with_behavior(sea_orm::sea_query::LockType::Update, sea_orm::sea_query::LockBehavior::SkipLocked);
     }
-    let ids: Vec<Uuid> = orphans.into_tuple().all(db).await.map_err(doing("looking for runs without an owner"))?;
+    let mut ids: Vec<Uuid> = orphans.into_tuple().all(db).await.map_err(doing("looking for runs without an owner"))?;
+    // Asked for an order, SQLite would walk through all runs in it, if somebody had it gather statistics.
+    ids.sort_unstable();
+    ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     if ids.is_empty() {
         return Ok(Vec::new());
     }

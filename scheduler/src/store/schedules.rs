@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::entity::{dag, dag_run};
 use super::error::{StoreError, doing};
+use super::runs::is_unfinished;
 use crate::run::{RunState, RunType};
 
 /// What there is to know of a DAG before another run of it is made.
@@ -124,7 +125,7 @@ pub async fn active_runs(db: &impl ConnectionTrait, dag_ids: &[String]) -> Resul
         .select_only()
         .column(dag_run::Column::DagId)
         .column_as(dag_run::Column::Id.count(), "active")
-        .filter(dag_run::Column::State.is_in(["queued", "running"]))
+        .filter(is_unfinished())
         .filter(dag_run::Column::RunType.ne(RunType::Backfill.word()))
         .filter(dag_run::Column::DagId.is_in(dag_ids))
         .group_by(dag_run::Column::DagId)

@@ -15,6 +15,7 @@ use super::keyset::{KeyValue, Kind, Listing, Paging, SortKey, Sorting, fetch, li
 use crate::store::Db;
 use crate::store::entity::{asset, asset_event, asset_event_dag_run, dag_run, dag_version};
 use crate::store::error::{StoreError, doing};
+use crate::store::runs::is_unfinished;
 
 /// A run, with the definition that it is pinned to.
 #[derive(Clone, Debug)]
@@ -216,7 +217,7 @@ pub async fn active_run_counts(
         .column(dag_run::Column::DagId)
         .column_as(dag_run::Column::Id.count(), "runs")
         .filter(dag_run::Column::DagId.is_in(dag_ids))
-        .filter(dag_run::Column::State.is_in(["queued", "running"]))
+        .filter(is_unfinished())
         .group_by(dag_run::Column::DagId)
         .into_tuple()
         .all(db)
