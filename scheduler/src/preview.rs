@@ -1,5 +1,7 @@
 //! When a DAG will be due, for people to look at before it happens.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 
 use crate::dag::Dag;
@@ -7,7 +9,8 @@ use crate::dag::asset::Asset;
 use crate::dag::timetable::{DataInterval, Past, Restriction, Timetable, Upcoming};
 use crate::store::asset_queue::{self, QueueFilter};
 use crate::store::entity::{asset, dag};
-use crate::store::{Db, StoreError, asset_aliases, assets, partition_queue, read, schedules};
+use crate::store::partition_queue::{self, QueuedUpdate};
+use crate::store::{Db, StoreError, asset_aliases, assets, read, schedules};
 
 /// The next `count` runs that the schedule makes of a DAG. Of a paused one: those that it would make if it were unpaused
 /// at `now`, which may be at once.
@@ -69,8 +72,8 @@ pub async fn awaited(db: &Db, definition: &Dag) -> Result<Option<Awaited>, Store
     }
     let filter = QueueFilter { dag_ids: Some(vec![definition.dag_id.clone()]), ..QueueFilter::default() };
     let queued = asset_queue::queued(db.read(), &filter).await?;
-    // Of a part it counts that some part of the asset was updated, and waits for others.
     let parts = partition_queue::queued(db.read(), Some(std::slice::from_ref(&definition.dag_id))).await?;
+    let parts = of_the_fullest(parts);
     let queued_at = |id: i64| {
         let whole = queued.iter().find(|queued| queued.asset_id == id).map(|queued| queued.created_at);
         whole.or_else(|| parts.iter().find(|update| update.asset_id == id).map(|update| update.timestamp))
@@ -92,6 +95,18 @@ pub async fn awaited(db: &Db, definition: &Dag) -> Result<Option<Awaited>, Store
         assets: assets.collect(),
         unresolved: aliases.into_iter().filter(|alias| !found.contains_key(*alias)).map(str::to_owned).collect(),
     }))
+}
+
+/// The updates of the partition that most assets have, the first of several: a run is made for one that all of them have.
+fn of_the_fullest(parts: Vec<QueuedUpdate>) -> Vec<QueuedUpdate> {
+    let mut assets: HashMap<&str, HashSet<i64>> = HashMap::new();
+    for update in &parts {
+        assets.entry(&update.partition_key).or_default().insert(update.asset_id);
+    }
+    let most = assets.values().map(HashSet::len).max().unwrap_or_default();
+    let fullest = parts.iter().find(|update| assets[update.partition_key.as_str()].len() == most);
+    let Some(key) = fullest.map(|update| update.partition_key.clone()) else { return Vec::new() };
+    parts.into_iter().filter(|update| update.partition_key == key).collect()
 }
 
 fn is_row_of(row: &asset::Model, asset: &Asset) -> bool {

@@ -148,10 +148,15 @@ fn text(value: &Value) -> String {
 }
 
 async fn trigger(installation: &Installation, args: TriggerArgs, output: Output) -> anyhow::Result<Status> {
-    let logical_date = args.logical_date.as_deref().map(parse_date).transpose()?;
+    let logical_date = match (args.logical_date.as_deref(), &args.partition_key) {
+        (Some(date), _) => Some(parse_date(date)?),
+        // A run of a partition has no date, unless one is asked for.
+        (None, Some(_)) => None,
+        (None, None) => Some(installation.clock.now()),
+    };
     let trigger = Trigger {
         run_id: args.run_id,
-        logical_date: Some(logical_date.unwrap_or_else(|| installation.clock.now())),
+        logical_date,
         data_interval: None,
         partition_key: args.partition_key,
         run_after: None,

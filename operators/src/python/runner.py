@@ -157,6 +157,9 @@ def context_of(job):
     for name in instants:
         if name in context:
             context[name] = datetime.datetime.fromisoformat(context[name])
+    # Runs without a partition are told so.
+    for name in ("partition_key", "partition_date"):
+        context.setdefault(name, None)
     logical_date = context.get("logical_date")
     if logical_date is not None:
         context["execution_date"] = logical_date

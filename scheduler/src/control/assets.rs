@@ -13,7 +13,7 @@ use crate::store::asset_events::{self, AssetEvent, NewAssetEvent};
 use crate::store::asset_queue::{self, QueueFilter};
 use crate::store::audit::{self, Deed};
 use crate::store::entity::dag_run;
-use crate::store::{StoreError, assets, commit};
+use crate::store::{StoreError, assets, commit, partition_queue};
 
 impl Control {
     /// Says that an asset was updated, by whatever is no task, or the part of it with that key. DAGs that wait for it take it
@@ -72,7 +72,8 @@ impl Control {
     /// Forgets what is queued; answers with how much it was. The events stay, and the next run is given them.
     pub async fn forget_queued_assets(&self, filter: &QueueFilter, user: Option<&str>) -> Result<u64, ControlError> {
         let txn = self.db.begin_write().await?;
-        let forgotten = asset_queue::forget_queued(&txn, filter).await?;
+        let whole = asset_queue::forget_queued(&txn, filter).await?;
+        let forgotten = whole + partition_queue::forget_queued(&txn, filter).await?;
         if forgotten == 0 {
             return Ok(0);
         }

@@ -1,9 +1,14 @@
 //! Which part of its data a run is about, and an update of an asset (Airflow 3: partitions).
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _, Utc};
 use chrono_tz::Tz;
 
 use super::timetable::resolve_local;
+
+/// The years of dates that keys stand for: Python's but the first and the last, so that a time zone leads nowhere else.
+const YEARS: RangeInclusive<i32> = 2..=9998;
 
 /// The most characters of a key (Airflow 3).
 pub const KEY_CHARS_MAX: usize = 250;
@@ -106,9 +111,10 @@ impl KeyFormat {
     }
 
     /// The instant that a key stands for: what it does not say is the first month, day, hour, minute or second, of 1900
-    /// (Python's `strptime`).
+    /// (Python's `strptime`). A key that we would write otherwise meets no other, and is refused.
     pub fn date(&self, key: &str, timezone: Tz) -> Result<DateTime<Utc>, InvalidKey> {
-        let says = |letters: &str| letters.chars().any(|letter| self.0.contains(&format!("%{letter}")));
+        let directives = self.0.replace("%%", "");
+        let says = |letters: &str| letters.chars().any(|letter| directives.contains(&format!("%{letter}")));
         let (mut key_and_rest, mut format) = (key.to_owned(), self.0.clone());
         for (said_by, directive, first) in [
             ("YyG", "%Y", "1900"),
@@ -124,7 +130,11 @@ impl KeyFormat {
             }
         }
         NaiveDateTime::parse_from_str(&key_and_rest, &format)
+            .ok()
+            // A second of 60 is none of a day's.
+            .filter(|local| YEARS.contains(&local.year()) && local.nanosecond() == 0)
+            .filter(|local| local.format(&self.0).to_string() == key)
             .map(|local| resolve_local(local, timezone))
-            .map_err(|_| InvalidKey::Format { key: key.to_owned(), format: self.0.clone() })
+            .ok_or_else(|| InvalidKey::Format { key: key.to_owned(), format: self.0.clone() })
     }
 }

@@ -48,9 +48,9 @@ impl Coordinator {
         let mut due: Vec<String> = self
             .dags
             .values()
-            .filter(|dag| dag.due(now).is_some() || self.is_asked_for(dag))
             .filter(|dag| !held_back.contains(&dag.row.dag_id))
             .filter(|dag| self.active_runs(&dag.row.dag_id) < dag.max_active_runs())
+            .filter(|dag| dag.due(now).is_some() || self.is_asked_for(dag))
             .map(|dag| dag.row.dag_id.clone())
             .take(DUE_MAX)
             .collect();

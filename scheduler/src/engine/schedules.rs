@@ -110,6 +110,10 @@ impl ScheduledDag {
 
     /// Whether the assets in `queued`, which are all that is queued for it, ask for a run.
     pub(super) fn is_asked_for(&self, queued: &[QueuedAsset]) -> bool {
+        // What was queued before its schedule changed asks for nothing.
+        if self.waits_for_parts() {
+            return false;
+        }
         let is_updated = |asset: &Asset| queued.iter().any(|queued| queued.is_of(asset));
         let is_alias_updated = |alias: &str| queued.iter().any(|queued| queued.is_found_under(alias));
         self.definition.schedule.assets().is_some_and(|assets| assets.is_true(&is_updated, &is_alias_updated))

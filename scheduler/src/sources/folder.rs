@@ -7,7 +7,7 @@
 //! The folder may be the copy of a [`Remote`] origin; then the copy is brought in step first, and what keeps it from that is an
 //! import error under the origin's name.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -107,8 +107,8 @@ pub struct DagFolder {
     told: Option<Result<(), String>>,
     files: BTreeMap<String, Found>,
     owners: Owners,
-    /// Files with a DAG that another file defines.
-    doubles: BTreeSet<String>,
+    /// Files with a DAG that other files define, and those others.
+    doubles: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl DagFolder {
@@ -136,7 +136,7 @@ impl DagFolder {
             told: None,
             files: BTreeMap::new(),
             owners: Owners::default(),
-            doubles: BTreeSet::new(),
+            doubles: BTreeMap::new(),
         }
     }
 
@@ -230,10 +230,10 @@ impl DagFolder {
         if difference.is_empty() && !is_first {
             return Ok(());
         }
-        // What another file defined may be theirs from now on.
-        let doubles = self.doubles.iter().filter(|name| !difference.gone.contains(*name));
-        for (name, file) in doubles.filter_map(|name| self.files.get_key_value(name)) {
-            difference.changed.entry(name.clone()).or_insert_with(|| file.clone());
+        for name in self.doubles_of(&difference) {
+            if let Some(file) = self.files.get(&name) {
+                difference.changed.entry(name).or_insert_with(|| file.clone());
+            }
         }
         let read = self.read(&difference.changed).await;
         // If nothing was written, the next time starts from what was known before.
@@ -243,6 +243,13 @@ impl DagFolder {
         }
         self.files.extend(difference.changed);
         Ok(())
+    }
+
+    /// Files with a DAG that may be theirs from now on, because the file that defined it is not as it was.
+    fn doubles_of(&self, difference: &Difference) -> Vec<String> {
+        let is_other = |file: &String| difference.changed.contains_key(file) || difference.gone.contains(file);
+        let doubles = self.doubles.iter().filter(|(_, others)| others.iter().any(is_other));
+        doubles.map(|(name, _)| name.clone()).filter(|name| !difference.gone.contains(name)).collect()
     }
 
     async fn read(&self, files: &BTreeMap<String, Found>) -> Vec<ReadFile> {
@@ -291,11 +298,13 @@ impl DagFolder {
         }
         let broken = self.release(&read, &mut owners);
         let doubles = refuse_doubles(&mut read, &owners);
+        let read_names: BTreeSet<String> = read.iter().map(|file| file.name.clone()).collect();
         let update = self.update(&read, &known, broken, &mut owners, now);
 
         let errors = dags::list_import_errors(&txn, BUNDLE_NAME).await?;
-        let wrong: HashSet<String> = errors.into_iter().map(|error| error.filename).collect();
-        for file in read.iter().filter(|file| file.problems.is_some() || wrong.contains(&file.name)) {
+        let wrong: HashMap<String, String> =
+            errors.into_iter().map(|error| (error.filename, error.stack_trace)).collect();
+        for file in read.iter().filter(|file| file.problems.as_ref() != wrong.get(&file.name)) {
             dags::set_import_error(&txn, BUNDLE_NAME, &file.name, file.problems.as_deref(), now).await?;
         }
         let origin = self.remote.as_ref().map(Remote::name);
@@ -303,7 +312,7 @@ impl DagFolder {
             let was_there = self.files.contains_key(name) && !difference.gone.contains(name);
             was_there || difference.changed.contains_key(name)
         };
-        for name in wrong.iter().filter(|name| !is_there(name) && Some(name.as_str()) != origin) {
+        for name in wrong.keys().filter(|name| !is_there(name) && Some(name.as_str()) != origin) {
             dags::set_import_error(&txn, BUNDLE_NAME, name, None, now).await?;
         }
         update.write(&txn, now).await?;
@@ -313,7 +322,8 @@ impl DagFolder {
 
         let changes = owners.into_changes();
         self.owners.change(changes);
-        self.doubles = doubles;
+        self.doubles.retain(|name, _| !read_names.contains(name) && !difference.gone.contains(name));
+        self.doubles.extend(doubles);
         self.report(&read, &difference.gone, update.touched());
         Ok(())
     }
@@ -339,7 +349,9 @@ impl DagFolder {
             if file.problems.is_some() {
                 broken.extend(absent);
             } else {
-                absent.iter().for_each(|dag_id| owners.remove(dag_id));
+                for dag_id in &absent {
+                    owners.remove(dag_id);
+                }
             }
         }
         broken
@@ -486,9 +498,9 @@ fn owners_after_a_start(known: &HashMap<String, dag::Model>, files: &BTreeMap<St
 }
 
 /// A DAG that another file defines is that file's; here it is an error (Airflow silently takes the last). Answers with the
-/// files that have such.
-fn refuse_doubles(read: &mut [ReadFile], owners: &Draft<'_>) -> BTreeSet<String> {
-    let mut with_doubles = BTreeSet::new();
+/// files that have such, and whose they are.
+fn refuse_doubles(read: &mut [ReadFile], owners: &Draft<'_>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut with_doubles: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut new: HashMap<String, String> = HashMap::new();
     for file in read {
         let mut doubles = Vec::new();
@@ -499,6 +511,7 @@ fn refuse_doubles(read: &mut [ReadFile], owners: &Draft<'_>) -> BTreeSet<String>
             if is_ours {
                 new.insert(dag_id.clone(), file.name.clone());
             } else {
+                with_doubles.entry(file.name.clone()).or_default().insert(owner.to_owned());
                 doubles.push(format!(
                     "DAG `{dag_id}` is defined in `{owner}` already; give it another dag_id, or remove one of them"
                 ));
@@ -508,7 +521,6 @@ fn refuse_doubles(read: &mut [ReadFile], owners: &Draft<'_>) -> BTreeSet<String>
         if !doubles.is_empty() {
             let before = file.problems.take().map(|text| text + "\n").unwrap_or_default();
             file.problems = Some(format!("{before}{}: {}", file.name, doubles.join("\n")));
-            with_doubles.insert(file.name.clone());
         }
     }
     with_doubles

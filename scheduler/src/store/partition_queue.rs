@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::ROWS_MAX;
 use super::asset_events;
-use super::asset_queue;
+use super::asset_queue::{self, QueueFilter};
 use super::entity::{asset, asset_event, asset_partition_queue};
 use super::error::{StoreError, doing};
 use crate::dag::asset::Asset;
@@ -116,6 +116,23 @@ pub async fn give(db: &impl ConnectionTrait, run: Uuid, taken: &[QueuedUpdate]) 
             .map_err(doing("taking parts of assets off a queue"))?;
     }
     Ok(())
+}
+
+/// Forgets what is queued, as far as the filter lets it; answers with how many updates that were.
+pub async fn forget_queued(db: &impl ConnectionTrait, filter: &QueueFilter) -> Result<u64, StoreError> {
+    use asset_partition_queue::Column as C;
+    let events = asset_event::Entity::find().select_only().column(asset_event::Column::Id).filter(
+        Condition::all()
+            .add_option(filter.asset_id.map(|id| asset_event::Column::AssetId.eq(id)))
+            .add_option(filter.before.map(|instant| asset_event::Column::Timestamp.lt(instant))),
+    );
+    let deleted = asset_partition_queue::Entity::delete_many()
+        .filter(Condition::all().add_option(filter.dag_ids.as_ref().map(|ids| C::DagId.is_in(ids))))
+        .filter(C::AssetEventId.in_subquery(sea_orm::QueryTrait::into_query(events)))
+        .exec(db)
+        .await
+        .map_err(doing("forgetting which parts of assets are queued"))?;
+    Ok(deleted.rows_affected)
 }
 
 /// Forgets what is queued of an asset for a DAG that waits for its parts no more.

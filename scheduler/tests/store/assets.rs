@@ -159,6 +159,22 @@ async fn parts_are_queued_one_by_one(#[case] backend: Backend) {
     );
     commit(txn).await.unwrap();
 
+    let forget = async |filter: QueueFilter| {
+        let txn = db.begin_write().await.unwrap();
+        let forgotten = partition_queue::forget_queued(&txn, &filter).await.unwrap();
+        commit(txn).await.unwrap();
+        forgotten
+    };
+    let dag_ids = |dag_id: &str| Some(vec![dag_id.to_owned()]);
+    assert_eq!(forget(QueueFilter { dag_ids: dag_ids("b"), ..QueueFilter::default() }).await, 0);
+    assert_eq!(forget(QueueFilter { asset_id: Some(-1), ..QueueFilter::default() }).await, 0);
+    assert_eq!(
+        forget(QueueFilter { before: Some(noon() - chrono::TimeDelta::days(1)), ..QueueFilter::default() }).await,
+        0
+    );
+    assert_eq!(forget(QueueFilter { dag_ids: dag_ids("a"), ..QueueFilter::default() }).await, 1);
+    emit(&db, &[part("us", None)]).await;
+
     waits_for(&db, "[s3://a]").await;
     assert!(queued_parts(&db).await.is_empty());
     emit(&db, &[part("us", None), update("s3://a", None)]).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scheduler::dag::timetable::PARTITIONED;
+use scheduler::dag::timetable::{OF_PARTITIONS, PARTITIONED};
 use scheduler::dag::{Dag, Param};
 use scheduler::store::entity::{dag, dag_version};
 use scheduler::store::read::DagRow;
@@ -66,7 +66,9 @@ impl From<DagRow> for DagResponse {
     fn from(DagRow { dag, tags }: DagRow) -> DagResponse {
         let summary = dag.timetable_summary.as_deref();
         let summary = summary.map(|summary| summary.strip_prefix("Asset or ").unwrap_or(summary));
-        let is_partitioned = summary.is_some_and(|summary| summary.starts_with(PARTITIONED));
+        // The summary of a schedule of dates is a text of its author's.
+        let is_in_words = dag.timetable_description.as_deref().is_some_and(|words| words.ends_with(OF_PARTITIONS));
+        let is_partitioned = is_in_words && summary.is_some_and(|summary| summary.starts_with(PARTITIONED));
         let is_periodic = !matches!(summary, None | Some("@once" | "@continuous" | "Asset" | "Partitioned Asset"));
         let allowed_run_types = dag.allowed_run_types.as_ref().map(run_types);
         let allows_backfills = allowed_run_types.as_ref().is_none_or(|types| types.contains(&DagRunType::Backfill));
@@ -99,15 +101,16 @@ impl From<DagRow> for DagResponse {
             relative_fileloc: Some(dag.relative_fileloc),
             fileloc: dag.fileloc,
             description: dag.description,
-            timetable_summary: timetable_summary(dag.timetable_summary),
+            timetable_summary: timetable_summary(dag.timetable_summary, is_partitioned),
             timetable_description: dag.timetable_description,
         }
     }
 }
 
 /// Airflow's: of an expression it tells beside it that runs are about partitions.
-fn timetable_summary(stored: Option<String>) -> Option<String> {
-    let expression = stored.as_deref().and_then(|summary| summary.strip_prefix(PARTITIONED));
+fn timetable_summary(stored: Option<String>, is_partitioned: bool) -> Option<String> {
+    let of_partitions = stored.as_deref().filter(|_| is_partitioned);
+    let expression = of_partitions.and_then(|summary| summary.strip_prefix(PARTITIONED));
     expression.filter(|rest| *rest != "Asset").map(str::to_owned).or(stored)
 }
 

@@ -198,6 +198,11 @@ async fn a_dag_that_two_files_define_is_that_of_the_first(#[case] backend: Backe
     assert_eq!(server.get_ok("/dags/sales").await["description"], "What was sold");
     assert_eq!(server.get_ok("/dags/own").await["relative_fileloc"], "second.yaml");
 
+    // Whoever asks again finds the same error, as long as it is one.
+    let id = errors["import_errors"][0]["import_error_id"].clone();
+    server.write_dag("unconcerned.yaml", "tasks: []\n").await;
+    assert_eq!(server.get_ok("/importErrors").await["import_errors"][0]["import_error_id"], id);
+
     // Whichever way the first lets it go, the second has it.
     server.write_dag("sales.yaml", "others: {tasks: []}\n").await;
     assert_eq!(server.get_ok("/importErrors").await["total_entries"], 0);

@@ -32,6 +32,8 @@ const MONTHS: [&str; 12] = [
 
 /// How the summary of a schedule by partitions begins (Airflow 3: `Partitioned Asset`).
 pub const PARTITIONED: &str = "Partitioned ";
+/// How such a schedule ends in words.
+pub const OF_PARTITIONS: &str = ", for a partition each";
 
 /// More times than this in a day read worse than the expression.
 const TIMES_MAX: usize = 4;
@@ -56,7 +58,7 @@ pub(super) fn clockwork(time: &Clockwork) -> String {
         Clockwork::Interval(IntervalRuns::Delta(period)) => covering(every(period), Some(period)),
         Clockwork::Partition(partition) => {
             let words: Vec<String> = partition.cron.ticks.iter().map(ticks).collect();
-            format!("{}, for a partition each", words.join("; "))
+            format!("{}{OF_PARTITIONS}", words.join("; "))
         }
         Clockwork::Events(events) => events_in_words(events),
     }

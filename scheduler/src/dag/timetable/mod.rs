@@ -43,7 +43,7 @@ use interval::IntervalRuns;
 use partition::PartitionRuns;
 use trigger::{CronRuns, DeltaRuns};
 
-pub use describe::PARTITIONED;
+pub use describe::{OF_PARTITIONS, PARTITIONED};
 pub use field::CronError;
 pub use restriction::{Catchup, CatchupMode, Past, Restriction};
 pub use upcoming::{DstNote, Upcoming};
@@ -169,7 +169,7 @@ impl Timetable {
         match (&self.assets, &self.time) {
             (None, None) => "Never, external triggers only".to_owned(),
             (None, Some(time)) => describe::clockwork(time),
-            (Some(assets), None) if self.is_by_part => format!("{}, for a partition each", describe::assets(assets)),
+            (Some(assets), None) if self.is_by_part => format!("{}{}", describe::assets(assets), OF_PARTITIONS),
             (Some(assets), None) => describe::assets(assets),
             (Some(assets), Some(time)) => format!("{}; or: {}", describe::assets(assets), describe::clockwork(time)),
         }

@@ -30,9 +30,17 @@ impl PartitionRuns {
         })
     }
 
-    /// When runs are due is up to the ticks alone. One whose partition would lie beyond the years of the expression is not.
+    /// When runs are due is up to the ticks alone. A tick whose partition would lie beyond the years of the expression is
+    /// passed over.
     pub(super) fn next_run(&self, past: &Past, now: DateTime<Utc>, restriction: &Restriction) -> Option<NextRun> {
-        self.cron.next_run(past, now, restriction).filter(|next| self.of_tick(next.run_after).is_some())
+        let mut next = self.cron.next_run(past, now, restriction)?;
+        for _ in 0..self.run_offset.unsigned_abs() {
+            if self.of_tick(next.run_after).is_some() {
+                break;
+            }
+            next = self.cron.next_run(&Past::after(next.data_interval), now, restriction)?;
+        }
+        self.of_tick(next.run_after).is_some().then_some(next)
     }
 
     /// The partition that the run of a tick is about.

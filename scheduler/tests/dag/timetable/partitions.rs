@@ -100,6 +100,14 @@ fn a_run_is_about_the_partition_of_a_tick(
 #[case("%Y-%m-%d", "UTC", "2026-11-21 and more", None)]
 #[case("%Y-%m-%d", "UTC", " ", None)]
 #[case("%G-W%V", "UTC", "2026-W47", None)]
+#[case("%d%%m%Y", "UTC", "21%m2026", Some("2026-01-21T00:00:00Z"))]
+// No key of a run looks like these.
+#[case("%Y-%m-%d", "UTC", " 2026-11-21", None)]
+#[case("%Y-%m-%d", "UTC", "2026-11-1", None)]
+#[case("%Y-%m-%d", "UTC", "+20000-01-01", None)]
+#[case("%Y-%m-%d", "UTC", "-9999-01-01", None)]
+#[case("%Y-%m-%d", "Pacific/Honolulu", "+262142-12-31", None)]
+#[case("%Y-%m-%dT%H:%M:%S", "UTC", "2026-11-21T05:11:60", None)]
 fn a_key_that_somebody_gives_is_read(
     #[case] format: &str,
     #[case] zone: &str,
@@ -109,6 +117,15 @@ fn a_key_that_somebody_gives_is_read(
     let timetable = partitioned("@daily", &format!("key_format: '{format}'"), zone);
     let read = timetable.partition_of_key(key).unwrap();
     assert_eq!(read.ok().and_then(|partition| partition.date), date.map(at));
+}
+
+/// The first tick of 2027 would be about one before it, which there is not.
+#[test]
+fn a_tick_without_a_partition_is_passed_over() {
+    let timetable = partitioned("0 6 * * * 0 2027", "key_format: '%Y-%m-%d', run_offset: -1", "UTC");
+    let found = next(&timetable, &Past::default(), &from(Some("2026-12-01T00:00:00Z"), true));
+    assert_eq!(found.map(|(run_after, _)| run_after), Some(at("2027-01-02T06:00:00Z")));
+    assert_eq!(timetable.partition(at("2027-01-02T06:00:00Z")).unwrap().key, "2027-01-01");
 }
 
 /// Airflow's `IdentityMapper`: any key is one, and stands for no instant.
