@@ -35,7 +35,9 @@ impl Coordinator {
             for queued in asset_queue::queued(self.settings.db.read(), &QueueFilter::default()).await? {
                 self.asset_queue.entry(queued.dag_id.clone()).or_default().push(queued);
             }
-            self.partition_queue = by_dag(partition_queue::queued(self.settings.db.read(), None).await?);
+            if self.dags.values().any(ScheduledDag::waits_for_parts) {
+                self.partition_queue = by_dag(partition_queue::queued(self.settings.db.read(), None).await?);
+            }
             self.todo.due = true;
         }
         self.todo.assets = false;

@@ -293,10 +293,7 @@ impl DagFolder {
             self.owners = owners_after_a_start(&known, &difference.changed);
         }
         let mut owners = self.owners.draft();
-        for dag_id in self.owners.dags_of(difference.gone.iter()).values().flatten() {
-            owners.remove(dag_id);
-        }
-        let broken = self.release(&read, &mut owners);
+        let broken = self.release(&read, &difference.gone, &mut owners);
         let doubles = refuse_doubles(&mut read, &owners);
         let read_names: BTreeSet<String> = read.iter().map(|file| file.name.clone()).collect();
         let update = self.update(&read, &known, broken, &mut owners, now);
@@ -336,11 +333,11 @@ impl DagFolder {
         concerned.into_iter().collect()
     }
 
-    /// DAGs that a file does not define any more may be another's. Those of a file with mistakes are answered with: nobody
-    /// knows whether they are gone or only broken, so they keep their last good definition.
-    fn release(&self, read: &[ReadFile], owners: &mut Draft<'_>) -> Vec<String> {
-        let mut broken = Vec::new();
-        let mut until_now = self.owners.dags_of(read.iter().map(|file| &file.name));
+    /// DAGs that a file does not define any more, or that is gone, may be another's. Those of a file with mistakes are answered
+    /// with: nobody knows whether they are gone or only broken, so they keep their last good definition.
+    fn release(&self, read: &[ReadFile], gone: &BTreeSet<String>, owners: &mut Draft<'_>) -> Vec<String> {
+        let (mut broken, mut gone_dags) = (Vec::new(), Vec::new());
+        let mut until_now = self.owners.dags_of(read.iter().map(|file| &file.name).chain(gone));
         for file in read {
             let mut absent = until_now.remove(&file.name).unwrap_or_default();
             for loaded in &file.dags {
@@ -349,10 +346,11 @@ impl DagFolder {
             if file.problems.is_some() {
                 broken.extend(absent);
             } else {
-                for dag_id in &absent {
-                    owners.remove(dag_id);
-                }
+                gone_dags.extend(absent);
             }
+        }
+        for dag_id in gone_dags.into_iter().chain(until_now.into_values().flatten()) {
+            owners.remove(dag_id);
         }
         broken
     }

@@ -61,8 +61,8 @@ impl Draft<'_> {
         }
     }
 
-    pub(super) fn remove(&mut self, dag_id: &str) {
-        self.changes.insert(dag_id.to_owned(), None);
+    pub(super) fn remove(&mut self, dag_id: String) {
+        self.changes.insert(dag_id, None);
     }
 
     pub(super) fn into_changes(self) -> Changes {

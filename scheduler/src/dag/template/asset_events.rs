@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 
 use super::instant::Instant;
-use super::objects::or_none;
+use super::objects::{or_none, text_or_none};
 use super::session::from_json;
 use crate::dag::asset::Asset;
 
@@ -128,18 +128,17 @@ impl Object for ByAsset {
 }
 
 fn event_value(asset: &Asset, event: &EventFacts) -> Value {
-    let text = |text: Option<&str>| text.map_or_else(|| Value::from(()), Value::from);
     let source = event.source.as_ref();
     Value::from_pairs([
         ("asset", Value::from_object(AssetValue(asset.clone()))),
         ("name", Value::from(asset.name.as_str())),
         ("uri", Value::from(asset.uri.as_str())),
         ("extra", from_json(&event.extra)),
-        ("partition_key", text(event.partition_key.as_deref())),
+        ("partition_key", text_or_none(event.partition_key.as_deref())),
         ("timestamp", Value::from_object(Instant::utc(event.timestamp))),
-        ("source_dag_id", text(source.map(|source| source.dag_id.as_str()))),
-        ("source_run_id", text(source.map(|source| source.run_id.as_str()))),
-        ("source_task_id", text(source.map(|source| source.task_id.as_str()))),
+        ("source_dag_id", text_or_none(source.map(|source| source.dag_id.as_str()))),
+        ("source_run_id", text_or_none(source.map(|source| source.run_id.as_str()))),
+        ("source_task_id", text_or_none(source.map(|source| source.task_id.as_str()))),
         ("source_map_index", Value::from(source.map_or(-1, |source| source.map_index))),
         ("source_dag_run", source.map_or_else(|| Value::from(()), source_run)),
     ])

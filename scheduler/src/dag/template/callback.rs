@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use minijinja::value::Value;
 use serde::{Deserialize, Serialize};
 
-use super::objects::or_none;
+use super::objects::{or_none, text_or_none};
 
 /// How things stood when a callback was called.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,15 +67,14 @@ impl CallbackFacts {
     /// A name at the top of a template. What does not apply is none, not absent: a notice with a hole in it is better than
     /// no notice.
     pub(super) fn name(&self, name: &str) -> Option<Value> {
-        let text = |text: &Option<String>| Some(text.as_deref().map_or_else(|| Value::from(()), Value::from));
         match name {
-            "exception" => text(&self.exception),
-            "reason" => text(&self.reason),
+            "exception" => Some(text_or_none(self.exception.as_deref())),
+            "reason" => Some(text_or_none(self.reason.as_deref())),
             "deadline" => Some(self.deadline.as_ref().map_or_else(
                 || Value::from(()),
                 |deadline| {
                     Value::from_pairs([
-                        ("name", deadline.name.as_deref().map_or_else(|| Value::from(()), Value::from)),
+                        ("name", text_or_none(deadline.name.as_deref())),
                         ("deadline_time", or_none(Some(deadline.deadline_time))),
                     ])
                 },

@@ -50,7 +50,7 @@ impl Object for Root {
             "expanded_ti_count" => Some(context.expanded.map_or_else(|| Value::from(()), Value::from)),
             // Sensors wait where they are, and are never started anew.
             "task_reschedule_count" => Some(Value::from(0)),
-            "partition_key" => Some(partition_key(session)),
+            "partition_key" => Some(text_or_none(run.partition_key.as_deref())),
             "partition_date" => Some(or_none(run.partition_date)),
             "params" => Some(from_map(&run.params)),
             "dag" => Some(dag(session)),
@@ -93,6 +93,10 @@ pub(super) fn from_map(map: &Map<String, serde_json::Value>) -> Value {
     Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), from_json(value))))
 }
 
+pub(super) fn text_or_none(text: Option<&str>) -> Value {
+    text.map_or_else(|| Value::from(()), Value::from)
+}
+
 pub(super) fn or_none(instant: Option<chrono::DateTime<chrono::Utc>>) -> Value {
     instant.map_or_else(|| Value::from(()), |instant| Value::from_object(Instant::utc(instant)))
 }
@@ -103,7 +107,7 @@ fn dag(session: &Session) -> Value {
     let task_ids: Vec<Value> = dag.tasks().map(|(_, task)| Value::from(task.task_id.as_str())).collect();
     Value::from_pairs([
         ("dag_id", Value::from(dag.dag_id.as_str())),
-        ("description", dag.description.as_deref().map_or_else(|| Value::from(()), Value::from)),
+        ("description", text_or_none(dag.description.as_deref())),
         ("owner", Value::from(dag.owner.as_str())),
         ("tags", Value::from(tags)),
         ("task_ids", Value::from(task_ids)),
@@ -128,14 +132,10 @@ fn dag_run(session: &Session) -> Value {
         ("data_interval_end", or_none(run.data_interval_end)),
         ("run_after", or_none(Some(run.run_after))),
         ("start_date", or_none(run.start_date)),
-        ("partition_key", partition_key(session)),
+        ("partition_key", text_or_none(run.partition_key.as_deref())),
         ("partition_date", or_none(run.partition_date)),
     ];
     Value::from_pairs(always.into_iter().chain(then))
-}
-
-fn partition_key(session: &Session) -> Value {
-    session.context.run.partition_key.as_deref().map_or_else(|| Value::from(()), Value::from)
 }
 
 fn own_task(session: &Session) -> Option<&Task> {

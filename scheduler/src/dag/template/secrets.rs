@@ -8,6 +8,7 @@ use minijinja::{Error, ErrorKind, State};
 use serde_json::Value as Json;
 
 use super::instant::invalid;
+use super::objects::text_or_none;
 use super::session::{Looked, Session, from_json};
 use super::{SecretRef, SecretValue};
 use crate::connection::{Connection, Secret};
@@ -67,15 +68,14 @@ impl Object for OneConnection {
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let connection = &self.0;
-        let text = |text: &Option<String>| text.as_deref().map_or_else(|| Value::from(()), Value::from);
         Some(match key.as_str()? {
             "conn_id" => Value::from(connection.conn_id.as_str()),
             "conn_type" => Value::from(connection.conn_type.as_str()),
-            "description" => text(&connection.description),
-            "host" => text(&connection.host),
-            "login" => text(&connection.login),
-            "password" => connection.password.as_ref().map(Secret::reveal).map_or_else(|| Value::from(()), Value::from),
-            "schema" => text(&connection.schema),
+            "description" => text_or_none(connection.description.as_deref()),
+            "host" => text_or_none(connection.host.as_deref()),
+            "login" => text_or_none(connection.login.as_deref()),
+            "password" => text_or_none(connection.password.as_ref().map(Secret::reveal)),
+            "schema" => text_or_none(connection.schema.as_deref()),
             "port" => connection.port.map_or_else(|| Value::from(()), Value::from),
             "extra" => Value::from(Json::Object(connection.extra.clone()).to_string()),
             "extra_dejson" => from_json(&Json::Object(connection.extra.clone())),

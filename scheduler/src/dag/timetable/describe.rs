@@ -47,19 +47,13 @@ pub(super) fn clockwork(time: &Clockwork) -> String {
     match time {
         Clockwork::Once => "Once, as soon as possible".to_owned(),
         Clockwork::Continuous => "As frequently as possible, but only one run at a time".to_owned(),
-        Clockwork::Cron(cron) => {
-            let words: Vec<String> = cron.ticks.iter().map(ticks).collect();
-            covering(words.join("; "), cron.interval.as_ref())
-        }
+        Clockwork::Cron(cron) => covering(all_ticks(cron), cron.interval.as_ref()),
         Clockwork::Delta(delta) => covering(every(&delta.every), delta.interval.as_ref()),
         Clockwork::Interval(IntervalRuns::Cron(cron)) => {
             format!("{}, covering the time since the tick before", ticks(cron))
         }
         Clockwork::Interval(IntervalRuns::Delta(period)) => covering(every(period), Some(period)),
-        Clockwork::Partition(partition) => {
-            let words: Vec<String> = partition.cron.ticks.iter().map(ticks).collect();
-            format!("{}{OF_PARTITIONS}", words.join("; "))
-        }
+        Clockwork::Partition(partition) => format!("{}{OF_PARTITIONS}", all_ticks(&partition.cron)),
         Clockwork::Events(events) => events_in_words(events),
     }
 }
@@ -76,6 +70,10 @@ pub(super) fn summary(time: &Clockwork) -> String {
         Clockwork::Interval(IntervalRuns::Delta(period)) => as_python_writes(period),
         Clockwork::Events(events) => events.description.clone().unwrap_or_else(|| count(events)),
     }
+}
+
+fn all_ticks(cron: &CronRuns) -> String {
+    cron.ticks.iter().map(ticks).collect::<Vec<_>>().join("; ")
 }
 
 fn expressions(cron: &CronRuns) -> String {

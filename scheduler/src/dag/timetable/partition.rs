@@ -34,13 +34,13 @@ impl PartitionRuns {
     /// passed over.
     pub(super) fn next_run(&self, past: &Past, now: DateTime<Utc>, restriction: &Restriction) -> Option<NextRun> {
         let mut next = self.cron.next_run(past, now, restriction)?;
-        for _ in 0..self.run_offset.unsigned_abs() {
+        for _ in 0..=self.run_offset.unsigned_abs() {
             if self.of_tick(next.run_after).is_some() {
-                break;
+                return Some(next);
             }
             next = self.cron.next_run(&Past::after(next.data_interval), now, restriction)?;
         }
-        self.of_tick(next.run_after).is_some().then_some(next)
+        None
     }
 
     /// The partition that the run of a tick is about.

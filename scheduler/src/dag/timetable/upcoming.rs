@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::offset::LocalResult;
 use chrono::{DateTime, TimeZone, Utc};
 
+use super::partition::PartitionRuns;
 use super::{Clockwork, NextRun, Past, Restriction, Timetable};
 
 /// A run to come.
@@ -60,8 +61,9 @@ impl Timetable {
             return Some(if first.max(second) == instant { DstNote::Second } else { DstNote::First });
         }
         let is_moved = match &self.time {
-            Some(Clockwork::Partition(partition)) => !partition.cron.ticks.iter().any(|ticks| ticks.names(local)),
-            Some(Clockwork::Cron(cron)) => !cron.ticks.iter().any(|ticks| ticks.names(local)),
+            Some(Clockwork::Cron(cron) | Clockwork::Partition(PartitionRuns { cron, .. })) => {
+                !cron.ticks.iter().any(|ticks| ticks.names(local))
+            }
             Some(Clockwork::Interval(super::interval::IntervalRuns::Cron(ticks))) => !ticks.names(local),
             _ => false,
         };

@@ -71,9 +71,8 @@ impl Reader<'_> {
         known_keys(mapping, &["assets", "time", "partitioned"], "a schedule by assets", self.problems);
         if time::flag(mapping, "partitioned", self)? {
             if let Some(time) = present(mapping, "time") {
-                let message = "`time` makes no sense beside `partitioned: true`";
                 let help = "a run is about a partition that assets have, and a time has none; write a DAG for each";
-                self.problems.push(Problem::new(Code::InvalidSchedule, message, time.key_place, "not here").help(help));
+                self.problems.push(time::makes_no_sense(time, "beside `partitioned: true`", help));
             }
             return self.partitioned_assets(&mapping.get("assets")?.value);
         }

@@ -138,17 +138,15 @@ fn by_cron(mapping: &Mapping, entry: &Entry, reader: &mut Reader<'_>) -> Option<
     }
     if let Some(format) = present(mapping, "key_format") {
         if let Some(entry) = present(mapping, "interval") {
-            let message = "`interval` makes no sense beside `key_format`";
             let help = "a run of a partition is about no stretch of time";
-            reader.problems.push(Problem::new(Code::InvalidSchedule, message, entry.key_place, "not here").help(help));
+            reader.problems.push(makes_no_sense(entry, "beside `key_format`", help));
         }
         let beside = [Some(format), present(mapping, "run_offset"), mapping.get("run_immediately")];
         return cron_partition(expression, beside, reader);
     }
     if let Some(entry) = present(mapping, "run_offset") {
-        let message = "`run_offset` makes no sense without `key_format`";
         let help = "`key_format: \"%Y-%m-%d\"` gives each run a partition";
-        reader.problems.push(Problem::new(Code::InvalidSchedule, message, entry.key_place, "not here").help(help));
+        reader.problems.push(makes_no_sense(entry, "without `key_format`", help));
     }
     cron_trigger(expression.map(|only| vec![only]), mapping.get("interval"), mapping.get("run_immediately"), reader)
 }
@@ -305,12 +303,17 @@ fn covers_since_last(mapping: &Mapping, others: &[&str], reader: &mut Reader<'_>
     let covers = flag(mapping, "data_interval", reader)?;
     if covers {
         for entry in others.iter().filter_map(|other| present(mapping, other)) {
-            let message = format!("`{}` makes no sense beside `data_interval: true`", entry.key);
             let help = "with `data_interval` a run is about the time since the tick before";
-            reader.problems.push(Problem::new(Code::InvalidSchedule, message, entry.key_place, "not here").help(help));
+            reader.problems.push(makes_no_sense(entry, "beside `data_interval: true`", help));
         }
     }
     Some(covers)
+}
+
+/// A key that does not go with another, or only with another; `why` says which.
+pub(super) fn makes_no_sense(entry: &Entry, why: &str, help: &str) -> Problem {
+    let message = format!("`{}` makes no sense {why}", entry.key);
+    Problem::new(Code::InvalidSchedule, message, entry.key_place, "not here").help(help)
 }
 
 /// A key that is true or false, false when absent. Mistakes are noted.
