@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Cleans the three Pinterest tables and answers Tasks 4 to 11, in Updraft and in what a user would pick instead.
 
-    benches/data/run.py [--rows 1000000] [--peers updraft,duckdb,polars,spark] [--jobs kept,memory] [--best-of 3] [--data FOLDER]
+    benches/data/run.py [--rows 1000000] [--peers updraft,duckdb,polars,spark] [--jobs kept,memory] [--best-of 5] [--data FOLDER]
 
 All read the same JSON Lines and write the same answers, which are compared; each is a process of its own that starts from
-nothing, and all have the same two threads. Wall time is from the start of the process to its end, memory the peak of what
+nothing, and all have the same two threads. They take turns, because a machine is never as fast as a moment ago. Wall time is from the start of the process to its end, memory the peak of what
 the process and its children keep resident.
 
 The job is what three tasks that clean and nine that ask leave behind: Updraft finds the columns out, of all rows, and leaves the
@@ -62,7 +62,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each table [default: %(default)s]")
     parser.add_argument("--peers", default="updraft,duckdb,polars,spark")
     parser.add_argument("--jobs", default=",".join(JOBS))
-    parser.add_argument("--best-of", type=int, default=3)
+    parser.add_argument("--best-of", type=int, default=5)
     parser.add_argument("--data", type=pathlib.Path, help="a folder with pin.jsonl, geo.jsonl and user.jsonl")
     parser.add_argument("--venvs", type=pathlib.Path, default=repository / "target" / "bench-data")
     args = parser.parse_args()
@@ -70,9 +70,11 @@ def main():
     try:
         data = args.data or make_rows(args.binary, args.rows, scratch)
         measured = {}
-        for name in args.peers.split(","):
-            for job in args.jobs.split(","):
-                measured[name, job] = measure(name, job, args, data.resolve(), scratch, repository)
+        for _ in range(args.best_of):
+            for name in args.peers.split(","):
+                for job in args.jobs.split(","):
+                    one = measure(name, job, args, data.resolve(), scratch, repository)
+                    measured[name, job] = min(measured.get((name, job), one), one, key=lambda each: each[1])
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     for job in args.jobs.split(","):
@@ -115,25 +117,21 @@ def make_rows(binary, rows, scratch):
 
 
 def measure(name, job, args, data, scratch, repository):
-    """The best wall time of a peer, and the memory and the CPU of that run."""
-    best = None
-    for _ in range(args.best_of):
-        answers = scratch / "answers" / name
-        shutil.rmtree(answers, ignore_errors=True)
-        answers.mkdir(parents=True)
-        lake = scratch / "lake"
-        shutil.rmtree(lake, ignore_errors=True)
-        lake.mkdir()
-        # What the one before left to be written must not be written while this one is measured.
-        os.sync()
-        command = command_of(name, job, args, data, answers, lake, scratch, repository)
-        wall, memory, cpu = run(command, scratch)
-        shown = "Updraft" if name == "updraft" else PEERS[name].replace("==", " ")
-        print(f"{shown}, {JOBS[job]}: {wall:.2f} s, {memory:,.0f} MB, {cpu:.1f} s of CPU", file=sys.stderr, flush=True)
-        if best is None or wall < best[1]:
-            best = (shown, wall, memory, cpu)
-    compare(scratch / "answers", name)
-    return best
+    """What a peer is called, and its wall time, memory and CPU. Its answers are compared with those of the first."""
+    answers = scratch / "answers" / name
+    shutil.rmtree(answers, ignore_errors=True)
+    answers.mkdir(parents=True)
+    lake = scratch / "lake"
+    shutil.rmtree(lake, ignore_errors=True)
+    lake.mkdir()
+    # What the one before left to be written must not be written while this one is measured.
+    os.sync()
+    command = command_of(name, job, args, data, answers, lake, scratch, repository)
+    wall, memory, cpu = run(command, scratch)
+    shown = "Updraft" if name == "updraft" else PEERS[name].replace("==", " ")
+    print(f"{shown}, {JOBS[job]}: {wall:.2f} s, {memory:,.0f} MB, {cpu:.1f} s of CPU", file=sys.stderr, flush=True)
+    compare(scratch / "answers", args.peers.split(",")[0], name)
+    return shown, wall, memory, cpu
 
 
 def command_of(name, job, args, data, answers, lake, scratch, repository):
@@ -218,17 +216,16 @@ def resident_mb(root):
     return total
 
 
-def compare(folder, name):
-    """Refuses answers that differ from those of the first peer that was measured."""
-    first = next(iter(sorted(folder.iterdir(), key=lambda each: each.stat().st_ctime)))
-    if first.name == name:
+def compare(folder, first, name):
+    """Refuses answers of `name` that differ from those of `first`."""
+    if first == name:
         return
-    for file in sorted(first.glob("*.csv")):
-        left_out = ARBITRARY.get(file.stem, set()) | ({MEDIAN} if "spark" in (first.name, name) else set())
+    for file in sorted((folder / first).glob("*.csv")):
+        left_out = ARBITRARY.get(file.stem, set()) | ({MEDIAN} if "spark" in (first, name) else set())
         ours, theirs = read_answer(file, left_out), read_answer(folder / name / file.name, left_out)
         if ours != theirs:
             differing = [pair for pair in zip(ours, theirs) if pair[0] != pair[1]][:3]
-            raise SystemExit(f"{file.stem} of {name} differs from that of {first.name}: {json.dumps(differing)}")
+            raise SystemExit(f"{file.stem} of {name} differs from that of {first}: {json.dumps(differing)}")
 
 
 def read_answer(file, left_out):

@@ -432,14 +432,9 @@ fn cut(event: &str) -> &str {
 
 /// Where the log of a try is kept below the log folder, in Airflow's layout.
 pub fn path(folder: &Path, key: &TaskKey, try_number: u32) -> PathBuf {
-    let mut path = folder
-        .join(format!("dag_id={}", key.dag_id))
-        .join(format!("run_id={}", key.run_id))
-        .join(format!("task_id={}", key.task_id));
-    if key.map_index >= 0 {
-        path.push(format!("map_index={}", key.map_index));
-    }
-    path.join(format!("attempt={try_number}.log"))
+    let TaskKey { dag_id, run_id, task_id, map_index } = key;
+    let instance = if *map_index >= 0 { format!("map_index={map_index}/") } else { String::new() };
+    folder.join(format!("dag_id={dag_id}/run_id={run_id}/task_id={task_id}/{instance}attempt={try_number}.log"))
 }
 
 #[cfg(test)]

@@ -308,12 +308,12 @@ impl Loop {
             Err(problem) => {
                 warn!(try.id = %row.try_id, task = %row.task_id, "a try cannot begin: {problem}");
                 let end = TryEnd::Failed { error: problem.to_string(), exit_code: None, may_retry: true };
-                let key = TaskKey {
+                let key = Arc::new(TaskKey {
                     dag_id: String::new(),
                     run_id: String::new(),
                     task_id: row.task_id,
                     map_index: row.map_index,
-                };
+                });
                 let (xcoms, outlet_events, rendered) = (Vec::new(), Vec::new(), Rendered::default());
                 let (run, try_id) = (row.dag_run_id, row.try_id);
                 self.unreported.push(Report { run, key, try_id, end, xcoms, outlet_events, rendered });
@@ -332,12 +332,12 @@ impl Loop {
             Entry::Vacant(unknown) => unknown.insert(self.around(row).await?),
         };
         let task = around.dag.find(&row.task_id).ok_or(Unstartable::NoTask)?;
-        let key = TaskKey {
+        let key = Arc::new(TaskKey {
             dag_id: around.dag.dag_id.clone(),
             run_id: around.run_id().to_owned(),
             task_id: row.task_id.clone(),
             map_index: row.map_index,
-        };
+        });
         Ok(Order {
             run: row.dag_run_id,
             at: InstanceIndex { task, map_index: row.map_index },

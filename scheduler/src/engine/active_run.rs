@@ -235,12 +235,14 @@ impl ActiveRun {
         self.row_of(at, ended, place, now).into()
     }
 
+    /// The instance that people call so.
+    pub(crate) fn index_of(&self, task_id: &str, map_index: i32) -> Option<InstanceIndex> {
+        self.run.dag.find(task_id).map(|task| InstanceIndex { task, map_index })
+    }
+
     /// The instances that a request names.
     pub(crate) fn indices_of(&self, named: &[(String, i32)]) -> Vec<InstanceIndex> {
-        let index = |(task_id, map_index): &(String, i32)| {
-            self.run.dag.find(task_id).map(|task| InstanceIndex { task, map_index: *map_index })
-        };
-        named.iter().filter_map(index).collect()
+        named.iter().filter_map(|(task_id, map_index)| self.index_of(task_id, *map_index)).collect()
     }
 
     /// How the waiting of a try is called that has given up its slot: by what it waits for, and how its task says that it

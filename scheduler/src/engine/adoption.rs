@@ -308,8 +308,8 @@ impl Coordinator {
         let before = active.run.state;
         let mut step = active.run.settle_all(now);
         step.changed.extend(retries);
-        self.settled(id, before, &step);
-        self.tell(id, before, Cause::Other);
+        self.settled(id, before, &step, now);
+        self.tell(id, before, Cause::Other, now);
         for (at, try_id) in lost {
             self.step(id, Event::TryEnded { at, try_id, end: TryEnd::Lost });
         }
@@ -367,7 +367,7 @@ impl Coordinator {
         self.take_in(id, active);
         // It may have another `dagrun_timeout`.
         self.file(id);
-        self.settled(id, state, &step);
+        self.settled(id, state, &step, now);
         Ok(())
     }
 

@@ -34,8 +34,7 @@ use crate::events::Change;
 use crate::operator::TaskKey;
 use crate::run::{Event, InstanceIndex, RunState, Step, TaskState};
 use crate::store::entity::dag_run;
-use crate::store::runs::{self, Express};
-use crate::store::{StoreError, commit};
+use crate::store::runs::Express;
 
 /// Messages that one turn takes at most, so that a flood still commits now and then.
 const TURN_MESSAGES_MAX: usize = 4096;
@@ -44,22 +43,25 @@ const TURN_MESSAGES_MAX: usize = 4096;
 /// no effect may begin and end in one turn: then each of its rows is written once.
 const TURN_TRIES_MAX: usize = 10_000;
 
+/// Tries that a turn makes itself, after which the runs that are over are written while it goes on: some ten milliseconds of
+/// work for it, and for the database.
+const PORTION_TRIES: usize = 1000;
+
 /// How often the engine looks around without having been woken: for leases that lapsed, for a clock that was set.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 
 /// How often the engine looks whether tries may begin again, after its lease could not be renewed in time.
 const LOOK_AFTER_LEASH: Duration = Duration::from_millis(500);
 
-/// The wait before a failed transaction is tried again; doubles up to the maximum.
-const COMMIT_RETRY: Duration = Duration::from_millis(50);
-const COMMIT_RETRY_MAX: Duration = Duration::from_secs(2);
+/// The wait before what was asked for is tried again.
+const RETRY: Duration = Duration::from_millis(50);
 
 pub(super) struct Coordinator {
     pub(super) settings: EngineSettings,
     lease: KeptLease,
     /// Whether our lease was taken over: nothing that we know counts any more.
-    is_fenced: bool,
-    place: Place,
+    pub(super) is_fenced: bool,
+    pub(super) place: Place,
     pub(super) dags: ScheduledDags,
     pub(super) runs: HashMap<Uuid, ActiveRun>,
     /// Queued runs by DAG, oldest first; derived from `runs`.
@@ -84,10 +86,10 @@ pub(super) struct Coordinator {
     /// What becomes of the tries of this process.
     told: mpsc::UnboundedReceiver<Told>,
     wakes: mpsc::UnboundedReceiver<Wake>,
-    express: Express,
+    pub(super) express: Express,
     pub(super) pending: Pending,
     pub(super) todo: Todo,
-    outage: Outage,
+    pub(super) outage: Outage,
     /// When to look around next, by a clock that nobody sets.
     look_at: tokio::time::Instant,
     stopping: bool,
@@ -367,7 +369,7 @@ impl Coordinator {
             self.executor.let_go_of(try_id);
         }
         let Some(active) = self.runs.get(&run) else { return };
-        let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
+        let Some(at) = active.index_of(&key.task_id, key.map_index) else { return };
         let state = active.waiting_state(at, self.settings.catalog.registry());
         self.step(run, Event::TryDeferred { at, try_id, reason, state });
     }
@@ -378,7 +380,7 @@ impl Coordinator {
             debug!(run.id = %run, try.id = %try_id, "a try of a run that is over reported its end");
             return;
         };
-        let Some(&at) = active.indices_of(&[(key.task_id, key.map_index)]).first() else { return };
+        let Some(at) = active.index_of(&key.task_id, key.map_index) else { return };
         active.set_rendered(at, rendered);
         let left = active.key(at);
         let counts = self.step(run, Event::TryEnded { at, try_id, end }).is_some_and(|step| !step.result_is_void);
@@ -398,8 +400,8 @@ impl Coordinator {
         let cause = Cause::of(&event);
         match active.run.step(event, now) {
             Ok(step) => {
-                self.settled(id, before, &step);
-                self.tell(id, before, cause);
+                self.settled(id, before, &step, now);
+                self.tell(id, before, cause, now);
                 Some(step)
             }
             Err(late) => {
@@ -410,9 +412,8 @@ impl Coordinator {
     }
 
     /// Keeps what there is to tell of a step, for the commit that makes the step durable.
-    pub(super) fn tell(&mut self, id: Uuid, before: RunState, cause: Cause) {
+    pub(super) fn tell(&mut self, id: Uuid, before: RunState, cause: Cause, now: DateTime<Utc>) {
         let Some(active) = self.runs.get(&id) else { return };
-        let now = self.settings.clock.now();
         self.pending.callbacks.extend(callbacks::fired(active, &self.place, before, cause, now));
         let has_deadlines = !active.run.dag.callbacks.deadlines.is_empty();
         if has_deadlines && before != RunState::Success && active.run.state == RunState::Success {
@@ -421,8 +422,7 @@ impl Coordinator {
     }
 
     /// After a step: brings indices, timers and the next commit in line with what changed.
-    pub(super) fn settled(&mut self, id: Uuid, before: RunState, step: &Step) {
-        let now = self.settings.clock.now();
+    pub(super) fn settled(&mut self, id: Uuid, before: RunState, step: &Step, now: DateTime<Utc>) {
         let Some(active) = self.runs.get_mut(&id) else { return };
         for (at, ended) in &step.superseded {
             self.pending.history.push(active.history_row(*at, ended, &self.place, now));
@@ -496,7 +496,7 @@ impl Coordinator {
             Ok(()) => self.outage.over(self.settings.clock.now()),
             Err(problem) => {
                 self.outage.met("what was asked for cannot be done", &problem, self.settings.clock.now());
-                tokio::time::sleep(COMMIT_RETRY).await;
+                tokio::time::sleep(RETRY).await;
             }
         }
         self.ring_timers();
@@ -504,9 +504,11 @@ impl Coordinator {
         // What would begin under a leash that has run out would end at once, and begin again.
         if !self.stopping && !self.settings.leash.has_run_out() {
             self.begin_queued();
-            self.admit();
+            self.admit().await;
         }
-        self.write().await;
+        if !self.is_fenced {
+            self.write().await;
+        }
     }
 
     fn ring_timers(&mut self) {
@@ -580,27 +582,45 @@ impl Coordinator {
     /// Gives slots to ready task instances, and says to the others why they wait.
     ///
     /// What has no effect is over by then, and what it kept from starting may start: Airflow's scheduler ends such a task
-    /// without having it run (Airflow 3: EmptyOperator). A long chain of them is a few commits.
-    fn admit(&mut self) {
-        let mut made = 0;
-        loop {
+    /// without having it run (Airflow 3: EmptyOperator). A long chain of them is a few commits. Runs that are over with it are
+    /// written in portions: while the database takes one, the next is decided.
+    async fn admit(&mut self) {
+        let (mut made, mut handed_over) = (0, 0);
+        let mut writing = None;
+        'turn: loop {
             let before = made;
             let mut tour = self.admission.tour();
             while let Some(first) = self.admission.next(&mut tour) {
                 made += usize::from(self.order(first.run, first.at()));
+                if made - handed_over >= PORTION_TRIES {
+                    handed_over = made;
+                    self.hear_what_was_told();
+                    self.end_writing(writing).await;
+                    writing = self.begin_writing_what_is_over().await;
+                    // The database may have been away since.
+                    if self.is_fenced || self.settings.leash.has_run_out() {
+                        self.todo.again = true;
+                        break 'turn;
+                    }
+                }
             }
             if made == before {
                 break;
             }
-            while let Ok(told) = self.told.try_recv() {
-                self.on_told(told);
-            }
+            self.hear_what_was_told();
             if made >= TURN_TRIES_MAX {
                 self.todo.again = true;
                 break;
             }
         }
         self.explain_waiting();
+        self.end_writing(writing).await;
+    }
+
+    fn hear_what_was_told(&mut self) {
+        while let Ok(told) = self.told.try_recv() {
+            self.on_told(told);
+        }
     }
 
     /// Orders a try. True when it has been made already.
@@ -632,7 +652,12 @@ impl Coordinator {
             at,
             try_id,
             try_number: instance.try_number,
-            key: TaskKey { dag_id: key.dag_id, run_id: key.run_id, task_id: key.task_id, map_index: key.map_index },
+            key: Arc::new(TaskKey {
+                dag_id: key.dag_id,
+                run_id: key.run_id,
+                task_id: key.task_id,
+                map_index: key.map_index,
+            }),
             around,
             started_at: instance.start_date.unwrap_or(now),
             goes_on: instance.resumes_from().is_some(),
@@ -645,85 +670,8 @@ impl Coordinator {
         false
     }
 
-    /// Makes everything that changed durable, then lets the world know.
-    async fn write(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        let now = self.settings.clock.now();
-        let mut batch = self.pending.batch(&mut self.runs, &self.place, now);
-        let mut wait = COMMIT_RETRY;
-        loop {
-            match self.try_write(&batch, now).await {
-                Ok(paused) => {
-                    self.paused(paused);
-                    break;
-                }
-                Err(StoreError::Fenced) => {
-                    self.is_fenced = true;
-                    return;
-                }
-                Err(problem) => {
-                    self.outage.met("what happened cannot be written", &problem, self.settings.clock.now());
-                    batch.is_repeated = true;
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(COMMIT_RETRY_MAX);
-                }
-            }
-        }
-        if !batch.callbacks.is_empty() {
-            self.callbacks.wake();
-        }
-        self.tell_workers(&batch.tries);
-        self.todo.withdrawals |= !(batch.withdrawn.is_empty() && batch.vanished.is_empty());
-        if !batch.asset_events.is_empty() {
-            self.todo.assets = true;
-            self.settings.changes.send(Change::assets());
-        }
-        self.outage.over(self.settings.clock.now());
-        self.take_effect();
-    }
-
-    /// Writes the batch and what follows from it; answers with the DAGs that were paused.
-    async fn try_write(&mut self, batch: &runs::Batch, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
-        let lease = self.lease();
-        if runs::write_at_once(&mut self.express, lease, batch).await? {
-            return Ok(Vec::new());
-        }
-        let txn = self.settings.db.begin_engine().await?;
-        runs::write(&txn, lease, batch, now).await?;
-        let paused = self.pause_after_failures(&txn, batch, now).await?;
-        commit(txn).await?;
-        Ok(paused)
-    }
-
-    /// What may happen only now that it is durable.
-    fn take_effect(&mut self) {
-        let mut done = std::mem::take(&mut self.pending);
-        // First, because a further try of the same task instance waits for the end of one that is to stop.
-        for &try_id in &done.cancels {
-            self.executor.cancel(try_id);
-        }
-        for order in done.orders.drain(..) {
-            self.executor.start(order);
-        }
-        // Some begin only now, and what has happened since their order does not want them.
-        for try_id in done.cancels.drain(..) {
-            self.executor.cancel(try_id);
-        }
-        done.announce(&self.runs, &self.settings.changes);
-        for id in done.runs() {
-            if let Some(active) = self.runs.get(&id).filter(|active| active.run.dag.depends_on_past()) {
-                self.todo.past.insert(active.row.dag_id.clone());
-            }
-            if self.runs.get(&id).is_some_and(|active| active.run.state.is_finished()) {
-                self.forget(id);
-            }
-        }
-    }
-
     /// Lets go of a run that is over, or no longer ours. A DAG that waits for a free place is looked at again.
-    fn forget(&mut self, id: Uuid) {
+    pub(super) fn forget(&mut self, id: Uuid) {
         let Some(active) = self.runs.remove(&id) else { return };
         self.todo.backfills |= active.row.backfill_id.is_some();
         self.admission.forget(id);

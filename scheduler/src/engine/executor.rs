@@ -65,7 +65,7 @@ pub(crate) struct Order {
     /// Counts from 1.
     pub(crate) try_number: u32,
     /// Which task instance, as people name it.
-    pub(crate) key: TaskKey,
+    pub(crate) key: Arc<TaskKey>,
     /// The run around it.
     pub(crate) around: Arc<RunAround>,
     /// When the try began; before this order, if it goes on with one that waited in another process.
@@ -138,7 +138,7 @@ pub(crate) struct Deferral {
     /// The run's key.
     pub(crate) run: Uuid,
     /// Which task instance, as people name it.
-    pub(crate) key: TaskKey,
+    pub(crate) key: Arc<TaskKey>,
     /// The try.
     pub(crate) try_id: Uuid,
     /// What it waits for.
@@ -151,7 +151,7 @@ pub(crate) struct Report {
     /// The run's key.
     pub(crate) run: Uuid,
     /// Which task instance, as people name it: the run may go on with another version of its DAG meanwhile.
-    pub(crate) key: TaskKey,
+    pub(crate) key: Arc<TaskKey>,
     /// The try.
     pub(crate) try_id: Uuid,
     /// How it ended.
@@ -412,7 +412,7 @@ impl LocalExecutor {
 struct HeldSlot {
     shared: Arc<Shared>,
     run: Uuid,
-    key: TaskKey,
+    key: Arc<TaskKey>,
     try_id: Uuid,
     /// Cancelled when it was given up.
     is_free: CancellationToken,
@@ -425,7 +425,7 @@ impl Slot for HeldSlot {
         }
         self.is_free.cancel();
         let reason = storable::text(reason);
-        let deferral = Deferral { run: self.run, key: self.key.clone(), try_id: self.try_id, reason };
+        let deferral = Deferral { run: self.run, key: Arc::clone(&self.key), try_id: self.try_id, reason };
         // Nobody listens any more only when the process ends.
         let _ = self.shared.told.send(Told::Deferred(deferral));
     }
@@ -438,7 +438,7 @@ async fn make_try(
     withdrawn: CancellationToken,
 ) -> (Report, TaskLog) {
     let Surroundings { logs, clock, .. } = &shared.surroundings;
-    let log_key = LogKey { run: order.run, task: order.key.clone(), try_number: order.try_number };
+    let log_key = LogKey { run: order.run, task: TaskKey::clone(&order.key), try_number: order.try_number };
     let task_log = logs.open(&log_key, clock.clone());
     let mut rendered = Rendered::default();
     let is_free = CancellationToken::new();
@@ -492,7 +492,7 @@ fn context(
     };
     let task = order.around.dag.task(order.at.task);
     TaskContext {
-        key: order.key.clone(),
+        key: TaskKey::clone(&order.key),
         try_number: order.try_number,
         try_id: order.try_id,
         started_at: order.started_at,
@@ -513,7 +513,7 @@ fn context(
         }),
         xcom_writer: Arc::new(StoredPushes {
             db: db.clone(),
-            key: order.key.clone(),
+            key: Arc::clone(&order.key),
             keeper: keeper.clone(),
             clock: clock.clone(),
         }),
@@ -531,14 +531,14 @@ fn context(
             clock: clock.clone(),
             answers: Arc::clone(&shared.answers),
             run: order.run,
-            key: order.key.clone(),
+            key: Arc::clone(&order.key),
             try_number: order.try_number,
         }),
         outlets: signs.outlets.clone(),
         slot: Arc::new(HeldSlot {
             shared: Arc::clone(shared),
             run: order.run,
-            key: order.key.clone(),
+            key: Arc::clone(&order.key),
             try_id: order.try_id,
             is_free: signs.is_free.clone(),
         }),
@@ -556,7 +556,7 @@ impl Shared {
         cancelled: CancellationToken,
     ) -> Result<(), TaskError> {
         let Surroundings { logs, clock, catalog, .. } = &self.surroundings;
-        let log_key = LogKey { run: order.run, task: order.key.clone(), try_number: order.try_number };
+        let log_key = LogKey { run: order.run, task: TaskKey::clone(&order.key), try_number: order.try_number };
         let task_log = logs.open(&log_key, clock.clone());
         let operator = &order.around.dag.task(order.at.task).operator;
         let operator = catalog

@@ -1,6 +1,7 @@
 //! Tries that workers make: handed out through the database, and heard of through it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -97,7 +98,7 @@ impl Coordinator {
         let Some(active) = self.runs.get(&run) else { return };
         let (dag_id, run_id) = (active.row.dag_id.clone(), active.row.run_id.clone());
         let Outcome { end, xcoms, outlet_events, rendered } = Outcome::read(outcome.0);
-        let key = TaskKey { dag_id, run_id, task_id: told.task_id, map_index: told.map_index };
+        let key = Arc::new(TaskKey { dag_id, run_id, task_id: told.task_id, map_index: told.map_index });
         self.on_report(Report { run, key, try_id: told.try_id, end, xcoms, outlet_events, rendered });
     }
 

@@ -45,6 +45,7 @@ mod try_storage;
 mod waiting;
 pub mod wake;
 mod withdrawal;
+mod writing;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What the next commit will make durable, and what may happen only after it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -77,9 +77,64 @@ impl Pending {
         self.forget_xcoms.push(instance);
     }
 
-    /// Whether there is nothing to write.
+    /// Whether there is nothing to write, and nothing to bring about.
     pub(super) fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.requests_done.is_empty() && self.tries.is_empty()
+        self.touched.is_empty()
+            && self.requests_done.is_empty()
+            && self.tries.is_empty()
+            && self.orders.is_empty()
+            && self.cancels.is_empty()
+    }
+
+    /// Takes out the runs that are over, with all that there is to write about them, so that they can be written before the
+    /// rest. None if there are none, or if something is to be written that must not be torn apart from what it brought about.
+    pub(super) fn split_off_over(&mut self, runs: &HashMap<Uuid, ActiveRun>) -> Option<Pending> {
+        let Pending {
+            touched,
+            history,
+            expanded,
+            forget_xcoms,
+            xcoms,
+            requests_done,
+            vanished,
+            callbacks,
+            succeeded,
+            asset_events,
+            orders,
+            // Of tries that nobody waits for, of whatever runs; they are stopped with the rest.
+            cancels: _,
+            tries,
+            withdrawn,
+        } = self;
+        if !requests_done.is_empty() || !vanished.is_empty() || !tries.is_empty() {
+            return None;
+        }
+        // A try that is not wanted any more before it began begins and is stopped in one go.
+        let begins: HashSet<Uuid> = orders.iter().map(|order| order.run).collect();
+        let is_over = |id: &Uuid, active: &ActiveRun| active.run.state.is_finished() && !begins.contains(id);
+        let over: HashMap<Uuid, &ActiveRun> =
+            touched.keys().filter_map(|id| Some((*id, runs.get(id).filter(|active| is_over(id, active))?))).collect();
+        if over.is_empty() {
+            return None;
+        }
+        let names: HashSet<(&str, &str)> =
+            over.values().map(|active| (active.row.dag_id.as_str(), active.row.run_id.as_str())).collect();
+        let is_of = |key: &InstanceKey| over.contains_key(&key.dag_run_id);
+        let made = |event: &NewAssetEvent| {
+            event.source.as_ref().is_some_and(|by| names.contains(&(by.dag_id.as_str(), by.run_id.as_str())))
+        };
+        Some(Pending {
+            history: history.extract_if(.., |row| over.contains_key(&row.dag_run_id)).collect(),
+            expanded: expanded.extract_if(.., |key| is_of(key)).collect(),
+            forget_xcoms: forget_xcoms.extract_if(.., |key| is_of(key)).collect(),
+            xcoms: xcoms.extract_if(|key, _| is_of(key)).collect(),
+            callbacks: callbacks.extract_if(.., |row| over.contains_key(&row.dag_run_id)).collect(),
+            succeeded: succeeded.extract_if(.., |(run, _)| over.contains_key(run)).collect(),
+            asset_events: asset_events.extract_if(.., |event| made(event)).collect(),
+            withdrawn: withdrawn.extract_if(.., |key| is_of(key)).collect(),
+            touched: touched.extract_if(|id, _| over.contains_key(id)).collect(),
+            ..Pending::default()
+        })
     }
 
     /// The rows to write.

@@ -62,7 +62,7 @@ pub(super) struct StoredPeople {
     pub(super) clock: Clock,
     pub(super) answers: Arc<Answers>,
     pub(super) run: Uuid,
-    pub(super) key: TaskKey,
+    pub(super) key: Arc<TaskKey>,
     pub(super) try_number: u32,
 }
 
@@ -84,7 +84,7 @@ impl StoredPeople {
     }
 
     fn tell(&self) {
-        let TaskKey { dag_id, run_id, task_id, map_index } = &self.key;
+        let TaskKey { dag_id, run_id, task_id, map_index } = &*self.key;
         self.answers.changes.send(Change::hitl_detail(dag_id, run_id, task_id).of_instance(*map_index));
     }
 }

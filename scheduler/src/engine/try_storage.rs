@@ -119,7 +119,7 @@ fn left_by_all(found: Vec<(i32, Value)>, is_mapped_here: bool) -> Option<Left> {
 /// What a try leaves before its end.
 pub(super) struct StoredPushes {
     pub(super) db: Db,
-    pub(super) key: TaskKey,
+    pub(super) key: Arc<TaskKey>,
     pub(super) keeper: Keeper,
     pub(super) clock: Clock,
 }

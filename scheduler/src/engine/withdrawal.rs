@@ -230,12 +230,12 @@ impl Withdrawal {
             at: InstanceIndex { task, map_index: *map_index },
             try_id,
             try_number: u32::try_from(try_number).unwrap_or(0),
-            key: TaskKey {
+            key: Arc::new(TaskKey {
                 dag_id: row.dag_id.clone(),
                 run_id: row.run_id.clone(),
                 task_id: task_id.clone(),
                 map_index: *map_index,
-            },
+            }),
             around: Arc::new(RunAround::new(dag, row, started)),
             started_at: start_date.unwrap_or(now),
             goes_on: false,

@@ -12,6 +12,7 @@ mod limits;
 mod partitions;
 mod past;
 mod pause;
+mod portions;
 mod restart;
 mod withdrawal;
 mod world;

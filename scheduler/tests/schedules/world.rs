@@ -55,6 +55,20 @@ impl Operator for Empty {
     }
 }
 
+/// Is over before anything of it is durable.
+struct Nothing;
+
+impl Operator for Nothing {
+    const NAME: &'static str = "nothing";
+    const SUMMARY: &'static str = "Has no effect.";
+    const IS_INSTANT: bool = true;
+    type Args = NoArgs;
+
+    async fn execute(&self, _: NoArgs, _: &TaskContext) -> Result<Outcome, TaskError> {
+        Ok(Outcome::done())
+    }
+}
+
 struct Fail;
 
 impl Operator for Fail {
@@ -174,6 +188,7 @@ impl World {
     ) -> World {
         let mut registry = Registry::default();
         registry.register(Empty).unwrap();
+        registry.register(Nothing).unwrap();
         registry.register(Fail).unwrap();
         registry.register(Hold { released: release.subscribe() }).unwrap();
         let at_work = Arc::<AtWork>::default();

@@ -39,7 +39,7 @@ impl Admission {
             let Reverse(first) = tour.next.pop()?;
             let (rank, key) = first;
             if !self.pools.has_room(key.wanted) {
-                // Nor have those behind it: within a tour slots only become fewer.
+                // Nor have those behind it. Slots that become free meanwhile are for the next tour.
                 continue;
             }
             tour.last = Some(first);
