@@ -63,7 +63,7 @@ impl Seen {
     /// Adds a value, and the number of its column if it has one.
     pub fn add(&mut self, Member { name, value, .. }: &Member<'_>, column: Option<usize>) {
         let known = match column {
-            Some(number) => self.columns[number].get_or_insert_with(|| JsonType::Null),
+            Some(number) => self.columns[number].get_or_insert_default(),
             None => self.others.entry(name.to_string()).or_insert(JsonType::Null),
         };
         // The common case, without allocating: the column is wide enough already.

@@ -16,9 +16,10 @@ const DECIMAL_DIGITS_OF_LONG: u8 = 20;
 const DEPTH_MAX: usize = 32;
 
 /// The type of a value, or of all values of a column so far.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum JsonType {
     /// Only nulls so far.
+    #[default]
     Null,
     /// `true` and `false`.
     Boolean,
