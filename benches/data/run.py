@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Cleans the three Pinterest tables and answers Tasks 4 to 11, in Updraft and in what a user would pick instead.
 
-    benches/data/run.py [--rows 1000000] [--peers updraft,duckdb,polars,spark] [--jobs kept,memory] [--best-of 5] [--data FOLDER]
+    benches/data/run.py [--rows 1000000] [--peers updraft,duckdb,polars,spark] [--jobs kept,told] [--best-of 5] [--data FOLDER]
 
 All read the same JSON Lines and write the same answers, which are compared; each is a process of its own that starts from
-nothing, and all have the same two threads. They take turns, because a machine is never as fast as a moment ago. Wall time is from the start of the process to its end, memory the peak of what
-the process and its children keep resident.
+nothing, and all have the same two threads. They take turns, because a machine is never as fast as a moment ago. Wall time is
+from the start of the process to its end, memory the peak of what the process and its children keep resident.
 
 The job is what three tasks that clean and nine that ask leave behind: Updraft finds the columns out, of all rows, and leaves the
 cleaned tables on disk, as Delta tables in one commit each. There are two tables of results:

@@ -84,7 +84,7 @@ fn of_date(args: &[ArrayRef], part: fn(NaiveDate) -> i32) -> Result<ArrayRef> {
     Ok(Arc::new(parts))
 }
 
-/// The question that is asked of dates most, without a calendar of each: that is a fifth of the time.
+/// The question that is asked of dates most. It needs no calendar of each.
 fn years(args: &[ArrayRef]) -> Result<ArrayRef> {
     refuse_spans(args[0].data_type())?;
     Ok(Arc::new(days(&args[0])?.unary::<_, Int32Type>(year_of)))

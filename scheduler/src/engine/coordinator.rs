@@ -595,8 +595,7 @@ impl Coordinator {
                 if made - handed_over >= PORTION_TRIES {
                     handed_over = made;
                     self.hear_what_was_told();
-                    self.end_writing(writing).await;
-                    writing = self.begin_writing_what_is_over().await;
+                    writing = self.begin_writing_what_is_over(writing).await;
                     // The database may have been away since.
                     if self.is_fenced || self.settings.leash.has_run_out() {
                         self.todo.again = true;

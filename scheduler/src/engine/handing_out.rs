@@ -106,7 +106,7 @@ impl Coordinator {
     fn hear_of_start(&mut self, told: &task_try::Model) {
         let (run, try_id) = (told.dag_run_id, told.try_id);
         let Some(active) = self.runs.get_mut(&run) else { return };
-        let Some(&at) = active.indices_of(&[(told.task_id.clone(), told.map_index)]).first() else { return };
+        let Some(at) = active.index_of(&told.task_id, told.map_index) else { return };
         let state = active.waiting_state(at, self.settings.catalog.registry());
         if told.started_at.is_some() {
             let place = Place {

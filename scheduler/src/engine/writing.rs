@@ -43,14 +43,15 @@ impl Coordinator {
             return;
         }
         let decided = std::mem::take(&mut self.pending);
-        let mut portion = self.portion(decided);
+        let portion = self.portion(decided);
         let written = self.try_write(&portion).await;
-        self.finish(&mut portion, written).await;
+        self.finish(portion, written).await;
     }
 
-    /// Begins to make durable the runs that are over; there is nothing more to decide about them. Whatever is written next waits
-    /// for [`Self::end_writing`].
-    pub(super) async fn begin_writing_what_is_over(&mut self) -> Option<Writing> {
+    /// Begins to make durable the runs that are over, after the portion before; there is nothing more to decide about them.
+    /// Whatever is written next waits for [`Self::end_writing`].
+    pub(super) async fn begin_writing_what_is_over(&mut self, before: Option<Writing>) -> Option<Writing> {
+        self.end_writing(before).await;
         if self.is_fenced {
             return None;
         }
@@ -70,7 +71,7 @@ impl Coordinator {
     pub(super) async fn end_writing(&mut self, writing: Option<Writing>) {
         let Some(Writing(writing)) = writing else { return };
         match writing.await {
-            Ok((mut portion, written)) => self.finish(&mut portion, written).await,
+            Ok((portion, written)) => self.finish(portion, written).await,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // Nobody aborts it; so the runtime ends, and this with it.
@@ -96,7 +97,7 @@ impl Coordinator {
     }
 
     /// Goes on until it is written, unless somebody else leads by now.
-    async fn finish(&mut self, portion: &mut Portion, mut written: Written) {
+    async fn finish(&mut self, mut portion: Portion, mut written: Written) {
         let mut wait = COMMIT_RETRY;
         let paused = loop {
             match written {
@@ -110,14 +111,14 @@ impl Coordinator {
                     portion.batch.is_repeated = true;
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(COMMIT_RETRY_MAX);
-                    written = self.try_write(portion).await;
+                    written = self.try_write(&portion).await;
                 }
             }
         };
         self.outage.over(self.settings.clock.now());
         self.paused(paused);
         self.follow_up(&portion.batch);
-        self.take_effect(std::mem::take(&mut portion.decided));
+        self.take_effect(portion.decided);
     }
 
     /// Wakes whoever waits for something that was written.
