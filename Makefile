@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Debian packages: what the build needs, and what the tests need besides.
 RUN_PACKAGES := gcc libc6-dev bash
 TEST_PACKAGES := $(RUN_PACKAGES) busybox-static chromium docker-registry faketime git mariadb-server-core \
-	openssh-client openssh-server openssl podman postgresql python3 python3-venv runc util-linux
+	openssh-client openssh-server openssl podman postgresql procps python3 python3-venv runc util-linux
 
 VENV := .venv
 UI := web/ui
@@ -41,9 +41,8 @@ deny: target/tools/bin/cargo-deny ## Licences and sources of the dependencies
 
 .PHONY: test-rust
 test-rust: ui venv ## The Rust tests: units, properties, stores, operators, API, the real binary
-	# To the end, so that one look shows everything that fails. Tests mostly wait for servers and processes: two for each core.
-	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
-		cargo test --locked --workspace --no-fail-fast
+	# Tests mostly wait for servers and processes: two for each core.
+	UPDRAFT_TEST_VENV=$(CURDIR)/$(VENV) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} tests/rust.sh
 
 .PHONY: test-browser
 test-browser: ui ## The journeys of a user in a real Chromium against a real server

@@ -28,9 +28,13 @@ use serde_json::{Map, Value};
 use crate::outlet_events;
 use crate::process::{self, Ended, RunFor};
 use crate::spawn::Command;
+use crate::work_folder::WorkFolders;
 
 /// The `bash` operator.
-pub struct Bash;
+#[derive(Default)]
+pub struct Bash {
+    folders: WorkFolders,
+}
 
 /// Arguments of the `bash` operator.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -126,18 +130,15 @@ impl Operator for Bash {
 
     async fn execute(&self, args: BashArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         demand_utf8(args.output_encoding.as_deref())?;
-        let scratch = tempfile::Builder::new()
-            .prefix("updraft-bash-")
-            .tempdir()
-            .context("cannot make a folder for the command to run in")?;
+        let folder = self.folders.enter().context("cannot make a folder for the command to run in")?;
         let mut command = Command::new("bash");
         command.arg("-c").arg(&args.bash_command);
         match &args.cwd {
             Some(cwd) => command.current_dir(cwd),
-            None => command.current_dir(scratch.path()),
+            None => command.current_dir(folder.path()),
         };
         set_environment(&mut command, args.env.as_ref(), args.append_env, ctx);
-        let events = outlet_events::offer(&mut command, scratch.path(), ctx);
+        let events = outlet_events::offer(&mut command, folder.path(), ctx);
         ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));
         let ended = process::run(command, &ctx.log, &ctx.cancelled).await.context("cannot run bash")?;
         let outcome = outcome(ended, args.skip_on_exit_code.as_ref(), args.output_processor)?;

@@ -119,10 +119,21 @@ pub fn new(location: &Location, s3: &S3) -> anyhow::Result<DeltaTable> {
     unloaded(location, s3)
 }
 
-/// A table for queries.
+/// A table for queries. Its texts are no views of what was read from disk: whoever sorts would reckon each batch with all that
+/// its texts are parts of.
 pub async fn provider(table: &DeltaTable, session: &SessionContext) -> anyhow::Result<Arc<dyn TableProvider>> {
     table.update_datafusion_session(&session.state())?;
-    Ok(table.table_provider().await?)
+    let mut state = session.state();
+    // Rows that a filter leaves out are not decoded.
+    state.config_mut().options_mut().execution.parquet.pushdown_filters = true;
+    Ok(table.table_provider().with_session(Arc::new(state)).await?)
+}
+
+/// How large the files of a table are together.
+pub fn disk_bytes(table: &DeltaTable) -> u64 {
+    let sizes =
+        table.snapshot().into_iter().flat_map(|snapshot| snapshot.log_data().into_iter().map(|file| file.size()));
+    sizes.filter_map(|bytes| u64::try_from(bytes).ok()).sum()
 }
 
 /// How rows are put into a table.

@@ -61,6 +61,7 @@ pub mod latest_only;
 pub mod listing;
 pub mod location;
 pub mod memory;
+mod memory_pool;
 mod msk_iam;
 pub mod notifiers;
 pub mod notify;
@@ -73,6 +74,7 @@ pub mod query;
 mod reason;
 mod requests;
 pub mod retention;
+mod room;
 pub mod s3;
 mod scratch;
 pub mod secrets;
@@ -96,6 +98,7 @@ mod truth;
 mod upload;
 mod vacuum;
 mod whole_file;
+mod work_folder;
 
 use std::sync::Arc;
 
@@ -122,7 +125,7 @@ pub fn registry_with(s3: &S3) -> Result<Registry, RegistryError> {
 
 fn assemble(s3: &S3, environment: &Environment, mail: Option<MailServer>) -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
-    registry.register(bash::Bash)?;
+    registry.register(bash::Bash::default())?;
     registry.register(empty::Empty)?;
     registry.register(branch::Branch)?;
     registry.register(short_circuit::ShortCircuit)?;

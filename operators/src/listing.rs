@@ -24,6 +24,11 @@ pub struct InputFile {
     pub stamp: String,
 }
 
+/// How large they are together.
+pub fn bytes(files: &[InputFile]) -> u64 {
+    files.iter().map(|file| file.size_bytes).sum()
+}
+
 /// The files that `location` means, by name. Blocks on local folders: call it off the caller's runtime.
 pub async fn list_files(location: &Location, s3: &S3) -> anyhow::Result<Vec<InputFile>> {
     let mut files = match location {

@@ -1,7 +1,6 @@
 //! How much memory a data task may use.
 
 use std::borrow::Cow;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,13 +9,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// What a task may use unless its DAG file says otherwise. Beyond it, sorting, joining and grouping spill to disk.
 const DEFAULT_BYTES: usize = 1024 * 1024 * 1024;
 
-/// A row of a batch for so many bytes of memory: of large batches there are fewer to be merged by those who sort, but a dozen
-/// sorts, each with some batches, must fit.
-const ROW_BYTES: usize = 32 * 1024;
+/// Of so many parts of the memory one is for a batch. A dozen sorts may be under way, each holds some batches, and what it
+/// holds counts twice, because what rows are sorted by is held besides.
+const BATCHES: usize = 128;
+/// Bytes of a row of which nothing is known.
+const ROW_BYTES: usize = 256;
 
-/// Rows of a batch of those who may use so much memory, as many as are `sensible`.
-pub fn batch_rows(memory_bytes: usize, sensible: &RangeInclusive<usize>) -> usize {
-    (memory_bytes / ROW_BYTES).clamp(*sensible.start(), *sensible.end())
+/// Rows of a batch of those who may use so much memory and know nothing of their rows: at most as many as are `sensible`.
+pub fn batch_rows(memory_bytes: usize, sensible: usize) -> usize {
+    batch_rows_of(memory_bytes, ROW_BYTES).min(sensible)
+}
+
+/// Rows of a batch of those who may use so much memory, where a row has so many bytes.
+pub fn batch_rows_of(memory_bytes: usize, row_bytes: usize) -> usize {
+    (memory_bytes / BATCHES / row_bytes.max(1)).max(1)
 }
 
 /// A size such as `512MB` or `2GiB`, or a number of bytes.

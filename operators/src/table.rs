@@ -21,11 +21,12 @@ use serde::{Deserialize, Serialize};
 use crate::comma_separated;
 use crate::delta::{self, Version};
 use crate::engine::parallelism;
-use crate::json::{JsonTable, ReadReport};
-use crate::listing::{InputFile, is_pattern, list_files};
+use crate::json::{JsonTable, Look, ReadReport};
+use crate::listing::{self, InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
 use crate::packed;
 use crate::reason::reason;
+use crate::room;
 
 /// Of so many files the headers are read at a time.
 const HEADERS_AT_A_TIME: usize = 16;
@@ -135,6 +136,8 @@ pub struct Input {
     pub report: ReadReport,
     /// The format, given or inferred.
     pub format: Format,
+    /// Bytes of a row in memory, going by some; none if they do not matter.
+    pub row_bytes: Option<usize>,
 }
 
 /// Opens the data at `location`; `format` is inferred if it is not given.
@@ -162,7 +165,9 @@ pub async fn open_all(
     {
         let provider = delta::provider(&table, session).await?;
         let files = table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
-        return Ok(Input { provider, report: ReadReport { files, ..ReadReport::default() }, format: Format::Delta });
+        let report = ReadReport { files, ..ReadReport::default() };
+        let row_bytes = room::row_bytes(&provider, delta::disk_bytes(&table), session).await;
+        return Ok(Input { provider, report, format: Format::Delta, row_bytes });
     }
     if format == Some(Format::Delta) {
         match locations {
@@ -180,12 +185,15 @@ pub async fn open_all(
     }
     let Some(format) = format_of(&files, format)? else { bail!("a list of places must name one") };
     if format == Format::Json {
-        let table = JsonTable::open(&files, s3, parallelism()).await?;
+        let kept_bytes = room::memory_bytes(session).map_or(usize::MAX, |bytes| bytes / 4);
+        let table = JsonTable::open(&files, s3, parallelism(), kept_bytes, Look::Whole).await?;
         let provider = Arc::new(table.provider(parallelism())?);
-        return Ok(Input { provider, report: table.report(), format });
+        return Ok(Input { provider, report: table.report(), format, row_bytes: table.row_bytes() });
     }
     let provider = open_listing(&files, format, csv_types, session, s3).await?;
-    Ok(Input { provider, report: ReadReport { files: files.len() as u64, ..ReadReport::default() }, format })
+    let report = ReadReport { files: files.len() as u64, ..ReadReport::default() };
+    let row_bytes = room::row_bytes(&provider, listing::bytes(&files), session).await;
+    Ok(Input { provider, report, format, row_bytes })
 }
 
 /// The Delta table at a place, if there is one and it may be meant.
@@ -227,15 +235,15 @@ async fn open_listing(
     if format == Format::Csv {
         schema = Arc::new(comma_separated::all_text(&comma_separated::named(&schema)));
         if csv_types == CsvTypes::Inferred {
-            let texts = listing(vec![urls[first].clone()], &options, &schema)?;
+            let texts = listed(vec![urls[first].clone()], &options, &schema)?;
             let rows = session.read_table(texts).map_err(wrong)?.limit(0, Some(ROWS_FOR_TYPES)).map_err(wrong)?;
             schema = Arc::new(comma_separated::typed(&schema, &rows.collect().await.map_err(wrong)?)?);
         }
     }
-    listing(urls, &options, &schema).with_context(reading)
+    listed(urls, &options, &schema).with_context(reading)
 }
 
-fn listing(
+fn listed(
     urls: Vec<ListingTableUrl>,
     options: &ListingOptions,
     schema: &SchemaRef,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, RecordBatchOptions, UInt64Array,
 };
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::kernels::cmp::distinct;
-use datafusion::arrow::compute::{filter_record_batch, is_not_null, is_null, take_record_batch};
+use datafusion::arrow::compute::{filter_record_batch, is_not_null, is_null};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::{DFSchema, ToDFSchema as _};
@@ -23,6 +23,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, Sen
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::compile::{Change, OutputColumn};
+use crate::room;
 use crate::spark::{rowwise, text_array};
 
 /// A rule that makes each row from one row, or from none.
@@ -250,23 +251,9 @@ impl PartitionStream for CleanedPartition {
             for stage in stages.iter() {
                 batch = stage.apply(&batch)?;
             }
-            parts(&batch, rows_max)
+            room::parts(&batch, rows_max)
         });
         let cleaned = cleaned.map_ok(|parts| futures::stream::iter(parts.into_iter().map(Ok))).try_flatten();
         Box::pin(RecordBatchStreamAdapter::new(schema, cleaned))
     }
-}
-
-/// A batch of more rows than memory is planned for, in parts. They are copies: what a part of a batch holds on to is
-/// reckoned as all of it.
-fn parts(batch: &RecordBatch, rows_max: usize) -> Result<Vec<RecordBatch>> {
-    if batch.num_rows() <= rows_max {
-        return Ok(vec![batch.clone()]);
-    }
-    let rows = u32::try_from(batch.num_rows()).map_err(|error| DataFusionError::External(error.into()))?;
-    let part = |start: u32| {
-        let end = rows.min(start.saturating_add(u32::try_from(rows_max).unwrap_or(u32::MAX)));
-        Ok(take_record_batch(batch, &UInt32Array::from_iter_values(start..end))?)
-    };
-    (0..rows).step_by(rows_max).map(part).collect()
 }

@@ -1,6 +1,5 @@
 //! One run of `clean`, from the files to the commit.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
@@ -34,8 +33,8 @@ use crate::vacuum;
 
 /// Memory below which a further partition would only be in the way.
 const PARTITION_BYTES: usize = 32 * 1024 * 1024;
-/// Smaller batches cost more than they save, and larger ones are more than the caches of a core hold.
-const BATCH_ROWS: RangeInclusive<usize> = 256..=8 * 1024;
+/// Larger batches are more than the caches of a core hold.
+const BATCH_ROWS_MAX: usize = 8 * 1024;
 
 /// What one run needs.
 pub struct Job {
@@ -111,11 +110,8 @@ impl Job {
         // sort, whatever they prefer.
         let partitions = (limit / PARTITION_BYTES).clamp(2, parallelism().max(2));
         let session = session(limit, partitions).map_err(TaskError::retry)?;
-        let mut config: SessionConfig = session.copied_config().with_batch_size(batch_rows(limit, &BATCH_ROWS));
+        let mut config: SessionConfig = session.copied_config().with_batch_size(batch_rows(limit, BATCH_ROWS_MAX));
         config.options_mut().optimizer.prefer_hash_join = false;
-        let execution = &mut config.options_mut().execution;
-        // What sorts keep for the merging of what they spilled must leave room for the rows.
-        execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(limit / 16);
         let state = datafusion::execution::SessionStateBuilder::new_from_existing(session.state()).with_config(config);
         Ok(SessionContext::new_with_state(state.build()))
     }

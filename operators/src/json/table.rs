@@ -12,6 +12,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
+use futures::future::ready;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
 
@@ -23,6 +24,7 @@ use super::types::JsonType;
 use crate::listing::InputFile;
 use crate::location::S3;
 use crate::packed;
+use crate::room;
 
 /// Rows of the first pass that are kept for the second.
 const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -43,6 +45,8 @@ pub enum Look {
 pub struct JsonTable {
     chunks: Arc<Chunks>,
     files: u64,
+    /// Bytes of a row, going by those that were looked at; none if there was none.
+    row_bytes: Option<usize>,
 }
 
 /// What the partitions of a table share.
@@ -84,13 +88,9 @@ impl KeptChunk {
 }
 
 impl JsonTable {
-    /// Reads all documents once, to learn the schema. `parallelism` chunks are under way at a time.
-    pub async fn open(files: &[InputFile], s3: &S3, parallelism: usize) -> anyhow::Result<JsonTable> {
-        JsonTable::open_keeping(files, s3, parallelism, KEPT_BYTES_MAX, Look::Whole).await
-    }
-
-    /// Reads as much as `look` says, keeping at most so many bytes of rows. What is not kept is read again.
-    pub async fn open_keeping(
+    /// Reads as much as `look` says, to learn the columns. `parallelism` chunks are under way at a time, and at most so many
+    /// bytes of rows are kept. What is not kept is read again.
+    pub async fn open(
         files: &[InputFile],
         s3: &S3,
         parallelism: usize,
@@ -114,12 +114,15 @@ impl JsonTable {
             .buffered(parallelism);
         let mut types = Types::new();
         let mut kept_bytes = 0;
+        let (mut seen_bytes, mut seen_rows) = (0, 0);
         while let Some(pass) = passes.next().await {
             let (index, (rows, found)) = pass??;
             merge(&mut types, &found.types);
             known.send_modify(|guess| guess.learn(&types, &rows));
             let _ = chunks[index].found.set(found);
             let bytes = rows.bytes();
+            seen_bytes += bytes;
+            seen_rows += rows.count();
             if kept_bytes + bytes <= kept_bytes_max {
                 kept_bytes += bytes;
                 chunks[index].keep(rows);
@@ -129,12 +132,18 @@ impl JsonTable {
         let (schema, sizes) = (schema_of(&types), known.borrow().sizes.clone());
         let is_misjudged = AtomicBool::new(false);
         let chunks = Chunks { all: chunks, types, schema, sizes, look, s3: s3.clone(), is_misjudged };
-        Ok(JsonTable { chunks: Arc::new(chunks), files: files.len() as u64 })
+        let row_bytes = (seen_bytes as u64).checked_div(seen_rows).and_then(|bytes| usize::try_from(bytes).ok());
+        Ok(JsonTable { chunks: Arc::new(chunks), files: files.len() as u64, row_bytes })
     }
 
     /// The columns, in alphabetical order.
     pub fn schema(&self) -> &SchemaRef {
         &self.chunks.schema
+    }
+
+    /// Bytes of a row in memory, going by those that were looked at; none if there was none.
+    pub fn row_bytes(&self) -> Option<usize> {
+        self.row_bytes
     }
 
     /// Whether all documents have been looked at.
@@ -253,7 +262,9 @@ impl PartitionStream for JsonPartition {
                 Ok(Some((futures::stream::iter(batches.into_iter().map(Ok)), (indices, room))))
             }
         });
-        let stream = stream.try_flatten();
+        // What was kept came in batches of another size.
+        let stream = stream.try_flatten().and_then(move |batch| ready(room::parts(&batch, batch_rows)));
+        let stream = stream.map_ok(|parts| futures::stream::iter(parts.into_iter().map(Ok))).try_flatten();
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.chunks.schema), stream))
     }
 }

@@ -41,6 +41,7 @@ use crate::expect::{self, Expectation, Verdict, World};
 use crate::location::{Location, S3};
 use crate::reason::reason;
 use crate::retention::Retention;
+use crate::room;
 use crate::spark::{self, session};
 use crate::table::{self, CsvTypes, Format};
 use crate::vacuum;
@@ -92,6 +93,39 @@ pub trait Reader: Send + Sync {
     fn end(&mut self) -> anyhow::Result<()>;
 }
 
+/// Somebody who sees an answer, and whether any of it was seen.
+struct Showing {
+    reader: Box<dyn Reader>,
+    has_begun: bool,
+}
+
+impl Showing {
+    /// Shows some rows, and before the first of them the names of the columns.
+    fn rows(&mut self, columns: &[String], rows: Vec<Vec<Value>>) -> anyhow::Result<()> {
+        self.begin(columns)?;
+        self.reader.rows(rows)
+    }
+
+    fn end(&mut self, columns: &[String]) -> anyhow::Result<()> {
+        self.begin(columns)?;
+        self.reader.end()
+    }
+
+    fn begin(&mut self, columns: &[String]) -> anyhow::Result<()> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.reader.columns(columns)?;
+        }
+        Ok(())
+    }
+}
+
+/// What was found of a statement.
+struct Found {
+    answer: Answer,
+    charts: Value,
+    verdict: Option<Arc<Verdict>>,
+}
+
 /// The answer to one statement.
 struct Answer {
     columns: Vec<String>,
@@ -102,14 +136,13 @@ struct Answer {
 impl Job {
     /// Answers the queries: the XCom value.
     pub async fn run(mut self) -> Result<Value, TaskError> {
-        let session = session(self.memory_bytes, parallelism()).map_err(TaskError::retry)?;
+        // Of one partition joins would not sort, whatever they prefer.
+        let session = session(self.memory_bytes, parallelism().max(2)).map_err(TaskError::retry)?;
         let mut known = self.register_tables(&session).await?;
         let last = self.script.answer();
-        let mut reader = self.reader.take();
+        let mut reader = self.reader.take().map(|reader| Showing { reader, has_begun: false });
         let mut earlier = Vec::new();
         let mut views = BTreeSet::new();
-        let mut charts = Value::Null;
-        let mut verdict: Option<Arc<Verdict>> = None;
         let mut answered = None;
         for (at, statement) in self.script.statements.iter().enumerate() {
             match &statement.kind {
@@ -127,34 +160,23 @@ impl Job {
                     self.make_view(statement, name, planned, renamed, *may_replace, &session, &mut known)?;
                     views.insert(fold(name));
                 }
-                Kind::Answer(asked) if Some(at) == last => {
-                    self.register_paths(&asked.written, &session, &mut known).await?;
-                    let (frame, columns) = self.plan(statement, asked, &session, &known).await?;
-                    charts = self.charts_of(&columns)?;
-                    let (frame, expected) = self.expect(frame, &columns, &session).await?;
-                    let output = self.output.as_ref();
-                    let answer = self.answer(frame, columns, output, reader.as_deref_mut(), &session).await;
-                    let answer = answer.map_err(|error| match &expected {
-                        Some(verdict) => verdict.explain(error),
-                        None => error,
-                    })?;
-                    self.tell(statement, &answer);
-                    verdict = expected;
-                    answered = Some(answer);
-                }
                 Kind::Answer(asked) => {
                     self.register_paths(&asked.written, &session, &mut known).await?;
-                    let (frame, columns) = self.plan(statement, asked, &session, &known).await?;
-                    let answer = self.answer(frame, columns, None, None, &session).await?;
-                    self.tell(statement, &answer);
-                    let Answer { columns, rows, row_count } = answer;
-                    earlier.push(json!({
-                        "line": statement.start.line, "columns": columns, "rows": rows, "row_count": row_count
-                    }));
+                    let is_last = Some(at) == last;
+                    let found = self.ask(statement, asked, reader.as_mut(), is_last, &session, &known).await?;
+                    self.tell(statement, &found.answer);
+                    if is_last {
+                        answered = Some(found);
+                    } else {
+                        let Answer { columns, rows, row_count } = found.answer;
+                        earlier.push(json!({
+                            "line": statement.start.line, "columns": columns, "rows": rows, "row_count": row_count
+                        }));
+                    }
                 }
             }
         }
-        let Some(Answer { columns, rows, row_count }) = answered else {
+        let Some(Found { answer: Answer { columns, rows, row_count }, charts, verdict }) = answered else {
             return Err(TaskError::fail(anyhow::anyhow!("the SQL asks nothing")));
         };
         let output = self.output.as_ref().map(|(location, _)| location.to_string());
@@ -174,6 +196,51 @@ impl Job {
             value["results"] = Value::Array(earlier);
         }
         Ok(value)
+    }
+
+    /// Answers a query. If its joins do not fit into memory they are done again by sorting, unless somebody has seen rows of it.
+    async fn ask(
+        &self,
+        statement: &Statement,
+        asked: &Asked,
+        mut reader: Option<&mut Showing>,
+        is_last: bool,
+        session: &SessionContext,
+        known: &Columns,
+    ) -> Result<Found, TaskError> {
+        loop {
+            let found = self.ask_once(statement, asked, reader.as_deref_mut(), is_last, session, known).await;
+            let is_seen = reader.as_deref().is_some_and(|reader| reader.has_begun);
+            if found.is_ok() || is_seen || !room::join_by_sorting(session) {
+                return found;
+            }
+            self.log
+                .info("The joins do not fit into `memory_limit`; they are done again by sorting, which takes longer");
+        }
+    }
+
+    async fn ask_once(
+        &self,
+        statement: &Statement,
+        asked: &Asked,
+        reader: Option<&mut Showing>,
+        is_last: bool,
+        session: &SessionContext,
+        known: &Columns,
+    ) -> Result<Found, TaskError> {
+        let (frame, columns) = self.plan(statement, asked, session, known).await?;
+        if !is_last {
+            let answer = self.answer(frame, columns, None, None, session).await?;
+            return Ok(Found { answer, charts: Value::Null, verdict: None });
+        }
+        let charts = self.charts_of(&columns)?;
+        let (frame, verdict) = self.expect(frame, &columns, session).await?;
+        let answer = self.answer(frame, columns, self.output.as_ref(), reader, session).await;
+        let answer = answer.map_err(|error| match &verdict {
+            Some(verdict) => verdict.explain(error),
+            None => error,
+        })?;
+        Ok(Found { answer, charts, verdict })
     }
 
     /// Says what a statement answered.
@@ -246,6 +313,9 @@ impl Job {
         if input.report.broken > 0 {
             let broken = input.report.broken;
             self.log.warning(format_args!("{broken} malformed documents in `{name}` are rows of NULLs"));
+        }
+        if let Some(row_bytes) = input.row_bytes {
+            room::make(session, row_bytes);
         }
         Ok(input.provider)
     }
@@ -362,7 +432,7 @@ impl Job {
         frame: DataFrame,
         columns: Vec<String>,
         output: Option<&(Location, OutputFormat)>,
-        mut reader: Option<&mut (dyn Reader + 'static)>,
+        mut reader: Option<&mut Showing>,
         session: &SessionContext,
     ) -> Result<Answer, TaskError> {
         let failed = |error: DataFusionError| TaskError::retry(anyhow::anyhow!("the query failed: {}", reason(&error)));
@@ -379,9 +449,6 @@ impl Job {
         let mut file = file
             .map(|(location, format)| FileOutput::begin(location, format, &stream.schema(), self.try_id))
             .transpose()?;
-        if let Some(reader) = &mut reader {
-            reader.columns(&columns)?;
-        }
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed)?;
             tap.see(&batch).map_err(failed)?;
@@ -389,11 +456,11 @@ impl Job {
                 file.write(&batch)?;
             }
             if let Some(reader) = &mut reader {
-                reader.rows(rows(&batch, usize::MAX).map_err(failed)?)?;
+                reader.rows(&columns, rows(&batch, usize::MAX).map_err(failed)?)?;
             }
         }
         if let Some(reader) = &mut reader {
-            reader.end()?;
+            reader.end(&columns)?;
         }
         if let Some(file) = file {
             file.publish(&self.s3).await?;

@@ -1,11 +1,9 @@
 //! A DataFusion session that answers as Spark does.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use datafusion::error::Result;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry as _, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
@@ -20,6 +18,7 @@ use super::percentile::Percentile;
 use super::pivot::Pivots;
 use super::{calendar, casts, implicit, lists, mathematics, text};
 use crate::memory::batch_rows;
+use crate::memory_pool::Shares;
 use crate::spills::Spills;
 
 /// The catalogue and schema of tables that are named without them.
@@ -27,17 +26,24 @@ const CATALOG: &str = "spark_catalog";
 /// See [`CATALOG`].
 const SCHEMA: &str = "default";
 
-/// Rows of a batch: of batches as large as that, sorting takes half the memory.
-const BATCH_ROWS: RangeInclusive<usize> = 8 * 1024..=32 * 1024;
+/// Rows of a batch: of batches as large as that, sorting takes half the memory. Those who find that their rows are long make
+/// [room](crate::room::make) for them.
+const BATCH_ROWS_MAX: usize = 32 * 1024;
+
+/// Of so many parts of the memory each sort keeps one for the merging of what it spilled: two batches of it, each twice.
+const RESERVATIONS: usize = 32;
 
 /// A session: Spark's SQL, functions and order of NULLs; work beyond `memory_bytes` is spilled to disk.
 pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_target_partitions(parallelism)
-        .with_batch_size(batch_rows(memory_bytes, &BATCH_ROWS))
+        .with_batch_size(batch_rows(memory_bytes, BATCH_ROWS_MAX))
         .with_information_schema(false)
         .with_default_catalog_and_schema(CATALOG, SCHEMA);
     let options = config.options_mut();
+    let execution = &mut options.execution;
+    // What sorts keep for the merging of what they spilled must leave room for the rows.
+    execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(memory_bytes / RESERVATIONS);
     options.sql_parser.dialect = datafusion::config::Dialect::Databricks;
     // First ascending, last descending.
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
@@ -46,7 +52,7 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
     options.execution.parquet.schema_force_view_types = false;
     options.execution.time_zone = Some("UTC".to_owned());
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
+        .with_memory_pool(Arc::new(Shares::new(memory_bytes)))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_temp_file_factory(Arc::new(Spills::default())))
         .build_arc()?;
     let mut state = SessionStateBuilder::new()

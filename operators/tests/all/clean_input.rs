@@ -311,7 +311,7 @@ async fn a_file_that_goes_away_half_way_is_named() {
     write(home.path(), "in/2.jsonl", "{\"a\": 2}");
     let location = Location::Local(home.path().join("in"));
     let files = list_files(&location, &nowhere()).await.unwrap();
-    let table = JsonTable::open_keeping(&files, &nowhere(), 1, 0, Look::Whole).await.unwrap();
+    let table = JsonTable::open(&files, &nowhere(), 1, 0, Look::Whole).await.unwrap();
     fs::remove_file(home.path().join("in/2.jsonl")).unwrap();
     let session = SessionContext::new();
     let frame = session.read_table(std::sync::Arc::new(table.provider(1).unwrap())).unwrap();

@@ -352,6 +352,43 @@ async fn little_memory_is_enough() {
 }
 
 #[tokio::test]
+async fn little_memory_is_enough_for_long_rows() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let rows = 5_000;
+    let line = |n: usize| format!("{{\"id\":{},\"text\":\"{:0>4000}\"}}\n", n * 7919 % rows, n * 104_729 % rows);
+    fs::write(home.join("in.jsonl"), (0..rows).map(line).collect::<String>()).unwrap();
+    assert!(fs::metadata(home.join("in.jsonl")).unwrap().len() > 20_000_000);
+    let with = |input: &str, more: Value| {
+        let mut args = json!({ "input": input, "output": "out", "memory_limit": "16MB" });
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        args
+    };
+    for (input, more) in [
+        ("in.jsonl", json!({ "mode": "merge", "keys": "text", "output": "table" })),
+        ("in.jsonl", json!({ "mode": "merge", "keys": "text", "output": "table" })),
+        ("table", json!({ "rules": [{ "deduplicate": { "by": ["text"], "keep": "last" } }] })),
+        ("table", json!({ "expect": [{ "unique": ["text"] }] })),
+        ("table", json!({ "expect": [{ "foreign_key": { "column": "text", "references": "in.jsonl" } }] })),
+        ("in.jsonl", json!({ "output": "out.csv" })),
+        ("out.csv", json!({ "mode": "merge", "keys": "text", "output": "from_csv" })),
+    ] {
+        let report = run("clean", with(input, more.clone()), home).await;
+        assert_eq!((&report["rows_written"], &report["duplicates"]), (&json!(rows), &json!(0)), "{more}");
+    }
+    for (sql, expected) in [
+        ("SELECT text, id FROM t ORDER BY text DESC", rows),
+        ("SELECT j.text, t.id FROM j JOIN t ON t.text = j.text", rows),
+        ("SELECT text, COUNT(*) AS n FROM t GROUP BY text", rows),
+        ("SELECT DISTINCT text FROM j", rows),
+    ] {
+        let tables = json!({ "t": "table", "j": "in.jsonl" });
+        let args = json!({ "tables": tables, "sql": sql, "output": "answer", "memory_limit": "16MB", "max_rows": 1 });
+        assert_eq!(run("query", args, home).await["row_count"], json!(expected), "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn two_runs_at_once_double_nothing() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();

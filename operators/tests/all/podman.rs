@@ -18,6 +18,9 @@ const BUSYBOX: &str = "/bin/busybox";
 /// What there is in the image, under `/bin`.
 const TOOLS: [&str; 8] = ["sh", "cat", "echo", "env", "id", "pwd", "sleep", "ls"];
 
+/// A command of Podman takes a second, or some on a machine that is busy.
+const PATIENCE_SECONDS: &str = "180";
+
 /// The image.
 pub const IMAGE: &str = "localhost/tools:latest";
 
@@ -59,7 +62,7 @@ impl Podman {
 
     /// Its own program, which sees what the API has done.
     pub fn run(&self, args: &[&str]) -> String {
-        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
+        let Output { status, stdout, stderr } = self.bounded(args).output().unwrap();
         assert!(status.success(), "podman {args:?}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).unwrap().trim().to_owned()
     }
@@ -105,9 +108,19 @@ impl Podman {
         self.run(&["import", "--quiet", tar.to_str().unwrap(), IMAGE]);
     }
 
+    /// A command that answers a question or does something. One that waits for ever would hold up all tests.
+    fn bounded(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after", "10", PATIENCE_SECONDS, "podman"]);
+        self.tell(command, args)
+    }
+
     fn command(&self, args: &[&str]) -> Command {
+        self.tell(Command::new("podman"), args)
+    }
+
+    fn tell(&self, mut command: Command, args: &[&str]) -> Command {
         let at = |name: &str| self.folder.path().join(name);
-        let mut command = Command::new("podman");
         command.arg("--root").arg(at("root")).arg("--runroot").arg(at("run"));
         // runc, because crun does not start where there are two generations of control groups.
         command.args(["--storage-driver", "vfs", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]).args(args);
@@ -132,7 +145,7 @@ fn is_installed(program: &str) -> bool {
 impl Drop for Podman {
     fn drop(&mut self) {
         // What a failed test has left behind must not outlive it.
-        let _ = self.command(&["rm", "--all", "--force", "--time", "0"]).output();
+        let _ = self.bounded(&["rm", "--all", "--force", "--time", "0"]).output();
         self.end();
     }
 }

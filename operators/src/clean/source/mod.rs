@@ -12,6 +12,7 @@ mod end;
 mod partitions;
 mod union;
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -37,9 +38,10 @@ use crate::comma_separated;
 use crate::delta::{self, Version};
 use crate::engine::parallelism;
 use crate::json::{JsonTable, Look, ReadReport};
-use crate::listing::{InputFile, is_pattern, list_files};
+use crate::listing::{self, InputFile, is_pattern, list_files};
 use crate::location::{Location, S3};
 use crate::reason::reason;
+use crate::room;
 use crate::shapes::OneOrMany;
 use crate::table::{self, Format, format_of};
 use union::Part;
@@ -48,6 +50,9 @@ pub use end::End;
 
 /// Files whose columns are looked at at a time.
 const SCHEMAS_AT_A_TIME: usize = 32;
+
+/// Of so many parts, the largest ones, it is looked at how long their rows are.
+const PARTS_LOOKED_AT: usize = 4;
 
 /// Where the rows are.
 pub struct Found {
@@ -211,8 +216,26 @@ impl Reader<'_> {
                 }
             }
         }
+        if let Some(row_bytes) = self.row_bytes(&documents, &parts).await {
+            for session in [&session, self.session] {
+                room::make(session, row_bytes);
+            }
+        }
         let frame = union::rows(parts, &session, self.in_order, self.log).await?;
         Ok(Source { frame: in_utc(frame)?, documents, other_files, texts })
+    }
+
+    /// Bytes of a row in memory, going by some; none if they do not matter.
+    async fn row_bytes(&self, documents: &[JsonTable], parts: &[Part]) -> Option<usize> {
+        let mut longest = documents.iter().filter_map(JsonTable::row_bytes).max();
+        if documents.is_empty() {
+            let mut largest: Vec<&Part> = parts.iter().collect();
+            largest.sort_by_key(|part| Reverse(part.disk_bytes));
+            for part in largest.into_iter().take(PARTS_LOOKED_AT) {
+                longest = longest.max(room::row_bytes(&part.provider, part.disk_bytes, self.session).await);
+            }
+        }
+        longest
     }
 
     async fn delta(&self, location: &Location, session: &SessionContext, files: &mut u64) -> anyhow::Result<Part> {
@@ -222,7 +245,8 @@ impl Reader<'_> {
         };
         *files += table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
         let provider = delta::provider(&table, session).await?;
-        Ok(Part { name: location.to_string(), files: 1, provider, names: None, null: None, values: Vec::new() })
+        let (name, disk_bytes) = (location.to_string(), delta::disk_bytes(&table));
+        Ok(Part { name, files: 1, provider, names: None, null: None, values: Vec::new(), disk_bytes })
     }
 
     /// The files with the same values in the names of their folders, together.
@@ -232,13 +256,14 @@ impl Reader<'_> {
 
     async fn json(&self, files: &[InputFile]) -> anyhow::Result<JsonTable> {
         let keep_bytes = self.args.memory_limit.bytes / 4;
-        JsonTable::open_keeping(files, self.s3, self.width(), keep_bytes, self.look).await
+        JsonTable::open(files, self.s3, self.width(), keep_bytes, self.look).await
     }
 
     fn part(&self, table: &JsonTable, files: &[InputFile], values: Vec<(String, ScalarValue)>) -> anyhow::Result<Part> {
         let provider = Arc::new(table.provider(self.width())?);
         let name = files[0].location.to_string();
-        Ok(Part { name, files: files.len(), provider, names: None, null: None, values })
+        let disk_bytes = listing::bytes(files);
+        Ok(Part { name, files: files.len(), provider, names: None, null: None, values, disk_bytes })
     }
 
     /// How many files, or parts of one, are read at a time.
@@ -287,17 +312,18 @@ impl Reader<'_> {
             }
         }
         let null = if format == Format::Csv { self.args.csv.null.clone() } else { None };
-        let parts = groups.into_iter().map(|(schema, urls, first)| {
+        let disk_bytes = listing::bytes(files);
+        let mut parts = Vec::with_capacity(groups.len());
+        for (schema, urls, first) in groups {
             let (name, files) = (files[first].location.to_string(), urls.len());
             let names = self.names_without_header(format, &schema);
             let config = ListingTableConfig::new_with_multi_paths(urls)
                 .with_listing_options(options.clone())
                 .with_schema(schema);
-            let table = ListingTable::try_new(config).map_err(|error| anyhow!(error))?;
-            let provider: Arc<dyn TableProvider> = Arc::new(table);
-            Ok(Part { name, files, provider, names, null: null.clone(), values: values.to_vec() })
-        });
-        parts.collect()
+            let provider: Arc<dyn TableProvider> = Arc::new(ListingTable::try_new(config)?);
+            parts.push(Part { name, files, provider, names, null: null.clone(), values: values.to_vec(), disk_bytes });
+        }
+        Ok(parts)
     }
 
     /// What the columns of CSV without names are called.

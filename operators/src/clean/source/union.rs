@@ -32,6 +32,8 @@ pub struct Part {
     pub null: Option<String>,
     /// Columns with the same value in all its rows.
     pub values: Vec<(String, ScalarValue)>,
+    /// The size of its files.
+    pub disk_bytes: u64,
 }
 
 impl Part {

@@ -1,0 +1,92 @@
+//! Room for the rows of large tables in the memory that there is.
+//!
+//! Whoever sorts or merges holds some batches of each of its parts. A batch of thousands of rows is nothing if they are short,
+//! and more than there is if they are long; so batches are as small as that asks for. Whoever joins holds one side, unless both
+//! are sorted.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take_record_batch;
+use datafusion::catalog::TableProvider;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryLimit;
+use datafusion::prelude::SessionContext;
+
+use crate::memory::batch_rows_of;
+use crate::memory_pool::Shares;
+
+/// Of so many rows of a table it is told how long they are.
+const ROWS_LOOKED_AT: usize = 256;
+/// What has fewer bytes on disk than such a part of the memory is not looked at: in memory it is some times as large.
+const SMALL: usize = 1024;
+
+/// Bytes of a row in memory, going by the first ones; none of a table of `disk_bytes` that needs no looking at.
+pub(crate) async fn row_bytes(
+    provider: &Arc<dyn TableProvider>,
+    disk_bytes: u64,
+    session: &SessionContext,
+) -> Option<usize> {
+    if disk_bytes < (memory_bytes(session)? / SMALL) as u64 {
+        return None;
+    }
+    let look = async {
+        let frame = session.read_table(Arc::clone(provider))?.limit(0, Some(ROWS_LOOKED_AT))?;
+        Result::<Vec<RecordBatch>>::Ok(frame.collect().await?)
+    };
+    // What cannot be read is told when it is read in earnest.
+    of_batches(&look.await.ok()?)
+}
+
+/// Bytes of a row of these.
+pub(crate) fn of_batches(batches: &[RecordBatch]) -> Option<usize> {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let bytes: usize = batches.iter().map(sliced_bytes).sum();
+    bytes.checked_div(rows)
+}
+
+/// Buffers may hold more than the rows that were asked for.
+fn sliced_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
+}
+
+/// Lets what is planned from now on have batches of no more rows than there is memory for.
+pub(crate) fn make(session: &SessionContext, row_bytes: usize) {
+    let Some(memory_bytes) = memory_bytes(session) else { return };
+    let state = session.state_ref();
+    let mut state = state.write();
+    let config = state.config_mut();
+    let batch_rows = config.batch_size().min(batch_rows_of(memory_bytes, row_bytes));
+    *config = config.clone().with_batch_size(batch_rows);
+}
+
+/// Lets joins that are planned from now on sort both sides, which spills, instead of holding one; false if they do so already, or
+/// if nobody was refused memory who cannot do without it.
+pub(crate) fn join_by_sorting(session: &SessionContext) -> bool {
+    let is_short = session.runtime_env().memory_pool.downcast_ref::<Shares>().is_some_and(Shares::is_short);
+    let state = session.state_ref();
+    let mut state = state.write();
+    is_short && std::mem::take(&mut state.config_mut().options_mut().optimizer.prefer_hash_join)
+}
+
+/// What a session may use.
+pub(crate) fn memory_bytes(session: &SessionContext) -> Option<usize> {
+    match session.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => Some(bytes),
+        MemoryLimit::Infinite | MemoryLimit::Unknown => None,
+    }
+}
+
+/// A batch of more rows than memory is planned for, in parts. They are copies: what a part of a batch holds on to is
+/// reckoned as all of it.
+pub(crate) fn parts(batch: &RecordBatch, rows_max: usize) -> Result<Vec<RecordBatch>> {
+    if batch.num_rows() <= rows_max {
+        return Ok(vec![batch.clone()]);
+    }
+    let rows = u32::try_from(batch.num_rows()).map_err(|error| DataFusionError::External(error.into()))?;
+    let part = |start: u32| {
+        let end = rows.min(start.saturating_add(u32::try_from(rows_max).unwrap_or(u32::MAX)));
+        Ok(take_record_batch(batch, &UInt32Array::from_iter_values(start..end))?)
+    };
+    (0..rows).step_by(rows_max).map(part).collect()
+}
