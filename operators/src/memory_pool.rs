@@ -18,6 +18,9 @@ use datafusion::execution::memory_pool::{
 /// How DataFusion calls those who merge what a sort has spilled, or is about to spill.
 const MERGE: &str = "ExternalSorterMerge";
 
+/// Of so many parts one is for those who neither sort nor group, such as who puts the partitions together.
+const FOR_OTHERS: usize = 8;
+
 /// So many bytes, and who has how many of them.
 #[derive(Debug)]
 pub(crate) struct Shares {
@@ -77,7 +80,7 @@ impl Holders {
         let needed: usize = those(Kind::Needs).map(|holder| holder.bytes).sum();
         // Whoever has sorted is gone while the merge goes on.
         let parts = those(Kind::Spills).count().max(those(Kind::Merges).count()).max(1);
-        let share = limit_bytes.saturating_sub(needed) / parts;
+        let share = limit_bytes.saturating_sub(needed.max(limit_bytes / FOR_OTHERS)) / parts;
         let is_within = match kind {
             // Those who group merge what they spilled in their own name, and still have to hold something beside.
             Kind::Spills => reservation.size() + additional <= share - share * 2 / 5 && bytes + additional <= share,
@@ -169,19 +172,20 @@ mod tests {
 
     #[test]
     fn neither_who_sorts_nor_who_merges_gets_more_than_a_part() {
-        let pool: Arc<dyn MemoryPool> = Arc::new(Shares::new(1000));
+        let pool: Arc<dyn MemoryPool> = Arc::new(Shares::new(1600));
         let (one, other) = (register("ExternalSorter[0]", true, &pool), register("ExternalSorter[1]", true, &pool));
         let (merge, join) = (register("ExternalSorterMerge[0]", false, &pool), register("HashJoinInput", false, &pool));
         let full = |reservation: &MemoryReservation, bytes: usize| {
             reservation.try_grow(bytes).unwrap();
             assert!(reservation.try_grow(1).is_err());
         };
-        full(&one, 300);
-        full(&other, 300);
+        // An eighth is for the others; of the rest each has half, and may sort three fifths of that.
+        full(&one, 420);
+        full(&other, 420);
 
         // One spills: what it gives up goes to its merge, which may have more.
-        one.shrink(300);
-        full(&merge, 500);
+        one.shrink(420);
+        full(&merge, 700);
         // Parts of what somebody has are no holders of their own.
         let part = merge.split(300);
         assert!(part.try_grow(1).is_err());
@@ -190,23 +194,22 @@ mod tests {
 
         // What there is besides is for those who need it, and lessens the shares.
         assert!(!pool.downcast_ref::<Shares>().unwrap().is_short());
-        full(&join, 200);
+        full(&join, 480);
         assert!(pool.downcast_ref::<Shares>().unwrap().is_short());
         merge.free();
-        full(&one, 240);
-        assert_eq!(pool.reserved(), 240 + 300 + 200);
-
+        full(&one, 336);
+        assert_eq!(pool.reserved(), 336 + 420 + 480);
         // Who has several reservations may have more in all than in one.
         let beside = one.new_empty();
-        full(&beside, 160);
+        full(&beside, 224);
         drop(beside);
 
         // Of fewer each has more.
         drop(other);
-        full(&one, 240);
+        full(&one, 336);
         let said = one.try_grow(1).unwrap_err().to_string();
         assert!(
-            said.ends_with("Failed to allocate additional 1.0 B for ExternalSorter[0] with 480.0 B already allocated, of shares of 1000.0 B"),
+            said.ends_with("Failed to allocate additional 1.0 B for ExternalSorter[0] with 672.0 B already allocated, of shares of 1600.0 B"),
             "{said}"
         );
         drop((one, merge, join));

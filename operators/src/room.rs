@@ -39,7 +39,7 @@ pub(crate) async fn row_bytes(
 }
 
 /// Bytes of a row of these.
-pub(crate) fn of_batches(batches: &[RecordBatch]) -> Option<usize> {
+fn of_batches(batches: &[RecordBatch]) -> Option<usize> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let bytes: usize = batches.iter().map(sliced_bytes).sum();
     bytes.checked_div(rows)

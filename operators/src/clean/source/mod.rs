@@ -228,12 +228,10 @@ impl Reader<'_> {
     /// Bytes of a row in memory, going by some; none if they do not matter.
     async fn row_bytes(&self, documents: &[JsonTable], parts: &[Part]) -> Option<usize> {
         let mut longest = documents.iter().filter_map(JsonTable::row_bytes).max();
-        if documents.is_empty() {
-            let mut largest: Vec<&Part> = parts.iter().collect();
-            largest.sort_by_key(|part| Reverse(part.disk_bytes));
-            for part in largest.into_iter().take(PARTS_LOOKED_AT) {
-                longest = longest.max(room::row_bytes(&part.provider, part.disk_bytes, self.session).await);
-            }
+        let mut largest: Vec<&Part> = parts.iter().collect();
+        largest.sort_by_key(|part| Reverse(part.disk_bytes));
+        for part in largest.into_iter().take(PARTS_LOOKED_AT) {
+            longest = longest.max(room::row_bytes(&part.provider, part.disk_bytes, self.session).await);
         }
         longest
     }
@@ -262,8 +260,7 @@ impl Reader<'_> {
     fn part(&self, table: &JsonTable, files: &[InputFile], values: Vec<(String, ScalarValue)>) -> anyhow::Result<Part> {
         let provider = Arc::new(table.provider(self.width())?);
         let name = files[0].location.to_string();
-        let disk_bytes = listing::bytes(files);
-        Ok(Part { name, files: files.len(), provider, names: None, null: None, values, disk_bytes })
+        Ok(Part { name, files: files.len(), provider, names: None, null: None, values, disk_bytes: 0 })
     }
 
     /// How many files, or parts of one, are read at a time.

@@ -32,7 +32,7 @@ pub struct Part {
     pub null: Option<String>,
     /// Columns with the same value in all its rows.
     pub values: Vec<(String, ScalarValue)>,
-    /// The size of its files.
+    /// The size of its files; 0 of documents, which say themselves how long their rows are.
     pub disk_bytes: u64,
 }
 
