@@ -8,7 +8,8 @@ patience=${UPDRAFT_TEST_SILENCE:-900} # seconds
 log=$(mktemp)
 tests=
 cleanup() {
-  [ -z "$tests" ] || kill -KILL -- "-$tests" 2>/dev/null || true
+  # Whoever has a group of its own is in the session still.
+  [ -z "$tests" ] || pkill -KILL --session "$tests" || true
   rm -f "$log"
 }
 trap cleanup EXIT
@@ -22,8 +23,10 @@ unfinished() {
 }
 
 # In a session of its own, so that all of it can be ended.
-setsid cargo test --locked --workspace --no-fail-fast "$@" > >(tee "$log") 2>&1 &
+setsid cargo test --locked --workspace --no-fail-fast "$@" >"$log" 2>&1 &
 tests=$!
+tail --follow --lines=+1 --pid="$tests" "$log" &
+shown=$!
 while kill -0 "$tests" 2>/dev/null; do
   sleep 1
   if [ $(($(date +%s) - $(stat -c %Y "$log"))) -ge "$patience" ]; then
@@ -39,4 +42,5 @@ done
 status=0
 wait "$tests" || status=$?
 tests=
+wait "$shown"
 exit "$status"

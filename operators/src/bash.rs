@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The last line of its standard output becomes the XCom `return_value`, as text or read as JSON. Exit code 99 skips the
-//! task. The command runs in a folder of its own that is removed afterwards, and its whole process tree ends with it.
+//! task. The command runs in an empty folder of its own, of which nothing is left afterwards, and its whole process tree ends with it.
 //!
 //! What there is to know of the task's `outlets` it writes into the file that `UPDRAFT_OUTLET_EVENTS` names, see
 //! [`crate::outlet_events`].
@@ -130,13 +130,15 @@ impl Operator for Bash {
 
     async fn execute(&self, args: BashArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         demand_utf8(args.output_encoding.as_deref())?;
-        let folder = self.folders.enter().context("cannot make a folder for the command to run in")?;
+        let mut folder = self.folders.enter().context("cannot make a folder for the command to run in")?;
         let mut command = Command::new("bash");
         command.arg("-c").arg(&args.bash_command);
         match &args.cwd {
-            Some(cwd) => command.current_dir(cwd),
-            None => command.current_dir(folder.path()),
-        };
+            Some(cwd) => {
+                command.current_dir(cwd);
+            }
+            None => folder.let_in(&mut command).context("cannot let the command into its folder")?,
+        }
         set_environment(&mut command, args.env.as_ref(), args.append_env, ctx);
         let events = outlet_events::offer(&mut command, folder.path(), ctx);
         ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));

@@ -9,20 +9,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// What a task may use unless its DAG file says otherwise. Beyond it, sorting, joining and grouping spill to disk.
 const DEFAULT_BYTES: usize = 1024 * 1024 * 1024;
 
-/// Of so many parts of the memory one is for a batch. A dozen sorts may be under way, each holds some batches, and what it
-/// holds counts twice, because what rows are sorted by is held besides.
-const BATCHES: usize = 128;
+/// Of so many parts of the memory of a partition one is for a batch. A join of sorted rows has two sorts in each, every one of them
+/// holds some batches, and what it holds counts twice, because what rows are sorted by is held besides.
+const BATCHES: usize = 64;
 /// Bytes of a row of which nothing is known.
 const ROW_BYTES: usize = 256;
+/// Of fewer rows batches cost more than they save. Rows that are so long that this is too much hardly fit in any case.
+const BATCH_ROWS_MIN: usize = 16;
 
-/// Rows of a batch of those who may use so much memory and know nothing of their rows: at most as many as are `sensible`.
-pub fn batch_rows(memory_bytes: usize, sensible: usize) -> usize {
-    batch_rows_of(memory_bytes, ROW_BYTES).min(sensible)
+/// Rows of a batch of those who may use so much memory in so many partitions, and know nothing of their rows: at most as many as
+/// are `sensible`.
+pub fn batch_rows(memory_bytes: usize, partitions: usize, sensible: usize) -> usize {
+    batch_rows_of(memory_bytes, partitions, ROW_BYTES).min(sensible)
 }
 
-/// Rows of a batch of those who may use so much memory, where a row has so many bytes.
-pub fn batch_rows_of(memory_bytes: usize, row_bytes: usize) -> usize {
-    (memory_bytes / BATCHES / row_bytes.max(1)).max(1)
+/// Rows of a batch of those who may use so much memory in so many partitions, where a row has so many bytes.
+pub fn batch_rows_of(memory_bytes: usize, partitions: usize, row_bytes: usize) -> usize {
+    (memory_bytes / (BATCHES * partitions.max(1)) / row_bytes.max(1)).max(BATCH_ROWS_MIN)
 }
 
 /// A size such as `512MB` or `2GiB`, or a number of bytes.

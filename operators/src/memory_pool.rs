@@ -17,6 +17,10 @@ use datafusion::execution::memory_pool::{
 
 /// How DataFusion calls those who merge what a sort has spilled, or is about to spill.
 const MERGE: &str = "ExternalSorterMerge";
+/// Those who hand rows on from partition to partition. There are many, and they hold little.
+const REPARTITION: &str = "RepartitionExec";
+/// Those who hold one side of a join.
+const JOIN: &str = "HashJoinInput";
 
 /// Of so many parts one is for those who neither sort nor group, such as who puts the partitions together.
 const FOR_OTHERS: usize = 8;
@@ -27,8 +31,8 @@ pub(crate) struct Shares {
     limit_bytes: usize,
     /// By the numbers of the consumers.
     holders: Mutex<Holders>,
-    /// Whether somebody was refused who needs what it asks for.
-    is_short: AtomicBool,
+    /// Whether a join was refused what it needs, and nobody has asked since.
+    has_refused_join: AtomicBool,
 }
 
 /// Those who hold memory.
@@ -47,6 +51,8 @@ struct Holder {
 enum Kind {
     /// It spills.
     Spills,
+    /// It spills what it would hand on.
+    HandsOn,
     /// It merges less at a time.
     Merges,
     /// It gives up, and the query fails.
@@ -56,6 +62,7 @@ enum Kind {
 impl Holder {
     fn of(consumer: &MemoryConsumer) -> Holder {
         let kind = match consumer.can_spill() {
+            true if consumer.name().starts_with(REPARTITION) => Kind::HandsOn,
             true => Kind::Spills,
             false if consumer.name().starts_with(MERGE) => Kind::Merges,
             false => Kind::Needs,
@@ -80,10 +87,12 @@ impl Holders {
         let needed: usize = those(Kind::Needs).map(|holder| holder.bytes).sum();
         // Whoever has sorted is gone while the merge goes on.
         let parts = those(Kind::Spills).count().max(those(Kind::Merges).count()).max(1);
-        let share = limit_bytes.saturating_sub(needed.max(limit_bytes / FOR_OTHERS)) / parts;
+        let for_others = limit_bytes / FOR_OTHERS;
+        let share = limit_bytes.saturating_sub(needed.max(for_others)) / parts;
         let is_within = match kind {
             // Those who group merge what they spilled in their own name, and still have to hold something beside.
             Kind::Spills => reservation.size() + additional <= share - share * 2 / 5 && bytes + additional <= share,
+            Kind::HandsOn => bytes + additional <= for_others / those(Kind::HandsOn).count().max(1),
             Kind::Merges => bytes + additional <= share,
             Kind::Needs => true,
         };
@@ -93,12 +102,12 @@ impl Holders {
 
 impl Shares {
     pub(crate) fn new(limit_bytes: usize) -> Shares {
-        Shares { limit_bytes, holders: Mutex::default(), is_short: AtomicBool::new(false) }
+        Shares { limit_bytes, holders: Mutex::default(), has_refused_join: AtomicBool::new(false) }
     }
 
-    /// Whether somebody was refused memory who cannot do without it.
-    pub(crate) fn is_short(&self) -> bool {
-        self.is_short.load(Ordering::Relaxed)
+    /// Whether a join was refused memory since this was asked last.
+    pub(crate) fn has_refused_join(&self) -> bool {
+        self.has_refused_join.swap(false, Ordering::Relaxed)
     }
 
     fn holders(&self) -> MutexGuard<'_, Holders> {
@@ -139,7 +148,7 @@ impl MemoryPool for Shares {
         let may_grow = holders.may_grow(reservation, additional, self.limit_bytes);
         let holder = holders.holder(consumer);
         if !may_grow {
-            self.is_short.fetch_or(holder.kind == Kind::Needs, Ordering::Relaxed);
+            self.has_refused_join.fetch_or(consumer.name().starts_with(JOIN), Ordering::Relaxed);
             // As DataFusion's own pools say it.
             let (more, had) = (human_readable_size(additional), human_readable_size(holder.bytes));
             return Err(DataFusionError::ResourcesExhausted(format!(
@@ -193,9 +202,10 @@ mod tests {
         full(&merge, 300);
 
         // What there is besides is for those who need it, and lessens the shares.
-        assert!(!pool.downcast_ref::<Shares>().unwrap().is_short());
+        let shares = pool.downcast_ref::<Shares>().unwrap();
+        assert!(!shares.has_refused_join());
         full(&join, 480);
-        assert!(pool.downcast_ref::<Shares>().unwrap().is_short());
+        assert!(shares.has_refused_join() && !shares.has_refused_join());
         merge.free();
         full(&one, 336);
         assert_eq!(pool.reserved(), 336 + 420 + 480);

@@ -10,6 +10,7 @@ use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
 use datafusion::catalog::TableProvider;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::prelude::SessionContext;
 
@@ -27,27 +28,36 @@ pub(crate) async fn row_bytes(
     disk_bytes: u64,
     session: &SessionContext,
 ) -> Option<usize> {
-    if disk_bytes < (memory_bytes(session)? / SMALL) as u64 {
+    if is_small(disk_bytes, session) {
         return None;
     }
     let look = async {
-        let frame = session.read_table(Arc::clone(provider))?.limit(0, Some(ROWS_LOOKED_AT))?;
-        Result::<Vec<RecordBatch>>::Ok(frame.collect().await?)
+        let frame = one_by_one(session).read_table(Arc::clone(provider))?.limit(0, Some(ROWS_LOOKED_AT))?;
+        frame.collect().await
     };
     // What cannot be read is told when it is read in earnest.
-    of_batches(&look.await.ok()?)
-}
-
-/// Bytes of a row of these.
-fn of_batches(batches: &[RecordBatch]) -> Option<usize> {
+    let batches = look.await.ok()?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let bytes: usize = batches.iter().map(sliced_bytes).sum();
-    bytes.checked_div(rows)
+    batches.iter().map(bytes).sum::<usize>().checked_div(rows)
 }
 
-/// Buffers may hold more than the rows that were asked for.
-fn sliced_bytes(batch: &RecordBatch) -> usize {
+/// Whether what has so many bytes on disk is small beside the memory.
+pub(crate) fn is_small(disk_bytes: u64, session: &SessionContext) -> bool {
+    memory_bytes(session).is_none_or(|bytes| disk_bytes < (bytes / SMALL) as u64)
+}
+
+/// The bytes of the rows. What holds them may be larger.
+pub(crate) fn bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
+}
+
+/// A session that reads one file after another.
+pub(crate) fn one_by_one(session: &SessionContext) -> SessionContext {
+    let config = session.copied_config().with_target_partitions(1);
+    // Its tables are those of the session; a schema that is made would take their place.
+    let config = config.with_create_default_catalog_and_schema(false);
+    let state = SessionStateBuilder::new_from_existing(session.state()).with_config(config).build();
+    SessionContext::new_with_state(state)
 }
 
 /// Lets what is planned from now on have batches of no more rows than there is memory for.
@@ -56,17 +66,26 @@ pub(crate) fn make(session: &SessionContext, row_bytes: usize) {
     let state = session.state_ref();
     let mut state = state.write();
     let config = state.config_mut();
-    let batch_rows = config.batch_size().min(batch_rows_of(memory_bytes, row_bytes));
-    *config = config.clone().with_batch_size(batch_rows);
+    let batch_rows = batch_rows_of(memory_bytes, config.target_partitions(), row_bytes);
+    *config = config.clone().with_batch_size(config.batch_size().min(batch_rows));
 }
 
-/// Lets joins that are planned from now on sort both sides, which spills, instead of holding one; false if they do so already, or
-/// if nobody was refused memory who cannot do without it.
+/// If a join was refused memory: lets those that are planned from now on sort both sides, which spills, instead of holding one.
 pub(crate) fn join_by_sorting(session: &SessionContext) -> bool {
-    let is_short = session.runtime_env().memory_pool.downcast_ref::<Shares>().is_some_and(Shares::is_short);
-    let state = session.state_ref();
-    let mut state = state.write();
-    is_short && std::mem::take(&mut state.config_mut().options_mut().optimizer.prefer_hash_join)
+    let is_refused = session.runtime_env().memory_pool.downcast_ref::<Shares>().is_some_and(Shares::has_refused_join);
+    if is_refused {
+        prefer_hash_join(false, session);
+    }
+    is_refused
+}
+
+/// Takes [`join_by_sorting`] back.
+pub(crate) fn join_by_hash(session: &SessionContext) {
+    prefer_hash_join(true, session);
+}
+
+fn prefer_hash_join(prefer: bool, session: &SessionContext) {
+    session.state_ref().write().config_mut().options_mut().optimizer.prefer_hash_join = prefer;
 }
 
 /// What a session may use.

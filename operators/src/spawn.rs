@@ -39,6 +39,10 @@ const SHELL: &std::ffi::CStr = c"/bin/sh";
 /// The child calls a dozen small functions on it; what the kernel does for them, it does on a stack of its own.
 const STACK_BYTES: usize = 64 * 1024;
 
+/// The number under which a child holds a file without knowing. Scripts choose small ones, and bash takes those from 10 and from 63
+/// down.
+const HELD: RawFd = 99;
+
 /// The kernel knows no signal beyond.
 const SIGNAL_MAX: c_int = 64;
 
@@ -76,6 +80,7 @@ pub(crate) struct Command {
     args: Vec<OsString>,
     env: BTreeMap<OsString, OsString>,
     folder: Option<PathBuf>,
+    held: Option<OwnedFd>,
 }
 
 /// A child that has become its program.
@@ -89,7 +94,13 @@ pub(crate) struct Started {
 impl Command {
     /// `program` with the environment of this process. One without a slash is looked for in the `PATH` that it is given.
     pub(crate) fn new(program: impl Into<OsString>) -> Command {
-        Command { program: program.into(), args: Vec::new(), env: std::env::vars_os().collect(), folder: None }
+        Command {
+            program: program.into(),
+            args: Vec::new(),
+            env: std::env::vars_os().collect(),
+            folder: None,
+            held: None,
+        }
     }
 
     /// With one more argument.
@@ -133,6 +144,12 @@ impl Command {
     /// In a folder.
     pub(crate) fn current_dir(&mut self, folder: impl Into<PathBuf>) -> &mut Command {
         self.folder = Some(folder.into());
+        self
+    }
+
+    /// With a file that it holds open without knowing, and all that it starts.
+    pub(crate) fn hold(&mut self, file: impl Into<OwnedFd>) -> &mut Command {
+        self.held = Some(file.into());
         self
     }
 
@@ -201,6 +218,7 @@ struct Plan {
     env: Pointers,
     folder: Option<CString>,
     stdio: [RawFd; 3],
+    held: Option<RawFd>,
     parent: Pid,
     failure: Option<Failure>,
 }
@@ -218,6 +236,7 @@ impl Plan {
             env: Pointers::to(variables.collect::<io::Result<_>>()?),
             folder: command.folder.clone().map(|folder| text(folder.into_os_string())).transpose()?,
             stdio,
+            held: command.held.as_ref().map(AsRawFd::as_raw_fd),
             parent: getpid(),
             failure: None,
         })
@@ -304,6 +323,11 @@ fn become_program(plan: &mut Plan) -> Result<Infallible, Failure> {
         // The standard library sees to it that the first three are taken from the start, so none of ours is one of them.
         // SAFETY: it takes numbers, and changes the table of this process alone.
         Step::Process.check(unsafe { libc::dup2(*fd, standard) })?;
+    }
+    if let Some(held) = plan.held {
+        // SAFETY: as above. A file that has this number already is let through to the program.
+        Step::Process.check(unsafe { libc::dup2(held, HELD) })?;
+        Step::Process.check(unsafe { libc::fcntl(HELD, libc::F_SETFD, 0) })?;
     }
     if let Some(folder) = &plan.folder {
         // SAFETY: it is a text with an end.

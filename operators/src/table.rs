@@ -136,8 +136,6 @@ pub struct Input {
     pub report: ReadReport,
     /// The format, given or inferred.
     pub format: Format,
-    /// Bytes of a row in memory, going by some; none if they do not matter.
-    pub row_bytes: Option<usize>,
 }
 
 /// Opens the data at `location`; `format` is inferred if it is not given.
@@ -151,7 +149,8 @@ pub async fn open(
     open_all(std::slice::from_ref(location), format, None, csv_types, session, s3).await
 }
 
-/// Opens the data at all `locations` as one table; of a Delta table perhaps an earlier version.
+/// Opens the data at all `locations` as one table; of a Delta table perhaps an earlier version. What the session plans then has
+/// batches that are as small as its rows ask for.
 pub async fn open_all(
     locations: &[Location],
     format: Option<Format>,
@@ -166,8 +165,10 @@ pub async fn open_all(
         let provider = delta::provider(&table, session).await?;
         let files = table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
         let report = ReadReport { files, ..ReadReport::default() };
-        let row_bytes = room::row_bytes(&provider, delta::disk_bytes(&table), session).await;
-        return Ok(Input { provider, report, format: Format::Delta, row_bytes });
+        if let Some(row_bytes) = room::row_bytes(&provider, delta::disk_bytes(&table), session).await {
+            room::make(session, row_bytes);
+        }
+        return Ok(Input { provider, report, format: Format::Delta });
     }
     if format == Some(Format::Delta) {
         match locations {
@@ -188,12 +189,14 @@ pub async fn open_all(
         let kept_bytes = room::memory_bytes(session).map_or(usize::MAX, |bytes| bytes / 4);
         let table = JsonTable::open(&files, s3, parallelism(), kept_bytes, Look::Whole).await?;
         let provider = Arc::new(table.provider(parallelism())?);
-        return Ok(Input { provider, report: table.report(), format, row_bytes: table.row_bytes() });
+        if let Some(row_bytes) = table.row_bytes().filter(|_| !room::is_small(listing::bytes(&files), session)) {
+            room::make(session, row_bytes);
+        }
+        return Ok(Input { provider, report: table.report(), format });
     }
     let provider = open_listing(&files, format, csv_types, session, s3).await?;
     let report = ReadReport { files: files.len() as u64, ..ReadReport::default() };
-    let row_bytes = room::row_bytes(&provider, listing::bytes(&files), session).await;
-    Ok(Input { provider, report, format, row_bytes })
+    Ok(Input { provider, report, format })
 }
 
 /// The Delta table at a place, if there is one and it may be meant.
@@ -238,6 +241,12 @@ async fn open_listing(
             let texts = listed(vec![urls[first].clone()], &options, &schema)?;
             let rows = session.read_table(texts).map_err(wrong)?.limit(0, Some(ROWS_FOR_TYPES)).map_err(wrong)?;
             schema = Arc::new(comma_separated::typed(&schema, &rows.collect().await.map_err(wrong)?)?);
+        }
+    }
+    if let Some(largest) = files.iter().enumerate().max_by_key(|(_, file)| file.size_bytes).map(|(at, _)| at) {
+        let sample = listed(vec![urls[largest].clone()], &options, &schema)?;
+        if let Some(row_bytes) = room::row_bytes(&sample, files[largest].size_bytes, session).await {
+            room::make(session, row_bytes);
         }
     }
     listed(urls, &options, &schema).with_context(reading)

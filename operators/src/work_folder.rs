@@ -1,15 +1,18 @@
 //! Empty folders for commands to run in.
 //!
-//! Most commands leave theirs as they found it. It is used again then: making a folder and removing it is a good part of what
-//! a short command costs, and file systems without a journal look through all that was removed lately to make one.
+//! Most commands leave theirs as they found it, and nobody in it. It is used again then: making a folder and removing it is a good
+//! part of what a short command costs, and file systems without a journal look through all that was removed lately to make one.
 
 use std::fs::{self, DirBuilder};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, PipeReader, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::OFlags;
+
 use crate::scratch::Scratch;
+use crate::spawn::Command;
 
 /// So many are kept for the next commands. Few more are in use at a time.
 const KEPT_MAX: usize = 64;
@@ -84,7 +87,7 @@ impl WorkFolders {
         let mut folders = self.folders();
         while let Some(folder) = folders.free.pop() {
             if folder.is_untouched() {
-                return Ok(WorkFolder { folder, folders: self.clone() });
+                return Ok(WorkFolder { folder, folders: self.clone(), held: None });
             }
             remove(&folder.path);
         }
@@ -93,7 +96,7 @@ impl WorkFolders {
             Err(error) if error.kind() == ErrorKind::NotFound && folders.place.take().is_some() => folders.make(),
             made => made,
         };
-        Ok(WorkFolder { folder: Arc::new(made?), folders: self.clone() })
+        Ok(WorkFolder { folder: Arc::new(made?), folders: self.clone(), held: None })
     }
 
     fn folders(&self) -> MutexGuard<'_, Folders> {
@@ -110,9 +113,26 @@ fn remove(path: &Path) {
 pub(crate) struct WorkFolder {
     folder: Arc<Folder>,
     folders: WorkFolders,
+    /// Ends when nobody is there any more who was started in it.
+    held: Option<PipeReader>,
 }
 
 impl WorkFolder {
+    /// Lets a command run in it.
+    pub(crate) fn let_in(&mut self, command: &mut Command) -> io::Result<()> {
+        let (held, end) = io::pipe()?;
+        rustix::fs::fcntl_setfl(&held, OFlags::NONBLOCK)?;
+        self.held = Some(held);
+        command.current_dir(self.path()).hold(end);
+        Ok(())
+    }
+
+    /// Whether somebody has stayed whom a command started (`setsid`). Who has closed all files that it was given is not seen; such
+    /// programs go to another folder, as a rule.
+    fn is_left(&mut self) -> bool {
+        self.held.as_mut().is_none_or(|held| matches!(held.read(&mut [0]), Ok(0)))
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.folder.path
@@ -121,7 +141,7 @@ impl WorkFolder {
 
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        if self.folder.is_untouched() && self.folder.is_empty() {
+        if self.is_left() && self.folder.is_untouched() && self.folder.is_empty() {
             let mut folders = self.folders.folders();
             if folders.free.len() < KEPT_MAX {
                 return folders.free.push(Arc::clone(&self.folder));
@@ -176,5 +196,28 @@ mod tests {
         let place = folders.enter().unwrap().path().parent().unwrap().to_owned();
         fs::remove_dir_all(place).unwrap();
         assert!(folders.enter().unwrap().path().is_dir());
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_which_somebody_has_stayed_is_nobody_elses() {
+        let folders = WorkFolders::default();
+        let mut paths = Vec::new();
+        for script in ["true", "setsid sleep 60 >/dev/null 2>&1 & echo $!", "true"] {
+            let mut folder = folders.enter().unwrap();
+            let mut command = Command::new("bash");
+            command.args(["-c", script]);
+            folder.let_in(&mut command).unwrap();
+            let mut started = command.spawn().unwrap();
+            drop(command);
+            let mut said = String::new();
+            tokio::io::AsyncReadExt::read_to_string(&mut started.stdout, &mut said).await.unwrap();
+            started.child.wait().await.unwrap();
+            paths.push((folder.path().to_owned(), said.trim().parse::<i32>().ok()));
+        }
+        assert_eq!(paths[0].0, paths[1].0);
+        assert_ne!(paths[1].0, paths[2].0);
+        assert!(!paths[1].0.exists());
+        let stayed = rustix::process::Pid::from_raw(paths[1].1.unwrap()).unwrap();
+        rustix::process::kill_process(stayed, rustix::process::Signal::KILL).unwrap();
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, anyhow};
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{Column, NullEquality};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, cast};
 use datafusion::prelude::{SessionContext, ident};
 use deltalake::DeltaTable;
 use futures::StreamExt as _;
@@ -28,6 +28,7 @@ use crate::location::{Location, S3};
 use crate::passage;
 use crate::query::output::{FileFormat, FileOutput};
 use crate::reason::reason;
+use crate::room;
 use crate::spool::SpoolWriter;
 
 /// Where rows are written.
@@ -88,7 +89,11 @@ impl Output<'_> {
     }
 
     async fn existing(&self, table: &DeltaTable) -> anyhow::Result<DataFrame> {
-        Ok(self.session.read_table(delta::provider(table, self.session).await?)?)
+        let provider = delta::provider(table, self.session).await?;
+        if let Some(row_bytes) = room::row_bytes(&provider, delta::disk_bytes(table), self.session).await {
+            room::make(self.session, row_bytes);
+        }
+        Ok(self.session.read_table(provider)?)
     }
 
     /// Rows and schema of the table are replaced.
@@ -189,9 +194,9 @@ impl Output<'_> {
         };
         let (existing, rows_before) = counted(existing, self.session).await?;
         let alias = |key: &String| hidden(&format!("key_{key}"));
-        let their_keys = new.clone().select(keys.iter().map(|key| ident(key).alias(alias(key))).collect::<Vec<_>>());
-        let their_keys = their_keys.map_err(TaskError::retry)?.into_unoptimized_plan();
-        let ours: Vec<Column> = keys.iter().map(Column::new_unqualified).collect();
+        let their_keys: Vec<Expr> = keys.iter().map(|key| comparable(&new, key).alias(alias(key))).collect();
+        let their_keys = new.clone().select(their_keys).map_err(TaskError::retry)?.into_unoptimized_plan();
+        let (existing, ours) = with_comparable(existing, keys).map_err(TaskError::retry)?;
         let theirs: Vec<Column> = keys.iter().map(|key| Column::new_unqualified(alias(key))).collect();
         let state = self.session.state();
         let kept = LogicalPlanBuilder::from(existing.into_unoptimized_plan())
@@ -240,6 +245,30 @@ impl Output<'_> {
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it on")]
 fn stopped(error: DataFusionError) -> TaskError {
     TaskError::retry(anyhow!(reason(&error)))
+}
+
+/// A key as it is compared: joins that sort do not know instants of a time zone.
+fn comparable(frame: &DataFrame, key: &str) -> Expr {
+    match frame.schema().field_with_unqualified_name(key).map(|field| field.data_type()) {
+        Ok(DataType::Timestamp(unit, Some(_))) => cast(ident(key), DataType::Timestamp(*unit, None)),
+        _ => ident(key),
+    }
+}
+
+/// A frame with more columns where its keys cannot be compared as they are, and the columns to compare.
+fn with_comparable(frame: DataFrame, keys: &[String]) -> datafusion::error::Result<(DataFrame, Vec<Column>)> {
+    let mut all = columns(&frame);
+    let mut compared = Vec::with_capacity(keys.len());
+    for key in keys {
+        let expr = comparable(&frame, key);
+        let is_as_it_is = matches!(expr, Expr::Column(_));
+        let name = if is_as_it_is { key.clone() } else { hidden(&format!("own_key_{key}")) };
+        if !is_as_it_is {
+            all.push(expr.alias(&name));
+        }
+        compared.push(Column::new_unqualified(name));
+    }
+    Ok((frame.select(all)?, compared))
 }
 
 /// Why rows could not be written.

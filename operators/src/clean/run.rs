@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use datafusion::dataframe::DataFrame;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use scheduler::log::TaskLog;
 use scheduler::operator::{self, Outcome, TaskError, TaskKey};
@@ -27,12 +27,9 @@ use crate::engine::parallelism;
 use crate::expect::{self, Verdict, World};
 use crate::json::{Look, ReadReport};
 use crate::location::{Location, S3};
-use crate::memory::batch_rows;
 use crate::spark::session;
 use crate::vacuum;
 
-/// Memory below which a further partition would only be in the way.
-const PARTITION_BYTES: usize = 32 * 1024 * 1024;
 /// Larger batches are more than the caches of a core hold.
 const BATCH_ROWS_MAX: usize = 8 * 1024;
 
@@ -105,12 +102,10 @@ impl Job {
 
     /// A session whose joins sort, because sorting spills to disk.
     fn session(&self) -> Result<SessionContext, TaskError> {
-        let limit = self.args.memory_limit.bytes;
-        // Each partition sorts by itself, and what little there is must be enough for each. Of one partition joins would not
-        // sort, whatever they prefer.
-        let partitions = (limit / PARTITION_BYTES).clamp(2, parallelism().max(2));
-        let session = session(limit, partitions).map_err(TaskError::retry)?;
-        let mut config: SessionConfig = session.copied_config().with_batch_size(batch_rows(limit, BATCH_ROWS_MAX));
+        let session = session(self.args.memory_limit.bytes, parallelism()).map_err(TaskError::retry)?;
+        let config = session.copied_config();
+        let batch_rows = config.batch_size().min(BATCH_ROWS_MAX);
+        let mut config = config.with_batch_size(batch_rows);
         config.options_mut().optimizer.prefer_hash_join = false;
         let state = datafusion::execution::SessionStateBuilder::new_from_existing(session.state()).with_config(config);
         Ok(SessionContext::new_with_state(state.build()))

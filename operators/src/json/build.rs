@@ -63,6 +63,14 @@ impl Sizes {
         let text_bytes = texts.map(|(field, texts)| (field.name().clone(), texts.value_data().len())).collect();
         Sizes { rows: batch.num_rows(), text_bytes }
     }
+
+    /// Of a batch like that with at most so many rows.
+    pub fn of_rows(&self, rows_max: usize) -> Sizes {
+        let rows = self.rows.min(rows_max);
+        let part = |bytes: usize| bytes.saturating_mul(rows).checked_div(self.rows).unwrap_or_default();
+        let text_bytes = self.text_bytes.iter().map(|(name, bytes)| (name.clone(), part(*bytes)));
+        Sizes { rows, text_bytes: text_bytes.collect() }
+    }
 }
 
 impl StructFields {

@@ -110,7 +110,7 @@ impl Building {
     pub fn new(schema: &SchemaRef, batch_rows: usize, sizes: Option<&Sizes>) -> Building {
         let mut fields = StructFields::new(schema.fields());
         if let Some(sizes) = sizes {
-            fields.expect(sizes);
+            fields.expect(&sizes.of_rows(batch_rows));
         }
         Building { schema: Arc::clone(schema), fields, batch_rows, rows: 0, batches: Vec::new() }
     }

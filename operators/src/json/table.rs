@@ -121,7 +121,7 @@ impl JsonTable {
             known.send_modify(|guess| guess.learn(&types, &rows));
             let _ = chunks[index].found.set(found);
             let bytes = rows.bytes();
-            seen_bytes += bytes;
+            seen_bytes += rows.batches.iter().map(room::bytes).sum::<usize>();
             seen_rows += rows.count();
             if kept_bytes + bytes <= kept_bytes_max {
                 kept_bytes += bytes;

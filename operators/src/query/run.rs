@@ -136,8 +136,7 @@ struct Answer {
 impl Job {
     /// Answers the queries: the XCom value.
     pub async fn run(mut self) -> Result<Value, TaskError> {
-        // Of one partition joins would not sort, whatever they prefer.
-        let session = session(self.memory_bytes, parallelism().max(2)).map_err(TaskError::retry)?;
+        let session = session(self.memory_bytes, parallelism()).map_err(TaskError::retry)?;
         let mut known = self.register_tables(&session).await?;
         let last = self.script.answer();
         let mut reader = self.reader.take().map(|reader| Showing { reader, has_begun: false });
@@ -208,15 +207,17 @@ impl Job {
         session: &SessionContext,
         known: &Columns,
     ) -> Result<Found, TaskError> {
-        loop {
-            let found = self.ask_once(statement, asked, reader.as_deref_mut(), is_last, session, known).await;
-            let is_seen = reader.as_deref().is_some_and(|reader| reader.has_begun);
-            if found.is_ok() || is_seen || !room::join_by_sorting(session) {
-                return found;
-            }
-            self.log
-                .info("The joins do not fit into `memory_limit`; they are done again by sorting, which takes longer");
+        let found = self.ask_once(statement, asked, reader.as_deref_mut(), is_last, session, known).await;
+        let Err(first) = found else { return found };
+        let is_seen = reader.as_deref().is_some_and(|reader| reader.has_begun);
+        if is_seen || !room::join_by_sorting(session) {
+            return Err(first);
         }
+        self.log.info("A join does not fit into `memory_limit`; it is done again by sorting, which takes longer");
+        let found = self.ask_once(statement, asked, reader, is_last, session, known).await;
+        room::join_by_hash(session);
+        // What the first try lacked can be given.
+        found.map_err(|_| first)
     }
 
     async fn ask_once(
@@ -313,9 +314,6 @@ impl Job {
         if input.report.broken > 0 {
             let broken = input.report.broken;
             self.log.warning(format_args!("{broken} malformed documents in `{name}` are rows of NULLs"));
-        }
-        if let Some(row_bytes) = input.row_bytes {
-            room::make(session, row_bytes);
         }
         Ok(input.provider)
     }

@@ -30,20 +30,27 @@ const SCHEMA: &str = "default";
 /// [room](crate::room::make) for them.
 const BATCH_ROWS_MAX: usize = 32 * 1024;
 
-/// Of so many parts of the memory each sort keeps one for the merging of what it spilled: two batches of it, each twice.
-const RESERVATIONS: usize = 32;
+/// Of so many parts of the memory of a partition each sort keeps one for the merging of what it spilled: two batches, each twice.
+const RESERVATIONS: usize = 16;
+/// Memory below which a further partition would only be in the way.
+const PARTITION_BYTES: usize = 32 * 1024 * 1024;
 
-/// A session: Spark's SQL, functions and order of NULLs; work beyond `memory_bytes` is spilled to disk.
+/// A session: Spark's SQL, functions and order of NULLs; work beyond `memory_bytes` is spilled to disk. At most `parallelism`
+/// partitions are worked on at a time.
 pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext> {
+    // Each partition sorts by itself, and what little there is must be enough for each. Of one partition joins would not sort,
+    // whatever they prefer.
+    let partitions = (memory_bytes / PARTITION_BYTES).clamp(2, parallelism.max(2));
     let mut config = SessionConfig::new()
-        .with_target_partitions(parallelism)
-        .with_batch_size(batch_rows(memory_bytes, BATCH_ROWS_MAX))
+        .with_target_partitions(partitions)
+        .with_batch_size(batch_rows(memory_bytes, partitions, BATCH_ROWS_MAX))
         .with_information_schema(false)
         .with_default_catalog_and_schema(CATALOG, SCHEMA);
     let options = config.options_mut();
     let execution = &mut options.execution;
     // What sorts keep for the merging of what they spilled must leave room for the rows.
-    execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(memory_bytes / RESERVATIONS);
+    let reservation = memory_bytes / (RESERVATIONS * partitions);
+    execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(reservation);
     options.sql_parser.dialect = datafusion::config::Dialect::Databricks;
     // First ascending, last descending.
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();

@@ -352,6 +352,26 @@ async fn little_memory_is_enough() {
 }
 
 #[tokio::test]
+async fn merge_knows_many_instants_as_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    // More than one batch of each partition.
+    let rows = 3_000;
+    let line =
+        |n: usize| format!("{{\"at\":\"2020-01-01 {:02}:{:02}:{:02}\",\"n\":{n}}}\n", n / 3600, n / 60 % 60, n % 60);
+    fs::write(home.join("in.jsonl"), (0..rows).map(line).collect::<String>()).unwrap();
+    let args = json!({
+        "input": "in.jsonl", "output": "out", "mode": "merge", "keys": "at", "memory_limit": "16MB",
+        "rules": [{ "timestamp": { "column": "at" } }],
+    });
+    run("clean", args.clone(), home).await;
+    let report = run("clean", args, home).await;
+    assert_eq!((&report["rows_written"], &report["rows_replaced"]), (&json!(rows), &json!(rows)));
+    let count = json!({ "tables": { "t": "out" }, "sql": "SELECT COUNT(*), COUNT(DISTINCT at) FROM t" });
+    assert_eq!(run("query", count, home).await["rows"], json!([[rows, rows]]));
+}
+
+#[tokio::test]
 async fn little_memory_is_enough_for_long_rows() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
@@ -378,6 +398,7 @@ async fn little_memory_is_enough_for_long_rows() {
     }
     for (sql, expected) in [
         ("SELECT text, id FROM t ORDER BY text DESC", rows),
+        ("SELECT text, id FROM j ORDER BY text", rows),
         ("SELECT j.text, t.id FROM j JOIN t ON t.text = j.text", rows),
         ("SELECT text, COUNT(*) AS n FROM t GROUP BY text", rows),
         ("SELECT DISTINCT text FROM j", rows),

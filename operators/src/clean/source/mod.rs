@@ -26,7 +26,7 @@ use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::cast;
 use datafusion::prelude::{SessionContext, ident};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -44,15 +44,15 @@ use crate::reason::reason;
 use crate::room;
 use crate::shapes::OneOrMany;
 use crate::table::{self, Format, format_of};
-use union::Part;
+use union::{Part, Sample};
 
 pub use end::End;
 
 /// Files whose columns are looked at at a time.
 const SCHEMAS_AT_A_TIME: usize = 32;
 
-/// Of so many parts, the largest ones, it is looked at how long their rows are.
-const PARTS_LOOKED_AT: usize = 4;
+/// So many files or tables, the largest ones, are looked at for how long their rows are.
+const SAMPLES: usize = 4;
 
 /// Where the rows are.
 pub struct Found {
@@ -73,6 +73,25 @@ pub struct Source {
     other_files: u64,
     /// Those of them that hold CSV.
     texts: Vec<TextFile>,
+}
+
+/// Files with the same columns.
+struct Group {
+    schema: SchemaRef,
+    urls: Vec<ListingTableUrl>,
+    /// The number of the first one among all files.
+    first: usize,
+    /// The number of the largest one within the group, and among all files.
+    largest: (usize, usize),
+}
+
+impl Group {
+    fn add(&mut self, at: usize, url: ListingTableUrl, files: &[InputFile]) {
+        if files[at].size_bytes > files[self.largest.1].size_bytes {
+            self.largest = (self.urls.len(), at);
+        }
+        self.urls.push(url);
+    }
 }
 
 /// A file of CSV.
@@ -195,7 +214,7 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     /// The rows of what was found.
     pub async fn open(&self, found: &Found) -> anyhow::Result<Source> {
-        let session = if self.in_order { one_by_one(self.session) } else { self.session.clone() };
+        let session = self.reading();
         let (mut documents, mut other_files, mut texts) = (Vec::new(), 0, Vec::new());
         let mut parts = Vec::new();
         for location in &found.tables {
@@ -216,22 +235,27 @@ impl Reader<'_> {
                 }
             }
         }
-        if let Some(row_bytes) = self.row_bytes(&documents, &parts).await {
-            for session in [&session, self.session] {
-                room::make(session, row_bytes);
-            }
+        if let Some(row_bytes) = self.row_bytes(&documents, &found.files, &parts).await {
+            room::make(self.session, row_bytes);
         }
+        let session = self.reading();
         let frame = union::rows(parts, &session, self.in_order, self.log).await?;
         Ok(Source { frame: in_utc(frame)?, documents, other_files, texts })
     }
 
+    /// How rows are read: perhaps in their order.
+    fn reading(&self) -> SessionContext {
+        if self.in_order { room::one_by_one(self.session) } else { self.session.clone() }
+    }
+
     /// Bytes of a row in memory, going by some; none if they do not matter.
-    async fn row_bytes(&self, documents: &[JsonTable], parts: &[Part]) -> Option<usize> {
+    async fn row_bytes(&self, documents: &[JsonTable], files: &[InputFile], parts: &[Part]) -> Option<usize> {
+        let documents = if room::is_small(listing::bytes(files), self.session) { &[] } else { documents };
         let mut longest = documents.iter().filter_map(JsonTable::row_bytes).max();
-        let mut largest: Vec<&Part> = parts.iter().collect();
-        largest.sort_by_key(|part| Reverse(part.disk_bytes));
-        for part in largest.into_iter().take(PARTS_LOOKED_AT) {
-            longest = longest.max(room::row_bytes(&part.provider, part.disk_bytes, self.session).await);
+        let mut samples: Vec<&Sample> = parts.iter().filter_map(|part| part.sample.as_ref()).collect();
+        samples.sort_by_key(|sample| Reverse(sample.disk_bytes));
+        for sample in samples.into_iter().take(SAMPLES) {
+            longest = longest.max(room::row_bytes(&sample.provider, sample.disk_bytes, self.session).await);
         }
         longest
     }
@@ -243,8 +267,8 @@ impl Reader<'_> {
         };
         *files += table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
         let provider = delta::provider(&table, session).await?;
-        let (name, disk_bytes) = (location.to_string(), delta::disk_bytes(&table));
-        Ok(Part { name, files: 1, provider, names: None, null: None, values: Vec::new(), disk_bytes })
+        let sample = Some(Sample { provider: Arc::clone(&provider), disk_bytes: delta::disk_bytes(&table) });
+        Ok(Part { name: location.to_string(), files: 1, provider, names: None, null: None, values: Vec::new(), sample })
     }
 
     /// The files with the same values in the names of their folders, together.
@@ -260,7 +284,7 @@ impl Reader<'_> {
     fn part(&self, table: &JsonTable, files: &[InputFile], values: Vec<(String, ScalarValue)>) -> anyhow::Result<Part> {
         let provider = Arc::new(table.provider(self.width())?);
         let name = files[0].location.to_string();
-        Ok(Part { name, files: files.len(), provider, names: None, null: None, values, disk_bytes: 0 })
+        Ok(Part { name, files: files.len(), provider, names: None, null: None, values, sample: None })
     }
 
     /// How many files, or parts of one, are read at a time.
@@ -284,7 +308,7 @@ impl Reader<'_> {
             .map(|(url, file)| infer(options.clone(), session.state(), url.clone(), file.location.to_string(), format))
             .collect();
         let schemas: Vec<SchemaRef> = futures::stream::iter(requests).buffered(SCHEMAS_AT_A_TIME).try_collect().await?;
-        let mut groups: Vec<(SchemaRef, Vec<ListingTableUrl>, usize)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         for (at, (schema, url)) in schemas.into_iter().zip(urls).enumerate() {
             let schema = match format {
                 Format::Csv if self.args.csv.header => {
@@ -297,30 +321,35 @@ impl Reader<'_> {
                 let (name, schema) = (files[at].location.to_string(), Arc::clone(&schema));
                 texts.push(TextFile { name, url: url.clone(), schema, options: options.clone() });
             }
-            let is_same = |group: &(SchemaRef, Vec<ListingTableUrl>, usize)| group.0.fields() == schema.fields();
+            let is_same = |group: &Group| group.schema.fields() == schema.fields();
             let same = if self.in_order {
                 groups.last().is_some_and(is_same).then(|| groups.len() - 1)
             } else {
                 groups.iter().position(is_same)
             };
             match same {
-                Some(group) => groups[group].1.push(url),
-                None => groups.push((schema, vec![url], at)),
+                Some(group) => groups[group].add(at, url, files),
+                None => groups.push(Group { schema, urls: vec![url], first: at, largest: (0, at) }),
             }
         }
         let null = if format == Format::Csv { self.args.csv.null.clone() } else { None };
-        let disk_bytes = listing::bytes(files);
-        let mut parts = Vec::with_capacity(groups.len());
-        for (schema, urls, first) in groups {
-            let (name, files) = (files[first].location.to_string(), urls.len());
-            let names = self.names_without_header(format, &schema);
-            let config = ListingTableConfig::new_with_multi_paths(urls)
-                .with_listing_options(options.clone())
-                .with_schema(schema);
-            let provider: Arc<dyn TableProvider> = Arc::new(ListingTable::try_new(config)?);
-            parts.push(Part { name, files, provider, names, null: null.clone(), values: values.to_vec(), disk_bytes });
-        }
-        Ok(parts)
+        let table = |urls: Vec<ListingTableUrl>, schema: &SchemaRef| -> anyhow::Result<Arc<dyn TableProvider>> {
+            let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options.clone());
+            Ok(Arc::new(ListingTable::try_new(config.with_schema(Arc::clone(schema)))?))
+        };
+        let parts = groups.into_iter().map(|Group { schema, urls, first, largest: (nth, largest) }| {
+            let sample = table(vec![urls[nth].clone()], &schema)?;
+            Ok(Part {
+                name: files[first].location.to_string(),
+                files: urls.len(),
+                provider: table(urls, &schema)?,
+                names: self.names_without_header(format, &schema),
+                null: null.clone(),
+                values: values.to_vec(),
+                sample: Some(Sample { provider: sample, disk_bytes: files[largest].size_bytes }),
+            })
+        });
+        parts.collect()
     }
 
     /// What the columns of CSV without names are called.
@@ -361,13 +390,6 @@ async fn infer(
         Format::Csv => anyhow!(comma_separated::complaint(&file, &reason(&error))),
         _ => anyhow!("`{file}` cannot be read as {}: {}", format.name(), reason(&error)),
     })
-}
-
-/// A session that reads one file after another.
-fn one_by_one(session: &SessionContext) -> SessionContext {
-    let config = session.copied_config().with_target_partitions(1);
-    let state = SessionStateBuilder::new_from_existing(session.state()).with_config(config).build();
-    SessionContext::new_with_state(state)
 }
 
 fn file_format(format: Format, csv: &CsvOptions) -> anyhow::Result<Arc<dyn FileFormat>> {

@@ -32,7 +32,13 @@ pub struct Part {
     pub null: Option<String>,
     /// Columns with the same value in all its rows.
     pub values: Vec<(String, ScalarValue)>,
-    /// The size of its files; 0 of documents, which say themselves how long their rows are.
+    /// What can be looked at for how long its rows are; nothing of documents, which say so themselves.
+    pub sample: Option<Sample>,
+}
+
+/// Some of the rows of a part.
+pub struct Sample {
+    pub provider: Arc<dyn TableProvider>,
     pub disk_bytes: u64,
 }
 
