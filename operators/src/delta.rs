@@ -136,6 +136,12 @@ pub fn disk_bytes(table: &DeltaTable) -> u64 {
     sizes.filter_map(|bytes| u64::try_from(bytes).ok()).sum()
 }
 
+/// How many rows a table has, if all its files say so.
+pub fn row_count(table: &DeltaTable) -> Option<usize> {
+    let snapshot = table.snapshot().ok()?;
+    snapshot.log_data().into_iter().map(|file| file.num_records()).sum()
+}
+
 /// How rows are put into a table.
 #[derive(Clone, Default)]
 pub struct Write {

@@ -13,10 +13,18 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::prelude::SessionContext;
+use deltalake::DeltaTable;
 
+use crate::delta;
 use crate::memory::batch_rows_of;
 use crate::memory_pool::Shares;
 
+/// Of binary files, so many bytes are in one, or some more.
+const PACKED: usize = 4;
+/// Rows that seem so short on disk, in bytes of memory, are not looked at where each partition has much memory.
+const SHORT: usize = 1024;
+/// See [`SHORT`].
+const MUCH: usize = 256 * 1024 * 1024;
 /// Of so many rows of a table it is told how long they are.
 const ROWS_LOOKED_AT: usize = 256;
 /// What has fewer bytes on disk than such a part of the memory is not looked at: in memory it is some times as large.
@@ -39,6 +47,21 @@ pub(crate) async fn row_bytes(
     let batches = look.await.ok()?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     batches.iter().map(bytes).sum::<usize>().checked_div(rows)
+}
+
+/// The same of a Delta table, which says how many rows it has.
+pub(crate) async fn delta_row_bytes(
+    provider: &Arc<dyn TableProvider>,
+    table: &DeltaTable,
+    session: &SessionContext,
+) -> Option<usize> {
+    let disk_bytes = delta::disk_bytes(table);
+    let partition_bytes = memory_bytes(session)? / session.copied_config().target_partitions().max(1);
+    let unpacked = usize::try_from(disk_bytes).ok()?.saturating_mul(PACKED);
+    match delta::row_count(table).and_then(|rows| unpacked.checked_div(rows)) {
+        Some(bytes) if bytes <= SHORT && partition_bytes >= MUCH => Some(bytes),
+        _ => row_bytes(provider, disk_bytes, session).await,
+    }
 }
 
 /// Whether what has so many bytes on disk is small beside the memory.

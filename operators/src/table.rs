@@ -165,7 +165,7 @@ pub async fn open_all(
         let provider = delta::provider(&table, session).await?;
         let files = table.snapshot().map_or(0, |snapshot| snapshot.log_data().num_files()) as u64;
         let report = ReadReport { files, ..ReadReport::default() };
-        if let Some(row_bytes) = room::row_bytes(&provider, delta::disk_bytes(&table), session).await {
+        if let Some(row_bytes) = room::delta_row_bytes(&provider, &table, session).await {
             room::make(session, row_bytes);
         }
         return Ok(Input { provider, report, format: Format::Delta });

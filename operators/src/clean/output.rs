@@ -90,7 +90,7 @@ impl Output<'_> {
 
     async fn existing(&self, table: &DeltaTable) -> anyhow::Result<DataFrame> {
         let provider = delta::provider(table, self.session).await?;
-        if let Some(row_bytes) = room::row_bytes(&provider, delta::disk_bytes(table), self.session).await {
+        if let Some(row_bytes) = room::delta_row_bytes(&provider, table, self.session).await {
             room::make(self.session, row_bytes);
         }
         Ok(self.session.read_table(provider)?)
