@@ -89,11 +89,7 @@ impl Output<'_> {
     }
 
     async fn existing(&self, table: &DeltaTable) -> anyhow::Result<DataFrame> {
-        let provider = delta::provider(table, self.session).await?;
-        if let Some(row_bytes) = room::delta_row_bytes(&provider, table, self.session).await {
-            room::make(self.session, row_bytes);
-        }
-        Ok(self.session.read_table(provider)?)
+        Ok(self.session.read_table(delta::provider(table, self.session).await?)?)
     }
 
     /// Rows and schema of the table are replaced.
@@ -174,7 +170,12 @@ impl Output<'_> {
             let table = self.commit(last, self.write(Save::Overwrite, true)).await?;
             return Ok(wrote(table, 0));
         };
-        let existing = self.existing(table).await?;
+        // Both sides are sorted, and only the rows that come have been looked at.
+        let provider = delta::provider(table, self.session).await?;
+        if let Some(row_bytes) = room::delta_row_bytes(&provider, table, self.session).await {
+            room::make(self.session, row_bytes);
+        }
+        let existing = self.session.read_table(provider).map_err(TaskError::retry)?;
         check_keys(&existing, keys, &format!("the rows of `{}`", self.location))?;
         let (last, nulls) = self.with_types_of(last, &schema_of(&existing)).await?;
         let fit = fit(&schema_of(&last), &schema_of(&existing), self.schema_change).map_err(TaskError::fail)?;
