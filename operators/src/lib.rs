@@ -50,6 +50,7 @@ pub mod emulation;
 pub mod engine;
 pub mod expect;
 mod expression;
+mod first_rows;
 mod folder_marks;
 pub mod guardian;
 pub mod http;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use datafusion::arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, StringArray};
-use datafusion::arrow::datatypes::{DataType, Int32Type};
-use datafusion::common::{exec_err, plan_err};
+use datafusion::arrow::datatypes::{DataType, Int32Type, TimeUnit};
+use datafusion::common::{ScalarValue, exec_err, plan_err};
 use datafusion::error::Result;
 
 use super::array::{Target, cast_array, days, timestamps};
@@ -27,7 +27,7 @@ pub(super) fn functions() -> Vec<Scalar> {
         Scalar::new("from_unixtime", 1..=2, text_type, from_unixtime),
         Scalar::new("date_trunc", 2..=2, timestamp_type, date_trunc),
         Scalar::new("trunc", 2..=2, date_type, trunc),
-        Scalar::new("year", 1..=1, int_type, years),
+        Scalar::new("year", 1..=1, int_type, years).growing(range_of_year),
         Scalar::new("quarter", 1..=1, int_type, |args| of_date(args, |date| part(date.month0() / 3 + 1))),
         Scalar::new("month", 1..=1, int_type, |args| of_date(args, |date| part(date.month()))),
         Scalar::new("day", 1..=1, int_type, |args| of_date(args, |date| part(date.day()))).also(&["dayofmonth"]),
@@ -90,23 +90,54 @@ fn years(args: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(days(&args[0])?.unary::<_, Int32Type>(year_of)))
 }
 
-/// The year of a day, which is counted from 1970-01-01. Years are taken to begin in March, so that a leap day is the last of
-/// its year, and in blocks of 400, all of which have as many days.
+/// The year of a day, which is counted from 1970-01-01. Years are taken to begin in March, so that a leap day is the last of its
+/// year, and divisions by the lengths of a century and of a year are multiplications (Neri and Schneider, "Euclidean affine
+/// functions and their application to calendar algorithms").
 #[expect(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the rest of a division, and a number of blocks"
+    reason = "the rest of a division, the half of a product, and years of 32-bit days"
 )]
 fn year_of(day: i32) -> i32 {
     const DAYS_OF_400_YEARS: i64 = 146_097;
-    let since_march_of_year_0 = i64::from(day) + 719_468;
-    let block = since_march_of_year_0.div_euclid(DAYS_OF_400_YEARS);
-    // Divided as 32 bits without a sign, which is cheaper.
-    let day = (since_march_of_year_0 - block * DAYS_OF_400_YEARS) as u32;
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    /// So many blocks of 400 years before year 0 there is no day left.
+    const BLOCKS_BEFORE: i64 = 14_700;
+    let since_first = (i64::from(day) + 719_468 + BLOCKS_BEFORE * DAYS_OF_400_YEARS).unsigned_abs();
+    let quarters = 4 * since_first + 3;
+    let century = quarters / DAYS_OF_400_YEARS.unsigned_abs();
+    let day_of_century = (quarters % DAYS_OF_400_YEARS.unsigned_abs()) / 4;
+    let product = 2_939_745 * (4 * day_of_century + 3);
+    let day_of_year = (product as u32) / 2_939_745 / 4;
     let is_january_or_february = day_of_year >= 306;
-    block as i32 * 400 + (year + u32::from(is_january_or_february)).cast_signed()
+    let year = 100 * century + (product >> 32) + u64::from(is_january_or_february);
+    (year.cast_signed() - 400 * BLOCKS_BEFORE) as i32
+}
+
+/// The days or instants of a year.
+fn range_of_year(year: &ScalarValue, of: &DataType) -> Option<(ScalarValue, ScalarValue)> {
+    let ScalarValue::Int32(Some(year)) = *year else { return None };
+    let (first, end) = (NaiveDate::from_ymd_opt(year, 1, 1)?, NaiveDate::from_ymd_opt(year.checked_add(1)?, 1, 1)?);
+    if *of == DataType::Date32 {
+        let day = |date: NaiveDate| ScalarValue::Date32(Some(date.to_epoch_days()));
+        return Some((day(first), day(end)));
+    }
+    let DataType::Timestamp(unit, zone) = of else { return None };
+    if zone.as_deref().is_some_and(|zone| !["UTC", "+00:00"].contains(&zone)) {
+        return None;
+    }
+    let midnight = |date: NaiveDate| {
+        let seconds = date.and_time(NaiveTime::MIN).and_utc().timestamp();
+        Some(match unit {
+            TimeUnit::Second => ScalarValue::TimestampSecond(Some(seconds), zone.clone()),
+            TimeUnit::Millisecond => ScalarValue::TimestampMillisecond(Some(seconds.checked_mul(1_000)?), zone.clone()),
+            TimeUnit::Microsecond => {
+                ScalarValue::TimestampMicrosecond(Some(seconds.checked_mul(MICROS_PER_SECOND)?), zone.clone())
+            }
+            TimeUnit::Nanosecond => {
+                ScalarValue::TimestampNanosecond(Some(seconds.checked_mul(1_000_000_000)?), zone.clone())
+            }
+        })
+    };
+    Some((midnight(first)?, midnight(end)?))
 }
 
 fn of_time(args: &[ArrayRef], part: fn(NaiveDateTime) -> i32) -> Result<ArrayRef> {
@@ -385,5 +416,57 @@ mod tests {
             assert_eq!(Some(year_of(day)), NaiveDate::from_epoch_days(day).map(|date| date.year()), "day {day}");
         }
         assert_eq!((year_of(i32::MIN), year_of(i32::MAX)), (-5_877_641, 5_881_580));
+    }
+
+    /// What is compared with a year is compared with its days, and finds the same rows.
+    #[tokio::test]
+    async fn a_year_that_is_compared_is_a_range() {
+        let session = crate::spark::session(64 * 1024 * 1024, 2).unwrap();
+        let rows = "VALUES ('2017-12-31 23:59:59.999999'), ('2018-01-01 00:00:00'), ('2018-07-01 12:00:00'), \
+                    ('2018-12-31 23:59:59.999999'), ('2019-01-01 00:00:00'), ('1677-12-31 00:00:00'), (NULL)";
+        let instants = [("s", "Second"), ("ms", "Millisecond"), ("us", "Microsecond"), ("ns", "Nanosecond")];
+        let instants = instants.map(|(name, unit)| {
+            format!("arrow_cast(written, 'Timestamp({unit}, Some(\"UTC\"))') AS {name}, arrow_cast(written, 'Timestamp({unit}, None)') AS {name}_plain")
+        });
+        let view = format!(
+            "CREATE VIEW days AS SELECT CAST(written AS DATE) AS day, {} FROM ({rows}) AS t(written)",
+            instants.join(", ")
+        );
+        session.sql(&view).await.unwrap().collect().await.unwrap();
+        for condition in [
+            "= 2018",
+            "!= 2018",
+            "< 2018",
+            "<= 2018",
+            "> 2018",
+            ">= 2018",
+            "BETWEEN 2018 AND 2019",
+            "IN (1700, 2018)",
+            "NOT IN (2018)",
+            "<=> 2018",
+            "= 1",
+            "> 300000",
+        ] {
+            for column in ["day", "s", "s_plain", "ms", "ms_plain", "us", "us_plain", "ns", "ns_plain"] {
+                let asked = format!("SELECT count(*) FROM days WHERE year({column}) {condition}");
+                let plainly = format!("SELECT count(*) FROM days WHERE year({column}) + 0 {condition}");
+                let count = async |sql: &str| session.sql(sql).await.unwrap().collect().await.unwrap();
+                assert_eq!(count(&asked).await, count(&plainly).await, "{asked}");
+                let plan =
+                    session.sql(&asked).await.unwrap().into_optimized_plan().unwrap().display_indent().to_string();
+                // The first nanosecond there is is in 1677, so that its year has no beginning.
+                let is_known = !(column.starts_with("ns") && condition == "= 1677");
+                assert_eq!(!plan.contains("year("), is_known, "{asked}\n{plan}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_year_without_an_end_is_no_range() {
+        let range = |year: i32, of: DataType| range_of_year(&ScalarValue::Int32(Some(year)), &of);
+        assert_eq!(range(300_000, DataType::Date32), None);
+        assert_eq!(range(2018, DataType::Utf8), None);
+        assert_eq!(range(2018, DataType::Timestamp(TimeUnit::Microsecond, Some("Europe/Paris".into()))), None);
+        assert_eq!(range(1970, DataType::Date32), Some((ScalarValue::Date32(Some(0)), ScalarValue::Date32(Some(365)))));
     }
 }

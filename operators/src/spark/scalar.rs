@@ -6,9 +6,12 @@ use std::ops::RangeInclusive;
 use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, Int64Array, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::plan_err;
+use datafusion::common::{ScalarValue, plan_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::preimage::PreimageResult;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::array::{Target, cast_array, text_array};
 
@@ -19,8 +22,13 @@ pub(super) struct Scalar {
     arguments: RangeInclusive<usize>,
     returns: fn(&[DataType]) -> DataType,
     answer: fn(&[ArrayRef]) -> Result<ArrayRef>,
+    range: Option<RangeOf>,
     signature: Signature,
 }
+
+/// Of which arguments of a type a function answers with a value: those from the first bound on, and before the second. None where
+/// that is not known.
+pub(super) type RangeOf = fn(&ScalarValue, &DataType) -> Option<(ScalarValue, ScalarValue)>;
 
 impl Scalar {
     /// `answer` gets columns of one length, as many as `arguments` allows.
@@ -31,7 +39,14 @@ impl Scalar {
         answer: fn(&[ArrayRef]) -> Result<ArrayRef>,
     ) -> Scalar {
         let signature = Signature::variadic_any(Volatility::Immutable);
-        Scalar { name, aliases: Vec::new(), arguments, returns, answer, signature }
+        Scalar { name, aliases: Vec::new(), arguments, returns, answer, range: None, signature }
+    }
+
+    /// A function of one argument that grows with it: comparing its answer is comparing the argument with a range, which also
+    /// says what of a table need not be read.
+    pub(super) fn growing(mut self, range: RangeOf) -> Scalar {
+        self.range = Some(range);
+        self
     }
 
     /// The same under other names, too.
@@ -87,6 +102,15 @@ impl ScalarUDFImpl for Scalar {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         Ok(ColumnarValue::Array((self.answer)(&arrays)?))
+    }
+
+    fn preimage(&self, args: &[Expr], answer: &Expr, info: &SimplifyContext) -> Result<PreimageResult> {
+        let (Some(range), [arg], Some(answer)) = (self.range, args, answer.as_literal()) else {
+            return Ok(PreimageResult::None);
+        };
+        let Some((first, end)) = range(answer, &info.get_data_type(arg)?) else { return Ok(PreimageResult::None) };
+        let interval = Box::new(Interval::try_new(first, end)?);
+        Ok(PreimageResult::Range { expr: arg.clone(), interval })
     }
 }
 

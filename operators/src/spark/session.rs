@@ -17,6 +17,7 @@ use super::operators::SparkOperators;
 use super::percentile::Percentile;
 use super::pivot::Pivots;
 use super::{calendar, casts, implicit, lists, mathematics, text};
+use crate::first_rows::FirstRows;
 use crate::memory::batch_rows;
 use crate::memory_pool::Shares;
 use crate::spills::Spills;
@@ -71,6 +72,7 @@ pub fn session(memory_bytes: usize, parallelism: usize) -> Result<SessionContext
         // Writing to Delta tables adds nodes of its own to plans.
         .with_relation_planners(vec![Arc::new(LateralViews), Arc::new(Pivots)])
         .with_query_planner(Arc::new(DeltaPlanner))
+        .with_physical_optimizer_rule(Arc::new(FirstRows))
         .build();
     datafusion_spark::register_all(&mut state)?;
     // Ours come last: they take text where dates are meant, and answer as Spark does where the others do not.
