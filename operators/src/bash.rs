@@ -19,7 +19,6 @@ use std::process::ExitStatus;
 
 use anyhow::{Context, anyhow};
 use scheduler::dag::template;
-use scheduler::log::Level;
 use scheduler::operator::{ArgumentProblem, Operator, Outcome, TaskContext, TaskError, TemplateFiles};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -141,7 +140,7 @@ impl Operator for Bash {
         }
         set_environment(&mut command, args.env.as_ref(), args.append_env, ctx);
         let events = outlet_events::offer(&mut command, folder.path(), ctx);
-        ctx.log.line(Level::Info, "updraft", &format!("Running: {}", args.bash_command.trim_end()));
+        ctx.log.head(&format!("Running: {}", args.bash_command.trim_end()));
         let ended = process::run(command, &ctx.log, &ctx.cancelled).await.context("cannot run bash")?;
         let outcome = outcome(ended, args.skip_on_exit_code.as_ref(), args.output_processor)?;
         if let Some(events) = events {

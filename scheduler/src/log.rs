@@ -112,8 +112,10 @@ struct Sink {
     place: Place,
     /// Whether the file is closed after each line.
     is_let_go: bool,
-    /// The first line, until there is another one.
-    heading: Option<LogLine>,
+    /// The first lines, until there is another one.
+    heading: Vec<LogLine>,
+    /// Whether those were written, so that no more are kept back.
+    has_begun: bool,
     clock: Clock,
     written_bytes: u64,
     dropped_lines: u64,
@@ -156,7 +158,8 @@ impl TaskLog {
         let sink = Sink {
             place,
             is_let_go: false,
-            heading: None,
+            heading: Vec::new(),
+            has_begun: false,
             clock,
             written_bytes: 0,
             dropped_lines: 0,
@@ -166,11 +169,16 @@ impl TaskLog {
         TaskLog { sink: Arc::new(Mutex::new(sink)) }
     }
 
-    /// The first line of a try that may have nothing else to say: it is written before the next one. A try without a word
-    /// leaves no file.
+    /// A first line of a try that may have nothing else to say: it is written before the next one of the other kinds. A try
+    /// without a word leaves no file. Nothing but the first lines of a log is kept back: later it is a line like any other.
     pub fn head(&self, event: &str) {
         let mut sink = self.lock();
-        sink.heading = Some(sink.line(Level::Info, "updraft", event.to_owned()));
+        let line = sink.line(Level::Info, "updraft", event.to_owned());
+        sink.heading.push(line);
+        if sink.has_begun {
+            sink.write_heading();
+            sink.rest();
+        }
     }
 
     /// Writes the heading now.
@@ -181,7 +189,7 @@ impl TaskLog {
 
     /// The last line of a try that ended well; not worth a file of its own.
     pub fn end_well(&self, event: &str) {
-        let is_silent = self.lock().heading.take().is_some();
+        let is_silent = !std::mem::take(&mut self.lock().heading).is_empty();
         if !is_silent {
             self.line(Level::Info, "updraft", event);
         }
@@ -249,9 +257,7 @@ impl TaskLog {
         sink.write_heading();
         let line = sink.line(level, logger, cut(&sink.mask(event)).to_owned());
         sink.write(&line);
-        if sink.is_let_go {
-            sink.close();
-        }
+        sink.rest();
     }
 
     /// Waits until what was written so far is where people read it.
@@ -302,8 +308,11 @@ impl Sink {
     }
 
     fn write_heading(&mut self) {
-        if let Some(heading) = self.heading.take() {
-            self.write(&heading);
+        self.has_begun = true;
+        for line in std::mem::take(&mut self.heading) {
+            // A secret may have become known since.
+            let event = cut(&self.mask(&line.event)).to_owned();
+            self.write(&LogLine { event, ..line });
         }
     }
 
@@ -375,6 +384,13 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    /// Lets go of the file after a line, where few are to come.
+    fn rest(&mut self) {
+        if self.is_let_go {
+            self.close();
+        }
     }
 
     fn close(&mut self) {
@@ -472,6 +488,27 @@ mod tests {
         assert_eq!(open_files(folder.path()), 0);
 
         assert_eq!(events(&path), ["before", "while it waits"]);
+    }
+
+    #[test]
+    fn first_lines_are_written_before_the_next_and_leave_no_file_by_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("try.log");
+        let silent = open(&path);
+        silent.head("begins");
+        silent.head("runs");
+        silent.end_well("ended");
+        drop(silent);
+        assert!(!path.exists());
+
+        let log = open(&path);
+        log.head("begins");
+        log.head("runs tell-12345");
+        log.hide("tell-12345");
+        log.info("a word");
+        log.head("runs something else");
+        log.end_well("ended");
+        assert_eq!(events(&path), ["begins", "runs ***", "a word", "runs something else", "ended"]);
     }
 
     #[test]
