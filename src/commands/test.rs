@@ -57,7 +57,7 @@ pub async fn run(args: TestArgs, config: &Config) -> anyhow::Result<Status> {
     let folder = scratch.path().join("dags");
     std::fs::create_dir(&folder).context("cannot make a folder for the DAG file")?;
     copy_into(&folder, &args.file, &config.dags_folder).context("cannot copy the DAG file")?;
-    let db = Db::open(&format!("sqlite://{}", scratch.path().join("test.db").display())).await?;
+    let db = Db::open_passing(&scratch.path().join("test.db")).await?;
     let (clock, changes) = (Clock::System, Changes::default());
     let (waker, wakes) = Waker::new();
     let parts = (db.clone(), catalog.clone(), clock.clone(), changes.clone(), waker.clone());

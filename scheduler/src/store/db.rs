@@ -67,10 +67,18 @@ impl Db {
         Ok(db)
     }
 
+    /// Makes a database in a file that nobody needs once its process has ended, so that no commit waits for the disk.
+    pub async fn open_passing(file: &Path) -> Result<Db, StoreError> {
+        let db = Db::connect_sqlite(file, SqliteSynchronous::Off).await?;
+        db.migrate().await?;
+        Ok(db)
+    }
+
     /// Opens the database as it is.
     pub async fn connect(url: &str) -> Result<Db, StoreError> {
         if let Some(path) = sqlite_path(url) {
-            return Db::connect_sqlite(&path).await;
+            // A commit that was answered survives a loss of power, too.
+            return Db::connect_sqlite(&path, SqliteSynchronous::Full).await;
         }
         let connect = |connections: u32, settings: &'static [(&str, &str)]| {
             let mut options = ConnectOptions::new(url);
@@ -94,7 +102,7 @@ impl Db {
         Ok(Db { read: pool.clone(), write: pool, engine })
     }
 
-    async fn connect_sqlite(path: &Path) -> Result<Db, StoreError> {
+    async fn connect_sqlite(path: &Path, synchronous: SqliteSynchronous) -> Result<Db, StoreError> {
         let url = format!("sqlite://{}?mode=rwc", path.display());
         let connect = |connections: u32, cache: &'static str| {
             let mut options = ConnectOptions::new(url.clone());
@@ -108,8 +116,7 @@ impl Db {
             options.map_sqlx_sqlite_opts(move |sqlite| {
                 sqlite
                     .journal_mode(SqliteJournalMode::Wal)
-                    // A commit that was answered survives a loss of power, too.
-                    .synchronous(SqliteSynchronous::Full)
+                    .synchronous(synchronous)
                     .busy_timeout(SQLITE_BUSY)
                     .foreign_keys(true)
                     .pragma("temp_store", "memory")
