@@ -187,10 +187,15 @@ impl TaskLog {
         sink.write_heading();
     }
 
-    /// The last line of a try that ended well; not worth a file of its own.
+    /// The last line of a try that ended well; not worth a file of its own. What was said of the same try before, by a process
+    /// that was stopped, is not left standing as its end.
     pub fn end_well(&self, event: &str) {
-        let is_silent = !std::mem::take(&mut self.lock().heading).is_empty();
-        if !is_silent {
+        let mut sink = self.lock();
+        let is_silent = !sink.heading.is_empty() && !sink.has_file();
+        if is_silent {
+            sink.heading.clear();
+        } else {
+            drop(sink);
             self.line(Level::Info, "updraft", event);
         }
     }
@@ -304,6 +309,15 @@ impl Sink {
             Value::Array(values) => values.into_iter().map(|value| self.masked(value)).collect(),
             Value::Object(values) => values.into_iter().map(|(key, value)| (key, self.masked(value))).collect(),
             other => other,
+        }
+    }
+
+    /// Whether anything was ever written to its file, also by an earlier process.
+    fn has_file(&self) -> bool {
+        match &self.place {
+            Place::Nowhere => false,
+            Place::Unopened(path) => path.exists(),
+            Place::Closed(_) | Place::Open(..) => true,
         }
     }
 
@@ -500,6 +514,17 @@ mod tests {
         silent.end_well("ended");
         drop(silent);
         assert!(!path.exists());
+
+        let stopped = open(&path);
+        stopped.head("begins");
+        stopped.error("stopped");
+        drop(stopped);
+        let again = open(&path);
+        again.head("begins");
+        again.end_well("ended");
+        drop(again);
+        assert_eq!(events(&path), ["begins", "stopped", "begins", "ended"]);
+        std::fs::remove_file(&path).unwrap();
 
         let log = open(&path);
         log.head("begins");

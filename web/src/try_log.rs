@@ -32,11 +32,13 @@ pub(crate) enum Progress {
     Open,
     /// It is over, in that state of its task instance; nothing more will be written.
     Over(Option<String>),
+    /// It was never made, and will not be: its task instance is in that state without it.
+    Never(Option<String>),
 }
 
 impl Progress {
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self, Progress::Over(_))
+        matches!(self, Progress::Over(_) | Progress::Never(_))
     }
 }
 
@@ -82,11 +84,11 @@ fn progress(row: &TaskInstanceRow, begun: u32, try_number: u32) -> Progress {
     // Waiting for the next try, or cleared: the latest try is over, and the next has not begun.
     let is_between = matches!(state, Some("up_for_retry") | None);
     match try_number {
-        0 => Progress::Over(None),
+        0 => Progress::Never(None),
         // An earlier try failed, or there would not have been another.
         number if number < begun => Progress::Over(Some("failed".to_owned())),
         number if number == begun && (is_finished || is_between) => Progress::Over(row.instance.state.clone()),
-        number if number > begun && is_finished => Progress::Over(row.instance.state.clone()),
+        number if number > begun && is_finished => Progress::Never(row.instance.state.clone()),
         _ => Progress::Open,
     }
 }
@@ -102,9 +104,12 @@ pub(crate) struct Part {
     pub(crate) is_at_end: bool,
 }
 
-/// What stands in place of a log that was never written.
+/// What stands in place of the log of a try that ended well without one.
 const SAID_NOTHING: &str =
     r#"{"level":"info","logger":"updraft","event":"The try ended well, and had nothing to say: it left no log"}"#;
+
+/// What stands in place of another log that is not there.
+const IS_MISSING: &str = r#"{"level":"info","logger":"updraft","event":"There is no log of this try: it was over before it said anything, or the log was removed. What it was to do stands in its rendered fields"}"#;
 
 /// Reads whole lines from `offset` on, at most `bytes_max` bytes. A log that is not there yet is empty; one that was never
 /// written says so.
@@ -141,8 +146,12 @@ fn part(bytes: &[u8], offset: u64, bytes_max: u64, progress: &Progress) -> Part 
 }
 
 fn without_log(offset: u64, progress: &Progress) -> Part {
-    let is_silent = offset == 0 && *progress == Progress::Over(Some("success".to_owned()));
-    let lines = is_silent.then(|| (0, SAID_NOTHING.to_owned())).into_iter().collect();
+    let said = match progress {
+        Progress::Open | Progress::Never(_) => None,
+        Progress::Over(Some(state)) if state == "success" => Some(SAID_NOTHING),
+        Progress::Over(_) => Some(IS_MISSING),
+    };
+    let lines = said.filter(|_| offset == 0).map(|said| (0, said.to_owned())).into_iter().collect();
     Part { lines, end: offset, is_at_end: true }
 }
 
@@ -184,10 +193,20 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_not_there_is_empty() {
-        for progress in [Progress::Open, Progress::Over(None), Progress::Over(Some("failed".to_owned()))] {
+    fn the_log_of_a_try_that_has_not_begun_is_empty() {
+        for progress in [Progress::Open, Progress::Never(None), Progress::Never(Some("success".to_owned()))] {
             let part = without_log(0, &progress);
             assert!(part.lines.is_empty() && part.is_at_end, "{progress:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_missing_says_so() {
+        for state in [None, Some("failed".to_owned()), Some("up_for_retry".to_owned())] {
+            let part = without_log(0, &Progress::Over(state));
+            let event = message(&part.lines[0].1).event;
+            assert!(part.is_at_end && event.starts_with("There is no log of this try"), "{event}");
+            assert!(without_log(7, &Progress::Over(None)).lines.is_empty());
         }
     }
 

@@ -201,7 +201,7 @@ fn decimal_to_micros(unscaled: i128, scale: i32) -> Option<i64> {
 }
 
 /// Whether the days of a zone begin when those of UTC do.
-fn is_utc(zone: Option<&str>) -> bool {
+pub(super) fn is_utc(zone: Option<&str>) -> bool {
     zone.is_none_or(|zone| matches!(zone, "UTC" | "+00:00"))
 }
 

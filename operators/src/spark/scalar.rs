@@ -108,6 +108,10 @@ impl ScalarUDFImpl for Scalar {
         let (Some(range), [arg], Some(answer)) = (self.range, args, answer.as_literal()) else {
             return Ok(PreimageResult::None);
         };
+        if arg.is_volatile() {
+            // It would be asked twice, and answer differently.
+            return Ok(PreimageResult::None);
+        }
         let Some((first, end)) = range(answer, &info.get_data_type(arg)?) else { return Ok(PreimageResult::None) };
         let interval = Box::new(Interval::try_new(first, end)?);
         Ok(PreimageResult::Range { expr: arg.clone(), interval })

@@ -613,6 +613,9 @@ async fn supervise(
     let deed = if order.goes_on { "goes on in another process" } else { "begins" };
     let (number, task_id, operator) = (order.try_number, &task.task_id, &task.operator);
     task_log.head(&format!("Try {number} of task `{task_id}` (operator `{operator}`) {deed}"));
+    if order.goes_on {
+        task_log.begin();
+    }
     let facts = order.around.facts_for(order.around.dag.task(order.at.task))?;
     let operator = shared
         .surroundings

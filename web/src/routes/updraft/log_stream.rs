@@ -131,7 +131,7 @@ impl Follower {
             self.waiting.extend(event.ok());
         }
         self.offset = part.end;
-        if let (Progress::Over(state), true) = (progress, part.is_at_end) {
+        if let (Progress::Over(state) | Progress::Never(state), true) = (progress, part.is_at_end) {
             let event = Event::default().event("end").id(self.offset.to_string());
             self.waiting.extend(event.json_data(json!({ "state": state })).ok());
             self.is_done = true;
