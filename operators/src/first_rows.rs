@@ -362,9 +362,9 @@ impl Contest {
 }
 
 /// Values of a batch, laid out so that their bytes compare as they do; none of nothing.
-fn laid_out<'a>(
+fn laid_out(
     converter: &RowConverter,
-    values: &mut dyn Iterator<Item = &'a Arc<dyn PhysicalExpr>>,
+    values: &mut dyn Iterator<Item = &Arc<dyn PhysicalExpr>>,
     batch: &RecordBatch,
 ) -> Result<Option<Rows>> {
     let columns = values.map(|each| each.evaluate(batch)?.into_array(batch.num_rows())).collect::<Result<Vec<_>>>()?;
