@@ -34,7 +34,7 @@ use datafusion::physical_expr::window::StandardWindowExpr;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, split_conjunction};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::execution_plan::{apply_expression_roots, replace_children_if_necessary};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -196,10 +196,8 @@ impl FirstRowsExec {
 
 impl DisplayAs for FirstRowsExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Order { partition_by, order_by } = &self.order;
-        let written = |each: &dyn fmt::Display| each.to_string();
-        let partition_by: Vec<String> = partition_by.iter().map(|each| written(each)).collect();
-        let order_by: Vec<String> = order_by.iter().map(|each| written(each)).collect();
+        let partition_by: Vec<String> = self.order.partition_by.iter().map(ToString::to_string).collect();
+        let order_by: Vec<String> = self.order.order_by.iter().map(ToString::to_string).collect();
         write!(f, "FirstRowsExec: partition_by=[{}], order_by=[{}]", partition_by.join(", "), order_by.join(", "))
     }
 }
@@ -225,12 +223,7 @@ impl ExecutionPlan for FirstRowsExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for each in self.order.expressions() {
-            if f(each)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(self.order.expressions(), f)
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {

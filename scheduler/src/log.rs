@@ -112,10 +112,8 @@ struct Sink {
     place: Place,
     /// Whether the file is closed after each line.
     is_let_go: bool,
-    /// The first lines, until there is another one.
-    heading: Vec<LogLine>,
-    /// Whether those were written, so that no more are kept back.
-    has_begun: bool,
+    /// The first lines, which wait for another one; none once they were written.
+    heading: Option<Vec<LogLine>>,
     clock: Clock,
     written_bytes: u64,
     dropped_lines: u64,
@@ -158,8 +156,7 @@ impl TaskLog {
         let sink = Sink {
             place,
             is_let_go: false,
-            heading: Vec::new(),
-            has_begun: false,
+            heading: Some(Vec::new()),
             clock,
             written_bytes: 0,
             dropped_lines: 0,
@@ -174,10 +171,20 @@ impl TaskLog {
     pub fn head(&self, event: &str) {
         let mut sink = self.lock();
         let line = sink.line(Level::Info, "updraft", event.to_owned());
-        sink.heading.push(line);
-        if sink.has_begun {
-            sink.write_heading();
-            sink.rest();
+        if let Some(heading) = &mut sink.heading {
+            heading.push(line);
+        } else {
+            drop(sink);
+            self.line(Level::Info, "updraft", event);
+        }
+    }
+
+    /// Whether something was written before, also by an earlier process of this folder.
+    pub fn is_begun(&self) -> bool {
+        match &self.lock().place {
+            Place::Nowhere => false,
+            Place::Unopened(path) => path.exists(),
+            Place::Closed(_) | Place::Open(..) => true,
         }
     }
 
@@ -187,15 +194,10 @@ impl TaskLog {
         sink.write_heading();
     }
 
-    /// The last line of a try that ended well; not worth a file of its own. What was said of the same try before, by a process
-    /// that was stopped, is not left standing as its end.
+    /// The last line of a try that ended well; not worth a file of its own.
     pub fn end_well(&self, event: &str) {
-        let mut sink = self.lock();
-        let is_silent = !sink.heading.is_empty() && !sink.has_file();
-        if is_silent {
-            sink.heading.clear();
-        } else {
-            drop(sink);
+        let is_silent = self.lock().heading.take().is_some_and(|heading| !heading.is_empty());
+        if !is_silent {
             self.line(Level::Info, "updraft", event);
         }
     }
@@ -262,7 +264,9 @@ impl TaskLog {
         sink.write_heading();
         let line = sink.line(level, logger, cut(&sink.mask(event)).to_owned());
         sink.write(&line);
-        sink.rest();
+        if sink.is_let_go {
+            sink.close();
+        }
     }
 
     /// Waits until what was written so far is where people read it.
@@ -312,18 +316,8 @@ impl Sink {
         }
     }
 
-    /// Whether anything was ever written to its file, also by an earlier process.
-    fn has_file(&self) -> bool {
-        match &self.place {
-            Place::Nowhere => false,
-            Place::Unopened(path) => path.exists(),
-            Place::Closed(_) | Place::Open(..) => true,
-        }
-    }
-
     fn write_heading(&mut self) {
-        self.has_begun = true;
-        for line in std::mem::take(&mut self.heading) {
+        for line in self.heading.take().into_iter().flatten() {
             // A secret may have become known since.
             let event = cut(&self.mask(&line.event)).to_owned();
             self.write(&LogLine { event, ..line });
@@ -398,13 +392,6 @@ impl Sink {
             }
         }
         Ok(())
-    }
-
-    /// Lets go of the file after a line, where few are to come.
-    fn rest(&mut self) {
-        if self.is_let_go {
-            self.close();
-        }
     }
 
     fn close(&mut self) {
@@ -515,17 +502,6 @@ mod tests {
         drop(silent);
         assert!(!path.exists());
 
-        let stopped = open(&path);
-        stopped.head("begins");
-        stopped.error("stopped");
-        drop(stopped);
-        let again = open(&path);
-        again.head("begins");
-        again.end_well("ended");
-        drop(again);
-        assert_eq!(events(&path), ["begins", "stopped", "begins", "ended"]);
-        std::fs::remove_file(&path).unwrap();
-
         let log = open(&path);
         log.head("begins");
         log.head("runs tell-12345");
@@ -534,6 +510,27 @@ mod tests {
         log.head("runs something else");
         log.end_well("ended");
         assert_eq!(events(&path), ["begins", "runs ***", "a word", "runs something else", "ended"]);
+    }
+
+    #[test]
+    fn a_log_that_another_process_began_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("try.log");
+        let stopped = open(&path);
+        stopped.head("begins");
+        assert!(!stopped.is_begun());
+        stopped.error("stopped");
+        assert!(stopped.is_begun());
+        drop(stopped);
+
+        let again = open(&path);
+        again.head("begins");
+        assert!(again.is_begun());
+        again.begin();
+        again.end_well("ended");
+
+        assert_eq!(events(&path), ["begins", "stopped", "begins", "ended"]);
+        assert!(!TaskLog::discard(Clock::System).is_begun());
     }
 
     #[test]

@@ -613,9 +613,6 @@ async fn supervise(
     let deed = if order.goes_on { "goes on in another process" } else { "begins" };
     let (number, task_id, operator) = (order.try_number, &task.task_id, &task.operator);
     task_log.head(&format!("Try {number} of task `{task_id}` (operator `{operator}`) {deed}"));
-    if order.goes_on {
-        task_log.begin();
-    }
     let facts = order.around.facts_for(order.around.dag.task(order.at.task))?;
     let operator = shared
         .surroundings
@@ -646,6 +643,10 @@ async fn supervise(
 
     if operator.is_instant {
         return by_itself(operator.execute(args, &ctx).await);
+    }
+    if order.goes_on || task_log.is_begun() {
+        // What was said of it before, by a process that was stopped, is not left standing as its end.
+        task_log.begin();
     }
     if signs.stopping.is_cancelled() {
         return Err(TaskError::cancelled());
