@@ -26,9 +26,16 @@ const ENGINE_CONNECTIONS_MAX: u32 = 2;
 const IDLE: (&str, &str) = ("idle_in_transaction_session_timeout", "3000");
 
 /// The engine finds few rows by their keys, always. Postgres is not asked to think about it anew each time, nor may it
-/// read a whole history because it takes a list for longer than it is.
-const ENGINE: [(&str, &str); 4] =
-    [IDLE, ("plan_cache_mode", "force_generic_plan"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+/// read a whole history because it takes a list for longer than it is, or because it took the table for small when it was asked
+/// first. Where there is no key it reads the table all the same, and would compile that for its pretended price.
+const ENGINE: [(&str, &str); 6] = [
+    IDLE,
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
+];
 
 /// A connection of the engine that was in use so lately is taken as it is: what a commit waits for, its tasks wait for.
 pub(super) const IN_USE: Duration = Duration::from_secs(1);
@@ -106,7 +113,8 @@ impl Db {
         let url = format!("sqlite://{}?mode=rwc", path.display());
         let connect = |connections: u32, cache: &'static str| {
             let mut options = ConnectOptions::new(url.clone());
-            options.max_connections(connections).min_connections(1).sqlx_logging(false);
+            // There is no server that could be gone; a sign of life would be one more turn of the connection's thread.
+            options.max_connections(connections).min_connections(1).test_before_acquire(false).sqlx_logging(false);
             options.map_sqlx_sqlite_before_acquire(|connection, _| {
                 // When a disk is full, SQLite rolls a transaction back by itself, of which the driver does not learn: the
                 // next one would be taken for a part of it. Such a connection is closed, and another one opened.
