@@ -124,9 +124,9 @@ mod tests {
     use rustix::io::Errno;
     use rustix::process::{PidfdFlags, pidfd_open};
     use tokio::io::{AsyncBufReadExt, BufReader};
-    use tokio::net::unix::pipe;
 
     use super::*;
+    use crate::output::Output;
     use crate::spawn::{Command, Started};
 
     fn bash(script: &str) -> Started {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     /// The number that the child prints first.
-    async fn pid(stdout: pipe::Receiver) -> Pid {
+    async fn pid(stdout: Output) -> Pid {
         let line = BufReader::new(stdout).lines().next_line().await.unwrap().unwrap();
         Pid::from_raw(line.parse().unwrap()).unwrap()
     }

@@ -67,6 +67,7 @@ mod msk_iam;
 pub mod notifiers;
 pub mod notify;
 mod outlet_events;
+mod output;
 mod packed;
 mod passage;
 mod process;

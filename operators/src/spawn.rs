@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString, c_char, c_int, c_void};
 use std::fs::File;
-use std::io;
+use std::io::{self, PipeWriter};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -26,9 +26,9 @@ use std::ptr;
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe;
 
 use crate::child::{Child, Leader};
+use crate::output::Output;
 
 /// Where programs are when nobody has said so; execvp says the same.
 const PATH_DEFAULT: &str = "/bin:/usr/bin";
@@ -87,8 +87,10 @@ pub(crate) struct Command {
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) child: Child,
-    pub(crate) stdout: pipe::Receiver,
-    pub(crate) stderr: pipe::Receiver,
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
+    /// The ends that it writes into. While they are held, nobody hears that it has closed its own.
+    pub(crate) ends: [PipeWriter; 2],
 }
 
 impl Command {
@@ -158,13 +160,12 @@ impl Command {
         let nothing = File::open("/dev/null")?;
         let (stdout, stdout_end) = io::pipe()?;
         let (stderr, stderr_end) = io::pipe()?;
-        let stdout = pipe::Receiver::from_owned_fd(stdout.into())?;
-        let stderr = pipe::Receiver::from_owned_fd(stderr.into())?;
+        let (stdout, stderr) = (Output::of(stdout)?, Output::of(stderr)?);
         let stdio = [nothing.as_raw_fd(), stdout_end.as_raw_fd(), stderr_end.as_raw_fd()];
         let mut plan = Plan::of(self, stdio)?;
         let leader = start(&mut plan)?;
         match plan.failure {
-            None => Ok(Started { child: Child::of(watch(leader)?), stdout, stderr }),
+            None => Ok(Started { child: Child::of(watch(leader)?), stdout, stderr, ends: [stdout_end, stderr_end] }),
             Some(failure) => {
                 leader.reap()?;
                 Err(self.explain(failure))
@@ -448,7 +449,7 @@ mod tests {
     use super::*;
 
     async fn run(command: &Command) -> (ExitStatus, String) {
-        let Started { mut child, mut stdout, stderr: _stderr } = command.spawn().unwrap();
+        let Started { mut child, mut stdout, stderr: _stderr, .. } = command.spawn().unwrap();
         let mut output = String::new();
         stdout.read_to_string(&mut output).await.unwrap();
         (child.wait().await.unwrap(), output)

@@ -156,6 +156,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::spawn::Started;
 
     #[test]
     fn what_was_left_untouched_is_entered_again_and_nothing_else_is() {
@@ -207,11 +208,11 @@ mod tests {
             let mut command = Command::new("bash");
             command.args(["-c", script]);
             folder.let_in(&mut command).unwrap();
-            let mut started = command.spawn().unwrap();
+            let Started { mut child, mut stdout, .. } = command.spawn().unwrap();
             drop(command);
             let mut said = String::new();
-            tokio::io::AsyncReadExt::read_to_string(&mut started.stdout, &mut said).await.unwrap();
-            started.child.wait().await.unwrap();
+            tokio::io::AsyncReadExt::read_to_string(&mut stdout, &mut said).await.unwrap();
+            child.wait().await.unwrap();
             paths.push((folder.path().to_owned(), said.trim().parse::<i32>().ok()));
         }
         assert_eq!(paths[0].0, paths[1].0);
