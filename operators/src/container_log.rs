@@ -86,10 +86,9 @@ impl Follower {
         self.seen.at
     }
 
-    /// The engine is asked again.
+    /// The engine is asked again. The begin of a line stays, because its messages do not count when they come again.
     pub(crate) fn begin_again(&mut self) {
         self.repeated = self.seen.lines;
-        self.pending.iter_mut().for_each(Vec::clear);
     }
 
     /// Takes a message: an instant, and a line or a piece of one.
@@ -221,6 +220,22 @@ mod tests {
 
         assert_eq!(lines(&folder), ["oh", "one line", "no end"]);
         assert_eq!(follower.bookmark().last_line.as_deref(), Some("no end"));
+    }
+
+    #[test]
+    fn the_begin_of_a_line_is_not_lost_when_the_output_breaks_off() {
+        let (folder, log) = log();
+        let mut follower = Follower::new(&log, None);
+        let output = ["2026-01-01T00:00:00Z one ", "2026-01-01T00:00:01Z line\n", "2026-01-01T00:00:02Z no end"];
+        for breaks_off in 1..=3 {
+            follower.begin_again();
+            for message in &output[..breaks_off] {
+                follower.take(Stream::Stdout, message.as_bytes());
+            }
+        }
+        follower.finish();
+
+        assert_eq!(lines(&folder), ["one line", "no end"]);
     }
 
     #[test]

@@ -32,6 +32,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(25);
 /// How far the output was seen is kept so often, while there is any.
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 
+/// While the output is followed, the engine is asked so often whether the container goes on. Podman 4 can miss the end of one
+/// that ends at once, and then keeps its output open for ever; an engine that vanishes from the network says nothing either.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// When the output has ended but the container has not, or the engine does not answer, it is asked again after this; each
 /// further pause is twice as long, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -206,12 +210,37 @@ impl Course<'_> {
         }
     }
 
-    /// Copies the output into the log as long as there is any.
+    /// Copies the output into the log until the engine ends it, or says that the container has ended.
     async fn follow(&self, claim: &mut Claim, container: &str, follower: &mut Follower) -> Result<(), Error> {
+        tokio::select! {
+            copied = self.copy(claim, container, follower, true) => return copied,
+            ended = self.end_of(container) => ended?,
+        }
+        self.copy(claim, container, follower, false).await
+    }
+
+    /// Returns when the container does not go on any more.
+    async fn end_of(&self, container: &str) -> Result<(), Error> {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if !is_under_way(&self.state(container).await?) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Copies into the log what was not seen yet; with `follow`, also what is still to come.
+    async fn copy(
+        &self,
+        claim: &mut Claim,
+        container: &str,
+        follower: &mut Follower,
+        follow: bool,
+    ) -> Result<(), Error> {
         follower.begin_again();
         let since = follower.since().and_then(|at| i32::try_from(at.timestamp()).ok()).unwrap_or_default();
         let options =
-            LogsOptions { follow: true, stdout: true, stderr: true, timestamps: true, since, ..LogsOptions::default() };
+            LogsOptions { follow, stdout: true, stderr: true, timestamps: true, since, ..LogsOptions::default() };
         let mut output = self.engine.docker.logs(container, Some(options));
         let mut keep_at = Instant::now() + KEEP_EVERY;
         loop {

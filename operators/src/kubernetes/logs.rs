@@ -203,6 +203,8 @@ async fn lines(mut output: Response, follower: &Mutex<Follower>) -> reqwest::Res
         }
     }
     if !line.is_empty() {
+        // Asked again, the cluster would not go on within the line.
+        line.push(b'\n');
         lock(follower).take(Stream::Stdout, &line);
     }
     Ok(())

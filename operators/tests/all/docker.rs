@@ -41,8 +41,10 @@ fn args(podman: &Podman, script: &str, more: Value) -> Value {
     args
 }
 
+/// Runs a container to its end, which an engine may be long in telling but must tell.
 async fn run(podman: &Podman, bench: &Bench, script: &str, more: Value) -> Result<Outcome, TaskError> {
-    bench.run(&docker(), args(podman, script, more)).await
+    let ended = tokio::time::timeout(PATIENCE, bench.run(&docker(), args(podman, script, more))).await;
+    ended.unwrap_or_else(|_| panic!("the container does not end: {}", bench.log_text()))
 }
 
 /// A folder that containers see as `/gate`, in which they leave traces and wait for a sign.
@@ -234,6 +236,46 @@ async fn a_try_runs_one_container_whenever_the_process_dies() {
             return;
         }
     }
+}
+
+/// A way to the engine on which the output of containers that is followed never ends, and lacks what comes last.
+async fn way_without_end(podman: &Podman) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("tcp://{}", listener.local_addr().unwrap());
+    let socket = podman.socket();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let socket = socket.clone();
+            tokio::spawn(async move {
+                let mut engine = UnixStream::connect(socket).await.unwrap();
+                let mut head = vec![0; 4096];
+                let read = client.read(&mut head).await.unwrap();
+                engine.write_all(&head[..read]).await.unwrap();
+                if String::from_utf8_lossy(&head[..read]).contains("follow=true") {
+                    let read = engine.read(&mut head).await.unwrap();
+                    client.write_all(&head[..read]).await.unwrap();
+                    std::future::pending::<()>().await;
+                }
+                // Either may go when it has what it wants.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_container_is_seen_by_an_engine_that_forgets_to_end_its_output() {
+    let podman = Podman::start();
+    let bench = Bench::new();
+    let more = json!({ "docker_url": way_without_end(&podman).await });
+
+    let ended = run(&podman, &bench, "echo first; sleep 0.2; echo second; printf last", more).await;
+
+    assert_eq!(return_value(ended), "last");
+    let log = bench.log_text();
+    assert_eq!(["first\n", "second\n", "last\n"].map(|line| log.matches(line).count()), [1; 3], "{log}");
+    assert_eq!(podman.containers(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,7 +121,9 @@ impl Podman {
 
     fn tell(&self, mut command: Command, args: &[&str]) -> Command {
         let at = |name: &str| self.folder.path().join(name);
-        command.arg("--root").arg(at("root")).arg("--runroot").arg(at("run"));
+        // With the usual temporary folder, engines that run at the same time would have one list of events, in which each looks
+        // for the end of its containers.
+        command.arg("--root").arg(at("root")).arg("--runroot").arg(at("run")).arg("--tmpdir").arg(at("tmp"));
         // runc, because crun does not start where there are two generations of control groups.
         command.args(["--storage-driver", "vfs", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]).args(args);
         command.env("CONTAINERS_CONF", at("containers.conf")).env("CONTAINERS_REGISTRIES_CONF", at("registries.conf"));
