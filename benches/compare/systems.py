@@ -1,6 +1,6 @@
 """The schedulers that are compared: each starts everything that it needs, runs two shapes of DAG, and stops.
 
-Every task of every system runs `true` as a process of its own. Each system has the same Postgres server, 32 tasks at a
+Every task of every system runs `true` in a bash of its own. Each system has the same Postgres server, 32 tasks at a
 time, and else the settings that it comes with.
 """
 
@@ -73,6 +73,7 @@ class Venv:
 
 class Updraft:
     name = "Updraft"
+    rests = True
 
     def __init__(self, database, scratch, venvs, binary):
         dags = scratch / "updraft-dags"
@@ -116,6 +117,7 @@ for dag_id, count, depends in (("chain", {CHAIN}, True), ("fan_out", {FAN_OUT}, 
 
 class Airflow:
     name = "Airflow"
+    rests = False
     requirements = ("apache-airflow==3.3.2", "apache-airflow-providers-standard", "psycopg2-binary", "asyncpg")
 
     def __init__(self, database, scratch, venvs, binary):
@@ -176,7 +178,7 @@ from prefect import flow, serve, task
 
 @task
 def true(before=None):
-    subprocess.run(["true"], check=True)
+    subprocess.run(["bash", "-c", "true"], check=True)
 
 @flow(name="chain")
 def chain():
@@ -203,6 +205,7 @@ print((run.end_time - run.created).total_seconds(), run.state.type.value)
 
 class Prefect:
     name = "Prefect"
+    rests = False
     requirements = ("prefect>=3,<4",)
 
     def __init__(self, database, scratch, venvs, binary):
@@ -244,6 +247,78 @@ class Prefect:
         stop_session(self.server)
 
 
+DBOS_WORKFLOWS = f"""
+import subprocess, sys, time
+from dbos import DBOS
+
+DBOS(config={{
+    "name": "shapes", "system_database_url": sys.argv[1], "run_admin_server": False,
+    "max_executor_threads": {PARALLELISM + 1},
+}})
+
+@DBOS.step()
+def true():
+    subprocess.run(["bash", "-c", "true"], check=True)
+
+@DBOS.workflow()
+def alone():
+    true()
+
+@DBOS.workflow()
+def chain():
+    for _ in range({CHAIN}):
+        true()
+
+@DBOS.workflow()
+def fan_out():
+    for handle in [DBOS.start_workflow(alone) for _ in range({FAN_OUT})]:
+        handle.get_result()
+
+DBOS.launch()
+print("ready", flush=True)
+for line in sys.stdin:
+    began = time.perf_counter()
+    globals()[line.strip()]()
+    print(time.perf_counter() - began, flush=True)
+"""
+
+
+class Dbos:
+    """A library: its workflows run in the process that asks for them, and that is all there is of it."""
+
+    name = "DBOS"
+    rests = True
+    requirements = ("dbos==3.4.0",)
+
+    def __init__(self, database, scratch, venvs, binary):
+        self.venv = Venv(venvs / "dbos", self.requirements)
+        self.version = self.requirements[0].rpartition("=")[2]
+        home = scratch / "dbos"
+        home.mkdir()
+        (home / "shapes.py").write_text(DBOS_WORKFLOWS)
+        self.log = open(scratch / "dbos.log", "w")
+        self.process = subprocess.Popen(
+            [self.venv.bin / "python", "shapes.py", database.url("dbos")], cwd=home, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
+        self._hear()
+
+    def _hear(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"DBOS has ended; its log is {self.log.name}")
+        return line
+
+    def run(self, dag_id):
+        print(dag_id, file=self.process.stdin, flush=True)
+        return float(self._hear())
+
+    def memory(self):
+        return tree_mb(self.process.pid)
+
+    def stop(self):
+        stop_session(self.process)
+
+
 def answers(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -259,4 +334,4 @@ def stop_session(process):
         process.wait()
 
 
-ALL = {system.name.lower(): system for system in (Updraft, Airflow, Prefect)}
+ALL = {system.name.lower(): system for system in (Updraft, Dbos, Airflow, Prefect)}

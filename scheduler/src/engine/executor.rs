@@ -1,7 +1,8 @@
 //! The local executor: runs tries in this process.
 //!
-//! A try is an async operator on tokio. It is ordered only after its `running` is durable, and its end is reported to
-//! the coordinator, which makes that durable in turn. One that says that it only waits goes on as a sleeping future, and
+//! A try is an async operator on tokio. It begins only after its `running` is durable, and its end is reported to
+//! the coordinator, which makes that durable in turn. Its arguments are made ready before, where nothing that it reads can be
+//! in the same commit ([`Gate`]). One that says that it only waits goes on as a sleeping future, and
 //! counts no more; so what a try keeps while it sleeps is kept small, and what tries of a run have in common is shared.
 //!
 //! A try of an operator that has no effect need not wait: [`LocalExecutor::make_at_once`] makes it before anything of it
@@ -17,13 +18,14 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::active_run::Rendered;
+use super::gate::Gate;
 use super::leash::Leash;
 use super::lists::Lists;
 use super::people::{Answers, StoredPeople};
@@ -35,7 +37,8 @@ use crate::dag::{AnswerPolicy, Dag, Task, params};
 use crate::events::Changes;
 use crate::log::{self, LogKey, Logs, TaskLog};
 use crate::operator::{
-    Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError, TaskKey, Verdict,
+    ErasedOperator, Next, Outcome, OutletEvent, Outlets, RunFacts, RunMaker, RunReader, Slot, TaskContext, TaskError,
+    TaskKey, Verdict,
 };
 use crate::run::{InstanceIndex, Pushed, TryEnd};
 use crate::secrets::Secrets;
@@ -220,6 +223,8 @@ type Place = (Uuid, String, i32);
 
 /// A try under way.
 struct UnderWay {
+    /// Opened when it is durable that it begins.
+    gate: Gate,
     /// How it is told to stop.
     stop: CancellationToken,
     /// Tells of its end.
@@ -270,11 +275,26 @@ impl LocalExecutor {
         is_over
     }
 
+    /// Makes ready what a try is given, while its `running` becomes durable. It begins when it is started.
+    pub(crate) fn prepare(&mut self, order: &Order) {
+        if !self.makes(order.try_id) {
+            let work = self.work(order.clone());
+            self.tracker.spawn(work);
+        }
+    }
+
     /// Starts a try, whose `running` is durable.
     pub(crate) fn start(&mut self, order: Order) {
-        let begun = self.begun().remove(&order.try_id);
-        let work = begun.unwrap_or_else(|| self.work(order));
-        self.tracker.spawn(work);
+        let try_id = order.try_id;
+        let begun = self.begun().remove(&try_id);
+        if let Some(work) = begun {
+            self.tracker.spawn(work);
+        } else {
+            self.prepare(&order);
+        }
+        if let Some(under_way) = self.tries.get(&try_id) {
+            under_way.gate.open();
+        }
     }
 
     fn begun(&mut self) -> &mut HashMap<Uuid, Work> {
@@ -287,9 +307,11 @@ impl LocalExecutor {
         let of = (order.run, order.key.task_id.clone(), order.key.map_index);
         let before = self.stopping.get(&of).map(|(_, over)| over.clone());
         let (stop, over) = (held.stops.clone(), CancellationToken::new());
+        let gate = Gate::shut(stop.clone());
         // Also of an end that nobody planned.
         let tells_of_end = over.clone().drop_guard();
-        let under_way = UnderWay { stop, over, of, withdrawn: withdrawn.clone(), is_deferred: false };
+        let under_way =
+            UnderWay { gate: gate.clone(), stop, over, of, withdrawn: withdrawn.clone(), is_deferred: false };
         self.tries.insert(order.try_id, under_way);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
@@ -297,7 +319,7 @@ impl LocalExecutor {
             if let Some(before) = before {
                 before.cancelled().await;
             }
-            let (mut report, task_log) = make_try(&shared, order, held.stops.clone(), withdrawn).await;
+            let (mut report, task_log) = make_try(&shared, order, gate, held.stops.clone(), withdrawn).await;
             let was_stopped = matches!(report.end, TryEnd::Failed { .. }) && shared.surroundings.leash.let_go_of(&held);
             if was_stopped {
                 // Its children were killed because this process could not renew its lease, which is no fault of the task.
@@ -434,6 +456,7 @@ impl Slot for HeldSlot {
 async fn make_try(
     shared: &Arc<Shared>,
     order: Order,
+    gate: Gate,
     stopping: CancellationToken,
     withdrawn: CancellationToken,
 ) -> (Report, TaskLog) {
@@ -444,13 +467,14 @@ async fn make_try(
     let is_free = CancellationToken::new();
     let task = order.around.dag.task(order.at.task);
     let outlets = Outlets::new(&task.outlets, &task.outlet_aliases);
-    let signs = Signs { stopping, withdrawn, is_free: is_free.clone(), outlets: outlets.clone() };
+    let signs = Signs { gate, stopping, withdrawn, is_free: is_free.clone(), outlets: outlets.clone() };
     let ended = supervise(shared, &order, &task_log, &signs, &mut rendered).await;
     let ended = ended.and_then(|outcome| kept(outcome, task.answer)).and_then(storable::outcome);
     let rendered = storable_rendered(rendered);
     // Tens of thousands of sensors need not open their logs so that a server can stop.
     let is_let_go = is_free.is_cancelled() && shared.is_leaving.load(Ordering::Relaxed);
-    if !(is_let_go && ended.as_ref().is_err_and(|error| error.verdict == Verdict::Cancelled)) {
+    let is_nothing_to_say = is_let_go || !signs.gate.is_open();
+    if !(is_nothing_to_say && ended.as_ref().is_err_and(|error| error.verdict == Verdict::Cancelled)) {
         write_end(&task_log, &ended);
     }
     let (end, xcoms) = match ended {
@@ -510,6 +534,7 @@ fn context(
             dag: Arc::clone(&order.around.dag),
             reader: Some(order.at),
             lists: Arc::clone(&shared.lists),
+            gate: signs.gate.clone(),
         }),
         xcom_writer: Arc::new(StoredPushes {
             db: db.clone(),
@@ -564,6 +589,7 @@ impl Shared {
             .find(operator)
             .ok_or_else(|| TaskError::fail(anyhow::anyhow!("this Updraft has no operator `{operator}`")))?;
         let signs = Signs {
+            gate: Gate::opened(),
             stopping: CancellationToken::new(),
             withdrawn: CancellationToken::new(),
             is_free: CancellationToken::new(),
@@ -591,6 +617,8 @@ impl Shared {
 
 /// What passes between a try and those around it, beside its end.
 struct Signs {
+    /// It begins.
+    gate: Gate,
     /// It is to stop.
     stopping: CancellationToken,
     /// Its work is not wanted any more.
@@ -601,19 +629,25 @@ struct Signs {
     outlets: Outlets,
 }
 
-/// Runs the operator, and stops it when its time is up or somebody says so.
-async fn supervise(
+/// A try that has done nothing yet.
+struct Prepared {
+    operator: ErasedOperator,
+    args: Map<String, Value>,
+    ctx: TaskContext,
+    /// How the operator is told to stop.
+    token: CancellationToken,
+}
+
+/// Makes ready what the operator of a try is given.
+async fn prepare(
     shared: &Arc<Shared>,
     order: &Order,
     task_log: &TaskLog,
     signs: &Signs,
     rendered: &mut Rendered,
-) -> Result<Outcome, TaskError> {
+) -> Result<Prepared, TaskError> {
     let task = order.around.dag.task(order.at.task);
-    let deed = if order.goes_on { "goes on in another process" } else { "begins" };
-    let (number, task_id, operator) = (order.try_number, &task.task_id, &task.operator);
-    task_log.head(&format!("Try {number} of task `{task_id}` (operator `{operator}`) {deed}"));
-    let facts = order.around.facts_for(order.around.dag.task(order.at.task))?;
+    let facts = order.around.facts_for(task)?;
     let operator = shared
         .surroundings
         .catalog
@@ -624,8 +658,7 @@ async fn supervise(
     let token = CancellationToken::new();
     let ctx = context(shared, order, facts, task_log.clone(), token.clone(), signs);
     let Given { args, label, files } = loop {
-        // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
-        match Box::pin(rendering::render(&operator, order, &ctx, Purpose::Try)).await {
+        match rendering::render(&operator, order, &ctx, Purpose::Try).await {
             // It has done nothing yet, and need not fail because the database restarts.
             Err(error) if is_of_absence(&error) => {
                 if signs.stopping.is_cancelled() {
@@ -640,10 +673,30 @@ async fn supervise(
     let mut fields = task_log.masked(Value::Object(args.clone()));
     rendering::cut(&mut fields);
     *rendered = Rendered { fields: Some(fields), label: label.map(|label| task_log.mask(&label)) };
+    Ok(Prepared { operator, args, ctx, token })
+}
 
-    if operator.is_instant {
-        return by_itself(operator.execute(args, &ctx).await);
-    }
+/// Runs the operator, and stops it when its time is up or somebody says so.
+async fn supervise(
+    shared: &Arc<Shared>,
+    order: &Order,
+    task_log: &TaskLog,
+    signs: &Signs,
+    rendered: &mut Rendered,
+) -> Result<Outcome, TaskError> {
+    let task = order.around.dag.task(order.at.task);
+    let deed = if order.goes_on { "goes on in another process" } else { "begins" };
+    let (number, task_id, operator) = (order.try_number, &task.task_id, &task.operator);
+    task_log.head(&format!("Try {number} of task `{task_id}` (operator `{operator}`) {deed}"));
+    // Boxed, so that a try that sleeps afterwards does not keep the room that this takes.
+    let prepared = match Box::pin(prepare(shared, order, task_log, signs, rendered)).await {
+        Ok(Prepared { operator, args, ctx, .. }) if operator.is_instant => {
+            return by_itself(operator.execute(args, &ctx).await);
+        }
+        prepared => prepared,
+    };
+    signs.gate.passed().await;
+    let Prepared { operator, args, ctx, token } = prepared?;
     if order.goes_on || task_log.is_begun() {
         // What was said of it before, by a process that was stopped, is not left standing as its end.
         task_log.begin();

@@ -26,6 +26,7 @@ mod coordinator;
 mod due_runs;
 pub(crate) mod executor;
 mod failures;
+mod gate;
 mod handing_out;
 pub(crate) mod lease;
 pub mod leash;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use sea_orm::DatabaseConnection;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::assets;
+use super::gate::Gate;
 use super::lists::{ListOf, Lists, items_of};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -31,12 +33,22 @@ pub(super) struct StoredXComs {
     pub(super) reader: Option<InstanceIndex>,
     /// What tasks are mapped over.
     pub(super) lists: Arc<Lists>,
+    /// What other tasks left, and where the run is, may still be on its way into the database.
+    pub(super) gate: Gate,
+}
+
+impl StoredXComs {
+    /// The database, as it is when the reader begins.
+    async fn stored(&self) -> &DatabaseConnection {
+        self.gate.passed().await;
+        self.db.read()
+    }
 }
 
 #[async_trait]
 impl XComReader for StoredXComs {
     async fn pull(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Value>> {
-        let mut found = runs::pull_xcoms(self.db.read(), self.run, task_id, key).await?;
+        let mut found = runs::pull_xcoms(self.stored().await, self.run, task_id, key).await?;
         let Some(task) = self.dag.find(task_id) else { return Ok(None) };
         if let Some(reader) = self.reader.filter(|reader| self.dag.are_mapped_together(task, reader.task)) {
             found.retain(|(index, _)| *index == reader.map_index);
@@ -54,7 +66,7 @@ impl XComReader for StoredXComs {
             // What mapped tasks leave is many values, and some of them one for each reader.
             None
         } else {
-            xcoms::written_at(self.db.read(), self.run, task_id, UNMAPPED, key).await?
+            xcoms::written_at(self.stored().await, self.run, task_id, UNMAPPED, key).await?
         };
         let of = written_at.map(|written_at| ListOf {
             run: self.run,
@@ -73,7 +85,7 @@ impl XComReader for StoredXComs {
     }
 
     async fn pull_of(&self, task_id: &str, key: &str, map_index: i32) -> anyhow::Result<Option<Value>> {
-        Ok(xcoms::value(self.db.read(), self.run, task_id, map_index, key).await?)
+        Ok(xcoms::value(self.stored().await, self.run, task_id, map_index, key).await?)
     }
 
     async fn pull_from(&self, xcom: &XComRef) -> anyhow::Result<Option<Left>> {
@@ -85,7 +97,7 @@ impl XComReader for StoredXComs {
         let map_index = map_index.or(beside.map(|reader| reader.map_index));
         let of = LeftXCom { task_id, key, map_index };
         let run = WhichRun { own: self.run, dag_id: dag_id.as_deref(), run_id: run_id.as_deref() };
-        let mut found = xcoms::of_run(self.db.read(), &run, *or_before, &of).await?;
+        let mut found = xcoms::of_run(self.stored().await, &run, *or_before, &of).await?;
         if map_index.is_some() {
             return Ok(found.pop().map(|(_, value)| Left::One(value)));
         }
@@ -94,11 +106,12 @@ impl XComReader for StoredXComs {
 
     async fn asset_events(&self) -> anyhow::Result<AssetEvents> {
         let inlets = self.reader.map(|reader| self.dag.task(reader.task).inlets.as_slice()).unwrap_or_default();
+        self.gate.passed().await;
         Ok(assets::events_for(&self.db, self.run, inlets).await?)
     }
 
     async fn last_success(&self) -> anyhow::Result<LastSuccess> {
-        let found = schedules::last_success(self.db.read(), self.run).await?;
+        let found = schedules::last_success(self.stored().await, self.run).await?;
         Ok(found.map_or_else(LastSuccess::default, |run| LastSuccess {
             data_interval_start: run.data_interval_start,
             data_interval_end: run.data_interval_end,

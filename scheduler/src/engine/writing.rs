@@ -20,6 +20,9 @@ use crate::store::{Db, StoreError, commit};
 const COMMIT_RETRY: Duration = Duration::from_millis(50);
 const COMMIT_RETRY_MAX: Duration = Duration::from_secs(2);
 
+/// So many tries are made ready beside the commit; more would hold it up.
+const PREPARED_MAX: usize = 8;
+
 /// What one commit makes durable.
 struct Portion {
     batch: Batch,
@@ -44,8 +47,19 @@ impl Coordinator {
         }
         let decided = std::mem::take(&mut self.pending);
         let portion = self.portion(decided);
+        self.prepare(&portion.decided);
         let written = self.try_write(&portion).await;
         self.finish(portion, written).await;
+    }
+
+    /// Has what begins with the commit made ready beside it.
+    fn prepare(&mut self, decided: &Pending) {
+        // A further try of a task instance waits for the end of one that is to stop, which must be told first.
+        if decided.cancels.is_empty() && decided.orders.len() <= PREPARED_MAX {
+            for order in &decided.orders {
+                self.executor.prepare(order);
+            }
+        }
     }
 
     /// Begins to make durable the runs that are over, after the portion before; there is nothing more to decide about them.

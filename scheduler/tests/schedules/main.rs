@@ -5,6 +5,7 @@
 
 mod assets;
 mod backfills;
+mod beginnings;
 mod catchup;
 mod clears;
 mod failures;
@@ -13,6 +14,7 @@ mod partitions;
 mod past;
 mod pause;
 mod portions;
+mod refusal;
 mod restart;
 mod withdrawal;
 mod world;

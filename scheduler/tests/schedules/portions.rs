@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use rstest::rstest;
-use scheduler::store::entity::process_lease;
-use scheduler::store::{commit, leases, runs};
-use sea_orm::{ConnectionTrait, EntityTrait};
+use scheduler::store::runs;
 
+use crate::refusal::{refuse, relent};
 use crate::world::{Backend, World, at};
 
 const RUNS: usize = 50;
@@ -14,37 +13,6 @@ const TASKS: usize = 60;
 
 /// A run of the second portion, of which the database wants nothing for as long as there is a refusal.
 const REFUSED: &str = "r30";
-
-/// Has the database refuse the run. What is in the first portion is durable by then.
-async fn refuse(world: &World, backend: Backend) {
-    let sql = match backend {
-        Backend::Sqlite => ["INSERT", "UPDATE"]
-            .map(|deed| {
-                format!(
-                    "CREATE TRIGGER refuse_{deed} BEFORE {deed} ON task_instance
-                     WHEN NEW.run_id = '{REFUSED}' AND EXISTS (SELECT 1 FROM refusal)
-                     BEGIN SELECT RAISE(ABORT, 'refused'); END;"
-                )
-            })
-            .concat(),
-        Backend::Postgres => format!(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-               IF NEW.run_id = '{REFUSED}' AND EXISTS (SELECT 1 FROM refusal) THEN RAISE EXCEPTION 'refused'; END IF;
-               RETURN NEW;
-             END $$;
-             CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON task_instance FOR EACH ROW EXECUTE FUNCTION refuse()"
-        ),
-    };
-    for sql in ["CREATE TABLE refusal (n integer)", "INSERT INTO refusal VALUES (1)", &sql] {
-        execute(world, sql).await;
-    }
-}
-
-async fn execute(world: &World, sql: &str) {
-    let txn = world.db.begin_write().await.unwrap();
-    txn.execute_unprepared(sql).await.unwrap();
-    commit(txn).await.unwrap();
-}
 
 /// A world in which the first portion is durable, and the database refuses the second.
 async fn refused_world(backend: Backend) -> World {
@@ -58,7 +26,8 @@ async fn refused_world(backend: Backend) -> World {
         world.trigger_about("dag", &format!("r{n:02}"), date).await;
     }
     world.settle().await;
-    refuse(&world, backend).await;
+    // What is in the first portion is durable by then.
+    refuse(&world, backend, REFUSED).await;
     world.unpause("dag").await;
     world
         .eventually("the first portion", || async {
@@ -96,7 +65,7 @@ async fn a_portion_that_is_refused_holds_up_those_after_it_and_is_not_lost(#[cas
         assert_eq!((run.state.as_str(), states), ("queued", vec![None; TASKS]), "{}", run.run_id);
     }
 
-    execute(&world, "DELETE FROM refusal").await;
+    relent(&world).await;
     all_are_over(&world).await;
     world.stop().await;
 }
@@ -109,11 +78,8 @@ async fn a_portion_that_is_refused_holds_up_those_after_it_and_is_not_lost(#[cas
 async fn whoever_takes_over_between_two_portions_makes_the_rest(#[case] backend: Backend) {
     let mut world = refused_world(backend).await;
 
-    let lease = process_lease::Entity::find().one(world.db.read()).await.unwrap().unwrap();
-    let txn = world.db.begin_write().await.unwrap();
-    leases::lapse(&txn, None, "somebody", &[lease.id]).await.unwrap();
-    commit(txn).await.unwrap();
-    execute(&world, "DELETE FROM refusal").await;
+    world.lapse().await;
+    relent(&world).await;
     let mut other = world.another();
     other.start().await;
 

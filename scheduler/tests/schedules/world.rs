@@ -17,12 +17,14 @@ use scheduler::log::Logs;
 use scheduler::operator::{Operator, Outcome, Registry, TaskContext, TaskError};
 use scheduler::secrets::Secrets;
 use scheduler::sources::folder::DagFolder;
-use scheduler::store::entity::{dag, dag_run, task_instance};
-use scheduler::store::leases::Holder;
-use scheduler::store::{dags, runs};
+use scheduler::store::entity::{dag, dag_run, process_lease, task_instance};
+use scheduler::store::leases::{self, Holder};
+use scheduler::store::{commit, dags, runs};
 use scheduler::testing::TestDb;
 use schemars::JsonSchema;
+use sea_orm::EntityTrait;
 use serde::Deserialize;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -81,7 +83,7 @@ impl Operator for Fail {
     }
 }
 
-/// Waits until the test lets go.
+/// Waits until the test lets go, and leaves a list.
 struct Hold {
     released: watch::Receiver<bool>,
 }
@@ -94,7 +96,7 @@ impl Operator for Hold {
     async fn execute(&self, _: NoArgs, ctx: &TaskContext) -> Result<Outcome, TaskError> {
         let mut released = self.released.clone();
         tokio::select! {
-            _ = released.wait_for(|released| *released) => Ok(Outcome::done()),
+            _ = released.wait_for(|released| *released) => Ok(Outcome::value(json!(["a", "b", "c"]))),
             () = ctx.cancelled.cancelled() => Err(TaskError::cancelled()),
         }
     }
@@ -325,6 +327,30 @@ impl World {
             }
         };
         tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what} did not come"))
+    }
+
+    /// Takes the lead away from whoever has it, who does not know yet.
+    pub async fn lapse(&self) {
+        let lease = process_lease::Entity::find().one(self.db.read()).await.unwrap().unwrap();
+        let txn = self.db.begin_write().await.unwrap();
+        leases::lapse(&txn, None, "somebody", &[lease.id]).await.unwrap();
+        commit(txn).await.unwrap();
+    }
+
+    /// What all tries said.
+    pub fn logs(&self) -> String {
+        let (mut said, mut folders) = (String::new(), vec![self.folder.path().join("logs")]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    said += &std::fs::read_to_string(path).unwrap();
+                }
+            }
+        }
+        said
     }
 
     /// Lets every `hold` task end, those to come included.

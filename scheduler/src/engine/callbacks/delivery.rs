@@ -12,6 +12,7 @@ use crate::dag::Dag;
 use crate::dag::callback::Callback;
 use crate::dag::params;
 use crate::dag::template::{CallbackFacts, TemplateContext, render_values};
+use crate::engine::gate::Gate;
 use crate::engine::rendering::{self, Shelf, Sources, Stuck};
 use crate::engine::try_storage::{StoredRuns, StoredXComs};
 use crate::events::Changes;
@@ -189,7 +190,14 @@ async fn render(
     };
     let reader = instance
         .and_then(|instance| Some(InstanceIndex { task: dag.find(&instance.task_id)?, map_index: instance.map_index }));
-    let xcoms = StoredXComs { db: tools.db.clone(), run: row.id, dag: Arc::clone(dag), reader, lists: Arc::default() };
+    let xcoms = StoredXComs {
+        db: tools.db.clone(),
+        run: row.id,
+        dag: Arc::clone(dag),
+        reader,
+        lists: Arc::default(),
+        gate: Gate::opened(),
+    };
     let schema = notifier.schema.as_value();
     let runs = StoredRuns { db: tools.db.clone(), catalog: tools.catalog.clone() };
     let sources =
