@@ -86,7 +86,7 @@ class Updraft:
             ]
             (dags / f"{dag_id}.yaml").write_text("max_active_tasks: 1000\ntasks:\n" + "\n".join(tasks))
         self.server = Server(binary, scratch / "updraft-home", database.url("updraft"), dags, parallelism=PARALLELISM)
-        self.version = subprocess.run([binary, "version"], capture_output=True, text=True).stdout.strip()
+        self.version = subprocess.run([binary, "version"], capture_output=True, text=True).stdout.split()[-1]
 
     def run(self, dag_id):
         run = self.server.run(dag_id)

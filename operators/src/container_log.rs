@@ -1,7 +1,8 @@
 //! The output of a container, line by line in the log of a try; taken up where it was left by another process.
 //!
 //! Engines put an instant before each line (`2026-11-29T09:14:46.123456789Z text`), some to the nanosecond and some to the
-//! second. A [`Bookmark`] is the instant of the last line that was seen, and how many lines bore it.
+//! second, and can be asked for what came since a second. A [`Bookmark`] is the instant of the last line that was seen, and how
+//! many there were since its second. They are told by their number: of two outputs, lines can be an instant out of order.
 
 use chrono::{DateTime, Utc};
 use scheduler::log::{Level, TaskLog};
@@ -16,9 +17,12 @@ pub(crate) struct Bookmark {
     /// The instant of the last line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<DateTime<Utc>>,
-    /// How many lines bore that instant.
+    /// How many lines, or pieces of long ones, there were since the second of that instant.
     #[serde(default)]
     lines: u32,
+    /// The begin of a line that is not complete, of each stream.
+    #[serde(default, skip_serializing_if = "Unfinished::is_none")]
+    unfinished: Unfinished,
     /// The last line of standard output that is not empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_line: Option<String>,
@@ -28,6 +32,45 @@ impl Bookmark {
     /// The instant of the last line.
     pub(crate) fn at(&self) -> Option<DateTime<Utc>> {
         self.at
+    }
+
+    /// Whether something came before the second from which on lines are counted.
+    fn is_before(&self, at: DateTime<Utc>) -> bool {
+        self.at.is_some_and(|seen| at.timestamp() < seen.timestamp())
+    }
+
+    fn count(&mut self, at: DateTime<Utc>) {
+        match self.at {
+            Some(seen) if at.timestamp() == seen.timestamp() => {
+                self.at = Some(seen.max(at));
+                self.lines += 1;
+            }
+            _ if self.is_before(at) => {}
+            _ => (self.at, self.lines) = (Some(at), 1),
+        }
+    }
+}
+
+/// Lines of standard output and of standard error that are not complete. Kept, they are text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[String; 2]", into = "[String; 2]")]
+struct Unfinished([Vec<u8>; 2]);
+
+impl Unfinished {
+    fn is_none(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+}
+
+impl From<[String; 2]> for Unfinished {
+    fn from(texts: [String; 2]) -> Unfinished {
+        Unfinished(texts.map(String::into_bytes))
+    }
+}
+
+impl From<Unfinished> for [String; 2] {
+    fn from(unfinished: Unfinished) -> [String; 2] {
+        unfinished.0.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
@@ -51,10 +94,10 @@ impl Stream {
 pub(crate) struct Follower {
     log: TaskLog,
     seen: Bookmark,
-    /// Of the instant of the bookmark, so many lines come again.
+    /// Of what the bookmark counts, so many come again.
     repeated: u32,
-    /// The begin of a line that is not complete, of each stream.
-    pending: [Vec<u8>; 2],
+    /// The instant of the last message of each stream; what has none goes on with that.
+    at: [Option<DateTime<Utc>>; 2],
     is_dirty: bool,
 }
 
@@ -63,7 +106,7 @@ impl Follower {
     pub(crate) fn new(log: &TaskLog, from: Option<&Bookmark>) -> Follower {
         let seen = from.cloned().unwrap_or_default();
         let repeated = seen.lines;
-        Follower { log: log.clone(), seen, repeated, pending: [Vec::new(), Vec::new()], is_dirty: false }
+        Follower { log: log.clone(), seen, repeated, at: [None; 2], is_dirty: false }
     }
 
     /// How far it got.
@@ -81,7 +124,7 @@ impl Follower {
         self.is_dirty = false;
     }
 
-    /// The engine is asked for lines since this instant, that of the last line; those that were seen come again.
+    /// The engine is asked for lines since the second of this instant, that of the last line; those that were seen come again.
     pub(crate) fn since(&self) -> Option<DateTime<Utc>> {
         self.seen.at
     }
@@ -89,52 +132,52 @@ impl Follower {
     /// The engine is asked again. The begin of a line stays, because its messages do not count when they come again.
     pub(crate) fn begin_again(&mut self) {
         self.repeated = self.seen.lines;
+        self.at = [None; 2];
     }
 
     /// Takes a message: an instant, and a line or a piece of one.
     pub(crate) fn take(&mut self, stream: Stream, message: &[u8]) {
         let (at, text) = split(message);
-        if let Some(at) = at
-            && self.was_seen(at)
-        {
+        let at = at.or(self.at[stream as usize]);
+        self.at[stream as usize] = at;
+        if at.is_some_and(|at| self.was_seen(at)) {
             return;
         }
-        let mut line = std::mem::take(&mut self.pending[stream as usize]);
+        let mut line = self.take_unfinished(stream);
         line.extend_from_slice(text);
         if line.ends_with(b"\n") || line.len() >= LINE_BYTES_MAX {
             self.write(stream, &line);
         } else {
-            self.pending[stream as usize] = line;
+            self.seen.unfinished.0[stream as usize] = line;
         }
     }
 
     /// There is no more: what has no end of line is a line, too.
     pub(crate) fn finish(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let line = std::mem::take(&mut self.pending[stream as usize]);
+            let line = self.take_unfinished(stream);
             if !line.is_empty() {
                 self.write(stream, &line);
             }
         }
     }
 
-    /// Whether a line of that instant is in the log already; if not, it is from here on.
+    fn take_unfinished(&mut self, stream: Stream) -> Vec<u8> {
+        std::mem::take(&mut self.seen.unfinished.0[stream as usize])
+    }
+
+    /// Whether a message of that instant is in the log already; if not, it is from here on.
     fn was_seen(&mut self, at: DateTime<Utc>) -> bool {
-        match self.seen.at {
-            Some(seen) if at < seen => return true,
-            Some(seen) if at == seen => {
-                if self.repeated > 0 {
-                    self.repeated -= 1;
-                    return true;
-                }
-                self.seen.lines += 1;
-            }
-            _ => {
-                self.seen.at = Some(at);
-                self.seen.lines = 1;
-                self.repeated = 0;
-            }
+        if self.seen.at.is_some_and(|seen| at > seen) {
+            // Of those that were to come again, some are not there any more.
+            self.repeated = 0;
         }
+        if self.repeated > 0 {
+            // An engine may send more than it was asked for.
+            self.repeated -= u32::from(!self.seen.is_before(at));
+            return true;
+        }
+        self.seen.count(at);
         self.is_dirty = true;
         false
     }
@@ -222,20 +265,47 @@ mod tests {
         assert_eq!(follower.bookmark().last_line.as_deref(), Some("no end"));
     }
 
+    /// Every line is written once, wherever the output breaks off, by the same process or by one after it.
     #[test]
-    fn the_begin_of_a_line_is_not_lost_when_the_output_breaks_off() {
-        let (folder, log) = log();
-        let mut follower = Follower::new(&log, None);
-        let output = ["2026-01-01T00:00:00Z one ", "2026-01-01T00:00:01Z line\n", "2026-01-01T00:00:02Z no end"];
-        for breaks_off in 1..=3 {
-            follower.begin_again();
-            for message in &output[..breaks_off] {
-                follower.take(Stream::Stdout, message.as_bytes());
+    fn output_that_breaks_off_is_taken_up_where_it_was() {
+        let output = [
+            (Stream::Stdout, "2026-01-01T00:00:00.1Z one "),
+            (Stream::Stdout, "2026-01-01T00:00:00.2Z line\n"),
+            (Stream::Stderr, "2026-01-01T00:00:01.2Z oh\n"),
+            // They were written at the same time, and the engine has them in this order.
+            (Stream::Stdout, "2026-01-01T00:00:01.1Z late\n"),
+            (Stream::Stderr, "2026-01-01T00:00:01.0Z later\n"),
+            (Stream::Stdout, "2026-01-01T00:00:01.3Z of two "),
+            (Stream::Stdout, "pieces\n"),
+            (Stream::Stdout, "2026-01-01T00:00:01.4Z no end"),
+        ];
+        for breaks_off in 0..=output.len() {
+            for is_another_process in [false, true] {
+                let (folder, log) = log();
+                let mut follower = Follower::new(&log, None);
+                output[..breaks_off].iter().for_each(|(stream, message)| follower.take(*stream, message.as_bytes()));
+                if is_another_process {
+                    let kept: Bookmark =
+                        serde_json::from_str(&serde_json::to_string(follower.bookmark()).unwrap()).unwrap();
+                    follower = Follower::new(&log, Some(&kept));
+                }
+                follower.begin_again();
+                let since = follower.since().map(|at| at.timestamp()).unwrap_or_default();
+                let sent = |message: &str| split(message.as_bytes()).0.is_none_or(|at| at.timestamp() >= since);
+                for (stream, message) in output.iter().filter(|(_, message)| sent(message)) {
+                    follower.take(*stream, message.as_bytes());
+                }
+                follower.finish();
+
+                let written = lines(&folder);
+                assert_eq!(
+                    written,
+                    ["one line", "oh", "late", "later", "of two pieces", "no end"],
+                    "{breaks_off} messages, {is_another_process}"
+                );
+                assert_eq!(follower.bookmark().last_line.as_deref(), Some("no end"));
             }
         }
-        follower.finish();
-
-        assert_eq!(lines(&folder), ["one line", "no end"]);
     }
 
     #[test]

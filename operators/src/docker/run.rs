@@ -36,6 +36,12 @@ const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// that ends at once, and then keeps its output open for ever; an engine that vanishes from the network says nothing either.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// Of a container that has ended, the engine sends the next piece of output within this.
+const PIECE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The output of a container that has ended is asked for so often before what is missing is given up.
+const LAST_WORDS_TRIES: u32 = 6;
+
 /// When the output has ended but the container has not, or the engine does not answer, it is asked again after this; each
 /// further pause is twice as long, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -178,34 +184,45 @@ impl Course<'_> {
     /// would not end the container.
     async fn watch(&self, claim: &mut Claim, container: &str) -> Result<ContainerState, TaskError> {
         let mut follower = Follower::new(&self.ctx.log, claim.seen.get(container));
+        let watching = self.watch_until_its_end(claim, container, &mut follower);
+        let state = tokio::select! {
+            state = watching => state?,
+            () = self.ctx.cancelled.cancelled() => return Err(self.let_go(claim, container, &follower).await),
+        };
+        follower.finish();
+        claim.seen.insert(container.to_owned(), follower.bookmark().clone());
+        Ok(state)
+    }
+
+    async fn watch_until_its_end(
+        &self,
+        claim: &mut Claim,
+        container: &str,
+        follower: &mut Follower,
+    ) -> Result<ContainerState, TaskError> {
         let mut complaint = Complaint::default();
         let mut pause = PAUSE_FIRST;
+        let mut tries_left = LAST_WORDS_TRIES;
         loop {
             let began = Instant::now();
-            let followed = tokio::select! {
-                followed = self.follow(claim, container, &mut follower) => followed,
-                () = self.ctx.cancelled.cancelled() => return Err(self.let_go(claim, container, &follower).await),
-            };
-            match self.state(container).await {
-                Ok(state) if !is_under_way(&state) => {
-                    follower.finish();
-                    claim.seen.insert(container.to_owned(), follower.bookmark().clone());
-                    return Ok(state);
-                }
-                Ok(_) => {
-                    if let Err(error) = followed {
-                        let error = anyhow::Error::new(error);
-                        complaint.say(format!("Cannot follow the output: {error:#}"), self.ctx);
+            let followed = self.follow(claim, container, follower).await.map_err(anyhow::Error::new);
+            match (self.state(container).await, followed) {
+                (Ok(state), Ok(())) if !is_under_way(&state) => return Ok(state),
+                (Ok(state), Err(error)) if !is_under_way(&state) => {
+                    tries_left -= 1;
+                    if tries_left == 0 {
+                        self.ctx.log.warning(format_args!("The end of the output could not be read: {error:#}"));
+                        return Ok(state);
                     }
+                    complaint.say(format!("Cannot read the end of the output: {error:#}"), self.ctx);
                 }
-                Err(error) if is_absent(&error) => return Err(gone(container)),
-                Err(error) => complaint.engine_is_away(error, self.ctx),
+                (Ok(_), Ok(())) => {}
+                (Ok(_), Err(error)) => complaint.say(format!("Cannot follow the output: {error:#}"), self.ctx),
+                (Err(error), _) if is_absent(&error) => return Err(gone(container)),
+                (Err(error), _) => complaint.engine_is_away(error, self.ctx),
             }
             pause = if began.elapsed() > PAUSE_MAX { PAUSE_FIRST } else { pause };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.ctx.cancelled.cancelled() => return Err(self.let_go(claim, container, &follower).await),
-            }
+            tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
@@ -252,6 +269,7 @@ impl Course<'_> {
                     keep_at = Instant::now() + KEEP_EVERY;
                     continue;
                 }
+                () = tokio::time::sleep(PIECE_PATIENCE), if !follow => return Err(Error::RequestTimeoutError),
             };
             match next {
                 Some(message) => {

@@ -87,7 +87,7 @@ impl<'a> Logs<'a> {
         let (cluster, follower) = (self.cluster.clone(), Arc::clone(&followed.follower));
         let (pod, container) = (pod.to_owned(), container.to_owned());
         self.tasks.spawn(async move {
-            let copied = copy(&cluster, &pod, &container, &follower).await;
+            let copied = copy(&cluster, &pod, &container, &follower, has_ended).await;
             (key, copied)
         });
     }
@@ -179,19 +179,25 @@ fn lock(follower: &Mutex<Follower>) -> std::sync::MutexGuard<'_, Follower> {
     follower.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Copies output until it ends.
-async fn copy(cluster: &Cluster, pod: &str, container: &str, follower: &Mutex<Follower>) -> Result<(), String> {
+/// Copies output until it ends; that of a container that `has_ended` is all there is.
+async fn copy(
+    cluster: &Cluster,
+    pod: &str,
+    container: &str,
+    follower: &Mutex<Follower>,
+    has_ended: bool,
+) -> Result<(), String> {
     let since: Option<DateTime<Utc>> = {
         let mut follower = lock(follower);
         follower.begin_again();
         follower.since()
     };
     let output = cluster.output(pod, container, since).await.map_err(|error| format!("{:#}", told(error)))?;
-    lines(output, follower).await.map_err(|error| error.without_url().to_string())
+    lines(output, follower, has_ended).await.map_err(|error| error.without_url().to_string())
 }
 
 /// Takes output apart into lines.
-async fn lines(mut output: Response, follower: &Mutex<Follower>) -> reqwest::Result<()> {
+async fn lines(mut output: Response, follower: &Mutex<Follower>, has_ended: bool) -> reqwest::Result<()> {
     let mut line = Vec::new();
     while let Some(chunk) = output.chunk().await? {
         for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
@@ -202,9 +208,8 @@ async fn lines(mut output: Response, follower: &Mutex<Follower>) -> reqwest::Res
             }
         }
     }
-    if !line.is_empty() {
-        // Asked again, the cluster would not go on within the line.
-        line.push(b'\n');
+    // While the container goes on, what has no end comes again, and whole.
+    if has_ended && !line.is_empty() {
         lock(follower).take(Stream::Stdout, &line);
     }
     Ok(())

@@ -696,6 +696,9 @@ async fn supervise(
         prepared => prepared,
     };
     signs.gate.passed().await;
+    if !signs.gate.is_open() {
+        return Err(TaskError::cancelled());
+    }
     let Prepared { operator, args, ctx, token } = prepared?;
     if order.goes_on || task_log.is_begun() {
         // What was said of it before, by a process that was stopped, is not left standing as its end.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sea_orm::DatabaseConnection;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -39,16 +38,17 @@ pub(super) struct StoredXComs {
 
 impl StoredXComs {
     /// The database, as it is when the reader begins.
-    async fn stored(&self) -> &DatabaseConnection {
+    async fn stored(&self) -> anyhow::Result<&Db> {
         self.gate.passed().await;
-        self.db.read()
+        anyhow::ensure!(self.gate.is_open(), "it was stopped before it began");
+        Ok(&self.db)
     }
 }
 
 #[async_trait]
 impl XComReader for StoredXComs {
     async fn pull(&self, task_id: &str, key: &str) -> anyhow::Result<Option<Value>> {
-        let mut found = runs::pull_xcoms(self.stored().await, self.run, task_id, key).await?;
+        let mut found = runs::pull_xcoms(self.stored().await?.read(), self.run, task_id, key).await?;
         let Some(task) = self.dag.find(task_id) else { return Ok(None) };
         if let Some(reader) = self.reader.filter(|reader| self.dag.are_mapped_together(task, reader.task)) {
             found.retain(|(index, _)| *index == reader.map_index);
@@ -66,7 +66,7 @@ impl XComReader for StoredXComs {
             // What mapped tasks leave is many values, and some of them one for each reader.
             None
         } else {
-            xcoms::written_at(self.stored().await, self.run, task_id, UNMAPPED, key).await?
+            xcoms::written_at(self.stored().await?.read(), self.run, task_id, UNMAPPED, key).await?
         };
         let of = written_at.map(|written_at| ListOf {
             run: self.run,
@@ -85,7 +85,7 @@ impl XComReader for StoredXComs {
     }
 
     async fn pull_of(&self, task_id: &str, key: &str, map_index: i32) -> anyhow::Result<Option<Value>> {
-        Ok(xcoms::value(self.stored().await, self.run, task_id, map_index, key).await?)
+        Ok(xcoms::value(self.stored().await?.read(), self.run, task_id, map_index, key).await?)
     }
 
     async fn pull_from(&self, xcom: &XComRef) -> anyhow::Result<Option<Left>> {
@@ -97,7 +97,7 @@ impl XComReader for StoredXComs {
         let map_index = map_index.or(beside.map(|reader| reader.map_index));
         let of = LeftXCom { task_id, key, map_index };
         let run = WhichRun { own: self.run, dag_id: dag_id.as_deref(), run_id: run_id.as_deref() };
-        let mut found = xcoms::of_run(self.stored().await, &run, *or_before, &of).await?;
+        let mut found = xcoms::of_run(self.stored().await?.read(), &run, *or_before, &of).await?;
         if map_index.is_some() {
             return Ok(found.pop().map(|(_, value)| Left::One(value)));
         }
@@ -106,12 +106,11 @@ impl XComReader for StoredXComs {
 
     async fn asset_events(&self) -> anyhow::Result<AssetEvents> {
         let inlets = self.reader.map(|reader| self.dag.task(reader.task).inlets.as_slice()).unwrap_or_default();
-        self.gate.passed().await;
-        Ok(assets::events_for(&self.db, self.run, inlets).await?)
+        Ok(assets::events_for(self.stored().await?, self.run, inlets).await?)
     }
 
     async fn last_success(&self) -> anyhow::Result<LastSuccess> {
-        let found = schedules::last_success(self.stored().await, self.run).await?;
+        let found = schedules::last_success(self.stored().await?.read(), self.run).await?;
         Ok(found.map_or_else(LastSuccess::default, |run| LastSuccess {
             data_interval_start: run.data_interval_start,
             data_interval_end: run.data_interval_end,

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::coordinator::Coordinator;
+use super::executor::Order;
 use super::failures::{Failing, pause_after_failures};
 use super::pending::Pending;
 use crate::events::Change;
@@ -55,8 +56,13 @@ impl Coordinator {
     /// Has what begins with the commit made ready beside it.
     fn prepare(&mut self, decided: &Pending) {
         // A further try of a task instance waits for the end of one that is to stop, which must be told first.
-        if decided.cancels.is_empty() && decided.orders.len() <= PREPARED_MAX {
-            for order in &decided.orders {
+        if !decided.cancels.is_empty() {
+            return;
+        }
+        let new = || decided.orders.iter().filter(|order| !self.executor.makes(order.try_id));
+        if new().count() <= PREPARED_MAX {
+            let new: Vec<&Order> = new().collect();
+            for order in new {
                 self.executor.prepare(order);
             }
         }
