@@ -100,7 +100,7 @@ bench-emulation: bench-packages ## Post rows to a Kafka REST server and to S3, b
 	benches/emulation/run.py --binary $(BENCH_BINARY) $(if $(ROWS),--rows $(ROWS)) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: compare
-compare: bench-packages ui ## Run the same DAGs on Updraft, Airflow 3 and Prefect 3
+compare: bench-packages ui ## Run the same DAGs on Updraft, DBOS, Airflow 3 and Prefect 3
 	cargo build --locked --profile $(PROFILE)
 	benches/compare/run.py $(BENCH_ARGS)
 

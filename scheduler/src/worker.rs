@@ -304,7 +304,7 @@ impl Loop {
             }
         };
         match order {
-            Ok(order) => self.executor.start(order),
+            Ok(order) => self.executor.start(&order),
             Err(problem) => {
                 warn!(try.id = %row.try_id, task = %row.task_id, "a try cannot begin: {problem}");
                 let end = TryEnd::Failed { error: problem.to_string(), exit_code: None, may_retry: true };

@@ -284,13 +284,13 @@ impl LocalExecutor {
     }
 
     /// Starts a try, whose `running` is durable.
-    pub(crate) fn start(&mut self, order: Order) {
+    pub(crate) fn start(&mut self, order: &Order) {
         let try_id = order.try_id;
         let begun = self.begun().remove(&try_id);
         if let Some(work) = begun {
             self.tracker.spawn(work);
         } else {
-            self.prepare(&order);
+            self.prepare(order);
         }
         if let Some(under_way) = self.tries.get(&try_id) {
             under_way.gate.open();

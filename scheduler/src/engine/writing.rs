@@ -138,7 +138,7 @@ impl Coordinator {
         self.outage.over(self.settings.clock.now());
         self.paused(paused);
         self.follow_up(&portion.batch);
-        self.take_effect(portion.decided);
+        self.take_effect(&portion.decided);
     }
 
     /// Wakes whoever waits for something that was written.
@@ -155,16 +155,16 @@ impl Coordinator {
     }
 
     /// What may happen only now that it is durable.
-    fn take_effect(&mut self, mut done: Pending) {
+    fn take_effect(&mut self, done: &Pending) {
         // First, because a further try of the same task instance waits for the end of one that is to stop.
         for &try_id in &done.cancels {
             self.executor.cancel(try_id);
         }
-        for order in done.orders.drain(..) {
+        for order in &done.orders {
             self.executor.start(order);
         }
         // Some begin only now, and what has happened since their order does not want them.
-        for try_id in done.cancels.drain(..) {
+        for &try_id in &done.cancels {
             self.executor.cancel(try_id);
         }
         done.announce(&self.runs, &self.settings.changes);
