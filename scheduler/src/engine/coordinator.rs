@@ -607,7 +607,8 @@ impl Coordinator {
                 break;
             }
             self.hear_what_was_told();
-            if made >= TURN_TRIES_MAX {
+            // Without a leash, a try would be given back again and again.
+            if made >= TURN_TRIES_MAX || self.settings.leash.has_run_out() {
                 self.todo.again = true;
                 break;
             }
