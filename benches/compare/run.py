@@ -26,7 +26,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import systems  # noqa: E402
 from databases import Postgres  # noqa: E402
 
-
 TURNS = 15
 
 
@@ -56,10 +55,11 @@ def main():
     os.chmod(scratch, 0o755)
     database = Postgres(scratch / "pg", args.postgres)
     named = [systems.ALL[name] for name in args.systems.split(",")]
-    resting = [system for system in named if system.rests]
+    groups = [([system for system in named if system.rests], TURNS, statistics.median)]
+    groups += [([system], 2, min) for system in named if not system.rests]
     rows = []
     try:
-        for together, turns, told in [(resting, TURNS, statistics.median), *(([system], 2, min) for system in named if not system.rests)]:
+        for together, turns, told in groups:
             started = []
             try:
                 for system in together:

@@ -1,7 +1,8 @@
 """The schedulers that are compared: each starts everything that it needs, runs two shapes of DAG, and stops.
 
 Every task of every system runs `true` in a bash of its own. Each system has the same Postgres server, 32 tasks at a
-time, and else the settings that it comes with.
+time, and else the settings that it comes with. `rests` says whether one that has nothing to do needs no processor, so that
+another can be measured beside it.
 """
 
 import os
@@ -305,7 +306,7 @@ class Dbos:
     def _hear(self):
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"DBOS has ended; its log is {self.log.name}")
+            raise SystemExit(f"DBOS has ended: {pathlib.Path(self.log.name).read_text()[-2000:]}")
         return line
 
     def run(self, dag_id):

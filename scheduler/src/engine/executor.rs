@@ -695,8 +695,7 @@ async fn supervise(
         }
         prepared => prepared,
     };
-    signs.gate.passed().await;
-    if !signs.gate.is_open() {
+    if !signs.gate.passed().await {
         return Err(TaskError::cancelled());
     }
     let Prepared { operator, args, ctx, token } = prepared?;

@@ -37,12 +37,12 @@ impl Gate {
         self.durable.is_cancelled()
     }
 
-    /// Waits until it is, or until the try is to stop, so that it never begins.
-    pub(super) async fn passed(&self) {
+    /// Waits until it is. False when the try is to stop before, so that it never begins.
+    pub(super) async fn passed(&self) -> bool {
         tokio::select! {
             biased;
-            () = self.durable.cancelled() => {}
-            () = self.stopping.cancelled() => {}
+            () = self.durable.cancelled() => true,
+            () = self.stopping.cancelled() => false,
         }
     }
 }

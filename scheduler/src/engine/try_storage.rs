@@ -39,8 +39,7 @@ pub(super) struct StoredXComs {
 impl StoredXComs {
     /// The database, as it is when the reader begins.
     async fn stored(&self) -> anyhow::Result<&Db> {
-        self.gate.passed().await;
-        anyhow::ensure!(self.gate.is_open(), "it was stopped before it began");
+        anyhow::ensure!(self.gate.passed().await, "it was stopped before it began");
         Ok(&self.db)
     }
 }

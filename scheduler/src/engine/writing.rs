@@ -59,9 +59,9 @@ impl Coordinator {
         if !decided.cancels.is_empty() {
             return;
         }
-        let new = || decided.orders.iter().filter(|order| !self.executor.makes(order.try_id));
-        if new().count() <= PREPARED_MAX {
-            let new: Vec<&Order> = new().collect();
+        let new = decided.orders.iter().filter(|order| !self.executor.makes(order.try_id));
+        let new: Vec<&Order> = new.take(PREPARED_MAX + 1).collect();
+        if new.len() <= PREPARED_MAX {
             for order in new {
                 self.executor.prepare(order);
             }

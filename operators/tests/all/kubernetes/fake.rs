@@ -58,6 +58,8 @@ pub struct Inside {
     /// What becomes of pods that are made.
     pub plan: Plan,
     pub logs_asked: usize,
+    /// Whether the output that is asked for next ends within the last line that there is, as if all had been said.
+    pub cuts_line: bool,
 }
 
 /// A Job, and its one pod.
@@ -415,6 +417,11 @@ fn log(world: &Arc<World>, pod: &str, query: &BTreeMap<String, String>) -> Respo
     }
     assert_eq!((query["follow"].as_str(), query["timestamps"].as_str()), ("true", "true"));
     inside.logs_asked += 1;
+    if std::mem::take(&mut inside.cuts_line) {
+        let lines = &inside.jobs[&name].plan.lines;
+        let said: String = lines.iter().map(|line| format!("{WRITTEN_AT} {line}\n")).collect();
+        return said[..said.len() - 3].to_owned().into_response();
+    }
     let lines = futures::stream::unfold((Arc::clone(world), name, 0), |(world, name, at)| async move {
         loop {
             let waker = Arc::clone(&world);

@@ -248,6 +248,27 @@ async fn it_waits_without_a_slot_and_shows_output_as_it_comes() {
 }
 
 #[tokio::test]
+async fn a_line_within_which_the_output_ended_is_taken_whole() {
+    let fake = Fake::start().await;
+    fake.plan(&["first", "from begin to end"], PodState::Running);
+    fake.inside().cuts_line = true;
+    let bench = bench(&fake);
+    let running = run(&bench, json!({}));
+    let going = async {
+        while !bench.has_said("from begin to end\n") {
+            tokio::task::yield_now().await;
+        }
+        fake.go_on(&[], &done());
+    };
+
+    let (ended, ()) = tokio::join!(running, going);
+
+    assert_eq!(return_value(ended), "from begin to end");
+    let log = bench.log_text();
+    assert_eq!((log.matches("first").count(), log.matches("from begin").count()), (1, 1), "{log}");
+}
+
+#[tokio::test]
 async fn failures_say_what_failed_and_what_to_do() {
     let fake = Fake::start().await;
     fake.plan(&["oh"], PodState::Ended(137, "OOMKilled".to_owned()));
